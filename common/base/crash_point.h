@@ -1,0 +1,9 @@
+/* crash_point: a named place where a test can make the process die as if it were killed there.
+ *
+ * Names in use: before_commit, after_commit (the stage's commit), after_write (bytes or rows are written, their position
+ * is not), after_rename (a file has its final name, its position or checkpoint does not say so yet). */
+#pragma once
+
+/* crash_point: nothing, unless the environment variable ORDERFLOW_CRASH_POINT is "<name>:<n>"; then the n-th passing
+ * (counted from 1) ends the process with SIGKILL. Callable from any thread. */
+void crash_point(const char *name);

@@ -1,0 +1,48 @@
+/* file: the few file habits everybody shares (data.md S3).
+ *
+ * Files become visible only under their final name, complete: temporary name in the same folder
+ * (".<name>.tmp"), write, optionally fsync, rename. */
+#pragma once
+
+#include "base/buffer.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+enum { PATH_BYTES = 1024 };
+
+/* path_join: "folder/name" (printf), cut at PATH_BYTES. */
+void path_join(char out_path[PATH_BYTES], const char *folder, const char *format, ...) PRINTF_LIKE(3, 4);
+
+/* folder_make: creates it and its parents with `mode`; an existing folder is fine. */
+enum status folder_make(const char *path, mode_t mode) MUST_USE;
+
+/* folder_make_for: creates the folder that `path` lies in. */
+enum status folder_make_for(const char *path) MUST_USE;
+
+/* file_replace: atomically makes `path` hold exactly these bytes. */
+enum status file_replace(const char *path, const void *data, size_t bytes, bool sync) MUST_USE;
+
+/* file_read: appends the whole file to `out` (whose limit holds). STATUS_NOT_FOUND, STATUS_LIMIT, STATUS_IO. */
+enum status file_read(const char *path, struct buffer *out) MUST_USE;
+
+/* file_write_all: write() until done, through EINTR and short writes. */
+enum status file_write_all(int file_descriptor, const void *data, size_t bytes) MUST_USE;
+
+bool file_exists(const char *path);
+int64_t file_bytes(const char *path); /* -1 when absent */
+
+/* file_sha256: hex digest of a file's content. */
+enum status file_sha256(const char *path, char out_hex[65]) MUST_USE;
+
+/* folder_remove: removes a folder and all in it, following no links. A missing one is fine. */
+enum status folder_remove(const char *path) MUST_USE;
+
+/* folder_walk: calls `visit` for every regular file below `path`, depth first, names in byte order; temporary
+ * files (".…") are passed over. Stops at the first status other than STATUS_OK and returns it. */
+typedef enum status folder_visit(void *context, const char *path);
+enum status folder_walk(const char *path, folder_visit *visit, void *context) MUST_USE;
+
+/* process_folder: the folder that holds the running executable. */
+void process_folder(char out_path[PATH_BYTES]);

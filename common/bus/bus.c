@@ -1,0 +1,370 @@
+#include "bus/bus.h"
+
+#include "base/file.h"
+#include "base/memory.h"
+#include "proto/frame.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#include <zmq.h>
+
+enum {
+    FOLDER_BYTES_MAX = 80,
+    RECONNECT_MS = 10,
+    CONTROL_HIGH_WATER_MARK = 1000,
+    LINGER_MS = 200,
+    TOPIC_BYTES_MAX = 256,
+    PARTS_MAX = 4,
+};
+
+struct connection {
+    void *subscriber;
+    void *dealer;
+};
+
+struct bus {
+    void *context;
+    char folder[FOLDER_BYTES_MAX + 1];
+    char instance[64];
+    int high_water_mark;
+    int lock_descriptor;
+    void *publisher;
+    void *router;
+    struct connection *connections;
+    size_t connection_count, connection_capacity;
+    int *watched;
+    size_t watched_count, watched_capacity;
+    zmq_pollitem_t *items; /* rebuilt when sockets or descriptors are added */
+    size_t item_count;
+    bool items_stale;
+};
+
+static enum status zmq_failed(struct error *error, const char *doing, const char *where)
+{
+    return error_set(error, errno == EADDRINUSE ? STATUS_EXISTS : STATUS_IO, "%s %s: %s", doing, where,
+                     zmq_strerror(errno));
+}
+
+/* folder_private: the sockets' folder exists, is a real folder, ours alone. */
+static enum status folder_private(const char *folder, struct error *error)
+{
+    struct stat found;
+    if (folder_make(folder, 0700) != STATUS_OK)
+        return error_set(error, STATUS_IO, "bus folder %s cannot be made: %m", folder);
+    if (lstat(folder, &found) != 0 || !S_ISDIR(found.st_mode))
+        return error_set(error, STATUS_INVALID, "bus folder %s is not a folder (a link is not accepted)", folder);
+    if ((found.st_mode & 022) && chmod(folder, 0700) != 0)
+        return error_set(error, STATUS_INVALID, "bus folder %s can be written by others: chmod 700 it", folder);
+    return STATUS_OK;
+}
+
+enum status bus_create(const struct bus_config *config, struct bus **out_bus, struct error *error)
+{
+    if (strlen(config->folder) > FOLDER_BYTES_MAX)
+        return error_set(error, STATUS_INVALID,
+                         "bus.dir %s is longer than %d bytes: socket names would not fit; use a shorter or relative one",
+                         config->folder, FOLDER_BYTES_MAX);
+    enum status status = folder_private(config->folder, error);
+    if (status != STATUS_OK)
+        return status;
+    struct bus *bus = memory_allocate(sizeof *bus);
+    snprintf(bus->folder, sizeof bus->folder, "%s", config->folder);
+    snprintf(bus->instance, sizeof bus->instance, "%s", config->instance);
+    bus->high_water_mark = config->high_water_mark;
+    bus->lock_descriptor = -1;
+    bus->items_stale = true;
+    bus->context = zmq_ctx_new();
+    if (!bus->context) {
+        free(bus);
+        return zmq_failed(error, "ZeroMQ context", "");
+    }
+    *out_bus = bus;
+    return STATUS_OK;
+}
+
+static void socket_close(void **socket)
+{
+    if (*socket)
+        zmq_close(*socket);
+    *socket = NULL;
+}
+
+void bus_destroy(struct bus *bus)
+{
+    if (!bus)
+        return;
+    socket_close(&bus->publisher);
+    socket_close(&bus->router);
+    for (size_t i = 0; i < bus->connection_count; i++) {
+        socket_close(&bus->connections[i].subscriber);
+        socket_close(&bus->connections[i].dealer);
+    }
+    zmq_ctx_term(bus->context);
+    if (bus->lock_descriptor >= 0)
+        close(bus->lock_descriptor);
+    free(bus->connections);
+    free(bus->watched);
+    free(bus->items);
+    free(bus);
+}
+
+/* socket_create: every socket of ours has the same manners. */
+static void *socket_create(struct bus *bus, int type, int high_water_mark, int64_t bytes_max)
+{
+    void *socket = zmq_socket(bus->context, type);
+    if (!socket)
+        return NULL;
+    int linger = LINGER_MS, reconnect = RECONNECT_MS, one = 1;
+    zmq_setsockopt(socket, ZMQ_LINGER, &linger, sizeof linger);
+    zmq_setsockopt(socket, ZMQ_SNDHWM, &high_water_mark, sizeof high_water_mark);
+    zmq_setsockopt(socket, ZMQ_RCVHWM, &high_water_mark, sizeof high_water_mark);
+    zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &bytes_max, sizeof bytes_max);
+    zmq_setsockopt(socket, ZMQ_RECONNECT_IVL, &reconnect, sizeof reconnect);
+    if (type == ZMQ_ROUTER)
+        zmq_setsockopt(socket, ZMQ_ROUTER_MANDATORY, &one, sizeof one);
+    return socket;
+}
+
+static void endpoint(const struct bus *bus, const char *instance, const char *suffix, char out_text[256])
+{
+    snprintf(out_text, 256, "ipc://%s/%s.%s", bus->folder, instance, suffix);
+}
+
+/* instance_lock: one live process per instance name; the kernel frees it at death. */
+static enum status instance_lock(struct bus *bus, struct error *error)
+{
+    char path[PATH_BYTES];
+    path_join(path, bus->folder, "%s.lock", bus->instance);
+    int descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (descriptor < 0)
+        return error_set(error, STATUS_IO, "%s cannot be opened: %m", path);
+    if (flock(descriptor, LOCK_EX | LOCK_NB) != 0) {
+        close(descriptor);
+        return error_set(error, STATUS_EXISTS, "%s: a live %s holds this name", path, bus->instance);
+    }
+    bus->lock_descriptor = descriptor;
+    return STATUS_OK;
+}
+
+static enum status bind_socket(struct bus *bus, void *socket, const char *suffix, struct error *error)
+{
+    char where[256];
+    endpoint(bus, bus->instance, suffix, where);
+    mode_t previous = umask(0177);
+    int code = zmq_bind(socket, where);
+    umask(previous);
+    return code == 0 ? STATUS_OK : zmq_failed(error, "cannot bind", where);
+}
+
+enum status bus_bind(struct bus *bus, struct error *error)
+{
+    enum status status = instance_lock(bus, error);
+    if (status != STATUS_OK)
+        return status;
+    bus->publisher = socket_create(bus, ZMQ_PUB, bus->high_water_mark, FRAME_BYTES_MAX);
+    bus->router = socket_create(bus, ZMQ_ROUTER, CONTROL_HIGH_WATER_MARK, 65536);
+    bus->items_stale = true;
+    if (!bus->publisher || !bus->router)
+        return zmq_failed(error, "cannot create sockets of", bus->instance);
+    status = bind_socket(bus, bus->publisher, "pub", error);
+    return status == STATUS_OK ? bind_socket(bus, bus->router, "ctl", error) : status;
+}
+
+enum status bus_connect(struct bus *bus, const char *upstream_instance, size_t *out_connection, struct error *error)
+{
+    char publisher[256], router[256];
+    endpoint(bus, upstream_instance, "pub", publisher);
+    endpoint(bus, upstream_instance, "ctl", router);
+    struct connection connection = {
+        .subscriber = socket_create(bus, ZMQ_SUB, bus->high_water_mark, FRAME_BYTES_MAX),
+        .dealer = socket_create(bus, ZMQ_DEALER, CONTROL_HIGH_WATER_MARK, FRAME_BYTES_MAX),
+    };
+    if (!connection.subscriber || !connection.dealer || zmq_connect(connection.subscriber, publisher) != 0 ||
+        zmq_connect(connection.dealer, router) != 0) {
+        enum status status = zmq_failed(error, "cannot connect to", upstream_instance);
+        socket_close(&connection.subscriber);
+        socket_close(&connection.dealer);
+        return status;
+    }
+    bus->connections = memory_grow(bus->connections, &bus->connection_capacity, bus->connection_count + 1,
+                                   sizeof *bus->connections);
+    *out_connection = bus->connection_count;
+    bus->connections[bus->connection_count++] = connection;
+    bus->items_stale = true;
+    return STATUS_OK;
+}
+
+void bus_subscribe(struct bus *bus, size_t connection, const char *topic)
+{
+    zmq_setsockopt(bus->connections[connection].subscriber, ZMQ_SUBSCRIBE, topic, strlen(topic));
+}
+
+void bus_publish(struct bus *bus, const char *topic, const void *data, size_t bytes)
+{
+    if (zmq_send(bus->publisher, topic, strlen(topic), ZMQ_SNDMORE | ZMQ_DONTWAIT) >= 0)
+        zmq_send(bus->publisher, data, bytes, ZMQ_DONTWAIT);
+}
+
+enum status bus_request(struct bus *bus, size_t connection, const void *data, size_t bytes)
+{
+    return zmq_send(bus->connections[connection].dealer, data, bytes, ZMQ_DONTWAIT) >= 0 ? STATUS_OK : STATUS_AGAIN;
+}
+
+/* A REQ socket of another language puts an empty part before its request and wants it back: the last byte of the
+ * peer's bytes remembers it. */
+enum { PEER_FLAG = sizeof((struct bus_peer_id *)0)->bytes - 1 };
+
+void bus_answer(struct bus *bus, const struct bus_peer_id *peer, const void *head, size_t head_bytes, const void *body,
+                size_t body_bytes)
+{
+    if (zmq_send(bus->router, peer->bytes, peer->length, ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0)
+        return; /* it left, or its queue is full: it will ask again */
+    if (peer->bytes[PEER_FLAG])
+        zmq_send(bus->router, "", 0, ZMQ_SNDMORE | ZMQ_DONTWAIT);
+    zmq_send(bus->router, head, head_bytes, ZMQ_DONTWAIT | (body ? ZMQ_SNDMORE : 0));
+    if (body)
+        zmq_send(bus->router, body, body_bytes, ZMQ_DONTWAIT);
+}
+
+void bus_watch(struct bus *bus, int descriptor)
+{
+    bus->watched = memory_grow(bus->watched, &bus->watched_capacity, bus->watched_count + 1, sizeof *bus->watched);
+    bus->watched[bus->watched_count++] = descriptor;
+    bus->items_stale = true;
+}
+
+static void items_rebuild(struct bus *bus)
+{
+    bus->items = memory_resize(bus->items, (2 * bus->connection_count + 1 + bus->watched_count) * sizeof *bus->items);
+    bus->item_count = 0;
+    for (size_t i = 0; i < bus->connection_count; i++) {
+        bus->items[bus->item_count++] = (zmq_pollitem_t){.socket = bus->connections[i].subscriber, .events = ZMQ_POLLIN};
+        bus->items[bus->item_count++] = (zmq_pollitem_t){.socket = bus->connections[i].dealer, .events = ZMQ_POLLIN};
+    }
+    if (bus->router)
+        bus->items[bus->item_count++] = (zmq_pollitem_t){.socket = bus->router, .events = ZMQ_POLLIN};
+    for (size_t i = 0; i < bus->watched_count; i++)
+        bus->items[bus->item_count++] = (zmq_pollitem_t){.fd = bus->watched[i], .events = ZMQ_POLLIN};
+    bus->items_stale = false;
+}
+
+/* parts: one multi-part message, surplus parts dropped. */
+struct parts {
+    zmq_msg_t part[PARTS_MAX];
+    size_t count;
+};
+
+static bool parts_receive(void *socket, struct parts *parts)
+{
+    parts->count = 0;
+    int more = 1;
+    while (more) {
+        zmq_msg_t surplus;
+        zmq_msg_t *part = parts->count < PARTS_MAX ? &parts->part[parts->count] : &surplus;
+        zmq_msg_init(part);
+        if (zmq_msg_recv(part, socket, ZMQ_DONTWAIT) < 0) {
+            zmq_msg_close(part);
+            return parts->count > 0;
+        }
+        more = zmq_msg_more(part);
+        if (part == &surplus)
+            zmq_msg_close(part);
+        else
+            parts->count++;
+    }
+    return true;
+}
+
+static void parts_close(struct parts *parts)
+{
+    for (size_t i = 0; i < parts->count; i++)
+        zmq_msg_close(&parts->part[i]);
+}
+
+static void *part_data(struct parts *parts, size_t index)
+{
+    return index < parts->count ? zmq_msg_data(&parts->part[index]) : NULL;
+}
+
+static size_t part_bytes(struct parts *parts, size_t index)
+{
+    return index < parts->count ? zmq_msg_size(&parts->part[index]) : 0;
+}
+
+static void deliver_frame(const struct bus_events *events, size_t connection, struct parts *parts)
+{
+    char topic[TOPIC_BYTES_MAX];
+    size_t length = part_bytes(parts, 0);
+    if (parts->count < 2 || length >= sizeof topic)
+        return;
+    memcpy(topic, part_data(parts, 0), length);
+    topic[length] = 0;
+    events->frame(events->context, connection, topic, length, part_data(parts, 1), part_bytes(parts, 1));
+}
+
+static void deliver_answer(const struct bus_events *events, size_t connection, struct parts *parts)
+{
+    events->answer(events->context, connection, part_data(parts, 0), part_bytes(parts, 0), part_data(parts, 1),
+                   part_bytes(parts, 1));
+}
+
+static void deliver_request(const struct bus_events *events, struct parts *parts)
+{
+    struct bus_peer_id peer = {.length = part_bytes(parts, 0)};
+    bool delimiter = parts->count > 2 && part_bytes(parts, 1) == 0;
+    size_t payload = delimiter ? 2 : 1;
+    if (parts->count <= payload || peer.length >= PEER_FLAG)
+        return;
+    memcpy(peer.bytes, part_data(parts, 0), peer.length);
+    peer.bytes[PEER_FLAG] = delimiter;
+    events->request(events->context, &peer, part_data(parts, payload), part_bytes(parts, payload));
+}
+
+/* drain_socket: receives until empty or `left` is used up. `which`: 0 frames, 1 answers, 2 requests. */
+static size_t drain_socket(void *socket, int which, size_t connection, size_t left, const struct bus_events *events)
+{
+    size_t count = 0;
+    struct parts parts;
+    while (count < left && parts_receive(socket, &parts)) {
+        if (which == 0)
+            deliver_frame(events, connection, &parts);
+        else if (which == 1)
+            deliver_answer(events, connection, &parts);
+        else
+            deliver_request(events, &parts);
+        parts_close(&parts);
+        count++;
+    }
+    return count;
+}
+
+static size_t drain_all(struct bus *bus, size_t messages_max, const struct bus_events *events)
+{
+    size_t count = 0;
+    if (bus->router && events->request)
+        count += drain_socket(bus->router, 2, 0, messages_max, events);
+    for (size_t i = 0; i < bus->connection_count; i++) {
+        if (events->answer && count < messages_max)
+            count += drain_socket(bus->connections[i].dealer, 1, i, messages_max - count, events);
+        if (events->frame && count < messages_max)
+            count += drain_socket(bus->connections[i].subscriber, 0, i, messages_max - count, events);
+    }
+    return count;
+}
+
+size_t bus_poll(struct bus *bus, int timeout_ms, size_t messages_max, const struct bus_events *events)
+{
+    size_t count = drain_all(bus, messages_max, events);
+    if (count || !timeout_ms)
+        return count;
+    if (bus->items_stale)
+        items_rebuild(bus);
+    zmq_poll(bus->items, (int)bus->item_count, timeout_ms);
+    return drain_all(bus, messages_max, events);
+}

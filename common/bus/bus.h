@@ -1,0 +1,71 @@
+/* bus: ZeroMQ sockets as orderflow uses them; the only part that sees ZeroMQ.
+ *
+ * A publisher binds <dir>/<instance>.pub (PUB: frames and heartbeats) and <dir>/<instance>.ctl (ROUTER: catch-up,
+ * registration, commands). A consumer connects a SUB and a DEALER to each upstream instance; connecting before the
+ * publisher exists is normal. PUB/SUB is only the fast path: it may lose, and whoever misses rows asks on the
+ * DEALER. All sockets have a high-water mark, linger 0, a reconnect interval of 10 ms, a largest message
+ * (FRAME_BYTES_MAX), files 0600 in a folder 0700. */
+#pragma once
+
+#include "base/buffer.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct bus;
+
+struct bus_config {
+    const char *folder; /* of the sockets; at most 80 bytes, so that names fit into sun_path */
+    const char *instance;
+    int high_water_mark;
+};
+
+/* bus_peer_id: who asked on the ROUTER; give it back to bus_answer. */
+struct bus_peer_id {
+    uint8_t bytes[64];
+    size_t length;
+};
+
+/* Callbacks of bus_poll; data is borrowed for the call. Answers and requests have at most two parts. */
+struct bus_events {
+    void *context;
+    /* a frame (or heartbeat) of upstream `connection` */
+    void (*frame)(void *context, size_t connection, const char *topic, size_t topic_length, const void *data,
+                  size_t bytes);
+    /* an answer of upstream `connection` on the DEALER */
+    void (*answer)(void *context, size_t connection, const void *head, size_t head_bytes, const void *body,
+                   size_t body_bytes);
+    /* a request on the own ROUTER */
+    void (*request)(void *context, const struct bus_peer_id *peer, const void *data, size_t bytes);
+};
+
+enum status bus_create(const struct bus_config *config, struct bus **out_bus, struct error *error) MUST_USE;
+void bus_destroy(struct bus *bus); /* accepts NULL */
+
+/* bus_bind: opens the own PUB and ROUTER. STATUS_EXISTS when another live process holds the instance's lock. */
+enum status bus_bind(struct bus *bus, struct error *error) MUST_USE;
+
+/* bus_connect: adds an upstream instance; *out_connection numbers them from 0. */
+enum status bus_connect(struct bus *bus, const char *upstream_instance, size_t *out_connection,
+                        struct error *error) MUST_USE;
+
+/* bus_subscribe: topic prefix at one connection. */
+void bus_subscribe(struct bus *bus, size_t connection, const char *topic);
+
+/* bus_publish: never blocks; what a subscriber's queue does not take is lost to it. */
+void bus_publish(struct bus *bus, const char *topic, const void *data, size_t bytes);
+
+/* bus_request: to upstream's ROUTER; STATUS_AGAIN when its queue is full. */
+enum status bus_request(struct bus *bus, size_t connection, const void *data, size_t bytes) MUST_USE;
+
+/* bus_answer: one or two parts (body may be NULL). A peer that left is not an error. */
+void bus_answer(struct bus *bus, const struct bus_peer_id *peer, const void *head, size_t head_bytes, const void *body,
+                size_t body_bytes);
+
+/* bus_watch: a descriptor that wakes bus_poll when readable (level-triggered). */
+void bus_watch(struct bus *bus, int descriptor);
+
+/* bus_poll: waits at most `timeout_ms` (0: not at all) and delivers at most `messages_max` messages.
+ * Returns the number delivered. Descriptors watched are only a reason to return. */
+size_t bus_poll(struct bus *bus, int timeout_ms, size_t messages_max, const struct bus_events *events);

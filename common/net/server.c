@@ -1,0 +1,340 @@
+/* server: the loop, WebSocket sockets and their frames. HTTP is in server_http.c.
+ *
+ * Frames are put together here and written as raw blocks of whole frames: one system call carries as many messages
+ * as fit, where lws_write would make one call for each. libwebsockets still owns the connection: handshake, pings
+ * and pongs, TLS, and what the kernel did not take at once. */
+#include "server_internal.h"
+
+#include "base/log.h"
+#include "base/memory.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+enum { BLOCKS_PER_TURN = 8, CLOSE_PROTOCOL = 1002, CLOSE_TOO_BIG = 1009, FRAME_TEXT = 0x81, FRAME_CLOSE = 0x88 };
+
+struct server_socket {
+    struct server *server;
+    struct lws *connection;
+    void *data;
+    struct buffer received;
+    bool closing; /* a close frame is asked for or sent: nothing else goes out */
+    bool close_sent;
+    bool cut;
+    unsigned close_code;
+    char close_reason[SERVER_REASON_BYTES_MAX + 1];
+};
+
+/* ---- frames ---- */
+
+static void append_frame_header(struct buffer *block, uint8_t first_byte, size_t bytes)
+{
+    uint8_t header[10] = {first_byte};
+    size_t length = 2;
+    if (bytes < 126) {
+        header[1] = (uint8_t)bytes;
+    } else if (bytes < 65536) {
+        header[1] = 126;
+        length = 4;
+    } else {
+        header[1] = 127;
+        length = 10;
+    }
+    for (size_t i = 2; i < length; i++)
+        header[i] = (uint8_t)(bytes >> 8 * (length - 1 - i));
+    buffer_append(block, header, length);
+}
+
+bool server_socket_send(struct server_socket *socket, const char *text, size_t bytes)
+{
+    struct buffer *block = &socket->server->block;
+    append_frame_header(block, FRAME_TEXT, bytes);
+    buffer_append(block, text, bytes);
+    return block->length < LWS_PRE + SERVER_BLOCK_BYTES;
+}
+
+void server_socket_cut(struct server_socket *socket, const char *text, size_t bytes)
+{
+    append_frame_header(&socket->server->block, FRAME_TEXT, bytes);
+    buffer_append(&socket->server->block, text, bytes / 2);
+    socket->cut = true;
+}
+
+void server_socket_close(struct server_socket *socket, unsigned code, const char *reason)
+{
+    if (socket->closing)
+        return;
+    socket->closing = true;
+    socket->close_code = code;
+    size_t length = strnlen(reason, SERVER_REASON_BYTES_MAX);
+    memcpy(socket->close_reason, reason, length);
+    server_socket_ask(socket);
+}
+
+static void append_close_frame(struct server_socket *socket)
+{
+    struct buffer *block = &socket->server->block;
+    size_t length = strlen(socket->close_reason);
+    append_frame_header(block, FRAME_CLOSE, 2 + length);
+    buffer_append_byte(block, (uint8_t)(socket->close_code >> 8));
+    buffer_append_byte(block, (uint8_t)socket->close_code);
+    buffer_append(block, socket->close_reason, length);
+    socket->close_sent = true;
+}
+
+/* ---- sockets ---- */
+
+void server_socket_set_data(struct server_socket *socket, void *data)
+{
+    socket->data = data;
+}
+
+void *server_socket_data(const struct server_socket *socket)
+{
+    return socket->data;
+}
+
+void server_socket_ask(struct server_socket *socket)
+{
+    lws_callback_on_writable(socket->connection);
+}
+
+static int write_block(struct server_socket *socket)
+{
+    struct buffer *block = &socket->server->block;
+    size_t bytes = block->length - LWS_PRE;
+    return bytes && lws_write(socket->connection, block->data + LWS_PRE, bytes, LWS_WRITE_RAW) < 0 ? -1 : 0;
+}
+
+/* fill_block: gathers the next frames; returns whether more are waiting. */
+static bool fill_block(struct server_socket *socket)
+{
+    struct server *server = socket->server;
+    server->block.length = LWS_PRE;
+    bool more = !socket->closing && server->handlers.writable(server->context, socket);
+    if (socket->closing && !socket->close_sent && !socket->cut)
+        append_close_frame(socket);
+    return more && !socket->closing && !socket->cut;
+}
+
+static int socket_writable(struct server_socket *socket)
+{
+    for (int blocks = 0; blocks < BLOCKS_PER_TURN; blocks++) {
+        if (socket->cut)
+            return -1;
+        bool more = fill_block(socket);
+        if (write_block(socket) < 0)
+            return -1;
+        if (socket->cut)
+            break;
+        if (!more)
+            return 0;
+        if (lws_partial_buffered(socket->connection) || lws_send_pipe_choked(socket->connection))
+            break;
+    }
+    server_socket_ask(socket);
+    return 0;
+}
+
+static int socket_opened(struct server *server, struct lws *connection, struct session *session)
+{
+    struct server_socket *socket = memory_allocate(sizeof *socket);
+    *socket = (struct server_socket){.server = server, .connection = connection};
+    buffer_init(&socket->received, SERVER_MESSAGE_BYTES_MAX);
+    session->socket = socket;
+    server->socket_count++;
+    int bytes = server->send_buffer_bytes;
+    if (bytes && setsockopt(lws_get_socket_fd(connection), SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes) != 0)
+        log_event(LOG_WARNING, "send_buffer", "bytes=%d", bytes);
+    server->handlers.open(server->context, socket, session->target);
+    target_destroy(session->target);
+    session->target = NULL;
+    return 0;
+}
+
+static int socket_received(struct server_socket *socket, const char *data, size_t bytes)
+{
+    if (socket->closing)
+        return 0;
+    buffer_append(&socket->received, data, bytes);
+    if (socket->received.overflowed) {
+        server_socket_close(socket, CLOSE_TOO_BIG, "message too long");
+        return 0;
+    }
+    if (!lws_is_final_fragment(socket->connection) || lws_remaining_packet_payload(socket->connection))
+        return 0;
+    struct server *server = socket->server;
+    server->handlers.message(server->context, socket, buffer_text(&socket->received), socket->received.length);
+    buffer_clear(&socket->received);
+    return 0;
+}
+
+static void socket_closed(struct session *session)
+{
+    struct server_socket *socket = session->socket;
+    session->socket = NULL;
+    if (!socket)
+        return;
+    socket->server->socket_count--;
+    socket->server->handlers.closed(socket->server->context, socket);
+    buffer_finish(&socket->received);
+    free(socket);
+}
+
+/* upgrade_asked: nonzero drops the connection, the refusal having been sent. */
+static int upgrade_asked(struct server *server, struct lws *connection, struct session *session)
+{
+    if (!session->target)
+        session->target = target_create(connection);
+    unsigned status = server->handlers.accept ? server->handlers.accept(server->context, session->target) : 404;
+    if (status == 101)
+        return 0;
+    if (lws_return_http_status(connection, status, NULL) < 0)
+        return -1;
+    return 1;
+}
+
+static int session_event(struct lws *connection, enum lws_callback_reasons reason, void *user, void *in, size_t bytes)
+{
+    struct session *session = user;
+    struct lws_context *context = lws_get_context(connection);
+    struct server *server = context ? lws_context_user(context) : NULL;
+    switch (reason) {
+    case LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION:
+        return upgrade_asked(server, connection, session);
+    case LWS_CALLBACK_ESTABLISHED:
+        return socket_opened(server, connection, session);
+    case LWS_CALLBACK_SERVER_WRITEABLE:
+        return session->socket ? socket_writable(session->socket) : -1;
+    case LWS_CALLBACK_RECEIVE:
+        return session->socket ? socket_received(session->socket, in, bytes) : -1;
+    case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
+        /* Our own close frame has been answered: done. Otherwise libwebsockets answers theirs. */
+        return session->socket && session->socket->close_sent;
+    case LWS_CALLBACK_CLOSED:
+        socket_closed(session);
+        return 0;
+    case LWS_CALLBACK_WS_SERVER_DROP_PROTOCOL:
+        socket_closed(session);
+        target_destroy(session->target);
+        session->target = NULL;
+        return 0;
+    default:
+        return http_event(server, connection, reason, session);
+    }
+}
+
+/* ---- the loop ---- */
+
+static void log_line(int level, const char *line)
+{
+    int length = (int)strcspn(line, "\n");
+    log_event(level == LLL_ERR ? LOG_WARNING : LOG_DEBUG, "libwebsockets", "text=\"%.*s\"", length, line);
+}
+
+static void describe_loop(struct server *server, const struct server_config *config,
+                          struct lws_context_creation_info *info)
+{
+    server->protocols[0] = (struct lws_protocols){
+        .name = "orderflow",
+        .callback = session_event,
+        .per_session_data_size = sizeof(struct session),
+        .rx_buffer_size = 4096,
+        .tx_packet_size = 2 * SERVER_BLOCK_BYTES,
+    };
+    server->idle_table[0] = 1000;
+    server->idle_policy = (lws_retry_bo_t){
+        .retry_ms_table = server->idle_table,
+        .retry_ms_table_count = 1,
+        .secs_since_valid_ping = (uint16_t)config->ping_interval_s,
+        .secs_since_valid_hangup = (uint16_t)(config->ping_interval_s + config->pong_timeout_s),
+    };
+    *info = (struct lws_context_creation_info){
+        .iface = config->host,
+        .port = config->port,
+        .protocols = server->protocols,
+        .gid = -1,
+        .uid = -1,
+        .user = server,
+        .alpn = "http/1.1",
+        .retry_and_idle_policy = &server->idle_policy,
+        .fd_limit_per_thread = (unsigned)config->connections_max + 8,
+        .max_http_header_data2 = SERVER_TARGET_BYTES_MAX,
+        .max_http_header_pool2 = 16,
+        .keepalive_timeout = 60,
+        .options = LWS_SERVER_OPTION_FAIL_UPON_UNABLE_TO_BIND,
+    };
+    if (config->certificate_path) {
+        info->options |= LWS_SERVER_OPTION_DO_SSL_GLOBAL_INIT;
+        info->ssl_cert_filepath = config->certificate_path;
+        info->ssl_private_key_filepath = config->key_path;
+    }
+}
+
+enum status server_create(const struct server_config *config, struct server **out_server, struct error *error)
+{
+    lws_set_log_level(LLL_ERR, log_line);
+    struct server *server = memory_allocate(sizeof *server);
+    server->handlers = config->handlers;
+    server->context = config->context;
+    server->send_buffer_bytes = config->send_buffer_bytes;
+    buffer_init(&server->block, 0);
+    if (!buffer_reserve(&server->block, LWS_PRE + 2 * SERVER_BLOCK_BYTES))
+        abort();
+    memset(server->block.data, 0, LWS_PRE);
+    struct lws_context_creation_info info;
+    describe_loop(server, config, &info);
+    info.options |= LWS_SERVER_OPTION_EXPLICIT_VHOSTS;
+    server->lws = lws_create_context(&info);
+    server->vhost = server->lws ? lws_create_vhost(server->lws, &info) : NULL;
+    if (!server->vhost) {
+        server_destroy(server);
+        return error_set(error, STATUS_IO, "cannot listen on %s:%d%s: is the port taken, the address not this "
+                         "machine's, or the certificate unreadable?", config->host, config->port,
+                         config->certificate_path ? " with TLS" : "");
+    }
+    *out_server = server;
+    return STATUS_OK;
+}
+
+void server_destroy(struct server *server)
+{
+    if (!server)
+        return;
+    if (server->lws) {
+        lws_sul_cancel(&server->timer);
+        lws_context_destroy(server->lws);
+    }
+    buffer_finish(&server->block);
+    free(server);
+}
+
+int server_port(const struct server *server)
+{
+    return lws_get_vhost_listen_port(server->vhost);
+}
+
+size_t server_socket_count(const struct server *server)
+{
+    return server->socket_count;
+}
+
+static void timer_rang(lws_sorted_usec_list_t *timer)
+{
+    (void)timer; /* being awake is all that was wanted */
+}
+
+enum status server_run_once(struct server *server, int timeout_ms)
+{
+    if (timeout_ms > 0)
+        lws_sul_schedule(server->lws, 0, &server->timer, timer_rang, (lws_usec_t)timeout_ms * 1000);
+    int result = lws_service(server->lws, timeout_ms > 0 ? 0 : -1);
+    lws_sul_cancel(&server->timer);
+    return result < 0 ? STATUS_CLOSED : STATUS_OK;
+}
+
+void server_wake(struct server *server)
+{
+    lws_cancel_service(server->lws);
+}

@@ -1,0 +1,346 @@
+#include "base/log.h"
+#include "base/memory.h"
+#include "proto/control.h"
+#include "stage/stage_private.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* One number per stream decides everything: position, the newest row consumed. A frame that begins at position + 1
+ * or before is used from there on; one that begins later, or a heartbeat that is ahead, is answered by a request for
+ * what is missing, and live rows are ignored until they fit. Joining, gap, restart and slow consumer are all this
+ * one path. */
+
+static enum status upstream_open(struct stage *stage, const char *service, struct error *error)
+{
+    struct upstream *upstream = &stage->upstreams[stage->upstream_count];
+    upstream->service = service;
+    snprintf(upstream->instance, sizeof upstream->instance, "%s", service);
+    enum status status = bus_connect(stage->bus, upstream->instance, &upstream->connection, error);
+    if (status != STATUS_OK)
+        return status;
+    bus_subscribe(stage->bus, upstream->connection, "heartbeat/");
+    stage->upstream_count++;
+    for (size_t i = 0; i < stage->symbol_count; i++) {
+        struct input *input = &stage->inputs[stage->input_count++];
+        input->public = (struct stage_input){.service = service, .symbol = stage->symbols[i], .symbol_index = i};
+        input->connection = upstream->connection;
+        snprintf(input->stream, sizeof input->stream, "%s/%s", service, stage->symbols[i]);
+        bus_subscribe(stage->bus, upstream->connection, input->stream);
+    }
+    return STATUS_OK;
+}
+
+enum status stage_inputs_open(struct stage *stage, struct error *error)
+{
+    size_t services = 0;
+    while (stage->service->inputs && stage->service->inputs[services])
+        services++;
+    stage->inputs = memory_allocate(services * stage->symbol_count * sizeof *stage->inputs);
+    for (size_t i = 0; i < services; i++) {
+        enum status status = upstream_open(stage, stage->service->inputs[i], error);
+        if (status != STATUS_OK)
+            return status;
+    }
+    for (size_t i = 0; stage->service->resume && i < stage->input_count; i++)
+        stage->inputs[i].public.position = stage->service->resume(stage->state, stage->inputs[i].stream);
+    return STATUS_OK;
+}
+
+static struct input *input_of(struct stage *stage, size_t connection, const char *stream)
+{
+    for (size_t i = 0; i < stage->input_count; i++)
+        if (stage->inputs[i].connection == connection && strcmp(stage->inputs[i].stream, stream) == 0)
+            return &stage->inputs[i];
+    return NULL;
+}
+
+static void remember_error(struct stage *stage, const struct error *error)
+{
+    snprintf(stage->last_error, sizeof stage->last_error, "%.255s", error->text);
+}
+
+/* --- asking --- */
+
+static void request_send(struct stage *stage, struct input *input)
+{
+    struct catch_up_request_row request = {.from = input->public.position + 1};
+    memcpy(request.consumer, stage->instance, sizeof request.consumer);
+    memcpy(request.stream, input->stream, sizeof request.stream);
+    struct frame_header header = {.generation = stage->options.generation, .row_count = 1};
+    memcpy(header.run_id, stage->run_id, sizeof header.run_id);
+    memcpy(header.instance, stage->instance, sizeof header.instance);
+    struct buffer row, frame;
+    buffer_init(&row, 0);
+    buffer_init(&frame, 0);
+    row_encode(&row, &catch_up_request_message, catch_up_request_message.field_count, &request);
+    frame_encode(&frame, &header, row.data, row.length);
+    if (bus_request(stage->bus, input->connection, frame.data, frame.length) == STATUS_OK)
+        stage->counts.catch_up_requests++;
+    input->requested_from = request.from;
+    input->requested_ms = clock_monotonic_ms(&stage->clock);
+    buffer_finish(&row);
+    buffer_finish(&frame);
+}
+
+static void request_missing(struct stage *stage, struct input *input)
+{
+    if (!input->requested_from)
+        request_send(stage, input);
+}
+
+void stage_inputs_retry(struct stage *stage)
+{
+    int64_t now_ms = clock_monotonic_ms(&stage->clock);
+    for (size_t i = 0; i < stage->input_count; i++)
+        if (stage->inputs[i].requested_from && now_ms - stage->inputs[i].requested_ms > STAGE_REQUEST_TIMEOUT_MS)
+            request_send(stage, &stage->inputs[i]);
+}
+
+/* --- consuming --- */
+
+static void note_control(struct input *input, const struct row_view *view)
+{
+    struct control_row control;
+    if (row_decode(view, &control_message, &control, NULL) == STATUS_OK &&
+        control.action == CONTROL_END_OF_STREAM)
+        input->public.ended = true;
+}
+
+static void consume(struct stage *stage, struct input *input, const struct row_view *view)
+{
+    struct error error = {{0}};
+    input->public.position = view->sequence;
+    stage->progress++;
+    stage->state_dirty = true;
+    enum status status = stage->service->row(stage->state, &input->public, view, &error);
+    if (status != STATUS_OK) {
+        stage->counts.malformed_rows++;
+        remember_error(stage, &error);
+        log_event(LOG_ERROR, "row_rejected", "stream=%s sequence=%lld reason=\"%s\"", input->stream,
+                  (long long)view->sequence, error.text);
+    }
+    if (view->kind == ROW_CONTROL)
+        note_control(input, view);
+}
+
+static void consume_frame(struct stage *stage, struct input *input, struct frame *frame)
+{
+    struct row_view view;
+    int64_t last = frame->header.first_sequence + (int64_t)frame->header.row_count - 1;
+    if (last > input->producer_last)
+        input->producer_last = last;
+    while (frame_next(frame, &view)) {
+        if (view.sequence <= input->public.position)
+            continue;
+        consume(stage, input, &view);
+        if (stage->pending_bytes >= STAGE_TURN_BYTES) {
+            struct error error;
+            if (stage_commit(stage, false, &error) != STATUS_OK) {
+                stage_fail(stage, &error);
+                return;
+            }
+        }
+    }
+}
+
+/* frame_usable: a frame of this run; others are counted and passed over. */
+static bool frame_usable(struct stage *stage, struct frame *frame, const void *data, size_t bytes, const char *topic)
+{
+    struct error error;
+    if (frame_open(frame, data, bytes, &error) != STATUS_OK) {
+        stage->counts.malformed_frames++;
+        remember_error(stage, &error);
+        log_event(LOG_ERROR, "frame_rejected", "topic=%s reason=\"%s\"", topic, error.text);
+        return false;
+    }
+    if (strcmp(frame->header.run_id, stage->run_id) != 0) {
+        stage->counts.foreign_frames++;
+        return false;
+    }
+    return true;
+}
+
+/* --- heartbeats of producers --- */
+
+/* note_ahead: we hold rows that their producer does not tell of. A beat may be older than a catch-up answer; when it
+ * stays so, the producer has begun anew under the same run: a fork, never followed. */
+static void note_ahead(struct stage *stage, struct input *input, int64_t producer_last)
+{
+    if (++input->beats_behind != STAGE_FORK_BEATS)
+        return;
+    stage->counts.forks++;
+    log_event(LOG_ERROR, "fork", "stream=%s position=%lld producer_last=%lld", input->stream,
+              (long long)input->public.position, (long long)producer_last);
+}
+
+static void note_stream_status(struct stage *stage, size_t connection, const struct row_view *view)
+{
+    struct stream_status_row status;
+    if (row_decode(view, &stream_status_message, &status, NULL) != STATUS_OK || !status.published)
+        return;
+    struct input *input = input_of(stage, connection, status.stream);
+    if (!input)
+        return;
+    input->producer_seen = true;
+    if (status.last_sequence > input->producer_last)
+        input->producer_last = status.last_sequence;
+    input->producer_source = status.source;
+    if (input->public.position > status.last_sequence) {
+        note_ahead(stage, input, status.last_sequence);
+        return;
+    }
+    input->beats_behind = 0;
+    if (input->public.position < status.last_sequence) {
+        request_missing(stage, input);
+    } else {
+        input->source = status.source;
+    }
+}
+
+static void heartbeat_take(struct stage *stage, size_t connection, struct frame *frame)
+{
+    struct heartbeat_row beat;
+    struct row_view view;
+    if (!frame_next(frame, &view) || row_decode(&view, &heartbeat_message, &beat, NULL) != STATUS_OK) {
+        stage->counts.malformed_frames++;
+        return;
+    }
+    struct frame rest = *frame;
+    while (frame_next(frame, &view))
+        if (view.kind == ROW_STREAM_STATUS)
+            note_stream_status(stage, connection, &view);
+    if (stage->service->heartbeat)
+        stage->service->heartbeat(stage->state, &beat, &rest);
+}
+
+/* --- callbacks of the bus --- */
+
+static void on_frame(void *context, size_t connection, const char *topic, size_t topic_length, const void *data,
+                     size_t bytes)
+{
+    struct stage *stage = context;
+    struct frame frame;
+    (void)topic_length;
+    stage->counts.frames++;
+    if (stage->stopping || !frame_usable(stage, &frame, data, bytes, topic))
+        return;
+    if (strncmp(topic, "heartbeat/", 10) == 0) {
+        heartbeat_take(stage, connection, &frame);
+        return;
+    }
+    struct input *input = input_of(stage, connection, topic);
+    if (!input || input->requested_from || stage->full)
+        return; /* what is ignored here is asked for when its turn comes */
+    if (frame.header.first_sequence > input->public.position + 1) {
+        stage->counts.gaps_seen++;
+        request_missing(stage, input);
+        return;
+    }
+    consume_frame(stage, input, &frame);
+}
+
+/* rows_gone: the producer no longer holds what we need: counted, never silent; reading goes on behind the hole. */
+static void rows_gone(struct stage *stage, struct input *input, int64_t oldest)
+{
+    int64_t missing = oldest - 1 - input->public.position;
+    if (missing <= 0)
+        return;
+    stage->counts.rows_lost += missing;
+    log_event(LOG_ERROR, "rows_lost", "stream=%s from=%lld to=%lld rows=%lld", input->stream,
+              (long long)input->public.position + 1, (long long)oldest - 1, (long long)missing);
+    input->public.position = oldest - 1;
+}
+
+static void on_answer(void *context, size_t connection, const void *head, size_t head_bytes, const void *body,
+                      size_t body_bytes)
+{
+    struct stage *stage = context;
+    struct frame frame;
+    struct row_view view;
+    struct catch_up_answer_row answer;
+    if (stage->stopping || !frame_usable(stage, &frame, head, head_bytes, "catch-up answer"))
+        return;
+    if (!frame_next(&frame, &view) || row_decode(&view, &catch_up_answer_message, &answer, NULL) != STATUS_OK) {
+        stage->counts.malformed_frames++;
+        return;
+    }
+    struct input *input = input_of(stage, connection, answer.stream);
+    if (!input || answer.from != input->requested_from)
+        return; /* an answer to an earlier, repeated request */
+    input->requested_from = 0;
+    if (stage->full)
+        return;
+    if (answer.last > input->producer_last)
+        input->producer_last = answer.last;
+    if (answer.oldest > input->public.position + 1)
+        rows_gone(stage, input, answer.oldest);
+    else if (body && frame_usable(stage, &frame, body, body_bytes, answer.stream) &&
+             frame.header.first_sequence <= input->public.position + 1) {
+        stage->counts.catch_up_rows += (int64_t)frame.header.row_count;
+        consume_frame(stage, input, &frame);
+    }
+    if (input->public.position < input->producer_last)
+        request_missing(stage, input);
+}
+
+void stage_inputs_poll(struct stage *stage, int timeout_ms)
+{
+    const struct bus_events events = {
+        .context = stage, .frame = on_frame, .answer = on_answer, .request = stage_request_handle};
+    bus_poll(stage->bus, timeout_ms, STAGE_MESSAGES_PER_TURN, &events);
+}
+
+/* --- positions --- */
+
+static int64_t durable_of(struct stage *stage, const struct input *input)
+{
+    if (stage->service->durable)
+        return stage->service->durable(stage->state, input->stream);
+    return stage->journal ? input->state_position : input->public.position;
+}
+
+void stage_inputs_register(struct stage *stage)
+{
+    struct buffer row, frame;
+    buffer_init(&row, 0);
+    buffer_init(&frame, 0);
+    for (size_t i = 0; i < stage->upstream_count; i++) {
+        struct frame_header header = {.generation = stage->options.generation};
+        memcpy(header.run_id, stage->run_id, sizeof header.run_id);
+        memcpy(header.instance, stage->instance, sizeof header.instance);
+        buffer_clear(&row);
+        buffer_clear(&frame);
+        for (size_t k = 0; k < stage->input_count; k++) {
+            if (stage->inputs[k].connection != stage->upstreams[i].connection)
+                continue;
+            struct register_row entry = {.durable_sequence = durable_of(stage, &stage->inputs[k])};
+            memcpy(entry.consumer, stage->instance, sizeof entry.consumer);
+            memcpy(entry.stream, stage->inputs[k].stream, sizeof entry.stream);
+            row_encode(&row, &register_message, register_message.field_count, &entry);
+            header.row_count++;
+        }
+        frame_encode(&frame, &header, row.data, row.length);
+        enum status ignored = bus_request(stage->bus, stage->upstreams[i].connection, frame.data, frame.length);
+        (void)ignored; /* the next second brings the next one */
+    }
+    buffer_finish(&row);
+    buffer_finish(&frame);
+}
+
+bool stage_inputs_ended(const struct stage *stage)
+{
+    for (size_t i = 0; i < stage->input_count; i++)
+        if (!stage->inputs[i].public.ended)
+            return false;
+    return stage->input_count > 0;
+}
+
+bool stage_caught_up(const struct stage *stage)
+{
+    for (size_t i = 0; i < stage->input_count; i++)
+        if (!stage->inputs[i].producer_seen || stage->inputs[i].public.position < stage->inputs[i].producer_last)
+            return false;
+    return !stage->service->caught_up || stage->service->caught_up(stage->state);
+}

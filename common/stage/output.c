@@ -1,0 +1,385 @@
+#include "base/crash_point.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/random.h"
+#include "stage/stage_private.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { STATE_VERSION = 1 };
+static const char STATE_KEY[] = "state";
+
+enum status stage_outputs_open(struct stage *stage, struct error *error)
+{
+    if (!stage->service->publishes)
+        return STATUS_OK;
+    char folder[PATH_BYTES];
+    path_join(folder, config_text(stage->config, "run.state_dir"), "journal/%s", stage->instance);
+    struct journal_config config = {
+        .folder = folder,
+        .run_id = stage->run_id,
+        .config_fingerprint = stage->fingerprint,
+        .max_bytes = (size_t)config_i64(stage->config, "journal.max_mb") * 1024 * 1024 / 4 * 5,
+        .sync = strcmp(config_text(stage->config, "journal.durability"), "power") == 0,
+    };
+    enum journal_beginning beginning;
+    enum status status = journal_open(&config, &stage->journal, &beginning, error);
+    if (status != STATUS_OK)
+        return status;
+    if (beginning == JOURNAL_SET_ASIDE)
+        log_event(LOG_WARNING, "journal_set_aside", "folder=%s.aside reason=\"another run, configuration or boot\"",
+                  folder);
+    stage->outputs = memory_allocate(stage->symbol_count * sizeof *stage->outputs);
+    for (size_t i = 0; i < stage->symbol_count; i++) {
+        struct output *output = &stage->outputs[i];
+        snprintf(output->stream, sizeof output->stream, "%s/%s", stage->service->name, stage->symbols[i]);
+        output->journal_stream = journal_stream(stage->journal, output->stream);
+        buffer_init(&output->rows, 0);
+    }
+    return STATUS_OK;
+}
+
+/* --- emit --- */
+
+void stage_emit(struct stage *stage, size_t symbol_index, const struct message *message, const void *row)
+{
+    struct output *output = &stage->outputs[symbol_index];
+    struct output_chunk *chunk = output->chunk_count ? &output->chunks[output->chunk_count - 1] : NULL;
+    if (!chunk || chunk->bytes >= STAGE_CHUNK_BYTES) {
+        output->chunks = memory_grow(output->chunks, &output->chunk_capacity, output->chunk_count + 1,
+                                     sizeof *output->chunks);
+        chunk = &output->chunks[output->chunk_count++];
+        *chunk = (struct output_chunk){.first_sequence = output->emitted + 1, .offset = output->rows.length};
+    }
+    size_t before = output->rows.length;
+    row_encode(&output->rows, message, message_fields_in_use(message, stage->levels), row);
+    chunk->bytes += output->rows.length - before;
+    chunk->row_count++;
+    output->emitted++;
+    stage->pending_bytes += output->rows.length - before;
+    stage->counts.rows_emitted++;
+    if (stage->options.print_rows)
+        stage_replay_print(stage, symbol_index, message, row);
+}
+
+int64_t stage_emitted(const struct stage *stage, size_t symbol_index)
+{
+    return stage->outputs[symbol_index].emitted;
+}
+
+/* --- compare: rows that were journaled before the crash must come out again byte for byte --- */
+
+static void show_row(const char *which, const struct row_view *view)
+{
+    const struct message *message = message_of_kind(view->kind);
+    struct buffer text;
+    struct json json;
+    buffer_init(&text, 65536);
+    json_init(&json, &text);
+    void *row = message ? memory_allocate(message->row_bytes) : NULL;
+    if (message && row_decode(view, message, row, NULL) == STATUS_OK)
+        message_json(&json, message, message->field_count, row, true);
+    log_event(LOG_ERROR, "row_differs", "which=%s kind=%d row=%s", which, view->kind, buffer_text(&text));
+    free(row);
+    buffer_finish(&text);
+}
+
+static enum status differs(struct stage *stage, const struct output *output, int64_t sequence,
+                           const struct row_view *journaled, const struct row_view *again, struct error *error)
+{
+    show_row("journaled", journaled);
+    show_row("again", again);
+    return error_set(error, STATUS_CONFLICT,
+                     "stream %s: row %lld came out differently after a restart; both are in the log. This is a bug: "
+                     "keep %s and its capture",
+                     output->stream, (long long)sequence, stage->instance);
+}
+
+/* compare_rows: `count` journaled rows from the chunk's first on against the chunk. */
+static enum status compare_rows(struct stage *stage, const struct output *output, const struct output_chunk *chunk,
+                                size_t count, struct error *error)
+{
+    int64_t held = journal_first(stage->journal, output->journal_stream);
+    size_t done = 0, offset = 0, got;
+    const uint8_t *rows = output->rows.data + chunk->offset;
+    struct row_view again, journaled;
+    while (done < count) {
+        int64_t sequence = chunk->first_sequence + (int64_t)done;
+        if (sequence < held) { /* retention took it: nothing to compare with */
+            if (rows_next(rows, chunk->bytes, &offset, &again) != STATUS_OK)
+                return error_set(error, STATUS_MALFORMED, "own rows are damaged");
+            done++;
+            continue;
+        }
+        buffer_clear(&stage->scratch);
+        enum status status = journal_read(stage->journal, output->journal_stream, sequence, STAGE_CHUNK_BYTES,
+                                          count - done, &stage->scratch, &got, error);
+        if (status != STATUS_OK || !got)
+            return status != STATUS_OK ? status : error_set(error, STATUS_MALFORMED, "journal lacks row %lld of %s",
+                                                            (long long)sequence, output->stream);
+        for (size_t i = 0, at = 0; i < got; i++, done++) {
+            if (rows_next(rows, chunk->bytes, &offset, &again) != STATUS_OK ||
+                rows_next(stage->scratch.data, stage->scratch.length, &at, &journaled) != STATUS_OK)
+                return error_set(error, STATUS_MALFORMED, "rows of %s are damaged", output->stream);
+            if (again.bytes != journaled.bytes || memcmp(again.data, journaled.data, again.bytes) != 0)
+                return differs(stage, output, chunk->first_sequence + (int64_t)done, &journaled, &again, error);
+            stage->counts.rows_compared++;
+        }
+    }
+    return STATUS_OK;
+}
+
+/* chunk_skip: takes the first `count` rows off a chunk. */
+static void chunk_skip(const struct output *output, struct output_chunk *chunk, size_t count)
+{
+    size_t offset = 0;
+    struct row_view row;
+    for (size_t i = 0; i < count; i++)
+        if (rows_next(output->rows.data + chunk->offset, chunk->bytes, &offset, &row) != STATUS_OK)
+            return;
+    chunk->first_sequence += (int64_t)count;
+    chunk->row_count -= count;
+    chunk->offset += offset;
+    chunk->bytes -= offset;
+}
+
+static enum status compare_output(struct stage *stage, struct output *output, struct error *error)
+{
+    int64_t journaled = journal_last(stage->journal, output->journal_stream);
+    for (size_t i = 0; i < output->chunk_count; i++) {
+        struct output_chunk *chunk = &output->chunks[i];
+        if (chunk->first_sequence > journaled)
+            break;
+        int64_t known = journaled - chunk->first_sequence + 1;
+        size_t count = (size_t)known < chunk->row_count ? (size_t)known : chunk->row_count;
+        enum status status = compare_rows(stage, output, chunk, count, error);
+        if (status != STATUS_OK)
+            return status;
+        chunk_skip(output, chunk, count);
+    }
+    return STATUS_OK;
+}
+
+/* --- state --- */
+
+static void state_write(struct stage *stage, struct buffer *out)
+{
+    buffer_append_u32(out, STATE_VERSION);
+    buffer_append_u64(out, stage->symbol_count);
+    for (size_t i = 0; i < stage->symbol_count; i++)
+        buffer_append_i64(out, stage->outputs[i].emitted);
+    buffer_append_u64(out, stage->input_count);
+    for (size_t i = 0; i < stage->input_count; i++) {
+        buffer_append(out, stage->inputs[i].stream, sizeof stage->inputs[i].stream);
+        buffer_append_i64(out, stage->inputs[i].public.position);
+        buffer_append_byte(out, stage->inputs[i].public.ended);
+    }
+    buffer_append_i64(out, stage->event_ts_ms);
+    buffer_append_byte(out, stage->own_end);
+    stage->service->save(stage->state, out);
+}
+
+static enum status state_read(struct stage *stage, struct reader *in)
+{
+    if (reader_u32(in) != STATE_VERSION || reader_u64(in) != stage->symbol_count)
+        return STATUS_MALFORMED;
+    for (size_t i = 0; i < stage->symbol_count; i++)
+        stage->outputs[i].emitted = reader_i64(in);
+    if (reader_u64(in) != stage->input_count)
+        return STATUS_MALFORMED;
+    for (size_t i = 0; i < stage->input_count; i++) {
+        char stream[STREAM_BYTES];
+        uint8_t ended;
+        reader_take(in, stream, sizeof stream);
+        if (memcmp(stream, stage->inputs[i].stream, sizeof stream) != 0)
+            return STATUS_MALFORMED;
+        stage->inputs[i].public.position = stage->inputs[i].state_position = reader_i64(in);
+        reader_take(in, &ended, 1);
+        stage->inputs[i].public.ended = ended;
+    }
+    uint8_t own_end;
+    stage->event_ts_ms = reader_i64(in);
+    reader_take(in, &own_end, 1);
+    stage->own_end = own_end;
+    return stage->service->load(stage->state, in);
+}
+
+enum status stage_state_load(struct stage *stage, bool warm, struct error *error)
+{
+    if (!stage->journal)
+        return STATUS_OK;
+    struct buffer bytes;
+    struct reader reader;
+    buffer_init(&bytes, 0);
+    enum status status = journal_get(stage->journal, STATE_KEY, &bytes);
+    if (status == STATUS_OK) {
+        reader_init(&reader, bytes.data, bytes.length);
+        status = state_read(stage, &reader);
+        if (status != STATUS_OK)
+            error_set(error, status, "the saved state of %s cannot be read; remove its journal to begin anew",
+                      stage->instance);
+    } else if (status == STATUS_NOT_FOUND) {
+        status = STATUS_OK; /* died before its first state: from the beginning */
+    }
+    buffer_finish(&bytes);
+    if (status == STATUS_OK)
+        for (size_t i = 0; i < stage->symbol_count; i++)
+            log_event(LOG_INFO, "recovered", "stream=%s warm=%d state_at=%lld journaled=%lld", stage->outputs[i].stream,
+                      warm, (long long)stage->outputs[i].emitted,
+                      (long long)journal_last(stage->journal, stage->outputs[i].journal_stream));
+    return status;
+}
+
+/* --- retention --- */
+
+static int64_t needed_from(struct stage *stage, size_t output)
+{
+    int64_t durable = stage_sinks_durable(stage, stage->outputs[output].stream);
+    for (size_t i = 0; i < stage->consumer_count; i++)
+        if (stage->consumers[i].output == output && stage->consumers[i].durable_sequence < durable)
+            durable = stage->consumers[i].durable_sequence;
+    return durable == INT64_MAX ? 0 : durable + 1;
+}
+
+/* trim_journal: above half of its limit the journal gives back what every consumer holds durably. At nine tenths
+ * the stage stops consuming until there is room. */
+static void trim_journal(struct stage *stage)
+{
+    int64_t now_ms = clock_monotonic_ms(&stage->clock);
+    if (now_ms < stage->trim_due_ms)
+        return;
+    stage->trim_due_ms = now_ms + 1000;
+    size_t limit = (size_t)config_i64(stage->config, "journal.max_mb") * 1024 * 1024;
+    size_t used = journal_bytes_used(stage->journal);
+    if (used > limit / 2)
+        for (size_t i = 0; i < stage->symbol_count; i++) {
+            int64_t before = needed_from(stage, i);
+            if (before > 1)
+                journal_trim(stage->journal, stage->outputs[i].journal_stream, before);
+        }
+    bool full = used > limit / 10 * 9;
+    if (full != stage->full)
+        log_event(LOG_WARNING, full ? "journal_full" : "journal_has_room", "used_mb=%zu limit_mb=%zu", used >> 20,
+                  limit >> 20);
+    stage->full = full;
+}
+
+/* --- commit and publish --- */
+
+static void publish_rows(struct stage *stage, const struct output *output, int64_t first_sequence, size_t row_count,
+                         const uint8_t *rows, size_t bytes)
+{
+    struct frame_header header = {
+        .generation = stage->options.generation,
+        .first_sequence = first_sequence,
+        .publish_ns = clock_wall_ns(&stage->clock),
+        .row_count = row_count,
+    };
+    memcpy(header.run_id, stage->run_id, sizeof header.run_id);
+    memcpy(header.instance, stage->instance, sizeof header.instance);
+    buffer_clear(&stage->frame_scratch);
+    frame_encode(&stage->frame_scratch, &header, rows, bytes);
+    bus_publish(stage->bus, output->stream, stage->frame_scratch.data, stage->frame_scratch.length);
+}
+
+/* publish_recut: a test's way to show that frame boundaries mean nothing: the rows leave in pieces of random size. */
+static void publish_recut(struct stage *stage, const struct output *output, const struct output_chunk *chunk,
+                          int64_t seed)
+{
+    struct random random;
+    random_seed(&random, (uint64_t)seed ^ (uint64_t)chunk->first_sequence);
+    const uint8_t *rows = output->rows.data + chunk->offset;
+    size_t offset = 0, begin = 0, from = 0;
+    for (size_t i = 0; i < chunk->row_count; i++) {
+        struct row_view row;
+        if (rows_next(rows, chunk->bytes, &offset, &row) != STATUS_OK)
+            return;
+        if (i + 1 == chunk->row_count || random_below(&random, 3) == 0) {
+            publish_rows(stage, output, chunk->first_sequence + (int64_t)from, i + 1 - from, rows + begin,
+                         offset - begin);
+            begin = offset;
+            from = i + 1;
+        }
+    }
+}
+
+static void publish_output(struct stage *stage, struct output *output)
+{
+    int64_t recut_seed = config_i64(stage->config, "bus.recut_seed");
+    for (size_t i = 0; i < output->chunk_count; i++) {
+        const struct output_chunk *chunk = &output->chunks[i];
+        if (chunk->row_count && recut_seed)
+            publish_recut(stage, output, chunk, recut_seed);
+        else if (chunk->row_count)
+            publish_rows(stage, output, chunk->first_sequence, chunk->row_count, output->rows.data + chunk->offset,
+                         chunk->bytes);
+    }
+    buffer_clear(&output->rows);
+    output->chunk_count = 0;
+}
+
+static bool state_due(const struct stage *stage, bool force)
+{
+    if (!stage->state_dirty && !stage->pending_bytes)
+        return false;
+    int64_t interval = config_i64(stage->config, "journal.state_interval_ms");
+    return force || clock_monotonic_ms(&stage->clock) - stage->state_saved_ms >= interval;
+}
+
+static void state_put(struct stage *stage)
+{
+    buffer_clear(&stage->scratch);
+    state_write(stage, &stage->scratch);
+    journal_put(stage->journal, STATE_KEY, stage->scratch.data, stage->scratch.length);
+}
+
+static void state_saved(struct stage *stage)
+{
+    stage->state_saved_ms = clock_monotonic_ms(&stage->clock);
+    stage->state_dirty = false;
+    for (size_t i = 0; i < stage->input_count; i++)
+        stage->inputs[i].state_position = stage->inputs[i].public.position;
+}
+
+enum status stage_commit(struct stage *stage, bool force_state, struct error *error)
+{
+    if (!stage->journal)
+        return STATUS_OK;
+    bool save = state_due(stage, force_state);
+    if (!save && !stage->pending_bytes)
+        return STATUS_OK;
+    enum status status = STATUS_OK;
+    for (size_t i = 0; status == STATUS_OK && i < stage->symbol_count; i++)
+        if (stage->outputs[i].chunk_count)
+            status = compare_output(stage, &stage->outputs[i], error);
+    if (status == STATUS_OK)
+        status = journal_begin(stage->journal, error);
+    if (status != STATUS_OK)
+        return status;
+    for (size_t i = 0; i < stage->symbol_count; i++)
+        for (size_t k = 0; k < stage->outputs[i].chunk_count; k++) {
+            const struct output_chunk *chunk = &stage->outputs[i].chunks[k];
+            if (chunk->row_count)
+                journal_append(stage->journal, stage->outputs[i].journal_stream, chunk->first_sequence,
+                               chunk->row_count, stage->outputs[i].rows.data + chunk->offset, chunk->bytes);
+        }
+    if (save)
+        state_put(stage);
+    trim_journal(stage);
+    crash_point("before_commit");
+    status = journal_commit(stage->journal, error);
+    if (status != STATUS_OK)
+        return status;
+    crash_point("after_commit");
+    if (save)
+        state_saved(stage);
+    stage->counts.commits++;
+    stage->pending_bytes = 0;
+    for (size_t i = 0; i < stage->symbol_count; i++)
+        if (stage->outputs[i].chunk_count)
+            publish_output(stage, &stage->outputs[i]);
+    stage_sinks_notify(stage);
+    return STATUS_OK;
+}

@@ -1,0 +1,159 @@
+#include "base/log.h"
+#include "base/memory.h"
+#include "stage/stage_private.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+extern char **environ;
+
+/* A daemon by hand on a capture: `features --replay X.ofr` starts, in a folder of its own, the daemons it reads from
+ * with the same configuration, reads their streams as always, and prints its own rows as JSON lines. */
+
+enum { CHILD_ARGUMENTS_MAX = 1024, CHILDREN_MAX = 8 };
+
+static struct {
+    char folder[PATH_BYTES];
+    pid_t children[CHILDREN_MAX];
+    size_t child_count;
+} replay; /* of the process: a replay is one command */
+
+/* reads_from: the services a service needs, nearest last. The stage knows the picture of design.md §1 here only. */
+static const struct {
+    const char *service;
+    const char *needs[5];
+} READS_FROM[] = {
+    {"harvest", {NULL}},
+    {"features", {"harvest", NULL}},
+    {"signal", {"harvest", "features", NULL}},
+    {"broker", {"harvest", "features", "signal", NULL}},
+    {"archive", {"harvest", "features", NULL}},
+    {"report", {"harvest", "features", "signal", "broker", NULL}},
+};
+
+static enum status set(struct stage *stage, const char *key, const char *format, const char *argument,
+                       struct error *error)
+{
+    char *value = memory_allocate(PATH_BYTES);
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+    snprintf(value, PATH_BYTES, format, argument);
+#pragma GCC diagnostic pop
+    struct stage_options *options = &stage->options;
+    if (options->override_count == STAGE_OVERRIDES_MAX)
+        return error_set(error, STATUS_LIMIT, "more than %d options", STAGE_OVERRIDES_MAX);
+    options->overrides[options->override_count++] = (struct stage_override){key, value};
+    return config_set(stage->config, key, value, ORIGIN_CLI, error);
+}
+
+/* own_folders: a replay never writes where a live run writes (data.md §3.1). */
+static enum status own_folders(struct stage *stage, struct error *error)
+{
+    snprintf(replay.folder, sizeof replay.folder, "/tmp/orderflow-replay-XXXXXX");
+    if (!mkdtemp(replay.folder))
+        return error_set(error, STATUS_IO, "no temporary folder %s: %m", replay.folder);
+    enum status status = set(stage, "bus.dir", "%s/bus", replay.folder, error);
+    if (status == STATUS_OK)
+        status = set(stage, "run.state_dir", "%s/state", replay.folder, error);
+    if (status == STATUS_OK)
+        status = set(stage, "run.output_dir", "%s/runtime", replay.folder, error);
+    if (status == STATUS_OK)
+        status = set(stage, "run.data_root", "%s/data", replay.folder, error);
+    if (status == STATUS_OK)
+        status = set(stage, "run.artifacts_dir", "%s/artifacts", replay.folder, error);
+    if (status == STATUS_OK)
+        status = set(stage, "run.logs_dir", "%s/logs", replay.folder, error);
+    return status;
+}
+
+static enum status start_child(struct stage *stage, const char *name, struct error *error)
+{
+    char program[PATH_BYTES], here[PATH_BYTES];
+    const char *arguments[CHILD_ARGUMENTS_MAX];
+    size_t count = 0;
+    const struct stage_options *options = &stage->options;
+    process_folder(here);
+    path_join(program, here, "%s", name);
+    arguments[count++] = program;
+    arguments[count++] = "--replay-link";
+    if (options->config_path || options->effective_path) {
+        arguments[count++] = options->effective_path ? "--effective" : "--config";
+        arguments[count++] = options->effective_path ? options->effective_path : options->config_path;
+    }
+    for (size_t i = 0; i < options->override_count; i++) {
+        char *text = memory_allocate(2 * PATH_BYTES);
+        snprintf(text, 2 * PATH_BYTES, "%s=%s", options->overrides[i].key, options->overrides[i].value);
+        arguments[count++] = "--set";
+        arguments[count++] = text;
+    }
+    for (size_t i = 0; i < options->replay_count; i++) {
+        arguments[count++] = "--replay";
+        arguments[count++] = options->replay_files[i];
+    }
+    arguments[count] = NULL;
+    pid_t parent = getpid(), child = fork();
+    if (child == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
+        if (getppid() == parent)
+            execv(program, (char *const *)(uintptr_t)arguments);
+        _exit(127);
+    }
+    if (child < 0)
+        return error_set(error, STATUS_IO, "%s cannot be started: %m", program);
+    replay.children[replay.child_count++] = child;
+    return STATUS_OK;
+}
+
+enum status stage_replay_start(struct stage *stage, struct error *error)
+{
+    struct stage_options *options = &stage->options;
+    if (!options->replay_count || options->replay_link)
+        return STATUS_OK;
+    options->print_rows = stage->service->publishes;
+    enum status status = own_folders(stage, error);
+    for (size_t i = 0; status == STATUS_OK && i < sizeof READS_FROM / sizeof READS_FROM[0]; i++)
+        for (const char *const *need = READS_FROM[i].needs;
+             strcmp(READS_FROM[i].service, stage->service->name) == 0 && status == STATUS_OK && *need; need++)
+            status = start_child(stage, *need, error);
+    return status;
+}
+
+void stage_replay_print(struct stage *stage, size_t symbol_index, const struct message *message, const void *row)
+{
+    struct buffer text, body;
+    struct json json;
+    buffer_init(&text, 0);
+    buffer_init(&body, 0);
+    json_init(&json, &body);
+    message_json(&json, message, message_fields_in_use(message, stage->levels), row, true);
+    json_init(&json, &text);
+    json_object_begin(&json);
+    json_key_text(&json, "kind", message->name);
+    json_key_text(&json, "symbol", stage->symbols[symbol_index]);
+    json_key_i64(&json, "sequence", stage->outputs[symbol_index].emitted);
+    json_key(&json, "row");
+    json_raw(&json, (const char *)body.data, body.length);
+    json_object_end(&json);
+    puts(buffer_text(&text));
+    buffer_finish(&text);
+    buffer_finish(&body);
+}
+
+void stage_replay_finish(struct stage *stage)
+{
+    (void)stage;
+    for (size_t i = 0; i < replay.child_count; i++)
+        kill(replay.children[i], SIGTERM);
+    for (size_t i = 0; i < replay.child_count; i++)
+        while (waitpid(replay.children[i], NULL, 0) < 0 && errno == EINTR)
+            ;
+    if (replay.folder[0] && folder_remove(replay.folder) != STATUS_OK)
+        log_event(LOG_WARNING, "left_behind", "folder=%s", replay.folder);
+}

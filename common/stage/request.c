@@ -1,0 +1,162 @@
+#include "base/log.h"
+#include "stage/stage_private.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* What comes in on the ROUTER: catch-up requests and registrations of consumers, commands of the orchestrator. */
+
+static struct frame_header own_header(const struct stage *stage)
+{
+    struct frame_header header = {.generation = stage->options.generation, .publish_ns = clock_wall_ns(&stage->clock)};
+    memcpy(header.run_id, stage->run_id, sizeof header.run_id);
+    memcpy(header.instance, stage->instance, sizeof header.instance);
+    return header;
+}
+
+/* answer_row: one row in a frame as the first part, optionally encoded rows of a stream as the second. */
+static void answer_row(struct stage *stage, const struct bus_peer_id *peer, const struct message *message,
+                       const void *row, const struct buffer *body)
+{
+    struct buffer encoded, head;
+    struct frame_header header = own_header(stage);
+    header.row_count = 1;
+    buffer_init(&encoded, 0);
+    buffer_init(&head, 0);
+    row_encode(&encoded, message, message->field_count, row);
+    frame_encode(&head, &header, encoded.data, encoded.length);
+    bus_answer(stage->bus, peer, head.data, head.length, body ? body->data : NULL, body ? body->length : 0);
+    buffer_finish(&encoded);
+    buffer_finish(&head);
+}
+
+static struct output *output_of(struct stage *stage, const char *stream)
+{
+    for (size_t i = 0; stage->outputs && i < stage->symbol_count; i++)
+        if (strcmp(stage->outputs[i].stream, stream) == 0)
+            return &stage->outputs[i];
+    return NULL;
+}
+
+static void catch_up(struct stage *stage, const struct bus_peer_id *peer, const struct row_view *view)
+{
+    struct catch_up_request_row request;
+    struct catch_up_answer_row answer = {0};
+    struct error error = {{0}};
+    if (row_decode(view, &catch_up_request_message, &request, &error) != STATUS_OK || request.from < 1) {
+        stage->counts.malformed_requests++;
+        return;
+    }
+    memcpy(answer.stream, request.stream, sizeof answer.stream);
+    answer.from = request.from;
+    struct output *output = output_of(stage, request.stream);
+    size_t count = 0;
+    buffer_clear(&stage->scratch);
+    buffer_clear(&stage->frame_scratch);
+    if (!output) {
+        snprintf(answer.error, sizeof answer.error, "no stream %.80s here", request.stream);
+    } else {
+        answer.oldest = journal_first(stage->journal, output->journal_stream);
+        answer.last = journal_last(stage->journal, output->journal_stream);
+        enum status status = journal_read(stage->journal, output->journal_stream, request.from, CATCH_UP_BYTES_MAX,
+                                          SIZE_MAX, &stage->scratch, &count, &error);
+        if (status != STATUS_OK && status != STATUS_NOT_FOUND)
+            snprintf(answer.error, sizeof answer.error, "%.127s", error.text);
+    }
+    answer.row_count = (int64_t)count;
+    if (count) {
+        struct frame_header header = own_header(stage);
+        header.first_sequence = request.from;
+        header.row_count = count;
+        frame_encode(&stage->frame_scratch, &header, stage->scratch.data, stage->scratch.length);
+    }
+    answer_row(stage, peer, &catch_up_answer_message, &answer, count ? &stage->frame_scratch : NULL);
+}
+
+static void note_consumer(struct stage *stage, const struct row_view *view)
+{
+    struct register_row entry;
+    struct output *output = NULL;
+    if (row_decode(view, &register_message, &entry, NULL) == STATUS_OK)
+        output = output_of(stage, entry.stream);
+    if (!output)
+        return;
+    size_t index = (size_t)(output - stage->outputs), i = 0;
+    while (i < stage->consumer_count &&
+           (stage->consumers[i].output != index || strcmp(stage->consumers[i].name, entry.consumer) != 0))
+        i++;
+    if (i == STAGE_CONSUMERS_MAX)
+        return;
+    if (i == stage->consumer_count) {
+        stage->consumer_count++;
+        memcpy(stage->consumers[i].name, entry.consumer, sizeof stage->consumers[i].name);
+        stage->consumers[i].output = index;
+    }
+    stage->consumers[i].durable_sequence = entry.durable_sequence;
+}
+
+/* perform: the stage's own verbs; what it does not know goes to the service. All are idempotent. */
+static enum status perform(struct stage *stage, const struct command_row *command, struct error *error)
+{
+    if (command->run_id[0] && strcmp(command->run_id, stage->run_id) != 0)
+        return error_set(error, STATUS_INVALID, "this is run %s, not %s", stage->run_id, command->run_id);
+    if (command->generation && command->generation != stage->options.generation)
+        return error_set(error, STATUS_INVALID, "this is generation %lld of %s, not %lld",
+                         (long long)stage->options.generation, stage->instance, (long long)command->generation);
+    if (strcmp(command->verb, "status") == 0)
+        return STATUS_OK;
+    if (strcmp(command->verb, "stop") == 0) {
+        stage->stopping = true;
+        return STATUS_OK;
+    }
+    bool drain = strcmp(command->verb, "drain") == 0, go = strcmp(command->verb, "go") == 0;
+    stage->draining = stage->draining || drain;
+    stage->going = stage->going || go;
+    enum status status = stage->service->command
+                             ? stage->service->command(stage->state, command->verb, command->arguments, error)
+                             : STATUS_UNSUPPORTED;
+    if (status != STATUS_UNSUPPORTED || drain || go)
+        return status == STATUS_UNSUPPORTED ? STATUS_OK : status;
+    return error_set(error, STATUS_UNSUPPORTED, "%s knows no command %s", stage->instance, command->verb);
+}
+
+static void command(struct stage *stage, const struct bus_peer_id *peer, const struct row_view *view)
+{
+    struct command_row request;
+    struct command_answer_row answer = {0};
+    struct error error = {{0}};
+    if (row_decode(view, &command_message, &request, &error) != STATUS_OK) {
+        stage->counts.malformed_requests++;
+    } else {
+        memcpy(answer.request_id, request.request_id, sizeof answer.request_id);
+        answer.ok = perform(stage, &request, &error) == STATUS_OK;
+        log_event(LOG_INFO, "command", "verb=%s ok=%d reason=\"%s\"", request.verb, answer.ok, error.text);
+    }
+    snprintf(answer.text, sizeof answer.text, "%.511s", error.text);
+    answer_row(stage, peer, &command_answer_message, &answer, NULL);
+    stage_beat(stage, true);
+}
+
+void stage_request_handle(void *context, const struct bus_peer_id *peer, const void *data, size_t bytes)
+{
+    struct stage *stage = context;
+    struct frame frame;
+    struct row_view view;
+    struct error error;
+    stage->counts.requests++;
+    if (frame_open(&frame, data, bytes, &error) != STATUS_OK) {
+        stage->counts.malformed_requests++;
+        log_event(LOG_WARNING, "request_rejected", "reason=\"%s\"", error.text);
+        return;
+    }
+    while (frame_next(&frame, &view)) {
+        if (view.kind == ROW_CATCH_UP_REQUEST)
+            catch_up(stage, peer, &view);
+        else if (view.kind == ROW_REGISTER)
+            note_consumer(stage, &view);
+        else if (view.kind == ROW_COMMAND)
+            command(stage, peer, &view);
+        else
+            stage->counts.malformed_requests++;
+    }
+}

@@ -1,0 +1,146 @@
+/* stage: the runtime every daemon shares.
+ *
+ * It owns main: options, configuration, log, bus, journal, recovery, the loop
+ *      consume → compute → commit {rows, positions, counters, every so often state} → publish,
+ * catch-up, heartbeats, readiness, commands, sinks, drain on SIGTERM, exit codes. A service is a descriptor; its
+ * main.c ends in
+ *      int main(int argc, char **argv) { return stage_main(&features_service, argc, argv); }
+ *
+ * Recovery: the newest state is loaded, inputs are read again from that state's positions, and rows come out again;
+ * those already journaled are compared, encoded row against encoded row. A difference stops the daemon with both
+ * shown.
+ *
+ * Nothing here is global: clock, bus and journal are injected through struct stage. */
+#pragma once
+
+#include "base/buffer.h"
+#include "base/clock.h"
+#include "config/config.h"
+#include "proto/frame.h"
+#include "proto/heartbeat.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct stage;
+struct journal;
+
+enum { EXIT_CLEAN = 0, EXIT_INTERNAL = 1, EXIT_CONFIGURATION = 2, EXIT_TEMPORARY = 5 };
+
+/* stage_input: one stream being read, as handed to the row handler. */
+struct stage_input {
+    const char *service; /* "harvest" */
+    const char *symbol;
+    size_t symbol_index; /* into stage_symbols */
+    int64_t position;    /* sequence of the newest row consumed */
+    bool ended;          /* its end_of_stream has been consumed */
+};
+
+/* stage_report: where a service writes its figures, once per heartbeat. */
+struct stage_report;
+void stage_report_counter(struct stage_report *report, const char *name, int64_t value);
+void stage_report_gauge(struct stage_report *report, const char *name, double value); /* NaN: not measured */
+void stage_report_sink(struct stage_report *report, const struct sink_status_row *status);
+
+struct stage_service {
+    const char *name;
+    const char *summary;             /* one sentence for --help */
+    const char *const *inputs;       /* services read, NULL-terminated; NULL: none */
+    bool publishes;                  /* has streams of its own, hence a journal */
+    const struct stage_option *options; /* more long options, ended by an empty name; NULL: none */
+
+    /* open: builds the service from the configuration. On failure the sentence names the key or file. */
+    enum status (*open)(struct stage *stage, void **out_service, struct error *error);
+    void (*close)(void *service);
+
+    /* row: one input row, in sequence, each exactly once per life and state. Emits with stage_emit. NULL: no input.
+     * A malformed row returns its status and sentence: it is counted, logged and dead-lettered, and the stage goes
+     * on. */
+    enum status (*row)(void *service, const struct stage_input *input, const struct row_view *row,
+                       struct error *error);
+
+    /* pull: for services whose input is not the bus (harvest: its capture; simulator: its sockets). Consumes at most
+     * about `budget` items, sets *out_more when it stopped with more waiting. May block up to `wait_ms`. */
+    enum status (*pull)(void *service, size_t budget, int wait_ms, bool *out_more, struct error *error);
+
+    /* pull_blocks: pull waits by itself (its descriptors are not the stage's); commands are seen between calls. */
+    bool pull_blocks;
+
+    /* heartbeat: one beat of an upstream instance; `rest` holds its stream, counter, gauge and sink rows. */
+    void (*heartbeat)(void *service, const struct heartbeat_row *beat, struct frame *rest);
+
+    /* turn: once per loop turn behind all rows, before the commit (timers of wall time, writer threads). */
+    enum status (*turn)(void *service, struct error *error);
+
+    /* save, load: the service's whole state, bit for bit. Only for publishing services. */
+    void (*save)(void *service, struct buffer *out);
+    enum status (*load)(void *service, struct reader *in);
+
+    /* resume: for services without a journal: the newest row of the stream they hold durably (0: none). */
+    int64_t (*resume)(void *service, const char *stream);
+
+    /* durable: the same while running, for registration at the producer; NULL: the stage's state positions. */
+    int64_t (*durable)(void *service, const char *stream);
+
+    /* report: counters and gauges for the heartbeat. */
+    void (*report)(void *service, struct stage_report *report);
+
+    /* command: verbs beside the stage's own (drain, status, …); go and stop_intake come here. STATUS_UNSUPPORTED:
+     * unknown verb. */
+    enum status (*command)(void *service, const char *verb, const char *arguments_json, struct error *error);
+
+    /* idle: whether everything consumed is also durable (writer threads done); asked while draining. NULL: yes. */
+    bool (*idle)(void *service);
+
+    /* caught_up: for pull services: own input is at its end. NULL: yes. */
+    bool (*caught_up)(void *service);
+};
+
+/* stage_option: `--name VALUE` or `--name`; sets a configuration key, or is kept for stage_option_value when
+ * `key` is NULL. */
+struct stage_option {
+    const char *name;
+    const char *argument; /* "FILE", or NULL for a switch */
+    const char *key;      /* configuration key it sets */
+    const char *help;
+};
+
+int stage_main(const struct stage_service *service, int argc, char **argv);
+
+/* For services. All texts live as long as the stage. */
+const struct config *stage_config(const struct stage *stage);
+const char *stage_run_id(const struct stage *stage);
+const char *stage_fingerprint(const struct stage *stage); /* 64 hex digits */
+const char *stage_instance(const struct stage *stage);
+const struct clock *stage_clock(const struct stage *stage);
+size_t stage_symbol_count(const struct stage *stage);
+const char *stage_symbol(const struct stage *stage, size_t index);
+size_t stage_symbol_index(const struct stage *stage, const char *symbol); /* SIZE_MAX: not ours */
+int stage_levels(const struct stage *stage);                              /* ofi.levels, at least 5 */
+const char *stage_option_value(const struct stage *stage, const char *name); /* NULL: not given */
+/* stage_replay_files: captures given with --replay, NULL-terminated; NULL when not replaying. */
+const char *const *stage_replay_files(const struct stage *stage);
+
+/* stage_emit: one row of the own stream of a symbol; encoded at once, committed and published at the turn's end. */
+void stage_emit(struct stage *stage, size_t symbol_index, const struct message *message, const void *row);
+
+/* stage_emitted: sequence of the newest row emitted for the symbol (0: none). */
+int64_t stage_emitted(const struct stage *stage, size_t symbol_index);
+
+/* stage_watch: a descriptor that wakes the loop. stage_wake: wakes it from any thread. */
+void stage_watch(struct stage *stage, int descriptor);
+void stage_wake(struct stage *stage);
+
+/* stage_end: the service's own input is over; the stage drains and reports "drained" (harvest in replay, simulator). */
+void stage_end(struct stage *stage);
+
+/* stage_draining: SIGTERM or drain came. */
+bool stage_draining(const struct stage *stage);
+
+/* stage_journal: the own journal (NULL for services without one), for sinks. */
+struct journal *stage_journal(const struct stage *stage);
+
+/* stage_add_sink: a reader of the own journal with a thread of its own (stage/sink.h); call in open(). */
+struct sink;
+void stage_add_sink(struct stage *stage, struct sink *sink);

@@ -1,0 +1,197 @@
+/* stage_private: the stage's own parts, shared by its files only.
+ *
+ *   options.c   command line and configuration        input.c    upstream streams, gaps, catch-up
+ *   output.c    emit → commit → publish, state        request.c  what comes in on the ROUTER
+ *   beat.c      heartbeats and status file            sink_thread.c  one thread per sink
+ *   replay.c    a daemon by hand on a capture         stage.c    life and loop */
+#pragma once
+
+#include "base/file.h"
+#include "bus/bus.h"
+#include "journal/journal.h"
+#include "proto/request.h"
+#include "stage/sink.h"
+#include "stage/stage.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+enum {
+    STAGE_UPSTREAMS_MAX = 256,
+    STAGE_SINKS_MAX = 4,
+    STAGE_CONSUMERS_MAX = 64,
+    STAGE_MESSAGES_PER_TURN = 512,  /* then commit */
+    STAGE_PULL_BUDGET = 2048,       /* items of one pull */
+    STAGE_CHUNK_BYTES = 128 * 1024, /* rows of one stream are journaled and published in chunks of about so much */
+    STAGE_TURN_BYTES = 512 * 1024,  /* so much pending is committed before more is consumed */
+    STAGE_REQUEST_TIMEOUT_MS = 250, /* an unanswered catch-up request is sent again */
+    STAGE_REGISTER_MS = 1000,
+    STAGE_DRAIN_MS = 5000, /* TERM: wait so long for sinks */
+    STAGE_FORK_BEATS = 10,
+    STAGE_OVERRIDES_MAX = 256,
+};
+
+/* output_chunk: encoded rows of one stream, a piece of output.rows. */
+struct output_chunk {
+    int64_t first_sequence;
+    size_t row_count;
+    size_t offset, bytes;
+};
+
+struct output {
+    char stream[STREAM_BYTES];
+    size_t journal_stream;
+    int64_t emitted; /* sequence of the newest row emitted in this life */
+    struct buffer rows;
+    struct output_chunk *chunks;
+    size_t chunk_count, chunk_capacity;
+};
+
+struct input {
+    struct stage_input public;
+    char stream[STREAM_BYTES];
+    size_t connection;
+    int64_t producer_last;   /* newest row its producer told of, 0 = none yet */
+    int64_t producer_source; /* source up to which the producer's stream is complete */
+    int64_t source;          /* the same for what has been consumed */
+    bool producer_seen;      /* a heartbeat of it has arrived */
+    int64_t requested_from;  /* open catch-up request, 0 = none */
+    int64_t requested_ms;
+    int64_t state_position; /* position in the newest saved state */
+    int beats_behind;       /* heartbeats in a row that told of fewer rows than we hold */
+};
+
+struct upstream {
+    const char *service;
+    char instance[INSTANCE_BYTES];
+    size_t connection;
+};
+
+struct consumer {
+    char name[INSTANCE_BYTES];
+    size_t output;
+    int64_t durable_sequence;
+};
+
+struct sink_runner {
+    struct sink *sink;
+    struct stage *stage;
+    pthread_t thread;
+    pthread_mutex_t mutex;
+    pthread_cond_t changed;
+    bool started, opened, stop;
+    enum status open_status;
+    struct error open_error;
+    struct sink_status_row status; /* under mutex */
+};
+
+struct stage_override {
+    const char *key, *value;
+};
+
+struct stage_options {
+    const char *config_path;
+    const char *effective_path;
+    const char *instance;
+    const char *bus_folder;
+    int64_t generation;
+    struct stage_override overrides[STAGE_OVERRIDES_MAX];
+    size_t override_count;
+    struct stage_override service_values[STAGE_OVERRIDES_MAX];
+    size_t service_value_count;
+    const char *replay_files[STAGE_OVERRIDES_MAX + 1];
+    size_t replay_count;
+    bool print_rows; /* with --replay: own rows as JSON lines on stdout */
+    bool replay_link; /* a replay whose upstreams someone else started */
+};
+
+struct stage {
+    const struct stage_service *service;
+    void *state; /* the service's */
+    struct stage_options options;
+    struct config *config;
+    struct clock clock;
+    struct bus *bus;
+    struct journal *journal;
+    char run_id[RUN_ID_BYTES];
+    char fingerprint[SHA256_HEX_BYTES];
+    char instance[INSTANCE_BYTES];
+    int levels;
+
+    const char **symbols;
+    size_t symbol_count;
+    struct map *symbol_indexes;
+
+    struct output *outputs; /* one per symbol, of publishing services */
+    size_t pending_bytes;
+    struct input *inputs;
+    size_t input_count;
+    struct upstream upstreams[STAGE_UPSTREAMS_MAX];
+    size_t upstream_count;
+    struct consumer consumers[STAGE_CONSUMERS_MAX];
+    size_t consumer_count;
+    struct sink_runner sinks[STAGE_SINKS_MAX];
+    size_t sink_count;
+
+    int wake_descriptor, signal_descriptor;
+    int64_t state_saved_ms;
+    bool state_dirty;
+    int64_t beat_due_ms, status_due_ms, register_due_ms, trim_due_ms;
+    int64_t beat_seq, progress;
+    int64_t event_ts_ms;
+    int64_t open_files;
+    struct buffer scratch, frame_scratch;
+    char last_error[256];
+
+    bool stopping;   /* TERM or stop: leave the loop */
+    bool draining;   /* drain: to the end of the streams */
+    bool own_end;    /* stage_end was called */
+    bool going;      /* go has come (pull services) */
+    bool full;       /* the journal is at its limit: nothing is consumed */
+    bool pull_more;
+    int exit_code;
+
+    struct {
+        int64_t frames, foreign_frames, malformed_frames, malformed_rows, gaps_seen, catch_up_requests, catch_up_rows,
+            rows_lost, forks, commits, rows_emitted, rows_compared, rows_reread, requests, malformed_requests,
+            retention_dropped;
+    } counts;
+};
+
+/* options.c */
+enum status stage_options_parse(struct stage *stage, int argc, char **argv, bool *out_done, struct error *error);
+enum status stage_config_load(struct stage *stage, struct error *error);
+
+/* input.c */
+enum status stage_inputs_open(struct stage *stage, struct error *error);
+void stage_inputs_poll(struct stage *stage, int timeout_ms);
+void stage_inputs_retry(struct stage *stage);    /* overdue requests */
+void stage_inputs_register(struct stage *stage); /* durable positions to the producers */
+bool stage_inputs_ended(const struct stage *stage);
+bool stage_caught_up(const struct stage *stage);
+
+/* output.c */
+enum status stage_outputs_open(struct stage *stage, struct error *error);
+enum status stage_state_load(struct stage *stage, bool warm, struct error *error);
+enum status stage_commit(struct stage *stage, bool force_state, struct error *error);
+
+/* request.c */
+void stage_request_handle(void *context, const struct bus_peer_id *peer, const void *data, size_t bytes);
+
+/* beat.c */
+void stage_beat(struct stage *stage, bool at_once);
+
+/* sink_thread.c */
+enum status stage_sinks_open(struct stage *stage, struct error *error);
+void stage_sinks_notify(struct stage *stage);
+bool stage_sinks_idle(struct stage *stage);
+void stage_sinks_close(struct stage *stage);
+void stage_sink_status(struct stage *stage, size_t index, struct sink_status_row *out_status);
+int64_t stage_sinks_durable(struct stage *stage, const char *stream); /* smallest position, INT64_MAX without sinks */
+
+/* replay.c */
+enum status stage_replay_start(struct stage *stage, struct error *error);
+void stage_replay_print(struct stage *stage, size_t symbol_index, const struct message *message, const void *row);
+void stage_replay_finish(struct stage *stage);
+
+void stage_fail(struct stage *stage, const struct error *error); /* logs, sets exit code 1, stops */

@@ -1,0 +1,87 @@
+#include "store/shard.h"
+
+#include "store/append_file.h"
+#include "store/positions.h"
+
+#include <stdio.h>
+
+void shard_name(struct shard *shard, const struct jsonl_sink_config *config, const char *symbol, int64_t minute,
+                bool in_day_folder)
+{
+    char stamp[TIME_TEXT_BYTES];
+    *shard = (struct shard){.minute = minute};
+    time_stamp(minute * 60000, "%Y%m%d_%H%M", stamp);
+    if (in_day_folder)
+        time_stamp(minute * 60000, "%Y%m%d", shard->day);
+    snprintf(shard->stem, sizeof shard->stem, "%s/%s/%s_%s_%s", config->service, symbol, config->prefix, stamp,
+             config->run_id);
+}
+
+static void shard_path(const struct shard *shard, const char *output_dir, const char *state, const char *suffix,
+                       char out_path[PATH_BYTES])
+{
+    path_join(out_path, output_dir, "%s%s%s/%s%s", shard->day, *shard->day ? "/" : "", state, shard->stem, suffix);
+}
+
+void shard_part_path(const struct shard *shard, const char *output_dir, char out_path[PATH_BYTES])
+{
+    shard_path(shard, output_dir, "spool", ".part", out_path);
+}
+
+void shard_ready_path(const struct shard *shard, const char *output_dir, char out_path[PATH_BYTES])
+{
+    shard_path(shard, output_dir, "ready", ".jsonl", out_path);
+}
+
+enum status shard_publish(const struct shard *shard, const struct jsonl_sink_config *config, bool *out_repeated,
+                          struct error *error)
+{
+    char part[PATH_BYTES], ready[PATH_BYTES];
+    shard_part_path(shard, config->output_dir, part);
+    shard_ready_path(shard, config->output_dir, ready);
+    *out_repeated = false;
+    if (!file_exists(part) && file_bytes(ready) == shard->bytes)
+        return STATUS_OK;
+    struct append_file file;
+    enum status status = append_file_resume(&file, part, shard->bytes, error);
+    if (status != STATUS_OK)
+        return status;
+    append_file_close(&file);
+    status = file_rename_once(part, ready, out_repeated, error);
+    if (status == STATUS_OK && config->sync && (folder_sync_of(ready) != STATUS_OK || folder_sync_of(part) != STATUS_OK))
+        status = error_set(error, STATUS_IO, "the folder of %s cannot be synchronised: %m", ready);
+    return status;
+}
+
+void shard_save(const struct shard *shard, struct buffer *out)
+{
+    record_put_text(out, shard->day);
+    record_put_text(out, shard->stem);
+    buffer_append_i64(out, shard->minute);
+    buffer_append_i64(out, shard->bytes);
+}
+
+void shard_load(struct shard *shard, struct reader *in)
+{
+    record_take_text(in, shard->day, sizeof shard->day);
+    record_take_text(in, shard->stem, sizeof shard->stem);
+    shard->minute = reader_i64(in);
+    shard->bytes = reader_i64(in);
+}
+
+static enum status count_file(void *context, const char *path)
+{
+    (void)path;
+    ++*(int64_t *)context;
+    return STATUS_OK;
+}
+
+int64_t shard_count_ready(const struct jsonl_sink_config *config)
+{
+    char folder[PATH_BYTES];
+    int64_t count = 0;
+    path_join(folder, config->output_dir, "ready/%s", config->service);
+    if (folder_walk(folder, count_file, &count) == STATUS_OK)
+        return count;
+    return count;
+}

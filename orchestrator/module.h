@@ -1,0 +1,56 @@
+/* module: the processes of orderflow, which of them a run needs, and in which order they start (operations.md §1).
+ *
+ * A set of modules is a bit per table index. */
+#pragma once
+
+#include "base/status.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { MODULE_COUNT = 7 };
+
+/* module_id: the table's order is the start order; the stop order is exactly the reverse. */
+enum module_id {
+    MODULE_SIMULATOR,
+    MODULE_HARVEST,
+    MODULE_ARCHIVE,
+    MODULE_FEATURES,
+    MODULE_SIGNAL,
+    MODULE_BROKER,
+    MODULE_REPORT,
+};
+
+typedef uint32_t module_set;
+
+struct module {
+    const char *name; /* also the program's file name and, with one instance, the instance's name */
+    module_set inputs; /* whose streams it reads */
+    bool takes_feed;   /* opens the feed at `go` and closes it at `stop_intake` */
+    bool drains_last;  /* drains behind all others: it reads their files */
+    bool drains;       /* knows the end of its input; others are only stopped */
+};
+
+const struct module *module_at(size_t index);
+size_t module_index(const char *name); /* MODULE_COUNT: no such module */
+static inline module_set module_bit(size_t index)
+{
+    return (module_set)1 << index;
+}
+
+/* module_conditions: what decides whether one module implies another. */
+struct module_conditions {
+    bool venue_is_simulator;
+    bool recorded_input; /* input_mode preview: harvest replays captures, no venue is needed */
+    bool paper_enabled;  /* false: the broker may not run */
+};
+
+struct module_choice {
+    module_set enabled; /* named, less what conditions forbid */
+    module_set implied; /* added because another needs it */
+};
+
+/* module_choose: names → sets. STATUS_INVALID names the unknown module. No names: both sets are empty. */
+enum status module_choose(const char *const *names, size_t count, const struct module_conditions *conditions,
+                          struct module_choice *out_choice, struct error *error) MUST_USE;

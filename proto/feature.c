@@ -1,0 +1,50 @@
+#include "proto/feature.h"
+
+#include <stddef.h>
+
+static const struct field FEATURE_FIELDS[] = {
+    FIELD_OF(struct feature_row, ts_ms, FIELD_I64, 0, "ms", "grid time g"),
+    FIELD_OF(struct feature_row, source, FIELD_I64, FIELD_WIRE, "sequence", "harvest sequence of the symbol at whose processing the row was emitted"),
+    FIELD_OF(struct feature_row, price, FIELD_F64, 0, "quote", "last trade price"),
+    FIELD_OF(struct feature_row, mid, FIELD_F64, 0, "quote", "(best_bid + best_ask)/2"),
+    FIELD_OF(struct feature_row, best_bid, FIELD_F64, 0, "quote", "best bid"),
+    FIELD_OF(struct feature_row, best_ask, FIELD_F64, 0, "quote", "best ask"),
+    FIELD_OF(struct feature_row, spread_bps, FIELD_F64, 0, "bps", "spread"),
+    FIELD_OF(struct feature_row, z_ofi, FIELD_F64, FIELD_NULLABLE, "σ", "clipped OFI z"),
+    FIELD_OF(struct feature_row, ofi_z_raw, FIELD_F64, FIELD_NULLABLE, "σ", "unclipped OFI z"),
+    FIELD_OF(struct feature_row, ofi_value, FIELD_F64, FIELD_NULLABLE, "base", "OFI"),
+    FIELD_OF(struct feature_row, ema_ofi, FIELD_F64, FIELD_NULLABLE, "base", "OFI mean"),
+    FIELD_OF(struct feature_row, z_cvd, FIELD_F64, FIELD_NULLABLE, "σ", "winsorised CVD z, before cvd_direction"),
+    FIELD_OF(struct feature_row, z_raw, FIELD_F64, FIELD_NULLABLE, "σ", "raw CVD z"),
+    FIELD_OF(struct feature_row, cvd, FIELD_F64, FIELD_NULLABLE, "base", "CVD"),
+    FIELD_OF(struct feature_row, floor_used, FIELD_BOOL, FIELD_NULLABLE, "–", "CVD floor decided"),
+    FIELD_OF(struct feature_row, fusion_score, FIELD_F64, 0, "σ", "fused score"),
+    FIELD_OF(struct feature_row, consistency, FIELD_F64, 0, "–", "agreement of both z"),
+    FIELD_OF(struct feature_row, dispersion, FIELD_F64, FIELD_NULLABLE, "σ", "abs(z_ofi - z_cvd)"),
+    FIELD_OF(struct feature_row, score_z, FIELD_F64, FIELD_NULLABLE, "σ", "score against its last 300"),
+    FIELD_OF(struct feature_row, sign_agree, FIELD_I32, FIELD_NULLABLE, "–", "1, -1, 0"),
+    FIELD_NAMES_OF(struct feature_row, div_type, EVENT_TYPE_NAMES, FIELD_NULLABLE, "newest directional divergence"),
+    FIELD_NAMES_OF(struct feature_row, regime, REGIME_NAMES, 0, "mode in force, else the tps rule"),
+    FIELD_OF(struct feature_row, tps, FIELD_F64, 0, "1/s", "trades of the last 60 s divided by 60"),
+    FIELD_OF(struct feature_row, trade_rate, FIELD_F64, 0, "1/min", "trades of the last 60 s"),
+    FIELD_OF(struct feature_row, quote_rate, FIELD_F64, 0, "1/s", "snapshots of the last 60 s divided by 60"),
+    FIELD_OF(struct feature_row, volume_usd, FIELD_F64, 0, "USD", "traded value of the last 60 s"),
+    FIELD_OF(struct feature_row, realized_vol_bps, FIELD_F64, FIELD_NULLABLE, "bps", "root of summed squared 1 s log returns of 60 s"),
+    FIELD_OF(struct feature_row, return_1s, FIELD_F64, FIELD_NULLABLE, "–", "mid against one second before"),
+    FIELD_OF(struct feature_row, age_ofi_ms, FIELD_I64, 0, "ms", "g - T of the snapshot"),
+    FIELD_OF(struct feature_row, age_cvd_ms, FIELD_I64, 0, "ms", "g - T of the trade"),
+    FIELD_OF(struct feature_row, lag_ms, FIELD_I64, 0, "ms", "abs(T_book - T_trade)"),
+    FIELD_OF(struct feature_row, lag_sec, FIELD_F64, 0, "s", "lag_ms/1000"),
+    FIELD_OF(struct feature_row, warmup, FIELD_BOOL, 0, "–", "any input still warming up"),
+    FIELD_OF(struct feature_row, reason_codes, FIELD_TEXT, 0, "–", "comma-joined quality codes"),
+};
+
+const struct message feature_message = {
+    .name = "feature",
+    .title = "Feature row (data set features)",
+    .kind = ROW_FEATURE,
+    .row_bytes = sizeof(struct feature_row),
+    .fields = FEATURE_FIELDS,
+    .field_count = sizeof FEATURE_FIELDS / sizeof FEATURE_FIELDS[0],
+    .field_count_default = sizeof FEATURE_FIELDS / sizeof FEATURE_FIELDS[0],
+};

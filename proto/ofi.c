@@ -1,0 +1,50 @@
+#include "proto/ofi.h"
+
+#include <stddef.h>
+
+static const struct field OFI_FIELDS[] = {
+    FIELD_OF(struct ofi_row, ts_ms, FIELD_I64, 0, "ms", "row time, event time"),
+    FIELD_OF(struct ofi_row, source, FIELD_I64, FIELD_WIRE, "sequence", "harvest sequence of the symbol at whose processing the row was emitted"),
+    FIELD_OF(struct ofi_row, last_id, FIELD_I64, 0, "–", "snapshot"),
+    FIELD_OF(struct ofi_row, ofi_value, FIELD_F64, 0, "base", "order-flow imbalance"),
+    FIELD_OF(struct ofi_row, ema_ofi, FIELD_F64, 0, "base", "exponential mean"),
+    FIELD_OF(struct ofi_row, ofi_z, FIELD_F64, FIELD_NULLABLE, "σ", "clipped z"),
+    FIELD_OF(struct ofi_row, ofi_z_raw, FIELD_F64, FIELD_NULLABLE, "σ", "unclipped z"),
+    FIELD_OF(struct ofi_row, scale, FIELD_F64, FIELD_NULLABLE, "base", "σ used as divisor, after the floor"),
+    FIELD_AT(struct ofi_row, components[0], "k0", FIELD_F64, 0, "base", "contribution of level 0"),
+    FIELD_AT(struct ofi_row, components[1], "k1", FIELD_F64, 0, "base", "contribution of level 1"),
+    FIELD_AT(struct ofi_row, components[2], "k2", FIELD_F64, 0, "base", "contribution of level 2"),
+    FIELD_AT(struct ofi_row, components[3], "k3", FIELD_F64, 0, "base", "contribution of level 3"),
+    FIELD_AT(struct ofi_row, components[4], "k4", FIELD_F64, 0, "base", "contribution of level 4"),
+    FIELD_NAMES_OF(struct ofi_row, regime, REGIME_NAMES, 0, "mode in force"),
+    FIELD_OF(struct ofi_row, warmup, FIELD_BOOL, 0, "–", "history too short for a z"),
+    FIELD_OF(struct ofi_row, std_zero, FIELD_BOOL, 0, "–", "σ was below std_floor"),
+    FIELD_OF(struct ofi_row, session_reset, FIELD_BOOL, 0, "–", "first row after a reset"),
+    FIELD_OF(struct ofi_row, bad_points, FIELD_I64, 0, "–", "repaired sides since the reset"),
+    FIELD_NAMES_OF(struct ofi_row, ofi_mode, OFI_MODE_NAMES, 0, "cks, mlofi, legacy"),
+    FIELD_AT(struct ofi_row, components[5], "k5", FIELD_F64, 0, "base", "contribution of level 5"),
+    FIELD_AT(struct ofi_row, components[6], "k6", FIELD_F64, 0, "base", "contribution of level 6"),
+    FIELD_AT(struct ofi_row, components[7], "k7", FIELD_F64, 0, "base", "contribution of level 7"),
+    FIELD_AT(struct ofi_row, components[8], "k8", FIELD_F64, 0, "base", "contribution of level 8"),
+    FIELD_AT(struct ofi_row, components[9], "k9", FIELD_F64, 0, "base", "contribution of level 9"),
+    FIELD_AT(struct ofi_row, components[10], "k10", FIELD_F64, 0, "base", "contribution of level 10"),
+    FIELD_AT(struct ofi_row, components[11], "k11", FIELD_F64, 0, "base", "contribution of level 11"),
+    FIELD_AT(struct ofi_row, components[12], "k12", FIELD_F64, 0, "base", "contribution of level 12"),
+    FIELD_AT(struct ofi_row, components[13], "k13", FIELD_F64, 0, "base", "contribution of level 13"),
+    FIELD_AT(struct ofi_row, components[14], "k14", FIELD_F64, 0, "base", "contribution of level 14"),
+    FIELD_AT(struct ofi_row, components[15], "k15", FIELD_F64, 0, "base", "contribution of level 15"),
+    FIELD_AT(struct ofi_row, components[16], "k16", FIELD_F64, 0, "base", "contribution of level 16"),
+    FIELD_AT(struct ofi_row, components[17], "k17", FIELD_F64, 0, "base", "contribution of level 17"),
+    FIELD_AT(struct ofi_row, components[18], "k18", FIELD_F64, 0, "base", "contribution of level 18"),
+    FIELD_AT(struct ofi_row, components[19], "k19", FIELD_F64, 0, "base", "contribution of level 19"),
+};
+
+const struct message ofi_message = {
+    .name = "ofi",
+    .title = "Order-flow imbalance",
+    .kind = ROW_OFI,
+    .row_bytes = sizeof(struct ofi_row),
+    .fields = OFI_FIELDS,
+    .field_count = sizeof OFI_FIELDS / sizeof OFI_FIELDS[0],
+    .field_count_default = 8 + BOOK_LEVELS_DEFAULT + 6,
+};

@@ -1,0 +1,48 @@
+/* shard: the JSONL files of a signal sink (data.md §5.2).
+ *
+ *   <output>/ready/signal/<SYMBOL>/signals_<YYYYMMDD_HHMM>_<run_id>.jsonl   closed
+ *   <output>/spool/signal/<SYMBOL>/signals_<YYYYMMDD_HHMM>_<run_id>.part    open
+ *   <output>/<YYYYMMDD>/…                                                   the same, when the folder became too full
+ *
+ * A file that is renamed while it is being looked for is found exactly once, under its new name. */
+#pragma once
+
+#include "base/buffer.h"
+#include "base/file.h"
+#include "proto/kind.h"
+
+#include <stddef.h>
+
+enum { SHARD_LINE_BYTES_MAX = 64 * 1024 };
+
+struct shard {
+    char path[PATH_BYTES];
+    char key[PATH_BYTES]; /* "<SYMBOL>/signals_…" without folder and ending: the same open and closed */
+    bool open;            /* a .part: its last line may still be being written */
+    bool other_run;       /* its name says that it belongs to another run */
+};
+
+struct shards {
+    struct shard *items;
+    size_t count, capacity;
+};
+
+void shards_init(struct shards *shards);
+void shards_finish(struct shards *shards);
+
+/* shards_find: all of them, by key in byte order. A sink folder that does not exist holds none. STATUS_IO. */
+enum status shards_find(struct shards *shards, const char *output_dir, const char *run_id,
+                        struct error *error) MUST_USE;
+
+/* shard_line: what a line was when it was found. */
+enum shard_line {
+    SHARD_LINE_WHOLE,    /* without its newline */
+    SHARD_LINE_TOO_LONG, /* longer than SHARD_LINE_BYTES_MAX; `text` holds its beginning */
+    SHARD_LINE_TORN,     /* the end of the file came before its newline */
+};
+typedef enum status shard_visit(void *context, enum shard_line kind, const char *text, size_t length, int64_t offset);
+
+/* shard_read: gives every line from *offset on; *offset moves behind the last newline. A torn line is given only
+ * when `to_end`, and then *offset moves behind it. STATUS_NOT_FOUND: it was renamed meanwhile, or shrank below
+ * *offset (its writer took back rows it will write again). Else what `visit` returned, or STATUS_IO. */
+enum status shard_read(const char *path, bool to_end, int64_t *offset, shard_visit *visit, void *context) MUST_USE;

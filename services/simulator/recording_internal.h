@@ -1,0 +1,40 @@
+/* recording_internal: between the parts of the recording. */
+#pragma once
+
+#include "recording.h"
+
+/* backfill: trades of a REST aggTrades answer that a capture holds. */
+struct backfill {
+    uint16_t symbol;
+    struct span array;
+};
+
+/* capture: one file being read. */
+struct capture {
+    struct recording *recording;
+    const char *path;
+    struct tape_entry *entries;
+    size_t count, capacity;
+    enum market_kind market;
+    uint64_t skipped;
+    char *judged; /* by stream: its market has been looked at */
+    size_t judged_count;
+};
+
+/* capture_skip: counts what cannot be read; the first few are logged. `number` is a line, or a byte offset of an .ofr. */
+void capture_skip(struct capture *capture, uint64_t number, const char *reason);
+
+/* capture_message: a WebSocket message. False: it is no envelope of a stream. */
+bool capture_message(struct capture *capture, int64_t recv_ns, struct span text);
+
+/* capture_rest: a REST answer; `url` empty when the file does not say. False: neither depth, aggTrades nor
+ * exchangeInfo. */
+bool capture_rest(struct capture *capture, int64_t recv_ns, struct span url, struct span body);
+
+void capture_read_lines(struct capture *capture, struct span content);
+enum status capture_read_records(struct capture *capture, struct span content, struct error *error) MUST_USE;
+bool capture_has_records(struct span content); /* begins like an .ofr */
+
+/* content_load: the whole file, decompressed, at most `limit` bytes; malloc'd. */
+enum status content_load(const char *path, uint64_t limit, char **out_text, size_t *out_bytes,
+                         struct error *error) MUST_USE;
