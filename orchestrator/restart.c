@@ -2,36 +2,6 @@
 
 #include <string.h>
 
-struct restart_policy restart_policy_fast(void)
-{
-    return (struct restart_policy){
-        .burst_count = 20,
-        .burst_window_ms = 10000,
-        .delay_first_ms = 200,
-        .delay_cap_ms = 30000,
-        .budget_count = 5,
-        .budget_window_ms = 60000,
-        .jitter = 0.2,
-        .probe_ms = 60000,
-        .refill_ms = 600000,
-        .ready_delays_ms = {10000, 30000},
-        .ready_delay_count = 2,
-    };
-}
-
-struct restart_policy restart_policy_conservative(void)
-{
-    return (struct restart_policy){
-        .delays_ms = {10000, 30000},
-        .delay_count = 2,
-        .budget_count = 2,
-        .budget_window_ms = 600000,
-        .jitter = 0.2,
-        .ready_delays_ms = {10000, 30000},
-        .ready_delay_count = 2,
-    };
-}
-
 /* window_trim: keeps the times younger than the window, in order. */
 static size_t window_trim(int64_t *times_ms, size_t count, int64_t now_ms, int64_t window_ms)
 {
@@ -44,16 +14,11 @@ static size_t window_trim(int64_t *times_ms, size_t count, int64_t now_ms, int64
 
 static int64_t delay_before(const struct restart_policy *policy, size_t attempt, double chance)
 {
-    int64_t delay_ms = policy->delay_first_ms;
-    if (policy->delay_count) {
-        delay_ms = policy->delays_ms[attempt < policy->delay_count ? attempt : policy->delay_count - 1];
-    } else {
-        for (size_t i = 0; i < attempt && delay_ms < policy->delay_cap_ms; i++)
-            delay_ms *= 2;
-        if (delay_ms > policy->delay_cap_ms)
-            delay_ms = policy->delay_cap_ms;
-    }
-    return (int64_t)((double)delay_ms * (1.0 + policy->jitter * (2.0 * chance - 1.0)));
+    double delay_ms = (double)policy->delay_first_ms, cap_ms = (double)policy->delay_cap_ms;
+    for (size_t i = 0; i < attempt && delay_ms < cap_ms; i++)
+        delay_ms *= policy->delay_factor;
+    delay_ms = delay_ms < cap_ms ? delay_ms : cap_ms;
+    return (int64_t)(delay_ms * (1.0 + policy->jitter * (2.0 * chance - 1.0)));
 }
 
 static struct restart_decision give_up(const struct restart_policy *policy, struct restart_history *history)

@@ -10,15 +10,15 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { RESTART_DELAYS_MAX = 8, RESTART_BURST_MAX = 64, RESTART_BUDGET_MAX = 32 };
+/* Budgets are counted in windows that remember so many starts; a larger budget is as good as that. */
+enum { RESTART_DELAYS_MAX = 20, RESTART_BURST_MAX = 256, RESTART_BUDGET_MAX = 256 };
 
 struct restart_policy {
     size_t burst_count; /* restarts at once in burst_window_ms; 0: never at once */
     int64_t burst_window_ms;
-    int64_t delays_ms[RESTART_DELAYS_MAX]; /* conservative: the n-th delay; delay_count 0: doubling instead */
-    size_t delay_count;
-    int64_t delay_first_ms; /* doubling: first, … */
-    int64_t delay_cap_ms;   /* … and at most */
+    int64_t delay_first_ms; /* the first delay, … */
+    double delay_factor;    /* … each further one so many times longer, … */
+    int64_t delay_cap_ms;   /* … and at most this */
     size_t budget_count;    /* delayed restarts in budget_window_ms */
     int64_t budget_window_ms;
     double jitter;     /* ± this part of the delay */
@@ -27,10 +27,6 @@ struct restart_policy {
     int64_t ready_delays_ms[RESTART_DELAYS_MAX]; /* after a start that did not get ready */
     size_t ready_delay_count;
 };
-
-/* restart_policy_fast, restart_policy_conservative: the profiles with their documented numbers. */
-struct restart_policy restart_policy_fast(void);
-struct restart_policy restart_policy_conservative(void);
 
 struct restart_history {
     int64_t bursts_ms[RESTART_BURST_MAX];   /* times of restarts at once, newest last */

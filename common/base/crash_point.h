@@ -4,6 +4,7 @@
  * is not), after_rename (a file has its final name, its position or checkpoint does not say so yet). */
 #pragma once
 
-/* crash_point: nothing, unless the environment variable ORDERFLOW_CRASH_POINT is "<name>:<n>"; then the n-th passing
- * (counted from 1) ends the process with SIGKILL. Callable from any thread. */
+/* crash_point: nothing, unless the environment variable ORDERFLOW_CRASH_POINT is "[<program>/]<name>:<n>[:<file>]"; then
+ * the n-th passing (counted from 1) ends the process with SIGKILL. With a program only that one dies; with a file only
+ * who can create it does, so that a restarted process lives. Callable from any thread. */
 void crash_point(const char *name);

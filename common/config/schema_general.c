@@ -130,6 +130,11 @@ static const struct config_key ROWS[] = {
     ROW("simulator.flow_strength", CONFIG_F64, "0.5", "–", "how strongly synthetic order flow moves the price",
         OPERATIONAL, BETWEEN(0, 10)),
     ROW("simulator.tls", CONFIG_BOOL, "false", "–", "serve wss and https", OPERATIONAL),
+    ROW("simulator.minutes", CONFIG_F64, "0", "min", "length of the synthetic market in market time; 0: endless",
+        OPERATIONAL, BETWEEN(0, 1000000)),
+    ROW("simulator.rest_delay_ms", CONFIG_I64, "0", "ms", "wall time by which REST depth answers are delayed",
+        OPERATIONAL, BETWEEN(0, 600000)),
+    ROW("simulator.inject", CONFIG_TEXT, "", "–", "file of faults to send (services/simulator/README.md)", OPERATIONAL),
     ROW("simulator.port", CONFIG_I64, "0", "–", "loopback port; 0: any free one", OPERATIONAL, BETWEEN(0, 65535)),
 };
 

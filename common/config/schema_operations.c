@@ -43,6 +43,9 @@ static const struct config_key ROWS[] = {
         CHECK(check_not_empty), DERIVED(derive_bus_dir, "bus below run.output_dir")),
     ROW("bus.high_water_mark", CONFIG_I64, "20000", "frames",
         "queue of each socket; what does not fit is fetched from the publisher", OPERATIONAL, BETWEEN(1, 10000000)),
+    ROW("bus.recut_seed", CONFIG_I64, "0", "–",
+        "for tests: not 0: frames are cut at random places drawn from this seed; no row may depend on it", OPERATIONAL,
+        BETWEEN(0, 1000000000)),
     ROW("bus.curve_dir", CONFIG_TEXT, "./state/keys", "–", "folder of the CURVE keys, files mode 0600", OPERATIONAL,
         CHECK(check_not_empty), DERIVED(derive_curve_dir, "keys below run.state_dir")),
 

@@ -139,6 +139,8 @@ static enum status parse_number(const struct config_key *key, const char *text, 
         out->integer = strtoll(copy, NULL, 10);
     else
         out->number = strtod(copy, NULL);
+    if (out->number == 0)
+        out->number = 0; /* -0 */
     bool overflow = out->type == CONFIG_I64 ? errno == ERANGE : !isfinite(out->number);
     return overflow ? wrong(key, text, length, ", which is too large", error) : STATUS_OK;
 }
@@ -154,6 +156,25 @@ static bool looks_typed(const char *text, size_t length)
     return number_shape(text, length) != 0;
 }
 
+/* utf8_is_valid: well formed as RFC 3629 has it. */
+static bool utf8_is_valid(const unsigned char *text, size_t length)
+{
+    for (size_t i = 0; i < length;) {
+        unsigned char first = text[i];
+        size_t more = first < 0x80 ? 0 : first >= 0xc2 && first < 0xe0 ? 1 : (first & 0xf0) == 0xe0 ? 2 : 3;
+        if ((first >= 0x80 && first < 0xc2) || first > 0xf4 || more >= length - i)
+            return false;
+        for (size_t k = 1; k <= more; k++)
+            if ((text[i + k] & 0xc0) != 0x80)
+                return false;
+        if ((first == 0xe0 && text[i + 1] < 0xa0) || (first == 0xed && text[i + 1] > 0x9f) ||
+            (first == 0xf0 && text[i + 1] < 0x90) || (first == 0xf4 && text[i + 1] > 0x8f))
+            return false;
+        i += more + 1;
+    }
+    return true;
+}
+
 static enum status parse_text(const struct config_key *key, const char *text, size_t length, enum notation notation,
                               struct config_value *out, struct error *error)
 {
@@ -162,6 +183,8 @@ static enum status parse_text(const struct config_key *key, const char *text, si
     for (size_t i = 0; i < length; i++)
         if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f)
             return error_set(error, STATUS_INVALID, "has a control character (byte %zu)", i + 1);
+    if (!utf8_is_valid((const unsigned char *)text, length))
+        return error_set(error, STATUS_INVALID, "is not UTF-8");
     bool number_welcome = key->check && !key->choices && strcmp(key->name, "simulator.start") == 0;
     if (notation == NOTATION_PLAIN && !(number_welcome && number_shape(text, length)) && looks_typed(text, length))
         return wrong(key, text, length, "; a text that looks like that needs quotes", error);

@@ -14,7 +14,8 @@ void append_file_init(struct append_file *file)
 
 enum status append_file_create(struct append_file *file, const char *path, struct error *error)
 {
-    int descriptor = folder_make_for(path) == STATUS_OK ? open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644) : -1;
+    int descriptor =
+        folder_make_for(path) == STATUS_OK ? open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644) : -1;
     if (descriptor < 0)
         return error_set(error, STATUS_IO, "%s cannot be created: %m", path);
     *file = (struct append_file){.descriptor = descriptor};
@@ -26,14 +27,16 @@ enum status append_file_resume(struct append_file *file, const char *path, int64
     int descriptor = open(path, O_WRONLY | O_CLOEXEC);
     struct stat found;
     if (descriptor < 0)
-        return error_set(error, errno == ENOENT ? STATUS_NOT_FOUND : STATUS_IO, "%s cannot be opened: %m", path);
+        return error_set(error, errno == ENOENT ? STATUS_NOT_FOUND : STATUS_IO, "%s cannot be opened: %m",
+                         path);
     enum status status = STATUS_OK;
     if (fstat(descriptor, &found) != 0)
         status = error_set(error, STATUS_IO, "%s: %m", path);
     else if (found.st_size < bytes)
-        status = error_set(error, STATUS_CONFLICT,
-                           "%s has %lld bytes, but %lld were recorded as written: restore the file, or begin a new run",
-                           path, (long long)found.st_size, (long long)bytes);
+        status = error_set(
+            error, STATUS_CONFLICT,
+            "%s has %lld bytes, but %lld were recorded as written: restore the file, or begin a new run",
+            path, (long long)found.st_size, (long long)bytes);
     else if (found.st_size > bytes && ftruncate(descriptor, bytes) != 0)
         status = error_set(error, STATUS_IO, "%s cannot be cut to %lld bytes: %m", path, (long long)bytes);
     if (status != STATUS_OK) {
@@ -119,8 +122,9 @@ enum status file_rename_once(const char *from, const char *to, bool *out_repeate
         return error_set(error, STATUS_IO, "%s cannot be renamed to %s: %m", from, to);
     }
     if (code && !same_content(from, to))
-        return error_set(error, STATUS_CONFLICT,
-                         "%s exists with another content: it is not overwritten; begin with another run id or folder", to);
+        return error_set(
+            error, STATUS_CONFLICT,
+            "%s exists with another content: it is not overwritten; begin with another run id or folder", to);
     if (code && unlink(from) != 0)
         return error_set(error, STATUS_IO, "%s cannot be removed: %m", from);
     *out_repeated = code == EEXIST;

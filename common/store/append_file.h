@@ -35,4 +35,5 @@ enum status folder_sync_of(const char *path) MUST_USE;
 
 /* file_rename_once: gives a complete file its final name and never overwrites one. A file already there with the same
  * content counts as done: `from` is removed, *out_repeated set. STATUS_CONFLICT when it differs; STATUS_IO. */
-enum status file_rename_once(const char *from, const char *to, bool *out_repeated, struct error *error) MUST_USE;
+enum status file_rename_once(const char *from, const char *to, bool *out_repeated,
+                             struct error *error) MUST_USE;

@@ -5,22 +5,23 @@
 
 #include <stdio.h>
 
-void shard_name(struct shard *shard, const struct jsonl_sink_config *config, const char *symbol, int64_t minute,
-                bool in_day_folder)
+void shard_name(struct shard *shard, const struct jsonl_sink_config *config, const char *symbol,
+                int64_t minute, bool in_day_folder)
 {
     char stamp[TIME_TEXT_BYTES];
     *shard = (struct shard){.minute = minute};
     time_stamp(minute * 60000, "%Y%m%d_%H%M", stamp);
     if (in_day_folder)
         time_stamp(minute * 60000, "%Y%m%d", shard->day);
-    snprintf(shard->stem, sizeof shard->stem, "%s/%s/%s_%s_%s", config->service, symbol, config->prefix, stamp,
-             config->run_id);
+    snprintf(shard->stem, sizeof shard->stem, "%s/%s/%s_%s_%s", config->service, symbol, config->prefix,
+             stamp, config->run_id);
 }
 
-static void shard_path(const struct shard *shard, const char *output_dir, const char *state, const char *suffix,
-                       char out_path[PATH_BYTES])
+static void shard_path(const struct shard *shard, const char *output_dir, const char *state,
+                       const char *suffix, char out_path[PATH_BYTES])
 {
-    path_join(out_path, output_dir, "%s%s%s/%s%s", shard->day, *shard->day ? "/" : "", state, shard->stem, suffix);
+    path_join(out_path, output_dir, "%s%s%s/%s%s", shard->day, *shard->day ? "/" : "", state, shard->stem,
+              suffix);
 }
 
 void shard_part_path(const struct shard *shard, const char *output_dir, char out_path[PATH_BYTES])
@@ -33,8 +34,8 @@ void shard_ready_path(const struct shard *shard, const char *output_dir, char ou
     shard_path(shard, output_dir, "ready", ".jsonl", out_path);
 }
 
-enum status shard_publish(const struct shard *shard, const struct jsonl_sink_config *config, bool *out_repeated,
-                          struct error *error)
+enum status shard_publish(const struct shard *shard, const struct jsonl_sink_config *config,
+                          bool *out_repeated, struct error *error)
 {
     char part[PATH_BYTES], ready[PATH_BYTES];
     shard_part_path(shard, config->output_dir, part);
@@ -48,7 +49,8 @@ enum status shard_publish(const struct shard *shard, const struct jsonl_sink_con
         return status;
     append_file_close(&file);
     status = file_rename_once(part, ready, out_repeated, error);
-    if (status == STATUS_OK && config->sync && (folder_sync_of(ready) != STATUS_OK || folder_sync_of(part) != STATUS_OK))
+    if (status == STATUS_OK && config->sync &&
+        (folder_sync_of(ready) != STATUS_OK || folder_sync_of(part) != STATUS_OK))
         status = error_set(error, STATUS_IO, "the folder of %s cannot be synchronised: %m", ready);
     return status;
 }

@@ -132,6 +132,19 @@ int venue_symbol(const struct venue *venue, const char *symbol, size_t length)
     return index == MAP_ABSENT ? -1 : (int)index;
 }
 
+int venue_stream_symbol(const struct venue *venue, const char *name, size_t length)
+{
+    char lower[SYMBOL_BYTES];
+    size_t at = 0;
+    for (; at < length && name[at] != '@'; at++) {
+        if (at == sizeof lower)
+            return -1;
+        lower[at] = (char)tolower((unsigned char)name[at]);
+    }
+    size_t index = map_get_bytes(&venue->lower, lower, at);
+    return index == MAP_ABSENT ? -1 : (int)index;
+}
+
 const struct venue_instrument *venue_instrument(const struct venue *venue, size_t symbol)
 {
     return &venue->instruments[symbol];
@@ -397,11 +410,7 @@ static enum status take_symbol(struct parse *parse, const char *name, size_t len
             return refuse_key(parse, VENUE_BAD_FIELD, "s");
         symbol = venue_symbol(parse->venue, yyjson_get_str(given), yyjson_get_len(given));
     } else {
-        char lower[STREAM_NAME_BYTES_MAX];
-        for (size_t i = 0; i < length; i++)
-            lower[i] = (char)tolower((unsigned char)name[i]);
-        size_t index = map_get_bytes(&parse->venue->lower, lower, length);
-        symbol = index == MAP_ABSENT ? -1 : (int)index;
+        symbol = venue_stream_symbol(parse->venue, name, length);
         if (symbol >= 0 && given && (!yyjson_is_str(given) || yyjson_get_len(given) != length ||
                                      strncasecmp(yyjson_get_str(given), name, length) != 0))
             return refuse_key(parse, VENUE_BAD_FIELD, "s");

@@ -77,6 +77,7 @@ struct venue_trade {
     int8_t is_buyer_maker;
     int8_t is_market;
     int8_t is_backfilled;
+    int8_t reserved[5]; /* no padding: states are compared byte for byte */
 };
 
 struct venue_depth {
@@ -100,7 +101,7 @@ struct venue_message {
     int64_t event_ms;
     int64_t recv_ms;       /* filled in by the feed */
     int64_t connection;    /* number of the opening it came through; filled in by the feed */
-    int8_t unknown_values; /* enum values we have no name for */
+    int64_t unknown_values; /* enum values we have no name for */
     union {
         struct venue_trade trade;
         struct venue_depth depth;
@@ -151,6 +152,9 @@ enum status venue_parse_rest(struct venue *venue, const void *payload, size_t by
 
 /* venue_symbol: index of an upper-case symbol, -1 when not ours. */
 int venue_symbol(const struct venue *venue, const char *symbol, size_t length);
+
+/* venue_stream_symbol: index of the symbol a stream's name begins with ("btcusdt@trade"), -1 when not ours. */
+int venue_stream_symbol(const struct venue *venue, const char *name, size_t length);
 
 const struct venue_instrument *venue_instrument(const struct venue *venue, size_t symbol);
 

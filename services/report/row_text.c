@@ -138,15 +138,16 @@ enum status row_from_json(const struct message *message, const char *text, size_
     return status;
 }
 
-void row_columns(const struct message *message, struct buffer *out)
+int row_columns(const struct message *message, struct buffer *out)
 {
-    const char *separator = "";
+    int columns = 0;
     for (size_t i = 0; i < message->field_count_default; i++) {
         if (message->fields[i].flags & FIELD_WIRE)
             continue;
-        buffer_format(out, "%s%s", separator, message->fields[i].name);
-        separator = ", ";
+        buffer_format(out, "%s%s", columns ? ", " : "", message->fields[i].name);
+        columns++;
     }
+    return columns;
 }
 
 static struct cell cell_of_column(const struct query *query, int column)

@@ -17,8 +17,9 @@ struct query;
 enum status row_from_json(const struct message *message, const char *text, size_t length, void *out_row,
                           struct error *error) MUST_USE;
 
-/* row_columns: appends the table's columns as SQL text ("run_id, seq, …") in the order row_from_query wants. */
-void row_columns(const struct message *message, struct buffer *out);
+/* row_columns: appends the table's columns as SQL text ("run_id, seq, …") in the order row_from_query wants; returns
+ * how many. */
+int row_columns(const struct message *message, struct buffer *out);
 
 /* row_from_query: the present row of a query whose columns are row_columns, starting at column 0. */
 enum status row_from_query(const struct message *message, const struct query *query, void *out_row,

@@ -1,5 +1,6 @@
 #include "shard.h"
 
+#include "base/file.h"
 #include "base/memory.h"
 
 #include <ctype.h>
@@ -18,8 +19,18 @@ void shards_init(struct shards *shards)
     *shards = (struct shards){0};
 }
 
+static void shards_clear(struct shards *shards)
+{
+    for (size_t i = 0; i < shards->count; i++) {
+        free(shards->items[i].path);
+        free(shards->items[i].key);
+    }
+    shards->count = 0;
+}
+
 void shards_finish(struct shards *shards)
 {
+    shards_clear(shards);
     free(shards->items);
     shards_init(shards);
 }
@@ -27,6 +38,7 @@ void shards_finish(struct shards *shards)
 struct search {
     struct shards *shards;
     const char *run_id;
+    const char *root; /* what holds spool and ready */
 };
 
 static bool ends_with(const char *text, const char *end)
@@ -45,6 +57,16 @@ static bool belongs_elsewhere(const char *name, const char *run_id)
     return strcmp(name + before + 1, run_id) != 0;
 }
 
+static char *key_of(const char *path, const char *root)
+{
+    size_t before = strlen(root);
+    char *key = memory_copy_text(path);
+    const char *inside = path + before + sizeof "/spool" - 1; /* "/ready" is as long */
+    memmove(key + before, inside, strlen(inside) + 1);
+    *strrchr(key, '.') = 0;
+    return key;
+}
+
 static enum status add_file(void *context, const char *path)
 {
     const struct search *search = context;
@@ -54,14 +76,7 @@ static enum status add_file(void *context, const char *path)
     struct shards *shards = search->shards;
     shards->items = memory_grow(shards->items, &shards->capacity, shards->count + 1, sizeof *shards->items);
     struct shard *shard = &shards->items[shards->count++];
-    *shard = (struct shard){.open = open};
-    memcpy(shard->path, path, strnlen(path, PATH_BYTES - 1));
-    const char *name = strrchr(path, '/');
-    const char *symbol = name;
-    while (symbol > path && symbol[-1] != '/')
-        symbol--;
-    memcpy(shard->key, symbol, strnlen(symbol, PATH_BYTES - 1));
-    *strrchr(shard->key, '.') = 0;
+    *shard = (struct shard){.path = memory_copy_text(path), .key = key_of(path, search->root), .open = open};
     shard->other_run = belongs_elsewhere(strrchr(shard->key, '/') + 1, search->run_id);
     return STATUS_OK;
 }
@@ -70,6 +85,7 @@ static enum status add_file(void *context, const char *path)
 static enum status find_below(struct search *search, const char *folder)
 {
     static const char *const PLACES[] = {"spool/signal", "ready/signal"};
+    search->root = folder;
     for (size_t i = 0; i < sizeof PLACES / sizeof PLACES[0]; i++) {
         char path[PATH_BYTES];
         path_join(path, folder, "%s", PLACES[i]);
@@ -117,16 +133,20 @@ static void drop_renamed(struct shards *shards)
 {
     size_t kept = 0;
     for (size_t i = 0; i < shards->count; i++) {
-        bool repeated = kept > 0 && shards->items[i].open && strcmp(shards->items[kept - 1].key, shards->items[i].key) == 0;
-        if (!repeated)
-            shards->items[kept++] = shards->items[i];
+        struct shard *shard = &shards->items[i];
+        if (kept > 0 && strcmp(shards->items[kept - 1].key, shard->key) == 0) {
+            free(shard->path);
+            free(shard->key);
+        } else {
+            shards->items[kept++] = *shard;
+        }
     }
     shards->count = kept;
 }
 
 enum status shards_find(struct shards *shards, const char *output_dir, const char *run_id, struct error *error)
 {
-    shards->count = 0;
+    shards_clear(shards);
     struct search search = {.shards = shards, .run_id = run_id};
     enum status status = find_below(&search, output_dir);
     if (status == STATUS_OK)

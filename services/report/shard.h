@@ -8,7 +8,6 @@
 #pragma once
 
 #include "base/buffer.h"
-#include "base/file.h"
 #include "proto/kind.h"
 
 #include <stddef.h>
@@ -16,10 +15,10 @@
 enum { SHARD_LINE_BYTES_MAX = 64 * 1024 };
 
 struct shard {
-    char path[PATH_BYTES];
-    char key[PATH_BYTES]; /* "<SYMBOL>/signals_…" without folder and ending: the same open and closed */
-    bool open;            /* a .part: its last line may still be being written */
-    bool other_run;       /* its name says that it belongs to another run */
+    char *path;
+    char *key;      /* the path without spool or ready and without ending: the same open and closed */
+    bool open;      /* a .part: its last line may still be being written */
+    bool other_run; /* its name says that it belongs to another run */
 };
 
 struct shards {

@@ -16,6 +16,7 @@ struct capture {
     struct tape_entry *entries;
     size_t count, capacity;
     enum market_kind market;
+    bool two_markets; /* its messages contradict each other */
     uint64_t skipped;
     char *judged; /* by stream: its market has been looked at */
     size_t judged_count;

@@ -1,0 +1,20 @@
+/* console: what a person sees on standard output: one line per thing that happened, with the seconds since the
+ * start of the orchestrator. A reader that has gone away is no reason to stop. */
+#pragma once
+
+#include "base/clock.h"
+#include "base/status.h"
+
+#include <stddef.h>
+
+struct console {
+    struct clock clock;
+    int64_t start_ms;
+};
+
+void console_init(struct console *console, const struct clock *clock);
+void console_say(const struct console *console, const char *format, ...) PRINTF_LIKE(2, 3);
+
+/* count_text: "1,234,567". */
+enum { COUNT_TEXT_BYTES = 32 };
+const char *count_text(int64_t value, char out_text[COUNT_TEXT_BYTES]);

@@ -1,0 +1,198 @@
+#include "telemetry.h"
+
+#include "base/memory.h"
+#include "proto/frame.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+void telemetry_init(struct telemetry *telemetry)
+{
+    *telemetry = (struct telemetry){0};
+    message_clear(&heartbeat_message, &telemetry->beat);
+}
+
+void telemetry_finish(struct telemetry *telemetry)
+{
+    for (size_t i = 0; i < PART_COUNT; i++)
+        free(telemetry->parts[i].items);
+    telemetry_init(telemetry);
+}
+
+void telemetry_forget(struct telemetry *telemetry)
+{
+    telemetry->seen = false;
+}
+
+/* part_of: where rows of a kind belong, PART_COUNT: a newer program says more; it is not for us. */
+static enum telemetry_part part_of(int kind)
+{
+    switch (kind) {
+    case ROW_STREAM_STATUS: return PART_STREAMS;
+    case ROW_COUNTER: return PART_COUNTERS;
+    case ROW_GAUGE: return PART_GAUGES;
+    case ROW_SINK_STATUS: return PART_SINKS;
+    default: return PART_COUNT;
+    }
+}
+
+static enum status row_append(struct telemetry_rows *rows, const struct row_view *view, struct error *error)
+{
+    const struct message *message = message_of_kind(view->kind);
+    rows->items = memory_grow(rows->items, &rows->capacity, rows->count + 1, message->row_bytes);
+    enum status status = row_decode(view, message, (char *)rows->items + rows->count * message->row_bytes, error);
+    rows->count += status == STATUS_OK;
+    return status;
+}
+
+static enum status check_origin(const struct frame *frame, const struct telemetry_expected *expected,
+                                struct error *error)
+{
+    const struct frame_header *header = &frame->header;
+    if (strcmp(header->run_id, expected->run_id) != 0 || strcmp(header->instance, expected->instance) != 0 ||
+        header->generation != expected->generation)
+        return error_set(error, STATUS_CONFLICT, "heartbeat of %s generation %lld in run %s", header->instance,
+                         (long long)header->generation, header->run_id);
+    return STATUS_OK;
+}
+
+/* beat_of: the first row has to be the heartbeat itself. */
+static enum status beat_of(struct frame *frame, const struct telemetry_expected *expected,
+                           struct heartbeat_row *out_beat, struct error *error)
+{
+    struct row_view view;
+    if (!frame_next(frame, &view) || view.kind != ROW_HEARTBEAT)
+        return error_set(error, STATUS_MALFORMED, "heartbeat frame of %s without a heartbeat", expected->instance);
+    enum status status = row_decode(&view, &heartbeat_message, out_beat, error);
+    if (status == STATUS_OK && out_beat->pid != expected->pid)
+        return error_set(error, STATUS_CONFLICT, "heartbeat of %s by process %lld, expected %lld",
+                         expected->instance, (long long)out_beat->pid, (long long)expected->pid);
+    return status;
+}
+
+/* Decoded twice: the first pass into scratch finds what is wrong before anything is replaced. */
+static enum status rows_check(struct frame frame, struct error *error)
+{
+    struct row_view view;
+    union {
+        struct stream_status_row stream;
+        struct counter_row counter;
+        struct gauge_row gauge;
+        struct sink_status_row sink;
+    } scratch;
+    enum status status = STATUS_OK;
+    while (status == STATUS_OK && frame_next(&frame, &view))
+        if (part_of(view.kind) != PART_COUNT)
+            status = row_decode(&view, message_of_kind(view.kind), &scratch, error);
+    return status;
+}
+
+enum status telemetry_read(struct telemetry *telemetry, const struct telemetry_expected *expected, int64_t now_ms,
+                           const void *data, size_t bytes, struct error *error)
+{
+    struct frame frame;
+    struct heartbeat_row beat;
+    enum status status = frame_open(&frame, data, bytes, error);
+    status = status == STATUS_OK ? check_origin(&frame, expected, error) : status;
+    status = status == STATUS_OK ? beat_of(&frame, expected, &beat, error) : status;
+    status = status == STATUS_OK ? rows_check(frame, error) : status;
+    if (status != STATUS_OK)
+        return status;
+    telemetry->beat = beat;
+    telemetry->seen = true;
+    telemetry->received_ms = now_ms;
+    for (size_t i = 0; i < PART_COUNT; i++)
+        telemetry->parts[i].count = 0;
+    struct row_view view;
+    while (status == STATUS_OK && frame_next(&frame, &view))
+        if (part_of(view.kind) != PART_COUNT)
+            status = row_append(&telemetry->parts[part_of(view.kind)], &view, error);
+    return status;
+}
+
+bool telemetry_counter(const struct telemetry *telemetry, const char *name, int64_t *out_value)
+{
+    const struct counter_row *rows = telemetry_counters(telemetry);
+    for (size_t i = 0; i < telemetry_count(telemetry, PART_COUNTERS); i++)
+        if (strcmp(rows[i].name, name) == 0) {
+            *out_value = rows[i].value;
+            return true;
+        }
+    return false;
+}
+
+bool telemetry_gauge(const struct telemetry *telemetry, const char *name, double *out_value)
+{
+    const struct gauge_row *rows = telemetry_gauges(telemetry);
+    for (size_t i = 0; i < telemetry_count(telemetry, PART_GAUGES); i++)
+        if (strcmp(rows[i].name, name) == 0) {
+            *out_value = rows[i].value;
+            return true;
+        }
+    return false;
+}
+
+const struct stream_status_row *telemetry_stream(const struct telemetry *telemetry, const char *stream,
+                                                 bool published)
+{
+    const struct stream_status_row *rows = telemetry_streams(telemetry);
+    for (size_t i = 0; i < telemetry_count(telemetry, PART_STREAMS); i++)
+        if ((rows[i].published == 1) == published && strcmp(rows[i].stream, stream) == 0)
+            return &rows[i];
+    return NULL;
+}
+
+int64_t telemetry_rows(const struct telemetry *telemetry, bool published)
+{
+    const struct stream_status_row *rows = telemetry_streams(telemetry);
+    int64_t sum = 0;
+    for (size_t i = 0; i < telemetry_count(telemetry, PART_STREAMS); i++)
+        if ((rows[i].published == 1) == published)
+            sum += rows[i].last_sequence;
+    return sum;
+}
+
+bool telemetry_ended(const struct telemetry *telemetry, bool published, size_t least)
+{
+    const struct stream_status_row *rows = telemetry_streams(telemetry);
+    size_t count = 0;
+    for (size_t i = 0; i < telemetry_count(telemetry, PART_STREAMS); i++) {
+        if ((rows[i].published == 1) != published)
+            continue;
+        if (rows[i].ended != 1)
+            return false;
+        count++;
+    }
+    return count >= least;
+}
+
+static void rows_json(struct json *json, const char *key, const struct message *message,
+                      const struct telemetry_rows *rows)
+{
+    json_key(json, key);
+    json_array_begin(json);
+    for (size_t i = 0; i < rows->count; i++)
+        message_json(json, message, message->field_count, (const char *)rows->items + i * message->row_bytes, true);
+    json_array_end(json);
+}
+
+void telemetry_json(struct json *json, const struct telemetry *telemetry)
+{
+    json_key(json, "heartbeat");
+    if (telemetry->beat.seq > 0)
+        message_json(json, &heartbeat_message, heartbeat_message.field_count, &telemetry->beat, true);
+    else
+        json_null(json);
+    rows_json(json, "streams", &stream_status_message, &telemetry->parts[PART_STREAMS]);
+    rows_json(json, "sinks", &sink_status_message, &telemetry->parts[PART_SINKS]);
+    json_key(json, "counters");
+    json_object_begin(json);
+    for (size_t i = 0; i < telemetry_count(telemetry, PART_COUNTERS); i++)
+        json_key_i64(json, telemetry_counters(telemetry)[i].name, telemetry_counters(telemetry)[i].value);
+    json_object_end(json);
+    json_key(json, "gauges");
+    json_object_begin(json);
+    for (size_t i = 0; i < telemetry_count(telemetry, PART_GAUGES); i++)
+        json_key_f64(json, telemetry_gauges(telemetry)[i].name, telemetry_gauges(telemetry)[i].value);
+    json_object_end(json);
+}

@@ -1,0 +1,77 @@
+/* telemetry: what the heartbeats of one process said (operations.md §9). A heartbeat replaces all that was known.
+ *
+ * Nothing of a frame is believed that is not of this run, this instance, this generation and this process. */
+#pragma once
+
+#include "base/json.h"
+#include "proto/heartbeat.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum telemetry_part { PART_STREAMS, PART_COUNTERS, PART_GAUGES, PART_SINKS, PART_COUNT };
+
+struct telemetry {
+    bool seen; /* a heartbeat of the present generation has arrived */
+    int64_t received_ms;
+    struct heartbeat_row beat;
+    struct telemetry_rows {
+        void *items; /* rows of the part's message */
+        size_t count, capacity;
+    } parts[PART_COUNT];
+};
+
+static inline size_t telemetry_count(const struct telemetry *telemetry, enum telemetry_part part)
+{
+    return telemetry->parts[part].count;
+}
+static inline const struct stream_status_row *telemetry_streams(const struct telemetry *telemetry)
+{
+    return telemetry->parts[PART_STREAMS].items;
+}
+static inline const struct counter_row *telemetry_counters(const struct telemetry *telemetry)
+{
+    return telemetry->parts[PART_COUNTERS].items;
+}
+static inline const struct gauge_row *telemetry_gauges(const struct telemetry *telemetry)
+{
+    return telemetry->parts[PART_GAUGES].items;
+}
+static inline const struct sink_status_row *telemetry_sinks(const struct telemetry *telemetry)
+{
+    return telemetry->parts[PART_SINKS].items;
+}
+
+struct telemetry_expected {
+    const char *run_id;
+    const char *instance;
+    int64_t generation;
+    int64_t pid;
+};
+
+void telemetry_init(struct telemetry *telemetry);
+void telemetry_finish(struct telemetry *telemetry);
+
+/* telemetry_forget: a new generation: nothing has been heard of it. The last figures stay readable. */
+void telemetry_forget(struct telemetry *telemetry);
+
+/* telemetry_read: one heartbeat frame. STATUS_CONFLICT: of another run, instance, generation or process;
+ * STATUS_MALFORMED. In both cases nothing changed. */
+enum status telemetry_read(struct telemetry *telemetry, const struct telemetry_expected *expected, int64_t now_ms,
+                           const void *data, size_t bytes, struct error *error) MUST_USE;
+
+/* telemetry_counter, telemetry_gauge: false when the last heartbeat did not carry it. */
+bool telemetry_counter(const struct telemetry *telemetry, const char *name, int64_t *out_value);
+bool telemetry_gauge(const struct telemetry *telemetry, const char *name, double *out_value);
+const struct stream_status_row *telemetry_stream(const struct telemetry *telemetry, const char *stream,
+                                                 bool published);
+
+/* telemetry_rows: sum of the last sequences of what it publishes, or, of what it reads, of its positions. */
+int64_t telemetry_rows(const struct telemetry *telemetry, bool published);
+
+/* telemetry_ended: all streams of that side have ended; false when there are fewer than `least`. */
+bool telemetry_ended(const struct telemetry *telemetry, bool published, size_t least);
+
+/* telemetry_json: members "heartbeat", "streams", "counters", "gauges", "sinks" of an open object. */
+void telemetry_json(struct json *json, const struct telemetry *telemetry);

@@ -1,0 +1,145 @@
+"""One input, one output: whatever happens on the way, the run's rows are those of the undisturbed run."""
+import os
+import random
+import signal
+import subprocess
+
+import pytest
+
+import stack as harness
+
+RECORDING = "usdm/btcusdt_20240808.gz"
+CUT_LINES = 24000  # about 100 s of market: minutes change, files rotate, modes are decided
+SEED = int(os.environ.get("ORDERFLOW_SEED", "20240808"))
+
+
+@pytest.fixture(scope="module")
+def capture(tmp_path_factory):
+    path = harness.recording(RECORDING)
+    if not path:
+        pytest.skip(f"recording {RECORDING} is not here")
+    return harness.cut(path, CUT_LINES, tmp_path_factory.mktemp("capture"))
+
+
+@pytest.fixture(scope="module")
+def undisturbed(capture, tmp_path_factory):
+    stack = harness.Stack(tmp_path_factory.mktemp("undisturbed"), [capture])
+    with stack:
+        harness.assert_sound(stack, stack.finish())
+    return stack
+
+
+def run(folder, capture, **options):
+    stack = harness.Stack(folder, [capture], **options)
+    with stack:
+        harness.assert_sound(stack, stack.finish())
+    return stack
+
+
+def test_replay_at_20_times_equals_replay_at_full_speed(capture, undisturbed, tmp_path):
+    harness.assert_equal_runs(undisturbed, run(tmp_path, capture, speed=20))
+
+
+@pytest.mark.parametrize("delay_ms", [50, 500])
+def test_the_moment_of_the_rest_answer_changes_nothing(capture, undisturbed, tmp_path, delay_ms):
+    harness.assert_equal_runs(undisturbed, run(tmp_path, capture, sets={"simulator.rest_delay_ms": delay_ms}))
+
+
+def test_frames_cut_at_random_change_nothing(capture, undisturbed, tmp_path):
+    harness.assert_equal_runs(undisturbed, run(tmp_path, capture, sets={"bus.recut_seed": SEED}))
+
+
+def test_a_high_water_mark_of_one_and_a_subscriber_stopped_for_5_s_change_nothing(capture, undisturbed, tmp_path):
+    stack = harness.Stack(tmp_path, [capture], speed=20, sets={"bus.high_water_mark": 1,
+                                                               "health.heartbeat_timeout_ms": 60000})
+    with stack:
+        harness.wait_for(lambda: stack.rows_written() > 50, 30, "the first rows")
+        pid = stack.statuses()["signal"]["pid"]
+        os.kill(pid, signal.SIGSTOP)
+        harness.wait_for(Elapsed(5), 10, "5 s of standstill")
+        os.kill(pid, signal.SIGCONT)
+        harness.assert_sound(stack, stack.finish())
+    harness.assert_equal_runs(undisturbed, stack)
+
+
+class Elapsed:
+    """True once so many seconds have passed: the time itself is the test's subject here."""
+
+    def __init__(self, seconds):
+        import time
+        self.clock, self.until = time.monotonic, time.monotonic() + seconds
+
+    def __call__(self):
+        return self.clock() >= self.until
+
+
+def kill_at_rows(stack, kills):
+    """[(signal rows written, service)]: kills each service when so many rows are stored."""
+    for rows, service in kills:
+        harness.wait_for(lambda: stack.rows_written() >= rows or stack.process.poll() is not None, 60, f"{rows} rows")
+        if stack.process.poll() is not None:
+            raise AssertionError(f"the run ended before {rows} rows:\n{stack.text()[-3000:]}")
+        stack.orchctl("kill", service)
+
+
+@pytest.mark.parametrize("service", ["features", "signal", "broker", "archive", "report"])
+def test_killing_a_daemon_three_times_changes_nothing(capture, undisturbed, tmp_path, service):
+    generator = random.Random(f"{SEED} {service}")
+    kills = [(generator.randint(1, 99), service), (generator.randint(150, 400), service),
+             (generator.randint(450, 700), service)]
+    print(f"seed {SEED}: {kills}")
+    stack = harness.Stack(tmp_path, [capture], speed=20)
+    with stack:
+        kill_at_rows(stack, kills)
+        code = stack.finish()
+        harness.assert_sound(stack, code)
+    assert stack.manifest()["processes"][service]["restart_count"] == 3
+    harness.assert_equal_runs(undisturbed, stack)
+
+
+def test_killing_all_of_them_in_turn_changes_nothing(capture, undisturbed, tmp_path):
+    generator = random.Random(SEED)
+    services = ["features", "signal", "broker", "archive", "report"] * 2
+    generator.shuffle(services)
+    kills = sorted(generator.sample(range(20, 780), len(services)))
+    kills = list(zip(kills, services))
+    print(f"seed {SEED}: {kills}")
+    stack = harness.Stack(tmp_path, [capture], speed=20)
+    with stack:
+        kill_at_rows(stack, kills)
+        harness.assert_sound(stack, stack.finish())
+    harness.assert_equal_runs(undisturbed, stack)
+
+
+CRASHES = [f"{program}/{point}" for program in ("features", "signal", "broker") for point in
+           ("before_commit:40", "after_commit:40")]
+CRASHES += ["signal/after_write:25", "signal/after_rename:1", "broker/after_write:3", "archive/after_rename:2"]
+
+
+@pytest.mark.parametrize("point", CRASHES)
+def test_dying_at_a_crash_point_changes_nothing(capture, undisturbed, tmp_path, point):
+    died = tmp_path / "died"
+    stack = harness.Stack(tmp_path / "run", [capture], environment={"ORDERFLOW_CRASH_POINT": f"{point}:{died}"})
+    with stack:
+        harness.assert_sound(stack, stack.finish())
+    assert died.exists(), "nothing died there"
+    assert stack.manifest()["processes"][point.split("/")[0]]["restart_count"] == 1
+    harness.assert_equal_runs(undisturbed, stack)
+
+
+def test_a_replay_of_the_own_capture_equals_the_run(undisturbed, tmp_path):
+    raw = sorted((undisturbed.folder / "data" / "raw").rglob("*.ofr"))
+    assert raw
+    command = [str(harness.BIN / "signal"), "--effective", str(undisturbed.folder / "runtime/effective_config.json")]
+    for path in raw:
+        command += ["--replay", str(path)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr[-3000:]
+    import json
+    again = [json.loads(line)["row"] for line in done.stdout.splitlines() if '"kind":"signal"' in line]
+    columns, rows = undisturbed.sqlite_rows()
+    assert len(again) == len(rows)
+    position = {name: index for index, name in enumerate(columns)}
+    for new, old in zip(sorted(again, key=lambda r: (r["symbol"], r["ts_ms"])), rows):
+        for name in columns:
+            assert new[name] == old[position[name]] or (isinstance(new[name], bool) and int(new[name]) == old[position[name]]), (name, new, old)
