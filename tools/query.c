@@ -1,6 +1,4 @@
-/* query: SQL over a run's Parquet files, as CSV on standard output.
- *
- *   query "select symbol, count(*) from 'data/ofi_cvd/**\/kind=prices/*.parquet' group by all" */
+/* query: SQL over a run's Parquet files, as CSV on standard output; --help shows an example. */
 #include "store/query.h"
 
 #include <orderflow_version.h>

@@ -58,8 +58,12 @@ void key_expects(const struct config_key *key, char *out, size_t out_bytes)
     }
     size_t used = (size_t)snprintf(out, out_bytes, "%s", NOUNS[type]);
     bool number = type == CONFIG_I64 || type == CONFIG_F64;
-    if (number && (key->minimum != 0 || key->maximum != 0))
-        used += (size_t)snprintf(out + used, out_bytes - used, " from %.15g to %.15g", key->minimum, key->maximum);
+    if (number && (key->minimum != 0 || key->maximum != 0)) {
+        char least[F64_TEXT_BYTES], most[F64_TEXT_BYTES];
+        f64_text(key->minimum, least);
+        f64_text(key->maximum, most);
+        used += (size_t)snprintf(out + used, out_bytes - used, " from %s to %s", least, most);
+    }
     if (number && strcmp(key->unit, "–") != 0)
         snprintf(out + used, out_bytes - used, " (%s)", key->unit);
 }

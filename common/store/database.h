@@ -55,5 +55,9 @@ const char *statement_column_name(const struct statement *statement, int column)
 bool statement_is_null(const struct statement *statement, int column);
 int64_t statement_i64(const struct statement *statement, int column);
 double statement_f64(const struct statement *statement, int column); /* NaN for NULL */
-const char *statement_text(const struct statement *statement,
-                           int column); /* valid until the next step; NULL for NULL */
+/* statement_text: NULL for NULL; valid until the next step. */
+const char *statement_text(const struct statement *statement, int column);
+
+/* statement_type: what the row really holds there, whatever the column was declared as. */
+enum column_type { COLUMN_NULL, COLUMN_INTEGER, COLUMN_REAL, COLUMN_TEXT, COLUMN_OTHER };
+enum column_type statement_type(const struct statement *statement, int column);

@@ -1,0 +1,27 @@
+/* venue: what the simulator says it serves: GET http://127.0.0.1:PORT/simulator/streams. */
+#pragma once
+
+#include "base/status.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { VENUE_SYMBOLS_MAX = 1000, VENUE_BYTES_MAX = 4 * 1024 * 1024 };
+
+struct venue_streams {
+    char market[16];       /* usdm, coinm, spot; "" when it does not say */
+    char trade_stream[16]; /* trade, aggTrade */
+    char depth_stream[32]; /* @depth@0ms … */
+    char **symbols;
+    size_t symbol_count;
+};
+
+/* venue_streams_parse: the answer's body. STATUS_MALFORMED with a sentence. */
+enum status venue_streams_parse(const void *json, size_t bytes, struct venue_streams *out_streams,
+                                struct error *error) MUST_USE;
+void venue_streams_finish(struct venue_streams *streams);
+bool venue_streams_have(const struct venue_streams *streams, const char *symbol);
+
+/* venue_port_read: the port the simulator wrote to its port file. */
+enum status venue_port_read(const char *path, int64_t *out_port, struct error *error) MUST_USE;
