@@ -30,11 +30,11 @@ enum field_type {
     FIELD_TYPE_COUNT,
 };
 
-#define FIELD_NULL_I64 INT64_MIN
-#define FIELD_NULL_I32 INT32_MIN
+#define FIELD_NULL_I64  INT64_MIN
+#define FIELD_NULL_I32  INT32_MIN
 #define FIELD_NULL_BOOL ((int8_t)-1)
 #define FIELD_NULL_ENUM ((int8_t)-1)
-#define FIELD_NULL_F64 ((double)NAN)
+#define FIELD_NULL_F64  ((double)NAN)
 
 enum field_flag {
     FIELD_NULLABLE = 1, /* may hold no value */
@@ -54,22 +54,22 @@ struct field {
 };
 
 /* FIELD_OF(struct, member, TYPE, flags, unit, meaning): one line of a table. */
-#define FIELD_OF(structure, member, kind, flag_bits, unit_text, meaning_text)                                         \
-    {                                                                                                                 \
-        .name = #member, .type = kind, .flags = (flag_bits), .offset = offsetof(structure, member),                   \
-        .size = sizeof(((structure *)0)->member), .unit = unit_text, .meaning = meaning_text, .since = 1              \
+#define FIELD_OF(structure, member, kind, flag_bits, unit_text, meaning_text)                            \
+    {                                                                                                    \
+        .name = #member, .type = kind, .flags = (flag_bits), .offset = offsetof(structure, member),      \
+        .size = sizeof(((structure *)0)->member), .unit = unit_text, .meaning = meaning_text, .since = 1 \
     }
-#define FIELD_NAMES_OF(structure, member, enum_names, flag_bits, meaning_text)                                        \
-    {                                                                                                                 \
-        .name = #member, .type = FIELD_ENUM, .flags = (flag_bits), .offset = offsetof(structure, member),             \
-        .size = sizeof(((structure *)0)->member), .names = enum_names, .unit = "–", .meaning = meaning_text,          \
-        .since = 1                                                                                                    \
+#define FIELD_NAMES_OF(structure, member, enum_names, flag_bits, meaning_text)                               \
+    {                                                                                                        \
+        .name = #member, .type = FIELD_ENUM, .flags = (flag_bits), .offset = offsetof(structure, member),    \
+        .size = sizeof(((structure *)0)->member), .names = enum_names, .unit = "–", .meaning = meaning_text, \
+        .since = 1                                                                                           \
     }
 /* FIELD_AT: a member that is an array element; `label` is the column's name. */
-#define FIELD_AT(structure, member, label, kind, flag_bits, unit_text, meaning_text)                                  \
-    {                                                                                                                 \
-        .name = label, .type = kind, .flags = (flag_bits), .offset = offsetof(structure, member),                     \
-        .size = sizeof(((structure *)0)->member), .unit = unit_text, .meaning = meaning_text, .since = 1              \
+#define FIELD_AT(structure, member, label, kind, flag_bits, unit_text, meaning_text)                     \
+    {                                                                                                    \
+        .name = label, .type = kind, .flags = (flag_bits), .offset = offsetof(structure, member),        \
+        .size = sizeof(((structure *)0)->member), .unit = unit_text, .meaning = meaning_text, .since = 1 \
     }
 
 struct message {
@@ -85,8 +85,14 @@ struct message {
 /* field_is_null: whether the row holds no value there. */
 bool field_is_null(const struct field *field, const void *row);
 
-/* field_clear: writes "no value" (0 or "" where the field cannot be null). */
+/* field_is_valid: whether the member holds what its field allows: a value or a permitted null, a known enum index, 0
+ * or 1, a text with its end. For assertions on our own rows. */
+bool field_is_valid(const struct field *field, const void *row);
+
+/* field_clear: writes "no value" (0 or "" where the field cannot be null; JSON: null). field_set_null: the same for a
+ * member that is zeroed already. */
 void field_clear(const struct field *field, void *row);
+void field_set_null(const struct field *field, void *member);
 
 /* message_clear: a row with every field cleared. */
 void message_clear(const struct message *message, void *row);

@@ -35,7 +35,7 @@ struct frame_header {
 };
 
 /* row_encode: appends one msgpack row with the first `field_count` fields of the table. Publish time is not part of
- * a row, so equal content gives equal bytes. Asserts that fields which may not be null hold a value. */
+ * a row, so equal content gives equal bytes. Asserts that every field is valid (field_is_valid). */
 void row_encode(struct buffer *out, const struct message *message, size_t field_count, const void *row);
 
 /* frame_encode: header plus `row_count` already encoded rows lying one behind the other. */
@@ -70,9 +70,13 @@ enum status rows_next(const uint8_t *data, size_t bytes, size_t *offset, struct 
 
 /* row_decode: fills the struct of `message` (message->row_bytes bytes). Fields the sender did not have (older, fewer
  * levels) are cleared; surplus ones (newer) are passed over. STATUS_MALFORMED: a field of another type, a null where
- * none may be, an unknown enum name, a text too long; the sentence names message and field. */
+ * none may be, an unknown enum name, a text too long or not UTF-8, a JSON field that is not JSON; the sentence names
+ * message and field, and what *out_row holds then means nothing. */
 enum status row_decode(const struct row_view *view, const struct message *message, void *out_row,
                        struct error *error) MUST_USE;
+
+/* row_peek_i64: one integer field without decoding the row; false when it is not there or not an integer. */
+bool row_peek_i64(const struct row_view *view, size_t field_index, int64_t *out_value);
 
 /* msgpack_walk: bytes of the one complete object at `data`, 0 when it is not complete or too deep. */
 size_t msgpack_walk(const uint8_t *data, size_t bytes, int depth);

@@ -26,7 +26,7 @@ void buffer_clear(struct buffer *buffer)
 
 uint8_t *buffer_reserve(struct buffer *buffer, size_t bytes)
 {
-    if (buffer->overflowed || (buffer->limit && buffer->length + bytes > buffer->limit)) {
+    if (buffer->overflowed || (buffer->limit && bytes > buffer->limit - buffer->length)) {
         buffer->overflowed = true;
         return NULL;
     }
@@ -98,7 +98,8 @@ const char *buffer_text(struct buffer *buffer)
 
 void reader_init(struct reader *reader, const void *data, size_t bytes)
 {
-    *reader = (struct reader){.data = data, .length = bytes};
+    /* Nothing to read may come as NULL; a pointer to no bytes keeps the arithmetic below defined. */
+    *reader = (struct reader){.data = data ? data : (const void *)"", .length = data ? bytes : 0};
 }
 
 const void *reader_borrow(struct reader *reader, size_t bytes)

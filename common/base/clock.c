@@ -71,5 +71,7 @@ void time_iso_ms(int64_t epoch_ms, char out_text[TIME_TEXT_BYTES])
 {
     time_stamp(epoch_ms, "%Y-%m-%dT%H:%M:%S", out_text);
     size_t length = strlen(out_text);
-    snprintf(out_text + length, TIME_TEXT_BYTES - length, ".%03dZ", (int)(epoch_ms - floor_multiple(epoch_ms, 1000)));
+    int millisecond = (int)(epoch_ms % 1000);
+    snprintf(out_text + length, TIME_TEXT_BYTES - length, ".%03dZ",
+             millisecond < 0 ? millisecond + 1000 : millisecond);
 }

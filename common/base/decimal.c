@@ -1,5 +1,6 @@
 #include "base/decimal.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -122,6 +123,7 @@ static int compare_units(__int128 left, __int128 right)
 int decimal_compare(struct decimal left, struct decimal right)
 {
     __int128 left_units = left.units, right_units = right.units;
+    assert(!decimal_is_null(left) && !decimal_is_null(right));
     if (left.exponent < right.exponent)
         left_units *= POWERS_OF_TEN[right.exponent - left.exponent];
     else
@@ -132,6 +134,7 @@ int decimal_compare(struct decimal left, struct decimal right)
 void decimal_sum_add(struct decimal_sum *sum, struct decimal value)
 {
     __int128 units = value.units;
+    assert(!decimal_is_null(value));
     if (value.exponent > sum->exponent) {
         sum->units *= POWERS_OF_TEN[value.exponent - sum->exponent];
         sum->exponent = value.exponent;

@@ -51,5 +51,6 @@ struct decimal_sum {
     int32_t exponent;
 };
 
-void decimal_sum_add(struct decimal_sum *sum, struct decimal value); /* rescales the sum when exponents differ */
+/* decimal_sum_add: `value` may not be null; the sum is rescaled when exponents differ. */
+void decimal_sum_add(struct decimal_sum *sum, struct decimal value);
 size_t decimal_sum_text(const struct decimal_sum *sum, char out_text[DECIMAL_TEXT_BYTES]);

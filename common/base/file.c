@@ -29,6 +29,8 @@ void path_join(char out_path[PATH_BYTES], const char *folder, const char *format
 enum status folder_make(const char *path, mode_t mode)
 {
     char partial[PATH_BYTES];
+    if (!*path || strlen(path) >= sizeof partial)
+        return STATUS_INVALID;
     snprintf(partial, sizeof partial, "%s", path);
     for (char *at = partial + 1; *at; at++) {
         if (*at != '/')
@@ -101,25 +103,19 @@ enum status file_read(const char *path, struct buffer *out)
     int descriptor = open(path, O_RDONLY | O_CLOEXEC);
     if (descriptor < 0)
         return errno == ENOENT ? STATUS_NOT_FOUND : STATUS_IO;
-    enum status status = STATUS_OK;
-    for (;;) {
-        size_t left = out->limit ? out->limit - out->length : SIZE_MAX;
-        size_t ask = left < 65536 ? left : 65536;
-        uint8_t *room = ask ? buffer_reserve(out, ask) : NULL;
-        if (!room) {
-            status = STATUS_LIMIT;
-            break;
-        }
-        ssize_t got = read(descriptor, room, ask);
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            status = STATUS_IO;
-        if (got <= 0)
-            break;
-        out->length += (size_t)got;
-    }
+    size_t before = out->length;
+    bool overflowed_before = out->overflowed;
+    uint8_t block[65536];
+    ssize_t got;
+    while ((got = read(descriptor, block, sizeof block)) > 0 || (got < 0 && errno == EINTR))
+        if (got > 0)
+            buffer_append(out, block, (size_t)got);
     close(descriptor);
+    enum status status = got < 0 ? STATUS_IO : out->overflowed ? STATUS_LIMIT : STATUS_OK;
+    if (status != STATUS_OK) {
+        out->length = before;
+        out->overflowed = overflowed_before;
+    }
     return status;
 }
 
@@ -156,6 +152,9 @@ enum status file_sha256(const char *path, char out_hex[65])
 
 enum status folder_remove(const char *path)
 {
+    struct stat itself;
+    if (lstat(path, &itself) == 0 && S_ISLNK(itself.st_mode))
+        return unlink(path) == 0 ? STATUS_OK : STATUS_IO;
     DIR *folder = opendir(path);
     if (!folder)
         return errno == ENOENT ? STATUS_OK : STATUS_IO;

@@ -15,7 +15,8 @@ enum { PATH_BYTES = 1024 };
 /* path_join: "folder/name" (printf), cut at PATH_BYTES. */
 void path_join(char out_path[PATH_BYTES], const char *folder, const char *format, ...) PRINTF_LIKE(3, 4);
 
-/* folder_make: creates it and its parents with `mode`; an existing folder is fine. */
+/* folder_make: creates it and its parents with `mode`; an existing folder is fine. STATUS_INVALID: no or too long a
+ * name. */
 enum status folder_make(const char *path, mode_t mode) MUST_USE;
 
 /* folder_make_for: creates the folder that `path` lies in. */
@@ -24,7 +25,8 @@ enum status folder_make_for(const char *path) MUST_USE;
 /* file_replace: atomically makes `path` hold exactly these bytes. */
 enum status file_replace(const char *path, const void *data, size_t bytes, bool sync) MUST_USE;
 
-/* file_read: appends the whole file to `out` (whose limit holds). STATUS_NOT_FOUND, STATUS_LIMIT, STATUS_IO. */
+/* file_read: appends the whole file to `out` (whose limit holds). STATUS_NOT_FOUND, STATUS_LIMIT, STATUS_IO; `out` is
+ * then as it was. */
 enum status file_read(const char *path, struct buffer *out) MUST_USE;
 
 /* file_write_all: write() until done, through EINTR and short writes. */

@@ -1,5 +1,7 @@
 #include "base/json.h"
 
+#include "base/text.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -69,25 +71,19 @@ void json_array_end(struct json *json)
     end(json, ']');
 }
 
-/* utf8_length: bytes of the well-formed UTF-8 sequence at `text`, 0 when there is none. */
-static size_t utf8_length(const unsigned char *text, size_t length)
+/* plain_length: leading characters that stand for themselves. */
+static size_t plain_length(const char *text, size_t length)
 {
-    size_t need = text[0] >= 0xc2 && text[0] <= 0xdf   ? 2
-                  : text[0] >= 0xe0 && text[0] <= 0xef ? 3
-                  : text[0] >= 0xf0 && text[0] <= 0xf4 ? 4
-                                                       : 0;
-    if (!need || need > length)
-        return 0;
-    for (size_t i = 1; i < need; i++)
-        if ((text[i] & 0xc0) != 0x80)
-            return 0;
-    bool overlong = (text[0] == 0xe0 && text[1] < 0xa0) || (text[0] == 0xf0 && text[1] < 0x90);
-    bool beyond = (text[0] == 0xed && text[1] > 0x9f) || (text[0] == 0xf4 && text[1] > 0x8f);
-    return overlong || beyond ? 0 : need;
+    size_t at = 0;
+    while (at < length && text[at] >= ' ' && text[at] < 0x7f && text[at] != '"' && text[at] != '\\')
+        at++;
+    return at;
 }
 
-static size_t append_character(struct buffer *out, const unsigned char *text, size_t length)
+/* append_character: one that needs an escape or is not ASCII; returns the bytes it took. */
+static size_t append_character(struct buffer *out, const char *at, size_t length)
 {
+    const unsigned char *text = (const unsigned char *)at;
     static const char ESCAPES[] = "\"\"\\\\\bb\ff\nn\rr\tt";
     for (const char *escape = ESCAPES; *escape; escape += 2)
         if (*text == (unsigned char)escape[0]) {
@@ -99,7 +95,7 @@ static size_t append_character(struct buffer *out, const unsigned char *text, si
         buffer_format(out, "\\u%04x", *text);
         return 1;
     }
-    size_t sequence = *text < 0x80 ? 1 : utf8_length(text, length);
+    size_t sequence = utf8_length(at, length);
     if (!sequence) {
         buffer_append_text(out, "\xef\xbf\xbd");
         return 1;
@@ -112,8 +108,13 @@ void json_text_bytes(struct json *json, const char *text, size_t length)
 {
     separate(json);
     buffer_append_byte(json->out, '"');
-    for (size_t at = 0; at < length;)
-        at += append_character(json->out, (const unsigned char *)text + at, length - at);
+    for (size_t at = 0; at < length;) {
+        size_t plain = plain_length(text + at, length - at);
+        buffer_append(json->out, text + at, plain);
+        at += plain;
+        if (at < length)
+            at += append_character(json->out, text + at, length - at);
+    }
     buffer_append_byte(json->out, '"');
 }
 

@@ -24,7 +24,8 @@ static struct {
         int written;
         long suppressed;
     } slots[LOG_EVENT_SLOTS];
-} state = {.mutex = PTHREAD_MUTEX_INITIALIZER, .process = "orderflow", .least = LOG_INFO, .file_descriptor = 2};
+} state = {
+    .mutex = PTHREAD_MUTEX_INITIALIZER, .process = "orderflow", .least = LOG_INFO, .file_descriptor = 2};
 
 void log_configure(const char *process, const char *run_id, enum log_level least)
 {
@@ -37,14 +38,17 @@ void log_configure(const char *process, const char *run_id, enum log_level least
 
 void log_redirect(int file_descriptor)
 {
+    pthread_mutex_lock(&state.mutex);
     state.file_descriptor = file_descriptor;
+    pthread_mutex_unlock(&state.mutex);
 }
 
 /* admit: false when this event had its share of the second; *out_suppressed tells what was held back before. */
 static bool admit(const char *event, int64_t second, long *out_suppressed)
 {
     size_t slot = 0;
-    while (slot + 1 < LOG_EVENT_SLOTS && state.slots[slot].event && strcmp(state.slots[slot].event, event) != 0)
+    while (slot + 1 < LOG_EVENT_SLOTS && state.slots[slot].event &&
+           strcmp(state.slots[slot].event, event) != 0)
         slot++;
     if (!state.slots[slot].event || strcmp(state.slots[slot].event, event) != 0) {
         state.slots[slot].event = event;
@@ -76,8 +80,8 @@ void log_event(enum log_level level, const char *event, const char *format, ...)
     pthread_mutex_lock(&state.mutex);
     long suppressed = 0;
     if (admit(event, now_ms / 1000, &suppressed)) {
-        int length = snprintf(line, sizeof line, "%s %s %s %s run_id=%s ", time_text, LEVELS[level], state.process,
-                              event, state.run_id);
+        int length = snprintf(line, sizeof line, "%s %s %s %s run_id=%s ", time_text, LEVELS[level],
+                              state.process, event, state.run_id);
         va_list arguments;
         va_start(arguments, format);
         length += vsnprintf(line + length, sizeof line - (size_t)length, format, arguments);
@@ -87,8 +91,8 @@ void log_event(enum log_level level, const char *event, const char *format, ...)
         if (suppressed)
             length += snprintf(line + length, sizeof line - (size_t)length, " suppressed=%ld", suppressed);
         for (int i = 0; i < length; i++)
-            if (line[i] == '\n')
-                line[i] = ' ';
+            if ((unsigned char)line[i] < ' ' || line[i] == 0x7f)
+                line[i] = ' '; /* one line per event, and no terminal is steered by what the venue sent */
         line[length++] = '\n';
         if (write(state.file_descriptor, line, (size_t)length) < 0) {
             /* Nowhere left to complain. */

@@ -1,15 +1,20 @@
 #include "base/memory.h"
 
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+__attribute__((noreturn)) static void out_of_memory(size_t bytes)
+{
+    fprintf(stderr, "out of memory: %zu bytes\n", bytes);
+    abort();
+}
+
 static void *checked(void *block, size_t bytes)
 {
-    if (!block && bytes) {
-        fprintf(stderr, "out of memory: %zu bytes\n", bytes);
-        abort();
-    }
+    if (!block)
+        out_of_memory(bytes);
     return block;
 }
 
@@ -40,10 +45,12 @@ void *memory_grow(void *array, size_t *capacity, size_t needed, size_t element_b
 {
     if (needed <= *capacity)
         return array;
-    size_t larger = *capacity ? *capacity : 16;
+    size_t larger = *capacity ? *capacity : 16, bytes;
     while (larger < needed)
-        larger *= 2;
-    array = memory_resize(array, larger * element_bytes);
+        larger = larger <= SIZE_MAX / 2 ? 2 * larger : needed;
+    if (__builtin_mul_overflow(larger, element_bytes, &bytes))
+        out_of_memory(needed);
+    array = memory_resize(array, bytes);
     *capacity = larger;
     return array;
 }

@@ -4,7 +4,7 @@
  * STATUS_OK. Functions that can fail for reasons a person must act on also take a struct error. */
 #pragma once
 
-#define MUST_USE __attribute__((warn_unused_result))
+#define MUST_USE                         __attribute__((warn_unused_result))
 #define PRINTF_LIKE(format_index, first) __attribute__((format(printf, format_index, first)))
 
 enum status {

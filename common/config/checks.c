@@ -32,8 +32,9 @@ const char *check_not_empty(const struct config_value *value)
 
 static const char *symbol_shape(const char *text)
 {
-    return symbol_is_valid(text) ? NULL
-                                 : "must be symbols in upper case, A-Z 0-9 _ -, at most 31 characters, as BTCUSDT";
+    return symbol_is_valid(text)
+               ? NULL
+               : "must be symbols in upper case, A-Z 0-9 _ -, at most 31 characters, as BTCUSDT";
 }
 
 const char *check_symbols(const struct config_value *value)
@@ -106,7 +107,8 @@ const char *check_simulator_start(const struct config_value *value)
 const char *check_http_address(const struct config_value *value)
 {
     unsigned char address[sizeof(struct in6_addr)];
-    bool good = inet_pton(AF_INET, value->text, address) == 1 || inet_pton(AF_INET6, value->text, address) == 1;
+    bool good =
+        inet_pton(AF_INET, value->text, address) == 1 || inet_pton(AF_INET6, value->text, address) == 1;
     return good ? NULL : "must be an IPv4 or IPv6 address, as 127.0.0.1";
 }
 
@@ -149,7 +151,9 @@ bool config_window_parse(const char *text, int *out_start_minute, int *out_end_m
 static const char *window_shape(const char *text)
 {
     int start, end;
-    return config_window_parse(text, &start, &end) ? NULL : "must be times \"HH:MM-HH:MM\" that differ, end up to 24:00";
+    return config_window_parse(text, &start, &end)
+               ? NULL
+               : "must be times \"HH:MM-HH:MM\" that differ, end up to 24:00";
 }
 
 const char *check_windows(const struct config_value *value)

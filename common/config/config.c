@@ -86,7 +86,8 @@ void config_destroy(struct config *config)
     free(config);
 }
 
-static void copy_entry(struct config *to, const char *symbol, const struct config_key *key, const struct entry *entry)
+static void copy_entry(struct config *to, const char *symbol, const struct config_key *key,
+                       const struct entry *entry)
 {
     for (enum config_origin layer = 0; layer < ORIGIN_COUNT; layer++) {
         if (!entry->layers[layer].present)
@@ -103,7 +104,8 @@ struct config *config_copy(const struct config *config)
     for (size_t i = 0; i < config_key_count(); i++)
         copy_entry(copy, NULL, config_key_at(i), &config->entries[i]);
     for (size_t i = 0; i < config->own_count; i++)
-        copy_entry(copy, config->own_values[i].symbol, config->own_values[i].key, &config->own_values[i].entry);
+        copy_entry(copy, config->own_values[i].symbol, config->own_values[i].key,
+                   &config->own_values[i].entry);
     config_settle(copy);
     return copy;
 }
@@ -115,7 +117,8 @@ static void own_name(char out[KEY_PATH_BYTES], const char *symbol, const struct 
     snprintf(out, KEY_PATH_BYTES, "%s %s", symbol, key->name);
 }
 
-static const struct entry *own_entry(const struct config *config, const char *symbol, const struct config_key *key)
+static const struct entry *own_entry(const struct config *config, const char *symbol,
+                                     const struct config_key *key)
 {
     if (!symbol || !(key->flags & CONFIG_PER_SYMBOL) || !config->own_count)
         return NULL;
@@ -132,8 +135,8 @@ static struct entry *own_entry_make(struct config *config, const char *symbol, c
     size_t index = map_get(&config->own_index, name);
     if (index == MAP_ABSENT) {
         index = config->own_count++;
-        config->own_values =
-            memory_grow(config->own_values, &config->own_capacity, config->own_count, sizeof *config->own_values);
+        config->own_values = memory_grow(config->own_values, &config->own_capacity, config->own_count,
+                                         sizeof *config->own_values);
         config->own_values[index] = (struct own_value){.symbol = memory_copy_text(symbol), .key = key};
         map_put(&config->own_index, name, index);
     }
@@ -145,8 +148,8 @@ bool config_has_own(const struct config *config, const char *symbol, const struc
     return own_entry(config, symbol, key) != NULL;
 }
 
-void config_store(struct config *config, const char *symbol, const struct config_key *key, enum config_origin origin,
-                  struct config_value *take_value, const char *place)
+void config_store(struct config *config, const char *symbol, const struct config_key *key,
+                  enum config_origin origin, struct config_value *take_value, const char *place)
 {
     struct entry *entry =
         symbol ? own_entry_make(config, symbol, key) : &config->entries[config_key_index(key)];
@@ -169,7 +172,8 @@ static bool find_layer(const struct entry *entry, enum config_origin strongest, 
         const struct stored *stored = &entry->layers[layer];
         if (!stored->present)
             continue;
-        *out = (struct found){stored->value, (enum config_origin)layer, place_of(stored, (enum config_origin)layer)};
+        *out = (struct found){stored->value, (enum config_origin)layer,
+                              place_of(stored, (enum config_origin)layer)};
         return true;
     }
     return false;
@@ -198,7 +202,8 @@ struct found config_find(const struct config *config, const char *symbol, const 
     const struct entry *own = own_entry(config, symbol, key);
     const struct entry *common = &config->entries[config_key_index(key)];
     struct found found = {.origin = ORIGIN_BUILT_IN, .place = "built-in"};
-    if (find_layer(own, ORIGIN_CLI, ORIGIN_FILE, &found) || find_layer(common, ORIGIN_CLI, ORIGIN_FILE, &found))
+    if (find_layer(own, ORIGIN_CLI, ORIGIN_FILE, &found) ||
+        find_layer(common, ORIGIN_CLI, ORIGIN_FILE, &found))
         return found;
     if (find_layer(own, ORIGIN_PROFILE, ORIGIN_BUILT_IN, &found))
         return found;

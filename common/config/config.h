@@ -89,8 +89,8 @@ struct config_errors {
 
 void config_errors_init(struct config_errors *errors);
 void config_errors_finish(struct config_errors *errors);
-void config_errors_add(struct config_errors *errors, const char *place, const char *key, const char *format, ...)
-    PRINTF_LIKE(4, 5);
+void config_errors_add(struct config_errors *errors, const char *place, const char *key, const char *format,
+                       ...) PRINTF_LIKE(4, 5);
 /* config_errors_print: one line "place: key: reason" for each, in the order found. */
 void config_errors_print(const struct config_errors *errors, struct buffer *out);
 

@@ -21,7 +21,8 @@ void config_errors_finish(struct config_errors *errors)
     config_errors_init(errors);
 }
 
-void config_errors_add(struct config_errors *errors, const char *place, const char *key, const char *format, ...)
+void config_errors_add(struct config_errors *errors, const char *place, const char *key, const char *format,
+                       ...)
 {
     if (errors->count >= CONFIG_ERRORS_MAX) {
         errors->not_kept++;

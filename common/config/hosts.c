@@ -7,7 +7,8 @@
 enum { HOST_BYTES = 256 };
 enum environment { ENVIRONMENT_LIVE, ENVIRONMENT_TEST, ENVIRONMENT_LOCAL, ENVIRONMENT_OTHER };
 
-static const char *const ENVIRONMENT_NAMES[] = {"a live host", "a test host", "a loopback host", "an unknown host"};
+static const char *const ENVIRONMENT_NAMES[] = {"a live host", "a test host", "a loopback host",
+                                                "an unknown host"};
 
 /* Hosts whose market is known; markets are separated by spaces. */
 static const struct {
@@ -61,7 +62,8 @@ static enum environment host_environment(const char *host)
 {
     if (strcmp(host, "localhost") == 0 || strcmp(host, "[::1]") == 0 || strncmp(host, "127.", 4) == 0)
         return ENVIRONMENT_LOCAL;
-    if (strstr(host, "testnet.binance") || strncmp(host, "demo-", 5) == 0 || ends_with(host, "binancefuture.com"))
+    if (strstr(host, "testnet.binance") || strncmp(host, "demo-", 5) == 0 ||
+        ends_with(host, "binancefuture.com"))
         return ENVIRONMENT_TEST;
     if (ends_with(host, ".binance.com") || ends_with(host, ".binance.vision"))
         return ENVIRONMENT_LIVE;
@@ -99,12 +101,13 @@ static void check_simulator_host(const struct config *config, const char *key, c
                           "is on %s, which is Binance; with harvest.venue simulator leave it out", host);
 }
 
-static void check_market(const struct config *config, const char *key, const char *host, struct config_errors *errors)
+static void check_market(const struct config *config, const char *key, const char *host,
+                         struct config_errors *errors)
 {
     const char *markets = host_markets(host), *market = config_text(config, "harvest.market");
     if (markets && !strstr(markets, market))
-        config_errors_add(errors, config_place(config, key), key, "%s serves %s, but harvest.market is %s", host,
-                          markets, market);
+        config_errors_add(errors, config_place(config, key), key, "%s serves %s, but harvest.market is %s",
+                          host, markets, market);
 }
 
 /* check_pair: the place of what a person wrote is named, not that of the built-in it clashes with. */
@@ -123,8 +126,8 @@ static void check_pair(const struct config *config, const char *first, const cha
     size_t mine = config_origin_of(config, keys[1]) > ORIGIN_PROFILE ? 1 : 0, other = 1 - mine;
     config_errors_add(errors, config_place(config, keys[mine]), keys[mine],
                       "%s is %s, but %s is %s (%s); a run has one environment, set both", hosts[mine],
-                      ENVIRONMENT_NAMES[environments[mine]], keys[other], ENVIRONMENT_NAMES[environments[other]],
-                      hosts[other]);
+                      ENVIRONMENT_NAMES[environments[mine]], keys[other],
+                      ENVIRONMENT_NAMES[environments[other]], hosts[other]);
 }
 
 void check_hosts(const struct config *config, struct config_errors *errors)
@@ -139,7 +142,8 @@ void check_hosts(const struct config *config, struct config_errors *errors)
         if (simulator)
             check_simulator_host(config, keys[i], host, errors);
         else if (!*host)
-            config_errors_add(errors, config_place(config, keys[i]), keys[i], "must not be empty with harvest.venue %s",
+            config_errors_add(errors, config_place(config, keys[i]), keys[i],
+                              "must not be empty with harvest.venue %s",
                               config_text(config, "harvest.venue"));
         else
             check_market(config, keys[i], host, errors);

@@ -48,8 +48,8 @@ struct found {
 struct found config_find(const struct config *config, const char *symbol, const struct config_key *key);
 
 /* config_store: takes the value (owned) into a layer; `place` is copied. `symbol` NULL: for all. */
-void config_store(struct config *config, const char *symbol, const struct config_key *key, enum config_origin origin,
-                  struct config_value *take_value, const char *place);
+void config_store(struct config *config, const char *symbol, const struct config_key *key,
+                  enum config_origin origin, struct config_value *take_value, const char *place);
 
 /* config_settle: after any change, the derived texts that need memory. */
 void config_settle(struct config *config);
@@ -76,10 +76,11 @@ enum status value_parse(const struct config_key *key, const char *text, size_t l
 enum status value_parse_option(const struct config_key *key, const char *text, struct config_value *out,
                                struct error *error) MUST_USE;
 void value_begin_list(const struct config_key *key, struct config_value *out);
-enum status value_append(const struct config_key *key, struct config_value *list, const char *text, size_t length,
-                         enum notation notation, struct error *error) MUST_USE;
+enum status value_append(const struct config_key *key, struct config_value *list, const char *text,
+                         size_t length, enum notation notation, struct error *error) MUST_USE;
 /* value_check: range, choices, counts, shape. The sentence continues "<key>: …". */
-enum status value_check(const struct config_key *key, const struct config_value *value, struct error *error) MUST_USE;
+enum status value_check(const struct config_key *key, const struct config_value *value,
+                        struct error *error) MUST_USE;
 struct config_value value_copy(const struct config_value *value);
 void value_finish(struct config_value *value);
 bool value_equal(const struct config_value *left, const struct config_value *right);

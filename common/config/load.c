@@ -100,9 +100,11 @@ static void refuse_extras(struct loader *loader)
                              : event->type == YAML_MAPPING_START_EVENT  ? event->data.mapping_start.tag
                                                                         : NULL;
     if (anchor)
-        complain(loader, event->start_mark, "", "anchors (&) are not taken; write the value where it is needed");
+        complain(loader, event->start_mark, "",
+                 "anchors (&) are not taken; write the value where it is needed");
     if (tag)
-        complain(loader, event->start_mark, "", "tags (!) are not taken; a value's type follows from its key");
+        complain(loader, event->start_mark, "",
+                 "tags (!) are not taken; a value's type follows from its key");
 }
 
 /* next: the next event, false when reading has stopped. */
@@ -125,7 +127,8 @@ static bool next(struct loader *loader)
     if (type == YAML_SEQUENCE_END_EVENT || type == YAML_MAPPING_END_EVENT)
         loader->depth--;
     if (loader->depth > DEPTH_MAX) {
-        complain(loader, loader->event.start_mark, "", "nested deeper than %d levels; reading stops here", DEPTH_MAX);
+        complain(loader, loader->event.start_mark, "", "nested deeper than %d levels; reading stops here",
+                 DEPTH_MAX);
         stop(loader);
         return false;
     }
@@ -198,8 +201,9 @@ static void wrong_kind(struct loader *loader, const struct config_key *key, cons
     char expected[512];
     key_expects(key, expected, sizeof expected);
     if (type_is_list(key->type))
-        complain(loader, loader->event.start_mark, path, "must be a list [a, b] whose elements are %s, this is %s",
-                 expected, event_noun(loader->event.type));
+        complain(loader, loader->event.start_mark, path,
+                 "must be a list [a, b] whose elements are %s, this is %s", expected,
+                 event_noun(loader->event.type));
     else
         complain(loader, loader->event.start_mark, path, "must be %s, this is %s", expected,
                  event_noun(loader->event.type));
@@ -238,13 +242,15 @@ static enum config_origin layer_of(const struct loader *loader, const char *path
     return origin == MAP_ABSENT ? ORIGIN_BUILT_IN : (enum config_origin)origin;
 }
 
-static void load_value(struct loader *loader, const struct config_key *key, const char *symbol, const char *path)
+static void load_value(struct loader *loader, const struct config_key *key, const char *symbol,
+                       const char *path)
 {
     yaml_mark_t mark = loader->event.start_mark;
     struct config_value value;
     struct error error = {""};
     if (key->flags & CONFIG_SECRET) {
-        complain(loader, mark, path, "is a secret; set the environment variable %s instead", key->environment);
+        complain(loader, mark, path, "is a secret; set the environment variable %s instead",
+                 key->environment);
         skip(loader);
         return;
     }
@@ -266,8 +272,12 @@ static void load_section(struct loader *loader, const char *prefix);
 
 static void unknown(struct loader *loader, yaml_mark_t mark, const char *path)
 {
-    const char *near = key_suggest(path);
-    if (near)
+    /* Looking for the nearest key takes time: not for errors that nobody will see. */
+    const char *near = loader->errors->count < CONFIG_ERRORS_MAX ? key_suggest(path) : NULL;
+    if (strstr(path, ".per_symbol."))
+        complain(loader, mark, path,
+                 "there is no such key for a symbol (symbols are upper case, as BTCUSDT)");
+    else if (near)
         complain(loader, mark, path, "there is no such key; did you mean %s?", near);
     else
         complain(loader, mark, path, "there is no such key");
@@ -410,8 +420,8 @@ static void require_all(struct loader *loader)
     }
 }
 
-static enum status load(struct config *config, const char *name, const void *data, size_t bytes, bool effective,
-                        struct config_errors *errors)
+static enum status load(struct config *config, const char *name, const void *data, size_t bytes,
+                        bool effective, struct config_errors *errors)
 {
     size_t before = errors->count + errors->not_kept;
     struct loader loader = {.name = name, .data = data, .bytes = bytes, .config = config, .errors = errors};
@@ -430,7 +440,8 @@ static enum status load(struct config *config, const char *name, const void *dat
         yaml_parser_delete(&loader.parser);
     }
     if (effective && !loader.effective)
-        config_errors_add(errors, name, "", "is not an effective configuration: its first key is not `origins`");
+        config_errors_add(errors, name, "",
+                          "is not an effective configuration: its first key is not `origins`");
     if (loader.effective && !loader.stopped)
         require_all(&loader);
     config->frozen = config->frozen || loader.effective;

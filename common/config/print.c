@@ -65,7 +65,8 @@ static bool is_plain_yaml(const char *text)
     for (const char *const *word = WORDS; *word; word++)
         if (strcmp(*word, text) == 0)
             return false;
-    return strspn(text + 1, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_./-") == length - 1;
+    return strspn(text + 1, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_./-") ==
+           length - 1;
 }
 
 static void append_yaml_text(struct buffer *out, const char *text)
@@ -182,10 +183,11 @@ static void append_yaml_key(struct buffer *out, const struct config *config, con
 void config_print_defaults_yaml(struct buffer *out)
 {
     struct config *config = config_create();
-    append_wrapped(out, "",
-                   "Every key of the configuration with its default value. Generated from the schema "
-                   "(common/config/schema_*.c); docs/configuration.md explains. Lines that are commented out have a "
-                   "default that depends on another key or on a profile; writing them in overrides that.");
+    append_wrapped(
+        out, "",
+        "Every key of the configuration with its default value. Generated from the schema "
+        "(common/config/schema_*.c); docs/configuration.md explains. Lines that are commented out have a "
+        "default that depends on another key or on a profile; writing them in overrides that.");
     append_wrapped(out, "", "Order: command line, environment, file, profile, built-in.");
     for (size_t s = 0; s < config_section_count(); s++) {
         const struct config_section *section = config_section_at(s);
@@ -295,8 +297,8 @@ static bool is_selector(const struct config_key *key)
 static void append_markdown_section(struct buffer *out, const struct config *config,
                                     const struct config_section *section)
 {
-    buffer_format(out, "\n## %s%s%s%s\n\n", *section->name ? "`" : "", section->name, *section->name ? "`: " : "",
-                  section->title);
+    buffer_format(out, "\n## %s%s%s%s\n\n", *section->name ? "`" : "", section->name,
+                  *section->name ? "`: " : "", section->title);
     buffer_append_text(out, "| key | type | default | allowed | meaning | set by | fingerprint |\n"
                             "|---|---|---|---|---|---|---|\n");
     for (size_t i = 0; i < config_key_count(); i++)
@@ -311,8 +313,9 @@ static void append_environment(struct buffer *out)
 {
     const struct config_environment_variable *rows;
     size_t count = config_environment_variables(&rows);
-    buffer_append_text(out, "\n## Environment\n\nNothing else is read from the environment. A child gets only the "
-                            "variables passed to it.\n\n| variable | key | passed to |\n|---|---|---|\n");
+    buffer_append_text(out,
+                       "\n## Environment\n\nNothing else is read from the environment. A child gets only the "
+                       "variables passed to it.\n\n| variable | key | passed to |\n|---|---|---|\n");
     for (size_t i = 0; i < count; i++)
         buffer_format(out, "| `%s` | `%s` | %s |\n", rows[i].name, rows[i].key,
                       rows[i].passed_to ? rows[i].passed_to : "–");
@@ -321,29 +324,41 @@ static void append_environment(struct buffer *out)
 static const char INTRODUCTION[] =
     "# Configuration\n"
     "\n"
-    "Printed from the schema (`common/config/schema_*.c`); a test compares. `config/defaults.yaml` is the same list as a\n"
+    "Printed from the schema (`common/config/schema_*.c`); a test compares. `config/defaults.yaml` is the "
+    "same list as a\n"
     "file to start from; `config/live.yaml` and `config/profiles/` show what differs for a purpose.\n"
     "\n"
-    "**Which value holds.** Per key: command line, then environment, then file, then profile, then built-in. A symbol's\n"
+    "**Which value holds.** Per key: command line, then environment, then file, then profile, then built-in. "
+    "A symbol's\n"
     "own value, `cvd.per_symbol.<SYM>.<key>`, goes before the value for all symbols whatever its origin;\n"
-    "`cvd.per_symbol.<SYM>.profile` gives a symbol its own column, which stands below every value written out.\n"
+    "`cvd.per_symbol.<SYM>.profile` gives a symbol its own column, which stands below every value written "
+    "out.\n"
     "`orchctl config show` prints each value with its origin.\n"
     "\n"
-    "**The file is strict.** YAML in UTF-8, at most 1 MiB, one document of sections. Unknown and repeated keys, wrong\n"
-    "types, values out of range, anchors, aliases, tags, merge keys and `${…}` are errors; all are listed as\n"
-    "`file:line:column: key: sentence`, and nothing is started. Truth values are `true` and `false`; numbers are written\n"
+    "**The file is strict.** YAML in UTF-8, at most 1 MiB, one document of sections. Unknown and repeated "
+    "keys, wrong\n"
+    "types, values out of range, anchors, aliases, tags, merge keys and `${…}` are errors; all are listed "
+    "as\n"
+    "`file:line:column: key: sentence`, and nothing is started. Truth values are `true` and `false`; numbers "
+    "are written\n"
     "as in JSON; a text that looks like a number, a truth value or null needs quotes.\n"
     "\n"
-    "**As text** (environment, options) a list is separated by commas, null is `null`, and a truth value may also be `1`\n"
+    "**As text** (environment, options) a list is separated by commas, null is `null`, and a truth value may "
+    "also be `1`\n"
     "or `0`.\n"
     "\n"
-    "**Fingerprint.** Keys marked yes can change a row. The fingerprint is the SHA-256 of one flat JSON object of them,\n"
-    "full names sorted bytewise, no spaces, numbers as everywhere in JSON output (the shortest of 15, 16 or 17 digits\n"
-    "that reads back the same); symbols' own values are included where they differ from the common ones. The others\n"
+    "**Fingerprint.** Keys marked yes can change a row. The fingerprint is the SHA-256 of one flat JSON "
+    "object of them,\n"
+    "full names sorted bytewise, no spaces, numbers as everywhere in JSON output (the shortest of 15, 16 or "
+    "17 digits\n"
+    "that reads back the same); symbols' own values are included where they differ from the common ones. The "
+    "others\n"
     "(folders, speed, sinks, instances, limits, export, secrets) can be changed without a cold start.\n"
     "\n"
-    "**The effective configuration**, `runtime/effective_config.json`, is what all processes of a run read: every key but\n"
-    "the secrets, nested by section, with `origins` as its first member. It can be given as `--config` like any file; what\n"
+    "**The effective configuration**, `runtime/effective_config.json`, is what all processes of a run read: "
+    "every key but\n"
+    "the secrets, nested by section, with `origins` as its first member. It can be given as `--config` like "
+    "any file; what\n"
     "was computed or came from a profile is then fixed.\n";
 
 void config_print_markdown(struct buffer *out)

@@ -131,7 +131,7 @@ const char *config_option_key(const char *option)
 
 const char *config_type_name(enum config_type type)
 {
-    static const char *const NAMES[] = {"bool",         "i64",          "f64",         "text",
+    static const char *const NAMES[] = {"bool",        "i64",         "f64",         "text",
                                         "list of i64", "list of f64", "list of text"};
     return NAMES[type];
 }
@@ -153,14 +153,15 @@ void key_path(const struct config_key *key, const char *symbol, char out_path[KE
 {
     const char *dot = strchr(key->name, '.');
     if (symbol && dot)
-        snprintf(out_path, KEY_PATH_BYTES, "%.*s.per_symbol.%s%s", (int)(dot - key->name), key->name, symbol, dot);
+        snprintf(out_path, KEY_PATH_BYTES, "%.*s.per_symbol.%s%s", (int)(dot - key->name), key->name, symbol,
+                 dot);
     else
         snprintf(out_path, KEY_PATH_BYTES, "%s", key->name);
 }
 
 /* split_own: cuts "<section>.per_symbol[.<SYM>[.<rest>]]"; false when it has no such form. */
-static bool split_own(const char *path, char out_section[KEY_PATH_BYTES], char out_symbol[CONFIG_SYMBOL_BYTES],
-                      const char **out_rest)
+static bool split_own(const char *path, char out_section[KEY_PATH_BYTES],
+                      char out_symbol[CONFIG_SYMBOL_BYTES], const char **out_rest)
 {
     static const char WORD[] = ".per_symbol";
     const char *word = strstr(path, WORD);

@@ -25,9 +25,9 @@ struct config_key {
     const char *name; /* "ofi.levels" */
     enum config_type type;
     unsigned flags;
-    const char *standard;       /* the default as config_set would take it */
-    double minimum, maximum;    /* numbers, and every number of a list; both 0: no limit is checked */
-    const char *const *choices; /* texts, and every text of a list; NULL-terminated */
+    const char *standard;        /* the default as config_set would take it */
+    double minimum, maximum;     /* numbers, and every number of a list; both 0: no limit is checked */
+    const char *const *choices;  /* texts, and every text of a list; NULL-terminated */
     size_t count_min, count_max; /* lists */
     config_check *check;
     config_derive *derive;
@@ -42,7 +42,7 @@ struct config_key {
 };
 
 size_t config_key_count(void);
-const struct config_key *config_key_at(size_t index); /* in the order of the manual */
+const struct config_key *config_key_at(size_t index);       /* in the order of the manual */
 const struct config_key *config_key_find(const char *name); /* NULL: unknown */
 size_t config_key_index(const struct config_key *key);
 const char *config_type_name(enum config_type type);

@@ -8,26 +8,30 @@ struct config_table {
     size_t count;
 };
 
-extern const struct config_table CONFIG_GENERAL_KEYS;    /* schema_general.c: run, venue, simulator */
-extern const struct config_table CONFIG_ENGINE_KEYS;     /* schema_engines.c: everything that computes rows */
-extern const struct config_table CONFIG_OPERATIONS_KEYS; /* schema_operations.c: storage, supervision, export */
+extern const struct config_table CONFIG_GENERAL_KEYS; /* schema_general.c: run, venue, simulator */
+extern const struct config_table CONFIG_ENGINE_KEYS;  /* schema_engines.c: everything that computes rows */
+extern const struct config_table
+    CONFIG_OPERATIONS_KEYS; /* schema_operations.c: storage, supervision, export */
 
-#define TABLE_OF(array) {array, sizeof array / sizeof *array}
-
-#define ROW(key, kind, standard_text, unit_text, meaning_text, ...)                                           \
-    {                                                                                                         \
-        .name = key, .type = kind, .standard = standard_text, .unit = unit_text, .meaning = meaning_text,     \
-        __VA_ARGS__                                                                                           \
+#define TABLE_OF(array)                     \
+    {                                       \
+        array, sizeof array / sizeof *array \
     }
-#define BETWEEN(least, most) .minimum = least, .maximum = most
-#define COUNTS(least, most) .count_min = least, .count_max = most
-#define FLAGS(bits) .flags = (bits)
-#define OPERATIONAL FLAGS(CONFIG_OPERATIONAL)
-#define FROM(variable) .environment = variable
-#define PASSED(processes) .passed_to = processes
-#define OPTION(text) .option = text
-#define CHOICES(names) .choices = names
-#define CHECK(function) .check = function
+
+#define ROW(key, kind, standard_text, unit_text, meaning_text, ...)                                       \
+    {                                                                                                     \
+        .name = key, .type = kind, .standard = standard_text, .unit = unit_text, .meaning = meaning_text, \
+        __VA_ARGS__                                                                                       \
+    }
+#define BETWEEN(least, most)    .minimum = least, .maximum = most
+#define COUNTS(least, most)     .count_min = least, .count_max = most
+#define FLAGS(bits)             .flags = (bits)
+#define OPERATIONAL             FLAGS(CONFIG_OPERATIONAL)
+#define FROM(variable)          .environment = variable
+#define PASSED(processes)       .passed_to = processes
+#define OPTION(text)            .option = text
+#define CHOICES(names)          .choices = names
+#define CHECK(function)         .check = function
 #define DERIVED(function, text) .derive = function, .rule = text
 
 /* checks.c: shapes of texts. */

@@ -7,15 +7,16 @@
 
 static const char *place_name(enum config_origin origin)
 {
-    static const char *const NAMES[ORIGIN_COUNT] = {"built-in", "profile", "file", "environment", "command line"};
+    static const char *const NAMES[ORIGIN_COUNT] = {"built-in", "profile", "file", "environment",
+                                                    "command line"};
     return NAMES[origin];
 }
 
 static enum status unknown_key(const char *name, struct error *error)
 {
     const char *near = key_suggest(name);
-    return error_set(error, STATUS_INVALID, "%.100s: there is no such key%s%s%s", name, near ? "; did you mean " : "",
-                     near ? near : "", near ? "?" : "");
+    return error_set(error, STATUS_INVALID, "%.100s: there is no such key%s%s%s", name,
+                     near ? "; did you mean " : "", near ? near : "", near ? "?" : "");
 }
 
 static enum status resolve(const char *name, enum config_origin origin, const struct config_key **out_key,
@@ -25,15 +26,15 @@ static enum status resolve(const char *name, enum config_origin origin, const st
     if (!key_resolve(name, &key, out_symbol))
         return unknown_key(name, error);
     if ((key->flags & CONFIG_SECRET) && origin != ORIGIN_ENVIRONMENT)
-        return error_set(error, STATUS_INVALID, "%s: is a secret; set the environment variable %s instead", name,
-                         key->environment);
+        return error_set(error, STATUS_INVALID, "%s: is a secret; set the environment variable %s instead",
+                         name, key->environment);
     *out_key = key;
     return STATUS_OK;
 }
 
-static enum status set_done(struct config *config, const char *name, const char *symbol, const struct config_key *key,
-                            enum config_origin origin, enum status status, struct config_value *take_value,
-                            const struct error *reason, struct error *error)
+static enum status set_done(struct config *config, const char *name, const char *symbol,
+                            const struct config_key *key, enum config_origin origin, enum status status,
+                            struct config_value *take_value, const struct error *reason, struct error *error)
 {
     if (status != STATUS_OK)
         return error_set(error, STATUS_INVALID, "%s: %.900s", name, reason->text);
@@ -42,8 +43,8 @@ static enum status set_done(struct config *config, const char *name, const char 
     return STATUS_OK;
 }
 
-enum status config_set(struct config *config, const char *key_name, const char *text, enum config_origin origin,
-                       struct error *error)
+enum status config_set(struct config *config, const char *key_name, const char *text,
+                       enum config_origin origin, struct error *error)
 {
     const struct config_key *key = NULL;
     char symbol[CONFIG_SYMBOL_BYTES];
@@ -56,8 +57,8 @@ enum status config_set(struct config *config, const char *key_name, const char *
     return set_done(config, key_name, symbol, key, origin, status, &value, &reason, error);
 }
 
-enum status config_set_texts(struct config *config, const char *key_name, const char *const *texts, size_t count,
-                             enum config_origin origin, struct error *error)
+enum status config_set_texts(struct config *config, const char *key_name, const char *const *texts,
+                             size_t count, enum config_origin origin, struct error *error)
 {
     const struct config_key *key = NULL;
     char symbol[CONFIG_SYMBOL_BYTES];

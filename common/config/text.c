@@ -12,7 +12,8 @@ static bool own_is_written(const struct config *config, const char *symbol, cons
 {
     if (!(key->flags & CONFIG_PER_SYMBOL))
         return false;
-    struct config_value own = config_find(config, symbol, key).value, common = config_find(config, NULL, key).value;
+    struct config_value own = config_find(config, symbol, key).value,
+                        common = config_find(config, NULL, key).value;
     return config_has_own(config, symbol, key) || !value_equal(&own, &common);
 }
 
@@ -28,7 +29,8 @@ struct items {
     size_t count, capacity;
 };
 
-static void add_item(struct items *items, const struct config_key *key, const char *symbol, struct config_value value)
+static void add_item(struct items *items, const struct config_key *key, const char *symbol,
+                     struct config_value value)
 {
     items->list = memory_grow(items->list, &items->capacity, items->count + 1, sizeof *items->list);
     struct item *item = &items->list[items->count++];
@@ -42,7 +44,8 @@ static void add_symbol_items(const struct config *config, const char *symbol, st
         const struct config_key *key = config_key_at(i);
         if ((key->flags & CONFIG_OPERATIONAL) || !(key->flags & CONFIG_PER_SYMBOL))
             continue;
-        struct config_value own = config_find(config, symbol, key).value, common = config_find(config, NULL, key).value;
+        struct config_value own = config_find(config, symbol, key).value,
+                            common = config_find(config, NULL, key).value;
         if (!value_equal(&own, &common))
             add_item(items, key, symbol, own);
     }
@@ -87,8 +90,8 @@ void config_fingerprint(const struct config *config, char out_hex[SHA256_HEX_BYT
 
 /* ---- JSON ---- */
 
-static void write_own_values(const struct config *config, const char *section, size_t section_bytes, const char *symbol,
-                             struct json *json)
+static void write_own_values(const struct config *config, const char *section, size_t section_bytes,
+                             const char *symbol, struct json *json)
 {
     json_key(json, symbol);
     json_object_begin(json);
@@ -104,7 +107,8 @@ static void write_own_values(const struct config *config, const char *section, s
 }
 
 /* write_symbols: "per_symbol" of a section (its name with the dot), if any symbol has values there. */
-static void write_symbols(const struct config *config, const char *section, size_t section_bytes, struct json *json)
+static void write_symbols(const struct config *config, const char *section, size_t section_bytes,
+                          struct json *json)
 {
     size_t count;
     const char **symbols = config_symbols(config, &count);
@@ -219,7 +223,8 @@ void config_value_text(const struct config *config, const char *key, struct buff
     value_write_text(out, &value);
 }
 
-static void show_one(const struct config *config, const char *symbol, const struct config_key *key, struct buffer *out)
+static void show_one(const struct config *config, const char *symbol, const struct config_key *key,
+                     struct buffer *out)
 {
     char name[KEY_PATH_BYTES];
     struct found found = config_find(config, symbol, key);
@@ -227,7 +232,8 @@ static void show_one(const struct config *config, const char *symbol, const stru
     buffer_format(out, "%s = ", name);
     write_shown(out, key, &found.value);
     bool unit = strcmp(key->unit, "–") != 0;
-    buffer_format(out, "  # %s%s%s", unit ? key->unit : "", unit ? ", " : "", config_origin_name(found.origin));
+    buffer_format(out, "  # %s%s%s", unit ? key->unit : "", unit ? ", " : "",
+                  config_origin_name(found.origin));
     if (strcmp(found.place, config_origin_name(found.origin)) != 0)
         buffer_format(out, " (%s)", found.place);
     buffer_append_text(out, "\n");
@@ -250,7 +256,8 @@ static size_t diff_one(const struct config *left, const struct config *right, co
                        const struct config_key *key, struct buffer *out)
 {
     char name[KEY_PATH_BYTES];
-    struct config_value before = config_find(left, symbol, key).value, after = config_find(right, symbol, key).value;
+    struct config_value before = config_find(left, symbol, key).value,
+                        after = config_find(right, symbol, key).value;
     if (value_equal(&before, &after))
         return 0;
     key_path(key, symbol, name);

@@ -19,17 +19,19 @@ static double as_number(const struct config *config, const char *symbol, const c
     return value.type == CONFIG_I64 ? (double)value.integer : value.number;
 }
 
-#define COMPLAIN(config, errors, key, ...) config_errors_add(errors, config_place(config, key), key, __VA_ARGS__)
+#define COMPLAIN(config, errors, key, ...) \
+    config_errors_add(errors, config_place(config, key), key, __VA_ARGS__)
 
 /* not_above: small ≤ large. The complaint stands at the one that a person wrote. */
-static void not_above(const struct config *config, const char *small, const char *large, struct config_errors *errors)
+static void not_above(const struct config *config, const char *small, const char *large,
+                      struct config_errors *errors)
 {
     double low = as_number(config, NULL, small), high = as_number(config, NULL, large);
     if (low <= high)
         return;
     bool second = config_origin_of(config, large) > config_origin_of(config, small);
-    COMPLAIN(config, errors, second ? large : small, "%s (%.15g) must not be above %s (%.15g)", small, low, large,
-             high);
+    COMPLAIN(config, errors, second ? large : small, "%s (%.15g) must not be above %s (%.15g)", small, low,
+             large, high);
 }
 
 static void check_ofi_weights(const struct config *config, struct config_errors *errors)
@@ -57,8 +59,9 @@ static void check_cvd_one(const struct config *config, const char *symbol, struc
     struct found found = config_find(config, symbol, half_key);
     bool by_trades = config_symbol_i64(config, symbol, "cvd.half_life_trades") > 0;
     if (!config->frozen && by_trades && found.origin > ORIGIN_PROFILE)
-        config_errors_add(errors, found.place, half_life,
-                          "has no effect while half_life_trades is above 0 (profile step16 sets it); set that to 0");
+        config_errors_add(
+            errors, found.place, half_life,
+            "has no effect while half_life_trades is above 0 (profile step16 sets it); set that to 0");
     if (by_trades != (config_symbol_i64(config, symbol, "cvd.half_life_fast_trades") > 0))
         config_errors_add(errors, found.place, half_life,
                           "half_life_trades and half_life_fast_trades must be both 0 or both above 0");
@@ -90,7 +93,8 @@ static void check_below(const struct config *config, const char *small, const ch
 {
     double low = as_number(config, NULL, small), high = as_number(config, NULL, large);
     if (low >= high)
-        COMPLAIN(config, errors, config_origin_of(config, large) > config_origin_of(config, small) ? large : small,
+        COMPLAIN(config, errors,
+                 config_origin_of(config, large) > config_origin_of(config, small) ? large : small,
                  "%s (%.15g) must be below %s (%.15g)", small, low, large, high);
 }
 
@@ -145,14 +149,16 @@ static bool time_zone_exists(const char *name)
 static void check_time_zone(const struct config *config, const char *key, struct config_errors *errors)
 {
     if (!time_zone_exists(config_text(config, key)))
-        COMPLAIN(config, errors, key, "this machine knows no time zone %s (package tzdata)", config_text(config, key));
+        COMPLAIN(config, errors, key, "this machine knows no time zone %s (package tzdata)",
+                 config_text(config, key));
 }
 
 static void check_time_zones(const struct config *config, struct config_errors *errors)
 {
     static const char ZONE[] = "strategy_mode.schedule.timezone";
     check_time_zone(config, "report.tz", errors);
-    if (!text_is(config, "strategy_mode.combine", "market") || config_origin_of(config, ZONE) > ORIGIN_PROFILE)
+    if (!text_is(config, "strategy_mode.combine", "market") ||
+        config_origin_of(config, ZONE) > ORIGIN_PROFILE)
         check_time_zone(config, ZONE, errors);
 }
 
@@ -186,7 +192,8 @@ static void check_spot(const struct config *config, struct config_errors *errors
     if (!text_is(config, "harvest.market", "spot"))
         return;
     if (!text_is(config, "harvest.book_source", "diff"))
-        COMPLAIN(config, errors, "harvest.book_source", "must be diff on the spot market, whose partial books have no time");
+        COMPLAIN(config, errors, "harvest.book_source",
+                 "must be diff on the spot market, whose partial books have no time");
     if (!text_is(config, "harvest.qty_field", "q"))
         COMPLAIN(config, errors, "harvest.qty_field", "must be q on the spot market");
 }
@@ -211,35 +218,43 @@ static void check_ports(const struct config *config, struct config_errors *error
 
 static void check_export(const struct config *config, struct config_errors *errors)
 {
-    bool influx2 = text_is(config, "export.type", "influxdb"), influx1 = text_is(config, "export.type", "influxdb1");
+    bool influx2 = text_is(config, "export.type", "influxdb"),
+         influx1 = text_is(config, "export.type", "influxdb1");
     if (!config_bool(config, "export.enabled"))
         return;
     if (text_is(config, "export.type", "none"))
         COMPLAIN(config, errors, "export.enabled", "is true, but export.type is none");
-    else if (!*config_text(config, "export.url") && !((influx1 || influx2) && *config_text(config, "export.influx_url")))
+    else if (!*config_text(config, "export.url") &&
+             !((influx1 || influx2) && *config_text(config, "export.influx_url")))
         COMPLAIN(config, errors, "export.enabled", "is true, but there is no URL to export to");
-    if (influx2 && (!*config_text(config, "export.influx_org") || !*config_text(config, "export.influx_bucket")))
-        COMPLAIN(config, errors, "export.type", "is influxdb, which needs export.influx_org and export.influx_bucket");
+    if (influx2 &&
+        (!*config_text(config, "export.influx_org") || !*config_text(config, "export.influx_bucket")))
+        COMPLAIN(config, errors, "export.type",
+                 "is influxdb, which needs export.influx_org and export.influx_bucket");
     if (influx1 && !*config_text(config, "export.influx_db"))
         COMPLAIN(config, errors, "export.type", "is influxdb1, which needs export.influx_db");
 }
 
 static const struct config_rule RULES[] = {
     {check_ofi_weights, "the first ofi.levels of ofi.weights have a positive sum"},
-    {check_cvd, "cvd.soft_freeze_ms ≤ cvd.hard_freeze_ms; cvd.half_life_trades and cvd.half_life_fast_trades are both 0 "
-                "or both above it, and cvd.half_life_sec is not set beside them (each symbol by itself)"},
+    {check_cvd,
+     "cvd.soft_freeze_ms ≤ cvd.hard_freeze_ms; cvd.half_life_trades and cvd.half_life_fast_trades are both 0 "
+     "or both above it, and cvd.half_life_sec is not set beside them (each symbol by itself)"},
     {check_fusion_weights, "fusion.w_ofi + fusion.w_cvd > 0, and so fusion.weights_active"},
-    {check_fusion_thresholds, "fusion.fuse_buy < fusion.fuse_strong_buy, fusion.fuse_strong_sell < fusion.fuse_sell, "
-                              "fusion.min_consistency ≤ fusion.strong_min_consistency"},
+    {check_fusion_thresholds,
+     "fusion.fuse_buy < fusion.fuse_strong_buy, fusion.fuse_strong_sell < fusion.fuse_sell, "
+     "fusion.min_consistency ≤ fusion.strong_min_consistency"},
     {check_grid, "divergence.step_ms and eval.step_ms are multiples of features.grid_ms"},
     {check_divergence, "divergence.strength weak ≤ normal ≤ strong; divergence.z_mid ≤ divergence.z_hi"},
     {check_schedule, "strategy_mode.schedule.windows is not empty unless strategy_mode.combine is market"},
-    {check_time_zones, "the machine knows report.tz, and strategy_mode.schedule.timezone when it is used or set"},
+    {check_time_zones,
+     "the machine knows report.tz, and strategy_mode.schedule.timezone when it is used or set"},
     {check_signal, "signal.thresholds buy ≤ strong in each regime; signal.activity normal ≤ active"},
     {check_horizon, "eval.primary_horizon_s is one of eval.horizons_s"},
     {check_input, "preview mode has run.input_dir and run.replay_mode 1"},
-    {check_hosts, "all addresses in use belong to harvest.market and to one environment: live, test or loopback; with "
-                  "the simulator none is Binance's"},
+    {check_hosts,
+     "all addresses in use belong to harvest.market and to one environment: live, test or loopback; with "
+     "the simulator none is Binance's"},
     {check_spot, "the spot market has harvest.book_source diff and harvest.qty_field q"},
     {check_backoff, "backoff_initial_ms ≤ backoff_cap_ms, in harvest and supervisor"},
     {check_heartbeat, "health.heartbeat_ms < health.heartbeat_timeout_ms"},

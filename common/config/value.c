@@ -45,7 +45,8 @@ static void append_choices(const struct config_key *key, char *out, size_t out_b
 {
     size_t used = (size_t)snprintf(out, out_bytes, "one of ");
     for (const char *const *choice = key->choices; *choice && used < out_bytes; choice++)
-        used += (size_t)snprintf(out + used, out_bytes - used, "%s%s", choice == key->choices ? "" : ", ", *choice);
+        used += (size_t)snprintf(out + used, out_bytes - used, "%s%s", choice == key->choices ? "" : ", ",
+                                 *choice);
 }
 
 void key_expects(const struct config_key *key, char *out, size_t out_bytes)
@@ -73,7 +74,8 @@ static enum status wrong(const struct config_key *key, const char *text, size_t 
 {
     char expected[512];
     key_expects(key, expected, sizeof expected);
-    return error_set(error, STATUS_INVALID, "must be %s, not `%s`%s", expected, show(text, length).text, remedy);
+    return error_set(error, STATUS_INVALID, "must be %s, not `%s`%s", expected, show(text, length).text,
+                     remedy);
 }
 
 /* number_shape: 0 not a number as JSON writes them, 1 a whole one, 2 one with a point or an exponent. */
@@ -115,8 +117,8 @@ static bool equals(const char *text, size_t length, const char *word)
     return strlen(word) == length && memcmp(text, word, length) == 0;
 }
 
-static enum status parse_bool(const struct config_key *key, const char *text, size_t length, enum notation notation,
-                              struct config_value *out, struct error *error)
+static enum status parse_bool(const struct config_key *key, const char *text, size_t length,
+                              enum notation notation, struct config_value *out, struct error *error)
 {
     bool option = notation == NOTATION_OPTION;
     bool yes = equals(text, length, "true") || (option && equals(text, length, "1"));
@@ -127,8 +129,8 @@ static enum status parse_bool(const struct config_key *key, const char *text, si
     return STATUS_OK;
 }
 
-static enum status parse_number(const struct config_key *key, const char *text, size_t length, enum notation notation,
-                                struct config_value *out, struct error *error)
+static enum status parse_number(const struct config_key *key, const char *text, size_t length,
+                                enum notation notation, struct config_value *out, struct error *error)
 {
     char copy[64];
     int shape = length < sizeof copy ? number_shape(text, length) : 0;
@@ -179,18 +181,20 @@ static bool utf8_is_valid(const unsigned char *text, size_t length)
     return true;
 }
 
-static enum status parse_text(const struct config_key *key, const char *text, size_t length, enum notation notation,
-                              struct config_value *out, struct error *error)
+static enum status parse_text(const struct config_key *key, const char *text, size_t length,
+                              enum notation notation, struct config_value *out, struct error *error)
 {
     if (length > CONFIG_TEXT_BYTES_MAX)
-        return error_set(error, STATUS_INVALID, "has %zu bytes; at most %d are taken", length, CONFIG_TEXT_BYTES_MAX);
+        return error_set(error, STATUS_INVALID, "has %zu bytes; at most %d are taken", length,
+                         CONFIG_TEXT_BYTES_MAX);
     for (size_t i = 0; i < length; i++)
         if ((unsigned char)text[i] < 0x20 || text[i] == 0x7f)
             return error_set(error, STATUS_INVALID, "has a control character (byte %zu)", i + 1);
     if (!utf8_is_valid((const unsigned char *)text, length))
         return error_set(error, STATUS_INVALID, "is not UTF-8");
     bool number_welcome = key->check && !key->choices && strcmp(key->name, "simulator.start") == 0;
-    if (notation == NOTATION_PLAIN && !(number_welcome && number_shape(text, length)) && looks_typed(text, length))
+    if (notation == NOTATION_PLAIN && !(number_welcome && number_shape(text, length)) &&
+        looks_typed(text, length))
         return wrong(key, text, length, "; a text that looks like that needs quotes", error);
     char *copy = memory_allocate(length + 1);
     memcpy(copy, text, length);
@@ -208,7 +212,8 @@ enum status value_parse(const struct config_key *key, const char *text, size_t l
 {
     struct config_value value = {.type = element_type(key->type)};
     if (has_placeholder(text, length))
-        return error_set(error, STATUS_INVALID, "holds a placeholder (`%s`); nothing is expanded here, write the value",
+        return error_set(error, STATUS_INVALID,
+                         "holds a placeholder (`%s`); nothing is expanded here, write the value",
                          show(text, length).text);
     enum status status = STATUS_OK;
     switch (value.type) {
@@ -259,8 +264,8 @@ static void list_push(struct config_value *list, const struct config_value *elem
     }
 }
 
-enum status value_append(const struct config_key *key, struct config_value *list, const char *text, size_t length,
-                         enum notation notation, struct error *error)
+enum status value_append(const struct config_key *key, struct config_value *list, const char *text,
+                         size_t length, enum notation notation, struct error *error)
 {
     if (list->list.count >= CONFIG_LIST_MAX)
         return error_set(error, STATUS_INVALID, "has more than %d elements", CONFIG_LIST_MAX);
@@ -347,11 +352,13 @@ static enum status check_unique(const struct config_list *list, struct error *er
         for (size_t j = 0; j < i; j++)
             if (elements_equal(list, i, j))
                 return error_set(error, STATUS_INVALID, "names %s twice",
-                                 list->texts ? show(list->texts[i], strlen(list->texts[i])).text : "a number");
+                                 list->texts ? show(list->texts[i], strlen(list->texts[i])).text
+                                             : "a number");
     return STATUS_OK;
 }
 
-static enum status check_list(const struct config_key *key, const struct config_list *list, struct error *error)
+static enum status check_list(const struct config_key *key, const struct config_list *list,
+                              struct error *error)
 {
     if (list->count < key->count_min || list->count > key->count_max)
         return error_set(error, STATUS_INVALID, "has %zu element%s; it takes %zu to %zu", list->count,

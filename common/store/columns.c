@@ -23,17 +23,19 @@ const char *columns_type_sql(enum column_type type)
 static enum column_type type_of(const struct field *field)
 {
     static const enum column_type TYPES[FIELD_TYPE_COUNT] = {
-        [FIELD_I64] = COLUMN_I64,      [FIELD_I32] = COLUMN_I32,   [FIELD_F64] = COLUMN_F64,
-        [FIELD_BOOL] = COLUMN_BOOL,    [FIELD_DECIMAL] = COLUMN_F64, [FIELD_ENUM] = COLUMN_NAME,
-        [FIELD_TEXT] = COLUMN_TEXT,    [FIELD_JSON] = COLUMN_TEXT,
+        [FIELD_I64] = COLUMN_I64,   [FIELD_I32] = COLUMN_I32,     [FIELD_F64] = COLUMN_F64,
+        [FIELD_BOOL] = COLUMN_BOOL, [FIELD_DECIMAL] = COLUMN_F64, [FIELD_ENUM] = COLUMN_NAME,
+        [FIELD_TEXT] = COLUMN_TEXT, [FIELD_JSON] = COLUMN_TEXT,
     };
     return TYPES[field->type];
 }
 
 static struct column column_of(const struct field *field)
 {
-    return (struct column){
-        .name = field->name, .type = type_of(field), .nullable = field->flags & FIELD_NULLABLE, .field = field};
+    return (struct column){.name = field->name,
+                           .type = type_of(field),
+                           .nullable = field->flags & FIELD_NULLABLE,
+                           .field = field};
 }
 
 struct columns *columns_create(const struct message *message, size_t field_count, const char *symbol)
@@ -81,14 +83,18 @@ static void append_value(struct columns *columns, struct column *column, const v
     column->values = memory_grow(column->values, &column->capacity, at + 1, VALUE_BYTES[column->type]);
     switch (column->type) {
     case COLUMN_I64: ((int64_t *)column->values)[at] = field_as_i64(field, row); break;
-    case COLUMN_I32: ((int32_t *)column->values)[at] = *(const int32_t *)((const char *)row + field->offset); break;
+    case COLUMN_I32:
+        ((int32_t *)column->values)[at] = *(const int32_t *)((const char *)row + field->offset);
+        break;
     case COLUMN_F64: {
         double value = field_as_f64(field, row);
         ((double *)column->values)[at] = value == 0 ? 0.0 : value; /* -0 becomes 0 before any sink */
         break;
     }
     case COLUMN_BOOL:
-    case COLUMN_NAME: ((int8_t *)column->values)[at] = *(const int8_t *)((const char *)row + field->offset); break;
+    case COLUMN_NAME:
+        ((int8_t *)column->values)[at] = *(const int8_t *)((const char *)row + field->offset);
+        break;
     default: ((struct text_span *)column->values)[at] = put_text(columns, field_as_text(field, row)); break;
     }
 }
@@ -99,8 +105,7 @@ void columns_append(struct columns *columns, const char *row_id, struct column_o
     struct column *id = &columns->items[COLUMN_ROW_ID];
     id->values = memory_grow(id->values, &id->capacity, at + 1, sizeof(struct text_span));
     ((struct text_span *)id->values)[at] = put_text(columns, row_id);
-    columns->order =
-        memory_grow(columns->order, &columns->order_capacity, at + 1, sizeof *columns->order);
+    columns->order = memory_grow(columns->order, &columns->order_capacity, at + 1, sizeof *columns->order);
     columns->order[at] = order;
     for (size_t i = 0; i < columns->item_count; i++)
         if (columns->items[i].field)

@@ -26,7 +26,7 @@ struct column {
     enum column_type type;
     bool nullable;
     const struct field *field; /* NULL for row_id */
-    void *values;              /* int64_t, int32_t, double, int8_t, int8_t (index into field->names), struct text_span */
+    void *values; /* int64_t, int32_t, double, int8_t, int8_t (index into field->names), struct text_span */
     size_t capacity;
 };
 

@@ -8,8 +8,8 @@
 
 enum { SQL_BYTES_MAX = 64 * 1024 };
 
-/* column: one column, whatever it comes from. */
-struct column {
+/* table_column: one column, whatever it comes from. */
+struct table_column {
     const char *name;
     const char *type;
     bool not_null;
@@ -19,7 +19,7 @@ struct column {
 struct sqlite_table {
     struct database *database;
     struct sqlite_table_config config;
-    struct column *columns;
+    struct table_column *columns;
     size_t column_count;
     struct statement *insert;
     struct statement *find_equal; /* the whole row, every column compared */
@@ -54,13 +54,13 @@ static void list_columns(struct sqlite_table *table)
     table->columns = memory_allocate((leads + config->field_count) * sizeof *table->columns);
     for (size_t i = 0; i < leads; i++)
         table->columns[table->column_count++] =
-            (struct column){.name = config->leads[i].name,
-                            .type = config->leads[i].is_text ? "TEXT" : "INTEGER",
-                            .not_null = true};
+            (struct table_column){.name = config->leads[i].name,
+                                  .type = config->leads[i].is_text ? "TEXT" : "INTEGER",
+                                  .not_null = true};
     for (size_t i = 0; i < config->field_count; i++) {
         const struct field *field = &config->message->fields[i];
         if (!(field->flags & FIELD_WIRE))
-            table->columns[table->column_count++] = (struct column){
+            table->columns[table->column_count++] = (struct table_column){
                 .name = field->name,
                 .type = column_type(field),
                 .not_null = listed(config->key, field->name) || listed(config->required, field->name),
@@ -109,7 +109,8 @@ static enum status create_index(struct sqlite_table *table, struct error *error)
     return execute_buffer(table, &sql, error);
 }
 
-static enum status add_column(struct sqlite_table *table, const struct column *column, struct error *error)
+static enum status add_column(struct sqlite_table *table, const struct table_column *column,
+                              struct error *error)
 {
     struct buffer sql;
     buffer_init(&sql, SQL_BYTES_MAX);
@@ -140,7 +141,7 @@ static int64_t key_place(const struct sqlite_table_config *config, const char *n
 }
 
 static enum status check_column(struct sqlite_table *table, struct statement *info,
-                                const struct column *column, struct error *error)
+                                const struct table_column *column, struct error *error)
 {
     statement_bind_text(info, 1, table->config.name);
     statement_bind_text(info, 2, column->name);

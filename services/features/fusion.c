@@ -157,6 +157,23 @@ static bool treated_as_degraded(const struct fusion_engine *engine, const struct
     return update->degraded && !engine->config.compat_v13;
 }
 
+/* threshold_of: the normal or strong threshold of a side as a distance from 0. */
+static double threshold_of(const struct fusion_config *config, int sign, bool strong)
+{
+    if (sign < 0)
+        return -(strong ? config->fuse_strong_sell : config->fuse_sell);
+    return strong ? config->fuse_strong_buy : config->fuse_buy;
+}
+
+/* The side whose threshold step 10 asks: of the raw signal, else of the score. */
+static int cooldown_side(const struct fusion_engine *engine, const struct update *update)
+{
+    int sign = sign_of_signal(update->raw);
+    if (engine->config.compat_v13)
+        return 1;
+    return sign ? sign : update->score < 0 ? -1 : 1;
+}
+
 /* Step 7: strict inequalities, both sides alike. */
 static int raw_signal(const struct fusion_engine *engine, const struct update *update)
 {
@@ -164,10 +181,10 @@ static int raw_signal(const struct fusion_engine *engine, const struct update *u
     double size = fabs(update->score);
     int sign = update->score > 0 ? 1 : -1;
     if (treated_as_degraded(engine, update))
-        return size > config->fuse_buy ? signal_of(sign, false) : FUSION_NEUTRAL;
-    if (size > config->fuse_strong_buy && update->consistency > config->strong_min_consistency)
+        return size > threshold_of(config, sign, false) ? signal_of(sign, false) : FUSION_NEUTRAL;
+    if (size > threshold_of(config, sign, true) && update->consistency > config->strong_min_consistency)
         return signal_of(sign, true);
-    if (size > config->fuse_buy && update->consistency > config->min_consistency)
+    if (size > threshold_of(config, sign, false) && update->consistency > config->min_consistency)
         return signal_of(sign, false);
     return FUSION_NEUTRAL;
 }
@@ -187,10 +204,12 @@ static void count_streak(struct fusion_engine *engine, const struct update *upda
 }
 
 /* The cooldown shortened by the strength of the score, in ms. */
-static double effective_cooldown_ms(struct fusion_engine *engine, double score)
+static double effective_cooldown_ms(struct fusion_engine *engine, const struct update *update)
 {
     const struct fusion_config *config = &engine->config;
-    double threshold = config->fuse_buy, strong = config->fuse_strong_buy, size = fabs(score);
+    int side = cooldown_side(engine, update);
+    double threshold = threshold_of(config, side, false), strong = threshold_of(config, side, true);
+    double size = fabs(update->score);
     double strength = 0;
     if (size >= threshold)
         strength = strong > threshold ? statistics_clamp((size - threshold) / (strong - threshold), 0, 1) : 1;
@@ -206,7 +225,7 @@ static bool is_flip(const struct fusion_engine *engine, const struct update *upd
 {
     int sign = sign_of_signal(update->raw);
     return sign != 0 && engine->direction != 0 && engine->direction != sign &&
-           fabs(update->score) >= engine->config.fuse_buy * (1 + engine->config.flip_rearm_margin);
+           fabs(update->score) >= threshold_of(&engine->config, cooldown_side(engine, update), false) * (1 + engine->config.flip_rearm_margin);
 }
 
 /* Step 10: true when the cooldown blocks the update. */
@@ -221,7 +240,7 @@ static bool cooldown_blocks(struct fusion_engine *engine, struct update *update)
     }
     if (!cooling)
         return false;
-    double effective_ms = effective_cooldown_ms(engine, update->score);
+    double effective_ms = effective_cooldown_ms(engine, update);
     if (flip || update->raw == FUSION_NEUTRAL || (double)elapsed_ms >= effective_ms)
         return false;
     update->signal = FUSION_NEUTRAL;
@@ -251,8 +270,10 @@ static void boost_or_throttle(const struct fusion_engine *engine, struct update 
 {
     const struct fusion_config *config = &engine->config;
     bool agree = update->consistency > config->boost_consistency;
-    if (agree && update->signal == FUSION_NEUTRAL && fabs(update->score) > config->boost_factor * config->fuse_buy) {
-        update->signal = signal_of(update->score > 0 ? 1 : -1, false);
+    int sign = update->score > 0 ? 1 : -1;
+    if (agree && update->signal == FUSION_NEUTRAL &&
+        fabs(update->score) > config->boost_factor * threshold_of(config, sign, false)) {
+        update->signal = signal_of(sign, false);
         update->kept = true;
         update->reasons |= REASON_BOOST;
     }
@@ -333,7 +354,7 @@ static void fuse(struct fusion_engine *engine, struct update *update, struct fus
     value_window_push(engine->scores, update->score);
 }
 
-void fusion_engine_update(struct fusion_engine *engine, const struct fusion_input *input, struct fusion_row *out_row)
+bool fusion_engine_update(struct fusion_engine *engine, const struct fusion_input *input, struct fusion_row *out_row)
 {
     struct update update = {.input = input, .signal = FUSION_NEUTRAL};
     int needed = engine->config.min_warmup_samples;
@@ -362,6 +383,7 @@ void fusion_engine_update(struct fusion_engine *engine, const struct fusion_inpu
     }
     out_row->warmup = engine->valid <= needed;
     write_reasons(update.reasons, out_row->reason_codes);
+    return update.degraded;
 }
 
 struct fusion_counters fusion_engine_counters(const struct fusion_engine *engine)

@@ -7,10 +7,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* fusion_config: the keys fusion.*; the sell side mirrors the buy side. */
+/* fusion_config: the keys fusion.*; the sell thresholds are negative, by default the buy side mirrored. */
 struct fusion_config {
     double fuse_buy;
     double fuse_strong_buy;
+    double fuse_sell;
+    double fuse_strong_sell;
     double min_consistency;
     double strong_min_consistency;
     double z_clip; /* σ */
@@ -73,8 +75,9 @@ struct fusion_engine;
 struct fusion_engine *fusion_engine_create(const struct fusion_config *config);
 void fusion_engine_destroy(struct fusion_engine *engine);
 
-/* fusion_engine_update: writes every field of *out_row but source; proba is null and calibration_state none. */
-void fusion_engine_update(struct fusion_engine *engine, const struct fusion_input *input, struct fusion_row *out_row);
+/* fusion_engine_update: writes every field of *out_row but source; proba is null and calibration_state none. Returns
+ * whether the update was degraded for its lag (reason lag_exceeded). */
+bool fusion_engine_update(struct fusion_engine *engine, const struct fusion_input *input, struct fusion_row *out_row);
 
 struct fusion_counters fusion_engine_counters(const struct fusion_engine *engine);
 

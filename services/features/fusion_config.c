@@ -9,6 +9,8 @@ struct fusion_config fusion_config_default(void)
     return (struct fusion_config){
         .fuse_buy = 0.95,
         .fuse_strong_buy = 1.70,
+        .fuse_sell = -0.95,
+        .fuse_strong_sell = -1.70,
         .min_consistency = 0.12,
         .strong_min_consistency = 0.45,
         .z_clip = 4.0,
@@ -36,6 +38,8 @@ static struct fusion_config profile(double buy, double strong, double min_consis
     struct fusion_config config = fusion_config_default();
     config.fuse_buy = buy;
     config.fuse_strong_buy = strong;
+    config.fuse_sell = -buy;
+    config.fuse_strong_sell = -strong;
     config.min_consistency = min_consistency;
     config.strong_min_consistency = strong_consistency;
     return config;
@@ -83,6 +87,8 @@ enum status fusion_config_check(const struct fusion_config *config, struct error
     const struct range ranges[] = {
         {"fuse_buy", config->fuse_buy, 0, 1e6},
         {"fuse_strong_buy", config->fuse_strong_buy, config->fuse_buy, 1e6},
+        {"fuse_sell", config->fuse_sell, -1e6, 0},
+        {"fuse_strong_sell", config->fuse_strong_sell, -1e6, config->fuse_sell},
         {"min_consistency", config->min_consistency, 0, 1},
         {"strong_min_consistency", config->strong_min_consistency, 0, 1},
         {"z_clip", config->z_clip, 1e-9, 1e6},

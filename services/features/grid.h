@@ -69,17 +69,21 @@ void grid_feed_trade(struct grid *grid, const struct grid_trade *trade, double v
  * passed for good. */
 int64_t grid_next(struct grid *grid, int64_t until_ms);
 
-/* grid_row: the row of the time grid_next gave, and that time is passed. Writes all fields but source, regime,
- * div_type and what fusion decides (fusion_score, consistency, score_z; `warmup` and reason_codes are completed by
- * grid_complete). */
-void grid_row(struct grid *grid, int64_t grid_time_ms, struct feature_row *out_row);
+/* grid_quality: what is wrong with a row's inputs, each independent of the others and of warm-up. */
+struct grid_quality {
+    bool stale_ofi;
+    bool stale_cvd;
+    bool cvd_frozen;
+};
 
-/* grid_complete: adds what needs the fusion update of the row: warm-up and the quality codes. */
-void grid_complete(const struct grid *grid, bool fusion_warmup, bool lag_exceeded, bool cvd_frozen,
+/* grid_row: the row of the time grid_next gave, and that time is passed. Writes all fields; source, regime and
+ * fusion's (fusion_score, consistency, score_z) are zeros for the caller to fill, div_type is null, warmup is that of
+ * the two inputs, reason_codes is empty. */
+void grid_row(struct grid *grid, int64_t grid_time_ms, struct feature_row *out_row, struct grid_quality *out_quality);
+
+/* grid_complete: adds what needs the fusion update of the row: its warm-up, and then the quality codes. */
+void grid_complete(const struct grid_quality *quality, bool fusion_warmup, bool lag_exceeded,
                    struct feature_row *row);
-
-/* grid_trade_frozen: whether the trade in force at that time was silenced by a gap. */
-bool grid_trade_frozen(const struct grid *grid, int64_t grid_time_ms);
 
 /* grid_strategy_inputs: StrategyMode's five figures at a boundary; `young` is the caller's. */
 void grid_strategy_inputs(struct grid *grid, int64_t boundary_ms, struct strategy_inputs *out_inputs);
@@ -89,6 +93,9 @@ void grid_trim(struct grid *grid, int64_t t_ms);
 
 /* grid_rows_skipped: (last g - first g)/grid_ms + 1 - rows. */
 int64_t grid_rows_skipped(const struct grid *grid);
+
+/* grid_window_overflowed: items that left a window early because it held TIMELINE_LIMIT of them. */
+int64_t grid_window_overflowed(const struct grid *grid);
 
 /* grid_save, grid_load: a load that fails (in->failed) leaves it as after grid_init. */
 void grid_save(const struct grid *grid, struct buffer *out);

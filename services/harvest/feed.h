@@ -41,9 +41,9 @@ struct feed_config {
 /* feed_config_defaults: those of algorithms.md §1, without symbols. */
 void feed_config_defaults(struct feed_config *config);
 
-/* feed_counter: one ledger. Every message ends in exactly one of: parsed, malformed_*, filtered_*; every parsed trade in
- * one of: emitted, duplicate, late, invalid time, held, waiting; every parsed diff in one of: applied (emitted or rejected),
- * backward, before the snapshot, held, dropped. feed_imbalance() checks that. */
+/* feed_counter: one ledger. Every message ends in exactly one of: parsed, malformed_*, filtered_*; every trade in one of:
+ * emitted, duplicate, late, invalid time, held, waiting; every diff in one of: applied, backward, before the snapshot,
+ * held, dropped. feed_imbalance() checks that. */
 enum feed_counter {
     FEED_MESSAGES, /* records of kind 1 */
     FEED_REST_ANSWERS,
@@ -71,7 +71,7 @@ enum feed_counter {
     FEED_RECEIVED_TRADES,
     FEED_RECEIVED_BOOKS,
     FEED_RECEIVED_TICKERS,
-    FEED_BACKFILLED_TRADES, /* trades in answers, whether needed or not */
+    FEED_BACKFILLED_TRADES, /* those of REST answers that were still missing */
     FEED_EMITTED_TRADES,
     FEED_EMITTED_BOOKS,
     FEED_EMITTED_AUDITS,
@@ -94,7 +94,6 @@ enum feed_counter {
     FEED_DIFFS_APPLIED,
     FEED_DIFFS_BEFORE_SNAPSHOT,
     FEED_DIFFS_DROPPED, /* at HOLD_DIFFS_MAX, or left over at the end */
-    FEED_HELD_DROPPED,  /* other messages at HOLD_BYTES_MAX */
     FEED_SYNCHRONISATIONS,
     FEED_SNAPSHOTS_REFUSED,
     FEED_SNAPSHOTS_UNUSED,

@@ -24,7 +24,7 @@ void hold_finish(struct hold *hold)
 void hold_clear(struct hold *hold)
 {
     buffer_clear(&hold->items);
-    hold->dead_bytes = hold->diff_count = hold->count = 0;
+    hold->dead_bytes = hold->diffs_from = hold->diff_count = hold->count = 0;
 }
 
 void hold_swap(struct hold *left, struct hold *right)
@@ -101,13 +101,15 @@ static void compact(struct hold *hold)
     }
     hold->items.length = to;
     hold->dead_bytes = 0;
+    hold->diffs_from = 0;
 }
 
 void hold_drop_oldest_diff(struct hold *hold)
 {
-    for (size_t at = 0; at < hold->items.length;) {
+    for (size_t at = hold->diffs_from; at < hold->items.length;) {
         struct item *item = (struct item *)(void *)(hold->items.data + at);
         if (!item->is_dead && item->message.kind == VENUE_DIFF) {
+            hold->diffs_from = at;
             item->is_dead = 1;
             hold->dead_bytes += item->bytes;
             hold->count--;

@@ -11,11 +11,12 @@
 #include <stdint.h>
 
 /* HOLD_DIFFS_MAX: diffs held per symbol. HOLD_BYTES_MAX: all of it, per symbol. */
-enum { HOLD_DIFFS_MAX = 10000, HOLD_BYTES_MAX = 512 * 1024 * 1024 };
+enum { HOLD_DIFFS_MAX = 10000, HOLD_BYTES_MAX = 64 * 1024 * 1024 };
 
 struct hold {
     struct buffer items;
     size_t dead_bytes; /* of dropped items that still lie there */
+    size_t diffs_from; /* no living diff lies before this offset */
     size_t diff_count;
     size_t count; /* all living items */
 };

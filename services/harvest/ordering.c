@@ -250,12 +250,13 @@ void ordering_trade(struct ordering *ordering, const struct venue_trade *trade)
     trade_enter(ordering, place, trade);
 }
 
-void ordering_backfill(struct ordering *ordering, const struct venue_trade *trade)
+bool ordering_backfill(struct ordering *ordering, const struct venue_trade *trade)
 {
     size_t place = waiting_place(ordering, trade->id);
     if ((ordering->has_id && trade->id <= ordering->last_id) || is_waiting(ordering, place, trade->id))
-        return;
+        return false;
     trade_enter(ordering, place, trade);
+    return true;
 }
 
 void ordering_book(struct ordering *ordering, int64_t transaction_ms)

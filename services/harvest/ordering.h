@@ -76,8 +76,8 @@ void ordering_finish(struct ordering *ordering);
 /* ordering_trade: a trade arrives. */
 void ordering_trade(struct ordering *ordering, const struct venue_trade *trade);
 
-/* ordering_backfill: as ordering_trade, but ids already passed or waiting are ignored without being counted. */
-void ordering_backfill(struct ordering *ordering, const struct venue_trade *trade);
+/* ordering_backfill: as ordering_trade, but ids already passed or waiting are ignored without being counted (false). */
+bool ordering_backfill(struct ordering *ordering, const struct venue_trade *trade);
 
 /* ordering_book: a book message with this T arrives; releases what it makes due. W behind it is in watermark_ms. */
 void ordering_book(struct ordering *ordering, int64_t transaction_ms);

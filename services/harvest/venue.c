@@ -722,6 +722,27 @@ enum status venue_parse_rest(struct venue *venue, const void *payload, size_t by
     return status;
 }
 
+/* --- control ---------------------------------------------------------------------------------------------------- */
+
+enum status venue_parse_control(struct venue *venue, const void *payload, size_t bytes, int *out_symbol,
+                                struct error *error)
+{
+    void *spare = NULL;
+    yyjson_doc *document = bytes <= META_BYTES ? read_json(venue, payload, bytes, &spare) : NULL;
+    yyjson_val *root = document ? yyjson_doc_get_root(document) : NULL;
+    yyjson_val *name = yyjson_obj_get(root, "symbol");
+    int symbol = name ? venue_symbol(venue, yyjson_get_str(name) ? yyjson_get_str(name) : "", yyjson_get_len(name)) : -1;
+    bool is_object = yyjson_is_obj(root);
+    bool is_named = name != NULL;
+    free(spare);
+    if (!is_object)
+        return error_set(error, STATUS_MALFORMED, "control input: not one JSON object of at most %d bytes", META_BYTES);
+    if (is_named && symbol < 0)
+        return error_set(error, STATUS_UNSUPPORTED, "control input: it names a symbol that is not ours");
+    *out_symbol = symbol;
+    return STATUS_OK;
+}
+
 /* --- state ------------------------------------------------------------------------------------------------------ */
 
 void venue_save(const struct venue *venue, struct buffer *out)

@@ -101,6 +101,7 @@ struct venue_message {
     int64_t event_ms;
     int64_t recv_ms;       /* filled in by the feed */
     int64_t connection;    /* number of the opening it came through; filled in by the feed */
+    int64_t from_buffer;   /* kept before the snapshot had come; filled in by the feed */
     int64_t unknown_values; /* enum values we have no name for */
     union {
         struct venue_trade trade;
@@ -149,6 +150,11 @@ enum status venue_parse_text(struct venue *venue, const void *text, size_t bytes
 enum status venue_parse_rest(struct venue *venue, const void *payload, size_t bytes,
                              struct venue_message *out_message, enum venue_reason *out_reason,
                              struct error *error) MUST_USE;
+
+/* venue_parse_control: a control input, one JSON object. *out_symbol: the index its "symbol" names, -1 when it names none
+ * (it is for all), STATUS_UNSUPPORTED when it names one that is not ours. */
+enum status venue_parse_control(struct venue *venue, const void *payload, size_t bytes, int *out_symbol,
+                                struct error *error) MUST_USE;
 
 /* venue_symbol: index of an upper-case symbol, -1 when not ours. */
 int venue_symbol(const struct venue *venue, const char *symbol, size_t length);

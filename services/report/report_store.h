@@ -40,6 +40,9 @@ enum status report_store_commit(struct report_store *store, struct figures *figu
 enum status report_store_text(struct report_store *store, const char *key, const char *value, char *out_value,
                               size_t size, struct error *error) MUST_USE;
 
+/* report_store_database: the writer's own connection. */
+struct database *report_store_database(struct report_store *store);
+
 /* report_store_started_ms: wall time when the run was first seen. */
 int64_t report_store_started_ms(const struct report_store *store);
 

@@ -28,6 +28,11 @@ struct sink_reader_figures {
                                 all others */
 };
 
+/* signals_database_open: <output_dir>/signals.db for reading. STATUS_NOT_FOUND when it, or its table, is not there. */
+struct database;
+enum status signals_database_open(const char *output_dir, struct database **out_database,
+                                  struct error *error) MUST_USE;
+
 typedef enum status sink_visit(void *context, const struct signal_row *row);
 
 struct sink_reader;

@@ -4,8 +4,8 @@
  *   - a limit order, at a geometric distance from its side's best price, sometimes inside the spread;
  *   - a cancellation of a random resting order;
  *   - a market order, executed against the book: the trades are these executions and nothing else.
- * A slowly wandering pressure x (an Ornstein-Uhlenbeck process, mean 0, σ 1) tilts the sides: with flow_strength f a market
- * order buys with probability (1 + f·tanh x)/2; limit orders favour the pressed side and cancellations the other one likewise. The
+ * A slowly wandering pressure x (first-order autoregressive from event to event, mean 0, σ 1) tilts the sides: with flow_strength f a market
+ * order buys with probability (1 + f·tanh 2x)/2; limit orders favour the pressed side and cancellations the other one likewise. The
  * price is not a process of its own: it moves because one side's queues are eaten or withdrawn while the other's fill.
  * That is why order flow imbalance explains price changes here as it does in real markets (Cont, Kukanov, Stoikov: The
  * Price Impact of Order Book Events, 2014).

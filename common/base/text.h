@@ -1,0 +1,18 @@
+/* text: is it UTF-8, is it JSON. For bytes of the world that are passed on and not interpreted. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+
+enum { JSON_DEPTH_MAX = 32 };
+
+/* utf8_length: bytes of the well-formed UTF-8 sequence at `text` (Unicode 15, table 3-7), 0 when there is none within
+ * `length` bytes; length > 0. */
+size_t utf8_length(const char *text, size_t length);
+
+/* utf8_valid: whether all of it is UTF-8. */
+bool utf8_valid(const char *text, size_t length);
+
+/* json_valid: whether it is exactly one JSON value (RFC 8259) in UTF-8, at most JSON_DEPTH_MAX deep and without line
+ * breaks, so that it may stand inside a JSON line. */
+bool json_valid(const char *text, size_t length);

@@ -1,0 +1,52 @@
+/* health: whether one process is healthy, from its heartbeats (operations.md §6.3). Pure.
+ *
+ * Conditions on growth need samples: health_sample keeps one per tick, for the longest window. In recorded runs, and
+ * before the feed is open, growth is replaced by existence: the figure has to be there. */
+#pragma once
+
+#include "telemetry.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum health_status { HEALTH_UNKNOWN, HEALTH_HEALTHY, HEALTH_UNHEALTHY, HEALTH_DEGRADED };
+
+enum { HEALTH_SAMPLES = 128, HEALTH_FIGURES = 4, HEALTH_FAILED_BYTES = 512 };
+
+struct health {
+    enum health_status status;
+    char failed[HEALTH_FAILED_BYTES]; /* conditions that do not hold, comma separated */
+    int64_t checks, healthy_checks;
+    int64_t last_wall_ms;
+    struct health_sample {
+        int64_t at_ms;
+        int64_t figures[HEALTH_FIGURES]; /* of the process's conditions, in their order */
+    } samples[HEALTH_SAMPLES];           /* a ring, newest at `newest` */
+    size_t newest, sample_count;
+};
+
+/* health_view: everything a judgement needs. */
+struct health_view {
+    const char *process;
+    const struct telemetry *telemetry;
+    int64_t now_ms;
+    bool up;            /* announced and not given up */
+    bool gave_up;
+    bool paused;
+    bool feeding;       /* go has been said, and the input has not ended */
+    bool recorded;
+    int64_t feeding_ms; /* since when */
+    int64_t heartbeat_timeout_ms;
+    int64_t growth_window_ms; /* signal */
+    int64_t growth_count;
+    double max_rss_mb; /* limits */
+    int64_t max_open_files;
+    double rss_mb; /* newest */
+    int64_t open_files;
+};
+
+/* health_judge: status and failed conditions as of now. A `tick` is also counted and takes a sample. */
+void health_judge(struct health *health, const struct health_view *view, int64_t wall_ms, bool tick);
+
+const char *health_status_name(enum health_status status);

@@ -1,0 +1,446 @@
+/* The life of the run: processes come up in order, the feed is opened, streams end, and everything goes down in
+ * reverse order (operations.md §1, §7). One step function per phase; each looks at what is and decides whether the
+ * next phase begins. */
+#include "run.h"
+
+#include "base/file.h"
+#include "net/http_client.h"
+#include "resolve.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    DRAIN_LIMIT_MS = 5000,   /* without any progress */
+    REPORT_LIMIT_MS = 60000, /* final summaries and comparison of the sinks */
+    STALL_LIMIT_MS = 10000,
+    VENUE_LIMIT_MS = 5000,
+};
+
+const char *run_phase_name(enum run_phase phase)
+{
+    static const char *const NAMES[] = {"starting", "feeding",  "stopping_intake", "draining",
+                                        "reporting", "stopping", "ended"};
+    return NAMES[phase];
+}
+
+static void enter(struct run *run, enum run_phase phase, int64_t limit_ms)
+{
+    run->phase = phase;
+    run->phase_ms = run_now_ms(run);
+    run->deadline_ms = run->phase_ms + limit_ms;
+    run->progress_seen = -1;
+    feed_emit(&run->feed, LOG_INFO, "phase", "", FEED_FIELDS(TEXT("phase", run_phase_name(phase))));
+}
+
+/* gone: will not do anything more by itself. */
+static bool gone(const struct process *process)
+{
+    const struct supervisor *supervisor = &process->supervisor;
+    return supervisor->state == PROCESS_STOPPED || supervisor->state == PROCESS_FAILED ||
+           supervisor->state == PROCESS_DEGRADED;
+}
+
+/* --- starting --- */
+
+static struct process *simulator_of(struct run *run)
+{
+    return run->process_count && run->processes[0].module_index == MODULE_SIMULATOR ? &run->processes[0] : NULL;
+}
+
+static void start_failed(struct run *run, const char *reason)
+{
+    run->failed_start = true;
+    feed_emit(&run->feed, LOG_ERROR, "start_failed", "", FEED_FIELDS(TEXT("reason", reason)));
+    console_say(&run->console, "the run cannot begin: %s", reason);
+    lifecycle_end(run, reason);
+}
+
+/* venue_take: what the simulator serves becomes part of the configuration before anyone else reads it. */
+static enum status venue_take(struct run *run, struct error *error)
+{
+    struct venue_streams streams = {0};
+    struct buffer body;
+    int64_t port = 0;
+    char url[96];
+    buffer_init(&body, VENUE_BYTES_MAX);
+    enum status status = venue_port_read("runtime/simulator.port", &port, error);
+    snprintf(url, sizeof url, "%s://127.0.0.1:%lld/simulator/streams",
+             config_bool(run->config, "simulator.tls") ? "https" : "http", (long long)port);
+    if (status == STATUS_OK)
+        status = http_get(url, VENUE_LIMIT_MS, &body, error);
+    if (status == STATUS_OK)
+        status = venue_streams_parse(body.data, body.length, &streams, error);
+    if (status == STATUS_OK)
+        status = resolve_venue(run->config, &streams, port, error);
+    if (status == STATUS_OK)
+        status = resolve_write(run->config, "runtime/effective_config.json", error);
+    if (status == STATUS_OK)
+        console_say(&run->console, "simulator serves %s: %zu symbols on port %lld", streams.market,
+                    streams.symbol_count, (long long)port);
+    buffer_finish(&body);
+    venue_streams_finish(&streams);
+    return status;
+}
+
+static void fingerprint_tell(struct run *run)
+{
+    config_fingerprint(run->config, run->fingerprint);
+    feed_emit(&run->feed, LOG_INFO, "config_loaded", "", FEED_FIELDS(TEXT("fingerprint", run->fingerprint)));
+}
+
+/* venue_ready: true when harvest may read its configuration. */
+static bool venue_ready(struct run *run)
+{
+    struct process *simulator = simulator_of(run);
+    struct error error = {{0}};
+    if (run->venue_resolved)
+        return true;
+    if (simulator && simulator->supervisor.gave_up)
+        start_failed(run, "the simulator does not start");
+    if (simulator && !simulator->announced)
+        return false;
+    if (simulator && venue_take(run, &error) != STATUS_OK) {
+        start_failed(run, error.text);
+        return false;
+    }
+    fingerprint_tell(run);
+    run->venue_resolved = true;
+    return true;
+}
+
+/* settled: the next process need not wait for this one. */
+static bool settled(const struct process *process)
+{
+    return process->announced || gone(process) || process->supervisor.state == PROCESS_RESTARTING;
+}
+
+static void say_go(struct run *run)
+{
+    run->go_ms = run_now_ms(run);
+    run->go_wall_ms = clock_wall_ms(&run->clock);
+    double minutes = config_f64(run->config, "run.minutes");
+    bool limited = minutes > 0 && (!run->recorded || run->options->minutes_given);
+    run->end_due_ms = limited ? run->go_ms + (int64_t)(minutes * 60000.0) : NEVER_MS;
+    run->progress_due_ms = run->go_ms + 2000;
+    enter(run, PHASE_FEEDING, 0);
+    feed_emit(&run->feed, LOG_INFO, "go", "", NULL);
+    console_say(&run->console, "go: all ready after %lld ms", (long long)(run->go_ms - run->started_ms));
+    for (size_t i = 0; i < run->process_count; i++)
+        command_want(&run->processes[i], VERB_GO);
+}
+
+static void step_starting(struct run *run)
+{
+    size_t ready = 0;
+    for (size_t i = 0; i < run->process_count; i++) {
+        struct process *process = &run->processes[i];
+        bool feeds = process->module_index == MODULE_SIMULATOR || process->module->takes_feed;
+        if (process->module_index != MODULE_SIMULATOR && !venue_ready(run))
+            return;
+        if (!process->wanted)
+            process_step(run, process, EVENT_START);
+        if (process->supervisor.gave_up && feeds) {
+            start_failed(run, "without the simulator and harvest there is nothing to work on");
+            return;
+        }
+        if (!settled(process))
+            return;
+        ready += process_state_up(process->supervisor.state) || process->supervisor.gave_up;
+    }
+    if (ready == run->process_count)
+        say_go(run);
+}
+
+/* --- feeding --- */
+
+static bool service_enabled(const struct run *run, const char *stream)
+{
+    for (size_t i = 0; i < run->process_count; i++) {
+        size_t length = strlen(run->processes[i].name);
+        if (strncmp(stream, run->processes[i].name, length) == 0 && stream[length] == '/')
+            return true;
+    }
+    return false;
+}
+
+static size_t enabled_inputs(const struct run *run, const struct process *process)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < run->process_count; i++)
+        count += (process->module->inputs & module_bit(run->processes[i].module_index)) != 0;
+    return count;
+}
+
+/* inputs_ended: it has consumed the end of everything it reads. */
+static bool inputs_ended(const struct run *run, const struct process *process, size_t symbol_count)
+{
+    const struct stream_status_row *rows = telemetry_streams(&process->telemetry);
+    size_t ended = 0;
+    for (size_t i = 0; i < telemetry_count(&process->telemetry, PART_STREAMS); i++) {
+        if (rows[i].published == 1 || !service_enabled(run, rows[i].stream))
+            continue;
+        if (rows[i].ended != 1)
+            return false;
+        ended++;
+    }
+    return ended >= symbol_count * enabled_inputs(run, process);
+}
+
+static bool process_ended(const struct run *run, const struct process *process)
+{
+    size_t symbol_count = config_list(run->config, "run.symbols").count;
+    if (gone(process))
+        return true;
+    if (!process_state_up(process->supervisor.state) || !process->telemetry.seen)
+        return false;
+    if (process->module->takes_feed)
+        return telemetry_ended(&process->telemetry, true, symbol_count);
+    return !process->module->drains || inputs_ended(run, process, symbol_count);
+}
+
+static bool streams_ended(const struct run *run)
+{
+    bool fed = false;
+    for (size_t i = 0; i < run->process_count; i++) {
+        if (!process_ended(run, &run->processes[i]))
+            return false;
+        fed = fed || (run->processes[i].module->takes_feed && !gone(&run->processes[i]));
+    }
+    return fed;
+}
+
+static int64_t progress_of(const struct run *run)
+{
+    int64_t progress = 0;
+    for (size_t i = 0; i < run->process_count; i++)
+        progress += process_progress(&run->processes[i]);
+    return progress;
+}
+
+/* stalled: a process has given up, and because of it the others have nothing left to do; a recorded run would
+ * otherwise wait for an end of stream that cannot come. */
+static bool stalled(struct run *run)
+{
+    bool gave_up = false;
+    for (size_t i = 0; i < run->process_count; i++)
+        gave_up = gave_up || run->processes[i].supervisor.gave_up;
+    int64_t progress = progress_of(run), now_ms = run_now_ms(run);
+    if (!gave_up || progress != run->progress_seen || !run->stalled_ms)
+        run->stalled_ms = now_ms;
+    run->progress_seen = progress;
+    return gave_up && now_ms - run->stalled_ms >= STALL_LIMIT_MS;
+}
+
+static void start_faults(struct run *run)
+{
+    while (run->faults_started < run->options->fault_count) {
+        const struct option_fault *wanted = &run->options->faults[run->faults_started];
+        if (run_now_ms(run) < run->go_ms + (int64_t)(wanted->seconds * 1000.0))
+            return;
+        run->faults_started++;
+        struct process *process = run_process(run, wanted->process);
+        struct error error = {{0}};
+        int64_t id;
+        if (!process)
+            (void)error_set(&error, STATUS_NOT_FOUND, "%s is not part of this run", wanted->process);
+        if (!process || process_signal(run, process, wanted->signal, &id, &error) != STATUS_OK)
+            console_say(&run->console, "--fault %s@%g: %s", wanted->process, wanted->seconds, error.text);
+    }
+}
+
+static void step_feeding(struct run *run)
+{
+    start_faults(run);
+    if (streams_ended(run))
+        lifecycle_end(run, "end of all streams");
+    else if (run_now_ms(run) >= run->end_due_ms)
+        lifecycle_end(run, "the planned minutes are over");
+    else if (run->recorded && stalled(run))
+        lifecycle_end(run, "a process has given up and nothing moves any more");
+}
+
+/* --- shutdown --- */
+
+/* overdue: the phase's limit has passed without progress. */
+static bool overdue(struct run *run, int64_t limit_ms)
+{
+    int64_t progress = progress_of(run), now_ms = run_now_ms(run);
+    if (progress != run->progress_seen)
+        run->deadline_ms = now_ms + limit_ms;
+    run->progress_seen = progress;
+    return now_ms >= run->deadline_ms;
+}
+
+static void begin_stopping(struct run *run)
+{
+    enter(run, PHASE_STOPPING, 0);
+    run->stop_index = run->process_count;
+}
+
+void lifecycle_end(struct run *run, const char *reason)
+{
+    if (run->phase > PHASE_FEEDING)
+        return;
+    bool fed = run->phase == PHASE_FEEDING;
+    run->end_reason = reason;
+    console_say(&run->console, "ending: %s", reason);
+    feed_emit(&run->feed, LOG_INFO, "stop_intake", "", FEED_FIELDS(TEXT("reason", reason)));
+    if (!fed) {
+        begin_stopping(run);
+        return;
+    }
+    for (size_t i = 0; i < run->process_count; i++)
+        if (run->processes[i].module->takes_feed)
+            command_want(&run->processes[i], VERB_STOP_INTAKE);
+    enter(run, PHASE_STOPPING_INTAKE, DRAIN_LIMIT_MS);
+}
+
+void lifecycle_interrupt(struct run *run)
+{
+    run->interrupts++;
+    if (run->phase <= PHASE_FEEDING) {
+        lifecycle_end(run, "interrupted");
+    } else if (run->interrupts > 1 && run->phase < PHASE_STOPPING) {
+        run->skipped_drain = true;
+        console_say(&run->console, "interrupted again: not waiting for the rest");
+        begin_stopping(run);
+    }
+}
+
+/* drain_some: tells those of one kind to drain. */
+static void drain_some(struct run *run, bool last)
+{
+    for (size_t i = 0; i < run->process_count; i++) {
+        struct process *process = &run->processes[i];
+        if (process->module->drains && !process->module->takes_feed && process->module->drains_last == last)
+            process_step(run, process, EVENT_DRAIN);
+    }
+}
+
+static bool drained(const struct run *run, bool last)
+{
+    for (size_t i = 0; i < run->process_count; i++) {
+        const struct process *process = &run->processes[i];
+        bool meant = process->module->drains && !process->module->takes_feed && process->module->drains_last == last;
+        if (meant && process->supervisor.state != PROCESS_DRAINED && !gone(process))
+            return false;
+    }
+    return true;
+}
+
+static void tell_undrained(struct run *run, bool last)
+{
+    for (size_t i = 0; i < run->process_count; i++) {
+        const struct process *process = &run->processes[i];
+        bool meant = process->module->drains && !process->module->takes_feed && process->module->drains_last == last;
+        if (!meant || process->supervisor.state == PROCESS_DRAINED || gone(process))
+            continue;
+        feed_emit(&run->feed, LOG_WARNING, "drain_timeout", process->name,
+                  FEED_FIELDS(TEXT("state", process_state_name(process->supervisor.state)),
+                              NUMBER("lag_rows", run_lag_rows(run, process))));
+        console_say(&run->console, "%s did not drain in time", process->name);
+    }
+}
+
+static void step_stopping_intake(struct run *run)
+{
+    bool late = overdue(run, DRAIN_LIMIT_MS);
+    for (size_t i = 0; i < run->process_count; i++)
+        if (run->processes[i].module->takes_feed && !process_ended(run, &run->processes[i]) && !late)
+            return;
+    if (late)
+        console_say(&run->console, "harvest did not end its streams in time");
+    enter(run, PHASE_DRAINING, DRAIN_LIMIT_MS);
+    drain_some(run, false);
+}
+
+static void tell_drained(struct run *run)
+{
+    for (size_t i = 0; i < run->process_count; i++)
+        if (run->processes[i].supervisor.state == PROCESS_DRAINED)
+            feed_emit(&run->feed, LOG_INFO, "drained", run->processes[i].name,
+                      FEED_FIELDS(NUMBER("sequence", telemetry_rows(&run->processes[i].telemetry, false))));
+    console_say(&run->console, "drained in %lld ms", (long long)(run_now_ms(run) - run->phase_ms));
+}
+
+static void step_draining(struct run *run)
+{
+    bool late = overdue(run, DRAIN_LIMIT_MS);
+    if (!drained(run, false) && !late)
+        return;
+    tell_undrained(run, false);
+    tell_drained(run);
+    enter(run, PHASE_REPORTING, REPORT_LIMIT_MS);
+    drain_some(run, true);
+}
+
+static void step_reporting(struct run *run)
+{
+    if (!drained(run, true) && run_now_ms(run) < run->deadline_ms)
+        return;
+    tell_undrained(run, true);
+    begin_stopping(run);
+}
+
+static void step_stopping(struct run *run)
+{
+    while (run->stop_index > 0) {
+        struct process *process = &run->processes[run->stop_index - 1];
+        if (process->supervisor.state != PROCESS_STOPPED)
+            process_step(run, process, EVENT_STOP);
+        if (!gone(process))
+            return; /* its exit, or its timer, brings us back */
+        run->stop_index--;
+    }
+    run->ended_wall_ms = clock_wall_ms(&run->clock);
+    enter(run, PHASE_ENDED, 0);
+}
+
+void lifecycle_step(struct run *run)
+{
+    enum run_phase before;
+    do {
+        before = run->phase;
+        switch (run->phase) {
+        case PHASE_STARTING: step_starting(run); break;
+        case PHASE_FEEDING: step_feeding(run); break;
+        case PHASE_STOPPING_INTAKE: step_stopping_intake(run); break;
+        case PHASE_DRAINING: step_draining(run); break;
+        case PHASE_REPORTING: step_reporting(run); break;
+        case PHASE_STOPPING: step_stopping(run); break;
+        case PHASE_ENDED: break;
+        }
+    } while (run->phase != before);
+}
+
+int64_t lifecycle_due_ms(const struct run *run)
+{
+    int64_t due_ms = NEVER_MS;
+    if (run->phase > PHASE_FEEDING && run->phase < PHASE_STOPPING)
+        return run->deadline_ms;
+    if (run->phase != PHASE_FEEDING)
+        return due_ms;
+    due_ms = run->end_due_ms;
+    if (run->faults_started < run->options->fault_count) {
+        int64_t fault_ms = run->go_ms + (int64_t)(run->options->faults[run->faults_started].seconds * 1000.0);
+        due_ms = fault_ms < due_ms ? fault_ms : due_ms;
+    }
+    if (run->stalled_ms && run->stalled_ms + STALL_LIMIT_MS < due_ms)
+        due_ms = run->stalled_ms + STALL_LIMIT_MS;
+    return due_ms;
+}
+
+int64_t run_lag_rows(const struct run *run, const struct process *process)
+{
+    const struct stream_status_row *rows = telemetry_streams(&process->telemetry);
+    int64_t lag = 0;
+    for (size_t i = 0; i < telemetry_count(&process->telemetry, PART_STREAMS); i++) {
+        const struct stream_status_row *produced = NULL;
+        for (size_t j = 0; rows[i].published != 1 && !produced && j < run->process_count; j++)
+            produced = telemetry_stream(&run->processes[j].telemetry, rows[i].stream, true);
+        if (produced && produced->last_sequence > rows[i].last_sequence)
+            lag += produced->last_sequence - rows[i].last_sequence;
+    }
+    return lag;
+}

@@ -1,0 +1,490 @@
+/* One process of the run: what the world does to it becomes an event of its supervisor, and the supervisor's orders
+ * are carried out. Nothing else in the orchestrator starts, signals or forgets a process. */
+#include "base/file.h"
+#include "base/memory.h"
+#include "bus/bus.h"
+#include "resolve.h"
+#include "run.h"
+#include "signal_name.h"
+
+#include <errno.h>
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+enum { EFFECTIVE_ARGUMENTS = 12, HANG_EVIDENCE_BYTES = 64 * 1024 };
+
+void process_init(struct process *process, size_t module)
+{
+    *process = (struct process){.module = module_at(module), .module_index = module, .timer_due_ms = NEVER_MS};
+    snprintf(process->name, sizeof process->name, "%s", process->module->name);
+    process->child = (struct driver_child){.exit_descriptor = -1, .ready_descriptor = -1};
+    supervisor_init(&process->supervisor);
+    telemetry_init(&process->telemetry);
+}
+
+void process_finish(struct process *process)
+{
+    telemetry_finish(&process->telemetry);
+    free(process->restarts);
+}
+
+int64_t process_progress(const struct process *process)
+{
+    return process->telemetry.beat.progress + telemetry_rows(&process->telemetry, true);
+}
+
+/* --- faults --- */
+
+static struct fault_moment moment_now(const struct run *run)
+{
+    return (struct fault_moment){clock_wall_ms(&run->clock), clock_monotonic_ns(&run->clock)};
+}
+
+/* faults_note: a step of the recovery belongs to every open fault of that process. */
+static void faults_note(struct run *run, const struct process *process, enum fault_step step)
+{
+    for (size_t i = 0; i < run->fault_count; i++) {
+        struct fault *fault = &run->faults[i];
+        if (strcmp(fault->process, process->name) != 0 || !fault_note(fault, step, moment_now(run)))
+            continue;
+        fault->restart_count_after = process->supervisor.restart_count;
+        if (step == FAULT_EXIT) {
+            fault->exit_code = process->last_exit.code;
+            fault->exit_signal = process->last_exit.signal;
+        } else if (step == FAULT_RESTART) {
+            fault->pid_after = process->child.pid;
+        } else if (step == FAULT_HEALTHY) {
+            fault->rows_at_healthy = telemetry_rows(&process->telemetry, false);
+            feed_emit(&run->feed, LOG_INFO, "fault_recovered", process->name,
+                      FEED_FIELDS(NUMBER("fault", fault->id), NUMBER("pid", fault->pid_after),
+                                  NUMBER("recovery_ms", fault_elapsed_ms(fault, FAULT_HEALTHY))));
+            console_say(&run->console, "%s caught up %.0f ms after the kill", process->name,
+                        fault_elapsed_ms(fault, FAULT_HEALTHY));
+        }
+    }
+}
+
+static void faults_note_delay(struct run *run, const struct process *process, int64_t delay_ms)
+{
+    for (size_t i = 0; i < run->fault_count; i++)
+        if (strcmp(run->faults[i].process, process->name) == 0 && fault_waiting(&run->faults[i]) == FAULT_RESTART)
+            run->faults[i].backoff_ms = delay_ms;
+}
+
+/* --- starting --- */
+
+static void paths_make(const struct run *run, struct process *process)
+{
+    const char *logs = config_text(run->config, "run.logs_dir");
+    snprintf(process->stdout_path, sizeof process->stdout_path, "%.100s/%s/%s_stdout.log", logs, process->name,
+             run->run_id);
+    snprintf(process->stderr_path, sizeof process->stderr_path, "%.100s/%s/%s_stderr.log", logs, process->name,
+             run->run_id);
+}
+
+static enum status driver_begin(const struct run *run, struct process *process, struct error *error)
+{
+    char program[PATH_BYTES], generation[24];
+    path_join(program, run->program_folder, "%s", process->module->name);
+    snprintf(generation, sizeof generation, "%lld", (long long)process->supervisor.generation);
+    const char *arguments[EFFECTIVE_ARGUMENTS] = {
+        program,      "--effective",  "runtime/effective_config.json", "--instance",
+        process->name, "--generation", generation,                      NULL};
+    if (process->module_index == MODULE_SIMULATOR) {
+        arguments[7] = "--port-file";
+        arguments[8] = "runtime/simulator.port";
+    }
+    paths_make(run, process);
+    if (folder_make_for(process->stdout_path) != STATUS_OK)
+        return error_set(error, STATUS_IO, "%s: its folder cannot be made: %m", process->stdout_path);
+    char **environment = resolve_environment(process->module->name, config_environment_process, NULL);
+    struct driver_order order = {.arguments = arguments,
+                                 .environment = (const char *const *)environment,
+                                 .stdout_path = process->stdout_path,
+                                 .stderr_path = process->stderr_path};
+    enum status status = run->driver->start(&order, &process->child, error);
+    resolve_environment_free(environment);
+    return status;
+}
+
+static void watch(const struct run *run, const struct process *process, int descriptor, uint64_t kind)
+{
+    struct epoll_event event = {.events = EPOLLIN,
+                                .data.u64 = kind << 32 | (uint64_t)(process - run->processes)};
+    epoll_ctl(run->epoll_descriptor, EPOLL_CTL_ADD, descriptor, &event);
+}
+
+static void generation_reset(struct run *run, struct process *process)
+{
+    telemetry_forget(&process->telemetry);
+    process->announced = process->paused = process->exited = process->kill_on_stop = false;
+    process->suspect_ms = process->progress_at_ready = process->progress_at_exit = 0;
+    process->spawned_ms = run_now_ms(run);
+    process->started_wall_ms = clock_wall_ms(&run->clock);
+    process->ready_wall_ms = process->stopped_wall_ms = 0;
+    process->wanted = true;
+}
+
+static void spawn(struct run *run, struct process *process)
+{
+    struct error error = {{0}};
+    generation_reset(run, process);
+    if (driver_begin(run, process, &error) != STATUS_OK) {
+        feed_emit(&run->feed, LOG_ERROR, "Start", process->name, FEED_FIELDS(TEXT("reason", error.text)));
+        console_say(&run->console, "%s cannot be started: %s", process->name, error.text);
+        process->last_exit = (struct driver_exit){.code = -1};
+        process_step(run, process, EVENT_EXITED);
+        return;
+    }
+    process->last_pid = process->child.pid;
+    watch(run, process, process->child.exit_descriptor, 0);
+    watch(run, process, process->child.ready_descriptor, 1);
+    feed_emit(&run->feed, LOG_INFO, "Start", process->name,
+              FEED_FIELDS(NUMBER("pid", process->child.pid), NUMBER("generation", process->supervisor.generation),
+                          NUMBER("attempt", process->supervisor.restart_count + 1)));
+    if (process->supervisor.restart_count == 0)
+        console_say(&run->console, "%s starting (pid %d)", process->name, (int)process->child.pid);
+    else
+        console_say(&run->console, "%s restarted (pid %d, generation %lld)", process->name, (int)process->child.pid,
+                    (long long)process->supervisor.generation);
+    faults_note(run, process, FAULT_RESTART);
+}
+
+/* --- orders --- */
+
+static void signal_child(struct run *run, struct process *process, int signal_number)
+{
+    if (run->driver->signal(&process->child, signal_number) != STATUS_OK)
+        return; /* it has just ended: its exit is on the way */
+    if (signal_number == SIGTERM) /* a stopped process would never see it */
+        run->driver->signal(&process->child, SIGCONT);
+    enum process_state state = process->supervisor.state;
+    if (signal_number == SIGKILL && (state == PROCESS_STOPPING || state == PROCESS_REPLACING)) {
+        process->kill_on_stop = true;
+        console_say(&run->console, "%s did not end in time: killed", process->name);
+    }
+    feed_emit(&run->feed, LOG_INFO, "signal", process->name,
+              FEED_FIELDS(NUMBER("pid", process->child.pid), TEXT("signal", signal_name_of(signal_number))));
+}
+
+static void tell_state(struct run *run, const struct process *process, enum process_state before)
+{
+    enum process_state state = process->supervisor.state;
+    if (state == before)
+        return;
+    if (state == PROCESS_DEGRADED || state == PROCESS_FAILED) {
+        const char *reason = state == PROCESS_FAILED ? "exit code 2: configuration or usage" : "restart budget used up";
+        feed_emit(&run->feed, LOG_ERROR, "Degraded", process->name,
+                  FEED_FIELDS(TEXT("state", process_state_name(state)), TEXT("reason", reason)));
+        console_say(&run->console, "%s is %s (%s); see %s", process->name, process_state_name(state), reason,
+                    process->stderr_path);
+    }
+    feed_emit(&run->feed, LOG_DEBUG, "state", process->name,
+              FEED_FIELDS(TEXT("from", process_state_name(before)), TEXT("state", process_state_name(state)),
+                          NUMBER("generation", process->supervisor.generation)));
+}
+
+static void restart_recorded(struct run *run, struct process *process, int64_t delay_ms)
+{
+    if (process->restart_count == RUN_RESTARTS_KEPT)
+        return;
+    process->restarts = memory_grow(process->restarts, &process->restart_capacity, process->restart_count + 1,
+                                    sizeof *process->restarts);
+    process->restarts[process->restart_count++] = (struct restart_record){.at_wall_ms = clock_wall_ms(&run->clock),
+                                                                          .pid = process->last_pid,
+                                                                          .exit_code = process->last_exit.code,
+                                                                          .exit_signal = process->last_exit.signal,
+                                                                          .delay_ms = delay_ms};
+    feed_emit(&run->feed, LOG_WARNING, "Restart", process->name,
+              FEED_FIELDS(NUMBER("pid", process->last_pid), NUMBER("delay_ms", delay_ms),
+                          NUMBER("exit_code", process->last_exit.code),
+                          TEXT("exit_signal", signal_name_of(process->last_exit.signal))));
+    faults_note_delay(run, process, delay_ms);
+}
+
+static void carry_out(struct run *run, struct process *process, enum process_state before,
+                      const struct supervisor_orders *orders)
+{
+    if (orders->timer_ms == TIMER_CANCEL)
+        process->timer_due_ms = NEVER_MS;
+    else if (orders->timer_ms != TIMER_KEEP)
+        process->timer_due_ms = run_now_ms(run) + orders->timer_ms;
+    bool gave_up = process->supervisor.state == PROCESS_DEGRADED && before != PROCESS_DEGRADED;
+    if (orders->delay_ms >= 0 || gave_up)
+        restart_recorded(run, process, orders->delay_ms);
+    tell_state(run, process, before);
+    if (orders->tell_drain)
+        command_want(process, VERB_DRAIN);
+    if (orders->signal)
+        signal_child(run, process, orders->signal);
+    if (orders->spawn)
+        spawn(run, process);
+}
+
+void process_step(struct run *run, struct process *process, enum process_event event)
+{
+    enum process_state before = process->supervisor.state;
+    struct supervisor_input input = {
+        .event = event,
+        .generation = process->supervisor.generation,
+        .now_ms = run_now_ms(run),
+        .progressed = process->progress_at_exit > process->progress_at_ready,
+        .chance = random_unit(&run->random),
+    };
+    struct supervisor_orders orders =
+        supervisor_step(&process->supervisor, &run->policy, &run->limits, &input);
+    carry_out(run, process, before, &orders);
+}
+
+/* --- what the process says --- */
+
+/* welcome: the readiness line and a heartbeat have both come. */
+static void welcome(struct run *run, struct process *process)
+{
+    if (!process->announced || !process->telemetry.seen || process->supervisor.state != PROCESS_STARTING)
+        return;
+    process->ready_wall_ms = clock_wall_ms(&run->clock);
+    process->progress_at_ready = process_progress(process);
+    int64_t took_ms = run_now_ms(run) - process->spawned_ms;
+    process_step(run, process, EVENT_ANNOUNCED);
+    feed_emit(&run->feed, LOG_INFO, "Ready", process->name,
+              FEED_FIELDS(NUMBER("pid", process->child.pid), NUMBER("generation", process->supervisor.generation),
+                          NUMBER("ready_ms", took_ms)));
+    console_say(&run->console, "%s ready in %lld ms", process->name, (long long)took_ms);
+    faults_note(run, process, FAULT_READY);
+    process->commands[VERB_STATUS].wanted = false;
+    if (run->go_ms)
+        command_want(process, VERB_GO);
+}
+
+void process_take_ready(struct run *run, struct process *process)
+{
+    enum status status = run->driver->announced(&process->child);
+    if (status != STATUS_OK)
+        return; /* without the line it will not get ready in time, which has a rule of its own */
+    process->announced = true;
+    if (!process->telemetry.seen)
+        command_want(process, VERB_STATUS); /* every answer comes with a heartbeat */
+    welcome(run, process);
+}
+
+static void rate_update(struct process *process, int64_t now_ms)
+{
+    int64_t rows = telemetry_rows(&process->telemetry, false) + telemetry_rows(&process->telemetry, true);
+    if (process->rate_ms && now_ms - process->rate_ms < 1000)
+        return;
+    if (process->rate_ms && rows >= process->rate_rows)
+        process->rows_per_s = (double)(rows - process->rate_rows) * 1000.0 / (double)(now_ms - process->rate_ms);
+    process->rate_rows = rows;
+    process->rate_ms = now_ms;
+}
+
+static void note_beat(struct run *run, struct process *process)
+{
+    const struct heartbeat_row *beat = &process->telemetry.beat;
+    process->suspect_ms = 0;
+    process->progress_at_exit = process_progress(process);
+    if (beat->rss_mb > process->max_rss_mb)
+        process->max_rss_mb = beat->rss_mb;
+    if (beat->open_files != FIELD_NULL_I64 && beat->open_files > process->max_open_files)
+        process->max_open_files = beat->open_files;
+    rate_update(process, run_now_ms(run));
+}
+
+void process_take_frame(struct run *run, struct process *process, const void *data, size_t bytes)
+{
+    struct telemetry_expected expected = {.run_id = run->run_id,
+                                          .instance = process->name,
+                                          .generation = process->supervisor.generation,
+                                          .pid = process->child.pid};
+    struct error error = {{0}};
+    enum status status =
+        telemetry_read(&process->telemetry, &expected, run_now_ms(run), data, bytes, &error);
+    if (status == STATUS_CONFLICT)
+        process->supervisor.stale_events++;
+    else if (status != STATUS_OK)
+        log_event(LOG_WARNING, "heartbeat_rejected", "name=%s reason=\"%s\"", process->name, error.text);
+    if (status != STATUS_OK)
+        return;
+    note_beat(run, process);
+    welcome(run, process);
+    if (!process_state_up(process->supervisor.state))
+        return;
+    if (process->telemetry.beat.caught_up == 1) {
+        faults_note(run, process, FAULT_HEALTHY);
+        process_step(run, process, EVENT_CAUGHT_UP);
+    }
+    if (strcmp(process->telemetry.beat.state, "drained") == 0)
+        process_step(run, process, EVENT_DRAINED);
+}
+
+/* --- its end --- */
+
+static void tell_exit(struct run *run, const struct process *process, bool asked)
+{
+    const struct driver_exit *end = &process->last_exit;
+    char how[64];
+    if (end->signal)
+        snprintf(how, sizeof how, "by signal %s", signal_name_of(end->signal));
+    else
+        snprintf(how, sizeof how, "with exit code %d", end->code);
+    feed_emit(&run->feed, asked ? LOG_INFO : LOG_WARNING, asked ? "Stop" : "Exit", process->name,
+              FEED_FIELDS(NUMBER("pid", process->last_pid), NUMBER("exit_code", end->code),
+                          TEXT("exit_signal", signal_name_of(end->signal)),
+                          NUMBER("generation", process->supervisor.generation),
+                          TEXT("reason", asked ? "asked" : "by itself")));
+    console_say(&run->console, "%s %s %s", process->name, asked ? "stopped" : "ended", how);
+}
+
+void process_take_exit(struct run *run, struct process *process)
+{
+    struct driver_exit end;
+    if (run->driver->collect(&process->child, &end) != STATUS_OK)
+        return;
+    enum process_state state = process->supervisor.state;
+    bool asked = state == PROCESS_STOPPING || state == PROCESS_REPLACING;
+    process->last_exit = end;
+    process->exited = true;
+    process->stopped_wall_ms = clock_wall_ms(&run->clock);
+    tell_exit(run, process, asked);
+    faults_note(run, process, FAULT_EXIT);
+    process_step(run, process, end.code == 2 ? EVENT_EXITED_CONFIGURATION : EVENT_EXITED);
+}
+
+/* --- time --- */
+
+static void evidence_add(struct buffer *out, pid_t pid, const char *name)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, name);
+    buffer_format(out, "== %s\n", path);
+    if (file_read(path, out) != STATUS_OK)
+        buffer_append_text(out, "(not readable)");
+    buffer_append_text(out, "\n");
+}
+
+/* hang_evidence: what /proc knows about a process that is about to be killed. */
+static void hang_evidence(const struct run *run, const struct process *process)
+{
+    static const char *const FILES[] = {"status", "stat", "wchan", "syscall", "schedstat", "stack"};
+    char path[PATH_BYTES];
+    struct buffer text;
+    buffer_init(&text, HANG_EVIDENCE_BYTES);
+    for (size_t i = 0; i < sizeof FILES / sizeof *FILES; i++)
+        evidence_add(&text, process->child.pid, FILES[i]);
+    path_join(path, config_text(run->config, "run.logs_dir"), "%s/%s_hang_%lld.txt", process->name, run->run_id,
+              (long long)process->supervisor.generation);
+    if (file_replace(path, text.data, text.length, false) != STATUS_OK)
+        log_event(LOG_WARNING, "write_error", "file=%s", path);
+    buffer_finish(&text);
+}
+
+/* hang_check: a process is hung when it has had the processor, or could have had it, for heartbeat_timeout_ms, and
+ * said nothing. The first silence only raises the suspicion: the orchestrator itself may have been held up, and its
+ * own queue is read before it looks again. Time a process waited for a processor, or for a disk, is not held against
+ * it. */
+static void hang_check(struct run *run, struct process *process)
+{
+    int64_t now_ms = run_now_ms(run), timeout_ms = config_i64(run->config, "health.heartbeat_timeout_ms");
+    struct driver_resources resources;
+    if (!process_state_up(process->supervisor.state) || process->paused || !process->telemetry.seen ||
+        now_ms - process->telemetry.received_ms < timeout_ms ||
+        driver_resources_read(process->child.pid, &resources) != STATUS_OK)
+        return;
+    if (!process->suspect_ms || resources.run_state == 'D') {
+        process->suspect_ms = now_ms;
+        process->suspect_starved_ns = resources.starved_ns;
+        return;
+    }
+    int64_t starved_ms = (resources.starved_ns - process->suspect_starved_ns) / 1000000;
+    if (now_ms - process->suspect_ms - starved_ms < timeout_ms)
+        return;
+    int64_t silent_ms = now_ms - process->telemetry.received_ms;
+    feed_emit(&run->feed, LOG_ERROR, "Hung", process->name,
+              FEED_FIELDS(NUMBER("pid", process->child.pid), NUMBER("silent_ms", silent_ms)));
+    console_say(&run->console, "%s hangs: no heartbeat for %lld ms; killed", process->name, (long long)silent_ms);
+    hang_evidence(run, process);
+    process_step(run, process, EVENT_HUNG);
+}
+
+void process_timers(struct run *run, struct process *process)
+{
+    if (process->timer_due_ms <= run_now_ms(run)) {
+        enum process_state state = process->supervisor.state;
+        process->timer_due_ms = NEVER_MS;
+        if (state == PROCESS_STARTING)
+            console_say(&run->console, "%s was not ready in time: stopped, to be tried again", process->name);
+        process_step(run, process, EVENT_TIMER);
+    }
+    hang_check(run, process);
+}
+
+int64_t process_due_ms(const struct run *run, const struct process *process)
+{
+    int64_t due_ms = process->timer_due_ms, timeout_ms = config_i64(run->config, "health.heartbeat_timeout_ms");
+    if (process_state_up(process->supervisor.state) && !process->paused && process->telemetry.seen) {
+        int64_t silent_ms = process->suspect_ms ? process->suspect_ms : process->telemetry.received_ms;
+        if (silent_ms + timeout_ms < due_ms)
+            due_ms = silent_ms + timeout_ms;
+    }
+    return due_ms;
+}
+
+/* --- what a person does to it --- */
+
+static enum status need_child(const struct process *process, struct error *error)
+{
+    if (process->child.pid)
+        return STATUS_OK;
+    return error_set(error, STATUS_CLOSED, "%s has no process now: it is %s", process->name,
+                     process_state_name(process->supervisor.state));
+}
+
+enum status process_signal(struct run *run, struct process *process, int signal_number, int64_t *out_fault_id,
+                           struct error *error)
+{
+    enum status status = need_child(process, error);
+    if (status != STATUS_OK)
+        return status;
+    if (run->fault_count == RUN_FAULTS_MAX)
+        return error_set(error, STATUS_LIMIT, "this run has had %d faults; more are not recorded", RUN_FAULTS_MAX);
+    struct fault *fault = &run->faults[run->fault_count];
+    fault_begin(fault, (int64_t)run->fault_count + 1, process->name, signal_number, process->supervisor.generation,
+                process->child.pid);
+    fault->restart_count_before = fault->restart_count_after = process->supervisor.restart_count;
+    fault->rows_at_kill = telemetry_rows(&process->telemetry, false);
+    if (run->go_ms)
+        fault->requested_at_s = (double)(run_now_ms(run) - run->go_ms) / 1000.0;
+    struct fault_moment moment = moment_now(run);
+    if (run->driver->signal(&process->child, signal_number) != STATUS_OK)
+        return error_set(error, STATUS_CLOSED, "%s has just ended", process->name);
+    fault_note(fault, FAULT_KILL, moment);
+    run->fault_count++;
+    feed_emit(&run->feed, LOG_WARNING, "fault_injected", process->name,
+              FEED_FIELDS(NUMBER("fault", fault->id), NUMBER("pid", process->child.pid),
+                          TEXT("signal", signal_name_of(signal_number))));
+    console_say(&run->console, "%s (pid %d) gets signal %s", process->name, (int)process->child.pid,
+                signal_name_of(signal_number));
+    *out_fault_id = fault->id;
+    return STATUS_OK;
+}
+
+enum status process_pause(struct run *run, struct process *process, bool pause, struct error *error)
+{
+    enum status status = need_child(process, error);
+    if (status == STATUS_OK && run->driver->signal(&process->child, pause ? SIGSTOP : SIGCONT) != STATUS_OK)
+        status = error_set(error, STATUS_CLOSED, "%s has just ended", process->name);
+    if (status != STATUS_OK)
+        return status;
+    process->paused = pause;
+    process->telemetry.received_ms = run_now_ms(run); /* its silence counts from here */
+    process->suspect_ms = 0;
+    feed_emit(&run->feed, LOG_WARNING, pause ? "Pause" : "Resume", process->name,
+              FEED_FIELDS(NUMBER("pid", process->child.pid)));
+    console_say(&run->console, "%s %s", process->name, pause ? "paused" : "resumed");
+    return STATUS_OK;
+}

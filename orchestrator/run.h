@@ -1,0 +1,199 @@
+/* run: one run of orderflow as the orchestrator sees it: its processes, its phase, its loop.
+ *
+ *   process.c    one process: started, watched, stepped through the supervisor's table, heard
+ *   command.c    go, stop_intake, drain: said to daemons until they have answered
+ *   lifecycle.c  the run: start in order, go, end of streams, shutdown in reverse order
+ *   inspect.c    health ticks, resources, progress lines
+ *   verbs.c      what orchctl may ask
+ *   status.c     the answer to `status`
+ *
+ * Everything happens in one thread and one loop (run.c): the bus, the children's descriptors and signals wake it, or
+ * the nearest deadline. Nothing sleeps. */
+#pragma once
+
+#include "base/clock.h"
+#include "base/random.h"
+#include "config/config.h"
+#include "console.h"
+#include "control.h"
+#include "drivers/driver.h"
+#include "fault.h"
+#include "feed.h"
+#include "health.h"
+#include "lock.h"
+#include "module.h"
+#include "options.h"
+#include "supervisor.h"
+#include "telemetry.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct bus;
+
+#define NEVER_MS INT64_MAX
+
+enum { RUN_FAULTS_MAX = 256, RUN_RESTARTS_KEPT = 1000 };
+
+/* daemon_verb: what daemons are told (docs/control-protocol.md). */
+enum daemon_verb { VERB_STATUS, VERB_GO, VERB_STOP_INTAKE, VERB_DRAIN, VERB_COUNT };
+
+/* daemon_command: wanted until the present generation has answered; a new generation is told again. */
+struct daemon_command {
+    bool wanted;
+    int64_t answered_generation;
+    int64_t sent_generation;
+    int64_t sent_ms;
+};
+
+struct restart_record {
+    int64_t at_wall_ms;
+    int64_t pid;
+    int exit_code, exit_signal;
+    int64_t delay_ms; /* -1: none followed */
+};
+
+struct process {
+    const struct module *module;
+    size_t module_index;
+    char name[INSTANCE_BYTES];
+    struct supervisor supervisor;
+    struct driver_child child;
+    struct telemetry telemetry;
+    struct daemon_command commands[VERB_COUNT];
+    size_t connection;     /* of the bus */
+    int64_t timer_due_ms;  /* NEVER_MS: no timer */
+    bool announced;        /* the readiness line has come */
+    bool paused;           /* a person stopped it with `pause` */
+    bool wanted;           /* has been started as part of the run */
+    int64_t last_pid;
+    int64_t spawned_ms, progress_at_ready, progress_at_exit;
+    int64_t started_wall_ms, ready_wall_ms, stopped_wall_ms; /* newest generation; 0: not yet */
+    struct driver_exit last_exit;
+    bool exited;          /* last_exit is of the newest generation */
+    bool kill_on_stop;    /* did not end in time and was killed while being stopped */
+    struct restart_record *restarts;
+    size_t restart_count, restart_capacity;
+    int64_t suspect_ms;   /* silence noticed; 0: none */
+    int64_t suspect_starved_ns;
+    struct health health;
+    double max_rss_mb;
+    int64_t max_open_files;
+    int64_t rate_rows, rate_ms; /* sample that rows_per_s was computed from */
+    double rows_per_s;
+    char stdout_path[256], stderr_path[256];
+};
+
+enum run_phase {
+    PHASE_STARTING,   /* processes come up, in order */
+    PHASE_FEEDING,    /* go has been said */
+    PHASE_STOPPING_INTAKE,
+    PHASE_DRAINING,
+    PHASE_REPORTING,
+    PHASE_STOPPING,   /* TERM, one after the other */
+    PHASE_ENDED,
+};
+
+const char *run_phase_name(enum run_phase phase);
+
+struct run {
+    struct clock clock;
+    const struct options *options;
+    struct config *config;
+    char run_id[RUN_ID_BYTES];
+    char fingerprint[SHA256_HEX_BYTES];
+    char program_folder[512];
+    struct module_choice choice;
+    bool recorded;
+    enum gate_set gates;
+    const struct driver *driver;
+    struct restart_policy policy;
+    struct supervisor_limits limits;
+    struct random random;
+
+    struct bus *bus;
+    int epoll_descriptor, signal_descriptor;
+    struct run_lock lock;
+    struct feed feed;
+    struct console console;
+    struct control control;
+
+    struct process processes[MODULE_COUNT]; /* in start order */
+    size_t process_count;
+
+    enum run_phase phase;
+    bool failed_start;     /* the input could not be brought up: nothing was fed */
+    bool venue_resolved;
+    size_t stop_index;     /* PHASE_STOPPING: processes[stop_index - 1] is being stopped */
+    int64_t phase_ms, deadline_ms;
+    int64_t progress_seen; /* for deadlines that follow progress */
+    int64_t started_ms, started_wall_ms, go_ms, go_wall_ms, ended_wall_ms;
+    int64_t end_due_ms;    /* --minutes */
+    int64_t stalled_ms;    /* since when nothing moves although a process has given up */
+    const char *end_reason;
+    int interrupts;
+    bool skipped_drain;
+    bool internal_error;
+
+    struct fault faults[RUN_FAULTS_MAX];
+    size_t fault_count;
+    size_t faults_started; /* of options->faults, in order of time */
+    const char *shutdown_order[MODULE_COUNT];
+    size_t shutdown_count;
+
+    int64_t tick_due_ms, resource_due_ms, progress_due_ms;
+    double own_max_rss_mb;
+    int64_t own_max_open_files;
+    bool unhealthy; /* ticks come faster */
+};
+
+static inline int64_t run_now_ms(const struct run *run)
+{
+    return clock_monotonic_ms(&run->clock);
+}
+
+/* run.c */
+int run_main(const struct options *options);
+struct process *run_process(struct run *run, const char *name); /* NULL: not part of this run */
+
+/* process.c */
+void process_init(struct process *process, size_t module);
+void process_finish(struct process *process);
+void process_step(struct run *run, struct process *process, enum process_event event);
+void process_take_frame(struct run *run, struct process *process, const void *data, size_t bytes);
+void process_take_ready(struct run *run, struct process *process);
+void process_take_exit(struct run *run, struct process *process);
+void process_timers(struct run *run, struct process *process);
+int64_t process_due_ms(const struct run *run, const struct process *process);
+int64_t process_progress(const struct process *process);
+/* process_signal: a person's signal, recorded as a fault. STATUS_CLOSED when there is no process. */
+enum status process_signal(struct run *run, struct process *process, int signal_number, int64_t *out_fault_id,
+                           struct error *error) MUST_USE;
+enum status process_pause(struct run *run, struct process *process, bool pause, struct error *error) MUST_USE;
+
+/* command.c */
+void command_want(struct process *process, enum daemon_verb verb);
+void commands_send(struct run *run, struct process *process);
+int64_t commands_due_ms(const struct run *run, const struct process *process);
+void commands_take_answer(struct run *run, struct process *process, const void *data, size_t bytes);
+
+/* lifecycle.c */
+void lifecycle_step(struct run *run);
+int64_t lifecycle_due_ms(const struct run *run);
+void lifecycle_end(struct run *run, const char *reason); /* begins the shutdown; later calls change nothing */
+void lifecycle_interrupt(struct run *run);               /* SIGINT, SIGTERM */
+int64_t run_lag_rows(const struct run *run, const struct process *process);
+
+/* inspect.c */
+void inspect_step(struct run *run);
+int64_t inspect_due_ms(const struct run *run);
+void inspect_health(struct run *run, struct process *process);
+
+/* status.c */
+void status_json(struct run *run, const char *name, struct json *json);
+bool status_healthy(struct run *run, const char *name);
+enum status status_write(struct run *run, const char *path) MUST_USE;
+
+/* verbs.c */
+extern const struct control_verb RUN_VERBS[];

@@ -1,0 +1,19 @@
+/* figures: counters and gauges of all symbols as one set for the heartbeat: counters are summed, of gauges the worst
+ * symbol speaks. */
+#pragma once
+
+#include "stage/stage.h"
+#include "symbol.h"
+
+enum { FIGURES_COUNTERS_MAX = 64 };
+
+struct figures {
+    size_t counter_count;
+    const char *names[FIGURES_COUNTERS_MAX];
+    int64_t values[FIGURES_COUNTERS_MAX];
+    struct cvd_diagnostics worst;
+};
+
+void figures_init(struct figures *figures);
+void figures_add(struct figures *figures, const struct features_symbol *symbol);
+void figures_report(const struct figures *figures, struct stage_report *report);

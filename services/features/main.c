@@ -1,0 +1,138 @@
+/* features: from the rows of harvest to order-flow imbalance, cumulative volume delta, the feature grid and the fused
+ * score. One pure engine per symbol (symbol.h); this file connects it to the stage. */
+#include "base/log.h"
+#include "base/memory.h"
+#include "proto/book.h"
+#include "proto/control.h"
+#include "proto/trade.h"
+#include "figures.h"
+#include "settings.h"
+#include "stage/stage.h"
+
+#include <stdlib.h>
+
+struct symbol_context {
+    struct stage *stage;
+    size_t index;
+    struct features_symbol *engine;
+};
+
+struct features {
+    struct stage *stage;
+    struct zone zone;
+    size_t symbol_count;
+    struct symbol_context *symbols;
+};
+
+static void emit(void *context, const struct message *message, const void *row)
+{
+    struct symbol_context *symbol = context;
+    stage_emit(symbol->stage, symbol->index, message, row);
+}
+
+static void mode_changed(void *context, const struct mode_change *change)
+{
+    struct symbol_context *symbol = context;
+    log_event(LOG_INFO, "mode_changed", "symbol=%s from=%s to=%s reason=%s ts_ms=%lld",
+              stage_symbol(symbol->stage, symbol->index), STRATEGY_MODE_NAMES[change->from],
+              STRATEGY_MODE_NAMES[change->to], change->reason, (long long)change->ts_ms);
+}
+
+static void features_close(void *service)
+{
+    struct features *features = service;
+    for (size_t i = 0; i < features->symbol_count; i++)
+        features_symbol_destroy(features->symbols[i].engine);
+    zone_finish(&features->zone);
+    free(features->symbols);
+    free(features);
+}
+
+static enum status features_open(struct stage *stage, void **out_service, struct error *error)
+{
+    const struct config *config = stage_config(stage);
+    struct features *features = memory_allocate(sizeof *features);
+    features->stage = stage;
+    features->symbols = memory_allocate(stage_symbol_count(stage) * sizeof *features->symbols);
+    zone_init_utc(&features->zone);
+    enum status status = zone_load(config_text(config, "strategy_mode.schedule.timezone"), &features->zone, error);
+    while (status == STATUS_OK && features->symbol_count < stage_symbol_count(stage)) {
+        size_t index = features->symbol_count;
+        struct features_config settings;
+        status = features_settings(config, stage_symbol(stage, index), &features->zone, &settings, error);
+        if (status == STATUS_OK)
+            features->symbols[features->symbol_count++] =
+                (struct symbol_context){stage, index, features_symbol_create(&settings)};
+    }
+    if (status == STATUS_OK)
+        *out_service = features;
+    else
+        features_close(features);
+    return status;
+}
+
+static enum status features_row(void *service, const struct stage_input *input, const struct row_view *view,
+                                struct error *error)
+{
+    struct features *features = service;
+    struct symbol_context *symbol = &features->symbols[input->symbol_index];
+    const struct features_sink sink = {symbol, emit, mode_changed};
+    union {
+        struct trade_row trade;
+        struct book_row book;
+        struct control_row control;
+    } row;
+    const struct message *message = message_of_kind(view->kind);
+    if (message != &trade_message && message != &book_message && message != &control_message)
+        return STATUS_OK; /* audits and events of harvest are for archive and report */
+    enum status status = row_decode(view, message, &row, error);
+    if (status == STATUS_OK)
+        features_symbol_feed(symbol->engine, view->kind, &row, view->sequence, &sink);
+    return status;
+}
+
+static void features_save(void *service, struct buffer *out)
+{
+    struct features *features = service;
+    for (size_t i = 0; i < features->symbol_count; i++)
+        features_symbol_save(features->symbols[i].engine, out);
+}
+
+static enum status features_load(void *service, struct reader *in)
+{
+    struct features *features = service;
+    enum status status = STATUS_OK;
+    for (size_t i = 0; status == STATUS_OK && i < features->symbol_count; i++)
+        status = features_symbol_load(features->symbols[i].engine, in);
+    return status;
+}
+
+static void features_report(void *service, struct stage_report *report)
+{
+    struct features *features = service;
+    struct figures figures;
+    figures_init(&figures);
+    for (size_t i = 0; i < features->symbol_count; i++)
+        figures_add(&figures, features->symbols[i].engine);
+    figures_report(&figures, report);
+}
+
+static const char *const INPUTS[] = {"harvest", NULL};
+
+static const struct stage_service FEATURES = {
+    .name = "features",
+    .summary = "Computes OFI, CVD, the feature grid, fusion and StrategyMode from the rows of harvest.",
+    .inputs = INPUTS,
+    .publishes = true,
+    .open = features_open,
+    .close = features_close,
+    .row = features_row,
+    .save = features_save,
+    .load = features_load,
+    .report = features_report,
+};
+
+int main(int argc, char **argv)
+{
+    return stage_main(&FEATURES, argc, argv);
+}

@@ -1,0 +1,593 @@
+/* Records in: counted, parsed, given to their symbol. Connections are kept here since they concern several symbols. */
+#include "feed.h"
+
+#include "base/hash.h"
+#include "base/json.h"
+#include "base/memory.h"
+#include "feed_symbol.h"
+#include "proto/control.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A state begins with this and ends with the book of the last symbol. */
+static const uint64_t STATE_MAGIC = 0x3144454546464f31; /* raise its digit when the layout changes */
+
+static const char END_OF_RECORDING[] = "1000 end of recording";
+static const char PLANNED[] = "planned";
+
+enum { SOCKET_TEXT_BYTES = 640, WATERMARK_MS_MAX = 10000, DEDUP_LRU_MAX = 1 << 24 };
+
+static const char *const COUNTER_NAMES[FEED_COUNTER_COUNT] = {
+    [FEED_MESSAGES] = "received_messages",
+    [FEED_REST_ANSWERS] = "received_rest_answers",
+    [FEED_CONTROLS] = "received_controls",
+    [FEED_OTHER_RECORDS] = "other_records",
+    [FEED_UNKNOWN_RECORDS] = "unknown_records",
+    [FEED_PARSED] = "parsed_messages",
+    [FEED_PARSE_ERRORS] = "parse_errors",
+    [FEED_MALFORMED_JSON] = "malformed_json",
+    [FEED_MALFORMED_ENVELOPE] = "malformed_envelope",
+    [FEED_MALFORMED_FIELD] = "malformed_field",
+    [FEED_MALFORMED_NUMBER] = "malformed_number",
+    [FEED_MALFORMED_SIZE] = "malformed_size",
+    [FEED_FILTERED_UNKNOWN_STREAM] = "filtered_unknown_stream",
+    [FEED_FILTERED_OTHER_STREAM] = "filtered_other_stream",
+    [FEED_FILTERED_OTHER_SYMBOL] = "filtered_other_symbol",
+    [FEED_FILTERED_UNUSED_TRADES] = "filtered_unused_trades",
+    [FEED_FILTERED_UNUSED_BOOKS] = "filtered_unused_books",
+    [FEED_FILTERED_NOTICE] = "filtered_notice",
+    [FEED_FILTERED_AFTER_END] = "filtered_after_end",
+    [FEED_REST_MALFORMED] = "rest_malformed",
+    [FEED_REST_ERRORS] = "rest_errors",
+    [FEED_CONTROL_MALFORMED] = "control_malformed",
+    [FEED_UNKNOWN_VALUES] = "unknown_values",
+    [FEED_RECEIVED_TRADES] = "received_trades",
+    [FEED_RECEIVED_BOOKS] = "received_books",
+    [FEED_RECEIVED_TICKERS] = "received_tickers",
+    [FEED_BACKFILLED_TRADES] = "backfilled_trades",
+    [FEED_EMITTED_TRADES] = "emitted_trades",
+    [FEED_EMITTED_BOOKS] = "emitted_books",
+    [FEED_EMITTED_AUDITS] = "emitted_audits",
+    [FEED_EMITTED_EVENTS] = "emitted_events",
+    [FEED_DEDUP_HITS] = "dedup_hits_total",
+    [FEED_LATE_EVENTS] = "late_event_dropped",
+    [FEED_TRADE_GAP_IDS] = "trade_gap_ids_total",
+    [FEED_EARLY_RELEASES] = "early_releases",
+    [FEED_NON_MARKET_TRADES] = "non_market_trades",
+    [FEED_INVALID_TIME_TRADES] = "invalid_time_trades",
+    [FEED_INVALID_TIME_BOOKS] = "invalid_time_books",
+    [FEED_SILENCES] = "silences",
+    [FEED_BOOK_SEQ_GAP] = "book_seq_gap_total",
+    [FEED_BOOK_RESYNC] = "book_resync_total",
+    [FEED_BOOK_BACKWARD] = "book_backward",
+    [FEED_BOOK_TIME_BACKWARD] = "book_time_backward",
+    [FEED_BOOK_CROSSED] = "book_crossed",
+    [FEED_BOOK_EMPTY] = "book_empty",
+    [FEED_BOOK_DUPLICATE_PRICE] = "book_duplicate_price",
+    [FEED_DIFFS_APPLIED] = "diffs_applied",
+    [FEED_DIFFS_BEFORE_SNAPSHOT] = "diffs_before_snapshot",
+    [FEED_DIFFS_DROPPED] = "diffs_dropped",
+    [FEED_SYNCHRONISATIONS] = "synchronisations",
+    [FEED_SNAPSHOTS_REFUSED] = "snapshots_refused",
+    [FEED_SNAPSHOTS_UNUSED] = "snapshots_unused",
+    [FEED_BOOK_LEVELS_DROPPED] = "book_levels_dropped",
+    [FEED_UNKNOWN_DELETES] = "book_unknown_deletes",
+    [FEED_AUDIT_AGREE] = "audit_agree",
+    [FEED_AUDIT_DISAGREE] = "audit_disagree",
+    [FEED_AUDIT_AGREE_FROM_BUFFER] = "audit_agree_from_buffer",
+    [FEED_AUDIT_DISAGREE_FROM_BUFFER] = "audit_disagree_from_buffer",
+    [FEED_AUDIT_UNCOUNTED] = "audit_uncounted",
+    [FEED_TICKERS_BACKWARD] = "tickers_backward",
+    [FEED_RECONNECTS] = "reconnect_count",
+    [FEED_PLANNED_RECONNECTS] = "planned_reconnect_count",
+};
+
+/* Where each reason of the parser is counted. */
+static const enum feed_counter REASON_COUNTERS[VENUE_REASON_COUNT] = {
+    [VENUE_BAD_JSON] = FEED_MALFORMED_JSON,
+    [VENUE_BAD_ENVELOPE] = FEED_MALFORMED_ENVELOPE,
+    [VENUE_BAD_FIELD] = FEED_MALFORMED_FIELD,
+    [VENUE_BAD_NUMBER] = FEED_MALFORMED_NUMBER,
+    [VENUE_TOO_LARGE] = FEED_MALFORMED_SIZE,
+    [VENUE_UNKNOWN_STREAM] = FEED_FILTERED_UNKNOWN_STREAM,
+    [VENUE_OTHER_STREAM] = FEED_FILTERED_OTHER_STREAM,
+    [VENUE_OTHER_SYMBOL] = FEED_FILTERED_OTHER_SYMBOL,
+    [VENUE_UNUSED_TRADES] = FEED_FILTERED_UNUSED_TRADES,
+    [VENUE_UNUSED_BOOKS] = FEED_FILTERED_UNUSED_BOOKS,
+    [VENUE_NOTICE] = FEED_FILTERED_NOTICE,
+    [VENUE_REST_ERROR] = FEED_REST_ERRORS,
+};
+
+const char *feed_counter_name(enum feed_counter counter)
+{
+    return (unsigned)counter < FEED_COUNTER_COUNT ? COUNTER_NAMES[counter] : "unknown";
+}
+
+void feed_config_defaults(struct feed_config *config)
+{
+    *config = (struct feed_config){
+        .market = VENUE_USDM,
+        .book_source = BOOK_SOURCE_DIFF,
+        .levels = BOOK_LEVELS_DEFAULT,
+        .watermark_ms = 50,
+        .dedup_lru = 8192,
+        .max_clock_skew_ms = 60000,
+        .grid_ms = 100,
+        .step_ms = 10000,
+        .trade_idle_s = 150,
+        .book_idle_s = 180,
+    };
+}
+
+static enum status config_check(const struct feed_config *config, struct error *error)
+{
+    if (config->symbol_count == 0 || config->symbol_count > VENUE_SYMBOLS_MAX)
+        return error_set(error, STATUS_INVALID, "feed: %zu symbols, it takes 1 to %d", config->symbol_count,
+                         VENUE_SYMBOLS_MAX);
+    for (size_t i = 0; i < config->symbol_count; i++)
+        if (!config->symbols[i][0] || strlen(config->symbols[i]) >= SYMBOL_BYTES)
+            return error_set(error, STATUS_INVALID, "feed: symbol %zu is empty or longer than %d bytes", i + 1,
+                             SYMBOL_BYTES - 1);
+    if (config->levels < 1 || config->levels > BOOK_LEVELS_MAX)
+        return error_set(error, STATUS_INVALID, "feed: %d book levels, it takes 1 to %d", config->levels,
+                         BOOK_LEVELS_MAX);
+    if (config->watermark_ms < 0 || config->watermark_ms > WATERMARK_MS_MAX || config->grid_ms < 1 ||
+        config->step_ms < 1 || config->dedup_lru < 1 || config->dedup_lru > DEDUP_LRU_MAX ||
+        config->max_clock_skew_ms < 0 || config->trade_idle_s < 1 || config->book_idle_s < 1)
+        return error_set(error, STATUS_INVALID,
+                         "feed: watermark_ms, dedup_lru, max_clock_skew_ms, grid_ms, step_ms or an idle limit is "
+                         "outside its range");
+    return STATUS_OK;
+}
+
+struct feed *feed_create(const struct feed_config *config, feed_emit *emit, void *context, struct error *error)
+{
+    if (config_check(config, error) != STATUS_OK)
+        return NULL;
+    struct venue_config venue = {
+        .market = config->market,
+        .symbols = config->symbols,
+        .symbol_count = config->symbol_count,
+        .raw_trades = config->raw_trades,
+        .partial_books = config->book_source == BOOK_SOURCE_PARTIAL,
+        .use_nq = config->use_nq,
+    };
+    struct feed *feed = memory_allocate(sizeof *feed);
+    feed->config = *config;
+    feed->config.symbols = NULL;
+    feed->emit = emit;
+    feed->context = context;
+    feed->venue = venue_create(&venue);
+    message_clear(&trade_message, &feed->blank_trade);
+    message_clear(&book_message, &feed->blank_book);
+    feed->symbols = memory_allocate(config->symbol_count * sizeof *feed->symbols);
+    for (size_t i = 0; i < config->symbol_count; i++)
+        feed_symbol_init(&feed->symbols[i], feed, i);
+    return feed;
+}
+
+void feed_destroy(struct feed *feed)
+{
+    if (!feed)
+        return;
+    for (size_t i = 0; i < feed->config.symbol_count; i++)
+        feed_symbol_finish(&feed->symbols[i]);
+    venue_destroy(feed->venue);
+    free(feed->symbols);
+    free(feed);
+}
+
+static void count(struct feed *feed, enum feed_counter counter)
+{
+    feed->state.counters[counter]++;
+}
+
+/* --- connections ------------------------------------------------------------------------------------------------ */
+
+static struct feed_connection *connection_of(struct feed *feed, uint16_t conn_id)
+{
+    for (size_t i = 0; i < FEED_CONNECTIONS_MAX; i++) {
+        struct feed_connection *connection = &feed->state.connections[i];
+        if (connection->number && connection->conn_id == conn_id)
+            return connection;
+    }
+    return NULL;
+}
+
+/* connection_slot: an unused slot, else the closed one heard of longest ago, else that of the open ones. */
+static struct feed_connection *connection_slot(struct feed *feed)
+{
+    struct feed_connection *best = &feed->state.connections[0];
+    for (size_t i = 0; i < FEED_CONNECTIONS_MAX; i++) {
+        struct feed_connection *connection = &feed->state.connections[i];
+        if (!connection->number)
+            return connection;
+        if (connection->is_open < best->is_open ||
+            (connection->is_open == best->is_open && connection->last_ns < best->last_ns))
+            best = connection;
+    }
+    return best;
+}
+
+/* streams_of: the part of a URL that says which streams it carries; a port or host may change between openings. */
+static const char *streams_of(const char *url, size_t bytes, size_t *out_bytes)
+{
+    static const char KEY[] = "streams=";
+    const char *at = memmem(url, bytes, KEY, sizeof KEY - 1);
+    const char *streams = at ? at + sizeof KEY - 1 : url;
+    *out_bytes = bytes - (size_t)(streams - url);
+    return streams;
+}
+
+/* mark_symbol: gives one symbol the text of its reconnect event, in its place among the messages. */
+static void mark_symbol(struct feed *feed, size_t symbol, const struct buffer *meta)
+{
+    struct venue_message mark;
+    memset(&mark, 0, sizeof mark);
+    mark.kind = VENUE_REOPENED;
+    mark.symbol = (int32_t)symbol;
+    mark.text = (const char *)meta->data;
+    mark.text_bytes = meta->length;
+    feed_symbol_message(&feed->symbols[symbol], &mark);
+    sync_reopened(&feed->symbols[symbol].sync);
+}
+
+/* mark_symbols: those whose streams the URL names; all when it names none. */
+static void mark_symbols(struct feed *feed, const char *url, size_t bytes, const struct buffer *meta)
+{
+    size_t streams_bytes;
+    const char *streams = streams_of(url, bytes, &streams_bytes);
+    const char *end = streams + streams_bytes;
+    bool *is_served = memory_allocate(feed->config.symbol_count * sizeof *is_served);
+    bool names_some = streams != url;
+    for (const char *at = streams; names_some && at < end;) {
+        const char *slash = memchr(at, '/', (size_t)(end - at));
+        const char *stop = slash ? slash : end;
+        int symbol = venue_stream_symbol(feed->venue, at, (size_t)(stop - at));
+        if (symbol >= 0)
+            is_served[symbol] = true;
+        at = stop + 1;
+    }
+    for (size_t i = 0; i < feed->config.symbol_count; i++)
+        if (is_served[i] || !names_some)
+            mark_symbol(feed, i, meta);
+    free(is_served);
+}
+
+static void reopened(struct feed *feed, const struct capture_record *record, const struct feed_connection *before)
+{
+    size_t url_bytes = record->payload_bytes < SOCKET_TEXT_BYTES ? record->payload_bytes : SOCKET_TEXT_BYTES;
+    struct buffer meta;
+    struct json json;
+    buffer_init(&meta, META_BYTES - 1);
+    json_init(&json, &meta);
+    json_object_begin(&json);
+    json_key_i64(&json, "down_ms", (record->recv_ns - before->last_ns) / 1000000);
+    json_key_text(&json, "reason", before->reason);
+    json_key(&json, "socket");
+    json_text_bytes(&json, record->payload, url_bytes);
+    json_object_end(&json);
+    if (meta.overflowed) { /* a URL or reason that had to be escaped at length */
+        buffer_clear(&meta);
+        buffer_format(&meta, "{\"down_ms\":%" PRId64 ",\"reason\":\"\",\"socket\":\"\"}",
+                      (record->recv_ns - before->last_ns) / 1000000);
+    }
+    count(feed, FEED_RECONNECTS);
+    mark_symbols(feed, record->payload, record->payload_bytes, &meta);
+    buffer_finish(&meta);
+}
+
+static void connection_opened(struct feed *feed, const struct capture_record *record)
+{
+    size_t streams_bytes;
+    const char *streams = streams_of(record->payload, record->payload_bytes, &streams_bytes);
+    uint64_t streams_hash = hash_fnv1a(streams, streams_bytes);
+    bool overlaps = false;
+    const struct feed_connection *before = NULL;
+    for (size_t i = 0; i < FEED_CONNECTIONS_MAX; i++) {
+        struct feed_connection *other = &feed->state.connections[i];
+        if (!other->number || other->streams_hash != streams_hash)
+            continue;
+        if (other->is_open && other->conn_id != record->conn_id)
+            overlaps = true;
+        else
+            before = other;
+    }
+    if (overlaps)
+        count(feed, FEED_PLANNED_RECONNECTS);
+    else if (before)
+        reopened(feed, record, before);
+    for (size_t i = 0; i < FEED_CONNECTIONS_MAX; i++) {
+        struct feed_connection *other = &feed->state.connections[i];
+        if (other->conn_id == record->conn_id || (!other->is_open && other->streams_hash == streams_hash))
+            memset(other, 0, sizeof *other);
+    }
+    struct feed_connection *connection = connection_slot(feed);
+    memset(connection, 0, sizeof *connection);
+    connection->conn_id = record->conn_id;
+    connection->number = ++feed->state.openings;
+    connection->is_open = 1;
+    connection->last_ns = record->recv_ns;
+    connection->streams_hash = streams_hash;
+}
+
+static void connection_close(struct feed_connection *connection, const struct capture_record *record)
+{
+    size_t bytes = record->payload_bytes < FEED_REASON_BYTES ? record->payload_bytes : FEED_REASON_BYTES - 1;
+    connection->is_open = 0;
+    memset(connection->reason, 0, sizeof connection->reason);
+    memcpy(connection->reason, record->payload, bytes);
+    /* At a restart nobody knows since when it was down: since the last message. */
+    if (record->conn_id != CAPTURE_ALL_CONNECTIONS)
+        connection->last_ns = record->recv_ns;
+}
+
+static bool begins_with(const struct capture_record *record, const char *text)
+{
+    size_t bytes = strlen(text);
+    return record->payload_bytes >= bytes && memcmp(record->payload, text, bytes) == 0;
+}
+
+static void connection_closed(struct feed *feed, const struct capture_record *record)
+{
+    bool any_open = false;
+    for (size_t i = 0; i < FEED_CONNECTIONS_MAX; i++) {
+        struct feed_connection *connection = &feed->state.connections[i];
+        if (!connection->number)
+            continue;
+        bool is_meant = connection->conn_id == record->conn_id || record->conn_id == CAPTURE_ALL_CONNECTIONS;
+        if (is_meant && connection->is_open)
+            connection_close(connection, record);
+        if (is_meant && begins_with(record, PLANNED))
+            memset(connection, 0, sizeof *connection);
+        any_open = any_open || connection->is_open;
+    }
+    if (begins_with(record, END_OF_RECORDING) && !any_open)
+        feed_end(feed);
+}
+
+/* --- records ---------------------------------------------------------------------------------------------------- */
+
+static void count_reason(struct feed *feed, enum venue_reason reason)
+{
+    count(feed, REASON_COUNTERS[reason]);
+    if (reason < VENUE_MALFORMED_END)
+        count(feed, FEED_PARSE_ERRORS);
+}
+
+static enum status take_message(struct feed *feed, const struct capture_record *record, struct error *error)
+{
+    struct venue_message message;
+    enum venue_reason reason;
+    struct feed_connection *connection = connection_of(feed, record->conn_id);
+    count(feed, FEED_MESSAGES);
+    if (connection)
+        connection->last_ns = record->recv_ns;
+    if (feed->state.has_ended) {
+        count(feed, FEED_FILTERED_AFTER_END);
+        return error_set(error, STATUS_UNSUPPORTED, "a message behind the end of the stream");
+    }
+    enum status status =
+        venue_parse_text(feed->venue, record->payload, record->payload_bytes, &message, &reason, error);
+    if (status != STATUS_OK) {
+        count_reason(feed, reason);
+        return status;
+    }
+    count(feed, FEED_PARSED);
+    message.recv_ms = record->recv_ns / 1000000;
+    message.connection = connection ? connection->number : 0;
+    if (message.kind == VENUE_TRADE)
+        message.trade.recv_ms = message.recv_ms;
+    feed_symbol_message(&feed->symbols[message.symbol], &message);
+    return STATUS_OK;
+}
+
+static enum status take_rest(struct feed *feed, const struct capture_record *record, struct error *error)
+{
+    struct venue_message message;
+    enum venue_reason reason;
+    count(feed, FEED_REST_ANSWERS);
+    enum status status =
+        venue_parse_rest(feed->venue, record->payload, record->payload_bytes, &message, &reason, error);
+    if (status != STATUS_OK)
+        count(feed, reason == VENUE_REST_ERROR ? FEED_REST_ERRORS : FEED_REST_MALFORMED);
+    if (message.symbol < 0 || feed->state.has_ended)
+        return status;
+    struct feed_symbol *symbol = &feed->symbols[message.symbol];
+    if (message.kind == VENUE_SNAPSHOT && status == STATUS_OK)
+        feed_symbol_snapshot(symbol, &message);
+    else if (message.kind == VENUE_SNAPSHOT)
+        feed_symbol_snapshot_failed(symbol);
+    else if (message.kind == VENUE_TRADES && status == STATUS_OK && !feed->config.raw_trades)
+        feed_symbol_backfill(symbol, &message, record->recv_ns / 1000000);
+    return status;
+}
+
+static enum status take_control(struct feed *feed, const struct capture_record *record, struct error *error)
+{
+    int only = -1;
+    count(feed, FEED_CONTROLS);
+    if (feed->state.has_ended)
+        return STATUS_OK;
+    enum status status = record->payload_bytes < META_BYTES
+                             ? venue_parse_control(feed->venue, record->payload, record->payload_bytes, &only, error)
+                             : error_set(error, STATUS_MALFORMED, "control input: longer than %d bytes", META_BYTES - 1);
+    if (status != STATUS_OK) {
+        count(feed, FEED_CONTROL_MALFORMED);
+        return status;
+    }
+    for (size_t i = 0; i < feed->config.symbol_count; i++)
+        if (only < 0 || only == (int)i)
+            feed_symbol_control(&feed->symbols[i], CONTROL_INPUT, record->payload, record->payload_bytes);
+    return STATUS_OK;
+}
+
+enum status feed_record(struct feed *feed, const struct capture_record *record, struct error *error)
+{
+    feed->state.position = record->seq;
+    switch ((enum capture_kind)record->kind) {
+    case CAPTURE_MESSAGE:
+        return take_message(feed, record, error);
+    case CAPTURE_REST:
+        return take_rest(feed, record, error);
+    case CAPTURE_CONTROL:
+        return take_control(feed, record, error);
+    case CAPTURE_OPENED:
+        count(feed, FEED_OTHER_RECORDS);
+        connection_opened(feed, record);
+        return STATUS_OK;
+    case CAPTURE_CLOSED:
+        count(feed, FEED_OTHER_RECORDS);
+        connection_closed(feed, record);
+        return STATUS_OK;
+    case CAPTURE_METADATA:
+        count(feed, FEED_OTHER_RECORDS);
+        return STATUS_OK;
+    }
+    count(feed, FEED_UNKNOWN_RECORDS);
+    return error_set(error, STATUS_UNSUPPORTED, "capture record %" PRIu64 ": kind %d has no meaning", record->seq,
+                     record->kind);
+}
+
+void feed_end(struct feed *feed)
+{
+    if (feed->state.has_ended)
+        return;
+    feed->state.has_ended = 1;
+    for (size_t i = 0; i < feed->config.symbol_count; i++)
+        feed_symbol_end(&feed->symbols[i]);
+}
+
+/* --- questions -------------------------------------------------------------------------------------------------- */
+
+bool feed_ended(const struct feed *feed)
+{
+    return feed->state.has_ended != 0;
+}
+
+static bool keeps_books(const struct feed *feed)
+{
+    return feed->config.book_source == BOOK_SOURCE_DIFF && !feed->state.has_ended;
+}
+
+int64_t feed_wants_snapshot(const struct feed *feed, size_t symbol)
+{
+    return keeps_books(feed) ? sync_wants(&feed->symbols[symbol].sync) : 0;
+}
+
+bool feed_wants_reconnect(const struct feed *feed, size_t symbol)
+{
+    const struct sync *sync = &feed->symbols[symbol].sync;
+    return keeps_books(feed) && sync->state != SYNC_LIVE && !sync->has_snapshot && sync_gave_up(sync);
+}
+
+bool feed_wants_trades(const struct feed *feed, size_t symbol, int64_t *out_first_id, int64_t *out_last_id)
+{
+    return !feed->config.raw_trades && !feed->state.has_ended &&
+           ordering_hole(&feed->symbols[symbol].ordering, out_first_id, out_last_id);
+}
+
+int64_t feed_sequence(const struct feed *feed, size_t symbol)
+{
+    return feed->symbols[symbol].state.sequence;
+}
+
+int64_t feed_event_ms(const struct feed *feed, size_t symbol)
+{
+    const struct ordering *ordering = &feed->symbols[symbol].ordering;
+    return ordering->has_time ? ordering->newest_ms : FIELD_NULL_I64;
+}
+
+uint64_t feed_position(const struct feed *feed)
+{
+    return feed->state.position;
+}
+
+const struct book *feed_book(const struct feed *feed, size_t symbol)
+{
+    const struct sync *sync = &feed->symbols[symbol].sync;
+    bool is_partial = feed->config.book_source == BOOK_SOURCE_PARTIAL;
+    return sync->state == SYNC_LIVE || is_partial ? &sync->book : NULL;
+}
+
+const struct venue_instrument *feed_instrument(const struct feed *feed, size_t symbol)
+{
+    return venue_instrument(feed->venue, symbol);
+}
+
+int64_t feed_count(const struct feed *feed, size_t symbol, enum feed_counter counter)
+{
+    if (symbol != FEED_ALL)
+        return feed_symbol_count(&feed->symbols[symbol], counter);
+    int64_t sum = feed->state.counters[counter];
+    for (size_t i = 0; i < feed->config.symbol_count; i++)
+        sum += feed_symbol_count(&feed->symbols[i], counter);
+    return sum;
+}
+
+int64_t feed_held(const struct feed *feed, size_t symbol)
+{
+    return (int64_t)(feed->symbols[symbol].held.count + feed->symbols[symbol].kept.count);
+}
+
+int64_t feed_waiting(const struct feed *feed, size_t symbol)
+{
+    return (int64_t)feed->symbols[symbol].ordering.waiting_count;
+}
+
+enum status feed_imbalance(const struct feed *feed, struct error *error)
+{
+    const int64_t *counters = feed->state.counters;
+    int64_t out = counters[FEED_PARSED] + counters[FEED_PARSE_ERRORS];
+    for (int i = FEED_FILTERED_UNKNOWN_STREAM; i <= FEED_FILTERED_AFTER_END; i++)
+        out += counters[i];
+    int64_t parsed = feed_count(feed, FEED_ALL, FEED_RECEIVED_TRADES) +
+                     feed_count(feed, FEED_ALL, FEED_RECEIVED_BOOKS) +
+                     feed_count(feed, FEED_ALL, FEED_RECEIVED_TICKERS);
+    if (counters[FEED_MESSAGES] != out || counters[FEED_PARSED] != parsed)
+        return error_set(error, STATUS_CONFLICT,
+                         "feed ledger: %" PRId64 " messages in, %" PRId64 " accounted for; %" PRId64
+                         " parsed, %" PRId64 " of a known kind",
+                         counters[FEED_MESSAGES], out, counters[FEED_PARSED], parsed);
+    for (size_t i = 0; i < feed->config.symbol_count; i++) {
+        enum status status = feed_symbol_imbalance(&feed->symbols[i], error);
+        if (status != STATUS_OK)
+            return status;
+    }
+    return STATUS_OK;
+}
+
+/* --- state ------------------------------------------------------------------------------------------------------ */
+
+void feed_save(const struct feed *feed, struct buffer *out)
+{
+    buffer_append_u64(out, STATE_MAGIC);
+    buffer_append_u64(out, feed->config.symbol_count);
+    buffer_append(out, &feed->state, sizeof feed->state);
+    venue_save(feed->venue, out);
+    for (size_t i = 0; i < feed->config.symbol_count; i++)
+        feed_symbol_save(&feed->symbols[i], out);
+}
+
+static bool connections_are_sound(const struct feed_state *state)
+{
+    for (size_t i = 0; i < FEED_CONNECTIONS_MAX; i++)
+        if (!memchr(state->connections[i].reason, 0, FEED_REASON_BYTES))
+            return false;
+    return true;
+}
+
+enum status feed_load(struct feed *feed, struct reader *in, struct error *error)
+{
+    if (reader_u64(in) != STATE_MAGIC || reader_u64(in) != feed->config.symbol_count)
+        return error_set(error, STATUS_MALFORMED, "feed state: made by another version or for other symbols");
+    reader_take(in, &feed->state, sizeof feed->state);
+    if (in->failed || !connections_are_sound(&feed->state) || venue_load(feed->venue, in) != STATUS_OK)
+        return error_set(error, STATUS_MALFORMED, "feed state: damaged before the first symbol");
+    for (size_t i = 0; i < feed->config.symbol_count; i++)
+        if (feed_symbol_load(&feed->symbols[i], in) != STATUS_OK)
+            return error_set(error, STATUS_MALFORMED, "feed state: damaged at symbol %zu", i + 1);
+    return STATUS_OK;
+}

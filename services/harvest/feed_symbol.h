@@ -1,0 +1,98 @@
+/* feed_symbol: what feed.c keeps per symbol, and the steps of one item. Private to the feed. */
+#pragma once
+
+#include "audit.h"
+#include "feed.h"
+#include "hold.h"
+#include "ordering.h"
+#include "rate.h"
+#include "sync.h"
+
+#include "proto/book.h"
+#include "proto/trade.h"
+
+/* FEED_REOPENED_MAX: reconnect events that may wait for a symbol's next item; more merge into the last. */
+enum { FEED_REOPENED_MAX = 4, FEED_ORDINALS = 3, FEED_CONNECTIONS_MAX = 32, FEED_REASON_BYTES = 128 };
+
+/* feed_ordinal: n of an event's row_id: its order among those of equal type, channel and time. */
+struct feed_ordinal {
+    int64_t ts_ms;
+    int64_t count;
+};
+
+struct feed_symbol {
+    struct feed *feed;
+    size_t index;
+    struct ordering ordering;
+    struct sync sync;
+    struct audit audit;
+    struct rate rate;
+    struct hold held; /* all messages until the first synchronisation */
+    struct hold kept; /* diffs while the book is invalid again */
+    /* Everything from here to the end is saved as it lies. */
+    struct feed_symbol_state {
+        int64_t counters[FEED_COUNTER_COUNT];
+        int64_t sequence;
+        int64_t last_trade_ms;     /* of market trades; FIELD_NULL_I64: none */
+        int64_t last_book_ms;      /* of messages that passed rule 1; FIELD_NULL_I64: none */
+        int64_t accepted_book_ms;  /* of published snapshots; FIELD_NULL_I64: none */
+        int64_t partial_id;        /* u of the last partial message; FIELD_NULL_I64: none */
+        int64_t depth_connection;  /* newest opening a depth message came through */
+        int64_t trades_free;       /* trades are published without a book */
+        int64_t reset_pending;     /* the next published book row is the first after a synchronisation */
+        int64_t reopened_count;
+        struct feed_ordinal ordinals[FEED_ORDINALS]; /* gap on trade, gap on book, reconnect */
+        char reopened[FEED_REOPENED_MAX][META_BYTES];
+    } state;
+};
+
+struct feed_connection {
+    int64_t conn_id;
+    int64_t number;  /* of its opening; 0: slot unused */
+    int64_t is_open;
+    int64_t last_ns; /* when it was last heard of */
+    uint64_t streams_hash;
+    char reason[FEED_REASON_BYTES];
+};
+
+struct feed {
+    struct feed_config config; /* symbols is not kept */
+    feed_emit *emit;
+    void *context;
+    struct venue *venue;
+    struct feed_symbol *symbols;
+    struct trade_row blank_trade; /* every field cleared: copying is quicker than clearing */
+    struct book_row blank_book;
+    /* Saved as it lies. */
+    struct feed_state {
+        int64_t counters[FEED_COUNTER_COUNT];
+        uint64_t position;
+        int64_t openings;
+        int64_t has_ended;
+        struct feed_connection connections[FEED_CONNECTIONS_MAX];
+    } state;
+};
+
+void feed_symbol_init(struct feed_symbol *symbol, struct feed *feed, size_t index);
+void feed_symbol_finish(struct feed_symbol *symbol);
+
+/* feed_symbol_message: a trade, book message, ticker or re-opening mark arrives; held back if need be. */
+void feed_symbol_message(struct feed_symbol *symbol, const struct venue_message *message);
+
+/* feed_symbol_snapshot, feed_symbol_snapshot_failed: a REST depth answer, or what came instead of one. */
+void feed_symbol_snapshot(struct feed_symbol *symbol, const struct venue_message *snapshot);
+void feed_symbol_snapshot_failed(struct feed_symbol *symbol);
+
+/* feed_symbol_backfill: trades fetched through REST. */
+void feed_symbol_backfill(struct feed_symbol *symbol, const struct venue_message *message, int64_t recv_ms);
+
+/* feed_symbol_control: a control row. */
+void feed_symbol_control(struct feed_symbol *symbol, int8_t action, const char *json, size_t bytes);
+
+void feed_symbol_end(struct feed_symbol *symbol);
+
+int64_t feed_symbol_count(const struct feed_symbol *symbol, enum feed_counter counter);
+enum status feed_symbol_imbalance(const struct feed_symbol *symbol, struct error *error);
+
+void feed_symbol_save(const struct feed_symbol *symbol, struct buffer *out);
+enum status feed_symbol_load(struct feed_symbol *symbol, struct reader *in);
