@@ -9,8 +9,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { MODULE_COUNT = 7 };
-
 /* module_id: the table's order is the start order; the stop order is exactly the reverse. */
 enum module_id {
     MODULE_SIMULATOR,
@@ -20,6 +18,7 @@ enum module_id {
     MODULE_SIGNAL,
     MODULE_BROKER,
     MODULE_REPORT,
+    MODULE_COUNT,
 };
 
 typedef uint32_t module_set;

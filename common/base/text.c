@@ -154,11 +154,11 @@ static bool take_members(struct scan *scan, bool object, int depth)
 static bool take_value(struct scan *scan, int depth)
 {
     skip_blanks(scan);
-    if (scan->at == scan->length || depth > JSON_DEPTH_MAX)
+    if (scan->at == scan->length)
         return false;
     switch (scan->text[scan->at]) {
     case '{':
-    case '[': return take_members(scan, scan->text[scan->at++] == '{', depth + 1);
+    case '[': return depth < JSON_DEPTH_MAX && take_members(scan, scan->text[scan->at++] == '{', depth + 1);
     case '"': return take_string(scan);
     case 't': return take_word(scan, "true");
     case 'f': return take_word(scan, "false");

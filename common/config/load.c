@@ -395,9 +395,16 @@ static void load_section(struct loader *loader, const char *prefix)
     }
 }
 
+/* next_is_end: moves on; true at the end of the stream, or when reading has stopped. */
+static bool next_is_end(struct loader *loader)
+{
+    return !next(loader) || loader->event.type == YAML_STREAM_END_EVENT;
+}
+
 static void load_document(struct loader *loader)
 {
-    if (!next(loader) || !next(loader) || loader->event.type == YAML_STREAM_END_EVENT || !next(loader))
+    bool started = next(loader);
+    if (!started || next_is_end(loader) || !next(loader))
         return;
     if (loader->event.type == YAML_MAPPING_START_EVENT) {
         load_section(loader, "");
@@ -406,7 +413,8 @@ static void load_document(struct loader *loader)
                  event_noun(loader->event.type));
         skip(loader);
     }
-    if (next(loader) && next(loader) && loader->event.type != YAML_STREAM_END_EVENT)
+    bool document_ended = next(loader);
+    if (document_ended && !next_is_end(loader))
         complain(loader, loader->event.start_mark, "", "a second document begins here; a file has one");
 }
 

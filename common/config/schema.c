@@ -1,16 +1,18 @@
 #include "internal.h"
 #include "schema_rows.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
-static const struct config_table *const TABLES[] = {
+enum { TABLE_COUNT = 3, KEYS_MAX = 512, VARIABLES_MAX = 64 };
+
+static const struct config_table *const TABLES[TABLE_COUNT] = {
     &CONFIG_GENERAL_KEYS,
     &CONFIG_ENGINE_KEYS,
     &CONFIG_OPERATIONS_KEYS,
 };
-enum { TABLE_COUNT = sizeof TABLES / sizeof *TABLES };
 
 static const struct config_section SECTIONS[] = {
     {"", "The file"},
@@ -42,10 +44,10 @@ static const struct config_section SECTIONS[] = {
 
 /* The tables joined, and their index by name: constant once built. */
 static struct {
-    const struct config_key *keys[512];
+    const struct config_key *keys[KEYS_MAX];
     size_t count;
     struct map by_name;
-    struct config_environment_variable variables[64];
+    struct config_environment_variable variables[VARIABLES_MAX];
     size_t variable_count;
 } schema;
 static pthread_once_t schema_once = PTHREAD_ONCE_INIT;
@@ -55,6 +57,7 @@ static void add_variable(const struct config_key *key)
     for (size_t i = 0; i < schema.variable_count; i++)
         if (strcmp(schema.variables[i].name, key->environment) == 0)
             return;
+    assert(schema.variable_count < VARIABLES_MAX);
     schema.variables[schema.variable_count++] =
         (struct config_environment_variable){key->environment, key->name, key->passed_to};
 }
@@ -65,6 +68,7 @@ static void schema_build(void)
     for (size_t table = 0; table < TABLE_COUNT; table++)
         for (size_t row = 0; row < TABLES[table]->count; row++) {
             const struct config_key *key = &TABLES[table]->rows[row];
+            assert(schema.count < KEYS_MAX);
             map_put(&schema.by_name, key->name, schema.count);
             schema.keys[schema.count++] = key;
             if (key->environment)

@@ -49,7 +49,7 @@ enum status config_set(struct config *config, const char *key_name, const char *
     const struct config_key *key = NULL;
     char symbol[CONFIG_SYMBOL_BYTES];
     enum status status = resolve(key_name, origin, &key, symbol, error);
-    if (status != STATUS_OK)
+    if (status != STATUS_OK || !key)
         return status;
     struct config_value value = {0};
     struct error reason = {""};
@@ -63,7 +63,7 @@ enum status config_set_texts(struct config *config, const char *key_name, const 
     const struct config_key *key = NULL;
     char symbol[CONFIG_SYMBOL_BYTES];
     enum status status = resolve(key_name, origin, &key, symbol, error);
-    if (status != STATUS_OK)
+    if (status != STATUS_OK || !key)
         return status;
     if (!type_is_list(key->type))
         return error_set(error, STATUS_INVALID, "%s: takes one value, not a list", key_name);

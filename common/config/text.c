@@ -66,7 +66,8 @@ void config_fingerprint_json(const struct config *config, struct buffer *out)
             add_item(&items, config_key_at(i), NULL, config_find(config, NULL, config_key_at(i)).value);
     for (size_t i = 0; i < symbol_count; i++)
         add_symbol_items(config, symbols[i], &items);
-    qsort(items.list, items.count, sizeof *items.list, compare_items);
+    if (items.count)
+        qsort(items.list, items.count, sizeof *items.list, compare_items);
     struct json json;
     json_init(&json, out);
     json_object_begin(&json);

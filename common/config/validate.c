@@ -45,26 +45,32 @@ static void check_ofi_weights(const struct config *config, struct config_errors 
         COMPLAIN(config, errors, "ofi.weights", "the first %zu weights have no positive sum", levels);
 }
 
+/* complain_own: at a symbol's own key, or the common one when `symbol` is NULL. */
+static void complain_own(const struct config *config, const char *symbol, const char *name,
+                         const char *reason, struct config_errors *errors)
+{
+    char path[KEY_PATH_BYTES];
+    const struct config_key *key = config_key_find(name);
+    key_path(key, symbol, path);
+    config_errors_add(errors, config_find(config, symbol, key).place, path, "%s", reason);
+}
+
 static void check_cvd_one(const struct config *config, const char *symbol, struct config_errors *errors)
 {
-    char soft[KEY_PATH_BYTES], half_life[KEY_PATH_BYTES];
-    const struct config_key *soft_key = config_key_find("cvd.soft_freeze_ms");
-    const struct config_key *half_key = config_key_find("cvd.half_life_sec");
-    key_path(soft_key, symbol, soft);
-    key_path(half_key, symbol, half_life);
+    int64_t trades = config_symbol_i64(config, symbol, "cvd.half_life_trades");
+    int64_t fast_trades = config_symbol_i64(config, symbol, "cvd.half_life_fast_trades");
+    enum config_origin by_time = config_find(config, symbol, config_key_find("cvd.half_life_sec")).origin;
     if (config_symbol_i64(config, symbol, "cvd.soft_freeze_ms") >
         config_symbol_i64(config, symbol, "cvd.hard_freeze_ms"))
-        config_errors_add(errors, config_find(config, symbol, soft_key).place, soft,
-                          "must not be above hard_freeze_ms");
-    struct found found = config_find(config, symbol, half_key);
-    bool by_trades = config_symbol_i64(config, symbol, "cvd.half_life_trades") > 0;
-    if (!config->frozen && by_trades && found.origin > ORIGIN_PROFILE)
-        config_errors_add(
-            errors, found.place, half_life,
-            "has no effect while half_life_trades is above 0 (profile step16 sets it); set that to 0");
-    if (by_trades != (config_symbol_i64(config, symbol, "cvd.half_life_fast_trades") > 0))
-        config_errors_add(errors, found.place, half_life,
-                          "half_life_trades and half_life_fast_trades must be both 0 or both above 0");
+        complain_own(config, symbol, "cvd.soft_freeze_ms", "must not be above hard_freeze_ms", errors);
+    if (!config->frozen && trades > 0 && by_time > ORIGIN_PROFILE)
+        complain_own(config, symbol, "cvd.half_life_sec",
+                     "has no effect while half_life_trades is above 0 (profile step16 sets it); set both "
+                     "half_life_trades keys to 0",
+                     errors);
+    if ((trades > 0) != (fast_trades > 0))
+        complain_own(config, symbol, "cvd.half_life_trades",
+                     "and half_life_fast_trades must be both 0 or both above 0", errors);
 }
 
 static void check_cvd(const struct config *config, struct config_errors *errors)

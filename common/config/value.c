@@ -269,7 +269,7 @@ enum status value_append(const struct config_key *key, struct config_value *list
 {
     if (list->list.count >= CONFIG_LIST_MAX)
         return error_set(error, STATUS_INVALID, "has more than %d elements", CONFIG_LIST_MAX);
-    struct config_value element;
+    struct config_value element = {0};
     enum status status = value_parse(key, text, length, notation, &element, error);
     if (status == STATUS_OK)
         list_push(list, &element);
@@ -331,7 +331,7 @@ static enum status check_number(const struct config_key *key, double number, str
 
 static enum status check_choice(const struct config_key *key, const char *text, struct error *error)
 {
-    if (!key->choices)
+    if (!key->choices || !text)
         return STATUS_OK;
     for (const char *const *choice = key->choices; *choice; choice++)
         if (strcmp(*choice, text) == 0)

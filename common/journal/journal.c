@@ -1,20 +1,23 @@
 #include "journal/journal.h"
 
 #include "base/file.h"
+#include "base/hash.h"
 #include "base/map.h"
 #include "base/memory.h"
 #include "proto/frame.h"
 
+#include <assert.h>
 #include <lmdb.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Three tables: rows (stream number, first sequence) → {u32 row count, rows}; records key → bytes; streams name → u32
- * number. Numbers in keys are big endian, so that byte order is order. */
+/* Three tables: rows (stream number, first sequence) → {head, rows}; records key → {head, bytes}; streams name → u32
+ * number. Numbers in keys are big endian, so that byte order is order. A head is a count (of rows; 0 for a record) and a
+ * CRC-32C of count and content: what the disk returns wrong is refused, never taken for a row. */
 
-enum { ROW_KEY_BYTES = 12, CHUNK_HEAD_BYTES = 4 };
+enum { ROW_KEY_BYTES = 12, HEAD_BYTES = 8 };
 
 struct stream_range {
     _Atomic int64_t first;
@@ -39,10 +42,9 @@ struct journal {
 
 static enum status failed(struct error *error, const struct journal *journal, const char *doing, int code)
 {
-    enum status status = code == MDB_MAP_FULL || code == MDB_TXN_FULL           ? STATUS_LIMIT
-                         : code == MDB_CORRUPTED || code == MDB_INVALID ||
-                                 code == MDB_VERSION_MISMATCH || code == MDB_PAGE_NOTFOUND ||
-                                 code == MDB_PANIC || code == MDB_BAD_TXN
+    enum status status = code == MDB_MAP_FULL || code == MDB_TXN_FULL ? STATUS_LIMIT
+                         : code == MDB_CORRUPTED || code == MDB_INVALID || code == MDB_VERSION_MISMATCH ||
+                                 code == MDB_PAGE_NOTFOUND || code == MDB_PANIC || code == MDB_BAD_TXN
                              ? STATUS_MALFORMED
                              : STATUS_IO;
     return error_set(error, status, "journal %s: %s: %s", journal->folder, doing, mdb_strerror(code));
@@ -69,10 +71,43 @@ static bool key_parse(const MDB_val *key, size_t *out_stream, int64_t *out_first
     return true;
 }
 
+static uint32_t content_crc(uint32_t count, const void *data, size_t bytes)
+{
+    return crc32c(crc32c(0, &count, sizeof count), data, bytes);
+}
+
+/* put_value: head and content under a key. */
+static int put_value(MDB_txn *transaction, MDB_dbi table, MDB_val *key, uint32_t count, const void *data,
+                     size_t bytes)
+{
+    MDB_val value = {.mv_size = HEAD_BYTES + bytes};
+    uint32_t crc = content_crc(count, data, bytes);
+    int code = mdb_put(transaction, table, key, &value, MDB_RESERVE);
+    if (code)
+        return code;
+    uint8_t *at = value.mv_data;
+    memcpy(at, &count, sizeof count);
+    memcpy(at + sizeof count, &crc, sizeof crc);
+    if (bytes)
+        memcpy(at + HEAD_BYTES, data, bytes);
+    return 0;
+}
+
+/* value_intact: whether a value's content is what was written. */
+static bool value_intact(const MDB_val *value)
+{
+    uint32_t head[2];
+    if (value->mv_size < HEAD_BYTES)
+        return false;
+    memcpy(head, value->mv_data, sizeof head);
+    return head[1] ==
+           content_crc(head[0], (const uint8_t *)value->mv_data + HEAD_BYTES, value->mv_size - HEAD_BYTES);
+}
+
 static int64_t chunk_rows(const MDB_val *value)
 {
     uint32_t count = 0;
-    if (value->mv_size >= CHUNK_HEAD_BYTES)
+    if (value->mv_size >= HEAD_BYTES)
         memcpy(&count, value->mv_data, sizeof count);
     return count;
 }
@@ -99,28 +134,31 @@ static void identity(const struct journal_config *config, struct buffer *out)
 }
 
 /* set_aside_if_foreign: moves a journal of another run, configuration or boot out of the way. */
-static enum status set_aside_if_foreign(const struct journal_config *config, enum journal_beginning *out_beginning,
-                                        struct error *error)
+static enum status set_aside_if_foreign(const struct journal_config *config,
+                                        enum journal_beginning *out_beginning, struct error *error)
 {
     char path[PATH_BYTES], aside[PATH_BYTES];
     struct buffer want, have;
     buffer_init(&want, 0);
     buffer_init(&have, 65536);
     identity(config, &want);
+    path_join(path, config->folder, "data.mdb");
+    bool something = file_exists(path);
     path_join(path, config->folder, "identity");
     *out_beginning = JOURNAL_COLD;
     enum status status = file_read(path, &have);
-    bool same = status == STATUS_OK && have.length == want.length && memcmp(have.data, want.data, want.length) == 0;
-    if (same)
+    bool same =
+        status == STATUS_OK && have.length == want.length && memcmp(have.data, want.data, want.length) == 0;
+    if (same && something)
         *out_beginning = JOURNAL_WARM;
-    else if (status != STATUS_NOT_FOUND)
+    else if (!same && (something || status != STATUS_NOT_FOUND))
         *out_beginning = JOURNAL_SET_ASIDE;
     status = STATUS_OK;
     if (*out_beginning == JOURNAL_SET_ASIDE) {
         snprintf(aside, sizeof aside, "%s.aside", config->folder);
         if (folder_remove(aside) != STATUS_OK || rename(config->folder, aside) != 0)
-            status = error_set(error, STATUS_IO, "journal %s of another run cannot be moved to %s: %m", config->folder,
-                               aside);
+            status = error_set(error, STATUS_IO, "journal %s of another run cannot be moved to %s: %m",
+                               config->folder, aside);
     }
     if (status == STATUS_OK && !same) {
         if (folder_make(config->folder, 0700) != STATUS_OK)
@@ -191,13 +229,18 @@ static int load_range(struct journal *journal, MDB_cursor *cursor, size_t stream
         return 0;
     if (code)
         return code;
-    atomic_store(&journal->ranges[stream].first, first);
+    int64_t oldest = first;
     row_key(bytes, stream + 1, 0);
     key = (MDB_val){.mv_size = sizeof bytes, .mv_data = bytes};
     code = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
-    code = mdb_cursor_get(cursor, &key, &value, code == MDB_NOTFOUND ? MDB_LAST : MDB_PREV);
-    if (code || !key_parse(&key, &found, &first) || found != stream)
-        return code ? code : MDB_CORRUPTED;
+    if (!code || code == MDB_NOTFOUND)
+        code = mdb_cursor_get(cursor, &key, &value, code == MDB_NOTFOUND ? MDB_LAST : MDB_PREV);
+    if (code)
+        return code;
+    if (!key_parse(&key, &found, &first) || found != stream || oldest < 1 || !chunk_rows(&value) ||
+        first > INT64_MAX - UINT32_MAX || !value_intact(&value))
+        return MDB_CORRUPTED;
+    atomic_store(&journal->ranges[stream].first, oldest);
     atomic_store(&journal->ranges[stream].last, first + chunk_rows(&value) - 1);
     return 0;
 }
@@ -221,6 +264,22 @@ static int load_ranges(struct journal *journal)
     return code;
 }
 
+/* file_whole: a data file shorter than its newest meta page says would end in SIGBUS at the first missing page. */
+static int file_whole(struct journal *journal)
+{
+    MDB_envinfo info;
+    MDB_stat stat;
+    char path[PATH_BYTES];
+    int code = mdb_env_info(journal->environment, &info);
+    if (!code)
+        code = mdb_env_stat(journal->environment, &stat);
+    if (code)
+        return code;
+    path_join(path, journal->folder, "data.mdb");
+    int64_t pages = file_bytes(path) / (int64_t)stat.ms_psize;
+    return info.me_last_pgno < (size_t)(pages < 0 ? 0 : pages) ? 0 : MDB_CORRUPTED;
+}
+
 enum status journal_open(const struct journal_config *config, struct journal **out_journal,
                          enum journal_beginning *out_beginning, struct error *error)
 {
@@ -237,7 +296,10 @@ enum status journal_open(const struct journal_config *config, struct journal **o
     if (!code)
         code = mdb_env_set_mapsize(journal->environment, config->max_bytes);
     if (!code)
-        code = mdb_env_open(journal->environment, config->folder, MDB_NOTLS | (config->sync ? 0 : MDB_NOSYNC), 0600);
+        code = mdb_env_open(journal->environment, config->folder, MDB_NOTLS | (config->sync ? 0 : MDB_NOSYNC),
+                            0600);
+    if (!code)
+        code = file_whole(journal);
     if (!code)
         code = open_tables(journal);
     if (!code)
@@ -323,25 +385,24 @@ enum status journal_begin(struct journal *journal, struct error *error)
     return STATUS_OK;
 }
 
-void journal_append(struct journal *journal, size_t stream, int64_t first_sequence, size_t row_count, const void *rows,
-                    size_t bytes)
+void journal_append(struct journal *journal, size_t stream, int64_t first_sequence, size_t row_count,
+                    const void *rows, size_t bytes)
 {
     uint8_t key_bytes[ROW_KEY_BYTES];
-    uint32_t count = (uint32_t)row_count;
+    assert(first_sequence > 0 && row_count > 0 && row_count <= UINT32_MAX);
+    if (journal->pending_status != STATUS_OK)
+        return; /* the transaction is lost already */
     if (journal->staged[stream].last && first_sequence != journal->staged[stream].last + 1) {
-        journal->pending_status = error_set(&journal->pending_error, STATUS_CONFLICT,
-                                            "journal %s: stream %s continues at %lld, not at %lld", journal->folder,
-                                            journal->stream_names[stream], (long long)journal->staged[stream].last + 1,
-                                            (long long)first_sequence);
+        journal->pending_status = error_set(
+            &journal->pending_error, STATUS_CONFLICT, "journal %s: stream %s continues at %lld, not at %lld",
+            journal->folder, journal->stream_names[stream], (long long)journal->staged[stream].last + 1,
+            (long long)first_sequence);
         return;
     }
     row_key(key_bytes, stream, first_sequence);
     MDB_val key = {.mv_size = sizeof key_bytes, .mv_data = key_bytes};
-    MDB_val value = {.mv_size = CHUNK_HEAD_BYTES + bytes};
-    int code = mdb_put(journal->transaction, journal->rows, &key, &value, MDB_RESERVE);
+    int code = put_value(journal->transaction, journal->rows, &key, (uint32_t)row_count, rows, bytes);
     if (!code) {
-        memcpy(value.mv_data, &count, sizeof count);
-        memcpy((uint8_t *)value.mv_data + CHUNK_HEAD_BYTES, rows, bytes);
         if (!journal->staged[stream].first)
             journal->staged[stream].first = first_sequence;
         journal->staged[stream].last = first_sequence + (int64_t)row_count - 1;
@@ -349,16 +410,25 @@ void journal_append(struct journal *journal, size_t stream, int64_t first_sequen
     remember(journal, "append", code);
 }
 
-static int put_record(struct journal *journal, MDB_txn *transaction, const char *name, const void *data, size_t bytes)
+static int put_record(struct journal *journal, MDB_txn *transaction, const char *name, const void *data,
+                      size_t bytes)
 {
     MDB_val key = {.mv_size = strlen(name), .mv_data = (void *)(uintptr_t)name};
-    MDB_val value = {.mv_size = bytes, .mv_data = (void *)(uintptr_t)data};
-    return mdb_put(transaction, journal->records, &key, &value, 0);
+    return put_value(transaction, journal->records, &key, 0, data, bytes);
 }
 
 void journal_put(struct journal *journal, const char *key, const void *data, size_t bytes)
 {
-    remember(journal, "put", put_record(journal, journal->transaction, key, data, bytes));
+    if (journal->pending_status == STATUS_OK)
+        remember(journal, "put", put_record(journal, journal->transaction, key, data, bytes));
+}
+
+/* swap_first: of streams that have been trimmed, the oldest row shown and the one that is to be. */
+static void swap_first(struct journal *journal)
+{
+    for (size_t i = 0; i < journal->stream_count; i++)
+        if (journal_first(journal, i) && journal->staged[i].first != journal_first(journal, i))
+            journal->staged[i].first = atomic_exchange(&journal->ranges[i].first, journal->staged[i].first);
 }
 
 enum status journal_commit(struct journal *journal, struct error *error)
@@ -369,13 +439,18 @@ enum status journal_commit(struct journal *journal, struct error *error)
             *error = journal->pending_error;
         return journal->pending_status;
     }
+    /* A reader may see the trimmed snapshot before this thread goes on: `first` moves before it, `last` behind it. */
+    swap_first(journal);
     int code = mdb_txn_commit(journal->transaction);
     journal->transaction = NULL;
-    if (code)
+    if (code) {
+        swap_first(journal);
         return failed(error, journal, "commit", code);
+    }
     journal->streams_persisted = journal->stream_count;
     for (size_t i = 0; i < journal->stream_count; i++) {
-        atomic_store(&journal->ranges[i].first, journal->staged[i].first);
+        if (!journal_first(journal, i))
+            atomic_store(&journal->ranges[i].first, journal->staged[i].first);
         atomic_store(&journal->ranges[i].last, journal->staged[i].last);
     }
     return STATUS_OK;
@@ -407,8 +482,14 @@ enum status journal_put_now(struct journal *journal, const char *key, const void
 int64_t journal_trim(struct journal *journal, size_t stream, int64_t before)
 {
     MDB_cursor *cursor;
-    int code = mdb_cursor_open(journal->transaction, journal->rows, &cursor);
     int64_t dropped = 0;
+    int code = journal->pending_status == STATUS_OK
+                   ? mdb_cursor_open(journal->transaction, journal->rows, &cursor)
+                   : MDB_BAD_TXN;
+    if (code) {
+        remember(journal, "trim", code);
+        return 0;
+    }
     while (!code) {
         uint8_t bytes[ROW_KEY_BYTES];
         MDB_val key = {.mv_size = sizeof bytes, .mv_data = bytes}, value;
@@ -416,10 +497,13 @@ int64_t journal_trim(struct journal *journal, size_t stream, int64_t before)
         int64_t first;
         row_key(bytes, stream, 0);
         code = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
-        if (code || !key_parse(&key, &found, &first) || found != stream || first + chunk_rows(&value) > before)
+        if (code || !key_parse(&key, &found, &first) || found != stream)
             break;
-        dropped += chunk_rows(&value);
-        journal->staged[stream].first = first + chunk_rows(&value);
+        int64_t rows = chunk_rows(&value);
+        if (!rows || first + rows > before || first + rows > journal->staged[stream].last)
+            break;
+        dropped += rows;
+        journal->staged[stream].first = first + rows;
         code = mdb_cursor_del(cursor, 0);
     }
     mdb_cursor_close(cursor);
@@ -436,10 +520,13 @@ enum status journal_get(const struct journal *journal, const char *name, struct 
     if (mdb_txn_begin(journal->environment, NULL, MDB_RDONLY, &transaction))
         return STATUS_IO;
     int code = mdb_get(transaction, journal->records, &key, &value);
-    if (!code)
-        buffer_append(out, value.mv_data, value.mv_size);
+    enum status status = code == MDB_NOTFOUND ? STATUS_NOT_FOUND : code ? STATUS_IO : STATUS_OK;
+    if (!code && !value_intact(&value))
+        status = STATUS_MALFORMED;
+    if (status == STATUS_OK)
+        buffer_append(out, (const uint8_t *)value.mv_data + HEAD_BYTES, value.mv_size - HEAD_BYTES);
     mdb_txn_abort(transaction);
-    return code == MDB_NOTFOUND ? STATUS_NOT_FOUND : code ? STATUS_IO : STATUS_OK;
+    return status;
 }
 
 /* seek: the chunk that holds row `from`; MDB_NOTFOUND when none does. */
@@ -472,8 +559,10 @@ struct chunk_copy {
 /* copy_chunk: appends rows of one chunk behind the first `skip`; sets full when a limit is met. */
 static enum status copy_chunk(struct chunk_copy *copy, const MDB_val *value, int64_t skip)
 {
-    const uint8_t *data = (const uint8_t *)value->mv_data + CHUNK_HEAD_BYTES;
-    size_t bytes = value->mv_size - CHUNK_HEAD_BYTES, offset = 0;
+    if (!value_intact(value))
+        return STATUS_MALFORMED;
+    const uint8_t *data = (const uint8_t *)value->mv_data + HEAD_BYTES;
+    size_t bytes = value->mv_size - HEAD_BYTES, offset = 0;
     for (int64_t i = 0, count = chunk_rows(value); i < count; i++) {
         struct row_view row;
         if (rows_next(data, bytes, &offset, &row) != STATUS_OK)
@@ -498,11 +587,15 @@ static enum status read_chunks(const struct journal *journal, MDB_cursor *cursor
     int64_t first;
     int code = seek(cursor, stream, from, &value, &first);
     if (code == MDB_NOTFOUND)
-        return from > journal_last(journal, stream) ? STATUS_OK : STATUS_NOT_FOUND;
+        return error_set(error, STATUS_NOT_FOUND, "journal %s: stream %s: row %lld is no longer held",
+                         journal->folder, journal->stream_names[stream], (long long)from);
     while (!code && !copy->full) {
-        if (value.mv_size < CHUNK_HEAD_BYTES || copy_chunk(copy, &value, from > first ? from - first : 0) != STATUS_OK)
+        if (copy_chunk(copy, &value, from > first ? from - first : 0) != STATUS_OK) {
+            if (copy->rows)
+                return STATUS_OK; /* whoever asks for the next row is told */
             return error_set(error, STATUS_MALFORMED, "journal %s: stream %s: rows at %lld are damaged",
                              journal->folder, journal->stream_names[stream], (long long)first);
+        }
         code = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
         if (!code && (!key_parse(&key, &found, &first) || found != stream))
             break;
@@ -510,11 +603,16 @@ static enum status read_chunks(const struct journal *journal, MDB_cursor *cursor
     return !code || code == MDB_NOTFOUND ? STATUS_OK : failed(error, journal, "read", code);
 }
 
-enum status journal_read(const struct journal *journal, size_t stream, int64_t from, size_t bytes_max, size_t rows_max,
-                         struct buffer *out_rows, size_t *out_count, struct error *error)
+enum status journal_read(const struct journal *journal, size_t stream, int64_t from, size_t bytes_max,
+                         size_t rows_max, struct buffer *out_rows, size_t *out_count, struct error *error)
 {
     MDB_txn *transaction;
     MDB_cursor *cursor;
+    /* Asked before the snapshot is taken: what was committed by then is in it. */
+    if (from > journal_last(journal, stream)) {
+        *out_count = 0;
+        return STATUS_OK;
+    }
     int code = mdb_txn_begin(journal->environment, NULL, MDB_RDONLY, &transaction);
     if (code)
         return failed(error, journal, "read", code);
@@ -528,6 +626,8 @@ enum status journal_read(const struct journal *journal, size_t stream, int64_t f
     enum status status = read_chunks(journal, cursor, stream, from, &copy, error);
     mdb_cursor_close(cursor);
     mdb_txn_abort(transaction);
+    if (status == STATUS_OK && out_rows->overflowed)
+        status = error_set(error, STATUS_LIMIT, "journal %s: rows do not fit their buffer", journal->folder);
     if (status == STATUS_OK)
         *out_count = copy.rows;
     else

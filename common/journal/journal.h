@@ -3,7 +3,9 @@
  * One LMDB environment per instance, `<state>/journal/<instance>/`. Rows lie in chunks by (stream, first sequence);
  * beside them named records hold state, positions and counters. One write transaction per loop turn makes rows,
  * positions and state move together. LMDB is opened with MDB_NOSYNC and without MDB_WRITEMAP: a commit survives any
- * kill of the process; with `sync` every commit is also flushed to the device.
+ * kill of the process; with `sync` every commit is also flushed to the device. Rows and records carry a CRC-32C, and a
+ * data file that is too short is refused at open; damage to LMDB's own pages is not guarded (docs/decisions/
+ * 0003-damaged-journal.md).
  *
  * Threads: the stage's loop writes; readers (sinks, catch-up) may read from any thread; journal_put_now may be
  * called from any thread. */
@@ -48,8 +50,8 @@ int64_t journal_last(const struct journal *journal, size_t stream);
 /* One transaction at a time, from the loop's thread. Rows of a stream must continue its sequence. An error of
  * append or put is remembered and given by journal_commit, which then has changed nothing. */
 enum status journal_begin(struct journal *journal, struct error *error) MUST_USE;
-void journal_append(struct journal *journal, size_t stream, int64_t first_sequence, size_t row_count, const void *rows,
-                    size_t bytes);
+void journal_append(struct journal *journal, size_t stream, int64_t first_sequence, size_t row_count,
+                    const void *rows, size_t bytes);
 void journal_put(struct journal *journal, const char *key, const void *data, size_t bytes);
 enum status journal_commit(struct journal *journal, struct error *error) MUST_USE;
 void journal_abort(struct journal *journal);
@@ -58,17 +60,18 @@ void journal_abort(struct journal *journal);
 enum status journal_put_now(struct journal *journal, const char *key, const void *data, size_t bytes,
                             struct error *error) MUST_USE;
 
-/* journal_get: appends a record to `out`; STATUS_NOT_FOUND when there is none. */
+/* journal_get: appends a record to `out`; STATUS_NOT_FOUND when there is none, STATUS_MALFORMED when it is damaged. */
 enum status journal_get(const struct journal *journal, const char *key, struct buffer *out) MUST_USE;
 
 /* journal_read: appends encoded rows of `stream` from `from` on, whole rows, at least one if there is one, then
  * while `bytes_max` is not passed and at most `rows_max`. *out_count = 0 behind the newest. STATUS_NOT_FOUND when
- * `from` is older than what is held. */
-enum status journal_read(const struct journal *journal, size_t stream, int64_t from, size_t bytes_max, size_t rows_max,
-                         struct buffer *out_rows, size_t *out_count, struct error *error) MUST_USE;
+ * `from` is older than what is held, STATUS_MALFORMED when the rows are damaged; `out_rows` is then as it was. */
+enum status journal_read(const struct journal *journal, size_t stream, int64_t from, size_t bytes_max,
+                         size_t rows_max, struct buffer *out_rows, size_t *out_count,
+                         struct error *error) MUST_USE;
 
-/* journal_trim: drops chunks that lie wholly before `before` (inside the loop's transaction). Returns rows
- * dropped. */
+/* journal_trim: drops chunks that lie wholly before `before` (inside the loop's transaction); the newest always stays,
+ * so that the stream remembers how far it is. Returns rows dropped. Their pages are free again two commits later. */
 int64_t journal_trim(struct journal *journal, size_t stream, int64_t before);
 
 /* journal_bytes_used: pages that hold rows; free ones are not counted. */

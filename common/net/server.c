@@ -261,7 +261,7 @@ static void describe_loop(struct server *server, const struct server_config *con
         .retry_and_idle_policy = &server->idle_policy,
         .fd_limit_per_thread = (unsigned)config->connections_max + 8,
         .max_http_header_data2 = SERVER_TARGET_BYTES_MAX,
-        .max_http_header_pool2 = 16,
+        .max_http_header_pool2 = (unsigned)config->connections_max, /* a waiting request keeps its own */
         .keepalive_timeout = 60,
         .options = LWS_SERVER_OPTION_FAIL_UPON_UNABLE_TO_BIND,
     };

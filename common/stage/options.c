@@ -154,6 +154,8 @@ static void load_layers(struct stage *stage, struct config_errors *errors)
     struct stage_options *options = &stage->options;
     const char *path = options->effective_path ? options->effective_path : options->config_path;
     enum status ignored;
+    if (!path && options->replay_count)
+        stage_replay_config(stage, errors);
     if (path && (ignored = config_load_file(stage->config, path, errors)) != STATUS_OK && !errors->count)
         config_errors_add(errors, path, "", "cannot be read (%s)", status_name(ignored));
     if (!options->effective_path)

@@ -1,5 +1,6 @@
 #include "base/log.h"
 #include "base/memory.h"
+#include "journal/capture.h"
 #include "stage/stage_private.h"
 
 #include <errno.h>
@@ -24,6 +25,37 @@ static struct {
     pid_t children[CHILDREN_MAX];
     size_t child_count;
 } replay; /* of the process: a replay is one command */
+
+/* configuration_in: harvest writes the effective configuration as the last key of a capture's first record. */
+static const char *configuration_in(const struct capture_record *record, size_t *out_bytes)
+{
+    static const char KEY[] = "\"config\":";
+    const char *at = memmem(record->payload, record->payload_bytes, KEY, sizeof KEY - 1);
+    if (record->kind != CAPTURE_METADATA || !at)
+        return NULL;
+    at += sizeof KEY - 1;
+    *out_bytes = (size_t)((const char *)record->payload + record->payload_bytes - at) - 1;
+    return at;
+}
+
+void stage_replay_config(struct stage *stage, struct config_errors *errors)
+{
+    struct capture_reader *reader;
+    struct capture_record record;
+    struct error error = {{0}};
+    const struct stage_options *options = &stage->options;
+    if (capture_reader_open_files(options->replay_files, options->replay_count, &reader, &error) != STATUS_OK) {
+        config_errors_add(errors, options->replay_files[0], "", "%s", error.text);
+        return;
+    }
+    size_t bytes = 0;
+    const char *text =
+        capture_next(reader, &record, &error) == STATUS_OK ? configuration_in(&record, &bytes) : NULL;
+    if (text && config_load_text(stage->config, options->replay_files[0], text, bytes, errors) != STATUS_OK &&
+        !errors->count)
+        config_errors_add(errors, options->replay_files[0], "", "its configuration cannot be read");
+    capture_reader_close(reader);
+}
 
 /* reads_from: the services a service needs, nearest last. The stage knows the picture of design.md §1 here only. */
 static const struct {

@@ -214,6 +214,8 @@ static void turn(struct stage *stage)
 {
     struct error error = {{0}};
     int64_t now_ms = clock_monotonic_ms(&stage->clock);
+    if (stage->service->accepts)
+        stage->full = !stage->service->accepts(stage->state);
     stage_inputs_retry(stage);
     if (now_ms >= stage->register_due_ms) {
         stage->register_due_ms = now_ms + STAGE_REGISTER_MS;

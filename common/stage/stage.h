@@ -70,6 +70,10 @@ struct stage_service {
     /* heartbeat: one beat of an upstream instance; `rest` holds its stream, counter, gauge and sink rows. */
     void (*heartbeat)(void *service, const struct heartbeat_row *beat, struct frame *rest);
 
+    /* accepts: for services without a journal: whether rows may be handed over now; false (a writer thread is behind):
+     * what comes is left alone and asked for later. Asked once per loop turn. NULL: yes. */
+    bool (*accepts)(void *service);
+
     /* turn: once per loop turn behind all rows, before the commit (timers of wall time, writer threads). */
     enum status (*turn)(void *service, struct error *error);
 

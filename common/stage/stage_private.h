@@ -190,6 +190,7 @@ void stage_sink_status(struct stage *stage, size_t index, struct sink_status_row
 int64_t stage_sinks_durable(struct stage *stage, const char *stream); /* smallest position, INT64_MAX without sinks */
 
 /* replay.c */
+void stage_replay_config(struct stage *stage, struct config_errors *errors); /* from the capture's metadata */
 enum status stage_replay_start(struct stage *stage, struct error *error);
 void stage_replay_print(struct stage *stage, size_t symbol_index, const struct message *message, const void *row);
 void stage_replay_finish(struct stage *stage);

@@ -40,7 +40,8 @@ enum data_kind kind_of_row(int row_kind)
 enum data_kind kind_of_name(const char *name, size_t length)
 {
     enum data_kind kind = 0;
-    while (kind < KIND_COUNT && (strlen(KINDS[kind].name) != length || memcmp(KINDS[kind].name, name, length) != 0))
+    while (kind < KIND_COUNT &&
+           (strlen(KINDS[kind].name) != length || memcmp(KINDS[kind].name, name, length) != 0))
         kind++;
     return kind;
 }
@@ -70,8 +71,9 @@ void kind_row_id(enum data_kind kind, const char *symbol, const void *row, char 
     long long id = (long long)kind_row_key(kind, row).id;
     if (kind == KIND_EVENTS) {
         const struct event_row *event = row;
-        snprintf(out_text, ROW_ID_BYTES, "%s|events|%s|%s|%lld|%d", symbol, EVENT_TYPE_NAMES[event->event_type],
-                 EVENT_CHANNEL_NAMES[event->channel], id, event->ordinal);
+        snprintf(out_text, ROW_ID_BYTES, "%s|events|%s|%s|%lld|%d", symbol,
+                 EVENT_TYPE_NAMES[event->event_type], EVENT_CHANNEL_NAMES[event->channel], id,
+                 event->ordinal);
     } else {
         snprintf(out_text, ROW_ID_BYTES, "%s|%s|%lld", symbol, KINDS[kind].name, id);
     }

@@ -27,7 +27,7 @@ struct kind_info {
     const struct message *message; /* whose rows it holds */
     const char *id_field;          /* what follows the kind in row_id; NULL: events have a longer one */
     const char *order_column;      /* sorts rows of one ts_ms; NULL: their order in the stream does */
-    const char *const *required;   /* fields that hold a value in every row, NULL-terminated (data.md §4.2) */
+    const char *const *required; /* fields that hold a value in every row, NULL-terminated (data.md §4.2) */
 };
 
 extern const struct kind_info KINDS[KIND_COUNT];

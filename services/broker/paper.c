@@ -19,10 +19,10 @@ enum status paper_config_check(const struct paper_config *config, struct error *
 {
     if (!(config->sample_rate >= 0 && config->sample_rate <= 1))
         return error_set(error, STATUS_INVALID, "broker.sample_rate: must be 0 to 1");
-    if (!(config->slippage_bps >= 0 && config->slippage_bps < 1e4))
-        return error_set(error, STATUS_INVALID, "broker.slippage_bps: must be 0 to below 10000");
-    if (!(config->fee_bps >= 0 && config->fee_bps < 1e4))
-        return error_set(error, STATUS_INVALID, "broker.fee_bps: must be 0 to below 10000");
+    if (!(config->slippage_bps >= 0 && config->slippage_bps <= 1e4))
+        return error_set(error, STATUS_INVALID, "broker.slippage_bps: must be 0 to 10000");
+    if (!(config->fee_bps >= 0 && config->fee_bps <= 1e4))
+        return error_set(error, STATUS_INVALID, "broker.fee_bps: must be 0 to 10000");
     if (!(config->order_qty > 0 && config->order_qty < 1e12))
         return error_set(error, STATUS_INVALID, "broker.order_qty: must be positive");
     return STATUS_OK;

@@ -146,8 +146,7 @@ static void update_means(struct cvd_engine *engine, int64_t ts_ms, struct cvd_ro
     double dt_sec = first ? 1.0 : (double)(ts_ms - engine->previous_ts_ms) / 1000.0;
     if (dt_sec < 0.001)
         dt_sec = 0.001;
-    double fast_trades = config->half_life_trades > 0 ? config->half_life_fast_trades : 0;
-    double alpha_fast = alpha_of(dt_sec, config->half_life_fast_sec, fast_trades);
+    double alpha_fast = alpha_of(dt_sec, config->half_life_fast_sec, config->half_life_fast_trades);
     double alpha_slow = alpha_of(dt_sec, config->half_life_sec, config->half_life_trades);
     row->ewma_fast = mean_update(&engine->fast, config->ewma_init, first, alpha_fast, fabs(row->delta));
     row->ewma_slow = mean_update(&engine->slow, config->ewma_init, first, alpha_slow, fabs(row->delta));

@@ -32,8 +32,8 @@ struct cvd_config {
     double scale_fast_weight; /* clamped to 0…1 */
     double half_life_sec;
     double half_life_fast_sec;    /* 0 = half_life_sec/10 */
-    double half_life_trades;      /* above 0: half-lives count trades, not seconds */
-    double half_life_fast_trades; /* with half_life_trades */
+    double half_life_trades;      /* above 0: the slow half-life counts trades, not seconds */
+    double half_life_fast_trades; /* above 0: the fast one */
     int freeze_min;               /* trades */
     int64_t soft_freeze_ms;
     int64_t hard_freeze_ms;
@@ -47,10 +47,6 @@ struct cvd_config {
 
 /* cvd_config_default: profile s3. */
 struct cvd_config cvd_config_default(void);
-
-/* cvd_config_profile: the column of algorithms.md §0.3 of that name; STATUS_NOT_FOUND when there is none. */
-enum status cvd_config_profile(const char *name, struct cvd_config *out_config) MUST_USE;
-extern const char *const CVD_PROFILE_NAMES[];
 
 /* cvd_config_check: STATUS_INVALID with a sentence that names the key. */
 enum status cvd_config_check(const struct cvd_config *config, struct error *error) MUST_USE;

@@ -3,12 +3,10 @@
 #include "market/state.h"
 #include "market/window.h"
 
-#include <string.h>
 
 const char *const CVD_Z_MODE_NAMES[] = {"delta", "level", NULL};
 const char *const CVD_SCALE_MODE_NAMES[] = {"hybrid", "ewma", NULL};
 const char *const CVD_EWMA_INIT_NAMES[] = {"debiased", "first", NULL};
-const char *const CVD_PROFILE_NAMES[] = {"s3", "step16", "v2_class", "v2_btc", "v2_eth", NULL};
 
 struct cvd_config cvd_config_default(void)
 {
@@ -35,40 +33,6 @@ struct cvd_config cvd_config_default(void)
         .z_window = 150,
         .warmup_min = 3,
     };
-}
-
-static struct cvd_config profile_step16(void)
-{
-    struct cvd_config config = cvd_config_default();
-    config.mad_multiplier = 1.47;
-    config.scale_fast_weight = 0.325;
-    config.half_life_trades = 300;
-    config.half_life_fast_trades = 80;
-    return config;
-}
-
-static struct cvd_config profile_v2(double winsor_limit, double mad_multiplier)
-{
-    struct cvd_config config = cvd_config_default();
-    config.winsor_limit = winsor_limit;
-    config.mad_multiplier = mad_multiplier;
-    config.scale_fast_weight = 0.30;
-    config.half_life_fast_sec = 60;
-    config.freeze_min = 20;
-    config.ewma_init = CVD_EWMA_FIRST;
-    return config;
-}
-
-enum status cvd_config_profile(const char *name, struct cvd_config *out_config)
-{
-    switch (enum_from_name(CVD_PROFILE_NAMES, name, strlen(name))) {
-    case 0: *out_config = cvd_config_default(); return STATUS_OK;
-    case 1: *out_config = profile_step16(); return STATUS_OK;
-    case 2: *out_config = profile_v2(2.0, 1.70); return STATUS_OK;
-    case 3: *out_config = profile_v2(1.9, 1.75); return STATUS_OK;
-    case 4: *out_config = profile_v2(2.3, 1.70); return STATUS_OK;
-    default: return STATUS_NOT_FOUND;
-    }
 }
 
 /* One range of one key; `above` excludes the lower end. */
@@ -103,7 +67,7 @@ enum status cvd_config_check(const struct cvd_config *config, struct error *erro
         {"half_life_sec", config->half_life_sec, 0, 1e9, true},
         {"half_life_fast_sec", config->half_life_fast_sec, 0, 1e9, false},
         {"half_life_trades", config->half_life_trades, 0, 1e9, false},
-        {"half_life_fast_trades", config->half_life_fast_trades, 0, 1e9, config->half_life_trades > 0},
+        {"half_life_fast_trades", config->half_life_fast_trades, 0, 1e9, false},
         {"freeze_min", config->freeze_min, 1, 1e9, false},
         {"soft_freeze_ms", (double)config->soft_freeze_ms, 0, 1e12, false},
         {"hard_freeze_ms", (double)config->hard_freeze_ms, 0, 1e12, false},

@@ -21,10 +21,10 @@ struct events_config events_config_default(void)
 
 enum status events_config_check(const struct events_config *config, struct error *error)
 {
-    if (!(config->anomaly_z_ofi > 0 && config->anomaly_z_ofi < 1e9))
-        return error_set(error, STATUS_INVALID, "events.anomaly_z_ofi: must be positive");
-    if (!(config->anomaly_z_cvd > 0 && config->anomaly_z_cvd < 1e9))
-        return error_set(error, STATUS_INVALID, "events.anomaly_z_cvd: must be positive");
+    if (!(config->anomaly_z_ofi >= 0 && config->anomaly_z_ofi < 1e9))
+        return error_set(error, STATUS_INVALID, "events.anomaly_z_ofi: must not be negative");
+    if (!(config->anomaly_z_cvd >= 0 && config->anomaly_z_cvd < 1e9))
+        return error_set(error, STATUS_INVALID, "events.anomaly_z_cvd: must not be negative");
     if (!(config->price_jump > 0 && config->price_jump < 1e9))
         return error_set(error, STATUS_INVALID, "events.price_jump: must be positive");
     if (config->rearm_ms < 0 || config->rearm_ms > EVENT_TIME_MAX_MS)

@@ -157,34 +157,31 @@ static bool treated_as_degraded(const struct fusion_engine *engine, const struct
     return update->degraded && !engine->config.compat_v13;
 }
 
-/* threshold_of: the normal or strong threshold of a side as a distance from 0. */
-static double threshold_of(const struct fusion_config *config, int sign, bool strong)
+/* thresholds: of one side, as magnitudes. */
+struct thresholds {
+    double normal;
+    double strong;
+};
+
+static struct thresholds thresholds_of(const struct fusion_config *config, int sign)
 {
-    if (sign < 0)
-        return -(strong ? config->fuse_strong_sell : config->fuse_sell);
-    return strong ? config->fuse_strong_buy : config->fuse_buy;
+    if (sign > 0)
+        return (struct thresholds){config->fuse_buy, config->fuse_strong_buy};
+    return (struct thresholds){-config->fuse_sell, -config->fuse_strong_sell};
 }
 
-/* The side whose threshold step 10 asks: of the raw signal, else of the score. */
-static int cooldown_side(const struct fusion_engine *engine, const struct update *update)
-{
-    int sign = sign_of_signal(update->raw);
-    if (engine->config.compat_v13)
-        return 1;
-    return sign ? sign : update->score < 0 ? -1 : 1;
-}
-
-/* Step 7: strict inequalities, both sides alike. */
+/* Step 7: strict inequalities. */
 static int raw_signal(const struct fusion_engine *engine, const struct update *update)
 {
     const struct fusion_config *config = &engine->config;
     double size = fabs(update->score);
     int sign = update->score > 0 ? 1 : -1;
+    struct thresholds thresholds = thresholds_of(config, sign);
     if (treated_as_degraded(engine, update))
-        return size > threshold_of(config, sign, false) ? signal_of(sign, false) : FUSION_NEUTRAL;
-    if (size > threshold_of(config, sign, true) && update->consistency > config->strong_min_consistency)
+        return size > thresholds.normal ? signal_of(sign, false) : FUSION_NEUTRAL;
+    if (size > thresholds.strong && update->consistency > config->strong_min_consistency)
         return signal_of(sign, true);
-    if (size > threshold_of(config, sign, false) && update->consistency > config->min_consistency)
+    if (size > thresholds.normal && update->consistency > config->min_consistency)
         return signal_of(sign, false);
     return FUSION_NEUTRAL;
 }
@@ -203,16 +200,24 @@ static void count_streak(struct fusion_engine *engine, const struct update *upda
         engine->last_signal = FUSION_NEUTRAL;
 }
 
+/* The side whose thresholds step 10 uses: that of the raw signal, else of the score. */
+static struct thresholds cooldown_thresholds(const struct fusion_engine *engine, const struct update *update)
+{
+    int sign = sign_of_signal(update->raw);
+    if (sign == 0)
+        sign = update->score < 0 ? -1 : 1;
+    return thresholds_of(&engine->config, engine->config.compat_v13 ? 1 : sign);
+}
+
 /* The cooldown shortened by the strength of the score, in ms. */
 static double effective_cooldown_ms(struct fusion_engine *engine, const struct update *update)
 {
     const struct fusion_config *config = &engine->config;
-    int side = cooldown_side(engine, update);
-    double threshold = threshold_of(config, side, false), strong = threshold_of(config, side, true);
-    double size = fabs(update->score);
+    struct thresholds thresholds = cooldown_thresholds(engine, update);
+    double beyond = fabs(update->score) - thresholds.normal, range = thresholds.strong - thresholds.normal;
     double strength = 0;
-    if (size >= threshold)
-        strength = strong > threshold ? statistics_clamp((size - threshold) / (strong - threshold), 0, 1) : 1;
+    if (beyond >= 0)
+        strength = range > 0 ? statistics_clamp(beyond / range, 0, 1) : 1;
     double cooldown_ms = (double)config->cooldown_ms;
     double effective_ms = fmax((double)config->min_cooldown_ms,
                                cooldown_ms * (1 - config->adaptive_cooldown_k * strength));
@@ -224,8 +229,9 @@ static double effective_cooldown_ms(struct fusion_engine *engine, const struct u
 static bool is_flip(const struct fusion_engine *engine, const struct update *update)
 {
     int sign = sign_of_signal(update->raw);
+    double threshold = cooldown_thresholds(engine, update).normal;
     return sign != 0 && engine->direction != 0 && engine->direction != sign &&
-           fabs(update->score) >= threshold_of(&engine->config, cooldown_side(engine, update), false) * (1 + engine->config.flip_rearm_margin);
+           fabs(update->score) >= threshold * (1 + engine->config.flip_rearm_margin);
 }
 
 /* Step 10: true when the cooldown blocks the update. */
@@ -271,8 +277,8 @@ static void boost_or_throttle(const struct fusion_engine *engine, struct update 
     const struct fusion_config *config = &engine->config;
     bool agree = update->consistency > config->boost_consistency;
     int sign = update->score > 0 ? 1 : -1;
-    if (agree && update->signal == FUSION_NEUTRAL &&
-        fabs(update->score) > config->boost_factor * threshold_of(config, sign, false)) {
+    double lowered = config->boost_factor * thresholds_of(config, sign).normal;
+    if (agree && update->signal == FUSION_NEUTRAL && fabs(update->score) > lowered) {
         update->signal = signal_of(sign, false);
         update->kept = true;
         update->reasons |= REASON_BOOST;

@@ -40,10 +40,6 @@ struct fusion_config {
 /* fusion_config_default: profile rc1. */
 struct fusion_config fusion_config_default(void);
 
-/* fusion_config_profile: the column of algorithms.md §0.3 of that name; STATUS_NOT_FOUND when there is none. */
-enum status fusion_config_profile(const char *name, struct fusion_config *out_config) MUST_USE;
-extern const char *const FUSION_PROFILE_NAMES[];
-
 /* fusion_config_check: STATUS_INVALID with a sentence that names the key. */
 enum status fusion_config_check(const struct fusion_config *config, struct error *error) MUST_USE;
 

@@ -1,9 +1,5 @@
 #include "fusion.h"
 
-#include <string.h>
-
-const char *const FUSION_PROFILE_NAMES[] = {"rc1", "conservative", "harvest2", "oct22", NULL};
-
 struct fusion_config fusion_config_default(void)
 {
     return (struct fusion_config){
@@ -32,42 +28,6 @@ struct fusion_config fusion_config_default(void)
     };
 }
 
-/* A profile's thresholds; what it does not name stays rc1's. */
-static struct fusion_config profile(double buy, double strong, double min_consistency, double strong_consistency)
-{
-    struct fusion_config config = fusion_config_default();
-    config.fuse_buy = buy;
-    config.fuse_strong_buy = strong;
-    config.fuse_sell = -buy;
-    config.fuse_strong_sell = -strong;
-    config.min_consistency = min_consistency;
-    config.strong_min_consistency = strong_consistency;
-    return config;
-}
-
-/* conservative and oct22 wait longer before they say the next thing. */
-static struct fusion_config patient(struct fusion_config config, int64_t max_lag_ms)
-{
-    config.z_clip = 5.0;
-    config.max_lag_ms = max_lag_ms;
-    config.hysteresis_exit = 1.2;
-    config.cooldown_ms = 1000;
-    config.min_consecutive = 2;
-    config.min_warmup_samples = 30;
-    return config;
-}
-
-enum status fusion_config_profile(const char *name, struct fusion_config *out_config)
-{
-    switch (enum_from_name(FUSION_PROFILE_NAMES, name, strlen(name))) {
-    case 0: *out_config = fusion_config_default(); return STATUS_OK;
-    case 1: *out_config = patient(profile(1.5, 2.5, 0.15, 0.40), 250); return STATUS_OK;
-    case 2: *out_config = profile(1.2, 2.0, 0.20, 0.60); return STATUS_OK;
-    case 3: *out_config = patient(profile(1.5, 2.5, 0.30, 0.70), 300); return STATUS_OK;
-    default: return STATUS_NOT_FOUND;
-    }
-}
-
 struct range {
     const char *key;
     double value;
@@ -86,9 +46,9 @@ enum status fusion_config_check(const struct fusion_config *config, struct error
 {
     const struct range ranges[] = {
         {"fuse_buy", config->fuse_buy, 0, 1e6},
-        {"fuse_strong_buy", config->fuse_strong_buy, config->fuse_buy, 1e6},
+        {"fuse_strong_buy", config->fuse_strong_buy, 0, 1e6},
         {"fuse_sell", config->fuse_sell, -1e6, 0},
-        {"fuse_strong_sell", config->fuse_strong_sell, -1e6, config->fuse_sell},
+        {"fuse_strong_sell", config->fuse_strong_sell, -1e6, 0},
         {"min_consistency", config->min_consistency, 0, 1},
         {"strong_min_consistency", config->strong_min_consistency, 0, 1},
         {"z_clip", config->z_clip, 1e-9, 1e6},

@@ -7,7 +7,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { SCHEDULE_WINDOWS_MAX = 48, SCHEDULE_HOLIDAYS_MAX = 512 };
+enum { SCHEDULE_WINDOWS_MAX = 100, SCHEDULE_HOLIDAYS_MAX = 1000 };
 
 /* schedule_window: minutes of the local day, start inclusive, end exclusive (1440 = midnight). start > end wraps
  * midnight and belongs to the start day's weekday and holiday. */

@@ -67,10 +67,10 @@ enum status strategy_mode_config_check(const struct strategy_mode_config *config
         return error_set(error, STATUS_INVALID, "strategy_mode.mode: must be auto, force_active or force_quiet");
     if (config->combine < COMBINE_MARKET || config->combine > COMBINE_OR)
         return error_set(error, STATUS_INVALID, "strategy_mode.combine: must be market, schedule, and, or");
-    if (config->step_ms < 100 || config->step_ms > 86400000)
-        return error_set(error, STATUS_INVALID, "strategy_mode.step_ms: must be 100 to 86400000");
-    if (config->lookback_ms < 1000 || config->lookback_ms > 86400000)
-        return error_set(error, STATUS_INVALID, "strategy_mode.lookback_ms: must be 1000 to 86400000");
+    if (config->step_ms < 1 || config->step_ms > 86400000)
+        return error_set(error, STATUS_INVALID, "strategy_mode.step_ms: must be 1 to 86400000");
+    if (config->lookback_ms < 1 || config->lookback_ms > 86400000)
+        return error_set(error, STATUS_INVALID, "strategy_mode.lookback_ms: must be 1 to 86400000");
     if (config->min_active_windows < 1 || config->min_active_windows > 1000000)
         return error_set(error, STATUS_INVALID, "strategy_mode.min_active_windows: must be 1 to 1000000");
     if (config->min_quiet_windows < 1 || config->min_quiet_windows > 1000000)

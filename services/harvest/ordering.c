@@ -62,6 +62,8 @@ static void remember(struct ordering *ordering, int64_t id)
 static bool is_remembered(const struct ordering *ordering, int64_t id)
 {
     size_t low = 0, high = ordering->run_count;
+    if (high == 0)
+        return false;
     const struct ordering_run *runs = ordering->runs + ordering->run_first;
     while (low < high) {
         size_t middle = (low + high) / 2;
@@ -78,9 +80,11 @@ static bool is_remembered(const struct ordering *ordering, int64_t id)
 /* waiting_place: index (from waiting_first) of the first waiting id ≥ id. New ids are mostly the largest. */
 static size_t waiting_place(const struct ordering *ordering, int64_t id)
 {
-    const struct venue_trade *waiting = ordering->waiting + ordering->waiting_first;
     size_t low = 0, high = ordering->waiting_count;
-    if (high == 0 || waiting[high - 1].id < id)
+    if (high == 0)
+        return 0;
+    const struct venue_trade *waiting = ordering->waiting + ordering->waiting_first;
+    if (waiting[high - 1].id < id)
         return high;
     while (low < high) {
         size_t middle = (low + high) / 2;
@@ -295,10 +299,12 @@ void ordering_save(const struct ordering *ordering, struct buffer *out)
     buffer_append_i64(out, ordering->missing_ids);
     buffer_append_i64(out, ordering->early_releases);
     buffer_append_u64(out, ordering->waiting_count);
-    buffer_append(out, ordering->waiting + ordering->waiting_first,
-                  ordering->waiting_count * sizeof *ordering->waiting);
+    if (ordering->waiting_count)
+        buffer_append(out, ordering->waiting + ordering->waiting_first,
+                      ordering->waiting_count * sizeof *ordering->waiting);
     buffer_append_u64(out, ordering->run_count);
-    buffer_append(out, ordering->runs + ordering->run_first, ordering->run_count * sizeof *ordering->runs);
+    if (ordering->run_count)
+        buffer_append(out, ordering->runs + ordering->run_first, ordering->run_count * sizeof *ordering->runs);
 }
 
 static bool load_flag(struct reader *in)

@@ -19,9 +19,11 @@ void rate_finish(struct rate *rate)
 /* place_of: index from `first` of the first slot with a time ≥ time_ms. */
 static size_t place_of(const struct rate *rate, int64_t time_ms)
 {
-    const struct rate_slot *slots = rate->slots + rate->first;
     size_t low = 0, high = rate->used;
-    if (high == 0 || slots[high - 1].time_ms < time_ms)
+    if (high == 0)
+        return 0;
+    const struct rate_slot *slots = rate->slots + rate->first;
+    if (slots[high - 1].time_ms < time_ms)
         return high;
     while (low < high) {
         size_t middle = (low + high) / 2;
@@ -72,6 +74,8 @@ void rate_add(struct rate *rate, int64_t time_ms)
 
 int64_t rate_since(struct rate *rate, int64_t time_ms)
 {
+    if (rate->used == 0)
+        return 0;
     const struct rate_slot *slots = rate->slots + rate->first;
     int64_t edge_ms = time_ms - RATE_WINDOW_MS;
     while (rate->cursor < rate->used && slots[rate->cursor].time_ms <= edge_ms)

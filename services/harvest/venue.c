@@ -228,7 +228,7 @@ static bool take_levels(struct parse *parse, yyjson_val *array, const struct ven
     struct venue *venue = parse->venue;
     if (!array || !yyjson_is_arr(array))
         return false;
-    size_t needed = at + yyjson_arr_size(array);
+    size_t needed = at + yyjson_arr_size(array) + 1; /* never none: an empty side points somewhere too */
     venue->levels = memory_grow(venue->levels, &venue->level_capacity, needed, sizeof *venue->levels);
     struct book_level *level = venue->levels + at;
     size_t index, count;
@@ -257,7 +257,7 @@ static bool take_sides(struct parse *parse, yyjson_val *bids, yyjson_val *asks)
     depth->bid_count = bid_count;
     depth->ask_count = ask_count;
     parse->out->bids = parse->venue->levels;
-    parse->out->asks = parse->venue->levels ? parse->venue->levels + bid_count : NULL;
+    parse->out->asks = parse->venue->levels + bid_count;
     return true;
 }
 

@@ -98,7 +98,8 @@ struct order_minute *figures_minute(struct figures *figures, int64_t minute)
         return &figures->minutes[at - 1];
     figures->minutes = memory_grow(figures->minutes, &figures->minute_capacity, figures->minute_count + 1,
                                    sizeof *figures->minutes);
-    memmove(&figures->minutes[at + 1], &figures->minutes[at], (figures->minute_count - at) * sizeof *figures->minutes);
+    memmove(&figures->minutes[at + 1], &figures->minutes[at],
+            (figures->minute_count - at) * sizeof *figures->minutes);
     figures->minute_count++;
     figures->minutes[at] = (struct order_minute){.minute = minute};
     return &figures->minutes[at];
@@ -109,8 +110,8 @@ struct instance_figures *figures_instance(struct figures *figures, const char *i
     for (size_t i = 0; i < figures->instance_count; i++)
         if (strcmp(figures->instances[i].instance, instance) == 0)
             return &figures->instances[i];
-    figures->instances = memory_grow(figures->instances, &figures->instance_capacity, figures->instance_count + 1,
-                                     sizeof *figures->instances);
+    figures->instances = memory_grow(figures->instances, &figures->instance_capacity,
+                                     figures->instance_count + 1, sizeof *figures->instances);
     struct instance_figures *added = &figures->instances[figures->instance_count++];
     *added = (struct instance_figures){0};
     copy_text(added->instance, sizeof added->instance, instance);
@@ -175,11 +176,11 @@ union any_row {
     struct control_row control;
 };
 
-static void keep(struct figures *figures, const struct stream_figures *stream, const struct symbol_figures *symbol,
-                 const struct row_view *view, const union any_row *row)
+static void keep(struct figures *figures, const struct stream_figures *stream,
+                 const struct symbol_figures *symbol, const struct row_view *view, const union any_row *row)
 {
-    figures->kept = memory_grow(figures->kept, &figures->kept_capacity, figures->kept_count + 1,
-                                sizeof *figures->kept);
+    figures->kept =
+        memory_grow(figures->kept, &figures->kept_capacity, figures->kept_count + 1, sizeof *figures->kept);
     struct kept_row *kept = &figures->kept[figures->kept_count++];
     *kept = (struct kept_row){
         .stream = (size_t)(stream - figures->streams),
@@ -229,8 +230,8 @@ static void take(struct figures *figures, struct stream_figures *stream, struct 
     }
 }
 
-enum status figures_row(struct figures *figures, const char *service, const char *symbol, const struct row_view *row,
-                        struct error *error)
+enum status figures_row(struct figures *figures, const char *service, const char *symbol,
+                        const struct row_view *row, struct error *error)
 {
     char name[STREAM_BYTES];
     snprintf(name, sizeof name, "%s/%s", service, symbol);
@@ -262,8 +263,8 @@ void instance_counter(struct instance_figures *instance, const char *name, int64
     if (at == FIGURES_COUNTERS_MAX)
         return;
     if (at == instance->counter_count) {
-        instance->counters = memory_grow(instance->counters, &instance->counter_capacity, at + 1,
-                                         sizeof *instance->counters);
+        instance->counters =
+            memory_grow(instance->counters, &instance->counter_capacity, at + 1, sizeof *instance->counters);
         copy_text(instance->counters[at].name, sizeof instance->counters[at].name, name);
         instance->counter_count++;
     }
@@ -297,7 +298,8 @@ void figures_beat(struct figures *figures, const struct heartbeat_row *beat, str
         struct sink_status_row sink;
         if (view.kind == ROW_COUNTER && row_decode(&view, &counter_message, &counter, &ignored) == STATUS_OK)
             instance_counter(instance, counter.name, counter.value);
-        if (view.kind == ROW_SINK_STATUS && row_decode(&view, &sink_status_message, &sink, &ignored) == STATUS_OK)
+        if (view.kind == ROW_SINK_STATUS &&
+            row_decode(&view, &sink_status_message, &sink, &ignored) == STATUS_OK)
             take_sink(instance, &sink);
     }
 }

@@ -29,9 +29,9 @@ struct book_level {
 
 struct symbol_figures {
     char symbol[SYMBOL_BYTES];
-    int64_t diffs_applied; /* book rows */
-    int64_t book_resets;   /* book rows that are the first after a synchronisation */
-    int64_t trades;        /* all prints */
+    int64_t diffs_applied;   /* book rows */
+    int64_t book_resets;     /* book rows that are the first after a synchronisation */
+    int64_t trades;          /* all prints */
     int64_t internal_trades; /* those of them with is_market = false */
     int64_t missing_trade_ids;
     int64_t gaps; /* gap events of harvest */
@@ -39,7 +39,7 @@ struct symbol_figures {
     int64_t signals; /* rows of the signal stream */
     int64_t orders;
     int64_t first_ts_ms, last_ts_ms; /* of trades and book rows; FIELD_NULL_I64 when there is none */
-    struct decimal_sum taker_buy, taker_sell, total; /* all prints */
+    struct decimal_sum taker_buy, taker_sell, total;                      /* all prints */
     struct book_level bids[FIGURES_TOP_LEVELS], asks[FIGURES_TOP_LEVELS]; /* after the newest book row */
     bool dirty;
 };
@@ -59,7 +59,7 @@ struct kept_row {
     int kind; /* ROW_EVENT, ROW_STRATEGY_STATE */
     size_t symbol;
     int64_t ts_ms;
-    int8_t event_type; /* ROW_EVENT */
+    int8_t event_type;               /* ROW_EVENT */
     struct strategy_state_row state; /* ROW_STRATEGY_STATE */
 };
 

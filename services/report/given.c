@@ -62,7 +62,8 @@ static enum status check(yyjson_val *root, struct error *error)
     for (int i = 0; i < MEMBER_COUNT; i++) {
         yyjson_val *value = yyjson_obj_get(root, MEMBERS[i].name);
         if (value && yyjson_get_type(value) != MEMBERS[i].type)
-            return error_set(error, STATUS_MALFORMED, "`%s` is of another type than expected", MEMBERS[i].name);
+            return error_set(error, STATUS_MALFORMED, "`%s` is of another type than expected",
+                             MEMBERS[i].name);
     }
     yyjson_val *verdict = yyjson_obj_get(root, "overall_verdict");
     if (verdict && !is_verdict(yyjson_get_str(verdict)))

@@ -13,7 +13,7 @@ enum { GIVEN_FILE_BYTES_MAX = 4 * 1024 * 1024 };
 
 /* given: JSON texts, owned; NULL: not given. */
 struct given {
-    char *gates;             /* array of {id, measured?, unit, op, threshold, source_file, source_field, verdict} */
+    char *gates; /* array of {id, measured?, unit, op, threshold, source_file, source_field, verdict} */
     char *overall_verdict;   /* PASS, FAIL or UNKNOWN, without quotes */
     char *alerts;            /* array */
     char *fault_injection;   /* array */

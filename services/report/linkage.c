@@ -64,7 +64,8 @@ static const struct event_times *times_of(const struct event_times *times, size_
     return NULL;
 }
 
-static void link_track(const struct tally_track *track, const struct event_times *times, struct linkage *linkage)
+static void link_track(const struct tally_track *track, const struct event_times *times,
+                       struct linkage *linkage)
 {
     size_t cursors[EVENT_TYPE_COUNT] = {0};
     struct tally_track_reader reader;

@@ -4,11 +4,11 @@
 #include "base/file.h"
 #include "base/map.h"
 #include "base/memory.h"
-#include "store/database.h"
 #include "proto/signal.h"
 #include "row_text.h"
 #include "signal_files.h"
 #include "sink_reader.h"
+#include "store/database.h"
 #include "tally.h"
 
 #include <errno.h>
@@ -20,7 +20,8 @@
 enum { MINUTE_MS = 60000 };
 
 const char *const VERDICT_NAMES[] = {"PASS", "FAIL", "UNKNOWN", NULL};
-const char *const PARITY_DIFFERENCE_NAMES[] = {"content", "only_jsonl", "only_sqlite", "duplicate_jsonl", NULL};
+const char *const PARITY_DIFFERENCE_NAMES[] = {"content", "only_jsonl", "only_sqlite", "duplicate_jsonl",
+                                               NULL};
 
 /* entry: where one JSONL row lies. Rows are sorted by these and read again in that order. */
 struct entry {
@@ -99,7 +100,8 @@ static uint32_t symbol_number(struct comparison *comparison, const char *symbol)
     return (uint32_t)number;
 }
 
-static enum status index_line(void *context, enum line_kind kind, const char *text, size_t length, int64_t offset)
+static enum status index_line(void *context, enum line_kind kind, const char *text, size_t length,
+                              int64_t offset)
 {
     struct comparison *comparison = context;
     struct signal_row row;
@@ -110,8 +112,8 @@ static enum status index_line(void *context, enum line_kind kind, const char *te
     comparison->parity->bad_jsonl += !fits;
     if (!fits || strcmp(row.run_id, comparison->run_id) != 0)
         return STATUS_OK;
-    comparison->entries = memory_grow(comparison->entries, &comparison->entry_capacity, comparison->entry_count + 1,
-                                      sizeof *comparison->entries);
+    comparison->entries = memory_grow(comparison->entries, &comparison->entry_capacity,
+                                      comparison->entry_count + 1, sizeof *comparison->entries);
     comparison->entries[comparison->entry_count++] = (struct entry){
         .ts_ms = row.ts_ms,
         .offset = offset,
@@ -148,7 +150,8 @@ static enum status index_files(struct comparison *comparison, const char *output
             error_set(error, status, "%s: cannot be read", file->path);
     }
     if (comparison->entry_count)
-        qsort_r(comparison->entries, comparison->entry_count, sizeof *comparison->entries, compare_entries, comparison);
+        qsort_r(comparison->entries, comparison->entry_count, sizeof *comparison->entries, compare_entries,
+                comparison);
     return status;
 }
 
@@ -166,8 +169,8 @@ static enum status open_file(struct comparison *comparison, uint32_t file, struc
 }
 
 /* load_entry: the row once more, and its line in our own form. */
-static enum status load_entry(struct comparison *comparison, const struct entry *entry, struct signal_row *out_row,
-                              struct error *error)
+static enum status load_entry(struct comparison *comparison, const struct entry *entry,
+                              struct signal_row *out_row, struct error *error)
 {
     enum status status = open_file(comparison, entry->file, error);
     if (status != STATUS_OK)
@@ -286,7 +289,8 @@ static enum status take_sqlite(struct comparison *comparison, struct cursor *cur
     return cursor_next(comparison, cursor, error);
 }
 
-static void judge(struct comparison *comparison, const struct cursor *cursor, int order, const struct signal_row *row)
+static void judge(struct comparison *comparison, const struct cursor *cursor, int order,
+                  const struct signal_row *row)
 {
     struct parity *parity = comparison->parity;
     if (order < 0) {
@@ -294,10 +298,12 @@ static void judge(struct comparison *comparison, const struct cursor *cursor, in
         add_example(parity, PARITY_ONLY_JSONL, row->ts_ms, row->symbol, &comparison->jsonl_line, NULL);
     } else if (order > 0) {
         parity->only_sqlite++;
-        add_example(parity, PARITY_ONLY_SQLITE, cursor->row.ts_ms, cursor->row.symbol, NULL, &comparison->sqlite_line);
+        add_example(parity, PARITY_ONLY_SQLITE, cursor->row.ts_ms, cursor->row.symbol, NULL,
+                    &comparison->sqlite_line);
     } else if (!same_line(&comparison->jsonl_line, &comparison->sqlite_line)) {
         parity->content_mismatch++;
-        add_example(parity, PARITY_CONTENT, row->ts_ms, row->symbol, &comparison->jsonl_line, &comparison->sqlite_line);
+        add_example(parity, PARITY_CONTENT, row->ts_ms, row->symbol, &comparison->jsonl_line,
+                    &comparison->sqlite_line);
     }
 }
 
@@ -343,7 +349,8 @@ static enum verdict verdict_of(const struct parity *parity)
         return VERDICT_UNKNOWN;
     bool equal = parity->jsonl.total > 0 && parity->sqlite.total > 0 &&
                  strcmp(parity->jsonl.content_hash, parity->sqlite.content_hash) == 0;
-    int64_t differences = parity->only_jsonl + parity->only_sqlite + parity->content_mismatch + parity->duplicates_jsonl;
+    int64_t differences =
+        parity->only_jsonl + parity->only_sqlite + parity->content_mismatch + parity->duplicates_jsonl;
     int64_t bad = parity->bad_jsonl + parity->bad_sqlite;
     return equal && differences == 0 && bad == 0 ? VERDICT_PASS : VERDICT_FAIL;
 }
@@ -361,7 +368,8 @@ static void comparison_finish(struct comparison *comparison)
         close(comparison->descriptor);
 }
 
-enum status parity_compare(const char *output_dir, const char *run_id, struct parity *out_parity, struct error *error)
+enum status parity_compare(const char *output_dir, const char *run_id, struct parity *out_parity,
+                           struct error *error)
 {
     struct parity parity = {0};
     struct comparison comparison = {.parity = &parity, .run_id = run_id, .descriptor = -1};

@@ -19,8 +19,8 @@ extern const char *const VERDICT_NAMES[]; /* "PASS", "FAIL", "UNKNOWN", NULL */
 struct parity_stats {
     int64_t total;
     int64_t confirmed;
-    int64_t strong;      /* confirmed strong_buy and strong_sell */
-    double strong_ratio; /* NaN when nothing is confirmed */
+    int64_t strong;                      /* confirmed strong_buy and strong_sell */
+    double strong_ratio;                 /* NaN when nothing is confirmed */
     char content_hash[SHA256_HEX_BYTES]; /* over the lines sorted by (ts_ms, symbol), each with its newline */
 };
 
@@ -44,8 +44,8 @@ struct parity {
     char run_id[RUN_ID_BYTES];
     struct parity_stats jsonl, sqlite;
     int64_t only_jsonl, only_sqlite, content_mismatch;
-    int64_t duplicates_jsonl; /* lines whose key an earlier line has */
-    int64_t key_conflict;     /* those of them that differ from it */
+    int64_t duplicates_jsonl;      /* lines whose key an earlier line has */
+    int64_t key_conflict;          /* those of them that differ from it */
     int64_t bad_jsonl, bad_sqlite; /* lines and rows that are no signal row */
     struct parity_example examples[PARITY_EXAMPLES_MAX];
     size_t example_count;

@@ -74,8 +74,10 @@ static void write_alignment(struct json *json, const struct parity *parity)
         sqlite += minute->sqlite > 0;
     }
     size_t count = parity->minute_count;
-    const char *status = !count ? "empty" : !both ? "no_overlap" : (size_t)both == count ? "full_overlap"
-                                                                                        : "partial_overlap";
+    const char *status = !count                  ? "empty"
+                         : !both                 ? "no_overlap"
+                         : (size_t)both == count ? "full_overlap"
+                                                 : "partial_overlap";
     json_key(json, "window_alignment");
     json_object_begin(json);
     json_key_text(json, "status", status);
@@ -163,7 +165,8 @@ void parity_json(const struct parity *parity, struct json *json)
     json_object_end(json);
 }
 
-enum status parity_write(const struct parity *parity, const char *artifacts_dir, bool sync, struct error *error)
+enum status parity_write(const struct parity *parity, const char *artifacts_dir, bool sync,
+                         struct error *error)
 {
     char path[PATH_BYTES];
     struct buffer text;

@@ -85,7 +85,8 @@ static enum status take_sink(void *context, const struct statement *row, struct 
     const char *text = text_of(row, 2);
     if (instance->sink_count == FIGURES_SINKS_MAX)
         return STATUS_OK;
-    return row_from_json(&sink_status_message, text, strlen(text), &instance->sinks[instance->sink_count++], error);
+    return row_from_json(&sink_status_message, text, strlen(text), &instance->sinks[instance->sink_count++],
+                         error);
 }
 
 static enum status load(struct database *database, struct figures *figures, struct error *error)
@@ -96,7 +97,8 @@ static enum status load(struct database *database, struct figures *figures, stru
     } TABLES[] = {
         {"SELECT stream, position, ended FROM positions", take_stream},
         {"SELECT symbol, figures FROM symbols ORDER BY symbol", take_symbol},
-        {"SELECT minute, buy, sell, strong, normal, rejected FROM order_minutes ORDER BY minute", take_minute},
+        {"SELECT minute, buy, sell, strong, normal, rejected FROM order_minutes ORDER BY minute",
+         take_minute},
         {"SELECT instance, generation, state FROM instances ORDER BY instance", take_instance},
         {"SELECT instance, name, value FROM counters", take_counter},
         {"SELECT instance, sink, status FROM sinks ORDER BY instance, sink", take_sink},
@@ -121,8 +123,8 @@ static enum status take_event(void *context, const struct statement *row, struct
         return error_set(error, STATUS_MALFORMED, "report.db: %lld is not an event type", (long long)type);
     size_t count = stored->event_symbol_count;
     if (count == 0 || strcmp(stored->events[count - 1].symbol, symbol) != 0) {
-        stored->events = memory_grow(stored->events, &stored->event_symbol_capacity, count + 1,
-                                     sizeof *stored->events);
+        stored->events =
+            memory_grow(stored->events, &stored->event_symbol_capacity, count + 1, sizeof *stored->events);
         event_times_init(&stored->events[count], symbol);
         stored->event_symbol_count = ++count;
     }
@@ -134,8 +136,8 @@ static enum status take_state(void *context, const struct statement *row, struct
 {
     struct stored *stored = context;
     const char *text = text_of(row, 1);
-    stored->states = memory_grow(stored->states, &stored->state_capacity, stored->state_count + 1,
-                                 sizeof *stored->states);
+    stored->states =
+        memory_grow(stored->states, &stored->state_capacity, stored->state_count + 1, sizeof *stored->states);
     struct state_snapshot *state = &stored->states[stored->state_count++];
     *state = (struct state_snapshot){0};
     snprintf(state->symbol, sizeof state->symbol, "%s", text_of(row, 0));
@@ -149,11 +151,13 @@ static enum status read_all(struct database *database, struct stored *stored, st
     if (status == STATUS_OK)
         status = load(database, &stored->figures, error);
     if (status == STATUS_OK)
-        status = each_row(database, "SELECT symbol, event_type, ts_ms FROM events ORDER BY symbol, event_type, ts_ms",
+        status = each_row(database,
+                          "SELECT symbol, event_type, ts_ms FROM events ORDER BY symbol, event_type, ts_ms",
                           take_event, stored, error);
     if (status == STATUS_OK)
-        status = each_row(database, "SELECT symbol, state FROM strategy_states ORDER BY ts_ms, symbol, sequence",
-                          take_state, stored, error);
+        status =
+            each_row(database, "SELECT symbol, state FROM strategy_states ORDER BY ts_ms, symbol, sequence",
+                     take_state, stored, error);
     database_rollback(database);
     return status;
 }

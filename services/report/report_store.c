@@ -83,7 +83,8 @@ static enum status prepare(struct report_store *store, struct error *error)
     for (int i = 0; status == STATUS_OK && i < PUT_COUNT; i++)
         status = statement_prepare(store->database, PUTS[i], &store->puts[i], error);
     if (status == STATUS_OK)
-        status = statement_prepare(store->database, "SELECT value FROM meta WHERE key = ?1", &store->get_meta, error);
+        status = statement_prepare(store->database, "SELECT value FROM meta WHERE key = ?1", &store->get_meta,
+                                   error);
     return status;
 }
 
@@ -117,8 +118,8 @@ enum status report_store_text(struct report_store *store, const char *key, const
 }
 
 /* claim: writes who this database belongs to, or finds that it belongs to somebody else. */
-static enum status claim(struct report_store *store, const struct report_store_config *config, bool *out_same_run,
-                         bool *out_ours, struct error *error)
+static enum status claim(struct report_store *store, const struct report_store_config *config,
+                         bool *out_same_run, bool *out_ours, struct error *error)
 {
     char boot[64], started[32], found[128];
     boot_id(boot);
@@ -128,7 +129,8 @@ static enum status claim(struct report_store *store, const struct report_store_c
     } owner[] = {{"run_id", config->run_id}, {"fingerprint", config->fingerprint}, {"boot_id", boot}};
     bool same[3] = {false};
     for (size_t i = 0; i < 3; i++) {
-        enum status status = report_store_text(store, owner[i].key, owner[i].value, found, sizeof found, error);
+        enum status status =
+            report_store_text(store, owner[i].key, owner[i].value, found, sizeof found, error);
         if (status != STATUS_OK)
             return status;
         same[i] = strcmp(found, owner[i].value) == 0;
@@ -235,8 +237,8 @@ static enum status put_symbols(struct report_store *store, const struct figures 
     return status;
 }
 
-static enum status put_kept(struct report_store *store, const struct figures *figures, const struct kept_row *kept,
-                            struct buffer *text, struct error *error)
+static enum status put_kept(struct report_store *store, const struct figures *figures,
+                            const struct kept_row *kept, struct buffer *text, struct error *error)
 {
     struct statement *put = store->puts[kept->kind == ROW_EVENT ? PUT_EVENT : PUT_STATE];
     statement_bind_text(put, 1, figures->streams[kept->stream].stream);
@@ -296,7 +298,8 @@ static enum status put_counters(struct report_store *store, const struct instanc
     return status;
 }
 
-static enum status put_sinks(struct report_store *store, const struct instance_figures *instance, struct error *error)
+static enum status put_sinks(struct report_store *store, const struct instance_figures *instance,
+                             struct error *error)
 {
     struct statement *put = store->puts[PUT_SINK];
     struct buffer text;
@@ -347,7 +350,8 @@ static void mark_clean(struct figures *figures, bool beats)
     figures->beats_dirty = figures->beats_dirty && !beats;
 }
 
-enum status report_store_commit(struct report_store *store, struct figures *figures, bool beats, struct error *error)
+enum status report_store_commit(struct report_store *store, struct figures *figures, bool beats,
+                                struct error *error)
 {
     enum status status = database_begin(store->database, error);
     if (status != STATUS_OK)

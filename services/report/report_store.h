@@ -28,7 +28,8 @@ enum status report_store_open(const struct report_store_config *config, struct r
 void report_store_close(struct report_store *store); /* accepts NULL */
 
 /* report_store_load: figures as of the last commit, into freshly initialised ones. */
-enum status report_store_load(struct report_store *store, struct figures *figures, struct error *error) MUST_USE;
+enum status report_store_load(struct report_store *store, struct figures *figures,
+                              struct error *error) MUST_USE;
 
 /* report_store_commit: everything dirty in one transaction; heartbeats only when `beats`. On success the figures are
  * clean and their durable positions are their positions; on failure nothing has changed on either side. */

@@ -61,8 +61,8 @@ static bool put_integer(const struct field *field, const struct cell *cell, void
     return true;
 }
 
-static enum status put(const struct message *message, const struct field *field, const struct cell *cell, void *row,
-                       struct error *error)
+static enum status put(const struct message *message, const struct field *field, const struct cell *cell,
+                       void *row, struct error *error)
 {
     void *member = (char *)row + field->offset;
     bool fits;
@@ -82,7 +82,8 @@ static enum status put(const struct message *message, const struct field *field,
     }
     if (fits)
         return STATUS_OK;
-    return error_set(error, STATUS_MALFORMED, "%s: the value of `%s` does not fit its type", message->name, field->name);
+    return error_set(error, STATUS_MALFORMED, "%s: the value of `%s` does not fit its type", message->name,
+                     field->name);
 }
 
 static struct cell cell_of_json(yyjson_val *value)
@@ -91,7 +92,8 @@ static struct cell cell_of_json(yyjson_val *value)
     if (yyjson_is_null(value))
         cell.type = COLUMN_NULL;
     else if (yyjson_is_str(value))
-        cell = (struct cell){.type = COLUMN_TEXT, .text = yyjson_get_str(value), .length = yyjson_get_len(value)};
+        cell = (struct cell){
+            .type = COLUMN_TEXT, .text = yyjson_get_str(value), .length = yyjson_get_len(value)};
     else if (yyjson_is_bool(value))
         cell = (struct cell){.type = COLUMN_INTEGER, .is_bool = true, .integer = yyjson_get_bool(value)};
     else if (yyjson_is_real(value))
@@ -164,8 +166,8 @@ static struct cell cell_of_column(const struct statement *statement, int column)
     return cell;
 }
 
-enum status row_from_statement(const struct message *message, const struct statement *statement, void *out_row,
-                           struct error *error)
+enum status row_from_statement(const struct message *message, const struct statement *statement,
+                               void *out_row, struct error *error)
 {
     enum status status = STATUS_OK;
     int column = 0;

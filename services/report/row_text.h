@@ -22,8 +22,8 @@ enum status row_from_json(const struct message *message, const char *text, size_
 int row_columns(const struct message *message, struct buffer *out);
 
 /* row_from_statement: the present row of a SELECT whose columns are row_columns, starting at column 0. */
-enum status row_from_statement(const struct message *message, const struct statement *statement, void *out_row,
-                           struct error *error) MUST_USE;
+enum status row_from_statement(const struct message *message, const struct statement *statement,
+                               void *out_row, struct error *error) MUST_USE;
 
 /* row_line: appends the row as its JSON object without wire-only fields, no newline (data.md S1). */
 void row_line(const struct message *message, const void *row, struct buffer *out);

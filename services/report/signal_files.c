@@ -76,7 +76,8 @@ static enum status add_file(void *context, const char *path)
     struct signal_files *files = search->files;
     files->items = memory_grow(files->items, &files->capacity, files->count + 1, sizeof *files->items);
     struct signal_file *file = &files->items[files->count++];
-    *file = (struct signal_file){.path = memory_copy_text(path), .key = key_of(path, search->root), .open = open};
+    *file =
+        (struct signal_file){.path = memory_copy_text(path), .key = key_of(path, search->root), .open = open};
     file->other_run = belongs_elsewhere(strrchr(file->key, '/') + 1, search->run_id);
     return STATUS_OK;
 }
@@ -144,7 +145,8 @@ static void drop_renamed(struct signal_files *files)
     files->count = kept;
 }
 
-enum status signal_files_find(struct signal_files *files, const char *output_dir, const char *run_id, struct error *error)
+enum status signal_files_find(struct signal_files *files, const char *output_dir, const char *run_id,
+                              struct error *error)
 {
     signal_files_clear(files);
     struct search search = {.files = files, .run_id = run_id};
@@ -152,7 +154,8 @@ enum status signal_files_find(struct signal_files *files, const char *output_dir
     if (status == STATUS_OK)
         status = find_in_dates(&search, output_dir);
     if (status != STATUS_OK)
-        return error_set(error, status, "%s: its signal files cannot be listed: %s", output_dir, strerror(errno));
+        return error_set(error, status, "%s: its signal files cannot be listed: %s", output_dir,
+                         strerror(errno));
     if (files->count)
         qsort(files->items, files->count, sizeof *files->items, compare_files);
     drop_renamed(files);

@@ -31,7 +31,7 @@ void signal_files_finish(struct signal_files *files);
 
 /* signal_files_find: all of them, by key in byte order. A sink folder that does not exist holds none. STATUS_IO. */
 enum status signal_files_find(struct signal_files *files, const char *output_dir, const char *run_id,
-                        struct error *error) MUST_USE;
+                              struct error *error) MUST_USE;
 
 /* line_kind: what a line was when it was found. */
 enum line_kind {
@@ -39,9 +39,11 @@ enum line_kind {
     LINE_TOO_LONG, /* longer than SIGNAL_LINE_BYTES_MAX; `text` holds its beginning */
     LINE_TORN,     /* the end of the file came before its newline */
 };
-typedef enum status line_visit(void *context, enum line_kind kind, const char *text, size_t length, int64_t offset);
+typedef enum status line_visit(void *context, enum line_kind kind, const char *text, size_t length,
+                               int64_t offset);
 
 /* signal_file_read: gives every line from *offset on; *offset moves behind the last newline. A torn line is given only
  * when `to_end`, and then *offset moves behind it. STATUS_NOT_FOUND: it was renamed meanwhile, or shrank below
  * *offset (its writer took back rows it will write again). Else what `visit` returned, or STATUS_IO. */
-enum status signal_file_read(const char *path, bool to_end, int64_t *offset, line_visit *visit, void *context) MUST_USE;
+enum status signal_file_read(const char *path, bool to_end, int64_t *offset, line_visit *visit,
+                             void *context) MUST_USE;

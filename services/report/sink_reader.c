@@ -3,9 +3,9 @@
 #include "base/file.h"
 #include "base/map.h"
 #include "base/memory.h"
-#include "store/database.h"
 #include "row_text.h"
 #include "signal_files.h"
+#include "store/database.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -70,7 +70,8 @@ static size_t progress_of(struct sink_reader *reader, const char *key, int64_t s
     if (slot != MAP_ABSENT)
         return slot;
     slot = reader->count++;
-    reader->progress = memory_grow(reader->progress, &reader->capacity, reader->count, sizeof *reader->progress);
+    reader->progress =
+        memory_grow(reader->progress, &reader->capacity, reader->count, sizeof *reader->progress);
     reader->progress[slot] = (struct progress){.position = start};
     map_put(&reader->index, key, slot);
     return slot;
@@ -94,7 +95,8 @@ static enum status take_row(struct visitor *visitor, const struct signal_row *ro
 
 /* ---- JSONL ---- */
 
-static enum status take_line(void *context, enum line_kind kind, const char *text, size_t length, int64_t offset)
+static enum status take_line(void *context, enum line_kind kind, const char *text, size_t length,
+                             int64_t offset)
 {
     struct visitor *visitor = context;
     struct signal_row row;
@@ -109,7 +111,8 @@ static enum status take_line(void *context, enum line_kind kind, const char *tex
     return STATUS_OK;
 }
 
-static enum status count_line(void *context, enum line_kind kind, const char *text, size_t length, int64_t offset)
+static enum status count_line(void *context, enum line_kind kind, const char *text, size_t length,
+                              int64_t offset)
 {
     struct sink_reader *reader = context;
     (void)kind;
@@ -162,13 +165,15 @@ struct rows_statement {
     int time_column; /* ts_ms once more, behind the row's own columns */
 };
 
-static enum status take_columns(struct visitor *visitor, const struct rows_statement *rows, struct progress *progress)
+static enum status take_columns(struct visitor *visitor, const struct rows_statement *rows,
+                                struct progress *progress)
 {
     struct signal_row row;
     struct error ignored;
     if (statement_type(rows->statement, rows->time_column) == COLUMN_INTEGER)
         progress->position = statement_i64(rows->statement, rows->time_column);
-    if (row_from_statement(&signal_message, rows->statement, &row, &ignored) == STATUS_OK && signal_time_valid(row.ts_ms))
+    if (row_from_statement(&signal_message, rows->statement, &row, &ignored) == STATUS_OK &&
+        signal_time_valid(row.ts_ms))
         return take_row(visitor, &row);
     visitor->reader->figures.bad_rows++;
     return STATUS_OK;
@@ -178,7 +183,8 @@ static enum status read_symbol(struct visitor *visitor, const struct rows_statem
                                struct error *error)
 {
     struct sink_reader *reader = visitor->reader;
-    struct progress *progress = &reader->progress[progress_of(reader, symbol, INT64_MIN + 1)];
+    size_t slot = progress_of(reader, symbol, INT64_MIN + 1);
+    struct progress *progress = &reader->progress[slot];
     statement_bind_text(rows->statement, 1, reader->run_id);
     statement_bind_text(rows->statement, 2, symbol);
     statement_bind_i64(rows->statement, 3, progress->position);
@@ -193,7 +199,8 @@ static enum status read_symbol(struct visitor *visitor, const struct rows_statem
 }
 
 /* The unary plus keeps SQLite on the index (symbol, ts_ms): by the primary key it would pass all other symbols. */
-static enum status prepare_rows(struct database *database, struct rows_statement *out_rows, struct error *error)
+static enum status prepare_rows(struct database *database, struct rows_statement *out_rows,
+                                struct error *error)
 {
     struct buffer sql;
     buffer_init(&sql, 0);
@@ -207,8 +214,8 @@ static enum status prepare_rows(struct database *database, struct rows_statement
 }
 
 /* read_symbols: from one symbol to the next by the index, without passing over their rows. */
-static enum status read_symbols(struct visitor *visitor, struct statement *next, const struct rows_statement *rows,
-                                struct error *error)
+static enum status read_symbols(struct visitor *visitor, struct statement *next,
+                                const struct rows_statement *rows, struct error *error)
 {
     char symbol[SYMBOL_BYTES] = "";
     enum status status;
@@ -219,7 +226,8 @@ static enum status read_symbols(struct visitor *visitor, struct statement *next,
             break;
         const char *found = statement_text(next, 0);
         if (strlen(found) >= sizeof symbol)
-            return error_set(error, STATUS_MALFORMED, "signals.db: a symbol is longer than %zu bytes", sizeof symbol - 1);
+            return error_set(error, STATUS_MALFORMED, "signals.db: a symbol is longer than %zu bytes",
+                             sizeof symbol - 1);
         memcpy(symbol, found, strlen(found) + 1);
         statement_reset(next);
         status = read_symbol(visitor, rows, symbol, error);
@@ -232,7 +240,8 @@ static enum status read_symbols(struct visitor *visitor, struct statement *next,
 static enum status count_others(struct sink_reader *reader, struct database *database, struct error *error)
 {
     struct statement *statement;
-    enum status status = statement_prepare(database, "SELECT count(*) FROM signals WHERE run_id <> ?1", &statement, error);
+    enum status status =
+        statement_prepare(database, "SELECT count(*) FROM signals WHERE run_id <> ?1", &statement, error);
     if (status != STATUS_OK)
         return status;
     statement_bind_text(statement, 1, reader->run_id);
@@ -247,7 +256,8 @@ static enum status read_table(struct visitor *visitor, struct database *database
 {
     struct statement *next = NULL;
     struct rows_statement rows = {0};
-    enum status status = statement_prepare(database, "SELECT min(symbol) FROM signals WHERE symbol > ?1", &next, error);
+    enum status status =
+        statement_prepare(database, "SELECT min(symbol) FROM signals WHERE symbol > ?1", &next, error);
     if (status == STATUS_OK)
         status = prepare_rows(database, &rows, error);
     if (status == STATUS_OK)
@@ -263,8 +273,8 @@ static enum status read_table(struct visitor *visitor, struct database *database
 static enum status find_table(struct database *database, struct error *error)
 {
     struct statement *statement;
-    enum status status = statement_prepare(database, "SELECT 1 FROM sqlite_schema WHERE name = 'signals'", &statement,
-                                           error);
+    enum status status =
+        statement_prepare(database, "SELECT 1 FROM sqlite_schema WHERE name = 'signals'", &statement, error);
     if (status != STATUS_OK)
         return status;
     status = statement_step(statement, error);

@@ -21,10 +21,11 @@ struct sink_reader_config {
 
 /* sink_reader_figures: of all polls so far. */
 struct sink_reader_figures {
-    int64_t files_read;      /* files holding rows of this run; 1 or 0 for SQLite */
-    int64_t rows;            /* of this run */
-    int64_t bad_rows;        /* lines that are not a signal row (SQLite: rows that do not fit) */
-    int64_t run_id_mismatch; /* rows of another run in a file of this one; when there is no row of this run: rows of
+    int64_t files_read; /* files holding rows of this run; 1 or 0 for SQLite */
+    int64_t rows;       /* of this run */
+    int64_t bad_rows;   /* lines that are not a signal row (SQLite: rows that do not fit) */
+    int64_t
+        run_id_mismatch; /* rows of another run in a file of this one; when there is no row of this run: rows of
                                 all others */
 };
 

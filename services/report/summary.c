@@ -9,10 +9,9 @@
 #include <time.h>
 
 const char *const METRIC_NAMES[METRIC_COUNT] = {
-    "queue_dropped",      "reconnect_count",     "planned_reconnect_count",
-    "substream_timeout_detected", "dedup_hits_total", "late_event_dropped",
-    "trade_gap_ids_total", "book_seq_gap_total", "parse_errors",
-    "deadletter_rows",    "write_errors_total",
+    "queue_dropped",    "reconnect_count",    "planned_reconnect_count", "substream_timeout_detected",
+    "dedup_hits_total", "late_event_dropped", "trade_gap_ids_total",     "book_seq_gap_total",
+    "parse_errors",     "deadletter_rows",    "write_errors_total",
 };
 
 void summary_minute_text(int64_t minute, char out_text[32])
@@ -34,7 +33,8 @@ static void compute_ratios(const struct tally *tally, struct summary *summary)
 
 static bool is_signal(const struct instance_figures *instance)
 {
-    return strncmp(instance->instance, "signal", 6) == 0 && (instance->instance[6] == 0 || instance->instance[6] == '.');
+    return strncmp(instance->instance, "signal", 6) == 0 &&
+           (instance->instance[6] == 0 || instance->instance[6] == '.');
 }
 
 static void add(int64_t *sum, int64_t value)
@@ -186,6 +186,9 @@ static void compute_warnings(const struct summary_input *input, struct summary *
         warn(summary, "RUN_ID_MISMATCH=%lld", (long long)sink->run_id_mismatch);
     if (input->stored->state_count == 0)
         warn(summary, "STATE_MISSING");
+    int64_t missing = summary->signals_published - sink->rows - sink->bad_rows;
+    if (input->final && missing > 0)
+        warn(summary, "ROWS_MISSING=%lld", (long long)missing);
 }
 
 void summary_compute(const struct summary_input *input, struct summary *out_summary)
@@ -197,6 +200,9 @@ void summary_compute(const struct summary_input *input, struct summary *out_summ
     compute_metrics(figures, out_summary);
     compute_orders(input, out_summary);
     compute_states(input->stored, &out_summary->states);
-    linkage_compute(input->tally, input->stored->events, input->stored->event_symbol_count, &out_summary->linkage);
+    for (size_t i = 0; i < figures->symbol_count; i++)
+        out_summary->signals_published += figures->symbols[i].signals;
+    linkage_compute(input->tally, input->stored->events, input->stored->event_symbol_count,
+                    &out_summary->linkage);
     compute_warnings(input, out_summary);
 }

@@ -16,7 +16,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { SUMMARY_STATES_MAX = 20, SUMMARY_QUIET_MS = 120000, SUMMARY_WARNINGS = 7 };
+enum { SUMMARY_STATES_MAX = 20, SUMMARY_QUIET_MS = 120000, SUMMARY_WARNINGS = 8 };
 
 /* summary_input: borrowed as long as the summary lives. */
 struct summary_input {
@@ -77,6 +77,7 @@ struct summary {
     struct order_summary orders;
     struct state_summary states;
     int64_t metrics[METRIC_COUNT];
+    int64_t signals_published; /* rows of the signal stream, to be held against the rows of the sink */
     struct linkage linkage;
     char warnings[SUMMARY_WARNINGS][64];
     size_t warning_count;
@@ -84,8 +85,8 @@ struct summary {
 
 void summary_compute(const struct summary_input *input, struct summary *out_summary);
 
-/* summary_json: one object, fields in the order of data.md §6.4; behind them book_audit, volumes, top5, sinks,
- * streams. Ends with a newline. */
+/* summary_json: one object, fields in the order of data.md §6.4; behind them book_audit, volumes, top5,
+ * signals_published, streams_ended. Ends with a newline. */
 void summary_json(const struct summary *summary, struct buffer *out);
 
 /* summary_markdown: the same for people. */

@@ -300,16 +300,13 @@ static void write_top5(struct json *json, const struct figures *figures)
     json_object_end(json);
 }
 
-/* write_published: rows of the signal stream, to be held against rows_processed. */
-static void write_published(struct json *json, const struct figures *figures)
+static void write_published(struct json *json, const struct summary *summary)
 {
-    int64_t published = 0;
+    const struct figures *figures = &summary->input->stored->figures;
     bool ended = figures->stream_count > 0;
-    for (size_t i = 0; i < figures->symbol_count; i++)
-        published += figures->symbols[i].signals;
     for (size_t i = 0; i < figures->stream_count; i++)
         ended = ended && figures->streams[i].ended;
-    json_key_i64(json, "signals_published", published);
+    json_key_i64(json, "signals_published", summary->signals_published);
     json_key_bool(json, "streams_ended", ended);
 }
 
@@ -330,7 +327,8 @@ void summary_json(const struct summary *summary, struct buffer *out)
     write_states(&json, summary);
     write_metrics(&json, summary);
     write_linkage(&json, &summary->linkage);
-    key_given(&json, "timeseries_export", given->timeseries_export, "{\"export_count\":null,\"error_count\":null}");
+    key_given(&json, "timeseries_export", given->timeseries_export,
+              "{\"export_count\":null,\"error_count\":null}");
     key_given(&json, "fault_injection", given->fault_injection, "[]");
     key_given(&json, "alerts", given->alerts, "[]");
     write_warnings(&json, summary);
@@ -339,7 +337,7 @@ void summary_json(const struct summary *summary, struct buffer *out)
     write_audit(&json, figures);
     write_volumes(&json, figures);
     write_top5(&json, figures);
-    write_published(&json, figures);
+    write_published(&json, summary);
     json_object_end(&json);
     buffer_append_byte(out, '\n');
 }

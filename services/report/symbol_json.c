@@ -9,12 +9,18 @@ struct member {
     size_t offset;
 };
 
-#define MEMBER(name) {#name, offsetof(struct symbol_figures, name)}
+#define MEMBER(name)                                 \
+    {                                                \
+#name, offsetof(struct symbol_figures, name) \
+    }
 
 static const struct member COUNTS[] = {
-    MEMBER(diffs_applied), MEMBER(book_resets),       MEMBER(trades),      MEMBER(internal_trades),
-    MEMBER(gaps),          MEMBER(missing_trade_ids), MEMBER(audit_equal), MEMBER(audit_different),
-    MEMBER(signals),       MEMBER(orders),            MEMBER(first_ts_ms), MEMBER(last_ts_ms),
+    MEMBER(diffs_applied), MEMBER(book_resets),
+    MEMBER(trades),        MEMBER(internal_trades),
+    MEMBER(gaps),          MEMBER(missing_trade_ids),
+    MEMBER(audit_equal),   MEMBER(audit_different),
+    MEMBER(signals),       MEMBER(orders),
+    MEMBER(first_ts_ms),   MEMBER(last_ts_ms),
 };
 static const struct member SUMS[] = {MEMBER(taker_buy), MEMBER(taker_sell), MEMBER(total)};
 static const struct member SIDES[] = {MEMBER(bids), MEMBER(asks)};
@@ -100,7 +106,8 @@ static bool read_members(yyjson_val *root, struct symbol_figures *symbol)
         fits = text && sum_parse(text, (struct decimal_sum *)(base + SUMS[i].offset)) == STATUS_OK;
     }
     for (int i = 0; fits && i < SIDE_COUNT; i++)
-        fits = read_levels(yyjson_obj_get(root, SIDES[i].name), (struct book_level *)(base + SIDES[i].offset));
+        fits =
+            read_levels(yyjson_obj_get(root, SIDES[i].name), (struct book_level *)(base + SIDES[i].offset));
     return fits;
 }
 

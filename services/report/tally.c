@@ -51,7 +51,8 @@ static struct tally_track *track_of(struct tally *tally, const char *symbol)
     size_t index = map_get(&tally->track_index, symbol);
     if (index != MAP_ABSENT)
         return &tally->tracks[index];
-    tally->tracks = memory_grow(tally->tracks, &tally->track_capacity, tally->track_count + 1, sizeof *tally->tracks);
+    tally->tracks =
+        memory_grow(tally->tracks, &tally->track_capacity, tally->track_count + 1, sizeof *tally->tracks);
     struct tally_track *track = &tally->tracks[tally->track_count];
     *track = (struct tally_track){0};
     memcpy(track->symbol, symbol, strnlen(symbol, SYMBOL_BYTES - 1));
@@ -131,7 +132,8 @@ static struct tally_minute *minute_slot(struct tally *tally, int64_t minute)
     struct tally_minute *minutes = tally->minutes;
     int64_t newest = tally->last_minute;
     if (newest == FIELD_NULL_I64 || minute > newest) {
-        int64_t step = newest == FIELD_NULL_I64 || minute - newest > TALLY_MINUTES ? TALLY_MINUTES : minute - newest;
+        int64_t step =
+            newest == FIELD_NULL_I64 || minute - newest > TALLY_MINUTES ? TALLY_MINUTES : minute - newest;
         memmove(minutes, minutes + step, (size_t)(TALLY_MINUTES - step) * sizeof *minutes);
         memset(minutes + TALLY_MINUTES - step, 0, (size_t)step * sizeof *minutes);
         for (int i = 0; i < TALLY_MINUTES; i++)

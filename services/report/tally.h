@@ -38,9 +38,9 @@ struct tally_track {
 struct tally {
     int64_t total;
     int64_t confirmed;
-    int64_t buy, sell;               /* confirmed; strong ones included */
-    int64_t strong_buy, strong_sell; /* confirmed */
-    int64_t pending;                 /* candidates that a gate held back */
+    int64_t buy, sell;                 /* confirmed; strong ones included */
+    int64_t strong_buy, strong_sell;   /* confirmed */
+    int64_t pending;                   /* candidates that a gate held back */
     int64_t first_minute, last_minute; /* FIELD_NULL_I64 while there is no row */
 
     size_t reason_count;
@@ -65,7 +65,8 @@ void tally_add(struct tally *tally, const struct signal_row *row);
 int64_t tally_strong(const struct tally *tally);
 
 /* tally_reason_order: reason numbers by falling count, equal counts by name: how breakdowns are shown. */
-void tally_reason_order(const struct tally *tally, const int64_t *counts, size_t out_order[TALLY_REASONS_MAX]);
+void tally_reason_order(const struct tally *tally, const int64_t *counts,
+                        size_t out_order[TALLY_REASONS_MAX]);
 
 /* tally_track_reader: walks a track. */
 struct tally_track_reader {

@@ -29,10 +29,10 @@ static enum status check_regime(const struct signal_config *config, int regime, 
     const char *name = REGIME_NAMES[regime];
     if (!(config->consistency_min[regime] >= 0 && config->consistency_min[regime] <= 1))
         return error_set(error, STATUS_INVALID, "signal.consistency_min.%s: must be 0 to 1", name);
-    if (!(thresholds->buy > 0 && thresholds->buy < 1e6))
-        return error_set(error, STATUS_INVALID, "signal.thresholds.%s.buy: must be positive", name);
-    if (!(thresholds->strong >= thresholds->buy && thresholds->strong < 1e6))
-        return error_set(error, STATUS_INVALID, "signal.thresholds.%s.strong: must not be below %s.buy", name, name);
+    if (!(thresholds->buy >= 0 && thresholds->buy < 1e6))
+        return error_set(error, STATUS_INVALID, "signal.thresholds.%s.buy: must not be negative", name);
+    if (!(thresholds->strong >= 0 && thresholds->strong < 1e6))
+        return error_set(error, STATUS_INVALID, "signal.thresholds.%s.strong: must not be negative", name);
     return STATUS_OK;
 }
 
@@ -46,9 +46,8 @@ enum status signal_config_check(const struct signal_config *config, struct error
         return error_set(error, STATUS_INVALID, "signal.lag_cap_sec: must not be negative");
     if (!(config->weak_threshold >= 0 && config->weak_threshold < 1e6))
         return error_set(error, STATUS_INVALID, "signal.weak_threshold: must not be negative");
-    if (!(config->normal_min_tps >= 0 && config->active_min_tps >= config->normal_min_tps))
-        return error_set(error, STATUS_INVALID,
-                         "signal.activity.active_min_tps: must not be below signal.activity.normal_min_tps");
+    if (!(config->active_min_tps >= 0) || !(config->normal_min_tps >= 0))
+        return error_set(error, STATUS_INVALID, "signal.activity: trade rates must not be negative");
     for (int regime = 0; regime < REGIME_COUNT; regime++) {
         enum status status = check_regime(config, regime, error);
         if (status != STATUS_OK)

@@ -1,20 +1,10 @@
-/* capture_records: our own raw capture (data.md §2). */
+/* capture_records: our own raw capture (data.md §2), through its reader. */
 #include "recording_internal.h"
 
-#include "base/hash.h"
+#include "journal/capture.h"
 
+#include <stdio.h>
 #include <string.h>
-
-enum {
-    FILE_HEADER_BYTES = 32,
-    RECORD_HEADER_BYTES = 40,
-    CRC_OFFSET = 4,
-    COVERED_OFFSET = 8, /* the checksum covers the header from here, and the payload */
-    PAYLOAD_BYTES_MAX = 8 << 20,
-    KIND_TEXT = 1,
-    KIND_REST = 4,
-    KIND_LAST = 6,
-};
 
 static const char MAGIC[8] = "OFRAW1\n";
 
@@ -23,62 +13,65 @@ bool capture_has_records(struct span content)
     return content.bytes >= sizeof MAGIC && memcmp(content.text, MAGIC, sizeof MAGIC) == 0;
 }
 
-static uint64_t little_endian(const char *at, size_t bytes)
+bool capture_is_raw(const char *path)
 {
-    uint64_t value = 0;
-    for (size_t i = bytes; i-- > 0;)
-        value = value << 8 | (uint8_t)at[i];
-    return value;
+    char begin[sizeof MAGIC];
+    FILE *file = fopen(path, "re");
+    size_t bytes = file ? fread(begin, 1, sizeof begin, file) : 0;
+    if (file)
+        fclose(file);
+    return capture_has_records((struct span){begin, bytes});
 }
 
-static void read_rest(struct capture *capture, int64_t recv_ns, struct span payload)
+static bool read_rest(struct capture *capture, int64_t recv_ns, struct span payload)
 {
     const char *newline = memchr(payload.text, '\n', payload.bytes);
-    size_t url_bytes = newline ? (size_t)(newline - payload.text) : payload.bytes;
-    struct span url = {payload.text, url_bytes};
-    struct span body = {newline ? newline + 1 : payload.text, newline ? payload.bytes - url_bytes - 1 : 0};
-    if (!capture_rest(capture, recv_ns, url, span_trim(body)))
-        capture->recording->other++;
+    if (!newline)
+        return false;
+    struct span url = {payload.text, (size_t)(newline - payload.text)};
+    struct span body = {newline + 1, payload.bytes - url.bytes - 1};
+    return capture_rest(capture, recv_ns, url, span_trim(body));
 }
 
-static void read_record(struct capture *capture, const char *header, struct span payload)
+/* read_record: only messages and REST answers are the venue's; the rest is harvest's own. */
+static void read_record(struct capture *capture, const struct capture_record *record)
 {
-    int64_t recv_ns = (int64_t)little_endian(header + 16, 8);
-    uint64_t kind = little_endian(header + 32, 2);
-    if (kind == KIND_REST)
-        read_rest(capture, recv_ns, payload);
-    else if (kind != KIND_TEXT || !capture_message(capture, recv_ns, payload))
-        capture->recording->other++;
-}
-
-/* record_bytes: of the whole, undamaged record at `at`; 0 when there is none. */
-static size_t record_bytes(const char *at, size_t left)
-{
-    if (left < RECORD_HEADER_BYTES)
-        return 0;
-    size_t payload = little_endian(at, 4);
-    if (payload > PAYLOAD_BYTES_MAX || payload > left - RECORD_HEADER_BYTES)
-        return 0;
-    uint32_t crc = crc32c(0, at + COVERED_OFFSET, RECORD_HEADER_BYTES - COVERED_OFFSET + payload);
-    return crc == (uint32_t)little_endian(at + CRC_OFFSET, 4) ? RECORD_HEADER_BYTES + payload : 0;
-}
-
-enum status capture_read_records(struct capture *capture, struct span content, struct error *error)
-{
-    size_t header = content.bytes >= FILE_HEADER_BYTES ? little_endian(content.text + 12, 4) : 0;
-    if (header < FILE_HEADER_BYTES || header > content.bytes || little_endian(content.text + 8, 4) != 1)
-        return error_set(error, STATUS_UNSUPPORTED, "%s: not a raw capture of version 1", capture->path);
-    size_t at = header;
-    while (at < content.bytes) {
-        size_t bytes = record_bytes(content.text + at, content.bytes - at);
-        if (!bytes) {
-            /* What lies behind a damaged record cannot be trusted (data.md §2). */
-            capture_skip(capture, at, "the record here is incomplete or damaged; the rest is left out");
-            return STATUS_OK;
-        }
-        read_record(capture, content.text + at,
-                    (struct span){content.text + at + RECORD_HEADER_BYTES, bytes - RECORD_HEADER_BYTES});
-        at += bytes;
+    bool used = false;
+    if (record->kind == CAPTURE_MESSAGE || record->kind == CAPTURE_REST) {
+        const char *text = tape_keep_text(&capture->recording->tape, record->payload, record->payload_bytes);
+        struct span payload = {text, record->payload_bytes};
+        used = record->kind == CAPTURE_REST ? read_rest(capture, record->recv_ns, payload)
+                                            : capture_message(capture, record->recv_ns, payload);
     }
-    return STATUS_OK;
+    capture->recording->other += !used;
+}
+
+static enum status read_all(struct capture *capture, struct capture_reader *reader, struct error *error)
+{
+    for (;;) {
+        struct capture_record record;
+        enum status status = capture_next(reader, &record, error);
+        if (status == STATUS_END)
+            return STATUS_OK;
+        if (status != STATUS_OK)
+            return status;
+        read_record(capture, &record);
+        if (capture_bytes_held(capture) > RECORDING_BYTES_MAX)
+            return error_set(error, STATUS_LIMIT, "%s: the captures are larger than %llu MiB; use fewer at once",
+                             capture->path, RECORDING_BYTES_MAX >> 20);
+    }
+}
+
+enum status capture_read_records(struct capture *capture, struct error *error)
+{
+    struct capture_reader *reader;
+    enum status status = capture_reader_open_files(&capture->path, 1, &reader, error);
+    if (status != STATUS_OK)
+        return status;
+    status = read_all(capture, reader, error);
+    if (status == STATUS_OK && capture_torn_offset(reader))
+        capture_skip(capture, capture_torn_offset(reader), "the last record is incomplete");
+    capture_reader_close(reader);
+    /* A damaged file stays damaged: trying again does not help. */
+    return status == STATUS_IO ? STATUS_INVALID : status;
 }

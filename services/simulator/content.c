@@ -75,7 +75,8 @@ enum status content_load(const char *path, uint64_t limit, char **out_text, size
         error_set(error, status, "%s: the captures are larger than %llu MiB; use fewer at once", path,
                   RECORDING_BYTES_MAX >> 20);
     else if (status != STATUS_OK)
-        error_set(error, status, "%s: %s", path, status == STATUS_NOT_FOUND ? "no such file" : strerror(errno));
+        status = error_set(error, status == STATUS_IO ? STATUS_INVALID : status, "%s: %s", path,
+                           status == STATUS_NOT_FOUND ? "no such file" : strerror(errno));
     else if (is_gzip(&file)) {
         status = unpack(path, &file, &unpacked, error);
         buffer_finish(&file);

@@ -29,7 +29,7 @@ void inject_destroy(struct inject *inject);
 /* inject_pass: one entry of the market on its way to the tape; calls `emit` for it (perhaps marked TAPE_UNSENT) and for
  * what the faults add. Texts of added entries belong to the inject. */
 typedef void inject_emit(void *context, const struct tape_entry *entry);
-void inject_pass(struct inject *inject, struct catalogue *catalogue, const struct tape_entry *entry,
+void inject_pass(struct inject *inject, const struct catalogue *catalogue, const struct tape_entry *entry,
                  inject_emit *emit, void *context);
 
 /* inject_rest: whether a request for this endpoint ("depth") and symbol ("": none) is to be answered otherwise; counts it

@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { ORDERS_MAX = 100000 };
+enum { ORDERS_MAX = 20000 };
 
 enum book_side_name { SIDE_BID, SIDE_ASK };
 

@@ -255,30 +255,43 @@ static uint64_t bytes_held(const struct recording *recording)
     return recording->tape.text_bytes + recording->tape.count * sizeof(struct tape_entry);
 }
 
-static enum status read_capture(struct capture *capture, struct error *error)
+uint64_t capture_bytes_held(const struct capture *capture)
 {
-    struct recording *recording = capture->recording;
-    uint64_t held = bytes_held(recording);
+    return bytes_held(capture->recording) + capture->count * sizeof *capture->entries;
+}
+
+static enum status read_text(struct capture *capture, struct error *error)
+{
+    uint64_t held = bytes_held(capture->recording);
     uint64_t limit = held < RECORDING_BYTES_MAX ? RECORDING_BYTES_MAX - held : 1;
     char *text;
     size_t bytes;
     enum status status = content_load(capture->path, limit, &text, &bytes, error);
     if (status != STATUS_OK)
         return status;
-    tape_take_block(&recording->tape, text, bytes);
+    tape_take_block(&capture->recording->tape, text, bytes);
     struct span content = {text, bytes};
     if (capture_has_records(content))
-        status = capture_read_records(capture, content, error);
-    else
-        capture_read_lines(capture, content);
+        return error_set(error, STATUS_UNSUPPORTED, "%s: a compressed raw capture; unpack it first (gunzip)",
+                         capture->path);
+    capture_read_lines(capture, content);
+    return STATUS_OK;
+}
+
+static enum status read_capture(struct capture *capture, struct error *error)
+{
+    enum status status =
+        capture_is_raw(capture->path) ? capture_read_records(capture, error) : read_text(capture, error);
+    if (status != STATUS_OK)
+        return status;
     name_snapshots(capture);
-    if (status == STATUS_OK && capture->two_markets)
-        status = error_set(error, STATUS_CONFLICT, "%s holds messages of two markets: one run can have one market only",
-                           capture->path);
-    if (status == STATUS_OK && !capture->count)
-        status = error_set(error, STATUS_INVALID, "%s: no message of a known format in it (%llu lines not understood)",
-                           capture->path, (unsigned long long)capture->skipped);
-    return status;
+    if (capture->two_markets)
+        return error_set(error, STATUS_CONFLICT, "%s holds messages of two markets: one run can have one market only",
+                         capture->path);
+    if (!capture->count)
+        return error_set(error, STATUS_INVALID, "%s: no message of a known format in it (%llu lines not understood)",
+                         capture->path, (unsigned long long)capture->skipped);
+    return STATUS_OK;
 }
 
 static enum status agree_on_market(struct recording *recording, const struct capture *captures, size_t count,

@@ -306,7 +306,9 @@ static bool shift_integer(struct span value, int64_t shift)
     if (!value.bytes || *value.text == '"' || !span_integer(value, &integer))
         return false;
     int64_t shifted = integer + shift;
-    char *digits = (char *)value.text;
+    if (shifted < 0)
+        return false;
+    char *digits = (char *)value.text; /* our own copy of the file */
     for (size_t i = value.bytes; i-- > 0; shifted /= 10)
         if (i == 0 && shifted > 9)
             return false;

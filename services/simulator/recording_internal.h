@@ -22,7 +22,7 @@ struct capture {
     size_t judged_count;
 };
 
-/* capture_skip: counts what cannot be read; the first few are logged. `number` is a line, or a byte offset of an .ofr. */
+/* capture_skip: counts what cannot be read; the first few are logged. `number` is a line, or an offset in an .ofr. */
 void capture_skip(struct capture *capture, uint64_t number, const char *reason);
 
 /* capture_message: a WebSocket message. False: it is no envelope of a stream. */
@@ -33,8 +33,14 @@ bool capture_message(struct capture *capture, int64_t recv_ns, struct span text)
 bool capture_rest(struct capture *capture, int64_t recv_ns, struct span url, struct span body);
 
 void capture_read_lines(struct capture *capture, struct span content);
-enum status capture_read_records(struct capture *capture, struct span content, struct error *error) MUST_USE;
-bool capture_has_records(struct span content); /* begins like an .ofr */
+
+/* capture_read_records: an .ofr. capture_is_raw, capture_has_records: whether a file, or its content, is one. */
+enum status capture_read_records(struct capture *capture, struct error *error) MUST_USE;
+bool capture_is_raw(const char *path);
+bool capture_has_records(struct span content);
+
+/* capture_bytes_held: by all captures together, this one's table included. */
+uint64_t capture_bytes_held(const struct capture *capture);
 
 /* content_load: the whole file, decompressed, at most `limit` bytes; malloc'd. */
 enum status content_load(const char *path, uint64_t limit, char **out_text, size_t *out_bytes,

@@ -17,6 +17,7 @@ static const double JOIN_SHARE = 0.15;        /* of the others: at the best pric
 static const double DISTANCE_MEAN_TICKS = 22;
 static const double PRESSURE_KEPT = 0.9969; /* from event to event: a time of 320 events */
 static const double PRESSURE_SHARPNESS = 2;
+static const double TILT_MAX = 0.95; /* the other side never falls silent */
 static const double LIMIT_ORDER_MEAN_LOTS = 11, MARKET_ORDER_MEAN_LOTS = 16;
 enum {
     RESTING_ORDERS = 320, /* both sides, about which their number swings */
@@ -37,7 +38,8 @@ static enum book_side_name other_side(enum book_side_name side)
 /* buy_share: how likely the next event of a kind is on the buyers' side. */
 static double buy_share(const struct synthetic *synthetic, const struct symbol_market *market)
 {
-    return (1 + synthetic->flow_strength * tanh(PRESSURE_SHARPNESS * market->pressure)) / 2;
+    double tilt = synthetic->flow_strength * tanh(PRESSURE_SHARPNESS * market->pressure);
+    return (1 + fmin(fmax(tilt, -TILT_MAX), TILT_MAX)) / 2;
 }
 
 static void move_pressure(struct symbol_market *market)
@@ -280,10 +282,10 @@ static enum status check(const struct synthetic_config *config, struct error *er
         if (!symbol_name_is_good(config->symbols[i]))
             return error_set(error, STATUS_INVALID, "simulator.symbols: '%s' is no symbol (letters, digits, _)",
                              config->symbols[i]);
-    if (!(config->rate_per_s > 0) || config->rate_per_s > 100000)
-        return error_set(error, STATUS_INVALID, "simulator.rate: more than 0 and at most 100000 messages per second");
-    if (!(config->flow_strength >= 0 && config->flow_strength <= 1))
-        return error_set(error, STATUS_INVALID, "simulator.flow_strength: between 0 and 1");
+    if (!(config->rate_per_s > 0) || config->rate_per_s > 1e6)
+        return error_set(error, STATUS_INVALID, "simulator.rate: more than 0 and at most 1000000 messages per second");
+    if (!(config->flow_strength >= 0 && config->flow_strength <= 10))
+        return error_set(error, STATUS_INVALID, "simulator.flow_strength: between 0 and 10");
     return STATUS_OK;
 }
 

@@ -22,7 +22,7 @@
 #include "base/status.h"
 
 enum {
-    SYNTHETIC_SYMBOLS_MAX = 100,
+    SYNTHETIC_SYMBOLS_MAX = 1000,
     SYNTHETIC_TRADES_KEPT = 10000, /* per symbol, for REST aggTrades */
 };
 
@@ -35,7 +35,7 @@ struct synthetic_config {
     size_t symbol_count;
     enum market_kind market;
     double rate_per_s;    /* messages per second and symbol */
-    double flow_strength; /* 0…1 */
+    double flow_strength; /* 0…10; beyond about 1 it only makes the tilt steeper */
     int64_t start_ms;
     int64_t length_ms; /* of market time; 0 = endless */
 };

@@ -33,20 +33,22 @@ static void yaml_extras_are_refused(void **state)
     (void)state;
     refuse("run: &a\n  debug: true\n",
            "test.yaml:1:6: anchors (&) are not taken; write the value where it is needed");
-    refuse("run:\n  debug: *a\n",
-           "test.yaml:2:10: run.debug: must be true or false, this is an alias (*); aliases are not taken, write the "
-           "value itself");
-    refuse("run:\n  <<: {debug: true}\n", "test.yaml:2:3: run: merge keys (<<) are not taken; write the keys out");
+    refuse("run:\n  debug: *a\n", "test.yaml:2:10: run.debug: must be true or false, this is an alias (*); "
+                                  "aliases are not taken, write the "
+                                  "value itself");
+    refuse("run:\n  <<: {debug: true}\n",
+           "test.yaml:2:3: run: merge keys (<<) are not taken; write the keys out");
     refuse("run: {minutes: !!float 3}\n",
            "test.yaml:1:16: tags (!) are not taken; a value's type follows from its key");
     /* Bare in a flow mapping it is not even YAML. */
     refuse("run: {minutes: ${MINUTES}}\n",
            "test.yaml:1:16: run.minutes: must be a number from 0 to 1000000 (min), not `$`\n"
            "test.yaml:1:17: not YAML: did not find expected ',' or '}' (while parsing a flow mapping)");
-    refuse("run:\n  data_root: ${HOME}/data\n",
-           "test.yaml:2:14: run.data_root: holds a placeholder (`${HOME}/data`); nothing is expanded here, write the "
-           "value");
-    refuse("run: {debug: true}\n---\nrun: {}\n", "test.yaml:2:1: a second document begins here; a file has one");
+    refuse("run:\n  data_root: ${HOME}/data\n", "test.yaml:2:14: run.data_root: holds a placeholder "
+                                                "(`${HOME}/data`); nothing is expanded here, write the "
+                                                "value");
+    refuse("run: {debug: true}\n---\nrun: {}\n",
+           "test.yaml:2:1: a second document begins here; a file has one");
     refuse("- run\n", "test.yaml:1:1: the file must consist of sections, this is a list");
     refuse("run: {? [a] : 1}\n", "test.yaml:1:9: run: a key must be a word, this is a list");
     refuse("run.debug: true\n",
@@ -56,8 +58,10 @@ static void yaml_extras_are_refused(void **state)
 static void repeated_keys_are_refused(void **state)
 {
     (void)state;
-    refuse("ofi:\n  levels: 5\n  levels: 6\n", "test.yaml:3:3: ofi.levels: is given twice; the first is in line 2");
-    refuse("ofi: {levels: 5}\nofi: {mode: cks}\n", "test.yaml:2:1: ofi: is given twice; the first is in line 1");
+    refuse("ofi:\n  levels: 5\n  levels: 6\n",
+           "test.yaml:3:3: ofi.levels: is given twice; the first is in line 2");
+    refuse("ofi: {levels: 5}\nofi: {mode: cks}\n",
+           "test.yaml:2:1: ofi: is given twice; the first is in line 1");
 }
 
 static void unknown_keys_are_refused(void **state)
@@ -68,10 +72,12 @@ static void unknown_keys_are_refused(void **state)
     refuse("origin: 1\norigins: {}\n", "test.yaml:1:1: origin: there is no such key\n"
                                        "test.yaml:2:1: origins: there is no such key");
     refuse("cvd: {per_symbol: {BTCUSDT: {levels: 5}}}\n",
-           "test.yaml:1:30: cvd.per_symbol.BTCUSDT.levels: there is no such key for a symbol (symbols are upper case, "
+           "test.yaml:1:30: cvd.per_symbol.BTCUSDT.levels: there is no such key for a symbol (symbols are "
+           "upper case, "
            "as BTCUSDT)");
     refuse("cvd: {per_symbol: {btc: {z_mode: delta}}}\n",
-           "test.yaml:1:20: cvd.per_symbol.btc: there is no such key for a symbol (symbols are upper case, as BTCUSDT)");
+           "test.yaml:1:20: cvd.per_symbol.btc: there is no such key for a symbol (symbols are upper case, "
+           "as BTCUSDT)");
     refuse("ofi: {per_symbol: {BTCUSDT: {levels: 5}}}\n",
            "test.yaml:1:7: ofi.per_symbol: there is no such key");
 }
@@ -81,28 +87,38 @@ static void types_are_strict(void **state)
     (void)state;
     refuse("ofi: {levels: \"5\"}\n",
            "test.yaml:1:15: ofi.levels: must be a whole number from 1 to 20, not `5` in quotes");
-    refuse("ofi: {levels: 5.0}\n", "test.yaml:1:15: ofi.levels: must be a whole number from 1 to 20, not `5.0`");
-    refuse("ofi: {levels: 0x5}\n", "test.yaml:1:15: ofi.levels: must be a whole number from 1 to 20, not `0x5`");
-    refuse("ofi: {levels: 05}\n", "test.yaml:1:15: ofi.levels: must be a whole number from 1 to 20, not `05`");
+    refuse("ofi: {levels: 5.0}\n",
+           "test.yaml:1:15: ofi.levels: must be a whole number from 1 to 20, not `5.0`");
+    refuse("ofi: {levels: 0x5}\n",
+           "test.yaml:1:15: ofi.levels: must be a whole number from 1 to 20, not `0x5`");
+    refuse("ofi: {levels: 05}\n",
+           "test.yaml:1:15: ofi.levels: must be a whole number from 1 to 20, not `05`");
     refuse("ofi: {levels: }\n", "test.yaml:1:15: ofi.levels: must be a whole number from 1 to 20, not ``");
-    refuse("ofi: {levels: [5]}\n", "test.yaml:1:15: ofi.levels: must be a whole number from 1 to 20, this is a list");
-    refuse("ofi: {z_clip: .inf}\n", "test.yaml:1:15: ofi.z_clip: must be a number from 0 to 1000 (σ), not `.inf`");
-    refuse("ofi: {z_clip: 1e999}\n",
-           "test.yaml:1:15: ofi.z_clip: must be a number from 0 to 1000 (σ), not `1e999`, which is too large");
-    refuse("ofi: {weights: 0.4}\n", "test.yaml:1:16: ofi.weights: must be a list [a, b] whose elements are a number "
-                                    "from -1000000000 to 1000000000, this is a single value");
+    refuse("ofi: {levels: [5]}\n",
+           "test.yaml:1:15: ofi.levels: must be a whole number from 1 to 20, this is a list");
+    refuse("ofi: {z_clip: .inf}\n",
+           "test.yaml:1:15: ofi.z_clip: must be a number from 0 to 1000 (σ), not `.inf`");
+    refuse(
+        "ofi: {z_clip: 1e999}\n",
+        "test.yaml:1:15: ofi.z_clip: must be a number from 0 to 1000 (σ), not `1e999`, which is too large");
+    refuse("ofi: {weights: 0.4}\n",
+           "test.yaml:1:16: ofi.weights: must be a list [a, b] whose elements are a number "
+           "from -1000000000 to 1000000000, this is a single value");
     refuse("run: {debug: yes}\n", "test.yaml:1:14: run.debug: must be true or false, not `yes`");
     refuse("run: {debug: 1}\n", "test.yaml:1:14: run.debug: must be true or false, not `1`");
     refuse("run: {debug: \"true\"}\n", "test.yaml:1:14: run.debug: must be true or false, not `true`");
     refuse("config_tag: 5\n",
            "test.yaml:1:13: config_tag: must be a text, not `5`; a text that looks like that needs quotes");
-    refuse("run: {sink: [jsonl]}\n", "test.yaml:1:13: run.sink: must be one of jsonl, sqlite, dual, this is a list");
-    refuse("run: {sink: Jsonl}\n", "test.yaml:1:13: run.sink: must be one of jsonl, sqlite, dual, not `Jsonl`");
+    refuse("run: {sink: [jsonl]}\n",
+           "test.yaml:1:13: run.sink: must be one of jsonl, sqlite, dual, this is a list");
+    refuse("run: {sink: Jsonl}\n",
+           "test.yaml:1:13: run.sink: must be one of jsonl, sqlite, dual, not `Jsonl`");
     refuse("run: 5\n", "test.yaml:1:6: run: must be a section with keys below it, this is a single value");
     refuse("run: {symbols: [A, [B]]}\n",
            "test.yaml:1:20: run.symbols: its elements are single values, this is a list");
-    refuse("strategy_mode: {mode: active}\n", "test.yaml:1:23: strategy_mode.mode: must be one of auto, force_active, "
-                                              "force_quiet, not `active`");
+    refuse("strategy_mode: {mode: active}\n",
+           "test.yaml:1:23: strategy_mode.mode: must be one of auto, force_active, "
+           "force_quiet, not `active`");
 }
 
 static void shapes_are_checked(void **state)
@@ -115,17 +131,20 @@ static void shapes_are_checked(void **state)
     refuse("features: {grid_ms: 300}\n", "test.yaml:1:21: features.grid_ms: must divide 1000");
     refuse("sink: {sqlite_flush_ms: 49}\n",
            "test.yaml:1:25: sink.sqlite_flush_ms: must be 0 (every row) or 50 to 5000");
-    refuse("eval: {horizons_s: [60, 61]}\n", "test.yaml:1:20: eval.horizons_s: must be of 5, 10, 30, 60, 180, 300, 900");
-    refuse("harvest: {rest_url: ftp://x}\n", "test.yaml:1:21: harvest.rest_url: must be an http:// or https:// address "
-                                             "without the part from ? on");
+    refuse("eval: {horizons_s: [60, 61]}\n",
+           "test.yaml:1:20: eval.horizons_s: must be of 5, 10, 30, 60, 180, 300, 900");
+    refuse("harvest: {rest_url: ftp://x}\n",
+           "test.yaml:1:21: harvest.rest_url: must be an http:// or https:// address "
+           "without the part from ? on");
     refuse("report: {http_address: localhost}\n",
            "test.yaml:1:24: report.http_address: must be an IPv4 or IPv6 address, as 127.0.0.1");
     refuse("simulator: {start: soon}\n",
            "test.yaml:1:20: simulator.start: must be recorded, now, or milliseconds since 1970");
     refuse("strategy_mode: {schedule: {timezone: ../../etc/passwd}}\n",
            "test.yaml:1:38: strategy_mode.schedule.timezone: must be an IANA time zone name, as Asia/Tokyo");
-    refuse("run: {symbols: [\"A/B\"]}\n", "test.yaml:1:16: run.symbols: must be symbols in upper case, A-Z 0-9 _ -, at "
-                                         "most 31 characters, as BTCUSDT");
+    refuse("run: {symbols: [\"A/B\"]}\n",
+           "test.yaml:1:16: run.symbols: must be symbols in upper case, A-Z 0-9 _ -, at "
+           "most 31 characters, as BTCUSDT");
 }
 
 static void good_values_are_taken(void **state)
@@ -143,7 +162,8 @@ static void good_values_are_taken(void **state)
                                       "    windows: [\"09:00-24:00\", \"23:30-02:00\"]\n"
                                       "    holidays: [2024-02-29]\n"
                                       "    weekdays: [mon, fri]\n");
-    struct config_list symbols = config_list(config, "run.symbols"), captures = config_list(config, "simulator.captures");
+    struct config_list symbols = config_list(config, "run.symbols"),
+                       captures = config_list(config, "simulator.captures");
     assert_int_equal(symbols.count, 2);
     assert_string_equal(symbols.texts[0], "1000SHIBUSDT");
     assert_string_equal(captures.texts[0], "a,b.gz");
@@ -176,8 +196,8 @@ static void windows_and_dates_are_parsed(void **state)
     assert_int_equal(days, 0);
     assert_true(config_date_parse("2024-03-01", &days));
     assert_int_equal(days, 19783);
-    static const char *const BAD_DATES[] = {"2023-02-29", "2024-13-01", "2024-00-01", "2024-01-32", "1969-12-31",
-                                            "24-01-01",   "2024/01/01", ""};
+    static const char *const BAD_DATES[] = {"2023-02-29", "2024-13-01", "2024-00-01", "2024-01-32",
+                                            "1969-12-31", "24-01-01",   "2024/01/01", ""};
     for (size_t i = 0; i < sizeof BAD_DATES / sizeof *BAD_DATES; i++)
         assert_false(config_date_parse(BAD_DATES[i], &days));
 }
@@ -199,8 +219,8 @@ static bool try_number(const struct config_key *key, double number)
     }
     bool list = key->type == CONFIG_F64_LIST || key->type == CONFIG_I64_LIST;
     if (list)
-        used += (size_t)snprintf(text + used, sizeof text - used, "[%s%s%s]", value, key->count_min > 1 ? ", " : "",
-                                 key->count_min > 1 ? value : "");
+        used += (size_t)snprintf(text + used, sizeof text - used, "[%s%s%s]", value,
+                                 key->count_min > 1 ? ", " : "", key->count_min > 1 ? value : "");
     else
         snprintf(text + used, sizeof text - used, "%s", value);
     struct loaded loaded = load_yaml(text);
@@ -237,7 +257,8 @@ static void every_choice_is_closed(void **state)
         for (size_t choice = 0; key->choices && key->choices[choice]; choice++)
             set(config, key->name, key->choices[choice]);
         if (key->choices)
-            assert_int_equal(config_set(config, key->name, "no_such_choice", ORIGIN_CLI, NULL), STATUS_INVALID);
+            assert_int_equal(config_set(config, key->name, "no_such_choice", ORIGIN_CLI, NULL),
+                             STATUS_INVALID);
     }
     config_destroy(config);
 }
@@ -285,7 +306,8 @@ static void hostile_text_gives_errors(void **state)
     hostile(&text);
     buffer_append_text(&text, "a: &a [x, x]\n");
     for (char name = 'b'; name <= 'z'; name++)
-        buffer_format(&text, "%c: &%c [*%c, *%c, *%c, *%c]\n", name, name, name - 1, name - 1, name - 1, name - 1);
+        buffer_format(&text, "%c: &%c [*%c, *%c, *%c, *%c]\n", name, name, name - 1, name - 1, name - 1,
+                      name - 1);
     hostile(&text);
     for (int i = 0; i < 80000; i++)
         buffer_format(&text, "k%d: 1\n", i);
@@ -364,13 +386,20 @@ static void files_are_limited(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(three_mistakes_are_all_told), cmocka_unit_test(yaml_extras_are_refused),
-        cmocka_unit_test(repeated_keys_are_refused),   cmocka_unit_test(unknown_keys_are_refused),
-        cmocka_unit_test(types_are_strict),            cmocka_unit_test(shapes_are_checked),
-        cmocka_unit_test(good_values_are_taken),       cmocka_unit_test(windows_and_dates_are_parsed),
-        cmocka_unit_test(every_range_holds),           cmocka_unit_test(every_choice_is_closed),
-        cmocka_unit_test(hostile_text_gives_errors),   cmocka_unit_test(bad_encodings_are_placed),
-        cmocka_unit_test(random_bytes_do_no_harm),     cmocka_unit_test(files_are_limited),
+        cmocka_unit_test(three_mistakes_are_all_told),
+        cmocka_unit_test(yaml_extras_are_refused),
+        cmocka_unit_test(repeated_keys_are_refused),
+        cmocka_unit_test(unknown_keys_are_refused),
+        cmocka_unit_test(types_are_strict),
+        cmocka_unit_test(shapes_are_checked),
+        cmocka_unit_test(good_values_are_taken),
+        cmocka_unit_test(windows_and_dates_are_parsed),
+        cmocka_unit_test(every_range_holds),
+        cmocka_unit_test(every_choice_is_closed),
+        cmocka_unit_test(hostile_text_gives_errors),
+        cmocka_unit_test(bad_encodings_are_placed),
+        cmocka_unit_test(random_bytes_do_no_harm),
+        cmocka_unit_test(files_are_limited),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

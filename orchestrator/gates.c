@@ -1,0 +1,182 @@
+#include "gates.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+enum {
+    IN_REPLAY = 1,
+    IN_SMOKE = 2,
+    IN_BOTH = IN_REPLAY | IN_SMOKE,
+    SCALED = 4,  /* the threshold is for 30 minutes; a shorter run needs its share, rounded up */
+    STOPPED = 8, /* known only when all processes have been stopped */
+    RSS_LIMIT = 16,
+    FILES_LIMIT = 32,
+};
+
+enum sinks { ANY_SINK, HAS_JSONL, HAS_SQLITE, IS_DUAL };
+
+/* gate: one row. `input`: the gate concerns only runs in which this figure is known to be above 0. */
+struct gate {
+    const char *id;
+    const char *fact;
+    const char *unit;
+    const char *op;
+    double threshold;
+    unsigned flags;
+    enum module_id module;
+    enum sinks sinks;
+    const char *input;
+};
+
+static const struct gate GATES[] = {
+    {"accounted_messages", "messages_unaccounted", "messages", "==", 0, IN_REPLAY, MODULE_HARVEST, ANY_SINK, NULL},
+    {"accounted_kinds", "parsed_unaccounted", "messages", "==", 0, IN_REPLAY, MODULE_HARVEST, ANY_SINK, NULL},
+    {"accounted_trades", "trades_unaccounted", "trades", "==", 0, IN_REPLAY, MODULE_HARVEST, ANY_SINK, NULL},
+    {"accounted_books", "books_unaccounted", "messages", "==", 0, IN_REPLAY, MODULE_HARVEST, ANY_SINK, "input_diffs"},
+    {"accounted_drained", "rows_undrained", "rows", "==", 0, IN_REPLAY, MODULE_HARVEST, ANY_SINK, NULL},
+    {"accounted_ended", "streams_open", "streams", "==", 0, IN_REPLAY, MODULE_HARVEST, ANY_SINK, NULL},
+    {"sink_jsonl", "jsonl_rows", "rows", ">=", 1, IN_REPLAY, MODULE_SIGNAL, HAS_JSONL, "input_features"},
+    {"sink_sqlite", "sqlite_rows", "rows", ">=", 1, IN_REPLAY, MODULE_SIGNAL, HAS_SQLITE, "input_features"},
+    {"sinks_equal", "sink_differences", "rows", "==", 0, IN_BOTH, MODULE_REPORT, IS_DUAL, "input_features"},
+    {"kind_prices", "rows_prices", "rows", ">=", 1, IN_REPLAY, MODULE_ARCHIVE, ANY_SINK, "input_trades"},
+    {"kind_orderbook", "rows_orderbook", "rows", ">=", 1, IN_REPLAY, MODULE_ARCHIVE, ANY_SINK, "input_books"},
+    {"kind_ofi", "rows_ofi", "rows", ">=", 1, IN_REPLAY, MODULE_FEATURES, ANY_SINK, "input_features"},
+    {"kind_cvd", "rows_cvd", "rows", ">=", 1, IN_REPLAY, MODULE_FEATURES, ANY_SINK, "input_features"},
+    {"kind_fusion", "rows_fusion", "rows", ">=", 1, IN_REPLAY, MODULE_FEATURES, ANY_SINK, "input_features"},
+    {"kind_features", "rows_features", "rows", ">=", 1, IN_REPLAY, MODULE_FEATURES, ANY_SINK, "input_features"},
+    {"kind_events", "rows_events", "rows", ">=", 1, IN_REPLAY, MODULE_FEATURES, ANY_SINK, "input_events"},
+    {"jsonl_shards", "jsonl_shards", "files", ">=", 20, IN_SMOKE | SCALED, MODULE_SIGNAL, HAS_JSONL, NULL},
+    {"sqlite_rows", "sqlite_rows", "rows", ">=", 10000, IN_SMOKE | SCALED, MODULE_SIGNAL, HAS_SQLITE, NULL},
+    {"orders", "orders", "orders", ">=", 100, IN_SMOKE | SCALED, MODULE_BROKER, ANY_SINK, NULL},
+    {"orders_buy", "orders_buy", "orders", ">=", 1, IN_SMOKE, MODULE_BROKER, ANY_SINK, NULL},
+    {"orders_sell", "orders_sell", "orders", ">=", 1, IN_SMOKE, MODULE_BROKER, ANY_SINK, NULL},
+    {"contract_jsonl", "jsonl_violations", "rows", "==", 0, IN_SMOKE, MODULE_SIGNAL, HAS_JSONL, NULL},
+    {"contract_sqlite", "sqlite_violations", "rows", "==", 0, IN_SMOKE, MODULE_SIGNAL, HAS_SQLITE, NULL},
+    {"deadletter", "deadletter_rows", "rows", "==", 0, IN_SMOKE, MODULE_ARCHIVE, ANY_SINK, NULL},
+    {"dropped", "dropped", "rows", "==", 0, IN_BOTH, MODULE_HARVEST, ANY_SINK, NULL},
+    {"lost_rows", "rows_lost", "rows", "==", 0, IN_BOTH, MODULE_HARVEST, ANY_SINK, NULL},
+    {"lost_jsonl", "jsonl_missing", "rows", "==", 0, IN_BOTH, MODULE_SIGNAL, HAS_JSONL, NULL},
+    {"lost_sqlite", "sqlite_missing", "rows", "==", 0, IN_BOTH, MODULE_SIGNAL, HAS_SQLITE, NULL},
+    {"doubled_jsonl", "jsonl_repeated", "rows", "==", 0, IN_BOTH, MODULE_SIGNAL, HAS_JSONL, NULL},
+    {"doubled_sqlite", "sqlite_repeated", "rows", "==", 0, IN_BOTH, MODULE_SIGNAL, HAS_SQLITE, NULL},
+    {"doubled_orders", "orders_repeated", "orders", "==", 0, IN_BOTH, MODULE_BROKER, ANY_SINK, NULL},
+    {"key_conflicts", "key_conflicts", "rows", "==", 0, IN_BOTH, MODULE_SIGNAL, ANY_SINK, NULL},
+    {"forks", "forks", "streams", "==", 0, IN_BOTH, MODULE_HARVEST, ANY_SINK, NULL},
+    {"summary", "summary_fields_missing", "fields", "==", 0, IN_BOTH, MODULE_REPORT, ANY_SINK, NULL},
+    {"manifest", "manifests", "files", ">=", 1, IN_BOTH, MODULE_COUNT, ANY_SINK, NULL},
+    {"log_events", "log_events_missing", "events", "==", 0, IN_SMOKE | STOPPED, MODULE_COUNT, ANY_SINK, NULL},
+    {"shutdown_order", "shutdown_mistakes", "names", "==", 0, IN_BOTH | STOPPED, MODULE_COUNT, ANY_SINK, NULL},
+    {"shutdown_kills", "shutdown_kills", "processes", "==", 0, IN_BOTH | STOPPED, MODULE_COUNT, ANY_SINK, NULL},
+    {"resources_rss", "max_rss_mb", "MB", "<", 0, IN_BOTH | RSS_LIMIT, MODULE_COUNT, ANY_SINK, NULL},
+    {"resources_files", "max_open_files", "files", "<", 0, IN_BOTH | FILES_LIMIT, MODULE_COUNT, ANY_SINK, NULL},
+};
+
+_Static_assert(sizeof GATES / sizeof *GATES <= GATES_MAX, "a result for every gate");
+
+const char *gate_verdict_name(enum gate_verdict verdict)
+{
+    static const char *const NAMES[] = {"PASS", "FAIL", "UNKNOWN"};
+    return NAMES[verdict];
+}
+
+static bool sink_fits(enum sinks wanted, const char *sink)
+{
+    bool dual = strcmp(sink, "dual") == 0;
+    switch (wanted) {
+    case HAS_JSONL: return dual || strcmp(sink, "jsonl") == 0;
+    case HAS_SQLITE: return dual || strcmp(sink, "sqlite") == 0;
+    case IS_DUAL: return dual;
+    default: return true;
+    }
+}
+
+static bool concerns(const struct gate *gate, const struct gate_conditions *conditions,
+                     const struct evidence *evidence)
+{
+    unsigned set = conditions->set == GATES_REPLAY ? IN_REPLAY : conditions->set == GATES_SMOKE ? IN_SMOKE : 0;
+    if (!(gate->flags & set) || !sink_fits(gate->sinks, conditions->sink))
+        return false;
+    if (gate->module != MODULE_COUNT && !(conditions->modules & module_bit(gate->module)))
+        return false;
+    if (conditions->before_stop && (gate->flags & STOPPED))
+        return false;
+    const struct evidence_fact *input = gate->input ? evidence_find(evidence, gate->input) : NULL;
+    return !input || input->value > 0; /* an unknown input is no excuse */
+}
+
+static double threshold_of(const struct gate *gate, const struct gate_conditions *conditions)
+{
+    if (gate->flags & RSS_LIMIT)
+        return conditions->max_rss_mb;
+    if (gate->flags & FILES_LIMIT)
+        return conditions->max_open_files;
+    double share = conditions->minutes / 30.0;
+    return (gate->flags & SCALED) && share < 1 ? ceil(gate->threshold * share) : gate->threshold;
+}
+
+static enum gate_verdict verdict_of(const char *op, double measured, double threshold)
+{
+    if (isnan(measured))
+        return GATE_UNKNOWN;
+    bool pass = strcmp(op, "==") == 0   ? measured == threshold
+                : strcmp(op, ">=") == 0 ? measured >= threshold
+                                        : measured < threshold;
+    return pass ? GATE_PASS : GATE_FAIL;
+}
+
+static void judge(const struct gate *gate, const struct gate_conditions *conditions, const struct evidence *evidence,
+                  struct gate_result *out_result)
+{
+    const struct evidence_fact *fact = evidence_find(evidence, gate->fact);
+    *out_result = (struct gate_result){.id = gate->id,
+                                       .measured = fact ? fact->value : NAN,
+                                       .unit = gate->unit,
+                                       .op = gate->op,
+                                       .threshold = threshold_of(gate, conditions)};
+    out_result->verdict = verdict_of(gate->op, out_result->measured, out_result->threshold);
+    if (fact) {
+        memcpy(out_result->source_file, fact->source_file, sizeof out_result->source_file);
+        memcpy(out_result->source_field, fact->source_field, sizeof out_result->source_field);
+    }
+}
+
+void gates_judge(const struct gate_conditions *conditions, const struct evidence *evidence,
+                 struct gate_results *out_results)
+{
+    *out_results = (struct gate_results){.count = 0};
+    for (size_t i = 0; i < sizeof GATES / sizeof *GATES; i++)
+        if (concerns(&GATES[i], conditions, evidence))
+            judge(&GATES[i], conditions, evidence, &out_results->items[out_results->count++]);
+}
+
+enum gate_verdict gates_overall(const struct gate_results *results)
+{
+    enum gate_verdict overall = GATE_PASS;
+    for (size_t i = 0; i < results->count; i++) {
+        if (results->items[i].verdict == GATE_FAIL)
+            return GATE_FAIL;
+        if (results->items[i].verdict == GATE_UNKNOWN)
+            overall = GATE_UNKNOWN;
+    }
+    return overall;
+}
+
+void gates_json(const struct gate_results *results, struct json *json)
+{
+    json_array_begin(json);
+    for (size_t i = 0; i < results->count; i++) {
+        const struct gate_result *result = &results->items[i];
+        json_object_begin(json);
+        json_key_text(json, "id", result->id);
+        json_key_f64(json, "measured", result->measured);
+        json_key_text(json, "unit", result->unit);
+        json_key_text(json, "op", result->op);
+        json_key_f64(json, "threshold", result->threshold);
+        json_key_text(json, "source_file", *result->source_file ? result->source_file : NULL);
+        json_key_text(json, "source_field", *result->source_field ? result->source_field : NULL);
+        json_key_text(json, "verdict", gate_verdict_name(result->verdict));
+        json_object_end(json);
+    }
+    json_array_end(json);
+}

@@ -1,0 +1,132 @@
+/* What the orchestrator looks at from time to time: health, memory and descriptors, and a line for people. */
+#include "run.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { UNHEALTHY_TICK_MS = 1000, RESOURCE_MS = 10000, PROGRESS_MS = 2000 };
+
+static int64_t configured_ms(const struct run *run, const char *key_s)
+{
+    return (int64_t)(config_f64(run->config, key_s) * 1000.0);
+}
+
+static void health_update(struct run *run, struct process *process, bool tick)
+{
+    struct health_view view = {
+        .process = process->module->name,
+        .telemetry = &process->telemetry,
+        .now_ms = run_now_ms(run),
+        .up = process_state_up(process->supervisor.state),
+        .gave_up = process->supervisor.gave_up,
+        .paused = process->paused,
+        .feeding = run->phase == PHASE_FEEDING,
+        .recorded = run->recorded,
+        .feeding_ms = run->go_ms,
+        .heartbeat_timeout_ms = config_i64(run->config, "health.heartbeat_timeout_ms"),
+        .growth_window_ms = config_i64(run->config, "health.min_growth_window_seconds") * 1000,
+        .growth_count = config_i64(run->config, "health.min_growth_count"),
+        .max_rss_mb = (double)config_i64(run->config, "limits.max_rss_mb"),
+        .max_open_files = config_i64(run->config, "limits.max_open_files"),
+        .rss_mb = process->telemetry.beat.rss_mb,
+        .open_files = process->telemetry.beat.open_files,
+    };
+    health_judge(&process->health, &view, clock_wall_ms(&run->clock), tick);
+}
+
+void inspect_health(struct run *run, struct process *process)
+{
+    health_update(run, process, false);
+}
+
+static void health_tick(struct run *run)
+{
+    run->unhealthy = false;
+    for (size_t i = 0; i < run->process_count; i++) {
+        struct process *process = &run->processes[i];
+        bool first = process->health.checks == 0;
+        enum health_status before = process->health.status;
+        health_update(run, process, true);
+        run->unhealthy = run->unhealthy || process->health.status != HEALTH_HEALTHY;
+        if (first || before != process->health.status)
+            feed_emit(&run->feed, process->health.status == HEALTH_HEALTHY ? LOG_INFO : LOG_WARNING, "Health",
+                      process->name,
+                      FEED_FIELDS(TEXT("status", health_status_name(process->health.status)),
+                                  TEXT("failed", process->health.failed)));
+    }
+    int64_t tick_ms = configured_ms(run, "health.tick_s");
+    run->tick_due_ms = run_now_ms(run) + (run->unhealthy && tick_ms > UNHEALTHY_TICK_MS ? UNHEALTHY_TICK_MS : tick_ms);
+}
+
+static void resources_of(pid_t pid, double *max_rss_mb, int64_t *max_open_files)
+{
+    struct driver_resources resources;
+    if (pid == 0 || driver_resources_read(pid, &resources) != STATUS_OK)
+        return;
+    *max_rss_mb = resources.rss_mb > *max_rss_mb ? resources.rss_mb : *max_rss_mb;
+    *max_open_files = resources.open_files > *max_open_files ? resources.open_files : *max_open_files;
+}
+
+static void resource_tick(struct run *run)
+{
+    for (size_t i = 0; i < run->process_count; i++)
+        resources_of(run->processes[i].child.pid, &run->processes[i].max_rss_mb, &run->processes[i].max_open_files);
+    resources_of(getpid(), &run->own_max_rss_mb, &run->own_max_open_files);
+    run->resource_due_ms = run_now_ms(run) + RESOURCE_MS;
+}
+
+/* figure: a counter of a process, -1 when it is not known. */
+static int64_t figure(struct run *run, const char *process_name, const char *counter)
+{
+    struct process *process = run_process(run, process_name);
+    int64_t value = -1;
+    return process && telemetry_counter(&process->telemetry, counter, &value) ? value : -1;
+}
+
+static void say_figure(char *line, size_t size, int64_t value, const char *what)
+{
+    char text[COUNT_TEXT_BYTES];
+    size_t length = strlen(line);
+    if (value >= 0)
+        snprintf(line + length, size - length, ", %s %s", count_text(value, text), what);
+}
+
+static void progress_tick(struct run *run)
+{
+    char line[512] = "", time_text[TIME_TEXT_BYTES] = "no event yet";
+    struct process *harvest = run_process(run, "harvest");
+    if (harvest && harvest->telemetry.beat.event_ts_ms != FIELD_NULL_I64)
+        time_iso_ms(harvest->telemetry.beat.event_ts_ms, time_text);
+    snprintf(line, sizeof line, "event time %s", time_text);
+    say_figure(line, sizeof line, figure(run, "harvest", "received_messages"), "messages");
+    say_figure(line, sizeof line, figure(run, "harvest", "received_trades"), "trades");
+    say_figure(line, sizeof line, figure(run, "harvest", "received_books"), "books");
+    say_figure(line, sizeof line, figure(run, "signal", "processed"), "signals");
+    say_figure(line, sizeof line, figure(run, "signal", "confirmed"), "confirmed");
+    say_figure(line, sizeof line, figure(run, "broker", "orders"), "orders");
+    console_say(&run->console, "%s", line);
+    run->progress_due_ms = run_now_ms(run) + PROGRESS_MS;
+}
+
+void inspect_step(struct run *run)
+{
+    int64_t now_ms = run_now_ms(run);
+    if (run->go_ms && now_ms >= run->tick_due_ms)
+        health_tick(run);
+    if (now_ms >= run->resource_due_ms)
+        resource_tick(run);
+    if (run->go_ms && run->phase < PHASE_STOPPING && now_ms >= run->progress_due_ms)
+        progress_tick(run);
+}
+
+int64_t inspect_due_ms(const struct run *run)
+{
+    int64_t due_ms = run->resource_due_ms;
+    if (run->go_ms && run->tick_due_ms < due_ms)
+        due_ms = run->tick_due_ms;
+    if (run->go_ms && run->phase < PHASE_STOPPING && run->progress_due_ms < due_ms)
+        due_ms = run->progress_due_ms;
+    return due_ms;
+}

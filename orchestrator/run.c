@@ -1,0 +1,361 @@
+/* The orchestrator from its first check to its exit code: prepare (nothing started yet), loop, conclude. */
+#include "run.h"
+
+#include "base/file.h"
+#include "base/memory.h"
+#include "bus/bus.h"
+#include "conclude.h"
+#include "preflight.h"
+#include "resolve.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+enum { EXIT_DONE = 0, EXIT_OWN_ERROR = 1, EXIT_USAGE = 2 };
+enum { POLL_MESSAGES = 256, POLL_MS_MAX = 1000, EPOLL_EVENTS = 32 };
+
+static const char LOCK_PATH[] = "runtime/orchestrator.lock";
+static const char EFFECTIVE_PATH[] = "runtime/effective_config.json";
+
+struct process *run_process(struct run *run, const char *name)
+{
+    for (size_t i = 0; i < run->process_count; i++)
+        if (strcmp(run->processes[i].name, name) == 0)
+            return &run->processes[i];
+    return NULL;
+}
+
+/* --- prepare --- */
+
+static int complain(enum status status, const struct error *error)
+{
+    fprintf(stderr, "orchestrator: %s\n", error->text);
+    return status == STATUS_IO ? EXIT_OWN_ERROR : EXIT_USAGE;
+}
+
+static struct restart_policy policy_of(const struct config *config)
+{
+    struct config_list ready = config_list(config, "supervisor.ready_backoff_s");
+    struct restart_policy policy = {
+        .burst_count = (size_t)config_i64(config, "supervisor.progress_restarts"),
+        .burst_window_ms = (int64_t)(config_f64(config, "supervisor.progress_window_s") * 1000.0),
+        .delay_first_ms = config_i64(config, "supervisor.backoff_initial_ms"),
+        .delay_factor = config_f64(config, "supervisor.backoff_factor"),
+        .delay_cap_ms = config_i64(config, "supervisor.backoff_cap_ms"),
+        .budget_count = (size_t)config_i64(config, "supervisor.max_restarts"),
+        .budget_window_ms = (int64_t)(config_f64(config, "supervisor.restart_window_s") * 1000.0),
+        .jitter = config_f64(config, "supervisor.backoff_jitter"),
+        .probe_ms = (int64_t)(config_f64(config, "supervisor.probe_interval_s") * 1000.0),
+        .refill_ms = (int64_t)(config_f64(config, "supervisor.refill_s") * 1000.0),
+    };
+    for (size_t i = 0; i < ready.count && i < RESTART_DELAYS_MAX; i++)
+        policy.ready_delays_ms[policy.ready_delay_count++] = (int64_t)(ready.numbers[i] * 1000.0);
+    return policy;
+}
+
+static void limits_take(struct run *run)
+{
+    run->policy = policy_of(run->config);
+    run->limits.ready_timeout_ms = (int64_t)(config_f64(run->config, "supervisor.ready_timeout_s") * 1000.0);
+    run->limits.stop_timeout_ms = (int64_t)(config_f64(run->config, "supervisor.stop_timeout_s") * 1000.0);
+}
+
+static enum status load_config(struct run *run)
+{
+    struct buffer mistakes;
+    buffer_init(&mistakes, 0);
+    enum status status = resolve_config(run->options, config_environment_process, NULL, clock_wall_ms(&run->clock),
+                                        &run->config, &mistakes);
+    fputs(buffer_text(&mistakes), stderr);
+    buffer_finish(&mistakes);
+    return status;
+}
+
+static void take_config(struct run *run)
+{
+    snprintf(run->run_id, sizeof run->run_id, "%s", config_text(run->config, "run.run_id"));
+    config_fingerprint(run->config, run->fingerprint);
+    run->recorded = resolve_recorded(run->config);
+    run->gates = run->options->gates != GATES_DEFAULT ? run->options->gates
+                 : run->recorded                      ? GATES_REPLAY
+                                                      : GATES_SMOKE;
+    limits_take(run);
+}
+
+static void processes_make(struct run *run)
+{
+    module_set all = run->choice.enabled | run->choice.implied;
+    for (size_t i = 0; i < MODULE_COUNT; i++)
+        if (all & module_bit(i))
+            process_init(&run->processes[run->process_count++], i);
+}
+
+static enum status take_lock(struct run *run, struct error *error)
+{
+    if (folder_make("runtime", 0755) != STATUS_OK)
+        return error_set(error, STATUS_INVALID, "the folder runtime cannot be made here: %s", strerror(errno));
+    return lock_take(LOCK_PATH, run->run_id, run->started_wall_ms, &run->lock, error);
+}
+
+static enum status open_log(const struct run *run, struct error *error)
+{
+    char path[PATH_BYTES];
+    path_join(path, config_text(run->config, "run.logs_dir"), "orchestrator/orchestrator.log");
+    enum status status = folder_make_for(path);
+    int descriptor = status == STATUS_OK ? open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644) : -1;
+    if (descriptor < 0)
+        return error_set(error, STATUS_IO, "%s cannot be written: %s", path, strerror(errno));
+    log_configure("orchestrator", run->run_id, config_bool(run->config, "run.debug") ? LOG_DEBUG : LOG_INFO);
+    log_redirect(descriptor);
+    if (*run->lock.previous)
+        log_event(LOG_WARNING, "lock_taken_over", "previous=%s", run->lock.previous);
+    return STATUS_OK;
+}
+
+static enum status check(const struct run *run, bool verbose, struct error *error)
+{
+    const char *instances[MODULE_COUNT + 1] = {NULL};
+    for (size_t i = 0; i < run->process_count; i++)
+        instances[i] = run->processes[i].name;
+    struct preflight preflight;
+    preflight_run(run->config, instances, &preflight);
+    for (size_t i = 0; i < preflight.count; i++) {
+        const struct preflight_check *one = &preflight.checks[i];
+        log_event(one->verdict == PREFLIGHT_OK ? LOG_INFO : LOG_WARNING, "preflight", "check=%s verdict=%s detail=\"%s\"",
+                  one->name, preflight_verdict_name(one->verdict), one->detail);
+        if (verbose || one->verdict != PREFLIGHT_OK)
+            console_say(&run->console, "preflight %s: %s (%s)", one->name, preflight_verdict_name(one->verdict),
+                        one->detail);
+    }
+    return preflight_failed(&preflight) ? error_set(error, STATUS_INVALID, "the pre-flight check failed") : STATUS_OK;
+}
+
+static enum status open_signals(struct run *run, struct error *error)
+{
+    sigset_t signals;
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGHUP);
+    sigprocmask(SIG_BLOCK, &signals, NULL); /* before the bus's threads exist */
+    signal(SIGPIPE, SIG_IGN);
+    run->signal_descriptor = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
+    run->epoll_descriptor = epoll_create1(EPOLL_CLOEXEC);
+    struct epoll_event event = {.events = EPOLLIN, .data.u64 = UINT64_MAX};
+    if (run->signal_descriptor < 0 || run->epoll_descriptor < 0 ||
+        epoll_ctl(run->epoll_descriptor, EPOLL_CTL_ADD, run->signal_descriptor, &event) != 0)
+        return error_set(error, STATUS_IO, "signal descriptors: %s", strerror(errno));
+    return STATUS_OK;
+}
+
+static enum status open_bus(struct run *run, struct error *error)
+{
+    struct bus_config config = {.folder = config_text(run->config, "bus.dir"),
+                                .instance = "orchestrator",
+                                .high_water_mark = (int)config_i64(run->config, "bus.high_water_mark")};
+    enum status status = bus_create(&config, &run->bus, error);
+    if (status == STATUS_OK)
+        status = bus_bind(run->bus, error);
+    for (size_t i = 0; status == STATUS_OK && i < run->process_count; i++) {
+        status = bus_connect(run->bus, run->processes[i].name, &run->processes[i].connection, error);
+        if (status == STATUS_OK)
+            bus_subscribe(run->bus, run->processes[i].connection, "heartbeat/");
+    }
+    if (status != STATUS_OK)
+        return status;
+    bus_watch(run->bus, run->epoll_descriptor);
+    run->feed.bus = run->bus;
+    return STATUS_OK;
+}
+
+static void say_what(const struct run *run)
+{
+    char names[256] = "";
+    for (size_t i = 0; i < run->process_count; i++) {
+        size_t length = strlen(names);
+        snprintf(names + length, sizeof names - length, "%s%s", i ? ", " : "", run->processes[i].name);
+    }
+    console_say(&run->console, "run %s: %s; sink %s; gates %s", run->run_id, names,
+                config_text(run->config, "run.sink"), gate_set_name(run->gates));
+}
+
+/* prepare: everything that may be refused, before anything is started. */
+static enum status prepare(struct run *run, struct error *error)
+{
+    enum status status = resolve_modules(run->config, &run->choice, error);
+    if (status != STATUS_OK)
+        return status;
+    processes_make(run);
+    status = take_lock(run, error);
+    status = status == STATUS_OK ? open_log(run, error) : status;
+    status = status == STATUS_OK ? check(run, run->process_count == 0, error) : status;
+    if (status != STATUS_OK || run->process_count == 0)
+        return status;
+    status = resolve_write(run->config, EFFECTIVE_PATH, error);
+    status = status == STATUS_OK ? open_signals(run, error) : status;
+    return status == STATUS_OK ? open_bus(run, error) : status;
+}
+
+/* --- loop --- */
+
+static void on_frame(void *context, size_t connection, const char *topic, size_t topic_length, const void *data,
+                     size_t bytes)
+{
+    (void)topic, (void)topic_length;
+    struct run *run = context;
+    for (size_t i = 0; i < run->process_count; i++)
+        if (run->processes[i].connection == connection)
+            process_take_frame(run, &run->processes[i], data, bytes);
+}
+
+static void on_answer(void *context, size_t connection, const void *head, size_t head_bytes, const void *body,
+                      size_t body_bytes)
+{
+    (void)body, (void)body_bytes;
+    struct run *run = context;
+    for (size_t i = 0; i < run->process_count; i++)
+        if (run->processes[i].connection == connection)
+            commands_take_answer(run, &run->processes[i], head, head_bytes);
+}
+
+static void on_request(void *context, const struct bus_peer_id *peer, const void *data, size_t bytes)
+{
+    struct run *run = context;
+    struct buffer answer;
+    buffer_init(&answer, 0);
+    const struct control_verb *verb =
+        control_handle(&run->control, RUN_VERBS, run, data, bytes, run_now_ms(run), &answer);
+    if (verb && verb->changes)
+        log_event(LOG_INFO, "control", "request=%.*s", (int)(bytes < 500 ? bytes : 500), (const char *)data);
+    bus_answer(run->bus, peer, answer.data, answer.length, NULL, 0);
+    buffer_finish(&answer);
+}
+
+static void take_signals(struct run *run)
+{
+    struct signalfd_siginfo info;
+    while (read(run->signal_descriptor, &info, sizeof info) == (ssize_t)sizeof info)
+        lifecycle_interrupt(run);
+}
+
+/* take_descriptors: readiness before exits: a process that said READY and died at once did say it. */
+static void take_descriptors(struct run *run)
+{
+    struct epoll_event events[EPOLL_EVENTS];
+    int count = epoll_wait(run->epoll_descriptor, events, EPOLL_EVENTS, 0);
+    for (int i = 0; i < count; i++)
+        if (events[i].data.u64 == UINT64_MAX)
+            take_signals(run);
+        else if (events[i].data.u64 >> 32 == 1)
+            process_take_ready(run, &run->processes[events[i].data.u64 & UINT32_MAX]);
+    for (int i = 0; i < count; i++)
+        if (events[i].data.u64 >> 32 == 0)
+            process_take_exit(run, &run->processes[events[i].data.u64 & UINT32_MAX]);
+}
+
+static int poll_timeout(const struct run *run)
+{
+    int64_t due_ms = lifecycle_due_ms(run), other_ms = inspect_due_ms(run);
+    due_ms = other_ms < due_ms ? other_ms : due_ms;
+    for (size_t i = 0; i < run->process_count; i++) {
+        int64_t process_ms = process_due_ms(run, &run->processes[i]);
+        int64_t command_ms = commands_due_ms(run, &run->processes[i]);
+        due_ms = process_ms < due_ms ? process_ms : due_ms;
+        due_ms = command_ms < due_ms ? command_ms : due_ms;
+    }
+    int64_t left_ms = due_ms - run_now_ms(run);
+    return left_ms < 0 ? 0 : left_ms > POLL_MS_MAX ? POLL_MS_MAX : (int)left_ms;
+}
+
+static void loop(struct run *run)
+{
+    const struct bus_events events = {
+        .context = run, .frame = on_frame, .answer = on_answer, .request = on_request};
+    lifecycle_step(run);
+    while (run->phase != PHASE_ENDED) {
+        size_t taken = bus_poll(run->bus, poll_timeout(run), POLL_MESSAGES, &events);
+        take_descriptors(run);
+        for (size_t i = 0; taken < POLL_MESSAGES && i < run->process_count; i++)
+            process_timers(run, &run->processes[i]); /* only when no unread heartbeat is left */
+        lifecycle_step(run);
+        for (size_t i = 0; i < run->process_count; i++)
+            commands_send(run, &run->processes[i]);
+        inspect_step(run);
+    }
+}
+
+/* --- the whole --- */
+
+static void run_finish(struct run *run)
+{
+    for (size_t i = 0; i < run->process_count; i++)
+        process_finish(&run->processes[i]);
+    control_finish(&run->control);
+    feed_finish(&run->feed);
+    bus_destroy(run->bus);
+    lock_release(&run->lock);
+    config_destroy(run->config);
+    if (run->epoll_descriptor >= 0)
+        close(run->epoll_descriptor);
+    if (run->signal_descriptor >= 0)
+        close(run->signal_descriptor);
+    free(run);
+}
+
+static struct run *run_create(const struct options *options)
+{
+    struct run *run = memory_allocate(sizeof *run);
+    run->clock = clock_system();
+    run->options = options;
+    run->driver = &process_driver;
+    run->epoll_descriptor = run->signal_descriptor = run->lock.descriptor = -1;
+    run->started_ms = clock_monotonic_ms(&run->clock);
+    run->started_wall_ms = clock_wall_ms(&run->clock);
+    run->end_due_ms = NEVER_MS;
+    run->exit_code = EXIT_DONE;
+    random_seed(&run->random, (uint64_t)clock_monotonic_ns(&run->clock));
+    console_init(&run->console, &run->clock);
+    feed_init(&run->feed, &run->clock);
+    control_init(&run->control);
+    char folder[PATH_BYTES];
+    process_folder(folder);
+    program_folder_find(folder, run->program_folder);
+    return run;
+}
+
+static int run_processes(struct run *run)
+{
+    struct error error = {{0}};
+    say_what(run);
+    if (conclude_begin(run, &error) != STATUS_OK)
+        return complain(STATUS_IO, &error);
+    loop(run);
+    return conclude(run);
+}
+
+int run_main(const struct options *options)
+{
+    struct run *run = run_create(options);
+    struct error error = {{0}};
+    int code = EXIT_DONE;
+    if (load_config(run) != STATUS_OK) {
+        fprintf(stderr, "orchestrator: nothing was started\n");
+        code = EXIT_USAGE;
+    } else {
+        take_config(run);
+        enum status status = prepare(run, &error);
+        if (status != STATUS_OK)
+            code = complain(status, &error);
+        else if (run->process_count > 0)
+            code = run_processes(run);
+    }
+    run_finish(run);
+    return code;
+}

@@ -1,0 +1,102 @@
+/* The answer to `status`: every process with what is known of it. Also written, at the end, as a file that the gates
+ * read. */
+#include "base/file.h"
+#include "run.h"
+
+#include <math.h>
+#include <string.h>
+
+static void process_json(struct run *run, struct process *process, struct json *json)
+{
+    const struct telemetry *telemetry = &process->telemetry;
+    int64_t age_ms = telemetry->seen ? run_now_ms(run) - telemetry->received_ms : -1;
+    json_object_begin(json);
+    json_key_text(json, "name", process->name);
+    json_key(json, "pid");
+    if (process->child.pid)
+        json_i64(json, process->child.pid);
+    else
+        json_null(json);
+    json_key_text(json, "state", process->paused ? "paused" : process_state_name(process->supervisor.state));
+    json_key_i64(json, "generation", process->supervisor.generation);
+    json_key_text(json, "health", health_status_name(process->health.status));
+    json_key_text(json, "failed_conditions", process->health.failed);
+    json_key_i64(json, "restart_count", process->supervisor.restart_count);
+    json_key_bool(json, "gave_up", process->supervisor.gave_up);
+    json_key_f64(json, "rows_per_s", process->rows_per_s);
+    json_key_i64(json, "lag_rows", run_lag_rows(run, process));
+    json_key(json, "heartbeat_age_ms");
+    if (age_ms >= 0)
+        json_i64(json, age_ms);
+    else
+        json_null(json);
+    json_key_i64(json, "stale_events", process->supervisor.stale_events);
+    telemetry_json(json, telemetry);
+    json_object_end(json);
+}
+
+static void head_json(const struct run *run, struct json *json)
+{
+    struct config_list symbols = config_list(run->config, "run.symbols");
+    int64_t now_ms = clock_wall_ms(&run->clock);
+    char at[TIME_TEXT_BYTES];
+    time_iso_ms(now_ms, at);
+    json_key_i64(json, "schema_version", 1);
+    json_key_text(json, "run_id", run->run_id);
+    json_key_text(json, "at", at);
+    json_key_text(json, "phase", run_phase_name(run->phase));
+    json_key_f64(json, "elapsed_s", run->go_wall_ms ? (double)(now_ms - run->go_wall_ms) / 1000.0 : NAN);
+    json_key_text(json, "sink", config_text(run->config, "run.sink"));
+    json_key_text(json, "config_fingerprint", run->fingerprint);
+    json_key_i64(json, "serial", run->feed.serial);
+    json_key(json, "symbols");
+    json_array_begin(json);
+    for (size_t i = 0; i < symbols.count; i++)
+        json_text(json, symbols.texts[i]);
+    json_array_end(json);
+}
+
+static bool meant(const struct process *process, const char *name)
+{
+    return !name || strcmp(name, process->name) == 0 || strcmp(name, process->module->name) == 0;
+}
+
+void status_json(struct run *run, const char *name, struct json *json)
+{
+    json_object_begin(json);
+    head_json(run, json);
+    json_key_bool(json, "healthy", status_healthy(run, name));
+    json_key(json, "processes");
+    json_array_begin(json);
+    for (size_t i = 0; i < run->process_count; i++)
+        if (meant(&run->processes[i], name))
+            process_json(run, &run->processes[i], json);
+    json_array_end(json);
+    json_object_end(json);
+}
+
+bool status_healthy(struct run *run, const char *name)
+{
+    bool healthy = true;
+    for (size_t i = 0; i < run->process_count; i++)
+        if (meant(&run->processes[i], name)) {
+            inspect_health(run, &run->processes[i]);
+            healthy = healthy && run->processes[i].health.status == HEALTH_HEALTHY;
+        }
+    return healthy;
+}
+
+enum status status_write(struct run *run, const char *path)
+{
+    struct buffer text;
+    struct json json;
+    buffer_init(&text, 0);
+    json_init(&json, &text);
+    status_json(run, NULL, &json);
+    buffer_append_byte(&text, '\n');
+    enum status status = folder_make_for(path);
+    if (status == STATUS_OK)
+        status = file_replace(path, text.data, text.length, false);
+    buffer_finish(&text);
+    return status;
+}

@@ -1,0 +1,14 @@
+/* settings: the configuration keys of harvest as the feed's plain struct. */
+#pragma once
+
+#include "config/config.h"
+#include "feed.h"
+
+/* feed_settings: `symbols` is borrowed. harvest.trade_stream must not be auto any more: the orchestrator resolves it from
+ * what the venue offers; by hand auto means aggTrade. */
+void feed_settings(const struct config *config, const char *const *symbols, size_t symbol_count,
+                   struct feed_config *out);
+
+/* feed_metadata: the first record of each capture file: what a replay needs to make the same rows, the whole effective
+ * configuration included (its secrets are left out). */
+void feed_metadata(const struct config *config, const char *run_id, const char *fingerprint, struct buffer *out);

@@ -1,0 +1,143 @@
+/* report: reads what every service says about the market and its signals, reads the signals back from the sinks, and
+ * writes the day report: a summary per sink as JSON and Markdown, and the comparison of both sinks. */
+#include "base/file.h"
+#include "base/memory.h"
+#include "report_service.h"
+#include "stage/stage.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* daemon: the service and the texts its configuration borrows. */
+struct daemon {
+    struct report_service *service;
+    char store_path[PATH_BYTES];
+};
+
+static void wake(void *stage)
+{
+    stage_wake(stage);
+}
+
+static void configure(struct stage *stage, const struct daemon *daemon, struct report_config *out)
+{
+    const struct config *config = stage_config(stage);
+    const char *sink = config_text(config, "run.sink");
+    *out = (struct report_config){
+        .fingerprint = stage_fingerprint(stage),
+        .interval_ms = config_i64(config, "report.interval_s") * 1000,
+        .clock = *stage_clock(stage),
+        .wake = wake,
+        .wake_context = stage,
+        .reporter =
+            {
+                .run_id = stage_run_id(stage),
+                .sink = sink,
+                .input_mode = config_text(config, "run.input_mode"),
+                .report_tz = config_text(config, "report.tz"),
+                .store_path = daemon->store_path,
+                .output_dir = config_text(config, "run.output_dir"),
+                .artifacts_dir = config_text(config, "run.artifacts_dir"),
+                .names =
+                    {
+                        .logs_dir = config_text(config, "run.logs_dir"),
+                        .run_id = stage_run_id(stage),
+                        .dual = strcmp(sink, "dual") == 0,
+                    },
+                .broker_sample_rate = config_f64(config, "broker.sample_rate"),
+                .sync = strcmp(config_text(config, "journal.durability"), "power") == 0,
+            },
+    };
+}
+
+static enum status report_open(struct stage *stage, void **out_service, struct error *error)
+{
+    const struct config *config = stage_config(stage);
+    struct daemon *daemon = memory_allocate(sizeof *daemon);
+    struct report_config report;
+    path_join(daemon->store_path, config_text(config, "run.state_dir"), "%s.db", stage_instance(stage));
+    configure(stage, daemon, &report);
+    setenv("TZ", report.reporter.report_tz, 1); /* for minute_human; every other time is written in UTC */
+    tzset();
+    enum status status = report_service_open(&report, &daemon->service, error);
+    if (status == STATUS_OK)
+        *out_service = daemon;
+    else
+        free(daemon);
+    return status;
+}
+
+static void report_close(void *service)
+{
+    struct daemon *daemon = service;
+    report_service_close(daemon->service);
+    free(daemon);
+}
+
+static enum status report_row(void *service, const struct stage_input *input, const struct row_view *row,
+                              struct error *error)
+{
+    return report_service_row(((struct daemon *)service)->service, input->service, input->symbol, row, error);
+}
+
+static void report_heartbeat(void *service, const struct heartbeat_row *beat, struct frame *rest)
+{
+    report_service_beat(((struct daemon *)service)->service, beat, rest);
+}
+
+static enum status report_turn(void *service, struct error *error)
+{
+    return report_service_turn(((struct daemon *)service)->service, error);
+}
+
+static enum status report_command(void *service, const char *verb, const char *arguments_json,
+                                  struct error *error)
+{
+    return report_service_command(((struct daemon *)service)->service, verb, arguments_json, error);
+}
+
+static bool report_idle(void *service)
+{
+    return report_service_idle(((struct daemon *)service)->service);
+}
+
+static int64_t report_position(void *service, const char *stream)
+{
+    return report_service_position(((struct daemon *)service)->service, stream);
+}
+
+static void report_figures(void *service, struct stage_report *report)
+{
+    struct report_service_figures figures = report_service_figures(((struct daemon *)service)->service);
+    stage_report_counter(report, "rows", figures.rows);
+    stage_report_counter(report, "malformed_rows", figures.malformed_rows);
+    stage_report_counter(report, "commits", figures.commits);
+    stage_report_counter(report, "write_errors_total", figures.commit_failures + figures.worker.failures);
+    stage_report_counter(report, "summaries_written", figures.worker.written);
+    stage_report_counter(report, "final_summary_written", figures.worker.done_final);
+    stage_report_gauge(report, "summary_age_s", figures.summary_age_s);
+}
+
+static const char *const INPUTS[] = {"harvest", "features", "signal", "broker", NULL};
+
+static const struct stage_service REPORT_SERVICE = {
+    .name = "report",
+    .summary = "Writes the day report of a run: summaries per sink and their parity.",
+    .inputs = INPUTS,
+    .open = report_open,
+    .close = report_close,
+    .row = report_row,
+    .heartbeat = report_heartbeat,
+    .turn = report_turn,
+    .resume = report_position,
+    .durable = report_position,
+    .report = report_figures,
+    .command = report_command,
+    .idle = report_idle,
+};
+
+int main(int argc, char **argv)
+{
+    return stage_main(&REPORT_SERVICE, argc, argv);
+}

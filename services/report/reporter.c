@@ -1,0 +1,244 @@
+#include "reporter.h"
+
+#include "base/clock.h"
+#include "base/memory.h"
+#include "parity.h"
+#include "sink_reader.h"
+#include "summary.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SIDES_MAX = 2 };
+
+/* side: one sink being read. */
+struct side {
+    enum sink_kind kind;
+    struct sink_reader *reader;
+    struct tally tally;
+};
+
+struct reporter {
+    struct reporter_config config;
+    struct side sides[SIDES_MAX];
+    size_t side_count;
+};
+
+static void side_begin(const struct reporter *reporter, struct side *side)
+{
+    struct sink_reader_config config = {
+        .kind = side->kind,
+        .output_dir = reporter->config.output_dir,
+        .run_id = reporter->config.run_id,
+    };
+    side->reader = sink_reader_create(&config);
+    tally_init(&side->tally);
+}
+
+static void side_end(struct side *side)
+{
+    sink_reader_destroy(side->reader);
+    tally_finish(&side->tally);
+}
+
+struct reporter *reporter_create(const struct reporter_config *config)
+{
+    struct reporter *reporter = memory_allocate(sizeof *reporter);
+    reporter->config = *config;
+    for (int kind = SINK_JSONL; kind <= SINK_SQLITE; kind++) {
+        if (strcmp(config->sink, "dual") != 0 && strcmp(config->sink, SINK_KIND_NAMES[kind]) != 0)
+            continue;
+        struct side *side = &reporter->sides[reporter->side_count++];
+        side->kind = kind;
+        side_begin(reporter, side);
+    }
+    return reporter;
+}
+
+void reporter_destroy(struct reporter *reporter)
+{
+    if (!reporter)
+        return;
+    for (size_t i = 0; i < reporter->side_count; i++)
+        side_end(&reporter->sides[i]);
+    free(reporter);
+}
+
+static enum status add_row(void *context, const struct signal_row *row)
+{
+    tally_add(context, row);
+    return STATUS_OK;
+}
+
+static enum status read_sides(struct reporter *reporter, bool anew, struct error *error)
+{
+    enum status status = STATUS_OK;
+    for (size_t i = 0; status == STATUS_OK && i < reporter->side_count; i++) {
+        struct side *side = &reporter->sides[i];
+        if (anew) {
+            side_end(side);
+            side_begin(reporter, side);
+        }
+        status = sink_reader_poll(side->reader, anew, add_row, &side->tally, error);
+        if (status != STATUS_OK) {
+            side_end(side);
+            side_begin(reporter, side);
+        }
+    }
+    return status;
+}
+
+static bool sinks_are_behind(const struct reporter *reporter, const struct stored *stored)
+{
+    int64_t published = 0;
+    for (size_t i = 0; i < stored->figures.symbol_count; i++)
+        published += stored->figures.symbols[i].signals;
+    for (size_t i = 0; i < reporter->side_count; i++) {
+        struct sink_reader_figures figures = sink_reader_figures(reporter->sides[i].reader);
+        if (figures.rows + figures.bad_rows < published)
+            return true;
+    }
+    return false;
+}
+
+/* ---- writing ---- */
+
+static enum status write_text(const struct reporter *reporter, const char *path, struct buffer *text,
+                              struct error *error)
+{
+    enum status status = folder_make_for(path);
+    if (status == STATUS_OK)
+        status = file_replace(path, text->data, text->length, reporter->config.sync);
+    if (status != STATUS_OK)
+        error_set(error, status, "%s: cannot be written: %m", path);
+    return status;
+}
+
+static enum status write_side(const struct reporter *reporter, const struct side *side,
+                              const struct summary_input *input, struct error *error)
+{
+    struct summary summary;
+    struct buffer text;
+    char path[PATH_BYTES];
+    summary_compute(input, &summary);
+    buffer_init(&text, 0);
+    summary_markdown(&summary, &text);
+    summary_file_path(&reporter->config.names, SINK_KIND_NAMES[side->kind], "md", path);
+    enum status status = write_text(reporter, path, &text, error);
+    if (status == STATUS_OK) {
+        buffer_clear(&text);
+        summary_json(&summary, &text);
+        summary_file_path(&reporter->config.names, SINK_KIND_NAMES[side->kind], "json", path);
+        status = write_text(reporter, path, &text, error);
+    }
+    buffer_finish(&text);
+    return status;
+}
+
+static enum status write_sides(const struct reporter *reporter, const struct reporter_job *job,
+                               const struct stored *stored, const struct parity *parity, struct error *error)
+{
+    char parity_file[PATH_BYTES];
+    path_join(parity_file, reporter->config.artifacts_dir, "parity_diff_%s.json", reporter->config.run_id);
+    struct summary_input input = {
+        .run_id = reporter->config.run_id,
+        .input_mode = reporter->config.input_mode,
+        .report_tz = reporter->config.report_tz,
+        .broker_sample_rate = reporter->config.broker_sample_rate,
+        .started_ms = reporter->config.names.started_ms,
+        .now_ms = job->now_ms,
+        .final = job->final,
+        .stored = stored,
+        .given = job->given,
+        .parity_known = parity != NULL,
+        .parity = parity ? parity->verdict : VERDICT_UNKNOWN,
+        .parity_file = parity_file,
+    };
+    enum status status = STATUS_OK;
+    for (size_t i = 0; status == STATUS_OK && i < reporter->side_count; i++) {
+        const struct side *side = &reporter->sides[i];
+        input.sink = SINK_KIND_NAMES[side->kind];
+        input.tally = &side->tally;
+        input.sink_figures = sink_reader_figures(side->reader);
+        status = write_side(reporter, side, &input, error);
+    }
+    return status;
+}
+
+static void index_side(const struct reporter *reporter, const struct side *side, struct json *json)
+{
+    static const char *const ENDINGS[] = {"json", "md"};
+    json_object_begin(json);
+    json_key_text(json, "sink", SINK_KIND_NAMES[side->kind]);
+    for (size_t i = 0; i < 2; i++) {
+        char path[PATH_BYTES];
+        summary_file_path(&reporter->config.names, SINK_KIND_NAMES[side->kind], ENDINGS[i], path);
+        json_key_text(json, ENDINGS[i], path);
+    }
+    json_object_end(json);
+}
+
+/* write_index: where everything is, for whoever has to find it. */
+static enum status write_index(const struct reporter *reporter, const struct reporter_job *job, bool parity,
+                               struct error *error)
+{
+    char path[PATH_BYTES], now[TIME_TEXT_BYTES];
+    struct buffer text;
+    struct json json;
+    buffer_init(&text, 0);
+    json_init(&json, &text);
+    time_iso_ms(job->now_ms, now);
+    json_object_begin(&json);
+    json_key_i64(&json, "schema_version", 1);
+    json_key_text(&json, "run_id", reporter->config.run_id);
+    json_key_text(&json, "written_at", now);
+    json_key_bool(&json, "final", job->final);
+    json_key(&json, "summaries");
+    json_array_begin(&json);
+    for (size_t i = 0; i < reporter->side_count; i++)
+        index_side(reporter, &reporter->sides[i], &json);
+    json_array_end(&json);
+    path_join(path, reporter->config.artifacts_dir, "parity_diff_%s.json", reporter->config.run_id);
+    json_key_text(&json, "parity_diff", parity ? path : NULL);
+    json_object_end(&json);
+    buffer_append_byte(&text, '\n');
+    path_join(path, reporter->config.output_dir, "report.json");
+    enum status status = write_text(reporter, path, &text, error);
+    buffer_finish(&text);
+    return status;
+}
+
+static enum status write_final(struct reporter *reporter, const struct reporter_job *job,
+                               const struct stored *stored, struct error *error)
+{
+    if (reporter->side_count < SIDES_MAX)
+        return write_sides(reporter, job, stored, NULL, error);
+    struct parity parity;
+    enum status status = parity_compare(reporter->config.output_dir, reporter->config.run_id, &parity, error);
+    if (status != STATUS_OK)
+        return status;
+    status = parity_write(&parity, reporter->config.artifacts_dir, reporter->config.sync, error);
+    if (status == STATUS_OK)
+        status = write_sides(reporter, job, stored, &parity, error);
+    parity_finish(&parity);
+    return status;
+}
+
+enum status reporter_write(struct reporter *reporter, const struct reporter_job *job, struct error *error)
+{
+    struct stored stored;
+    enum status status = report_store_read(reporter->config.store_path, &stored, error);
+    if (status != STATUS_OK)
+        return status;
+    status = read_sides(reporter, job->final, error);
+    if (status == STATUS_OK && job->final && job->patient && sinks_are_behind(reporter, &stored))
+        status = STATUS_AGAIN;
+    if (status == STATUS_OK)
+        status = job->final ? write_final(reporter, job, &stored, error)
+                            : write_sides(reporter, job, &stored, NULL, error);
+    if (status == STATUS_OK)
+        status = write_index(reporter, job, job->final && reporter->side_count == SIDES_MAX, error);
+    stored_finish(&stored);
+    return status;
+}

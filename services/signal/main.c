@@ -1,0 +1,141 @@
+/* signal: decides on every feature row, says why it did not confirm, and stores what it decided as JSON lines, in
+ * SQLite, or both. One pure engine per symbol (decision.h); the sinks read the daemon's own journal. */
+#include "settings.h"
+
+#include "base/file.h"
+#include "base/memory.h"
+#include "proto/control.h"
+#include "stage/stage.h"
+#include "store/jsonl_sink.h"
+#include "store/sqlite_sink.h"
+
+#include <stdlib.h>
+
+struct signal {
+    struct stage *stage;
+    struct signal_decision *decisions; /* one per symbol */
+    struct sink *jsonl, *sqlite;       /* NULL: not wanted */
+    char database_path[PATH_BYTES];
+};
+
+static void signal_close(void *service)
+{
+    struct signal *signal = service;
+    jsonl_sink_destroy(signal->jsonl);
+    sqlite_sink_destroy(signal->sqlite);
+    free(signal->decisions);
+    free(signal);
+}
+
+static void open_sinks(struct signal *signal)
+{
+    struct stage *stage = signal->stage;
+    signal_sinks(stage_config(stage), stage_run_id(stage), signal->database_path,
+                 sizeof signal->database_path, &signal->jsonl, &signal->sqlite);
+    if (signal->jsonl)
+        stage_add_sink(stage, signal->jsonl);
+    if (signal->sqlite)
+        stage_add_sink(stage, signal->sqlite);
+}
+
+static enum status signal_open(struct stage *stage, void **out_service, struct error *error)
+{
+    struct signal *signal = memory_allocate(sizeof *signal);
+    enum status status = STATUS_OK;
+    signal->stage = stage;
+    signal->decisions = memory_allocate(stage_symbol_count(stage) * sizeof *signal->decisions);
+    for (size_t i = 0; status == STATUS_OK && i < stage_symbol_count(stage); i++) {
+        struct signal_config settings;
+        status = signal_settings(stage_config(stage), stage_run_id(stage), stage_symbol(stage, i), &settings,
+                                 error);
+        if (status == STATUS_OK)
+            signal_decision_init(&signal->decisions[i], &settings);
+    }
+    if (status != STATUS_OK) {
+        signal_close(signal);
+        return status;
+    }
+    open_sinks(signal);
+    *out_service = signal;
+    return STATUS_OK;
+}
+
+static enum status signal_row(void *service, const struct stage_input *input, const struct row_view *view,
+                              struct error *error)
+{
+    struct signal *signal = service;
+    struct feature_row feature;
+    struct control_row control;
+    struct signal_row row;
+    enum status status = STATUS_OK;
+    if (view->kind == ROW_FEATURE) {
+        status = row_decode(view, &feature_message, &feature, error);
+        if (status == STATUS_OK &&
+            signal_decision_feed(&signal->decisions[input->symbol_index], &feature, &row))
+            stage_emit(signal->stage, input->symbol_index, &signal_message, &row);
+    } else if (view->kind == ROW_CONTROL) {
+        status = row_decode(view, &control_message, &control, error);
+        if (status == STATUS_OK)
+            stage_emit(signal->stage, input->symbol_index, &control_message, &control);
+    }
+    return status;
+}
+
+static void signal_save(void *service, struct buffer *out)
+{
+    struct signal *signal = service;
+    for (size_t i = 0; i < stage_symbol_count(signal->stage); i++)
+        signal_decision_save(&signal->decisions[i], out);
+}
+
+static enum status signal_load(void *service, struct reader *in)
+{
+    struct signal *signal = service;
+    enum status status = STATUS_OK;
+    for (size_t i = 0; status == STATUS_OK && i < stage_symbol_count(signal->stage); i++)
+        status = signal_decision_load(&signal->decisions[i], in);
+    return status;
+}
+
+static void signal_report(void *service, struct stage_report *report)
+{
+    struct signal *signal = service;
+    struct signal_counters sum = {0};
+    for (size_t i = 0; i < stage_symbol_count(signal->stage); i++) {
+        const struct signal_counters *counters = &signal->decisions[i].counters;
+        sum.processed += counters->processed;
+        sum.signals += counters->signals;
+        sum.confirmed += counters->confirmed;
+        sum.pending += counters->pending;
+        sum.deduplicated += counters->deduplicated;
+        sum.late_feature_row += counters->late_feature_row;
+        sum.bad_feature_row += counters->bad_feature_row;
+    }
+    stage_report_counter(report, "processed", sum.processed);
+    stage_report_counter(report, "signals", sum.signals);
+    stage_report_counter(report, "confirmed", sum.confirmed);
+    stage_report_counter(report, "pending", sum.pending);
+    stage_report_counter(report, "deduplicated", sum.deduplicated);
+    stage_report_counter(report, "late_feature_row", sum.late_feature_row);
+    stage_report_counter(report, "bad_feature_row", sum.bad_feature_row);
+}
+
+static const char *const INPUTS[] = {"features", NULL};
+
+static const struct stage_service SIGNAL = {
+    .name = "signal",
+    .summary = "Decides on every feature row and stores the signals as JSON lines and in SQLite.",
+    .inputs = INPUTS,
+    .publishes = true,
+    .open = signal_open,
+    .close = signal_close,
+    .row = signal_row,
+    .save = signal_save,
+    .load = signal_load,
+    .report = signal_report,
+};
+
+int main(int argc, char **argv)
+{
+    return stage_main(&SIGNAL, argc, argv);
+}

@@ -1,0 +1,37 @@
+#include "tests/support/check.h"
+
+#include "base/clock.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+uint64_t check_seed(void)
+{
+    static uint64_t seed;
+    const char *given = getenv("ORDERFLOW_TEST_SEED");
+    if (!seed) {
+        struct clock clock = clock_system();
+        seed = given ? strtoull(given, NULL, 10) : (uint64_t)clock_wall_ns(&clock);
+        print_message("seed: repeat with ORDERFLOW_TEST_SEED=%llu\n", (unsigned long long)seed);
+    }
+    return seed;
+}
+
+struct random check_random(void)
+{
+    struct random random;
+    random_seed(&random, check_seed());
+    return random;
+}
+
+void check_folder(char out_path[PATH_BYTES])
+{
+    const char *parent = getenv("TMPDIR");
+    path_join(out_path, parent ? parent : "/tmp", "orderflow-test-XXXXXX");
+    assert_non_null(mkdtemp(out_path));
+}
+
+void check_folder_remove(const char *path)
+{
+    assert_ok(folder_remove(path));
+}
