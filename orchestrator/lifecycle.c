@@ -3,8 +3,6 @@
  * next phase begins. */
 #include "run.h"
 
-#include "base/file.h"
-#include "net/http_client.h"
 #include "resolve.h"
 
 #include <stdio.h>
@@ -14,7 +12,6 @@ enum {
     DRAIN_LIMIT_MS = 5000,   /* without any progress */
     REPORT_LIMIT_MS = 60000, /* final summaries and comparison of the sinks */
     STALL_LIMIT_MS = 10000,
-    VENUE_LIMIT_MS = 5000,
 };
 
 const char *run_phase_name(enum run_phase phase)
@@ -60,17 +57,11 @@ static void start_failed(struct run *run, const char *reason)
 static enum status venue_take(struct run *run, struct error *error)
 {
     struct venue_streams streams = {0};
-    struct buffer body;
+    bool tls = config_bool(run->config, "simulator.tls");
     int64_t port = 0;
-    char url[96];
-    buffer_init(&body, VENUE_BYTES_MAX);
     enum status status = venue_port_read("runtime/simulator.port", &port, error);
-    snprintf(url, sizeof url, "%s://127.0.0.1:%lld/simulator/streams",
-             config_bool(run->config, "simulator.tls") ? "https" : "http", (long long)port);
     if (status == STATUS_OK)
-        status = http_get(url, VENUE_LIMIT_MS, &body, error);
-    if (status == STATUS_OK)
-        status = venue_streams_parse(body.data, body.length, &streams, error);
+        status = venue_streams_fetch(port, tls ? "runtime/simulator.pem" : NULL, &streams, error);
     if (status == STATUS_OK)
         status = resolve_venue(run->config, &streams, port, error);
     if (status == STATUS_OK)
@@ -78,7 +69,6 @@ static enum status venue_take(struct run *run, struct error *error)
     if (status == STATUS_OK)
         console_say(&run->console, "simulator serves %s: %zu symbols on port %lld", streams.market,
                     streams.symbol_count, (long long)port);
-    buffer_finish(&body);
     venue_streams_finish(&streams);
     return status;
 }
@@ -96,11 +86,11 @@ static bool venue_ready(struct run *run)
     struct error error = {{0}};
     if (run->venue_resolved)
         return true;
-    if (simulator && simulator->supervisor.gave_up)
-        start_failed(run, "the simulator does not start");
     if (simulator && !simulator->announced)
         return false;
-    if (simulator && venue_take(run, &error) != STATUS_OK) {
+    enum status status = simulator ? venue_take(run, &error) : STATUS_OK;
+    if (status != STATUS_OK) {
+        run->bad_configuration = status == STATUS_INVALID;
         start_failed(run, error.text);
         return false;
     }
@@ -283,7 +273,8 @@ void lifecycle_end(struct run *run, const char *reason)
     if (run->phase > PHASE_FEEDING)
         return;
     bool fed = run->phase == PHASE_FEEDING;
-    run->end_reason = reason;
+    run->fed_until_wall_ms = clock_wall_ms(&run->clock);
+    snprintf(run->end_reason, sizeof run->end_reason, "%s", reason);
     console_say(&run->console, "ending: %s", reason);
     feed_emit(&run->feed, LOG_INFO, "stop_intake", "", FEED_FIELDS(TEXT("reason", reason)));
     if (!fed) {

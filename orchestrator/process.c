@@ -350,6 +350,8 @@ void process_take_exit(struct run *run, struct process *process)
     process->last_exit = end;
     process->exited = true;
     process->stopped_wall_ms = clock_wall_ms(&run->clock);
+    if (run->phase == PHASE_STOPPING && asked && run->shutdown_count < MODULE_COUNT)
+        run->shutdown_order[run->shutdown_count++] = process->name;
     tell_exit(run, process, asked);
     faults_note(run, process, FAULT_EXIT);
     process_step(run, process, end.code == 2 ? EVENT_EXITED_CONFIGURATION : EVENT_EXITED);

@@ -309,6 +309,18 @@ static void run_finish(struct run *run)
     free(run);
 }
 
+/* program_folder_find: beside the orchestrator (build tree), or in libexec (installed). */
+static void program_folder_find(char out_folder[PATH_BYTES])
+{
+    char own[PATH_BYTES], beside[PATH_BYTES];
+    process_folder(own);
+    path_join(beside, own, "harvest");
+    if (file_exists(beside))
+        memcpy(out_folder, own, sizeof own);
+    else
+        path_join(out_folder, own, "../libexec/orderflow");
+}
+
 static struct run *run_create(const struct options *options)
 {
     struct run *run = memory_allocate(sizeof *run);
@@ -319,14 +331,11 @@ static struct run *run_create(const struct options *options)
     run->started_ms = clock_monotonic_ms(&run->clock);
     run->started_wall_ms = clock_wall_ms(&run->clock);
     run->end_due_ms = NEVER_MS;
-    run->exit_code = EXIT_DONE;
     random_seed(&run->random, (uint64_t)clock_monotonic_ns(&run->clock));
     console_init(&run->console, &run->clock);
     feed_init(&run->feed, &run->clock);
     control_init(&run->control);
-    char folder[PATH_BYTES];
-    process_folder(folder);
-    program_folder_find(folder, run->program_folder);
+    program_folder_find(run->program_folder);
     return run;
 }
 

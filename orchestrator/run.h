@@ -12,6 +12,7 @@
 #pragma once
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "base/random.h"
 #include "config/config.h"
 #include "console.h"
@@ -103,7 +104,7 @@ struct run {
     struct config *config;
     char run_id[RUN_ID_BYTES];
     char fingerprint[SHA256_HEX_BYTES];
-    char program_folder[512];
+    char program_folder[PATH_BYTES];
     struct module_choice choice;
     bool recorded;
     enum gate_set gates;
@@ -128,13 +129,13 @@ struct run {
     size_t stop_index;     /* PHASE_STOPPING: processes[stop_index - 1] is being stopped */
     int64_t phase_ms, deadline_ms;
     int64_t progress_seen; /* for deadlines that follow progress */
-    int64_t started_ms, started_wall_ms, go_ms, go_wall_ms, ended_wall_ms;
+    int64_t started_ms, started_wall_ms, go_ms, go_wall_ms, fed_until_wall_ms, ended_wall_ms;
     int64_t end_due_ms;    /* --minutes */
     int64_t stalled_ms;    /* since when nothing moves although a process has given up */
-    const char *end_reason;
+    char end_reason[ERROR_TEXT_BYTES];
     int interrupts;
     bool skipped_drain;
-    bool internal_error;
+    bool bad_configuration; /* found only when the simulator had said what it serves */
 
     struct fault faults[RUN_FAULTS_MAX];
     size_t fault_count;

@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { VENUE_SYMBOLS_MAX = 1000, VENUE_BYTES_MAX = 4 * 1024 * 1024 };
+enum { VENUE_SYMBOLS_MAX = 1000 };
 
 struct venue_streams {
     char market[16];       /* usdm, coinm, spot; "" when it does not say */
@@ -22,6 +22,10 @@ enum status venue_streams_parse(const void *json, size_t bytes, struct venue_str
                                 struct error *error) MUST_USE;
 void venue_streams_finish(struct venue_streams *streams);
 bool venue_streams_have(const struct venue_streams *streams, const char *symbol);
+
+/* venue_streams_fetch: asks for it. `certificate_path`: of a simulator that speaks TLS, else NULL. STATUS_IO. */
+enum status venue_streams_fetch(int64_t port, const char *certificate_path, struct venue_streams *out_streams,
+                                struct error *error) MUST_USE;
 
 /* venue_port_read: the port the simulator wrote to its port file. */
 enum status venue_port_read(const char *path, int64_t *out_port, struct error *error) MUST_USE;

@@ -2,8 +2,16 @@
 #include "store/query.h"
 
 #include <orderflow_version.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+
+static int usage(FILE *out, int code)
+{
+    fprintf(out, "usage: query [--json] SQL\n\nRuns one SELECT with DuckDB and prints CSV, or JSON lines. Parquet files are "
+                 "tables:\n  query \"select count(*) from 'data/ofi_cvd/*/*/kind=ofi/*.parquet'\"\n");
+    return code;
+}
 
 int main(int argc, char **argv)
 {
@@ -12,12 +20,12 @@ int main(int argc, char **argv)
         printf("query %s\n", ORDERFLOW_VERSION_LINE);
         return 0;
     }
-    if (argc != 2 || strcmp(argv[1], "--help") == 0) {
-        fprintf(argc == 2 ? stdout : stderr, "usage: query SQL\n\nRuns one SELECT with DuckDB and prints CSV. Parquet "
-                                             "files are tables: 'data/ofi_cvd/*/*/kind=ofi/*.parquet'.\n");
-        return argc == 2 ? 0 : 2;
-    }
-    if (query_to_csv(argv[1], "/dev/stdout", &error) != STATUS_OK) {
+    if (argc == 2 && strcmp(argv[1], "--help") == 0)
+        return usage(stdout, 0);
+    bool json = argc == 3 && strcmp(argv[1], "--json") == 0;
+    if (argc != 2 && !json)
+        return usage(stderr, 2);
+    if (query_to_file(argv[argc - 1], json ? QUERY_JSON : QUERY_CSV, "/dev/stdout", &error) != STATUS_OK) {
         fprintf(stderr, "query: %s\n", error.text);
         return 1;
     }

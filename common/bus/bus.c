@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "proto/frame.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -21,23 +22,28 @@ enum {
     LINGER_MS = 200,
     TOPIC_BYTES_MAX = 256,
     PARTS_MAX = 4,
+    SHARE_MESSAGES = 32, /* of one upstream before the next has its turn */
 };
 
 struct connection {
+    char instance[INSTANCE_BYTES];
     void *subscriber;
     void *dealer;
+    char **topics; /* subscribed to */
+    size_t topic_count, topic_capacity;
 };
 
 struct bus {
     void *context;
     char folder[FOLDER_BYTES_MAX + 1];
-    char instance[64];
+    char instance[INSTANCE_BYTES];
     int high_water_mark;
     int lock_descriptor;
     void *publisher;
     void *router;
     struct connection *connections;
     size_t connection_count, connection_capacity;
+    size_t turn; /* the connection that was drained last */
     int *watched;
     size_t watched_count, watched_capacity;
     zmq_pollitem_t *items; /* rebuilt when sockets or descriptors are added */
@@ -58,18 +64,20 @@ static enum status folder_private(const char *folder, struct error *error)
     if (folder_make(folder, 0700) != STATUS_OK)
         return error_set(error, STATUS_IO, "bus folder %s cannot be made: %m", folder);
     if (lstat(folder, &found) != 0 || !S_ISDIR(found.st_mode))
-        return error_set(error, STATUS_INVALID, "bus folder %s is not a folder (a link is not accepted)", folder);
-    if ((found.st_mode & 022) && chmod(folder, 0700) != 0)
-        return error_set(error, STATUS_INVALID, "bus folder %s can be written by others: chmod 700 it", folder);
+        return error_set(error, STATUS_INVALID, "bus folder %s is not a folder (a link is not accepted)",
+                         folder);
+    if ((found.st_mode & 077) && chmod(folder, 0700) != 0)
+        return error_set(error, STATUS_INVALID, "bus folder %s is open to others: chmod 700 it", folder);
     return STATUS_OK;
 }
 
 enum status bus_create(const struct bus_config *config, struct bus **out_bus, struct error *error)
 {
     if (strlen(config->folder) > FOLDER_BYTES_MAX)
-        return error_set(error, STATUS_INVALID,
-                         "bus.dir %s is longer than %d bytes: socket names would not fit; use a shorter or relative one",
-                         config->folder, FOLDER_BYTES_MAX);
+        return error_set(
+            error, STATUS_INVALID,
+            "bus.dir %s is longer than %d bytes: socket names would not fit; use a shorter or relative one",
+            config->folder, FOLDER_BYTES_MAX);
     enum status status = folder_private(config->folder, error);
     if (status != STATUS_OK)
         return status;
@@ -95,16 +103,23 @@ static void socket_close(void **socket)
     *socket = NULL;
 }
 
+static void connection_finish(struct connection *connection)
+{
+    socket_close(&connection->subscriber);
+    socket_close(&connection->dealer);
+    for (size_t i = 0; i < connection->topic_count; i++)
+        free(connection->topics[i]);
+    free(connection->topics);
+}
+
 void bus_destroy(struct bus *bus)
 {
     if (!bus)
         return;
     socket_close(&bus->publisher);
     socket_close(&bus->router);
-    for (size_t i = 0; i < bus->connection_count; i++) {
-        socket_close(&bus->connections[i].subscriber);
-        socket_close(&bus->connections[i].dealer);
-    }
+    for (size_t i = 0; i < bus->connection_count; i++)
+        connection_finish(&bus->connections[i]);
     zmq_ctx_term(bus->context);
     if (bus->lock_descriptor >= 0)
         close(bus->lock_descriptor);
@@ -176,22 +191,34 @@ enum status bus_bind(struct bus *bus, struct error *error)
     return status == STATUS_OK ? bind_socket(bus, bus->router, "ctl", error) : status;
 }
 
-enum status bus_connect(struct bus *bus, const char *upstream_instance, size_t *out_connection, struct error *error)
+/* connection_open: both sockets of an upstream, with its subscriptions. */
+static enum status connection_open(struct bus *bus, struct connection *connection, struct error *error)
 {
     char publisher[256], router[256];
-    endpoint(bus, upstream_instance, "pub", publisher);
-    endpoint(bus, upstream_instance, "ctl", router);
-    struct connection connection = {
-        .subscriber = socket_create(bus, ZMQ_SUB, bus->high_water_mark, FRAME_BYTES_MAX),
-        .dealer = socket_create(bus, ZMQ_DEALER, CONTROL_HIGH_WATER_MARK, FRAME_BYTES_MAX),
-    };
-    if (!connection.subscriber || !connection.dealer || zmq_connect(connection.subscriber, publisher) != 0 ||
-        zmq_connect(connection.dealer, router) != 0) {
-        enum status status = zmq_failed(error, "cannot connect to", upstream_instance);
-        socket_close(&connection.subscriber);
-        socket_close(&connection.dealer);
+    endpoint(bus, connection->instance, "pub", publisher);
+    endpoint(bus, connection->instance, "ctl", router);
+    connection->subscriber = socket_create(bus, ZMQ_SUB, bus->high_water_mark, FRAME_BYTES_MAX);
+    connection->dealer = socket_create(bus, ZMQ_DEALER, CONTROL_HIGH_WATER_MARK, FRAME_BYTES_MAX);
+    for (size_t i = 0; connection->subscriber && i < connection->topic_count; i++)
+        zmq_setsockopt(connection->subscriber, ZMQ_SUBSCRIBE, connection->topics[i],
+                       strlen(connection->topics[i]));
+    if (connection->subscriber && connection->dealer && zmq_connect(connection->subscriber, publisher) == 0 &&
+        zmq_connect(connection->dealer, router) == 0)
+        return STATUS_OK;
+    enum status status = zmq_failed(error, "cannot connect to", connection->instance);
+    socket_close(&connection->subscriber);
+    socket_close(&connection->dealer);
+    return status;
+}
+
+enum status bus_connect(struct bus *bus, const char *upstream_instance, size_t *out_connection,
+                        struct error *error)
+{
+    struct connection connection = {0};
+    snprintf(connection.instance, sizeof connection.instance, "%s", upstream_instance);
+    enum status status = connection_open(bus, &connection, error);
+    if (status != STATUS_OK)
         return status;
-    }
     bus->connections = memory_grow(bus->connections, &bus->connection_capacity, bus->connection_count + 1,
                                    sizeof *bus->connections);
     *out_connection = bus->connection_count;
@@ -200,28 +227,46 @@ enum status bus_connect(struct bus *bus, const char *upstream_instance, size_t *
     return STATUS_OK;
 }
 
+enum status bus_reconnect(struct bus *bus, size_t connection, struct error *error)
+{
+    struct connection *old = &bus->connections[connection], renewed = *old;
+    enum status status = connection_open(bus, &renewed, error);
+    if (status != STATUS_OK)
+        return status;
+    socket_close(&old->subscriber);
+    socket_close(&old->dealer);
+    *old = renewed;
+    bus->items_stale = true;
+    return STATUS_OK;
+}
+
 void bus_subscribe(struct bus *bus, size_t connection, const char *topic)
 {
-    zmq_setsockopt(bus->connections[connection].subscriber, ZMQ_SUBSCRIBE, topic, strlen(topic));
+    struct connection *to = &bus->connections[connection];
+    to->topics = memory_grow(to->topics, &to->topic_capacity, to->topic_count + 1, sizeof *to->topics);
+    to->topics[to->topic_count++] = memory_copy_text(topic);
+    zmq_setsockopt(to->subscriber, ZMQ_SUBSCRIBE, topic, strlen(topic));
 }
 
 void bus_publish(struct bus *bus, const char *topic, const void *data, size_t bytes)
 {
+    assert(bytes <= FRAME_BYTES_MAX); /* a larger one would make every subscriber deaf (see bus_reconnect) */
     if (zmq_send(bus->publisher, topic, strlen(topic), ZMQ_SNDMORE | ZMQ_DONTWAIT) >= 0)
         zmq_send(bus->publisher, data, bytes, ZMQ_DONTWAIT);
 }
 
 enum status bus_request(struct bus *bus, size_t connection, const void *data, size_t bytes)
 {
-    return zmq_send(bus->connections[connection].dealer, data, bytes, ZMQ_DONTWAIT) >= 0 ? STATUS_OK : STATUS_AGAIN;
+    return zmq_send(bus->connections[connection].dealer, data, bytes, ZMQ_DONTWAIT) >= 0 ? STATUS_OK
+                                                                                         : STATUS_AGAIN;
 }
 
 /* A REQ socket of another language puts an empty part before its request and wants it back: the last byte of the
  * peer's bytes remembers it. */
 enum { PEER_FLAG = sizeof((struct bus_peer_id *)0)->bytes - 1 };
 
-void bus_answer(struct bus *bus, const struct bus_peer_id *peer, const void *head, size_t head_bytes, const void *body,
-                size_t body_bytes)
+void bus_answer(struct bus *bus, const struct bus_peer_id *peer, const void *head, size_t head_bytes,
+                const void *body, size_t body_bytes)
 {
     if (zmq_send(bus->router, peer->bytes, peer->length, ZMQ_SNDMORE | ZMQ_DONTWAIT) < 0)
         return; /* it left, or its queue is full: it will ask again */
@@ -234,18 +279,22 @@ void bus_answer(struct bus *bus, const struct bus_peer_id *peer, const void *hea
 
 void bus_watch(struct bus *bus, int descriptor)
 {
-    bus->watched = memory_grow(bus->watched, &bus->watched_capacity, bus->watched_count + 1, sizeof *bus->watched);
+    bus->watched =
+        memory_grow(bus->watched, &bus->watched_capacity, bus->watched_count + 1, sizeof *bus->watched);
     bus->watched[bus->watched_count++] = descriptor;
     bus->items_stale = true;
 }
 
 static void items_rebuild(struct bus *bus)
 {
-    bus->items = memory_resize(bus->items, (2 * bus->connection_count + 1 + bus->watched_count) * sizeof *bus->items);
+    bus->items =
+        memory_resize(bus->items, (2 * bus->connection_count + 1 + bus->watched_count) * sizeof *bus->items);
     bus->item_count = 0;
     for (size_t i = 0; i < bus->connection_count; i++) {
-        bus->items[bus->item_count++] = (zmq_pollitem_t){.socket = bus->connections[i].subscriber, .events = ZMQ_POLLIN};
-        bus->items[bus->item_count++] = (zmq_pollitem_t){.socket = bus->connections[i].dealer, .events = ZMQ_POLLIN};
+        bus->items[bus->item_count++] =
+            (zmq_pollitem_t){.socket = bus->connections[i].subscriber, .events = ZMQ_POLLIN};
+        bus->items[bus->item_count++] =
+            (zmq_pollitem_t){.socket = bus->connections[i].dealer, .events = ZMQ_POLLIN};
     }
     if (bus->router)
         bus->items[bus->item_count++] = (zmq_pollitem_t){.socket = bus->router, .events = ZMQ_POLLIN};
@@ -310,8 +359,8 @@ static void deliver_frame(const struct bus_events *events, size_t connection, st
 
 static void deliver_answer(const struct bus_events *events, size_t connection, struct parts *parts)
 {
-    events->answer(events->context, connection, part_data(parts, 0), part_bytes(parts, 0), part_data(parts, 1),
-                   part_bytes(parts, 1));
+    events->answer(events->context, connection, part_data(parts, 0), part_bytes(parts, 0),
+                   part_data(parts, 1), part_bytes(parts, 1));
 }
 
 static void deliver_request(const struct bus_events *events, struct parts *parts)
@@ -327,7 +376,8 @@ static void deliver_request(const struct bus_events *events, struct parts *parts
 }
 
 /* drain_socket: receives until empty or `left` is used up. `which`: 0 frames, 1 answers, 2 requests. */
-static size_t drain_socket(void *socket, int which, size_t connection, size_t left, const struct bus_events *events)
+static size_t drain_socket(void *socket, int which, size_t connection, size_t left,
+                           const struct bus_events *events)
 {
     size_t count = 0;
     struct parts parts;
@@ -344,16 +394,30 @@ static size_t drain_socket(void *socket, int which, size_t connection, size_t le
     return count;
 }
 
+/* drain_connection: a share of what waits at one upstream, answers first. */
+static size_t drain_connection(struct bus *bus, size_t index, size_t left, const struct bus_events *events)
+{
+    size_t count = 0, share = left < SHARE_MESSAGES ? left : SHARE_MESSAGES;
+    if (events->answer)
+        count += drain_socket(bus->connections[index].dealer, 1, index, share, events);
+    if (events->frame)
+        count += drain_socket(bus->connections[index].subscriber, 0, index, share - count, events);
+    return count;
+}
+
+/* drain_all: a share of requests, then round after round a share of every connection, so that a busy upstream does not keep the
+ * others waiting. The next call goes on behind the connection that came last. */
 static size_t drain_all(struct bus *bus, size_t messages_max, const struct bus_events *events)
 {
-    size_t count = 0;
+    size_t count = 0, idle = 0;
     if (bus->router && events->request)
-        count += drain_socket(bus->router, 2, 0, messages_max, events);
-    for (size_t i = 0; i < bus->connection_count; i++) {
-        if (events->answer && count < messages_max)
-            count += drain_socket(bus->connections[i].dealer, 1, i, messages_max - count, events);
-        if (events->frame && count < messages_max)
-            count += drain_socket(bus->connections[i].subscriber, 0, i, messages_max - count, events);
+        count += drain_socket(bus->router, 2, 0,
+                              messages_max < SHARE_MESSAGES ? messages_max : SHARE_MESSAGES, events);
+    while (count < messages_max && idle < bus->connection_count) {
+        bus->turn = (bus->turn + 1) % bus->connection_count;
+        size_t got = drain_connection(bus, bus->turn, messages_max - count, events);
+        count += got;
+        idle = got ? 0 : idle + 1;
     }
     return count;
 }

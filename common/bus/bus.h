@@ -3,7 +3,7 @@
  * A publisher binds <dir>/<instance>.pub (PUB: frames and heartbeats) and <dir>/<instance>.ctl (ROUTER: catch-up,
  * registration, commands). A consumer connects a SUB and a DEALER to each upstream instance; connecting before the
  * publisher exists is normal. PUB/SUB is only the fast path: it may lose, and whoever misses rows asks on the
- * DEALER. All sockets have a high-water mark, linger 0, a reconnect interval of 10 ms, a largest message
+ * DEALER. All sockets have a high-water mark, linger 200 ms, a reconnect interval of 10 ms, a largest message
  * (FRAME_BYTES_MAX), files 0600 in a folder 0700. */
 #pragma once
 
@@ -50,18 +50,23 @@ enum status bus_bind(struct bus *bus, struct error *error) MUST_USE;
 enum status bus_connect(struct bus *bus, const char *upstream_instance, size_t *out_connection,
                         struct error *error) MUST_USE;
 
+/* bus_reconnect: both sockets of a connection anew, with its subscriptions; what waits in the old ones is lost. For an
+ * upstream that has been silent for long: libzmq gives a connection up for good, without a word, when the other side sends
+ * more than the largest message. On failure the old sockets stay. */
+enum status bus_reconnect(struct bus *bus, size_t connection, struct error *error) MUST_USE;
+
 /* bus_subscribe: topic prefix at one connection. */
 void bus_subscribe(struct bus *bus, size_t connection, const char *topic);
 
-/* bus_publish: never blocks; what a subscriber's queue does not take is lost to it. */
+/* bus_publish: at most FRAME_BYTES_MAX; never blocks; what a subscriber's queue does not take is lost to it. */
 void bus_publish(struct bus *bus, const char *topic, const void *data, size_t bytes);
 
 /* bus_request: to upstream's ROUTER; STATUS_AGAIN when its queue is full. */
 enum status bus_request(struct bus *bus, size_t connection, const void *data, size_t bytes) MUST_USE;
 
 /* bus_answer: one or two parts (body may be NULL). A peer that left is not an error. */
-void bus_answer(struct bus *bus, const struct bus_peer_id *peer, const void *head, size_t head_bytes, const void *body,
-                size_t body_bytes);
+void bus_answer(struct bus *bus, const struct bus_peer_id *peer, const void *head, size_t head_bytes,
+                const void *body, size_t body_bytes);
 
 /* bus_watch: a descriptor that wakes bus_poll when readable (level-triggered). */
 void bus_watch(struct bus *bus, int descriptor);

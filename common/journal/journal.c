@@ -15,7 +15,7 @@
 
 /* Three tables: rows (stream number, first sequence) → {head, rows}; records key → {head, bytes}; streams name → u32
  * number. Numbers in keys are big endian, so that byte order is order. A head is a count (of rows; 0 for a record) and a
- * CRC-32C of count and content: what the disk returns wrong is refused, never taken for a row. */
+ * CRC-32C of count, key and content: what the disk returns wrong is refused, never taken for a row. */
 
 enum { ROW_KEY_BYTES = 12, HEAD_BYTES = 8 };
 
@@ -71,9 +71,10 @@ static bool key_parse(const MDB_val *key, size_t *out_stream, int64_t *out_first
     return true;
 }
 
-static uint32_t content_crc(uint32_t count, const void *data, size_t bytes)
+static uint32_t content_crc(uint32_t count, const MDB_val *key, const void *data, size_t bytes)
 {
-    return crc32c(crc32c(0, &count, sizeof count), data, bytes);
+    uint32_t crc = crc32c(crc32c(0, &count, sizeof count), key->mv_data, key->mv_size);
+    return crc32c(crc, data, bytes);
 }
 
 /* put_value: head and content under a key. */
@@ -81,7 +82,7 @@ static int put_value(MDB_txn *transaction, MDB_dbi table, MDB_val *key, uint32_t
                      size_t bytes)
 {
     MDB_val value = {.mv_size = HEAD_BYTES + bytes};
-    uint32_t crc = content_crc(count, data, bytes);
+    uint32_t crc = content_crc(count, key, data, bytes);
     int code = mdb_put(transaction, table, key, &value, MDB_RESERVE);
     if (code)
         return code;
@@ -93,15 +94,15 @@ static int put_value(MDB_txn *transaction, MDB_dbi table, MDB_val *key, uint32_t
     return 0;
 }
 
-/* value_intact: whether a value's content is what was written. */
-static bool value_intact(const MDB_val *value)
+/* value_intact: whether a value is what was written under its key. */
+static bool value_intact(const MDB_val *key, const MDB_val *value)
 {
     uint32_t head[2];
     if (value->mv_size < HEAD_BYTES)
         return false;
     memcpy(head, value->mv_data, sizeof head);
-    return head[1] ==
-           content_crc(head[0], (const uint8_t *)value->mv_data + HEAD_BYTES, value->mv_size - HEAD_BYTES);
+    const uint8_t *content = (const uint8_t *)value->mv_data + HEAD_BYTES;
+    return head[1] == content_crc(head[0], key, content, value->mv_size - HEAD_BYTES);
 }
 
 static int64_t chunk_rows(const MDB_val *value)
@@ -238,7 +239,7 @@ static int load_range(struct journal *journal, MDB_cursor *cursor, size_t stream
     if (code)
         return code;
     if (!key_parse(&key, &found, &first) || found != stream || oldest < 1 || !chunk_rows(&value) ||
-        first > INT64_MAX - UINT32_MAX || !value_intact(&value))
+        first > INT64_MAX - UINT32_MAX || !value_intact(&key, &value))
         return MDB_CORRUPTED;
     atomic_store(&journal->ranges[stream].first, oldest);
     atomic_store(&journal->ranges[stream].last, first + chunk_rows(&value) - 1);
@@ -521,7 +522,7 @@ enum status journal_get(const struct journal *journal, const char *name, struct 
         return STATUS_IO;
     int code = mdb_get(transaction, journal->records, &key, &value);
     enum status status = code == MDB_NOTFOUND ? STATUS_NOT_FOUND : code ? STATUS_IO : STATUS_OK;
-    if (!code && !value_intact(&value))
+    if (!code && !value_intact(&key, &value))
         status = STATUS_MALFORMED;
     if (status == STATUS_OK)
         buffer_append(out, (const uint8_t *)value.mv_data + HEAD_BYTES, value.mv_size - HEAD_BYTES);
@@ -530,44 +531,49 @@ enum status journal_get(const struct journal *journal, const char *name, struct 
 }
 
 /* seek: the chunk that holds row `from`; MDB_NOTFOUND when none does. */
-static int seek(MDB_cursor *cursor, size_t stream, int64_t from, MDB_val *value, int64_t *out_first)
+static int seek(MDB_cursor *cursor, size_t stream, int64_t from, MDB_val *out_key, MDB_val *out_value)
 {
     uint8_t bytes[ROW_KEY_BYTES];
     MDB_val key = {.mv_size = sizeof bytes, .mv_data = bytes};
     size_t found;
+    int64_t first;
     row_key(bytes, stream, from);
-    int code = mdb_cursor_get(cursor, &key, value, MDB_SET_RANGE);
+    int code = mdb_cursor_get(cursor, &key, out_value, MDB_SET_RANGE);
     if (code && code != MDB_NOTFOUND)
         return code;
-    bool exact = !code && key_parse(&key, &found, out_first) && found == stream && *out_first == from;
+    bool exact = !code && key_parse(&key, &found, &first) && found == stream && first == from;
     if (!exact) {
-        code = mdb_cursor_get(cursor, &key, value, code == MDB_NOTFOUND ? MDB_LAST : MDB_PREV);
+        code = mdb_cursor_get(cursor, &key, out_value, code == MDB_NOTFOUND ? MDB_LAST : MDB_PREV);
         if (code)
             return code;
-        if (!key_parse(&key, &found, out_first) || found != stream || from >= *out_first + chunk_rows(value))
+        if (!key_parse(&key, &found, &first) || found != stream || from >= first + chunk_rows(out_value))
             return MDB_NOTFOUND;
     }
+    *out_key = key; /* now LMDB's own bytes, no longer ours */
     return 0;
 }
 
 struct chunk_copy {
     struct buffer *out;
     size_t bytes_max, rows_max, rows;
+    int64_t next; /* row to come */
     bool full;
 };
 
-/* copy_chunk: appends rows of one chunk behind the first `skip`; sets full when a limit is met. */
-static enum status copy_chunk(struct chunk_copy *copy, const MDB_val *value, int64_t skip)
+/* copy_chunk: appends the rows of one chunk from `next` on; sets full when a limit is met. */
+static enum status copy_chunk(struct chunk_copy *copy, size_t stream, const MDB_val *key,
+                              const MDB_val *value)
 {
-    if (!value_intact(value))
+    size_t found, offset = 0;
+    int64_t first;
+    if (!key_parse(key, &found, &first) || found != stream || first > copy->next || !value_intact(key, value))
         return STATUS_MALFORMED;
     const uint8_t *data = (const uint8_t *)value->mv_data + HEAD_BYTES;
-    size_t bytes = value->mv_size - HEAD_BYTES, offset = 0;
-    for (int64_t i = 0, count = chunk_rows(value); i < count; i++) {
+    for (int64_t at = first, end = first + chunk_rows(value); at < end; at++) {
         struct row_view row;
-        if (rows_next(data, bytes, &offset, &row) != STATUS_OK)
+        if (rows_next(data, value->mv_size - HEAD_BYTES, &offset, &row) != STATUS_OK)
             return STATUS_MALFORMED;
-        if (i < skip)
+        if (at < copy->next)
             continue;
         if (copy->rows && (copy->rows == copy->rows_max || copy->out->length + row.bytes > copy->bytes_max)) {
             copy->full = true;
@@ -575,30 +581,32 @@ static enum status copy_chunk(struct chunk_copy *copy, const MDB_val *value, int
         }
         buffer_append(copy->out, row.data, row.bytes);
         copy->rows++;
+        copy->next++;
     }
     return STATUS_OK;
 }
 
-static enum status read_chunks(const struct journal *journal, MDB_cursor *cursor, size_t stream, int64_t from,
+static enum status read_chunks(const struct journal *journal, MDB_cursor *cursor, size_t stream, int64_t last,
                                struct chunk_copy *copy, struct error *error)
 {
     MDB_val key, value;
-    size_t found;
-    int64_t first;
-    int code = seek(cursor, stream, from, &value, &first);
+    int code = seek(cursor, stream, copy->next, &key, &value);
+    if (code == MDB_NOTFOUND && journal_first(journal, stream) <= copy->next)
+        return error_set(error, STATUS_MALFORMED, "journal %s: stream %s: row %lld is missing", journal->folder,
+                         journal->stream_names[stream], (long long)copy->next);
     if (code == MDB_NOTFOUND)
         return error_set(error, STATUS_NOT_FOUND, "journal %s: stream %s: row %lld is no longer held",
-                         journal->folder, journal->stream_names[stream], (long long)from);
+                         journal->folder, journal->stream_names[stream], (long long)copy->next);
     while (!code && !copy->full) {
-        if (copy_chunk(copy, &value, from > first ? from - first : 0) != STATUS_OK) {
+        if (copy_chunk(copy, stream, &key, &value) != STATUS_OK) {
             if (copy->rows)
                 return STATUS_OK; /* whoever asks for the next row is told */
             return error_set(error, STATUS_MALFORMED, "journal %s: stream %s: rows at %lld are damaged",
-                             journal->folder, journal->stream_names[stream], (long long)first);
+                             journal->folder, journal->stream_names[stream], (long long)copy->next);
         }
-        code = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
-        if (!code && (!key_parse(&key, &found, &first) || found != stream))
+        if (copy->next > last)
             break;
+        code = mdb_cursor_get(cursor, &key, &value, MDB_NEXT);
     }
     return !code || code == MDB_NOTFOUND ? STATUS_OK : failed(error, journal, "read", code);
 }
@@ -609,7 +617,8 @@ enum status journal_read(const struct journal *journal, size_t stream, int64_t f
     MDB_txn *transaction;
     MDB_cursor *cursor;
     /* Asked before the snapshot is taken: what was committed by then is in it. */
-    if (from > journal_last(journal, stream)) {
+    int64_t last = journal_last(journal, stream);
+    if (from > last) {
         *out_count = 0;
         return STATUS_OK;
     }
@@ -622,8 +631,9 @@ enum status journal_read(const struct journal *journal, size_t stream, int64_t f
         return failed(error, journal, "read", code);
     }
     size_t before = out_rows->length;
-    struct chunk_copy copy = {.out = out_rows, .bytes_max = before + bytes_max, .rows_max = rows_max};
-    enum status status = read_chunks(journal, cursor, stream, from, &copy, error);
+    struct chunk_copy copy = {
+        .out = out_rows, .bytes_max = before + bytes_max, .rows_max = rows_max, .next = from};
+    enum status status = read_chunks(journal, cursor, stream, last, &copy, error);
     mdb_cursor_close(cursor);
     mdb_txn_abort(transaction);
     if (status == STATUS_OK && out_rows->overflowed)

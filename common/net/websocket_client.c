@@ -26,7 +26,8 @@ struct websocket {
     bool is_numeric; /* the host is an address */
     void *data;
     struct lws *wsi; /* NULL: no attempt under way */
-    bool is_connecting; /* inside lws_client_connect_via_info */
+    bool is_connecting; /* inside lws_client_connect_via_info, which frees it if need be */
+    bool is_telling;    /* inside attempt_over, likewise */
     bool is_open;
     bool is_removed;
     bool is_finished; /* not to come back */
@@ -101,6 +102,7 @@ static void attempt_over(struct websocket *socket, const char *reason)
             free_socket(socket);
         return;
     }
+    socket->is_telling = true;
     if (was_open && lws_now_usecs() - socket->opened_us >= client->config.backoff_reset_s * LWS_US_PER_SEC)
         socket->failures = 0;
     bool comes_back = true;
@@ -108,7 +110,8 @@ static void attempt_over(struct websocket *socket, const char *reason)
         comes_back = handlers->lost(client->config.context, socket, reason);
     else if (handlers->refused)
         comes_back = handlers->refused(client->config.context, socket, reason);
-    if (socket->is_removed) { /* by the handler; no wsi was left to do it */
+    socket->is_telling = false;
+    if (socket->is_removed) {
         if (!socket->is_connecting)
             free_socket(socket);
         return;
@@ -318,8 +321,8 @@ void websocket_remove(struct websocket *socket)
     lws_sul_cancel(&socket->timer);
     if (socket->wsi)
         lws_set_timeout(socket->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);
-    else if (!socket->is_connecting)
-        lws_sul_schedule(socket->client->lws, 0, &socket->timer, attempt, 1);
+    else if (!socket->is_connecting && !socket->is_telling)
+        free_socket(socket);
 }
 
 void websocket_restart(struct websocket *socket, const char *reason)

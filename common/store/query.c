@@ -6,7 +6,7 @@
 #include <string.h>
 
 /* one_statement: COPY (…) takes a SELECT without its semicolon. */
-static void copy_statement(const char *sql, const char *path, struct buffer *out)
+static void copy_statement(const char *sql, enum query_format format, const char *path, struct buffer *out)
 {
     size_t length = strlen(sql);
     while (length && strchr("; \n\t", sql[length - 1]))
@@ -19,7 +19,7 @@ static void copy_statement(const char *sql, const char *path, struct buffer *out
             buffer_append_byte(out, '\'');
         buffer_append_byte(out, (uint8_t)*path);
     }
-    buffer_append_text(out, "' (FORMAT csv, HEADER true)");
+    buffer_append_text(out, format == QUERY_CSV ? "' (FORMAT csv, HEADER true)" : "' (FORMAT json)");
 }
 
 static enum status run(duckdb_connection connection, const char *statement, struct error *error)
@@ -32,7 +32,7 @@ static enum status run(duckdb_connection connection, const char *statement, stru
     return status;
 }
 
-enum status query_to_csv(const char *sql, const char *path, struct error *error)
+enum status query_to_file(const char *sql, enum query_format format, const char *path, struct error *error)
 {
     duckdb_database database;
     duckdb_connection connection;
@@ -44,7 +44,7 @@ enum status query_to_csv(const char *sql, const char *path, struct error *error)
         return error_set(error, STATUS_IO, "DuckDB cannot be connected to");
     }
     buffer_init(&statement, 0);
-    copy_statement(sql, path, &statement);
+    copy_statement(sql, format, path, &statement);
     enum status status = run(connection, buffer_text(&statement), error);
     buffer_finish(&statement);
     duckdb_disconnect(&connection);

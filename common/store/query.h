@@ -3,6 +3,9 @@
 
 #include "base/status.h"
 
-/* query_to_csv: runs one SELECT and writes its rows as CSV with a header to `path` ("/dev/stdout" works). Doubles are
- * written with the fewest digits that read back equal. STATUS_INVALID with DuckDB's sentence when it refuses. */
-enum status query_to_csv(const char *sql, const char *path, struct error *error) MUST_USE;
+enum query_format { QUERY_CSV, QUERY_JSON };
+
+/* query_to_file: runs one SELECT and writes its rows to `path` ("/dev/stdout" works), as CSV with a header or as JSON
+ * lines. Doubles are written with the fewest digits that read back equal. STATUS_INVALID with DuckDB's sentence when it
+ * refuses. */
+enum status query_to_file(const char *sql, enum query_format format, const char *path, struct error *error) MUST_USE;

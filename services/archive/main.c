@@ -10,7 +10,6 @@
 #include "base/memory.h"
 #include "stage/stage.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -86,12 +85,13 @@ static enum status archive_open(struct stage *stage, void **out_service, struct 
     struct archive *archive = memory_allocate(sizeof *archive);
     archive->stage = stage;
     enum status status = open_writer(archive, error);
-    if (status == STATUS_OK)
-        open_collector(archive);
-    else
+    if (status != STATUS_OK) {
         archive_close(archive);
-    *out_service = status == STATUS_OK ? archive : NULL;
-    return status;
+        return status;
+    }
+    open_collector(archive);
+    *out_service = archive;
+    return STATUS_OK;
 }
 
 static enum status archive_row(void *service, const struct stage_input *input, const struct row_view *row,

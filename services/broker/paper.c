@@ -86,7 +86,8 @@ static bool is_price(double price)
 }
 
 /* The order as rejected; `execute` fills it. */
-static void write_order(const struct paper_broker *broker, const struct signal_row *signal, struct order_row *order)
+static void write_order(const struct paper_broker *broker, const struct signal_row *signal,
+                        struct order_row *order)
 {
     *order = (struct order_row){
         .side = is_buy(signal) ? ORDER_BUY : ORDER_SELL,
@@ -114,7 +115,8 @@ static void write_order(const struct paper_broker *broker, const struct signal_r
 }
 
 /* True when the side to trade against has a price. */
-static bool execute(const struct paper_config *config, const struct signal_row *signal, struct order_row *order)
+static bool execute(const struct paper_config *config, const struct signal_row *signal,
+                    struct order_row *order)
 {
     bool buy = order->side == ORDER_BUY;
     double best = buy ? signal->best_ask : signal->best_bid;

@@ -50,7 +50,8 @@ struct paper_orders {
 void paper_broker_init(struct paper_broker *broker, const struct paper_config *config);
 
 /* paper_broker_feed: one signal row, in order. True when *out holds an order; it is then complete. */
-bool paper_broker_feed(struct paper_broker *broker, const struct signal_row *signal, struct paper_orders *out);
+bool paper_broker_feed(struct paper_broker *broker, const struct signal_row *signal,
+                       struct paper_orders *out);
 
 /* paper_sample: u mod 10000 of a signal, u being the first 8 bytes, big-endian, of SHA-256 of "<SYMBOL>|<ts_ms>". The
  * run is not hashed, so a replay samples the same signals. */

@@ -284,7 +284,8 @@ static struct cvd_row row_without_values(const struct trade_row *trade)
     };
 }
 
-enum cvd_outcome cvd_engine_feed(struct cvd_engine *engine, const struct trade_row *trade, struct cvd_row *out_row)
+enum cvd_outcome cvd_engine_feed(struct cvd_engine *engine, const struct trade_row *trade,
+                                 struct cvd_row *out_row)
 {
     int64_t side = 0;
     enum cvd_outcome outcome = side_of(engine, trade, &side);

@@ -81,7 +81,8 @@ void cvd_engine_destroy(struct cvd_engine *engine);
 
 /* cvd_engine_feed: one trade (rows with is_market = 0 are not fed). With CVD_ROW every field of *out_row is written
  * but source and regime, which are the caller's; otherwise it is untouched. */
-enum cvd_outcome cvd_engine_feed(struct cvd_engine *engine, const struct trade_row *trade, struct cvd_row *out_row);
+enum cvd_outcome cvd_engine_feed(struct cvd_engine *engine, const struct trade_row *trade,
+                                 struct cvd_row *out_row);
 
 int64_t cvd_engine_bad_points(const struct cvd_engine *engine);
 void cvd_engine_diagnostics(const struct cvd_engine *engine, struct cvd_diagnostics *out);

@@ -3,7 +3,6 @@
 #include "market/state.h"
 #include "market/window.h"
 
-
 const char *const CVD_Z_MODE_NAMES[] = {"delta", "level", NULL};
 const char *const CVD_SCALE_MODE_NAMES[] = {"hybrid", "ewma", NULL};
 const char *const CVD_EWMA_INIT_NAMES[] = {"debiased", "first", NULL};

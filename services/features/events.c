@@ -44,8 +44,8 @@ struct pair {
 };
 
 /* `pairs` are in bytewise order of their keys: canonical JSON. */
-static void write_event(int64_t ts_ms, int type, int channel, int64_t ordinal, const struct pair *pairs, size_t count,
-                        struct event_row *out_row)
+static void write_event(int64_t ts_ms, int type, int channel, int64_t ordinal, const struct pair *pairs,
+                        size_t count, struct event_row *out_row)
 {
     struct buffer text;
     struct json json;

@@ -34,7 +34,7 @@ struct events_recent {
 
 struct events_engine {
     struct events_config config;
-    bool anomaly; /* condition at the previous grid row */
+    bool anomaly;               /* condition at the previous grid row */
     int64_t anomaly_emitted_ms; /* 0 = never */
     double previous_price;      /* 0 = none */
     struct events_recent recent[EVENTS_RECENT];

@@ -35,8 +35,9 @@ enum reason {
 };
 
 static const char *const REASON_NAMES[] = {
-    "invalid_input",   "warmup",   "lag_exceeded",    "degraded_ofi_only", "degraded_cvd_only",        "flip_rearm",
-    "cooldown",        "hysteresis_hold", "consistency_boost", "low_consistency_throttle", "min_duration",
+    "invalid_input", "warmup",   "lag_exceeded",    "degraded_ofi_only", "degraded_cvd_only",
+    "flip_rearm",    "cooldown", "hysteresis_hold", "consistency_boost", "low_consistency_throttle",
+    "min_duration",
 };
 
 struct fusion_engine {
@@ -148,8 +149,8 @@ static void score_update(const struct fusion_engine *engine, struct update *upda
     if (update->degraded)
         update->consistency = config->compat_v13 ? 1.0 : config->min_consistency;
     else if (fusion_sign_agree(update->z_ofi, update->z_cvd) == 1)
-        update->consistency = fmin(fabs(update->z_ofi), fabs(update->z_cvd)) /
-                              fmax(fabs(update->z_ofi), fabs(update->z_cvd));
+        update->consistency =
+            fmin(fabs(update->z_ofi), fabs(update->z_cvd)) / fmax(fabs(update->z_ofi), fabs(update->z_cvd));
 }
 
 static bool treated_as_degraded(const struct fusion_engine *engine, const struct update *update)
@@ -219,8 +220,8 @@ static double effective_cooldown_ms(struct fusion_engine *engine, const struct u
     if (beyond >= 0)
         strength = range > 0 ? statistics_clamp(beyond / range, 0, 1) : 1;
     double cooldown_ms = (double)config->cooldown_ms;
-    double effective_ms = fmax((double)config->min_cooldown_ms,
-                               cooldown_ms * (1 - config->adaptive_cooldown_k * strength));
+    double effective_ms =
+        fmax((double)config->min_cooldown_ms, cooldown_ms * (1 - config->adaptive_cooldown_k * strength));
     if (effective_ms < cooldown_ms)
         engine->counters.adaptive_cooldown_used++;
     return effective_ms;
@@ -360,7 +361,8 @@ static void fuse(struct fusion_engine *engine, struct update *update, struct fus
     value_window_push(engine->scores, update->score);
 }
 
-bool fusion_engine_update(struct fusion_engine *engine, const struct fusion_input *input, struct fusion_row *out_row)
+bool fusion_engine_update(struct fusion_engine *engine, const struct fusion_input *input,
+                          struct fusion_row *out_row)
 {
     struct update update = {.input = input, .signal = FUSION_NEUTRAL};
     int needed = engine->config.min_warmup_samples;

@@ -73,7 +73,8 @@ void fusion_engine_destroy(struct fusion_engine *engine);
 
 /* fusion_engine_update: writes every field of *out_row but source; proba is null and calibration_state none. Returns
  * whether the update was degraded for its lag (reason lag_exceeded). */
-bool fusion_engine_update(struct fusion_engine *engine, const struct fusion_input *input, struct fusion_row *out_row);
+bool fusion_engine_update(struct fusion_engine *engine, const struct fusion_input *input,
+                          struct fusion_row *out_row);
 
 struct fusion_counters fusion_engine_counters(const struct fusion_engine *engine);
 

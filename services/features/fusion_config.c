@@ -68,10 +68,11 @@ enum status fusion_config_check(const struct fusion_config *config, struct error
     };
     for (size_t i = 0; i < sizeof ranges / sizeof ranges[0]; i++)
         if (!(ranges[i].value >= ranges[i].low && ranges[i].value <= ranges[i].high))
-            return error_set(error, STATUS_INVALID, "fusion.%s: must be at least %g and at most %g", ranges[i].key,
-                             ranges[i].low, ranges[i].high);
+            return error_set(error, STATUS_INVALID, "fusion.%s: must be at least %g and at most %g",
+                             ranges[i].key, ranges[i].low, ranges[i].high);
     enum status status = check_weights(config->w_ofi, config->w_cvd, "w_ofi, fusion.w_cvd", error);
     if (status == STATUS_OK && config->has_weights_active)
-        status = check_weights(config->weights_active_ofi, config->weights_active_cvd, "weights_active", error);
+        status =
+            check_weights(config->weights_active_ofi, config->weights_active_cvd, "weights_active", error);
     return status;
 }

@@ -139,7 +139,8 @@ static void fill_rates(struct grid *grid, int64_t g, struct feature_row *row)
     row->return_1s = row->mid / history_mid(&grid->history, g - SECOND_MS) - 1;
 }
 
-void grid_row(struct grid *grid, int64_t grid_time_ms, struct feature_row *out_row, struct grid_quality *out_quality)
+void grid_row(struct grid *grid, int64_t grid_time_ms, struct feature_row *out_row,
+              struct grid_quality *out_quality)
 {
     const struct grid_book *book = in_force(&grid->books, grid_time_ms);
     const struct grid_trade *trade = in_force(&grid->trades, grid_time_ms);
@@ -179,7 +180,8 @@ static size_t append_code(char *text, size_t length, const char *code)
     return length + bytes;
 }
 
-void grid_complete(const struct grid_quality *quality, bool fusion_warmup, bool lag_exceeded, struct feature_row *row)
+void grid_complete(const struct grid_quality *quality, bool fusion_warmup, bool lag_exceeded,
+                   struct feature_row *row)
 {
     size_t length = 0;
     row->warmup |= fusion_warmup;

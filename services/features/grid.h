@@ -79,7 +79,8 @@ struct grid_quality {
 /* grid_row: the row of the time grid_next gave, and that time is passed. Writes all fields; source, regime and
  * fusion's (fusion_score, consistency, score_z) are zeros for the caller to fill, div_type is null, warmup is that of
  * the two inputs, reason_codes is empty. */
-void grid_row(struct grid *grid, int64_t grid_time_ms, struct feature_row *out_row, struct grid_quality *out_quality);
+void grid_row(struct grid *grid, int64_t grid_time_ms, struct feature_row *out_row,
+              struct grid_quality *out_quality);
 
 /* grid_complete: adds what needs the fusion update of the row: its warm-up, and then the quality codes. */
 void grid_complete(const struct grid_quality *quality, bool fusion_warmup, bool lag_exceeded,

@@ -63,7 +63,8 @@ static double value_at(const struct history *history, size_t index)
 /* Takes the `count` oldest trades away, the minute's window with them. */
 static void drop_trades(struct history *history, size_t count)
 {
-    for (; history->minute_begin < count && history->minute_begin < history->minute_end; history->minute_begin++)
+    for (; history->minute_begin < count && history->minute_begin < history->minute_end;
+         history->minute_begin++)
         exact_sum_subtract(&history->minute_volume, value_at(history, history->minute_begin));
     timeline_drop(&history->trades, count);
     history->minute_begin -= history->minute_begin < count ? history->minute_begin : count;
@@ -134,7 +135,8 @@ void history_over(const struct history *history, int64_t t_ms, int64_t window_ms
 
 int64_t history_quotes(const struct history *history, int64_t t_ms, int64_t window_ms)
 {
-    return (int64_t)(timeline_until(&history->books, t_ms) - timeline_until(&history->books, t_ms - window_ms));
+    return (int64_t)(timeline_until(&history->books, t_ms) -
+                     timeline_until(&history->books, t_ms - window_ms));
 }
 
 static const struct history_book *book_at(const struct history *history, size_t index)

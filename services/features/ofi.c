@@ -144,7 +144,8 @@ static int compare_on_side(struct decimal left, struct decimal right, bool is_bi
     return is_bid ? order : -order;
 }
 
-static void insert_level(struct book_side *side, int count, struct decimal price, double quantity, bool is_bid)
+static void insert_level(struct book_side *side, int count, struct decimal price, double quantity,
+                         bool is_bid)
 {
     int at = count;
     for (; at > 0 && compare_on_side(side->price[at - 1], price, is_bid) < 0; at--) {
@@ -223,7 +224,8 @@ static double plain_change(const struct book_side *now, const struct book_side *
     return now->quantity[level] - before->quantity[level];
 }
 
-static double price_aware_change(const struct book_side *now, const struct book_side *before, int level, bool is_bid)
+static double price_aware_change(const struct book_side *now, const struct book_side *before, int level,
+                                 bool is_bid)
 {
     int better = compare_on_side(now->price[level], before->price[level], is_bid);
     if (better > 0)
@@ -315,7 +317,8 @@ static void measure(struct ofi_engine *engine, const struct book_row *book, cons
     engine->reset_pending = false;
 }
 
-enum ofi_outcome ofi_engine_feed(struct ofi_engine *engine, const struct book_row *book, struct ofi_row *out_row)
+enum ofi_outcome ofi_engine_feed(struct ofi_engine *engine, const struct book_row *book,
+                                 struct ofi_row *out_row)
 {
     const struct ofi_config *config = &engine->config;
     struct snapshot now;

@@ -56,7 +56,8 @@ void ofi_engine_destroy(struct ofi_engine *engine);
 
 /* ofi_engine_feed: one snapshot. With OFI_ROW every field of *out_row is written but source and regime, which are the
  * caller's; otherwise it is untouched. */
-enum ofi_outcome ofi_engine_feed(struct ofi_engine *engine, const struct book_row *book, struct ofi_row *out_row);
+enum ofi_outcome ofi_engine_feed(struct ofi_engine *engine, const struct book_row *book,
+                                 struct ofi_row *out_row);
 
 struct ofi_tail ofi_engine_tail(const struct ofi_engine *engine);
 

@@ -47,7 +47,8 @@ enum status schedule_add_window(struct schedule_config *config, const char *text
     int start = shaped ? minutes_of(text, false) : -1;
     int end = shaped ? minutes_of(text + 6, true) : -1;
     if (start < 0 || end < 0)
-        return error_set(error, STATUS_INVALID, "strategy_mode.schedule.windows: %s is not HH:MM-HH:MM", text);
+        return error_set(error, STATUS_INVALID, "strategy_mode.schedule.windows: %s is not HH:MM-HH:MM",
+                         text);
     if (start == end)
         return error_set(error, STATUS_INVALID,
                          "strategy_mode.schedule.windows: %s is empty; the whole day is 00:00-24:00", text);
@@ -72,7 +73,8 @@ enum status schedule_add_holiday(struct schedule_config *config, const char *tex
         }
     }
     if (!valid)
-        return error_set(error, STATUS_INVALID, "strategy_mode.schedule.holidays: %s is not a date YYYY-MM-DD", text);
+        return error_set(error, STATUS_INVALID,
+                         "strategy_mode.schedule.holidays: %s is not a date YYYY-MM-DD", text);
     if (config->holiday_count == SCHEDULE_HOLIDAYS_MAX)
         return error_set(error, STATUS_LIMIT, "strategy_mode.schedule.holidays: more than %d dates",
                          SCHEDULE_HOLIDAYS_MAX);
@@ -88,7 +90,8 @@ enum status schedule_add_weekday(struct schedule_config *config, const char *tex
             return STATUS_OK;
         }
     }
-    return error_set(error, STATUS_INVALID, "strategy_mode.schedule.weekdays: %s is not one of mon … sun", text);
+    return error_set(error, STATUS_INVALID, "strategy_mode.schedule.weekdays: %s is not one of mon … sun",
+                     text);
 }
 
 static bool day_is_allowed(const struct schedule_config *config, int64_t days)
@@ -102,8 +105,8 @@ static bool day_is_allowed(const struct schedule_config *config, int64_t days)
     return true;
 }
 
-static bool window_holds(const struct schedule_config *config, const struct schedule_window *window, int64_t days,
-                         int64_t ms_of_day)
+static bool window_holds(const struct schedule_config *config, const struct schedule_window *window,
+                         int64_t days, int64_t ms_of_day)
 {
     bool begun = ms_of_day >= (int64_t)window->start_minute * MINUTE_MS;
     bool over = ms_of_day >= (int64_t)window->end_minute * MINUTE_MS;

@@ -33,9 +33,12 @@ struct schedule_config schedule_config_default(void);
 
 /* schedule_add_window: "HH:MM-HH:MM"; the end may be 24:00. schedule_add_holiday: "YYYY-MM-DD". schedule_add_weekday:
  * "mon" … "sun". STATUS_INVALID with a sentence, or STATUS_LIMIT when there are too many. */
-enum status schedule_add_window(struct schedule_config *config, const char *text, struct error *error) MUST_USE;
-enum status schedule_add_holiday(struct schedule_config *config, const char *text, struct error *error) MUST_USE;
-enum status schedule_add_weekday(struct schedule_config *config, const char *text, struct error *error) MUST_USE;
+enum status schedule_add_window(struct schedule_config *config, const char *text,
+                                struct error *error) MUST_USE;
+enum status schedule_add_holiday(struct schedule_config *config, const char *text,
+                                 struct error *error) MUST_USE;
+enum status schedule_add_weekday(struct schedule_config *config, const char *text,
+                                 struct error *error) MUST_USE;
 
 /* schedule_is_active: false without windows. */
 bool schedule_is_active(const struct schedule_config *config, int64_t ts_ms);

@@ -51,20 +51,24 @@ static enum status check_market(const struct strategy_market_config *market, str
         const char *key;
         double value;
     } limits[] = {
-        {"min_trades_per_min", market->min_trades_per_min}, {"min_quotes_per_sec", market->min_quotes_per_sec},
-        {"max_spread_bps", market->max_spread_bps},         {"min_volatility_bps", market->min_volatility_bps},
+        {"min_trades_per_min", market->min_trades_per_min},
+        {"min_quotes_per_sec", market->min_quotes_per_sec},
+        {"max_spread_bps", market->max_spread_bps},
+        {"min_volatility_bps", market->min_volatility_bps},
         {"min_volume_usd", market->min_volume_usd},
     };
     for (size_t i = 0; i < sizeof limits / sizeof limits[0]; i++)
         if (!(limits[i].value >= 0 && limits[i].value < 1e18))
-            return error_set(error, STATUS_INVALID, "strategy_mode.market.%s: must not be negative", limits[i].key);
+            return error_set(error, STATUS_INVALID, "strategy_mode.market.%s: must not be negative",
+                             limits[i].key);
     return STATUS_OK;
 }
 
 enum status strategy_mode_config_check(const struct strategy_mode_config *config, struct error *error)
 {
     if (config->mode < STRATEGY_AUTO || config->mode > STRATEGY_FORCE_QUIET)
-        return error_set(error, STATUS_INVALID, "strategy_mode.mode: must be auto, force_active or force_quiet");
+        return error_set(error, STATUS_INVALID,
+                         "strategy_mode.mode: must be auto, force_active or force_quiet");
     if (config->combine < COMBINE_MARKET || config->combine > COMBINE_OR)
         return error_set(error, STATUS_INVALID, "strategy_mode.combine: must be market, schedule, and, or");
     if (config->step_ms < 1 || config->step_ms > 86400000)
@@ -110,11 +114,14 @@ static bool market_is_unknown(const struct strategy_inputs *inputs)
 }
 
 /* A comparison with NaN is false, but "unknown" is also decided and counted by itself. */
-static bool market_is_active(const struct strategy_market_config *limits, const struct strategy_inputs *inputs)
+static bool market_is_active(const struct strategy_market_config *limits,
+                             const struct strategy_inputs *inputs)
 {
     return !market_is_unknown(inputs) && inputs->trades_per_min >= limits->min_trades_per_min &&
-           inputs->quotes_per_sec >= limits->min_quotes_per_sec && inputs->spread_bps <= limits->max_spread_bps &&
-           inputs->volatility_bps >= limits->min_volatility_bps && inputs->volume_usd >= limits->min_volume_usd;
+           inputs->quotes_per_sec >= limits->min_quotes_per_sec &&
+           inputs->spread_bps <= limits->max_spread_bps &&
+           inputs->volatility_bps >= limits->min_volatility_bps &&
+           inputs->volume_usd >= limits->min_volume_usd;
 }
 
 static bool combined(int combine, bool market, bool schedule)
@@ -162,7 +169,8 @@ static bool change_mode(struct strategy_mode_engine *engine, int64_t boundary_ms
     int mode = next_mode(engine, boundary_ms, schedule, &reason);
     if (mode == engine->mode)
         return false;
-    *out_change = (struct mode_change){.ts_ms = boundary_ms, .from = engine->mode, .to = mode, .reason = reason};
+    *out_change =
+        (struct mode_change){.ts_ms = boundary_ms, .from = engine->mode, .to = mode, .reason = reason};
     engine->mode = mode;
     engine->last_transition_ms = boundary_ms;
     return true;

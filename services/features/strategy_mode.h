@@ -42,7 +42,8 @@ struct strategy_mode_config {
 struct strategy_mode_config strategy_mode_config_default(void);
 
 /* strategy_mode_config_check: STATUS_INVALID with a sentence that names the key. */
-enum status strategy_mode_config_check(const struct strategy_mode_config *config, struct error *error) MUST_USE;
+enum status strategy_mode_config_check(const struct strategy_mode_config *config,
+                                       struct error *error) MUST_USE;
 
 /* strategy_inputs: over (c - lookback_ms, c]; NaN = not computable. `young` = less than lookback_ms since the symbol's
  * first event. */
@@ -77,7 +78,8 @@ bool strategy_mode_engine_boundary(struct strategy_mode_engine *engine, int64_t 
 
 /* strategy_mode_engine_mode: the mode in force, enum strategy_mode. */
 int strategy_mode_engine_mode(const struct strategy_mode_engine *engine);
-int64_t strategy_mode_engine_market_unknown(const struct strategy_mode_engine *engine); /* boundaries, counted */
+int64_t
+strategy_mode_engine_market_unknown(const struct strategy_mode_engine *engine); /* boundaries, counted */
 
 /* strategy_mode_engine_save, strategy_mode_engine_load: the whole state. A load that fails (in->failed) leaves the
  * engine as created. */

@@ -235,7 +235,8 @@ static void feed_book(const struct feeding *feeding, const struct book_row *book
 {
     struct features_symbol *symbol = feeding->symbol;
     struct ofi_row row;
-    enum ofi_outcome outcome = mid_is_usable(book) ? ofi_engine_feed(symbol->ofi, book, &row) : OFI_BOOK_EMPTY;
+    enum ofi_outcome outcome =
+        mid_is_usable(book) ? ofi_engine_feed(symbol->ofi, book, &row) : OFI_BOOK_EMPTY;
     if (outcome != OFI_ROW && outcome != OFI_PRIMED) {
         count_book_reject(&symbol->counters, outcome);
         return;
@@ -367,7 +368,10 @@ void features_symbol_feed(struct features_symbol *symbol, int kind, const void *
 
 /* --- counters, gauges, state --- */
 
-#define COUNTER(member) {#member, offsetof(struct features_counters, member)}
+#define COUNTER(member)                                     \
+    {                                                       \
+#member, offsetof(struct features_counters, member) \
+    }
 static const struct {
     const char *name;
     size_t offset;
@@ -392,7 +396,8 @@ static const struct {
 enum { COUNTER_COUNT = sizeof COUNTERS / sizeof COUNTERS[0] };
 
 /* Those that the parts keep themselves. */
-static bool part_counter(const struct features_symbol *symbol, size_t index, const char **out_name, int64_t *out_value)
+static bool part_counter(const struct features_symbol *symbol, size_t index, const char **out_name,
+                         int64_t *out_value)
 {
     struct fusion_counters fusion = fusion_engine_counters(symbol->fusion);
     const struct {

@@ -81,8 +81,8 @@ static int32_t footer_offset_sec(const struct zone_footer *footer, int64_t epoch
     int64_t year = civil_year(floor_div(epoch_sec + footer->standard_sec, DAY_SEC));
     int64_t begins = rule_sec(&footer->summer_begins, year) - footer->standard_sec;
     int64_t ends = rule_sec(&footer->summer_ends, year) - footer->summer_sec;
-    bool summer = begins < ends ? epoch_sec >= begins && epoch_sec < ends
-                                : !(epoch_sec >= ends && epoch_sec < begins);
+    bool summer =
+        begins < ends ? epoch_sec >= begins && epoch_sec < ends : !(epoch_sec >= ends && epoch_sec < begins);
     return summer ? footer->summer_sec : footer->standard_sec;
 }
 
@@ -244,8 +244,9 @@ static bool take_header(struct reader *in, struct tzif_header *out)
     out->time = take_u32(in);
     out->type = take_u32(in);
     out->chars = take_u32(in);
-    return !in->failed && memcmp(magic, "TZif", 4) == 0 && out->time <= ZONE_TRANSITIONS_MAX && out->type > 0 &&
-           out->type <= 256 && out->chars <= 65536 && out->leap <= 65536 && out->isstd <= 256 && out->isutc <= 256;
+    return !in->failed && memcmp(magic, "TZif", 4) == 0 && out->time <= ZONE_TRANSITIONS_MAX &&
+           out->type > 0 && out->type <= 256 && out->chars <= 65536 && out->leap <= 65536 &&
+           out->isstd <= 256 && out->isutc <= 256;
 }
 
 static size_t block_bytes(const struct tzif_header *header, size_t time_bytes)
@@ -255,7 +256,8 @@ static size_t block_bytes(const struct tzif_header *header, size_t time_bytes)
 }
 
 /* Transition times, their types, and the types' offsets; the rest of the block is passed over. */
-static bool take_block(struct reader *in, const struct tzif_header *header, size_t time_bytes, struct zone *zone)
+static bool take_block(struct reader *in, const struct tzif_header *header, size_t time_bytes,
+                       struct zone *zone)
 {
     size_t end = in->offset + block_bytes(header, time_bytes);
     if (end > in->length)
@@ -357,9 +359,10 @@ enum status zone_load(const char *name, struct zone *out_zone, struct error *err
         status = zone_parse(content.data, content.length, name, out_zone);
     buffer_finish(&content);
     if (status != STATUS_OK)
-        return error_set(error, STATUS_INVALID,
-                         "strategy_mode.schedule.timezone: unknown zone %s (no such zone file below %s; is the package "
-                         "tzdata installed?)",
-                         name, ZONE_FOLDER);
+        return error_set(
+            error, STATUS_INVALID,
+            "strategy_mode.schedule.timezone: unknown zone %s (no such zone file below %s; is the package "
+            "tzdata installed?)",
+            name, ZONE_FOLDER);
     return STATUS_OK;
 }

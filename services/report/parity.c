@@ -1,21 +1,16 @@
 #include "parity.h"
 
 #include "base/clock.h"
-#include "base/file.h"
-#include "base/map.h"
 #include "base/memory.h"
+#include "jsonl_index.h"
 #include "proto/signal.h"
 #include "row_text.h"
-#include "signal_files.h"
 #include "sink_reader.h"
 #include "store/database.h"
 #include "tally.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { MINUTE_MS = 60000 };
 
@@ -23,54 +18,79 @@ const char *const VERDICT_NAMES[] = {"PASS", "FAIL", "UNKNOWN", NULL};
 const char *const PARITY_DIFFERENCE_NAMES[] = {"content", "only_jsonl", "only_sqlite", "duplicate_jsonl",
                                                NULL};
 
-/* entry: where one JSONL row lies. Rows are sorted by these and read again in that order. */
-struct entry {
-    int64_t ts_ms;
-    int64_t offset;
-    uint32_t length;
-    uint32_t file;
-    uint32_t symbol; /* into symbols */
+/* hashes: of both contents. As long as they are equal, which is nearly always to the end, one is computed. */
+struct hashes {
+    struct sha256 jsonl, sqlite;
+    bool parted;
 };
 
 struct comparison {
     struct parity *parity;
-    const char *run_id;
-    struct signal_files files;
-    struct entry *entries;
-    size_t entry_count, entry_capacity;
-    struct map symbol_index;
-    char (*symbols)[SYMBOL_BYTES];
-    size_t symbol_count, symbol_capacity;
-    uint32_t file; /* being indexed, or open for reading again */
-    int descriptor;
-    struct sha256 jsonl_hash, sqlite_hash;
-    struct buffer jsonl_line, sqlite_line, block;
+    struct hashes hashes;
+
+    struct jsonl_index jsonl;
+    size_t at;                /* entry in turn */
+    bool loaded;              /* its line is in jsonl_line */
+    struct buffer jsonl_line; /* as written; our own form once it was found to differ from the other side */
+
+    struct database *database;
+    struct statement *select;
+    struct signal_row row; /* in turn on the SQLite side */
+    bool at_end;
+    struct buffer sqlite_line;
 };
 
 /* ---- counting ---- */
 
+static void hash_line(struct sha256 *hash, const struct buffer *line)
+{
+    sha256_update(hash, line->data, line->length);
+    sha256_update(hash, "\n", 1);
+}
+
+static void part(struct hashes *hashes)
+{
+    if (!hashes->parted)
+        hashes->sqlite = hashes->jsonl;
+    hashes->parted = true;
+}
+
+/* minute_of: rows come by rising time, so it is the newest minute or a new one. */
 static struct parity_minute *minute_of(struct parity *parity, int64_t ts_ms)
 {
     int64_t minute = floor_div(ts_ms, MINUTE_MS);
-    size_t at = parity->minute_count;
-    /* The rows come by rising time: it is the newest minute or a new one. */
-    if (at > 0 && parity->minutes[at - 1].minute == minute)
-        return &parity->minutes[at - 1];
-    parity->minutes = memory_grow(parity->minutes, &parity->minute_capacity, at + 1, sizeof *parity->minutes);
-    parity->minutes[at] = (struct parity_minute){.minute = minute};
+    size_t count = parity->minute_count;
+    if (count > 0 && parity->minutes[count - 1].minute == minute)
+        return &parity->minutes[count - 1];
+    parity->minutes =
+        memory_grow(parity->minutes, &parity->minute_capacity, count + 1, sizeof *parity->minutes);
+    parity->minutes[count] = (struct parity_minute){.minute = minute};
     parity->minute_count++;
-    return &parity->minutes[at];
+    return &parity->minutes[count];
 }
 
-static void count_row(struct parity_stats *stats, struct sha256 *hash, const struct signal_row *row,
-                      const struct buffer *line)
+static void count_row(struct parity_stats *stats, bool confirm, bool strong)
 {
-    bool strong = row->signal_type == SIGNAL_STRONG_BUY || row->signal_type == SIGNAL_STRONG_SELL;
     stats->total++;
-    stats->confirmed += row->confirm;
-    stats->strong += row->confirm && strong;
-    sha256_update(hash, line->data, line->length);
-    sha256_update(hash, "\n", 1);
+    stats->confirmed += confirm;
+    stats->strong += confirm && strong;
+}
+
+static void count_jsonl(struct comparison *comparison, const struct jsonl_entry *entry)
+{
+    count_row(&comparison->parity->jsonl, entry->confirm, entry->strong);
+    minute_of(comparison->parity, entry->ts_ms)->jsonl++;
+    hash_line(&comparison->hashes.jsonl, &comparison->jsonl_line);
+}
+
+static void count_sqlite(struct comparison *comparison)
+{
+    const struct signal_row *row = &comparison->row;
+    bool strong = row->signal_type == SIGNAL_STRONG_BUY || row->signal_type == SIGNAL_STRONG_SELL;
+    count_row(&comparison->parity->sqlite, row->confirm, strong);
+    minute_of(comparison->parity, row->ts_ms)->sqlite++;
+    if (comparison->hashes.parted)
+        hash_line(&comparison->hashes.sqlite, &comparison->sqlite_line);
 }
 
 static void add_example(struct parity *parity, enum parity_difference kind, int64_t ts_ms, const char *symbol,
@@ -85,139 +105,50 @@ static void add_example(struct parity *parity, enum parity_difference kind, int6
     example->sqlite = sqlite ? memory_copy_text(buffer_text(sqlite)) : NULL;
 }
 
-/* ---- the JSONL side: index, sort, read again ---- */
+/* ---- the two sides ---- */
 
-static uint32_t symbol_number(struct comparison *comparison, const char *symbol)
+static enum status load_jsonl(struct comparison *comparison, struct error *error)
 {
-    size_t number = map_get(&comparison->symbol_index, symbol);
-    if (number != MAP_ABSENT)
-        return (uint32_t)number;
-    number = comparison->symbol_count++;
-    comparison->symbols = memory_grow(comparison->symbols, &comparison->symbol_capacity, number + 1,
-                                      sizeof *comparison->symbols);
-    memcpy(comparison->symbols[number], symbol, strnlen(symbol, SYMBOL_BYTES - 1) + 1);
-    map_put(&comparison->symbol_index, symbol, number);
-    return (uint32_t)number;
-}
-
-static enum status index_line(void *context, enum line_kind kind, const char *text, size_t length,
-                              int64_t offset)
-{
-    struct comparison *comparison = context;
-    struct signal_row row;
-    struct error ignored;
-    bool fits = kind != LINE_TOO_LONG &&
-                row_from_json(&signal_message, text, length, &row, &ignored) == STATUS_OK &&
-                signal_time_valid(row.ts_ms);
-    comparison->parity->bad_jsonl += !fits;
-    if (!fits || strcmp(row.run_id, comparison->run_id) != 0)
+    if (comparison->loaded || comparison->at == comparison->jsonl.count)
         return STATUS_OK;
-    comparison->entries = memory_grow(comparison->entries, &comparison->entry_capacity,
-                                      comparison->entry_count + 1, sizeof *comparison->entries);
-    comparison->entries[comparison->entry_count++] = (struct entry){
-        .ts_ms = row.ts_ms,
-        .offset = offset,
-        .length = (uint32_t)length,
-        .file = comparison->file,
-        .symbol = symbol_number(comparison, row.symbol),
-    };
-    return STATUS_OK;
+    comparison->loaded = true;
+    return jsonl_index_line(&comparison->jsonl, &comparison->jsonl.entries[comparison->at],
+                            &comparison->jsonl_line, error);
 }
 
-static int compare_entries(const void *left, const void *right, void *context)
+/* normalise: brings the line into our own form, so that only what it says counts, not how it is written. */
+static enum status normalise(struct buffer *line, struct error *error)
 {
-    const struct comparison *comparison = context;
-    const struct entry *a = left, *b = right;
-    if (a->ts_ms != b->ts_ms)
-        return a->ts_ms < b->ts_ms ? -1 : 1;
-    if (a->symbol != b->symbol)
-        return strcmp(comparison->symbols[a->symbol], comparison->symbols[b->symbol]);
-    if (a->file != b->file)
-        return a->file < b->file ? -1 : 1;
-    return (a->offset > b->offset) - (a->offset < b->offset);
-}
-
-static enum status index_files(struct comparison *comparison, const char *output_dir, struct error *error)
-{
-    enum status status = signal_files_find(&comparison->files, output_dir, comparison->run_id, error);
-    for (uint32_t i = 0; status == STATUS_OK && i < comparison->files.count; i++) {
-        const struct signal_file *file = &comparison->files.items[i];
-        int64_t offset = 0;
-        comparison->file = i;
-        if (!file->other_run)
-            status = signal_file_read(file->path, true, &offset, index_line, comparison);
-        if (status != STATUS_OK)
-            error_set(error, status, "%s: cannot be read", file->path);
-    }
-    if (comparison->entry_count)
-        qsort_r(comparison->entries, comparison->entry_count, sizeof *comparison->entries, compare_entries,
-                comparison);
+    struct signal_row row;
+    enum status status = row_from_json(&signal_message, (const char *)line->data, line->length, &row, error);
+    buffer_clear(line);
+    if (status == STATUS_OK)
+        row_line(&signal_message, &row, line);
     return status;
 }
 
-static enum status open_file(struct comparison *comparison, uint32_t file, struct error *error)
-{
-    if (comparison->descriptor >= 0 && comparison->file == file)
-        return STATUS_OK;
-    if (comparison->descriptor >= 0)
-        close(comparison->descriptor);
-    comparison->file = file;
-    comparison->descriptor = open(comparison->files.items[file].path, O_RDONLY | O_CLOEXEC);
-    if (comparison->descriptor >= 0)
-        return STATUS_OK;
-    return error_set(error, STATUS_IO, "%s: %s", comparison->files.items[file].path, strerror(errno));
-}
-
-/* load_entry: the row once more, and its line in our own form. */
-static enum status load_entry(struct comparison *comparison, const struct entry *entry,
-                              struct signal_row *out_row, struct error *error)
-{
-    enum status status = open_file(comparison, entry->file, error);
-    if (status != STATUS_OK)
-        return status;
-    buffer_clear(&comparison->block);
-    uint8_t *room = buffer_reserve(&comparison->block, entry->length);
-    ssize_t got = pread(comparison->descriptor, room, entry->length, entry->offset);
-    if (got != (ssize_t)entry->length)
-        return error_set(error, STATUS_IO, "%s: changed while it was compared",
-                         comparison->files.items[entry->file].path);
-    status = row_from_json(&signal_message, (const char *)room, entry->length, out_row, error);
-    buffer_clear(&comparison->jsonl_line);
-    row_line(&signal_message, out_row, &comparison->jsonl_line);
-    return status;
-}
-
-/* ---- the SQLite side: a cursor in key order ---- */
-
-struct cursor {
-    struct database *database;
-    struct statement *statement;
-    struct signal_row row;
-    bool at_end;
-};
-
-static enum status cursor_next(struct comparison *comparison, struct cursor *cursor, struct error *error)
+static enum status next_sqlite(struct comparison *comparison, struct error *error)
 {
     struct error ignored;
     enum status status = STATUS_END;
-    while (cursor->statement && (status = statement_step(cursor->statement, error)) == STATUS_OK) {
-        if (row_from_statement(&signal_message, cursor->statement, &cursor->row, &ignored) == STATUS_OK &&
-            signal_time_valid(cursor->row.ts_ms))
+    while (comparison->select && (status = statement_step(comparison->select, error)) == STATUS_OK) {
+        if (row_from_statement(&signal_message, comparison->select, &comparison->row, &ignored) ==
+                STATUS_OK &&
+            signal_time_valid(comparison->row.ts_ms))
             break;
         comparison->parity->bad_sqlite++;
     }
-    cursor->at_end = status == STATUS_END;
+    comparison->at_end = status == STATUS_END;
     if (status != STATUS_OK)
-        return cursor->at_end ? STATUS_OK : status;
+        return comparison->at_end ? STATUS_OK : status;
     buffer_clear(&comparison->sqlite_line);
-    row_line(&signal_message, &cursor->row, &comparison->sqlite_line);
+    row_line(&signal_message, &comparison->row, &comparison->sqlite_line);
     return STATUS_OK;
 }
 
-static enum status cursor_open(struct comparison *comparison, struct cursor *cursor, const char *output_dir,
-                               struct error *error)
+static enum status open_sqlite(struct comparison *comparison, const char *output_dir, struct error *error)
 {
-    enum status status = signals_database_open(output_dir, &cursor->database, error);
+    enum status status = signals_database_open(output_dir, &comparison->database, error);
     if (status != STATUS_OK)
         return status == STATUS_NOT_FOUND ? STATUS_OK : status;
     struct buffer sql;
@@ -225,31 +156,26 @@ static enum status cursor_open(struct comparison *comparison, struct cursor *cur
     buffer_append_text(&sql, "SELECT ");
     row_columns(&signal_message, &sql);
     buffer_append_text(&sql, " FROM signals WHERE run_id = ?1 ORDER BY ts_ms, symbol");
-    status = statement_prepare(cursor->database, buffer_text(&sql), &cursor->statement, error);
+    status = statement_prepare(comparison->database, buffer_text(&sql), &comparison->select, error);
     buffer_finish(&sql);
     if (status == STATUS_OK)
-        statement_bind_text(cursor->statement, 1, comparison->run_id);
+        statement_bind_text(comparison->select, 1, comparison->jsonl.run_id);
     return status;
-}
-
-static void cursor_close(struct cursor *cursor)
-{
-    statement_finish(cursor->statement);
-    database_close(cursor->database);
 }
 
 /* ---- the join ---- */
 
-static bool same_key(const struct entry *a, const struct entry *b)
+/* order_of: which side is in turn: <0 JSONL, >0 SQLite, 0 both. */
+static int order_of(const struct comparison *comparison)
 {
-    return a->ts_ms == b->ts_ms && a->symbol == b->symbol;
-}
-
-static int compare_key(const struct signal_row *jsonl, const struct signal_row *sqlite)
-{
-    if (jsonl->ts_ms != sqlite->ts_ms)
-        return jsonl->ts_ms < sqlite->ts_ms ? -1 : 1;
-    return strcmp(jsonl->symbol, sqlite->symbol);
+    if (comparison->at == comparison->jsonl.count)
+        return 1;
+    if (comparison->at_end)
+        return -1;
+    const struct jsonl_entry *entry = &comparison->jsonl.entries[comparison->at];
+    if (entry->ts_ms != comparison->row.ts_ms)
+        return entry->ts_ms < comparison->row.ts_ms ? -1 : 1;
+    return strcmp(jsonl_index_symbol(&comparison->jsonl, entry), comparison->row.symbol);
 }
 
 static bool same_line(const struct buffer *left, const struct buffer *right)
@@ -257,83 +183,106 @@ static bool same_line(const struct buffer *left, const struct buffer *right)
     return left->length == right->length && memcmp(left->data, right->data, left->length) == 0;
 }
 
-/* take_duplicates: the lines behind *at that have its key; they count, and are compared with the first. */
-static enum status take_duplicates(struct comparison *comparison, size_t *at, struct error *error)
+static enum status judge(struct comparison *comparison, int order, struct error *error)
 {
     struct parity *parity = comparison->parity;
-    const struct entry *first = &comparison->entries[*at];
-    struct signal_row row;
-    struct buffer kept;
-    buffer_init(&kept, 0);
-    buffer_append(&kept, comparison->jsonl_line.data, comparison->jsonl_line.length);
+    struct buffer *jsonl = &comparison->jsonl_line, *sqlite = &comparison->sqlite_line;
+    const struct signal_row *row = &comparison->row;
+    if (order > 0) {
+        part(&comparison->hashes);
+        parity->only_sqlite++;
+        add_example(parity, PARITY_ONLY_SQLITE, row->ts_ms, row->symbol, NULL, sqlite);
+        return STATUS_OK;
+    }
+    if (order == 0 && same_line(jsonl, sqlite))
+        return STATUS_OK;
+    enum status status = normalise(jsonl, error);
+    if (status != STATUS_OK || (order == 0 && same_line(jsonl, sqlite)))
+        return status;
+    const struct jsonl_entry *entry = &comparison->jsonl.entries[comparison->at];
+    const char *symbol = jsonl_index_symbol(&comparison->jsonl, entry);
+    part(&comparison->hashes);
+    parity->only_jsonl += order < 0;
+    parity->content_mismatch += order == 0;
+    add_example(parity, order ? PARITY_ONLY_JSONL : PARITY_CONTENT, entry->ts_ms, symbol, jsonl,
+                order ? NULL : sqlite);
+    return STATUS_OK;
+}
+
+static bool is_duplicate(const struct comparison *comparison)
+{
+    size_t at = comparison->at;
+    if (at == 0 || at == comparison->jsonl.count)
+        return false;
+    const struct jsonl_entry *entry = &comparison->jsonl.entries[at];
+    return entry->ts_ms == entry[-1].ts_ms && entry->symbol == entry[-1].symbol;
+}
+
+/* take_duplicates: lines whose key is that of the line before; `kept` is the first of them. */
+static enum status take_duplicates(struct comparison *comparison, const struct buffer *kept,
+                                   struct error *error)
+{
+    struct parity *parity = comparison->parity;
     enum status status = STATUS_OK;
-    while (++*at < comparison->entry_count && same_key(first, &comparison->entries[*at])) {
-        status = load_entry(comparison, &comparison->entries[*at], &row, error);
+    for (; is_duplicate(comparison); comparison->at++) {
+        const struct jsonl_entry *entry = &comparison->jsonl.entries[comparison->at];
+        comparison->loaded = false;
+        status = load_jsonl(comparison, error);
+        if (status == STATUS_OK)
+            status = normalise(&comparison->jsonl_line, error);
         if (status != STATUS_OK)
             break;
-        count_row(&parity->jsonl, &comparison->jsonl_hash, &row, &comparison->jsonl_line);
-        minute_of(parity, row.ts_ms)->jsonl++;
+        count_jsonl(comparison, entry);
         parity->duplicates_jsonl++;
-        parity->key_conflict += !same_line(&kept, &comparison->jsonl_line);
-        add_example(parity, PARITY_DUPLICATE, row.ts_ms, row.symbol, &comparison->jsonl_line, NULL);
+        parity->key_conflict += !same_line(kept, &comparison->jsonl_line);
+        add_example(parity, PARITY_DUPLICATE, entry->ts_ms, jsonl_index_symbol(&comparison->jsonl, entry),
+                    &comparison->jsonl_line, NULL);
     }
+    comparison->loaded = false;
+    return status;
+}
+
+static enum status take_jsonl(struct comparison *comparison, struct error *error)
+{
+    count_jsonl(comparison, &comparison->jsonl.entries[comparison->at]);
+    comparison->at++;
+    comparison->loaded = false;
+    if (!is_duplicate(comparison))
+        return STATUS_OK;
+    struct buffer kept = comparison->jsonl_line;
+    buffer_init(&comparison->jsonl_line, 0);
+    part(&comparison->hashes);
+    enum status status = take_duplicates(comparison, &kept, error);
     buffer_finish(&kept);
     return status;
 }
 
-static enum status take_sqlite(struct comparison *comparison, struct cursor *cursor, struct error *error)
+/* The SQLite side is counted first: parting the hashes because of duplicates must come behind the row they share. */
+static enum status step(struct comparison *comparison, struct error *error)
 {
-    struct parity *parity = comparison->parity;
-    count_row(&parity->sqlite, &comparison->sqlite_hash, &cursor->row, &comparison->sqlite_line);
-    minute_of(parity, cursor->row.ts_ms)->sqlite++;
-    return cursor_next(comparison, cursor, error);
-}
-
-static void judge(struct comparison *comparison, const struct cursor *cursor, int order,
-                  const struct signal_row *row)
-{
-    struct parity *parity = comparison->parity;
-    if (order < 0) {
-        parity->only_jsonl++;
-        add_example(parity, PARITY_ONLY_JSONL, row->ts_ms, row->symbol, &comparison->jsonl_line, NULL);
-    } else if (order > 0) {
-        parity->only_sqlite++;
-        add_example(parity, PARITY_ONLY_SQLITE, cursor->row.ts_ms, cursor->row.symbol, NULL,
-                    &comparison->sqlite_line);
-    } else if (!same_line(&comparison->jsonl_line, &comparison->sqlite_line)) {
-        parity->content_mismatch++;
-        add_example(parity, PARITY_CONTENT, row->ts_ms, row->symbol, &comparison->jsonl_line,
-                    &comparison->sqlite_line);
-    }
-}
-
-static enum status join(struct comparison *comparison, struct cursor *cursor, struct error *error)
-{
-    struct parity *parity = comparison->parity;
-    size_t at = 0;
-    bool loaded = false;
-    struct signal_row row;
-    enum status status = cursor_next(comparison, cursor, error);
-    while (status == STATUS_OK && (at < comparison->entry_count || !cursor->at_end)) {
-        if (at < comparison->entry_count && !loaded) {
-            status = load_entry(comparison, &comparison->entries[at], &row, error);
-            loaded = true;
-            if (status != STATUS_OK)
-                break;
-        }
-        int order = !loaded ? 1 : cursor->at_end ? -1 : compare_key(&row, &cursor->row);
-        judge(comparison, cursor, order, &row);
-        if (order <= 0) {
-            count_row(&parity->jsonl, &comparison->jsonl_hash, &row, &comparison->jsonl_line);
-            minute_of(parity, row.ts_ms)->jsonl++;
-            status = take_duplicates(comparison, &at, error);
-            loaded = false;
-        }
-        if (order >= 0 && status == STATUS_OK)
-            status = take_sqlite(comparison, cursor, error);
-    }
+    enum status status = load_jsonl(comparison, error);
+    if (status != STATUS_OK)
+        return status;
+    int order = order_of(comparison);
+    status = judge(comparison, order, error);
+    if (status == STATUS_OK && order >= 0)
+        count_sqlite(comparison);
+    if (status == STATUS_OK && order <= 0)
+        status = take_jsonl(comparison, error);
+    if (status == STATUS_OK && order >= 0)
+        status = next_sqlite(comparison, error);
     return status;
 }
+
+static enum status join(struct comparison *comparison, struct error *error)
+{
+    enum status status = next_sqlite(comparison, error);
+    while (status == STATUS_OK && (comparison->at < comparison->jsonl.count || !comparison->at_end))
+        status = step(comparison, error);
+    return status;
+}
+
+/* ---- the result ---- */
 
 static void finish_stats(struct parity_stats *stats, struct sha256 *hash)
 {
@@ -355,43 +304,37 @@ static enum verdict verdict_of(const struct parity *parity)
     return equal && differences == 0 && bad == 0 ? VERDICT_PASS : VERDICT_FAIL;
 }
 
-static void comparison_finish(struct comparison *comparison)
+static void finish_result(struct comparison *comparison)
 {
-    signal_files_finish(&comparison->files);
-    map_finish(&comparison->symbol_index);
-    free(comparison->entries);
-    free(comparison->symbols);
-    buffer_finish(&comparison->jsonl_line);
-    buffer_finish(&comparison->sqlite_line);
-    buffer_finish(&comparison->block);
-    if (comparison->descriptor >= 0)
-        close(comparison->descriptor);
+    struct parity *parity = comparison->parity;
+    part(&comparison->hashes);
+    finish_stats(&parity->jsonl, &comparison->hashes.jsonl);
+    finish_stats(&parity->sqlite, &comparison->hashes.sqlite);
+    parity->bad_jsonl = comparison->jsonl.bad_lines;
+    parity->verdict = verdict_of(parity);
 }
 
 enum status parity_compare(const char *output_dir, const char *run_id, struct parity *out_parity,
                            struct error *error)
 {
     struct parity parity = {0};
-    struct comparison comparison = {.parity = &parity, .run_id = run_id, .descriptor = -1};
-    struct cursor cursor = {0};
+    struct comparison comparison = {.parity = &parity};
     memcpy(parity.run_id, run_id, strnlen(run_id, sizeof parity.run_id - 1));
-    signal_files_init(&comparison.files);
-    map_init(&comparison.symbol_index);
+    jsonl_index_init(&comparison.jsonl);
     buffer_init(&comparison.jsonl_line, 0);
     buffer_init(&comparison.sqlite_line, 0);
-    buffer_init(&comparison.block, 0);
-    sha256_init(&comparison.jsonl_hash);
-    sha256_init(&comparison.sqlite_hash);
-    enum status status = index_files(&comparison, output_dir, error);
+    sha256_init(&comparison.hashes.jsonl);
+    enum status status = jsonl_index_build(&comparison.jsonl, output_dir, run_id, error);
     if (status == STATUS_OK)
-        status = cursor_open(&comparison, &cursor, output_dir, error);
+        status = open_sqlite(&comparison, output_dir, error);
     if (status == STATUS_OK)
-        status = join(&comparison, &cursor, error);
-    finish_stats(&parity.jsonl, &comparison.jsonl_hash);
-    finish_stats(&parity.sqlite, &comparison.sqlite_hash);
-    parity.verdict = verdict_of(&parity);
-    cursor_close(&cursor);
-    comparison_finish(&comparison);
+        status = join(&comparison, error);
+    finish_result(&comparison);
+    statement_finish(comparison.select);
+    database_close(comparison.database);
+    jsonl_index_finish(&comparison.jsonl);
+    buffer_finish(&comparison.jsonl_line);
+    buffer_finish(&comparison.sqlite_line);
     if (status == STATUS_OK)
         *out_parity = parity;
     else

@@ -4,7 +4,6 @@
 #include "base/map.h"
 #include "base/memory.h"
 #include "row_text.h"
-#include "signal_files.h"
 #include "store/database.h"
 
 #include <stdlib.h>
@@ -95,17 +94,21 @@ static enum status take_row(struct visitor *visitor, const struct signal_row *ro
 
 /* ---- JSONL ---- */
 
+bool signal_from_line(enum line_kind kind, const char *text, size_t length, struct signal_row *out_row)
+{
+    struct error ignored;
+    return kind != LINE_TOO_LONG &&
+           row_from_json(&signal_message, text, length, out_row, &ignored) == STATUS_OK &&
+           signal_time_valid(out_row->ts_ms);
+}
+
 static enum status take_line(void *context, enum line_kind kind, const char *text, size_t length,
                              int64_t offset)
 {
     struct visitor *visitor = context;
     struct signal_row row;
-    struct error ignored;
     (void)offset;
-    bool fits = kind != LINE_TOO_LONG &&
-                row_from_json(&signal_message, text, length, &row, &ignored) == STATUS_OK &&
-                signal_time_valid(row.ts_ms);
-    if (fits)
+    if (signal_from_line(kind, text, length, &row))
         return take_row(visitor, &row);
     visitor->reader->figures.bad_rows++;
     return STATUS_OK;

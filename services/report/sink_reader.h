@@ -6,6 +6,7 @@
 
 #include "base/status.h"
 #include "proto/signal.h"
+#include "signal_files.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -47,6 +48,9 @@ enum status sink_reader_poll(struct sink_reader *reader, bool to_end, sink_visit
                              struct error *error) MUST_USE;
 
 struct sink_reader_figures sink_reader_figures(const struct sink_reader *reader);
+
+/* signal_from_line: the row of one line of a signal file; false: the line is bad. */
+bool signal_from_line(enum line_kind kind, const char *text, size_t length, struct signal_row *out_row);
 
 /* signal_time_valid: a ts_ms that can be a time (years 1970 to 9999); others are bad rows. */
 bool signal_time_valid(int64_t ts_ms);

@@ -19,7 +19,8 @@ struct signal_config signal_config_default(void)
         .active_min_tps = 3,
         .normal_min_tps = 1,
         .consistency_min = {[REGIME_NORMAL] = 0.12, [REGIME_ACTIVE] = 0.10, [REGIME_QUIET] = 0.15},
-        .thresholds = {[REGIME_NORMAL] = {0.6, 1.2}, [REGIME_ACTIVE] = {0.5, 1.0}, [REGIME_QUIET] = {0.7, 1.4}},
+        .thresholds =
+            {[REGIME_NORMAL] = {0.6, 1.2}, [REGIME_ACTIVE] = {0.5, 1.0}, [REGIME_QUIET] = {0.7, 1.4}},
     };
 }
 
@@ -139,8 +140,8 @@ static void add_codes(struct reasons *reasons, const char *codes)
 }
 
 /* Step 4. */
-static void collect_reasons(const struct signal_decision *decision, const struct feature_row *feature, int regime,
-                            double score, struct reasons *reasons)
+static void collect_reasons(const struct signal_decision *decision, const struct feature_row *feature,
+                            int regime, double score, struct reasons *reasons)
 {
     const struct signal_config *config = &decision->config;
     bool warmup = feature->warmup == 1;
@@ -155,7 +156,8 @@ static void collect_reasons(const struct signal_decision *decision, const struct
 }
 
 /* Steps 5 to 8. */
-static void decide(const struct signal_thresholds *thresholds, struct reasons *reasons, struct signal_row *row)
+static void decide(const struct signal_thresholds *thresholds, struct reasons *reasons,
+                   struct signal_row *row)
 {
     double score = row->score;
     int candidate = score >= thresholds->buy ? 1 : score <= -thresholds->buy ? -1 : 0;
@@ -173,7 +175,8 @@ static void decide(const struct signal_thresholds *thresholds, struct reasons *r
         add_named(reasons, true, "below_threshold");
 }
 
-static void write_row(struct signal_decision *decision, const struct feature_row *feature, struct signal_row *row)
+static void write_row(struct signal_decision *decision, const struct feature_row *feature,
+                      struct signal_row *row)
 {
     const struct signal_config *config = &decision->config;
     struct reasons reasons = {.text = row->guard_reason};

@@ -28,9 +28,10 @@ struct collector {
     struct kept_row *rows;
     size_t count;
     size_t capacity;
-    struct buffer encoded; /* all rows as they go over the wire; the encoder asserts that required values are there */
-    int changes;           /* of mode */
-    int64_t newest_ms;     /* C */
+    struct buffer
+        encoded; /* all rows as they go over the wire; the encoder asserts that required values are there */
+    int changes; /* of mode */
+    int64_t newest_ms; /* C */
     int64_t watermark_lag_ms;
     int64_t sequence;
     bool discard; /* count and encode only */
@@ -45,7 +46,8 @@ static inline void collect_row(void *context, const struct message *message, con
         collector->count++;
         return;
     }
-    collector->rows = memory_grow(collector->rows, &collector->capacity, collector->count + 1, sizeof *collector->rows);
+    collector->rows =
+        memory_grow(collector->rows, &collector->capacity, collector->count + 1, sizeof *collector->rows);
     struct kept_row *kept = &collector->rows[collector->count++];
     kept->kind = message->kind;
     assert_true(message->row_bytes <= sizeof kept->row);
@@ -76,7 +78,8 @@ static inline void collector_close(struct collector *collector)
 
 static inline void feed_any(struct collector *collector, int kind, const void *row)
 {
-    const struct features_sink sink = {.context = collector, .emit = collect_row, .mode_changed = collect_change};
+    const struct features_sink sink = {
+        .context = collector, .emit = collect_row, .mode_changed = collect_change};
     features_symbol_feed(collector->symbol, kind, row, ++collector->sequence, &sink);
 }
 
@@ -90,7 +93,8 @@ static inline void stamp_book(struct collector *collector, struct book_row *book
 
 static inline void stamp_trade(struct collector *collector, struct trade_row *trade)
 {
-    trade->watermark_ms = collector->newest_ms ? collector->newest_ms - collector->watermark_lag_ms : INT64_MIN;
+    trade->watermark_ms =
+        collector->newest_ms ? collector->newest_ms - collector->watermark_lag_ms : INT64_MIN;
     if (trade->ts_ms > collector->newest_ms)
         collector->newest_ms = trade->ts_ms;
     trade->watermark_after_ms = collector->newest_ms - collector->watermark_lag_ms;

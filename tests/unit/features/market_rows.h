@@ -23,18 +23,18 @@ static inline int agrees(double x, double y)
     return fabs(x - y) <= 1e-9 * size;
 }
 
-#define assert_agrees(x, y)                                                                                           \
-    do {                                                                                                              \
-        double got_ = (x), wanted_ = (y);                                                                             \
-        if (!agrees(got_, wanted_))                                                                                   \
-            fail_msg("%s is %.17g, should be %.17g", #x, got_, wanted_);                                              \
+#define assert_agrees(x, y)                                              \
+    do {                                                                 \
+        double got_ = (x), wanted_ = (y);                                \
+        if (!agrees(got_, wanted_))                                      \
+            fail_msg("%s is %.17g, should be %.17g", #x, got_, wanted_); \
     } while (0)
 
-#define assert_no_value(x)                                                                                                \
-    do {                                                                                                              \
-        double got_ = (x);                                                                                            \
-        if (!isnan(got_))                                                                                             \
-            fail_msg("%s is %.17g, should be null", #x, got_);                                                        \
+#define assert_no_value(x)                                     \
+    do {                                                       \
+        double got_ = (x);                                     \
+        if (!isnan(got_))                                      \
+            fail_msg("%s is %.17g, should be null", #x, got_); \
     } while (0)
 
 static inline struct decimal decimal_of(double value)

@@ -1,8 +1,8 @@
 // links: features market proto base cmocka
 /* The golden tables of golden.md §2 and the rules of algorithms.md §3. */
 #include "base/random.h"
-#include "market_rows.h"
 #include "market/statistics.h"
+#include "market_rows.h"
 #include "services/features/cvd.h"
 
 #include <stdlib.h>
@@ -56,8 +56,8 @@ static void golden_table_of_v2_class(void **state)
     static const struct {
         int i;
         double cvd;
-    } LEVELS[] = {{18, 4.6},  {19, 6.0},  {20, 5.5},  {49, 6.2},  {50, 7.3},  {69, 12.5}, {70, 11.0}, {71, 11.6},
-                  {72, 13.6}, {90, 13.0}, {91, 12.0}, {92, 12.1}, {93, 13.6}, {119, 17.9}};
+    } LEVELS[] = {{18, 4.6},  {19, 6.0},  {20, 5.5},  {49, 6.2},  {50, 7.3},  {69, 12.5}, {70, 11.0},
+                  {71, 11.6}, {72, 13.6}, {90, 13.0}, {91, 12.0}, {92, 12.1}, {93, 13.6}, {119, 17.9}};
     struct cvd_config config = config_v2_class();
     struct cvd_row rows[GOLDEN_TRADES];
     golden_rows(&config, rows);
@@ -111,10 +111,13 @@ static void golden_table_of_s3(void **state)
         int i;
         double z_raw, scale, fast, slow, mix;
     } ROWS[] = {
-        {49, -0.43186190966588817, 4.631109980380786, 1.1624499347441024, 1.1569438280805628, 1.157555617709845},
+        {49, -0.43186190966588817, 4.631109980380786, 1.1624499347441024, 1.1569438280805628,
+         1.157555617709845},
         {50, 0.2517867463283326, 4.368776419095501, 1.1611133842093386, 1.15584622734015, 1.1564431717853247},
-        {69, -0.02856996348761617, 3.500179481970484, 1.1664141150829834, 1.1620588150988087, 1.1627363062074583},
-        {72, 0.5884330469080155, 3.3988573729997227, 1.2219221621797125, 1.2109633307934848, 1.2127410967739172},
+        {69, -0.02856996348761617, 3.500179481970484, 1.1664141150829834, 1.1620588150988087,
+         1.1627363062074583},
+        {72, 0.5884330469080155, 3.3988573729997227, 1.2219221621797125, 1.2109633307934848,
+         1.2127410967739172},
         {93, 0.48876141991057626, 3.068982, 1.313529463773181, 1.2896931124459452, 1.2944603827113923},
         {119, -0.358425041267756, 3.068982, 1.2883470823073406, 1.2739651390858793, 1.2768415277301717},
     };
@@ -179,7 +182,8 @@ static double tail_share(double tps, uint64_t seed)
     int64_t t = EPOCH_MS, above = 0, count = 0;
     for (int i = 0; i < 20000; i++) {
         t += (int64_t)random_exponential(&random, 1000 / tps);
-        struct trade_row trade = trade_of(t, i, 100, 1e-8 + exp(random_normal(&random)), (int)random_below(&random, 2));
+        struct trade_row trade =
+            trade_of(t, i, 100, 1e-8 + exp(random_normal(&random)), (int)random_below(&random, 2));
         cvd_engine_feed(engine, &trade, &row);
         if (isnan(row.z_raw))
             continue;
@@ -272,8 +276,9 @@ static void the_floor_uses_the_exact_mad_of_the_last_200_at_every_trade(void **s
     double deltas[2000];
     random_seed(&random, 22);
     for (int i = 0; i < 2000; i++) {
-        struct trade_row trade = trade_of(EPOCH_MS + 300 * i, i, 100, (double)(1 + random_below(&random, 40)) / 8,
-                                          (int)random_below(&random, 2));
+        struct trade_row trade =
+            trade_of(EPOCH_MS + 300 * i, i, 100, (double)(1 + random_below(&random, 40)) / 8,
+                     (int)random_below(&random, 2));
         struct cvd_row row;
         cvd_engine_feed(engine, &trade, &row);
         deltas[i] = row.delta;
@@ -295,8 +300,14 @@ static void the_rate_counts_the_last_minute_and_a_lone_trade_is_no_rate(void **s
     static const struct {
         int64_t after_ms;
         double tps;
-    } STEPS[] = {{0, 0}, {30000, 2 / 60.0}, {60000, 2 / 60.0}, {89999, 3 / 60.0}, {90000, 3 / 60.0},
-                 {90500, 4 / 60.0}, {300000, 0}, {250000, 2 / 60.0}};
+    } STEPS[] = {{0, 0},
+                 {30000, 2 / 60.0},
+                 {60000, 2 / 60.0},
+                 {89999, 3 / 60.0},
+                 {90000, 3 / 60.0},
+                 {90500, 4 / 60.0},
+                 {300000, 0},
+                 {250000, 2 / 60.0}};
     for (size_t i = 0; i < sizeof STEPS / sizeof STEPS[0]; i++) {
         struct trade_row trade = trade_of(EPOCH_MS + STEPS[i].after_ms, (int64_t)i, 100, 1, 0);
         struct cvd_row row;
@@ -338,9 +349,9 @@ static void a_missing_side_follows_the_price_and_then_the_last_side(void **state
         double price;
         double delta; /* 0 = no row */
     } STEPS[] = {
-        {0, 100, 0},      {10, 101, 1},     {20, 100, -1},  {30, 100, -1},   {40, 100, -1},  {50, 100, -1},
-        {60, 100, -1},    {70, 100, -1},    {80, 100, 0},   {90, 100, 0},    {100, 101, 1},  {2100, 101, 1},
-        {4101, 101, 0},   {4201, 101, 1},   {4301, 99, -1},
+        {0, 100, 0},   {10, 101, 1},   {20, 100, -1},  {30, 100, -1},  {40, 100, -1},
+        {50, 100, -1}, {60, 100, -1},  {70, 100, -1},  {80, 100, 0},   {90, 100, 0},
+        {100, 101, 1}, {2100, 101, 1}, {4101, 101, 0}, {4201, 101, 1}, {4301, 99, -1},
     };
     struct cvd_row row;
     for (size_t i = 0; i < sizeof STEPS / sizeof STEPS[0]; i++) {

@@ -7,8 +7,12 @@
 static struct fusion_row update(struct fusion_engine *engine, double z_ofi, double z_cvd, int64_t ts_ms,
                                 int64_t lag_ms)
 {
-    struct fusion_input input = {.ts_ms = ts_ms, .z_ofi = z_ofi, .z_cvd = z_cvd, .direction = CVD_AS_IS,
-                                 .lag_ms = lag_ms, .regime = REGIME_QUIET};
+    struct fusion_input input = {.ts_ms = ts_ms,
+                                 .z_ofi = z_ofi,
+                                 .z_cvd = z_cvd,
+                                 .direction = CVD_AS_IS,
+                                 .lag_ms = lag_ms,
+                                 .regime = REGIME_QUIET};
     struct fusion_row row;
     fusion_engine_update(engine, &input, &row);
     return row;
@@ -61,8 +65,9 @@ static const struct golden COMPAT[] = {
 static void check_row(const struct fusion_row *row, const struct golden *golden)
 {
     if (row->signal != golden->signal || strcmp(row->reason_codes, golden->reasons) != 0)
-        fail_msg("at %lld: %s (%s), should be %s (%s)", (long long)golden->ts_ms, FUSION_SIGNAL_NAMES[row->signal],
-                 row->reason_codes, FUSION_SIGNAL_NAMES[golden->signal], golden->reasons);
+        fail_msg("at %lld: %s (%s), should be %s (%s)", (long long)golden->ts_ms,
+                 FUSION_SIGNAL_NAMES[row->signal], row->reason_codes, FUSION_SIGNAL_NAMES[golden->signal],
+                 golden->reasons);
     assert_agrees(row->score, golden->score);
     assert_agrees(row->consistency, golden->consistency);
     assert_int_equal(row->ts_ms, golden->ts_ms);
@@ -360,7 +365,8 @@ static void saved_and_loaded_anywhere_it_goes_on_bit_for_bit(void **state)
             assert_int_equal(reader_done(&in), STATUS_OK);
             buffer_finish(&saved);
         }
-        struct fusion_counters counters = fusion_engine_counters(engine), resumed = fusion_engine_counters(other);
+        struct fusion_counters counters = fusion_engine_counters(engine),
+                               resumed = fusion_engine_counters(other);
         assert_memory_equal(&counters, &resumed, sizeof counters);
         fusion_engine_destroy(engine);
         fusion_engine_destroy(other);

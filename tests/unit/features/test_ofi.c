@@ -1,8 +1,8 @@
 // links: features market proto base cmocka
 /* The golden tables of golden.md §1 and the rules of algorithms.md §2. */
 #include "base/random.h"
-#include "market_rows.h"
 #include "market/statistics.h"
+#include "market_rows.h"
 #include "services/features/ofi.h"
 
 static const struct level GOLDEN_BIDS[3][5] = {
@@ -60,9 +60,9 @@ static void check_golden(int mode, const struct golden rows[3])
 static void golden_components_of_cks(void **state)
 {
     (void)state;
-    check_golden(OFI_CKS, (struct golden[]){{0},
-                                            {2.2, {1.6, .25, .2, .1, .05}, 2.2},
-                                            {0.2, {0.8, -.25, -.2, -.1, -.05}, 1.6}});
+    check_golden(
+        OFI_CKS,
+        (struct golden[]){{0}, {2.2, {1.6, .25, .2, .1, .05}, 2.2}, {0.2, {0.8, -.25, -.2, -.1, -.05}, 1.6}});
 }
 
 static void golden_components_of_mlofi(void **state)
@@ -149,7 +149,8 @@ static void golden_z_sequence_of_legacy(void **state)
 static void random_side(struct random *random, double best, double step, struct level out[5])
 {
     for (int i = 0; i < 5; i++)
-        out[i] = (struct level){best + step * (i + (double)random_below(random, 2)), (double)random_below(random, 50)};
+        out[i] = (struct level){best + step * (i + (double)random_below(random, 2)),
+                                (double)random_below(random, 50)};
     for (int i = 1; i < 5; i++)
         if ((out[i].price - out[i - 1].price) * step <= 0)
             out[i].price = out[i - 1].price + step;
@@ -353,7 +354,8 @@ static void unsorted_sides_are_sorted_and_bad_points_counted_once_per_side(void 
     struct ofi_engine *engine = engine_of_mode(OFI_MLOFI), *sorted = engine_of_mode(OFI_MLOFI);
     struct ofi_row row, expected;
     for (int i = 0; i < 3; i++) {
-        struct book_row book = book_of(EPOCH_MS + 100 * i, GOLDEN_BIDS[i], 5, GOLDEN_ASKS[i], 5), shuffled = book;
+        struct book_row book = book_of(EPOCH_MS + 100 * i, GOLDEN_BIDS[i], 5, GOLDEN_ASKS[i], 5),
+                        shuffled = book;
         shuffled.bid_price[0] = book.bid_price[3];
         shuffled.bid_qty[0] = book.bid_qty[3];
         shuffled.bid_price[3] = book.bid_price[0];

@@ -249,10 +249,10 @@ static void a_window_past_midnight_belongs_to_the_day_it_starts_on(void **state)
     struct error error;
     assert_int_equal(schedule_add_weekday(&config, "fri", &error), STATUS_OK);
     assert_int_equal(schedule_add_holiday(&config, "2024-08-16", &error), STATUS_OK);
-    assert_true(schedule_is_active(&config, utc(2024, 8, 9, 22, 0)));   /* Friday */
-    assert_true(schedule_is_active(&config, utc(2024, 8, 10, 2, 59)));  /* Saturday morning is Friday's */
+    assert_true(schedule_is_active(&config, utc(2024, 8, 9, 22, 0)));  /* Friday */
+    assert_true(schedule_is_active(&config, utc(2024, 8, 10, 2, 59))); /* Saturday morning is Friday's */
     assert_false(schedule_is_active(&config, utc(2024, 8, 10, 3, 0)));
-    assert_false(schedule_is_active(&config, utc(2024, 8, 9, 2, 0)));   /* Thursday's */
+    assert_false(schedule_is_active(&config, utc(2024, 8, 9, 2, 0))); /* Thursday's */
     assert_false(schedule_is_active(&config, utc(2024, 8, 10, 22, 0)));
     assert_false(schedule_is_active(&config, utc(2024, 8, 16, 23, 0))); /* holiday */
     assert_false(schedule_is_active(&config, utc(2024, 8, 17, 1, 0)));  /* still that holiday's */
@@ -261,9 +261,10 @@ static void a_window_past_midnight_belongs_to_the_day_it_starts_on(void **state)
 static void malformed_schedules_are_refused_with_the_key(void **state)
 {
     (void)state;
-    static const char *const WINDOWS[] = {"9:00-17:00", "09:00", "09:60-10:00", "24:00-01:00", "09:00-24:01",
-                                          "09:00-09:00", "09:00-17:00x", ""};
-    static const char *const DATES[] = {"2024-02-30", "2023-02-29", "2024-13-01", "24-01-01", "2024-00-10", "x"};
+    static const char *const WINDOWS[] = {"9:00-17:00",  "09:00",       "09:60-10:00",  "24:00-01:00",
+                                          "09:00-24:01", "09:00-09:00", "09:00-17:00x", ""};
+    static const char *const DATES[] = {"2024-02-30", "2023-02-29", "2024-13-01",
+                                        "24-01-01",   "2024-00-10", "x"};
     struct schedule_config config = schedule_config_default();
     struct error error;
     for (size_t i = 0; i < sizeof WINDOWS / sizeof WINDOWS[0]; i++) {
@@ -308,10 +309,11 @@ static void zones_change_at_their_moments_in_the_table_and_behind_it(void **stat
     struct zone new_york = load_zone("America/New_York"), sydney = load_zone("Australia/Sydney");
     struct zone tokyo = load_zone("Asia/Tokyo"), utc_zone = load_zone("UTC");
     static const int YEARS[] = {2024, 2100, 2393};
-    static const int MARCH[] = {10, 14, 14}, NOVEMBER[] = {3, 7, 7};    /* second and first Sunday */
-    static const int APRIL[] = {7, 4, 4}, OCTOBER[] = {6, 3, 3};        /* first Sundays */
+    static const int MARCH[] = {10, 14, 14}, NOVEMBER[] = {3, 7, 7}; /* second and first Sunday */
+    static const int APRIL[] = {7, 4, 4}, OCTOBER[] = {6, 3, 3};     /* first Sundays */
     for (int i = 0; i < 3; i++) {
-        int64_t spring = utc(YEARS[i], 3, MARCH[i], 7, 0) / 1000, autumn = utc(YEARS[i], 11, NOVEMBER[i], 6, 0) / 1000;
+        int64_t spring = utc(YEARS[i], 3, MARCH[i], 7, 0) / 1000,
+                autumn = utc(YEARS[i], 11, NOVEMBER[i], 6, 0) / 1000;
         assert_int_equal(zone_offset_sec(&new_york, spring - 1), -5 * 3600);
         assert_int_equal(zone_offset_sec(&new_york, spring), -4 * 3600);
         assert_int_equal(zone_offset_sec(&new_york, autumn - 1), -4 * 3600);
@@ -335,8 +337,8 @@ static void zones_change_at_their_moments_in_the_table_and_behind_it(void **stat
 static void unknown_zones_are_configuration_errors(void **state)
 {
     (void)state;
-    static const char *const NAMES[] = {"Asia/Atlantis", "../../etc/passwd", "/etc/localtime", "Asia", "", "Asia//Tokyo",
-                                        "tzdata.zi"};
+    static const char *const NAMES[] = {"Asia/Atlantis", "../../etc/passwd", "/etc/localtime", "Asia", "",
+                                        "Asia//Tokyo",   "tzdata.zi"};
     for (size_t i = 0; i < sizeof NAMES / sizeof NAMES[0]; i++) {
         struct zone zone;
         struct error error = {0};

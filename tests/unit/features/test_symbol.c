@@ -62,7 +62,7 @@ static void rows_come_in_the_order_of_the_spec(void **state)
         int kind;
         int64_t ts_ms, source;
     } EXPECTED[] = {
-        {ROW_OFI, 9960, 2},      {ROW_CVD, 9970, 3},     {ROW_STRATEGY_STATE, 10000, 4},
+        {ROW_OFI, 9960, 2},      {ROW_CVD, 9970, 3},      {ROW_STRATEGY_STATE, 10000, 4},
         {ROW_FUSION, 10000, 4},  {ROW_FEATURE, 10000, 4}, {ROW_OFI, 10060, 4},
         {ROW_CVD, 10155, 5},     {ROW_FUSION, 10100, 5},  {ROW_FEATURE, 10100, 5},
         {ROW_CVD, 10155, 6},     {ROW_FUSION, 10200, 7},  {ROW_FEATURE, 10200, 7},
@@ -311,7 +311,8 @@ static void end_of_stream_closes_the_grid_and_is_passed_on(void **state)
     feed_trade_row(&collector, any_trade(t + 5, 1));
     feed_book_row(&collector, any_book(t + 10));
     assert_int_equal(count_of_kind(&collector, ROW_FEATURE), 0);
-    struct control_row end = {.ts_ms = t + 10, .source = 999, .action = CONTROL_END_OF_STREAM, .value_json = "{}"};
+    struct control_row end = {
+        .ts_ms = t + 10, .source = 999, .action = CONTROL_END_OF_STREAM, .value_json = "{}"};
     feed_any(&collector, ROW_CONTROL, &end);
     const struct kept_row *last = &collector.rows[collector.count - 1];
     assert_int_equal(count_of_kind(&collector, ROW_STRATEGY_STATE), 1);
@@ -347,19 +348,21 @@ static void without_strategy_mode_the_regime_follows_the_trade_rate(void **state
     struct features_config config = plain_config();
     struct collector collector = collector_open(&config);
     feed_book_row(&collector, any_book(EPOCH_MS));
-    int64_t id = 0;
+    feed_book_row(&collector, any_book(EPOCH_MS + 50));
     for (int i = 1; i < 300; i++) {
-        for (int k = 0; k < 1; k++)
-            feed_trade_row(&collector, any_trade(EPOCH_MS + 100 * i, id++));
+        feed_trade_row(&collector, any_trade(EPOCH_MS + 100 * i, i));
         feed_book_row(&collector, any_book(EPOCH_MS + 100 * i + 50));
     }
     for (size_t i = 0; i < count_of_kind(&collector, ROW_FEATURE); i++) {
         const struct feature_row *row = &row_of_kind(&collector, ROW_FEATURE, i)->row.feature;
-        assert_int_equal(row->regime, row->tps >= 3 ? REGIME_ACTIVE : row->tps >= 1 ? REGIME_NORMAL : REGIME_QUIET);
+        assert_int_equal(row->regime, row->tps >= 3   ? REGIME_ACTIVE
+                                      : row->tps >= 1 ? REGIME_NORMAL
+                                                      : REGIME_QUIET);
     }
     assert_int_equal(last_feature(&collector)->regime, REGIME_ACTIVE);
     assert_int_equal(count_of_kind(&collector, ROW_STRATEGY_STATE), 0);
-    assert_int_equal(row_of_kind(&collector, ROW_OFI, 0)->row.ofi.regime, REGIME_NORMAL); /* none computed yet */
+    assert_int_equal(row_of_kind(&collector, ROW_OFI, 0)->row.ofi.regime,
+                     REGIME_NORMAL); /* none computed yet */
     collector_close(&collector);
 }
 
@@ -382,7 +385,7 @@ static void a_silence_of_years_is_bounded(void **state)
 static void absurd_times_are_rejected_and_counted(void **state)
 {
     (void)state;
-    static const int64_t TIMES[] = {0, -1, INT64_MIN, INT64_MAX, EVENT_TIME_MAX_MS + 1};
+    static const int64_t TIMES[] = {0, -1, INT64_MIN + 1, INT64_MAX, EVENT_TIME_MAX_MS + 1};
     struct features_config config = features_config_default();
     struct collector collector = collector_open(&config);
     collector.discard = true;

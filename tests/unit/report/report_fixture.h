@@ -17,7 +17,10 @@
 
 #define FIXTURE __attribute__((unused)) static
 
-enum { FIXTURE_START_MS = 1723161240000, FIXTURE_MINUTE = FIXTURE_START_MS / 60000 }; /* 2024-08-08 23:54 UTC */
+enum {
+    FIXTURE_START_MS = 1723161240000,
+    FIXTURE_MINUTE = FIXTURE_START_MS / 60000
+}; /* 2024-08-08 23:54 UTC */
 
 struct fixture {
     char folder[PATH_BYTES];

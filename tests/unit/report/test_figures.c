@@ -52,8 +52,8 @@ static void volumes_are_exact_decimal_sums_of_all_prints(void **state)
     (void)state;
     struct figures figures;
     figures_init(&figures);
-    struct trade_row rows[] = {trade(1, 1, false), trade(2, 1, false), trade(3, 8, true), trade(INT64_MAX, 0, true),
-                               trade(INT64_MAX, 0, true)};
+    struct trade_row rows[] = {trade(1, 1, false), trade(2, 1, false), trade(3, 8, true),
+                               trade(INT64_MAX, 0, true), trade(INT64_MAX, 0, true)};
     rows[1].is_market = 0; /* venue-internal: a print all the same */
     for (int i = 0; i < 5; i++)
         feed(&figures, "harvest", "BTCUSDT", i + 1, &trade_message, &rows[i]);
@@ -70,7 +70,14 @@ static void sums_survive_as_text(void **state)
 {
     (void)state;
     static const char *const GOOD[] = {"0", "0.3", "-12.5", "18446744073709551614.30000003"};
-    static const char *const BAD[] = {"", "-", ".5", "5.", "1e5", "1.2.3", "nan", "0.1234567890123456789",
+    static const char *const BAD[] = {"",
+                                      "-",
+                                      ".5",
+                                      "5.",
+                                      "1e5",
+                                      "1.2.3",
+                                      "nan",
+                                      "0.1234567890123456789",
                                       "999999999999999999999999999999999999999"};
     struct decimal_sum sum;
     for (size_t i = 0; i < sizeof GOOD / sizeof GOOD[0]; i++) {
@@ -92,8 +99,12 @@ static void counts_audits_gaps_orders_and_ends(void **state)
         audit.agrees = i != 2;
         feed(&figures, "harvest", "BTCUSDT", i + 1, &quote_audit_message, &audit);
     }
-    struct event_row gap = {.ts_ms = 7, .event_type = EVENT_GAP, .strength = FIELD_NULL_ENUM, .meta_json = "{}",
-                            .pivot_ts_ms = FIELD_NULL_I64, .event_score = NAN};
+    struct event_row gap = {.ts_ms = 7,
+                            .event_type = EVENT_GAP,
+                            .strength = FIELD_NULL_ENUM,
+                            .meta_json = "{}",
+                            .pivot_ts_ms = FIELD_NULL_I64,
+                            .event_score = NAN};
     feed(&figures, "harvest", "BTCUSDT", 5, &event_message, &gap);
     struct order_row order;
     message_clear(&order_message, &order);
@@ -197,8 +208,11 @@ static void feed_random(struct figures *figures, const char *symbol, uint64_t se
         }
         feed(figures, "harvest", symbol, sequence, &book_message, &row);
     } else {
-        struct event_row row = {.ts_ms = ts_ms, .event_type = (int8_t)random_below(&random, EVENT_TYPE_COUNT),
-                                .strength = FIELD_NULL_ENUM, .meta_json = "{}", .pivot_ts_ms = FIELD_NULL_I64,
+        struct event_row row = {.ts_ms = ts_ms,
+                                .event_type = (int8_t)random_below(&random, EVENT_TYPE_COUNT),
+                                .strength = FIELD_NULL_ENUM,
+                                .meta_json = "{}",
+                                .pivot_ts_ms = FIELD_NULL_I64,
                                 .event_score = NAN};
         feed(figures, "harvest", symbol, sequence, &event_message, &row);
     }
@@ -206,9 +220,13 @@ static void feed_random(struct figures *figures, const char *symbol, uint64_t se
 
 static void feed_state(struct figures *figures, const char *symbol, int64_t sequence)
 {
-    struct strategy_state_row row = {.ts_ms = FIXTURE_START_MS + sequence * 10000, .mode = sequence % 3 == 0,
-                                     .trades_per_min = 1.0 / (double)sequence, .quotes_per_sec = NAN,
-                                     .spread_bps = 0.5, .volatility_bps = NAN, .volume_usd = NAN,
+    struct strategy_state_row row = {.ts_ms = FIXTURE_START_MS + sequence * 10000,
+                                     .mode = sequence % 3 == 0,
+                                     .trades_per_min = 1.0 / (double)sequence,
+                                     .quotes_per_sec = NAN,
+                                     .spread_bps = 0.5,
+                                     .volatility_bps = NAN,
+                                     .volume_usd = NAN,
                                      .last_transition_ms = FIELD_NULL_I64};
     feed(figures, "features", symbol, sequence, &strategy_state_message, &row);
 }
@@ -219,7 +237,8 @@ static struct report_store *open_store(const struct fixture *fixture, const char
     struct report_store *store;
     struct error error = {{0}};
     path_join(path, fixture->folder, "report.db");
-    struct report_store_config config = {.path = path, .run_id = run_id, .fingerprint = "f", .now_ms = now_ms};
+    struct report_store_config config = {
+        .path = path, .run_id = run_id, .fingerprint = "f", .now_ms = now_ms};
     if (report_store_open(&config, &store, &error) != STATUS_OK)
         fail_msg("%s", error.text);
     return store;
@@ -245,9 +264,9 @@ static char *stored_text(const struct fixture *fixture)
                 buffer_format(&out, "%s %d %lld\n", stored.events[i].symbol, type,
                               (long long)stored.events[i].ts_ms[type][k]);
     for (size_t i = 0; i < stored.state_count; i++)
-        buffer_format(&out, "%s %lld %d %.17g %.17g\n", stored.states[i].symbol, (long long)stored.states[i].row.ts_ms,
-                      stored.states[i].row.mode, stored.states[i].row.trades_per_min,
-                      stored.states[i].row.quotes_per_sec);
+        buffer_format(&out, "%s %lld %d %.17g %.17g\n", stored.states[i].symbol,
+                      (long long)stored.states[i].row.ts_ms, stored.states[i].row.mode,
+                      stored.states[i].row.trades_per_min, stored.states[i].row.quotes_per_sec);
     stored_finish(&stored);
     char *text = memory_copy_text(buffer_text(&out));
     buffer_finish(&out);

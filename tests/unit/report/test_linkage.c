@@ -18,7 +18,8 @@ static void wilson_matches_the_golden_value(void **state)
 
 static void add(struct tally *tally, const char *symbol, int64_t ts_ms, bool confirm)
 {
-    struct signal_row row = confirm ? fixture_confirmed(symbol, ts_ms, 1, SIGNAL_BUY) : fixture_row(symbol, ts_ms, 1);
+    struct signal_row row =
+        confirm ? fixture_confirmed(symbol, ts_ms, 1, SIGNAL_BUY) : fixture_row(symbol, ts_ms, 1);
     tally_add(tally, &row);
 }
 

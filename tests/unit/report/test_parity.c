@@ -77,7 +77,8 @@ static void the_content_hash_is_of_the_lines_sorted_by_time_and_symbol(void **st
 {
     (void)state;
     struct fixture fixture;
-    struct signal_row rows[] = {fixture_row("ETHUSDT", FIXTURE_START_MS, 1), fixture_row("BTCUSDT", FIXTURE_START_MS, 1)};
+    struct signal_row rows[] = {fixture_row("ETHUSDT", FIXTURE_START_MS, 1),
+                                fixture_row("BTCUSDT", FIXTURE_START_MS, 1)};
     struct parity parity;
     char path[PATH_BYTES], hex[SHA256_HEX_BYTES];
     fixture_open(&fixture);
@@ -194,7 +195,8 @@ static void rows_of_other_runs_do_not_matter(void **state)
 {
     (void)state;
     struct fixture fixture;
-    struct signal_row rows[] = {fixture_row("BTCUSDT", FIXTURE_START_MS, 1), fixture_row("BTCUSDT", FIXTURE_START_MS, 1)};
+    struct signal_row rows[] = {fixture_row("BTCUSDT", FIXTURE_START_MS, 1),
+                                fixture_row("BTCUSDT", FIXTURE_START_MS, 1)};
     struct parity parity;
     char path[PATH_BYTES];
     fixture_open(&fixture);

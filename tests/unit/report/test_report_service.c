@@ -17,6 +17,8 @@ struct life {
     pthread_mutex_t mutex;
     pthread_cond_t woken;
     int wakes;
+    bool is_hasty;
+    int64_t hasty_ns;
 };
 
 static void wake(void *context)
@@ -28,13 +30,27 @@ static void wake(void *context)
     pthread_mutex_unlock(&life->mutex);
 }
 
+/* clock_hasty: a second passes between any two looks at it. */
+static int64_t hasty_monotonic_ns(void *context)
+{
+    return __atomic_add_fetch((int64_t *)context, 1000000000, __ATOMIC_RELAXED);
+}
+
+static int64_t still_wall_ns(void *context)
+{
+    (void)context;
+    return FIXTURE_START_MS * 1000000LL;
+}
+
 static void life_open(struct life *life)
 {
+    const struct clock hasty = {
+        .wall_ns = still_wall_ns, .monotonic_ns = hasty_monotonic_ns, .context = &life->hasty_ns};
     struct error error = {{0}};
     const struct report_config config = {
         .fingerprint = "f",
         .interval_ms = 3600000,
-        .clock = clock_system(),
+        .clock = life->is_hasty ? hasty : clock_system(),
         .wake = wake,
         .wake_context = life,
         .reporter =
@@ -54,14 +70,19 @@ static void life_open(struct life *life)
         fail_msg("%s", error.text);
 }
 
-static void life_begin(struct life *life)
+static void life_begin_with(struct life *life, bool is_hasty)
 {
-    *life = (struct life){0};
+    *life = (struct life){.is_hasty = is_hasty};
     fixture_open(&life->fixture);
     pthread_mutex_init(&life->mutex, NULL);
     pthread_cond_init(&life->woken, NULL);
     path_join(life->store_path, life->fixture.folder, "report.db");
     life_open(life);
+}
+
+static void life_begin(struct life *life)
+{
+    life_begin_with(life, false);
 }
 
 static void life_end(struct life *life)
@@ -95,8 +116,8 @@ static void feed_end(struct life *life, const char *service, int64_t sequence)
 
 static void feed_trade(struct life *life, int64_t sequence)
 {
-    struct trade_row row = {.ts_ms = FIXTURE_START_MS, .price = {1, 0}, .qty = {1, 1}, .is_market = 1,
-                            .contract_size = NAN};
+    struct trade_row row = {
+        .ts_ms = FIXTURE_START_MS, .price = {1, 0}, .qty = {1, 1}, .is_market = 1, .contract_size = NAN};
     feed(life, "harvest", sequence, &trade_message, &row);
 }
 
@@ -106,7 +127,8 @@ static void beat(struct life *life, int64_t deduplicated, int64_t dropped)
     struct heartbeat_row row = {.name = "signal", .state = "running", .event_ts_ms = FIELD_NULL_I64};
     struct counter_row counter = {.name = "deduplicated", .value = deduplicated};
     struct sink_status_row sink = {.sink = "jsonl", .dropped = dropped, .last_write_ms = FIELD_NULL_I64};
-    struct frame_header header = {.version = FRAME_VERSION, .run_id = "run-1", .instance = "signal", .row_count = 2};
+    struct frame_header header = {
+        .version = FRAME_VERSION, .run_id = "run-1", .instance = "signal", .row_count = 2};
     struct buffer rows, bytes;
     struct frame frame;
     struct error error;
@@ -227,16 +249,15 @@ static void a_sink_that_lacks_published_rows_is_told(void **state)
     (void)state;
     struct life life;
     struct signal_row row = fixture_row("BTCUSDT", FIXTURE_START_MS, 1);
-    life_begin(&life);
+    life_begin_with(&life, true);
     fixture_jsonl(&life.fixture, &row, false);
     feed(&life, "signal", 1, &signal_message, &row);
     row.ts_ms += 100;
     feed(&life, "signal", 2, &signal_message, &row);
     feed_end(&life, "signal", 3);
-    until_idle(&life); /* waits WORKER_PATIENCE_MS for the second row */
-    char *text = NULL;
+    until_idle(&life); /* waits WORKER_PATIENCE_MS of the clock for the second row */
     yyjson_doc *document = summary(&life);
-    text = yyjson_val_write(yyjson_doc_ptr_get(document, "/warnings"), 0, NULL);
+    char *text = yyjson_val_write(yyjson_doc_ptr_get(document, "/warnings"), 0, NULL);
     assert_non_null(strstr(text, "\"ROWS_MISSING=1\""));
     free(text);
     yyjson_doc_free(document);
@@ -277,7 +298,8 @@ static void gates_given_later_are_written_into_the_final_summary(void **state)
     feed_end(&life, "harvest", 1);
     assert_ok(report_service_command(life.service, "drain", "", &error));
     until_idle(&life);
-    assert_ok(report_service_command(life.service, "summary", "{\"overall_verdict\":\"FAIL\",\"gates\":[]}", &error));
+    assert_ok(report_service_command(life.service, "summary", "{\"overall_verdict\":\"FAIL\",\"gates\":[]}",
+                                     &error));
     assert_false(report_service_idle(life.service));
     until_idle(&life);
     assert_true(is_final(&life));

@@ -8,13 +8,50 @@
 
 /* The fields of data.md §6.4 in their order, and what is added behind them. */
 static const char *const FIELDS[] = {
-    "schema_version", "run_id", "timestamp", "sink", "input_mode", "report_tz", "total", "confirmed", "buy_count",
-    "sell_count", "strong_buy_count", "strong_sell_count", "buy_ratio", "sell_ratio", "strong_ratio",
-    "strong_to_normal_ratio", "per_minute", "gating_breakdown", "gating_breakdown_by_regime",
-    "gating_breakdown_by_minute", "dropped", "dedup", "write_errors", "deduplicated", "rows_processed", "files_read",
-    "first_minute", "last_minute", "dropped_bad_json", "orders", "runtime_state", "harvester_metrics",
-    "event_signal_linkage", "timeseries_export", "fault_injection", "alerts", "warnings", "gates", "overall_verdict",
-    "book_audit", "volumes", "top5", "signals_published", "streams_ended",
+    "schema_version",
+    "run_id",
+    "timestamp",
+    "sink",
+    "input_mode",
+    "report_tz",
+    "total",
+    "confirmed",
+    "buy_count",
+    "sell_count",
+    "strong_buy_count",
+    "strong_sell_count",
+    "buy_ratio",
+    "sell_ratio",
+    "strong_ratio",
+    "strong_to_normal_ratio",
+    "per_minute",
+    "gating_breakdown",
+    "gating_breakdown_by_regime",
+    "gating_breakdown_by_minute",
+    "dropped",
+    "dedup",
+    "write_errors",
+    "deduplicated",
+    "rows_processed",
+    "files_read",
+    "first_minute",
+    "last_minute",
+    "dropped_bad_json",
+    "orders",
+    "runtime_state",
+    "harvester_metrics",
+    "event_signal_linkage",
+    "timeseries_export",
+    "fault_injection",
+    "alerts",
+    "warnings",
+    "gates",
+    "overall_verdict",
+    "book_audit",
+    "volumes",
+    "top5",
+    "signals_published",
+    "streams_ended",
 };
 
 struct setting {
@@ -37,8 +74,11 @@ static void setting_open(struct setting *setting, const char *sink)
         .store_path = setting->store_path,
         .output_dir = setting->fixture.folder,
         .artifacts_dir = setting->fixture.folder,
-        .names = {.logs_dir = setting->fixture.folder, .run_id = "run-1", .started_ms = FIXTURE_START_MS,
-                  .dual = strcmp(sink, "dual") == 0, .number = 1},
+        .names = {.logs_dir = setting->fixture.folder,
+                  .run_id = "run-1",
+                  .started_ms = FIXTURE_START_MS,
+                  .dual = strcmp(sink, "dual") == 0,
+                  .number = 1},
         .broker_sample_rate = 0.2,
     };
     setting->reporter = reporter_create(&setting->config);
@@ -99,7 +139,8 @@ static bool warns(yyjson_doc *document, const char *warning)
 {
     yyjson_val *item;
     size_t index, count;
-    yyjson_arr_foreach(at(document, "/warnings"), index, count, item) if (yyjson_equals_str(item, warning)) return true;
+    yyjson_arr_foreach(at(document, "/warnings"), index, count,
+                       item) if (yyjson_equals_str(item, warning)) return true;
     return false;
 }
 
@@ -447,8 +488,14 @@ static void malformed_arguments_change_nothing(void **state)
 {
     (void)state;
     static const char *const BAD[] = {
-        "{", "[]", "3", "{\"gates\":{}}", "{\"overall_verdict\":\"GOOD\"}", "{\"overall_verdict\":1}",
-        "{\"file\":\"/nonexistent/given.json\"}", "{\"alerts\":\"none\"}",
+        "{",
+        "[]",
+        "3",
+        "{\"gates\":{}}",
+        "{\"overall_verdict\":\"GOOD\"}",
+        "{\"overall_verdict\":1}",
+        "{\"file\":\"/nonexistent/given.json\"}",
+        "{\"alerts\":\"none\"}",
     };
     struct given given;
     struct error error = {{0}};

@@ -1,0 +1,186 @@
+#include "conclude.h"
+
+#include "base/memory.h"
+#include "manifest.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { EXIT_PASS = 0, EXIT_OWN_ERROR = 1, EXIT_USAGE = 2, EXIT_GATE = 3, EXIT_DEGRADED = 4 };
+
+enum status conclude_begin(const struct run *run, struct error *error)
+{
+    return manifest_write(run, NULL, error);
+}
+
+static void gather(const struct run *run, struct evidence *out_evidence)
+{
+    char status_path[PATH_BYTES], run_path[PATH_BYTES], log_path[PATH_BYTES];
+    manifest_status_path(run, status_path);
+    manifest_path(run, run_path);
+    path_join(log_path, config_text(run->config, "run.logs_dir"), "orchestrator/orchestrator.log");
+    struct evidence_places places = {
+        .run_id = run->run_id,
+        .status_path = status_path,
+        .manifest_path = run_path,
+        .log_path = log_path,
+        .output_dir = config_text(run->config, "run.output_dir"),
+        .data_root = config_text(run->config, "run.data_root"),
+        .artifacts_dir = config_text(run->config, "run.artifacts_dir"),
+        .logs_dir = config_text(run->config, "run.logs_dir"),
+        .sink = config_text(run->config, "run.sink"),
+        .modules = run->choice.enabled | run->choice.implied,
+    };
+    evidence_gather(&places, out_evidence);
+}
+
+static struct gate_conditions conditions_of(const struct run *run)
+{
+    return (struct gate_conditions){
+        .set = run->gates,
+        .modules = run->choice.enabled | run->choice.implied,
+        .sink = config_text(run->config, "run.sink"),
+        .minutes = run->go_wall_ms ? (double)(run->fed_until_wall_ms - run->go_wall_ms) / 60000.0 : 0,
+        .max_rss_mb = (double)config_i64(run->config, "limits.max_rss_mb"),
+        .max_open_files = (double)config_i64(run->config, "limits.max_open_files"),
+    };
+}
+
+static int64_t fact_or_unknown(const struct evidence *evidence, const char *name)
+{
+    const struct evidence_fact *fact = evidence_find(evidence, name);
+    return fact ? (int64_t)fact->value : -1;
+}
+
+/* losses_of: rows_lost and rows_duplicated of every fault, from the whole run: a hole or a repetition anywhere counts
+ * against every fault, as nothing tells which of them made it. */
+static struct fault_loss *losses_of(const struct run *run, const struct evidence *evidence)
+{
+    struct fault_loss *losses = memory_allocate((run->fault_count + 1) * sizeof *losses);
+    bool jsonl = strcmp(config_text(run->config, "run.sink"), "sqlite") != 0;
+    bool dual = strcmp(config_text(run->config, "run.sink"), "dual") == 0;
+    const struct evidence_fact *parity = evidence_find(evidence, "sink_differences");
+    for (size_t i = 0; i < run->fault_count; i++) {
+        const struct fault *fault = &run->faults[i];
+        bool recovered = fault_waiting(fault) == FAULT_STEP_COUNT;
+        int64_t rows = fault->rows_at_healthy - fault->rows_at_kill;
+        losses[i].rows_expected = recovered && rows >= 0 ? rows : -1;
+        losses[i].rows_lost = fact_or_unknown(evidence, jsonl ? "jsonl_missing" : "sqlite_missing");
+        losses[i].rows_duplicated = fact_or_unknown(evidence, jsonl ? "jsonl_repeated" : "sqlite_repeated");
+        if (dual)
+            losses[i].parity_verdict = !parity ? "UNKNOWN" : parity->value == 0 ? "PASS" : "FAIL";
+    }
+    return losses;
+}
+
+static int exit_code_of(const struct run *run, enum gate_verdict overall)
+{
+    if (run->bad_configuration)
+        return EXIT_USAGE;
+    for (size_t i = 0; i < run->process_count; i++)
+        if (run->processes[i].supervisor.gave_up)
+            return EXIT_DEGRADED;
+    if (run->failed_start)
+        return EXIT_DEGRADED;
+    return overall == GATE_PASS ? EXIT_PASS : EXIT_GATE;
+}
+
+static void say_gates(struct run *run, const struct gate_results *gates)
+{
+    char measured[F64_TEXT_BYTES], threshold[F64_TEXT_BYTES];
+    size_t passed = 0;
+    for (size_t i = 0; i < gates->count; i++) {
+        const struct gate_result *gate = &gates->items[i];
+        f64_text(gate->measured, measured);
+        f64_text(gate->threshold, threshold);
+        passed += gate->verdict == GATE_PASS;
+        log_event(LOG_INFO, "verdict", "gate=%s measured=%s op=\"%s\" threshold=%s verdict=%s", gate->id, measured,
+                  gate->op, threshold, gate_verdict_name(gate->verdict));
+        if (gate->verdict != GATE_PASS)
+            console_say(&run->console, "gate %s: %s (%s %s, must be %s %s)", gate->id,
+                        gate_verdict_name(gate->verdict), isnan(gate->measured) ? "not measured" : measured,
+                        gate->unit, gate->op, threshold);
+    }
+    console_say(&run->console, "gates %s: %zu of %zu pass", gate_set_name(run->gates), passed, gates->count);
+}
+
+static void say_faults(struct run *run, const struct fault_loss *losses)
+{
+    for (size_t i = 0; i < run->fault_count; i++) {
+        const struct fault *fault = &run->faults[i];
+        console_say(&run->console, "fault %lld on %s: ready after %.0f ms, caught up after %.0f ms: %s",
+                    (long long)fault->id, fault->process, fault_elapsed_ms(fault, FAULT_READY),
+                    fault_elapsed_ms(fault, FAULT_HEALTHY), fault_verdict(fault, &losses[i]));
+    }
+}
+
+static void say_shutdown(struct run *run)
+{
+    char names[256] = "";
+    for (size_t i = 0; i < run->shutdown_count; i++) {
+        size_t length = strlen(names);
+        snprintf(names + length, sizeof names - length, "%s%s", i ? ", " : "", run->shutdown_order[i]);
+    }
+    console_say(&run->console, "stopped in this order: %s", names);
+}
+
+static void say_places(struct run *run)
+{
+    char path[PATH_BYTES];
+    const struct config *config = run->config;
+    manifest_path(run, path);
+    console_say(&run->console, "manifest   %s", path);
+    console_say(&run->console, "signals    %s/%s", config_text(config, "run.output_dir"),
+                strcmp(config_text(config, "run.sink"), "jsonl") == 0 ? "ready/signal" : "signals.db");
+    console_say(&run->console, "data       %s/ofi_cvd (Parquet), %s/raw (capture)", config_text(config, "run.data_root"),
+                config_text(config, "run.data_root"));
+    console_say(&run->console, "report     %s/report", config_text(config, "run.logs_dir"));
+    console_say(&run->console, "logs       %s", config_text(config, "run.logs_dir"));
+}
+
+/* write_all: files first, then figures from the files, then the verdict into the manifest. */
+static enum status write_all(struct run *run, struct gate_results *gates, struct fault_loss **out_losses,
+                             int *out_code, struct error *error)
+{
+    struct evidence evidence;
+    struct manifest_conclusion conclusion = {0};
+    char path[PATH_BYTES];
+    manifest_status_path(run, path);
+    enum status status = status_write(run, path);
+    if (status != STATUS_OK)
+        return error_set(error, status, "%s cannot be written: %m", path);
+    status = manifest_write_source(run, error);
+    status = status == STATUS_OK ? manifest_write(run, &conclusion, error) : status;
+    if (status != STATUS_OK)
+        return status;
+    gather(run, &evidence);
+    struct gate_conditions conditions = conditions_of(run);
+    gates_judge(&conditions, &evidence, gates);
+    *out_losses = losses_of(run, &evidence);
+    conclusion = (struct manifest_conclusion){
+        .gates = gates, .overall = gates_overall(gates), .losses = *out_losses};
+    conclusion.exit_code = *out_code = exit_code_of(run, conclusion.overall);
+    return manifest_write(run, &conclusion, error);
+}
+
+int conclude(struct run *run)
+{
+    struct gate_results gates = {.count = 0};
+    struct fault_loss *losses = NULL;
+    struct error error = {{0}};
+    int code = EXIT_OWN_ERROR;
+    if (write_all(run, &gates, &losses, &code, &error) != STATUS_OK) {
+        fprintf(stderr, "orchestrator: %s\n", error.text);
+        free(losses);
+        return EXIT_OWN_ERROR;
+    }
+    say_shutdown(run);
+    say_faults(run, losses);
+    say_gates(run, &gates);
+    say_places(run);
+    console_say(&run->console, "verdict %s, exit code %d", gate_verdict_name(gates_overall(&gates)), code);
+    free(losses);
+    return code;
+}

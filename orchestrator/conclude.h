@@ -1,0 +1,11 @@
+/* conclude: from the last exit to the verdict: final status, manifests, gates, exit code, and the lines that tell
+ * people where everything is. */
+#pragma once
+
+#include "run.h"
+
+/* conclude_begin: the manifest with state "running", before the first process. */
+enum status conclude_begin(const struct run *run, struct error *error) MUST_USE;
+
+/* conclude: after the last exit; returns the exit code (operations.md §20). */
+int conclude(struct run *run);

@@ -1,0 +1,106 @@
+/* config check | show | fingerprint | diff: without any process; the same loader as everybody's. */
+#include "base/file.h"
+#include "config/config.h"
+#include "verb.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* load: a YAML file or a written effective configuration. NULL: that of the run in this folder, else the defaults.
+ * Mistakes are printed; the environment counts as for the orchestrator, unless the file is an effective one. */
+static struct config *load(const char *path)
+{
+    static const char EFFECTIVE[] = "runtime/effective_config.json";
+    struct config *config = config_create();
+    struct config_errors errors;
+    struct buffer text;
+    enum status status = STATUS_OK;
+    config_errors_init(&errors);
+    if (!path && file_exists(EFFECTIVE))
+        path = EFFECTIVE;
+    bool effective = path && strlen(path) > 5 && strcmp(path + strlen(path) - 5, ".json") == 0;
+    if (path)
+        status = config_load_file(config, path, &errors);
+    if (!effective && config_load_environment(config, config_environment_process, NULL, &errors) != STATUS_OK)
+        status = STATUS_INVALID;
+    if (status == STATUS_OK)
+        status = config_validate(config, &errors);
+    buffer_init(&text, 0);
+    config_errors_print(&errors, &text);
+    fputs(buffer_text(&text), stderr);
+    buffer_finish(&text);
+    config_errors_finish(&errors);
+    if (status == STATUS_OK)
+        return config;
+    config_destroy(config);
+    return NULL;
+}
+
+static int print_one(const char *path, const char *what)
+{
+    struct config *config = load(path);
+    char hex[SHA256_HEX_BYTES];
+    struct buffer text;
+    if (!config)
+        return complain(EXIT_WRONG_USE, "config %s: the mistakes are listed above", what);
+    buffer_init(&text, 0);
+    config_fingerprint(config, hex);
+    if (strcmp(what, "check") == 0)
+        buffer_format(&text, "good, fingerprint %.16s\n", hex);
+    else if (strcmp(what, "fingerprint") == 0)
+        buffer_format(&text, "%s\n", hex);
+    else
+        config_show(config, &text);
+    fputs(buffer_text(&text), stdout);
+    buffer_finish(&text);
+    config_destroy(config);
+    return EXIT_FINE;
+}
+
+static int print_json(const char *path)
+{
+    struct config *config = load(path);
+    struct buffer text;
+    if (!config)
+        return complain(EXIT_WRONG_USE, "config show: the mistakes are listed above");
+    buffer_init(&text, 0);
+    config_json(config, &text);
+    puts(buffer_text(&text));
+    buffer_finish(&text);
+    config_destroy(config);
+    return EXIT_FINE;
+}
+
+static int print_difference(const char *left_path, const char *right_path)
+{
+    if (!left_path || !right_path)
+        return complain(EXIT_WRONG_USE, "config diff needs two files");
+    struct config *left = load(left_path), *right = load(right_path);
+    int code = EXIT_WRONG_USE;
+    if (left && right) {
+        struct buffer text;
+        buffer_init(&text, 0);
+        size_t count = config_diff(left, right, &text);
+        fputs(buffer_text(&text), stdout);
+        printf("%zu keys differ\n", count);
+        buffer_finish(&text);
+        code = EXIT_FINE;
+    }
+    config_destroy(left);
+    config_destroy(right);
+    return code;
+}
+
+int verb_config(const struct invocation *invocation)
+{
+    const char *what = invocation->words[0];
+    if (strcmp(what, "diff") == 0)
+        return print_difference(invocation->words[1], invocation->words[2]);
+    if (invocation->word_count > 2)
+        return complain(EXIT_WRONG_USE, "config %s takes one file", what);
+    if (strcmp(what, "show") == 0 && invocation->json)
+        return print_json(invocation->words[1]);
+    if (strcmp(what, "check") == 0 || strcmp(what, "show") == 0 || strcmp(what, "fingerprint") == 0)
+        return print_one(invocation->words[1], what);
+    return complain(EXIT_WRONG_USE, "config %s: must be check, show, fingerprint or diff", what);
+}

@@ -1,0 +1,218 @@
+/* orchctl: asks and tells the orchestrator of a folder, reads streams and files of its run. */
+#include "base/clock.h"
+#include "verb.h"
+
+#include <orderflow_version.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { TIMEOUT_DEFAULT_MS = 2000 };
+
+#define WAIT {"--wait", "SECONDS", "return when it has come true, or fail after so long"}
+
+static const struct verb VERBS[] = {
+    {"status", "[NAME]", 0, 1, "processes, their states and figures", {{0}}, verb_status},
+    {"health", "[NAME]", 0, 1, "who is healthy, and if not, why", {{0}}, verb_health},
+    {"start", "NAME", 1, 1, "start a stopped, degraded or failed process", {WAIT}, verb_wish},
+    {"stop", "NAME", 1, 1, "stop a process", {WAIT}, verb_wish},
+    {"restart", "NAME", 1, 1, "stop and start a process", {WAIT}, verb_wish},
+    {"kill", "NAME", 1, 1, "send a signal; recorded as a fault",
+     {{"-s", "SIGNAL", "name or number (default KILL)"}, WAIT}, verb_kill},
+    {"pause", "NAME", 1, 1, "SIGSTOP", {{0}}, verb_wish},
+    {"resume", "NAME", 1, 1, "SIGCONT", {{0}}, verb_wish},
+    {"events", "", 0, 0, "what happens: a snapshot, then live",
+     {{"--since", "SERIAL", "no snapshot; all events above this serial"}, {"--count", "N", "stop after so many"}},
+     verb_events},
+    {"tail", "TOPIC", 1, 1, "rows of a stream as JSON lines, e.g. signal/BTCUSDT",
+     {{"--from", "N", "begin with row N (default: with the next)"}, {"--count", "N", "stop after so many"}},
+     verb_tail},
+    {"config", "check|show|fingerprint|diff [FILE [FILE]]", 1, 3, "a configuration file, or that of the run here",
+     {{0}}, verb_config},
+    {"manifest", "", 0, 0, "the run manifest", {{0}}, verb_manifest},
+    {"logs", "NAME", 1, 1, "log of a process or of the orchestrator",
+     {{"-f", NULL, "follow it"}, {"--stdout", NULL, "its standard output instead"}}, verb_logs},
+    {"shutdown", "", 0, 0, "end the run in good order", {{0}}, verb_shutdown},
+};
+
+/* For every verb, before or behind it. */
+static const struct verb_option COMMON[] = {
+    {"--dir", "DIR", "folder of the run (default: here)"},
+    {"--timeout", "SECONDS", "patience with the orchestrator (default 2)"},
+    {"--json", NULL, "JSON instead of text"},
+    {"--help", NULL, "this text"},
+    {"--version", NULL, "version, compiler, git revision"},
+    {0},
+};
+
+int complain(int code, const char *format, ...)
+{
+    va_list arguments;
+    fputs("orchctl: ", stderr);
+    va_start(arguments, format);
+    vfprintf(stderr, format, arguments);
+    va_end(arguments);
+    fputc('\n', stderr);
+    return code;
+}
+
+static const struct verb_option *option_find(const struct verb_option *options, const char *name, size_t *out_index)
+{
+    for (size_t i = 0; options && options[i].name; i++)
+        if (strcmp(options[i].name, name) == 0) {
+            *out_index = i;
+            return &options[i];
+        }
+    return NULL;
+}
+
+const char *invocation_value(const struct invocation *invocation, const char *option)
+{
+    size_t index;
+    return option_find(invocation->verb->options, option, &index) ? invocation->values[index] : NULL;
+}
+
+bool invocation_number(const struct invocation *invocation, const char *option, int64_t otherwise,
+                       int64_t *out_value)
+{
+    const char *text = invocation_value(invocation, option);
+    *out_value = otherwise;
+    if (!text)
+        return true;
+    char *end;
+    errno = 0;
+    *out_value = strtoll(text, &end, 10);
+    if (end != text && !*end && !errno && *out_value >= 0)
+        return true;
+    complain(EXIT_WRONG_USE, "%s %s: must be a whole number of at least 0", option, text);
+    return false;
+}
+
+static const struct verb *verb_find(const char *name)
+{
+    for (size_t i = 0; i < sizeof VERBS / sizeof *VERBS; i++)
+        if (strcmp(VERBS[i].name, name) == 0)
+            return &VERBS[i];
+    return NULL;
+}
+
+static void print_options(const struct verb_option *options)
+{
+    for (; options->name; options++) {
+        char left[64];
+        snprintf(left, sizeof left, "%s %s", options->name, options->argument ? options->argument : "");
+        printf("  %-20s %s\n", left, options->help);
+    }
+}
+
+static int print_help(const struct verb *verb)
+{
+    if (verb) {
+        printf("usage: orchctl %s %s\n\n%s\n\n", verb->name, verb->words, verb->summary);
+        print_options(verb->options);
+        print_options(COMMON);
+        return EXIT_FINE;
+    }
+    printf("usage: orchctl [--dir DIR] VERB [arguments]\n\n");
+    for (size_t i = 0; i < sizeof VERBS / sizeof *VERBS; i++)
+        printf("  %-10s %s\n", VERBS[i].name, VERBS[i].summary);
+    printf("\norchctl VERB --help tells more. Exit codes: 0 done, 1 refused or no answer, 2 wrong use or configuration, "
+           "4 not healthy\n");
+    return EXIT_FINE;
+}
+
+/* parsing: what the command line has said so far. */
+struct parsing {
+    struct invocation invocation;
+    const char *folder;
+    bool help, version;
+};
+
+static int take_common(struct parsing *parsing, const char *name, const char *value)
+{
+    if (strcmp(name, "--json") == 0)
+        parsing->invocation.json = true;
+    else if (strcmp(name, "--help") == 0)
+        parsing->help = true;
+    else if (strcmp(name, "--version") == 0)
+        parsing->version = true;
+    else if (strcmp(name, "--dir") == 0)
+        parsing->folder = value;
+    else {
+        char *end;
+        double seconds = strtod(value, &end);
+        if (end == value || *end || !(seconds > 0) || seconds > 3600)
+            return complain(EXIT_WRONG_USE, "--timeout %s: must be seconds above 0", value);
+        parsing->invocation.timeout_ms = (int64_t)(seconds * 1000.0);
+    }
+    return EXIT_FINE;
+}
+
+static int take_option(struct parsing *parsing, const char *name, char **argv, int argc, int *at)
+{
+    size_t index = 0;
+    const struct verb *verb = parsing->invocation.verb;
+    const struct verb_option *own = verb ? option_find(verb->options, name, &index) : NULL;
+    size_t unused;
+    const struct verb_option *option = own ? own : option_find(COMMON, name, &unused);
+    if (!option)
+        return complain(EXIT_WRONG_USE, "%s: unknown option; see orchctl %s --help", name, verb ? verb->name : "");
+    const char *value = "";
+    if (option->argument) {
+        if (*at + 1 >= argc)
+            return complain(EXIT_WRONG_USE, "%s: needs a value (%s)", name, option->argument);
+        value = argv[++*at];
+    }
+    if (!own)
+        return take_common(parsing, name, value);
+    parsing->invocation.values[index] = value;
+    return EXIT_FINE;
+}
+
+static int take_word(struct parsing *parsing, const char *word)
+{
+    struct invocation *invocation = &parsing->invocation;
+    if (!invocation->verb) {
+        invocation->verb = verb_find(word);
+        return invocation->verb ? EXIT_FINE
+                                : complain(EXIT_WRONG_USE, "there is no verb '%s'; orchctl --help lists them", word);
+    }
+    if (invocation->word_count == invocation->verb->words_most)
+        return complain(EXIT_WRONG_USE, "%s: '%s' is too much; see orchctl %s --help", invocation->verb->name, word,
+                        invocation->verb->name);
+    invocation->words[invocation->word_count++] = word;
+    return EXIT_FINE;
+}
+
+static int parse(struct parsing *parsing, int argc, char **argv)
+{
+    int code = EXIT_FINE;
+    for (int i = 1; code == EXIT_FINE && i < argc; i++)
+        code = argv[i][0] == '-' ? take_option(parsing, argv[i], argv, argc, &i) : take_word(parsing, argv[i]);
+    return code;
+}
+
+int main(int argc, char **argv)
+{
+    struct parsing parsing = {.invocation.timeout_ms = TIMEOUT_DEFAULT_MS};
+    int code = parse(&parsing, argc, argv);
+    const struct verb *verb = parsing.invocation.verb;
+    if (code != EXIT_FINE)
+        return code;
+    if (parsing.version) {
+        printf("orchctl %s\n", ORDERFLOW_VERSION_LINE);
+        return EXIT_FINE;
+    }
+    if (parsing.help || !verb) {
+        print_help(verb);
+        return parsing.help ? EXIT_FINE : EXIT_WRONG_USE;
+    }
+    if (parsing.invocation.word_count < verb->words_least)
+        return complain(EXIT_WRONG_USE, "%s: needs %s", verb->name, verb->words);
+    if (parsing.folder && chdir(parsing.folder) != 0)
+        return complain(EXIT_WRONG_USE, "--dir %s: %s", parsing.folder, strerror(errno));
+    return verb->perform(&parsing.invocation);
+}

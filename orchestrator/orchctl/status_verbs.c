@@ -1,0 +1,100 @@
+/* status and health: a table for people, JSON for programs. */
+#include "client.h"
+#include "verb.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void print_json(yyjson_val *value)
+{
+    char *text = yyjson_val_write(value, 0, NULL);
+    puts(text ? text : "null");
+    free(text);
+}
+
+/* cell: a number right-aligned in its column, "-" when there is none. */
+static void cell(yyjson_val *value, int width, int decimals)
+{
+    if (yyjson_is_num(value))
+        printf(" %*.*f", width, decimals, yyjson_get_num(value));
+    else
+        printf(" %*s", width, "-");
+}
+
+static const char *text_of(yyjson_val *object, const char *member)
+{
+    const char *text = yyjson_get_str(yyjson_obj_get(object, member));
+    return text ? text : "-";
+}
+
+static void print_process(yyjson_val *process)
+{
+    yyjson_val *beat = yyjson_obj_get(process, "heartbeat");
+    printf("%-12s", text_of(process, "name"));
+    cell(yyjson_obj_get(process, "pid"), 8, 0);
+    printf(" %-11s %-10s", text_of(process, "state"), text_of(process, "health"));
+    cell(yyjson_obj_get(process, "restart_count"), 8, 0);
+    cell(yyjson_obj_get(beat, "rss_mb"), 8, 1);
+    cell(yyjson_obj_get(beat, "open_files"), 6, 0);
+    cell(yyjson_obj_get(process, "rows_per_s"), 10, 1);
+    cell(yyjson_obj_get(process, "lag_rows"), 9, 0);
+    cell(yyjson_obj_get(process, "heartbeat_age_ms"), 8, 0);
+    printf("  %s\n", text_of(process, "failed_conditions"));
+}
+
+static void print_table(yyjson_val *result)
+{
+    size_t index, count;
+    yyjson_val *process;
+    printf("run %s, %s, sink %s\n", text_of(result, "run_id"), text_of(result, "phase"), text_of(result, "sink"));
+    printf("%-12s %8s %-11s %-10s %8s %8s %6s %10s %9s %8s  %s\n", "name", "pid", "state", "health", "restarts",
+           "rss MB", "files", "rows/s", "lag rows", "beat ms", "failed conditions");
+    yyjson_arr_foreach(yyjson_obj_get(result, "processes"), index, count, process)
+        print_process(process);
+}
+
+static void print_health(yyjson_val *result)
+{
+    size_t index, count;
+    yyjson_val *process;
+    yyjson_arr_foreach(yyjson_obj_get(result, "processes"), index, count, process)
+        printf("%-12s %-10s %s\n", text_of(process, "name"), text_of(process, "health"),
+               text_of(process, "failed_conditions"));
+}
+
+static int ask_and_print(const struct invocation *invocation, void (*print)(yyjson_val *result))
+{
+    struct client *client;
+    struct error error;
+    struct buffer args;
+    yyjson_doc *reply = NULL;
+    enum status status = client_open(invocation->timeout_ms, &client, &error);
+    if (status != STATUS_OK)
+        return complain(EXIT_REFUSED, "%s", error.text);
+    buffer_init(&args, 0);
+    client_args(&args, "name", invocation->words[0], NULL, NULL);
+    status = client_ask(client, invocation->verb->name, buffer_text(&args), &reply, &error);
+    buffer_finish(&args);
+    client_close(client);
+    if (status != STATUS_OK)
+        return complain(EXIT_REFUSED, "%s", error.text);
+    yyjson_val *result = yyjson_obj_get(yyjson_doc_get_root(reply), "result");
+    bool healthy = yyjson_is_true(yyjson_obj_get(result, "healthy"));
+    if (invocation->json)
+        print_json(result);
+    else
+        print(result);
+    yyjson_doc_free(reply);
+    return healthy ? EXIT_FINE : EXIT_NOT_HEALTHY;
+}
+
+int verb_status(const struct invocation *invocation)
+{
+    return ask_and_print(invocation, print_table);
+}
+
+int verb_health(const struct invocation *invocation)
+{
+    return ask_and_print(invocation, print_health);
+}

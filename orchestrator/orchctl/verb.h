@@ -1,0 +1,67 @@
+/* verb: one word of orchctl: a row in a table (main.c), a function in the file of its group, help of its own. */
+#pragma once
+
+#include "base/status.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum { EXIT_FINE = 0, EXIT_REFUSED = 1, EXIT_WRONG_USE = 2, EXIT_NOT_HEALTHY = 4 };
+
+enum { VERB_OPTIONS_MAX = 8, VERB_WORDS_MAX = 4 };
+
+/* verb_option: "--count N", "-f". The table of a verb ends with a NULL name. */
+struct verb_option {
+    const char *name;
+    const char *argument; /* NULL: a switch */
+    const char *help;
+};
+
+struct invocation;
+
+struct verb {
+    const char *name;
+    const char *words; /* "NAME", "[NAME]", "" */
+    size_t words_least, words_most;
+    const char *summary;
+    struct verb_option options[VERB_OPTIONS_MAX];
+    int (*perform)(const struct invocation *invocation);
+};
+
+/* invocation: a command line, checked against its verb. */
+struct invocation {
+    const struct verb *verb;
+    const char *words[VERB_WORDS_MAX]; /* NULL where there is none */
+    size_t word_count;
+    const char *values[VERB_OPTIONS_MAX]; /* by option of the verb; "" for a switch, NULL: not given */
+    bool json;
+    int64_t timeout_ms;
+};
+
+/* invocation_value: an option's value, NULL when it was not given. */
+const char *invocation_value(const struct invocation *invocation, const char *option);
+
+/* invocation_number: its value as a whole number; false (and a sentence on stderr) when it is none or negative. */
+bool invocation_number(const struct invocation *invocation, const char *option, int64_t otherwise,
+                       int64_t *out_value);
+
+/* complain: "orchctl: <sentence>" on stderr; returns `code`. */
+int complain(int code, const char *format, ...) PRINTF_LIKE(2, 3);
+
+/* status_verbs.c */
+int verb_status(const struct invocation *invocation);
+int verb_health(const struct invocation *invocation);
+/* process_verbs.c */
+int verb_wish(const struct invocation *invocation); /* start, stop, restart, pause, resume */
+int verb_kill(const struct invocation *invocation);
+int verb_shutdown(const struct invocation *invocation);
+/* events_verb.c */
+int verb_events(const struct invocation *invocation);
+/* tail_verb.c */
+int verb_tail(const struct invocation *invocation);
+/* config_verbs.c */
+int verb_config(const struct invocation *invocation);
+/* file_verbs.c */
+int verb_manifest(const struct invocation *invocation);
+int verb_logs(const struct invocation *invocation);

@@ -1,0 +1,197 @@
+// links: simulator journal base
+/* The clock: what is said when, and where it stops. Time is handed in, nothing waits. */
+#include "captures.h"
+
+#include "services/simulator/market.h"
+
+static char folder[PATH_BYTES];
+
+static int make_folder(void **state)
+{
+    (void)state;
+    check_folder(folder);
+    return 0;
+}
+
+static int remove_folder(void **state)
+{
+    (void)state;
+    check_folder_remove(folder);
+    return 0;
+}
+
+/* USDM_LINES: entries at 0, 100, 200 (snapshot), 300, 400 µs. */
+enum { ENTRIES = 5, SNAPSHOT_AT = 2 };
+
+static void open_venue(struct venue *venue)
+{
+    char path[PATH_BYTES];
+    const char *paths[1] = {path};
+    struct error error = {""};
+    write_capture(folder, "abcusdt_1.dat", USDM_LINES, path);
+    struct venue_config config = {.captures = paths, .capture_count = 1};
+    if (venue_open(venue, &config, &error) != STATUS_OK)
+        fail_msg("%s", error.text);
+}
+
+static bool is_wanted(void *context, uint16_t symbol)
+{
+    (void)symbol;
+    return *(bool *)context;
+}
+
+static int64_t us(int64_t microseconds)
+{
+    return 5000000000 + microseconds * 1000;
+}
+
+static void stands_still_until_the_first_subscription(void **state)
+{
+    (void)state;
+    struct venue venue;
+    struct market market;
+    bool wanted = true;
+    open_venue(&venue);
+    market_init(&market, &venue, 1, is_wanted, &wanted);
+    assert_false(market_run(&market, us(1000000), UINT64_MAX));
+    assert_int_equal(market_due_ns(&market), MARKET_NEVER);
+    assert_int_equal(market_time_ns(&market, us(7)), 1700000000000000000);
+    market_start(&market, us(0));
+    assert_true(market_run(&market, us(0), UINT64_MAX));
+    assert_int_equal(market.position, 1);
+    venue_close(&venue);
+}
+
+static void receive_times_pace_it(void **state)
+{
+    (void)state;
+    struct venue venue;
+    struct market market;
+    bool wanted = false;
+    open_venue(&venue);
+    market_init(&market, &venue, 20, is_wanted, &wanted);
+    market_start(&market, us(0));
+    market_run(&market, us(4), UINT64_MAX); /* 80 µs of market time */
+    assert_int_equal(market.position, 1);
+    assert_in_range(market_due_ns(&market), us(5), us(5) + 10);
+    assert_int_equal(market_time_ns(&market, us(4)), 1700000000000080000);
+    market_run(&market, us(5) + 10, UINT64_MAX);
+    assert_int_equal(market.position, 2);
+    market_run(&market, us(100), UINT64_MAX);
+    assert_int_equal(market.position, ENTRIES);
+    assert_true(market_ended(&market));
+    assert_int_equal(market_due_ns(&market), MARKET_NEVER);
+    assert_int_equal(market_time_ns(&market, us(100)), 1700000000000400000);
+    venue_close(&venue);
+}
+
+static void stops_at_a_snapshot_until_it_is_fetched(void **state)
+{
+    (void)state;
+    static const double SPEEDS[] = {1, 20, 0};
+    for (size_t i = 0; i < 3; i++) {
+        struct venue venue;
+        struct market market;
+        bool wanted = true;
+        open_venue(&venue);
+        market_init(&market, &venue, SPEEDS[i], is_wanted, &wanted);
+        market_start(&market, us(0));
+        market_run(&market, us(1000000), UINT64_MAX);
+        assert_int_equal(market.position, SNAPSHOT_AT);
+        assert_true(market.held);
+        assert_int_equal(market_due_ns(&market), MARKET_NEVER);
+        assert_non_null(market_snapshot(&market));
+        assert_false(market_run(&market, us(2000000), UINT64_MAX));
+        market_fetched(&market, us(3000000));
+        assert_int_equal(market.position, SNAPSHOT_AT + 1);
+        /* The clock stood still meanwhile: the next entry is due 100 µs of market time later, not at once. */
+        bool moved = market_run(&market, us(3000000), UINT64_MAX);
+        assert_int_equal(moved, SPEEDS[i] == 0);
+        market_run(&market, us(3000000 + 201), UINT64_MAX);
+        assert_int_equal(market.position, ENTRIES);
+        venue_close(&venue);
+    }
+}
+
+static void passes_a_snapshot_nobody_wants(void **state)
+{
+    (void)state;
+    struct venue venue;
+    struct market market;
+    bool wanted = true;
+    open_venue(&venue);
+    market_init(&market, &venue, 1, is_wanted, &wanted);
+    market_start(&market, us(0));
+    market_run(&market, us(250), UINT64_MAX);
+    assert_true(market.held);
+    wanted = false; /* its only subscriber has left */
+    market_run(&market, us(1000), UINT64_MAX);
+    assert_false(market.held);
+    assert_int_equal(market.position, SNAPSHOT_AT + 1); /* and no jump in time */
+    market_run(&market, us(1000 + 101), UINT64_MAX);
+    assert_int_equal(market.position, SNAPSHOT_AT + 2);
+    venue_close(&venue);
+}
+
+static void never_passes_its_limit(void **state)
+{
+    (void)state;
+    struct venue venue;
+    struct market market;
+    bool wanted = false;
+    open_venue(&venue);
+    market_init(&market, &venue, 0, is_wanted, &wanted);
+    market_start(&market, us(0));
+    market_run(&market, 0, 1);
+    assert_int_equal(market.position, 1);
+    market_run(&market, 0, 4);
+    assert_int_equal(market.position, 4);
+    venue_close(&venue);
+}
+
+static void the_synthetic_market_ends_and_forgets(void **state)
+{
+    (void)state;
+    static const char *const SYMBOLS[] = {"BTCUSDT"};
+    struct venue_config config = {.synthetic = {.seed = 1,
+                                                .symbols = SYMBOLS,
+                                                .symbol_count = 1,
+                                                .market = MARKET_USDM,
+                                                .rate_per_s = 1000,
+                                                .flow_strength = 0.5,
+                                                .start_ms = SYNTHETIC_START_MS,
+                                                .length_ms = 60000}};
+    struct venue venue;
+    struct market market;
+    struct error error;
+    bool wanted = false;
+    size_t most = 0;
+    assert_ok(venue_open(&venue, &config, &error));
+    assert_true(venue_snapshot_ahead(&venue, 0, 0));
+    market_init(&market, &venue, 0, is_wanted, &wanted);
+    market_start(&market, 0);
+    while (!market_ended(&market)) {
+        market_run(&market, 0, market.position + 100);
+        tape_forget(venue_tape(&venue), market.position - 1);
+        most = venue_tape(&venue)->text_bytes > most ? venue_tape(&venue)->text_bytes : most;
+    }
+    assert_in_range(market.position, 50000, 70000);
+    assert_in_range(most, 1, 4 << 20); /* of some 12 MiB */
+    assert_false(venue_snapshot_ahead(&venue, 0, market.position));
+    assert_in_range(market_time_ns(&market, 0), 1700000059000000000, 1700000060010000000);
+    venue_close(&venue);
+}
+
+int main(void)
+{
+#define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
+    const struct CMUnitTest tests[] = {
+        IN_FOLDER(stands_still_until_the_first_subscription),
+        IN_FOLDER(receive_times_pace_it),
+        IN_FOLDER(stops_at_a_snapshot_until_it_is_fetched),
+        IN_FOLDER(passes_a_snapshot_nobody_wants),
+        IN_FOLDER(never_passes_its_limit),
+        cmocka_unit_test(the_synthetic_market_ends_and_forgets),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

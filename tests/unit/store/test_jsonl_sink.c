@@ -1,0 +1,312 @@
+// JSONL sink: one file per symbol and minute, every row exactly once, whatever kills or fills the disk.
+// links: store journal proto base
+// timeout: 120
+#include "sink_driver.h"
+#include "store/jsonl_sink.h"
+
+static struct jsonl_sink_config settings(const char *output_dir)
+{
+    return (struct jsonl_sink_config){.output_dir = output_dir,
+                                      .service = "signal",
+                                      .prefix = "signals",
+                                      .run_id = DRIVER_RUN,
+                                      .message = &signal_message,
+                                      .max_shards = 5000,
+                                      .max_file_bytes = 200 << 20,
+                                      .batch_rows = 50,
+                                      .flush_ms = 200};
+}
+
+static void run_with(const char *folder, bool sync, size_t rows_max)
+{
+    char output[PATH_BYTES];
+    path_join(output, folder, "runtime");
+    struct jsonl_sink_config config = settings(output);
+    config.sync = sync;
+    struct sink *sink = jsonl_sink_create(&config);
+    driver_run(sink, folder, rows_max);
+    jsonl_sink_destroy(sink);
+}
+
+static void run_small_batches(const char *folder)
+{
+    run_with(folder, false, 29);
+}
+
+/* run_large_batches: several minutes end within one batch. */
+static void run_large_batches(const char *folder)
+{
+    run_with(folder, false, 250);
+}
+
+static void run_synced(const char *folder)
+{
+    run_with(folder, true, 97);
+}
+
+/* --- what must be there --- */
+
+static void shard_path(char path[PATH_BYTES], const char *folder, const char *place, size_t symbol, int64_t minute,
+                       const char *suffix)
+{
+    char stamp[TIME_TEXT_BYTES];
+    time_stamp(minute * 60000, "%Y%m%d_%H%M", stamp);
+    path_join(path, folder, "runtime/%s/signal/%s/signals_%s_%s%s", place, DRIVER_SYMBOLS[symbol], stamp, DRIVER_RUN,
+              suffix);
+}
+
+static void assert_file_is(const char *path, const struct buffer *wanted)
+{
+    struct buffer found;
+    buffer_init(&found, 0);
+    if (file_read(path, &found) != STATUS_OK)
+        fail_msg("%s is missing", path);
+    assert_int_equal(found.length, wanted->length);
+    assert_memory_equal(found.data, wanted->data, wanted->length);
+    buffer_finish(&found);
+}
+
+/* check_minutes: one ready file for each symbol and minute, with the rows of that minute; returns how many. */
+static int check_minutes(const char *folder, const char *last_place, const char *last_suffix)
+{
+    int files = 0;
+    for (size_t symbol = 0; symbol < DRIVER_STREAMS; symbol++)
+        for (size_t from = 0, to; from < DRIVER_ROWS; from = to, files++) {
+            char path[PATH_BYTES];
+            struct buffer wanted;
+            int64_t minute = driver_row(symbol, from).ts_ms / 60000;
+            for (to = from; to < DRIVER_ROWS && driver_row(symbol, to).ts_ms / 60000 == minute;)
+                to++;
+            buffer_init(&wanted, 0);
+            driver_append_lines(&wanted, symbol, from, to);
+            if (to < DRIVER_ROWS)
+                shard_path(path, folder, "ready", symbol, minute, ".jsonl");
+            else
+                shard_path(path, folder, last_place, symbol, minute, last_suffix);
+            assert_file_is(path, &wanted);
+            buffer_finish(&wanted);
+        }
+    return files;
+}
+
+static enum status count(void *context, const char *path)
+{
+    (void)path;
+    ++*(int *)context;
+    return STATUS_OK;
+}
+
+static int files_below(const char *folder, const char *name)
+{
+    char path[PATH_BYTES];
+    int files = 0;
+    path_join(path, folder, "%s", name);
+    enum status status = folder_walk(path, count, &files);
+    assert_true(status == STATUS_OK || status == STATUS_NOT_FOUND);
+    return files;
+}
+
+static void check_complete(const char *folder)
+{
+    int files = check_minutes(folder, "ready", ".jsonl");
+    assert_int_equal(files_below(folder, "runtime"), files);
+}
+
+/* --- tests --- */
+
+static void one_file_per_symbol_and_minute(void **state)
+{
+    char folder[PATH_BYTES];
+    (void)state;
+    check_folder(folder);
+    driver_fill(folder, true);
+    run_small_batches(folder);
+    check_complete(folder);
+    check_folder_remove(folder);
+}
+
+static void planned_stop_leaves_the_part_and_goes_on_in_it(void **state)
+{
+    char folder[PATH_BYTES];
+    (void)state;
+    check_folder(folder);
+    driver_fill(folder, false);
+    run_small_batches(folder);
+    check_minutes(folder, "spool", ".part");
+    assert_int_equal(files_below(folder, "runtime/spool"), DRIVER_STREAMS);
+    run_small_batches(folder); /* nothing new: nothing changes */
+    check_minutes(folder, "spool", ".part");
+    struct journal *journal = driver_open(folder);
+    for (size_t i = 0; i < DRIVER_STREAMS; i++)
+        driver_append(journal, i, DRIVER_ROWS, DRIVER_ROWS, true);
+    journal_close(journal);
+    run_small_batches(folder);
+    check_complete(folder);
+    check_folder_remove(folder);
+}
+
+static void killed_anywhere_every_row_is_there_once(void **state)
+{
+    (void)state;
+    driver_body *const bodies[] = {run_small_batches, run_large_batches, run_synced};
+    for (size_t i = 0; i < 3; i++) {
+        assert_true(driver_kill_everywhere(bodies[i], "after_write", check_complete) > 1);
+        assert_true(driver_kill_everywhere(bodies[i], "after_rename", check_complete) > 5);
+        assert_true(driver_kill_again_and_again(bodies[i], "after_write", check_complete) > 0);
+        assert_true(driver_kill_again_and_again(bodies[i], "after_rename", check_complete) > 0);
+    }
+}
+
+static void full_disk_is_an_error_and_costs_no_row(void **state)
+{
+    char folder[PATH_BYTES], output[PATH_BYTES];
+    struct error error = {{0}};
+    bool left;
+    (void)state;
+    check_folder(folder);
+    path_join(output, folder, "runtime");
+    driver_fill(folder, true);
+    struct jsonl_sink_config config = settings(output);
+    struct sink *sink = jsonl_sink_create(&config);
+    struct journal *journal = driver_open(folder);
+    assert_ok(sink->open(sink->context, journal, &error));
+    assert_ok(driver_batch(sink, journal, 20, &left, &error));
+    driver_limit_files(10000); /* in the middle of a line of the open minute */
+    assert_int_equal(driver_batch(sink, journal, 100, &left, &error), STATUS_IO);
+    assert_int_equal(driver_batch(sink, journal, 100, &left, &error), STATUS_IO);
+    driver_limit_files(0);
+    assert_non_null(strstr(error.text, "signals_2024"));
+    assert_int_equal(sink->position(sink->context, DRIVER_NAMES[0]), 20);
+    do
+        assert_ok(driver_batch(sink, journal, 100, &left, &error));
+    while (left);
+    sink->close(sink->context);
+    journal_close(journal);
+    jsonl_sink_destroy(sink);
+    check_complete(folder);
+    check_folder_remove(folder);
+}
+
+static void a_journal_begun_anew_writes_the_same_files_again(void **state)
+{
+    char folder[PATH_BYTES], journal[PATH_BYTES];
+    (void)state;
+    check_folder(folder);
+    path_join(journal, folder, "journal");
+    driver_fill(folder, false);
+    run_small_batches(folder);
+    assert_ok(folder_remove(journal));
+    driver_fill(folder, true);
+    run_small_batches(folder);
+    check_complete(folder);
+    check_folder_remove(folder);
+}
+
+static void ready_file_with_another_content_is_not_overwritten(void **state)
+{
+    char folder[PATH_BYTES], output[PATH_BYTES], path[PATH_BYTES];
+    struct error error = {{0}};
+    bool left;
+    (void)state;
+    check_folder(folder);
+    path_join(output, folder, "runtime");
+    driver_fill(folder, true);
+    shard_path(path, folder, "ready", 0, DRIVER_BEGIN_MS / 60000, ".jsonl");
+    assert_ok(folder_make_for(path));
+    assert_ok(file_replace(path, "mine\n", 5, false));
+    struct jsonl_sink_config config = settings(output);
+    struct sink *sink = jsonl_sink_create(&config);
+    struct journal *journal = driver_open(folder);
+    assert_ok(sink->open(sink->context, journal, &error));
+    assert_int_equal(driver_batch(sink, journal, 500, &left, &error), STATUS_CONFLICT);
+    assert_non_null(strstr(error.text, path));
+    assert_int_equal(file_bytes(path), 5);
+    sink->close(sink->context);
+    journal_close(journal);
+    jsonl_sink_destroy(sink);
+    check_folder_remove(folder);
+}
+
+static void part_shorter_than_recorded_is_refused(void **state)
+{
+    char folder[PATH_BYTES], output[PATH_BYTES], path[PATH_BYTES];
+    struct error error = {{0}};
+    (void)state;
+    check_folder(folder);
+    path_join(output, folder, "runtime");
+    driver_fill(folder, false);
+    run_small_batches(folder);
+    shard_path(path, folder, "spool", 1, driver_row(1, DRIVER_ROWS - 1).ts_ms / 60000, ".part");
+    assert_int_equal(truncate(path, 10), 0);
+    struct jsonl_sink_config config = settings(output);
+    struct sink *sink = jsonl_sink_create(&config);
+    struct journal *journal = driver_open(folder);
+    assert_int_equal(sink->open(sink->context, journal, &error), STATUS_CONFLICT);
+    assert_non_null(strstr(error.text, path));
+    journal_close(journal);
+    jsonl_sink_destroy(sink);
+    check_folder_remove(folder);
+}
+
+static void too_many_files_move_to_a_folder_per_day(void **state)
+{
+    char folder[PATH_BYTES], output[PATH_BYTES];
+    (void)state;
+    check_folder(folder);
+    path_join(output, folder, "runtime");
+    driver_fill(folder, true);
+    struct jsonl_sink_config config = settings(output);
+    config.max_shards = 3;
+    struct sink *sink = jsonl_sink_create(&config);
+    driver_run(sink, folder, 29);
+    jsonl_sink_destroy(sink);
+    int undated = files_below(folder, "runtime/ready/signal");
+    int all = files_below(folder, "runtime");
+    assert_in_range(undated, 3, 5); /* those begun before the third was ready */
+    assert_int_equal(files_below(folder, "runtime/20240808/ready/signal") +
+                         files_below(folder, "runtime/20240809/ready/signal"),
+                     all - undated);
+    assert_true(all > undated);
+    check_folder_remove(folder);
+}
+
+static void damaged_record_is_refused(void **state)
+{
+    char folder[PATH_BYTES], output[PATH_BYTES];
+    struct error error = {{0}};
+    struct buffer record;
+    (void)state;
+    check_folder(folder);
+    path_join(output, folder, "runtime");
+    driver_fill(folder, false);
+    run_small_batches(folder);
+    struct journal *journal = driver_open(folder);
+    buffer_init(&record, 0);
+    assert_ok(journal_get(journal, "sink/jsonl", &record));
+    struct jsonl_sink_config config = settings(output);
+    struct sink *sink = jsonl_sink_create(&config);
+    for (size_t bytes = 0; bytes < record.length; bytes++) {
+        assert_ok(journal_put_now(journal, "sink/jsonl", record.data, bytes, &error));
+        assert_int_equal(sink->open(sink->context, journal, &error), STATUS_MALFORMED);
+    }
+    jsonl_sink_destroy(sink);
+    journal_close(journal);
+    buffer_finish(&record);
+    check_folder_remove(folder);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(one_file_per_symbol_and_minute),
+        cmocka_unit_test(planned_stop_leaves_the_part_and_goes_on_in_it),
+        cmocka_unit_test(killed_anywhere_every_row_is_there_once),
+        cmocka_unit_test(full_disk_is_an_error_and_costs_no_row),
+        cmocka_unit_test(a_journal_begun_anew_writes_the_same_files_again),
+        cmocka_unit_test(ready_file_with_another_content_is_not_overwritten),
+        cmocka_unit_test(part_shorter_than_recorded_is_refused),
+        cmocka_unit_test(too_many_files_move_to_a_folder_per_day),
+        cmocka_unit_test(damaged_record_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
