@@ -11,7 +11,8 @@
 
 enum { COMMAND_RETRY_MS = 100, COMMAND_RETRY_FIRST_MS = 20 };
 
-static const char *const VERB_NAMES[VERB_COUNT] = {"status", "go", "stop_intake", "drain"};
+static const char *const VERB_NAMES[VERB_COUNT] = {"status", "go", "stop_intake", "drain",
+                                                   "summary"};
 
 void command_want(struct process *process, enum daemon_verb verb)
 {
@@ -21,7 +22,7 @@ void command_want(struct process *process, enum daemon_verb verb)
 static bool open_command(const struct process *process, enum daemon_verb verb)
 {
     const struct daemon_command *command = &process->commands[verb];
-    return command->wanted && process->announced && process->child.pid &&
+    return command->wanted && process->module->beats && process->announced && process->child.pid &&
            command->answered_generation != process->supervisor.generation;
 }
 
@@ -35,12 +36,14 @@ static int64_t due_ms(const struct process *process, enum daemon_verb verb)
 
 static void send_command(struct run *run, struct process *process, enum daemon_verb verb)
 {
-    struct command_row row = {.generation = process->supervisor.generation, .arguments = "{}"};
+    struct command_row row = {.generation = process->supervisor.generation};
     struct frame_header header = {.publish_ns = clock_wall_ns(&run->clock), .row_count = 1};
     struct buffer encoded, frame;
     snprintf(row.request_id, sizeof row.request_id, "%s/%lld", VERB_NAMES[verb], (long long)row.generation);
     snprintf(row.run_id, sizeof row.run_id, "%s", run->run_id);
     snprintf(row.verb, sizeof row.verb, "%s", VERB_NAMES[verb]);
+    bool given = process->module->drains_last && verb >= VERB_DRAIN && file_exists(RUN_GIVEN_PATH);
+    snprintf(row.arguments, sizeof row.arguments, "%s", given ? "{\"file\":\"" RUN_GIVEN_PATH "\"}" : "{}");
     snprintf(header.run_id, sizeof header.run_id, "%s", run->run_id);
     snprintf(header.instance, sizeof header.instance, "orchestrator");
     buffer_init(&encoded, 0);
@@ -61,6 +64,13 @@ void commands_send(struct run *run, struct process *process)
     for (enum daemon_verb verb = 0; verb < VERB_COUNT; verb++)
         if (open_command(process, verb) && due_ms(process, verb) <= now_ms)
             send_command(run, process, verb);
+}
+
+bool command_answered(const struct process *process, enum daemon_verb verb)
+{
+    const struct daemon_command *command = &process->commands[verb];
+    return command->answered_generation == process->supervisor.generation && process->telemetry.seen &&
+           process->telemetry.beat.seq > command->answered_seq;
 }
 
 int64_t commands_due_ms(const struct run *run, const struct process *process)
@@ -86,6 +96,7 @@ static void take_answer(struct run *run, struct process *process, const struct c
                 feed_emit(&run->feed, LOG_ERROR, "command_refused", process->name,
                           FEED_FIELDS(TEXT("verb", VERB_NAMES[verb]), TEXT("reason", row->text)));
             process->commands[verb].answered_generation = generation;
+            process->commands[verb].answered_seq = process->telemetry.beat.seq;
         }
 }
 

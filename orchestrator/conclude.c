@@ -75,6 +75,58 @@ static struct fault_loss *losses_of(const struct run *run, const struct evidence
     return losses;
 }
 
+static void faults_json(const struct run *run, const struct fault_loss *losses, struct json *json)
+{
+    json_array_begin(json);
+    for (size_t i = 0; i < run->fault_count; i++)
+        fault_json(json, &run->faults[i], &losses[i]);
+    json_array_end(json);
+}
+
+/* judge_before_stop: from files, like the final judgement; status and manifest are brought up to date for it. */
+static enum status judge_before_stop(struct run *run, struct evidence *evidence, struct gate_results *gates)
+{
+    char path[PATH_BYTES];
+    struct error error;
+    manifest_status_path(run, path);
+    enum status status = status_write(run, path);
+    status = status == STATUS_OK ? manifest_write(run, NULL, &error) : status;
+    if (status != STATUS_OK)
+        return status;
+    gather(run, evidence);
+    struct gate_conditions conditions = conditions_of(run);
+    conditions.before_stop = true;
+    gates_judge(&conditions, evidence, gates);
+    return STATUS_OK;
+}
+
+void conclude_give(struct run *run, bool with_gates)
+{
+    struct evidence evidence = {.count = 0};
+    struct gate_results gates = {.count = 0};
+    struct buffer text;
+    struct json json;
+    enum status status = with_gates ? judge_before_stop(run, &evidence, &gates) : STATUS_OK;
+    struct fault_loss *losses = losses_of(run, &evidence);
+    buffer_init(&text, 0);
+    json_init(&json, &text);
+    json_object_begin(&json);
+    if (with_gates && status == STATUS_OK) {
+        json_key(&json, "gates");
+        gates_json(&gates, &json);
+        json_key_text(&json, "overall_verdict", gate_verdict_name(gates_overall(&gates)));
+    }
+    json_key(&json, "fault_injection");
+    faults_json(run, losses, &json);
+    json_object_end(&json);
+    if (status == STATUS_OK)
+        status = file_replace(RUN_GIVEN_PATH, text.data, text.length, false);
+    if (status != STATUS_OK)
+        log_event(LOG_ERROR, "write_error", "file=%s", RUN_GIVEN_PATH);
+    free(losses);
+    buffer_finish(&text);
+}
+
 static int exit_code_of(const struct run *run, enum gate_verdict overall)
 {
     if (run->bad_configuration)

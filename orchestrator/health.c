@@ -111,6 +111,8 @@ static void judge_process(struct health *health, const struct health_view *view)
         fail(health, "not_ready", "");
     else if (view->paused)
         fail(health, "paused", "");
+    else if (!view->beats)
+        return; /* that it lives is all that is known */
     else if (!view->telemetry->seen || view->now_ms - view->telemetry->received_ms > view->heartbeat_timeout_ms)
         fail(health, "no_heartbeat", "");
     if (view->rss_mb >= view->max_rss_mb)

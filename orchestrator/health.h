@@ -32,6 +32,7 @@ struct health_view {
     const struct telemetry *telemetry;
     int64_t now_ms;
     bool up;            /* announced and not given up */
+    bool beats;         /* has heartbeats at all */
     bool gave_up;
     bool paused;
     bool feeding;       /* go has been said, and the input has not ended */

@@ -20,6 +20,7 @@ static void health_update(struct run *run, struct process *process, bool tick)
         .telemetry = &process->telemetry,
         .now_ms = run_now_ms(run),
         .up = process_state_up(process->supervisor.state),
+        .beats = process->module->beats,
         .gave_up = process->supervisor.gave_up,
         .paused = process->paused,
         .feeding = run->phase == PHASE_FEEDING,

@@ -3,6 +3,7 @@
  * next phase begins. */
 #include "run.h"
 
+#include "conclude.h"
 #include "resolve.h"
 
 #include <stdio.h>
@@ -17,7 +18,7 @@ enum {
 const char *run_phase_name(enum run_phase phase)
 {
     static const char *const NAMES[] = {"starting", "feeding",  "stopping_intake", "draining",
-                                        "reporting", "stopping", "ended"};
+                                        "reporting", "judging",  "stopping",        "ended"};
     return NAMES[phase];
 }
 
@@ -59,13 +60,15 @@ static enum status venue_take(struct run *run, struct error *error)
     struct venue_streams streams = {0};
     bool tls = config_bool(run->config, "simulator.tls");
     int64_t port = 0;
-    enum status status = venue_port_read("runtime/simulator.port", &port, error);
+    char certificate[PATH_BYTES]; /* made by the simulator at its start */
+    path_join(certificate, config_text(run->config, "run.state_dir"), "simulator/certificate.pem");
+    enum status status = venue_port_read(RUN_PORT_PATH, &port, error);
     if (status == STATUS_OK)
-        status = venue_streams_fetch(port, tls ? "runtime/simulator.pem" : NULL, &streams, error);
+        status = venue_streams_fetch(port, tls ? certificate : NULL, &streams, error);
     if (status == STATUS_OK)
         status = resolve_venue(run->config, &streams, port, error);
     if (status == STATUS_OK)
-        status = resolve_write(run->config, "runtime/effective_config.json", error);
+        status = resolve_write(run->config, RUN_EFFECTIVE_PATH, error);
     if (status == STATUS_OK)
         console_say(&run->console, "simulator serves %s: %zu symbols on port %lld", streams.market,
                     streams.symbol_count, (long long)port);
@@ -362,6 +365,7 @@ static void step_draining(struct run *run)
         return;
     tell_undrained(run, false);
     tell_drained(run);
+    conclude_give(run, false);
     enter(run, PHASE_REPORTING, REPORT_LIMIT_MS);
     drain_some(run, true);
 }
@@ -371,6 +375,23 @@ static void step_reporting(struct run *run)
     if (!drained(run, true) && run_now_ms(run) < run->deadline_ms)
         return;
     tell_undrained(run, true);
+    conclude_give(run, true);
+    enter(run, PHASE_JUDGING, REPORT_LIMIT_MS);
+    for (size_t i = 0; i < run->process_count; i++)
+        if (run->processes[i].supervisor.state == PROCESS_DRAINED && run->processes[i].module->drains_last)
+            command_want(&run->processes[i], VERB_SUMMARY);
+}
+
+static void step_judging(struct run *run)
+{
+    for (size_t i = 0; i < run->process_count; i++) {
+        const struct process *process = &run->processes[i];
+        bool written = command_answered(process, VERB_SUMMARY) &&
+                       strcmp(process->telemetry.beat.state, "drained") == 0;
+        if (process->commands[VERB_SUMMARY].wanted && !written && !gone(process) &&
+            run_now_ms(run) < run->deadline_ms)
+            return;
+    }
     begin_stopping(run);
 }
 
@@ -399,6 +420,7 @@ void lifecycle_step(struct run *run)
         case PHASE_STOPPING_INTAKE: step_stopping_intake(run); break;
         case PHASE_DRAINING: step_draining(run); break;
         case PHASE_REPORTING: step_reporting(run); break;
+        case PHASE_JUDGING: step_judging(run); break;
         case PHASE_STOPPING: step_stopping(run); break;
         case PHASE_ENDED: break;
         }

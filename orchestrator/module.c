@@ -6,15 +6,19 @@
 
 static const struct module MODULES[MODULE_COUNT] = {
     [MODULE_SIMULATOR] = {.name = "simulator"},
-    [MODULE_HARVEST] = {.name = "harvest", .takes_feed = true, .drains = true},
-    [MODULE_ARCHIVE] = {.name = "archive", .inputs = BIT(MODULE_HARVEST) | BIT(MODULE_FEATURES), .drains = true},
-    [MODULE_FEATURES] = {.name = "features", .inputs = BIT(MODULE_HARVEST), .drains = true},
-    [MODULE_SIGNAL] = {.name = "signal", .inputs = BIT(MODULE_FEATURES), .drains = true},
-    [MODULE_BROKER] = {.name = "broker", .inputs = BIT(MODULE_SIGNAL), .drains = true},
+    [MODULE_HARVEST] = {.name = "harvest", .takes_feed = true, .drains = true, .beats = true},
+    [MODULE_ARCHIVE] = {.name = "archive",
+                        .inputs = BIT(MODULE_HARVEST) | BIT(MODULE_FEATURES),
+                        .drains = true,
+                        .beats = true},
+    [MODULE_FEATURES] = {.name = "features", .inputs = BIT(MODULE_HARVEST), .drains = true, .beats = true},
+    [MODULE_SIGNAL] = {.name = "signal", .inputs = BIT(MODULE_FEATURES), .drains = true, .beats = true},
+    [MODULE_BROKER] = {.name = "broker", .inputs = BIT(MODULE_SIGNAL), .drains = true, .beats = true},
     [MODULE_REPORT] = {.name = "report",
                        .inputs = BIT(MODULE_HARVEST) | BIT(MODULE_FEATURES) | BIT(MODULE_SIGNAL) | BIT(MODULE_BROKER),
                        .drains = true,
-                       .drains_last = true},
+                       .drains_last = true,
+                       .beats = true},
 };
 
 const struct module *module_at(size_t index)

@@ -29,6 +29,7 @@ struct module {
     bool takes_feed;   /* opens the feed at `go` and closes it at `stop_intake` */
     bool drains_last;  /* drains behind all others: it reads their files */
     bool drains;       /* knows the end of its input; others are only stopped */
+    bool beats;        /* has heartbeats and takes commands; the simulator is no part of the bus */
 };
 
 const struct module *module_at(size_t index);

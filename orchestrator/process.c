@@ -15,7 +15,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 
-enum { EFFECTIVE_ARGUMENTS = 12, HANG_EVIDENCE_BYTES = 64 * 1024 };
+enum { HANG_EVIDENCE_BYTES = 64 * 1024 };
 
 void process_init(struct process *process, size_t module)
 {
@@ -91,18 +91,14 @@ static enum status driver_begin(const struct run *run, struct process *process, 
     char program[PATH_BYTES], generation[24];
     path_join(program, run->program_folder, "%s", process->module->name);
     snprintf(generation, sizeof generation, "%lld", (long long)process->supervisor.generation);
-    const char *arguments[EFFECTIVE_ARGUMENTS] = {
-        program,      "--effective",  "runtime/effective_config.json", "--instance",
-        process->name, "--generation", generation,                      NULL};
-    if (process->module_index == MODULE_SIMULATOR) {
-        arguments[7] = "--port-file";
-        arguments[8] = "runtime/simulator.port";
-    }
+    const char *const daemon[] = {program,       "--effective",  RUN_EFFECTIVE_PATH, "--instance",
+                                  process->name, "--generation", generation,     NULL};
+    const char *const simulator[] = {program, "--config", RUN_EFFECTIVE_PATH, "--port-file", RUN_PORT_PATH, NULL};
     paths_make(run, process);
     if (folder_make_for(process->stdout_path) != STATUS_OK)
         return error_set(error, STATUS_IO, "%s: its folder cannot be made: %m", process->stdout_path);
     char **environment = resolve_environment(process->module->name, config_environment_process, NULL);
-    struct driver_order order = {.arguments = arguments,
+    struct driver_order order = {.arguments = process->module->beats ? daemon : simulator,
                                  .environment = (const char *const *)environment,
                                  .stdout_path = process->stdout_path,
                                  .stderr_path = process->stderr_path};
@@ -242,10 +238,11 @@ void process_step(struct run *run, struct process *process, enum process_event e
 
 /* --- what the process says --- */
 
-/* welcome: the readiness line and a heartbeat have both come. */
+/* welcome: the readiness line has come, and a heartbeat of whoever has any. */
 static void welcome(struct run *run, struct process *process)
 {
-    if (!process->announced || !process->telemetry.seen || process->supervisor.state != PROCESS_STARTING)
+    bool heard = process->telemetry.seen || !process->module->beats;
+    if (!process->announced || !heard || process->supervisor.state != PROCESS_STARTING)
         return;
     process->ready_wall_ms = clock_wall_ms(&run->clock);
     process->progress_at_ready = process_progress(process);
@@ -259,6 +256,10 @@ static void welcome(struct run *run, struct process *process)
     process->commands[VERB_STATUS].wanted = false;
     if (run->go_ms)
         command_want(process, VERB_GO);
+    if (!process->module->beats) { /* nothing behind which it could be */
+        faults_note(run, process, FAULT_HEALTHY);
+        process_step(run, process, EVENT_CAUGHT_UP);
+    }
 }
 
 void process_take_ready(struct run *run, struct process *process)

@@ -21,9 +21,6 @@
 enum { EXIT_DONE = 0, EXIT_OWN_ERROR = 1, EXIT_USAGE = 2 };
 enum { POLL_MESSAGES = 256, POLL_MS_MAX = 1000, EPOLL_EVENTS = 32 };
 
-static const char LOCK_PATH[] = "runtime/orchestrator.lock";
-static const char EFFECTIVE_PATH[] = "runtime/effective_config.json";
-
 struct process *run_process(struct run *run, const char *name)
 {
     for (size_t i = 0; i < run->process_count; i++)
@@ -101,7 +98,7 @@ static enum status take_lock(struct run *run, struct error *error)
 {
     if (folder_make("runtime", 0755) != STATUS_OK)
         return error_set(error, STATUS_INVALID, "the folder runtime cannot be made here: %s", strerror(errno));
-    return lock_take(LOCK_PATH, run->run_id, run->started_wall_ms, &run->lock, error);
+    return lock_take(RUN_LOCK_PATH, run->run_id, run->started_wall_ms, &run->lock, error);
 }
 
 static enum status open_log(const struct run *run, struct error *error)
@@ -164,6 +161,9 @@ static enum status open_bus(struct run *run, struct error *error)
     if (status == STATUS_OK)
         status = bus_bind(run->bus, error);
     for (size_t i = 0; status == STATUS_OK && i < run->process_count; i++) {
+        run->processes[i].connection = SIZE_MAX;
+        if (!run->processes[i].module->beats)
+            continue;
         status = bus_connect(run->bus, run->processes[i].name, &run->processes[i].connection, error);
         if (status == STATUS_OK)
             bus_subscribe(run->bus, run->processes[i].connection, "heartbeat/");
@@ -198,7 +198,7 @@ static enum status prepare(struct run *run, struct error *error)
     status = status == STATUS_OK ? check(run, run->process_count == 0, error) : status;
     if (status != STATUS_OK || run->process_count == 0)
         return status;
-    status = resolve_write(run->config, EFFECTIVE_PATH, error);
+    status = resolve_write(run->config, RUN_EFFECTIVE_PATH, error);
     status = status == STATUS_OK ? open_signals(run, error) : status;
     return status == STATUS_OK ? open_bus(run, error) : status;
 }

@@ -35,10 +35,16 @@ struct bus;
 
 #define NEVER_MS INT64_MAX
 
+/* Fixed places in the run's folder, so that orchctl finds them whatever else is configured. */
+#define RUN_LOCK_PATH "runtime/orchestrator.lock"
+#define RUN_EFFECTIVE_PATH "runtime/effective_config.json"
+#define RUN_PORT_PATH "runtime/simulator.port"
+#define RUN_GIVEN_PATH "runtime/summary_given.json"
+
 enum { RUN_FAULTS_MAX = 256, RUN_RESTARTS_KEPT = 1000 };
 
 /* daemon_verb: what daemons are told (docs/control-protocol.md). */
-enum daemon_verb { VERB_STATUS, VERB_GO, VERB_STOP_INTAKE, VERB_DRAIN, VERB_COUNT };
+enum daemon_verb { VERB_STATUS, VERB_GO, VERB_STOP_INTAKE, VERB_DRAIN, VERB_SUMMARY, VERB_COUNT };
 
 /* daemon_command: wanted until the present generation has answered; a new generation is told again. */
 struct daemon_command {
@@ -46,6 +52,7 @@ struct daemon_command {
     int64_t answered_generation;
     int64_t sent_generation;
     int64_t sent_ms;
+    int64_t answered_seq; /* heartbeat that was the newest when the answer came */
 };
 
 struct restart_record {
@@ -91,7 +98,8 @@ enum run_phase {
     PHASE_FEEDING,    /* go has been said */
     PHASE_STOPPING_INTAKE,
     PHASE_DRAINING,
-    PHASE_REPORTING,
+    PHASE_REPORTING, /* report writes its final summaries and compares the sinks … */
+    PHASE_JUDGING,   /* … and writes them again with the gates that can be judged by now */
     PHASE_STOPPING,   /* TERM, one after the other */
     PHASE_ENDED,
 };
@@ -176,6 +184,8 @@ enum status process_pause(struct run *run, struct process *process, bool pause, 
 /* command.c */
 void command_want(struct process *process, enum daemon_verb verb);
 void commands_send(struct run *run, struct process *process);
+/* command_answered: the present generation has, and a heartbeat has come since. */
+bool command_answered(const struct process *process, enum daemon_verb verb);
 int64_t commands_due_ms(const struct run *run, const struct process *process);
 void commands_take_answer(struct run *run, struct process *process, const void *data, size_t bytes);
 

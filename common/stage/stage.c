@@ -74,6 +74,12 @@ const char *const *stage_replay_files(const struct stage *stage)
     return stage->options.replay_count ? stage->options.replay_files : NULL;
 }
 
+void stage_event_time(struct stage *stage, int64_t event_ts_ms)
+{
+    if (event_ts_ms > stage->event_ts_ms)
+        stage->event_ts_ms = event_ts_ms;
+}
+
 void stage_watch(struct stage *stage, int descriptor)
 {
     bus_watch(stage->bus, descriptor);

@@ -132,6 +132,9 @@ void stage_emit(struct stage *stage, size_t symbol_index, const struct message *
 /* stage_emitted: sequence of the newest row emitted for the symbol (0: none). */
 int64_t stage_emitted(const struct stage *stage, size_t symbol_index);
 
+/* stage_event_time: newest event time seen, for the heartbeat. */
+void stage_event_time(struct stage *stage, int64_t event_ts_ms);
+
 /* stage_watch: a descriptor that wakes the loop. stage_wake: wakes it from any thread. */
 void stage_watch(struct stage *stage, int descriptor);
 void stage_wake(struct stage *stage);

@@ -35,7 +35,7 @@ struct driver {
     const char *name;
     /* start: STATUS_IO with a sentence when the program cannot be run. */
     enum status (*start)(const struct driver_order *order, struct driver_child *out_child, struct error *error);
-    /* announced: reads the readiness pipe. STATUS_OK: the line "READY" came; STATUS_AGAIN: not yet; STATUS_CLOSED:
+    /* announced: reads the readiness pipe. STATUS_OK: a line that begins with READY came; STATUS_AGAIN: not yet; STATUS_CLOSED:
      * it will not come. The pipe is closed with the first and last answer. */
     enum status (*announced)(struct driver_child *child);
     /* signal: to that very process, never to another that got its number. STATUS_CLOSED when it has ended. */

@@ -19,7 +19,7 @@
 
 enum { READY_DESCRIPTOR = 3, PROC_BYTES_MAX = 8192 };
 
-static const char READY_LINE[] = "READY\n";
+static const char READY_WORD[] = "READY"; /* more may follow on the line */
 
 static int pid_descriptor_open(pid_t pid)
 {
@@ -144,8 +144,9 @@ static enum status process_announced(struct driver_child *child)
     ssize_t got = read(child->ready_descriptor, text, sizeof text);
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
         return STATUS_AGAIN;
-    size_t length = sizeof READY_LINE - 1; /* one write of so few bytes is never cut by a pipe */
-    bool ready = got >= (ssize_t)length && memcmp(text, READY_LINE, length) == 0;
+    size_t length = sizeof READY_WORD - 1; /* one write of so few bytes is never cut by a pipe */
+    bool ready = got > (ssize_t)length && memcmp(text, READY_WORD, length) == 0 &&
+                 (text[length] == '\n' || text[length] == ' ');
     descriptor_close(&child->ready_descriptor);
     return ready ? STATUS_OK : STATUS_CLOSED;
 }

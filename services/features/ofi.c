@@ -6,6 +6,7 @@
 #include "market/statistics.h"
 #include "market/window.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -322,6 +323,7 @@ enum ofi_outcome ofi_engine_feed(struct ofi_engine *engine, const struct book_ro
 {
     const struct ofi_config *config = &engine->config;
     struct snapshot now;
+    assert(config->levels >= 1 && config->levels <= BOOK_LEVELS_MAX);
     bool bid_repaired = read_side(&now.bid, book->bid_price, book->bid_qty, config->levels, true);
     bool ask_repaired = read_side(&now.ask, book->ask_price, book->ask_qty, config->levels, false);
     enum ofi_outcome outcome = config->mode == OFI_LEGACY ? OFI_ROW : inspect(&now, config->levels);

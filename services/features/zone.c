@@ -251,7 +251,7 @@ static bool take_header(struct reader *in, struct tzif_header *out)
 
 static size_t block_bytes(const struct tzif_header *header, size_t time_bytes)
 {
-    return header->time * (time_bytes + 1) + header->type * TYPE_BYTES + header->chars +
+    return header->time * (time_bytes + 1) + (size_t)header->type * TYPE_BYTES + header->chars +
            header->leap * (time_bytes + 4) + header->isstd + header->isutc;
 }
 

@@ -20,7 +20,7 @@
 enum {
     IDLE_TURN_MS = 100,
     REST_TURN_MS = 1,        /* while answers are awaited */
-    DRAIN_TURNS = 64,        /* reads before an answer is looked at, so that what was sent before it comes before it */
+    DRAIN_TURNS = 8,         /* reads before an answer is looked at, so that what was sent before it comes before it */
     ASK_AGAIN_MS = 1000,     /* between two tries for one snapshot (data.md §1.4.4) */
     SLOWER_MS = 10000,       /* after 429 */
     BANNED_MS = 120000,      /* after 418 */
@@ -51,6 +51,7 @@ struct link {
     struct connection *current;
     struct connection *successor;
     bool has_ended; /* the recording's end was reached */
+    _Atomic int64_t messages;
 };
 
 struct want {
@@ -65,12 +66,7 @@ struct want {
     bool has_reconnected;
 };
 
-enum rest_purpose { REST_STREAMS, REST_INSTRUMENTS, REST_SNAPSHOT, REST_BACKFILL };
-
-struct rest_ticket {
-    enum rest_purpose purpose;
-    size_t symbol;
-};
+enum rest_purpose { REST_STREAMS, REST_INSTRUMENTS, REST_SNAPSHOT, REST_BACKFILL, REST_PURPOSES };
 
 struct receiver {
     struct receiver_config config; /* its texts are copies */
@@ -282,7 +278,7 @@ static void message(void *context, struct websocket *socket, const char *text, s
     append(receiver, CAPTURE_MESSAGE, connection->conn_id, text, bytes);
     add_to(&receiver->figures.messages, 1);
     add_to(&receiver->figures.message_bytes, (int64_t)bytes);
-    atomic_fetch_add_explicit(&receiver->figures.connections_open, 0, memory_order_relaxed);
+    add_to(&link->messages, 1);
     if (receiver->config.trade_idle_ms || receiver->config.book_idle_ms) {
         size_t stream = streams_find(&receiver->streams, text, bytes);
         if (stream != MAP_ABSENT)
@@ -323,6 +319,12 @@ static bool lost(void *context, struct websocket *socket, const char *reason)
     link->has_ended = link->has_ended || is_end;
     if (all_ended(receiver))
         receiver->phase = PHASE_STOPPED;
+    if (!is_end && connection == link->current && link->successor) {
+        websocket_remove(socket);
+        free(connection);
+        link->current = link->successor;
+        link->successor = NULL;
+    }
     return !is_end;
 }
 
@@ -396,18 +398,14 @@ static const char *api_prefix(enum venue_market market)
 
 static bool request(struct receiver *receiver, enum rest_purpose purpose, size_t symbol, const char *url)
 {
-    struct rest_ticket *ticket = memory_allocate(sizeof *ticket);
-    *ticket = (struct rest_ticket){purpose, symbol};
     struct rest_request wanted = {
         .url = url,
         .timeout_ms = receiver->config.is_simulator && purpose == REST_SNAPSHOT ? SIMULATOR_TIMEOUT_MS : REST_TIMEOUT_MS,
         .attempts = purpose == REST_STREAMS ? 1 : REST_ATTEMPTS,
-        .data = ticket,
+        .data = (void *)(uintptr_t)(symbol * REST_PURPOSES + purpose),
     };
-    if (rest_request_start(receiver->rest, &wanted) != STATUS_OK) {
-        free(ticket);
+    if (rest_request_start(receiver->rest, &wanted) != STATUS_OK)
         return false;
-    }
     add_to(&receiver->figures.rest_requests, 1);
     return true;
 }
@@ -484,9 +482,9 @@ static void snapshot_answered(struct receiver *receiver, size_t symbol, const st
 static void answered(void *context, void *data, const struct rest_answer *answer)
 {
     struct receiver *receiver = context;
-    struct rest_ticket ticket = *(struct rest_ticket *)data;
+    enum rest_purpose purpose = (enum rest_purpose)((uintptr_t)data % REST_PURPOSES);
+    size_t symbol = (uintptr_t)data / REST_PURPOSES;
     bool is_answer = is_venue_answer(answer);
-    free(data);
     if (!is_answer) {
         add_to(&receiver->figures.rest_failures, 1);
         log_event(LOG_WARNING, "rest_failed", "url=%.200s status=%ld detail=\"%s\"", answer->url, answer->http_status,
@@ -494,9 +492,9 @@ static void answered(void *context, void *data, const struct rest_answer *answer
     }
     if (receiver->phase == PHASE_STOPPED)
         return;
-    if (is_answer && ticket.purpose != REST_STREAMS)
+    if (is_answer && purpose != REST_STREAMS)
         append_answer(receiver, answer);
-    switch (ticket.purpose) {
+    switch (purpose) {
     case REST_STREAMS:
         streams_answered(receiver, answer);
         break;
@@ -504,9 +502,10 @@ static void answered(void *context, void *data, const struct rest_answer *answer
         open_sockets(receiver);
         break;
     case REST_SNAPSHOT:
-        snapshot_answered(receiver, ticket.symbol, answer);
+        snapshot_answered(receiver, symbol, answer);
         break;
     case REST_BACKFILL:
+    case REST_PURPOSES:
         break;
     }
 }
@@ -634,6 +633,8 @@ static void watch(struct receiver *receiver)
     if (receiver->phase != PHASE_OPEN || now < receiver->watched_ms + 1000)
         return;
     receiver->watched_ms = now;
+    for (size_t i = 0; receiver->is_paused && i < receiver->link_count; i++)
+        note_stream_times(receiver, i); /* silent because nobody listens */
     watch_streams(receiver, now);
     relieve_old(receiver, now);
 }
@@ -943,6 +944,7 @@ bool receiver_endpoint(struct receiver *receiver, size_t index, struct receiver_
         return false;
     pthread_mutex_lock(&receiver->mutex);
     *out_endpoint = receiver->endpoints[index];
+    out_endpoint->messages = receiver->links[index].messages;
     pthread_mutex_unlock(&receiver->mutex);
     return true;
 }

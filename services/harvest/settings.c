@@ -31,6 +31,36 @@ void feed_settings(const struct config *config, const char *const *symbols, size
     out->book_idle_s = (int64_t)config_f64(config, "harvest.book_idle_s");
 }
 
+void receiver_settings(const struct config *config, const struct feed_config *feed, struct receiver_config *out)
+{
+    *out = (struct receiver_config){
+        .market = feed->market,
+        .symbols = feed->symbols,
+        .symbol_count = feed->symbol_count,
+        .raw_trades = feed->raw_trades,
+        .partial_books = feed->book_source == BOOK_SOURCE_PARTIAL,
+        .backfill = config_bool(config, "harvest.backfill"),
+        .is_simulator = is(config, "harvest.venue", "simulator"),
+        .is_routed = is(config, "harvest.url_mode", "routed"),
+        .public_url = config_text(config, "harvest.public_url"),
+        .market_url = config_text(config, "harvest.market_url"),
+        .combined_url = config_text(config, "harvest.combined_url"),
+        .rest_url = config_text(config, "harvest.rest_url"),
+        .depth_stream = config_text(config, "harvest.depth_stream"),
+        .waits_when_full = is(config, "harvest.on_full", "wait"),
+        .ping_interval_s = (int)config_f64(config, "harvest.ping_interval_s"),
+        .pong_timeout_s = (int)config_f64(config, "harvest.pong_timeout_s"),
+        .backoff_initial_ms = config_i64(config, "harvest.backoff_initial_ms"),
+        .backoff_factor = config_f64(config, "harvest.backoff_factor"),
+        .backoff_cap_ms = config_i64(config, "harvest.backoff_cap_ms"),
+        .backoff_jitter = config_f64(config, "harvest.backoff_jitter"),
+        .backoff_reset_s = (int64_t)config_f64(config, "harvest.backoff_reset_s"),
+        .trade_idle_ms = (int64_t)(1000 * config_f64(config, "harvest.trade_idle_s")),
+        .book_idle_ms = (int64_t)(1000 * config_f64(config, "harvest.book_idle_s")),
+        .max_connection_ms = (int64_t)(3600000 * config_f64(config, "harvest.max_connection_h")),
+    };
+}
+
 void feed_metadata(const struct config *config, const char *run_id, const char *fingerprint, struct buffer *out)
 {
     struct json json;

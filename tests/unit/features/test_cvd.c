@@ -527,7 +527,7 @@ static void saved_and_loaded_anywhere_it_goes_on_bit_for_bit(void **state)
             enum cvd_outcome outcome = cvd_engine_feed(engine, &trade, &row);
             if (i > cut) {
                 assert_int_equal(cvd_engine_feed(other, &trade, &resumed), outcome);
-                assert_memory_equal(&row, &resumed, sizeof row);
+                assert_same_row(&cvd_message, &row, &resumed);
             }
             if (i != cut)
                 continue;

@@ -112,7 +112,7 @@ static void saved_and_loaded_it_goes_on_alike(void **state)
     assert_int_equal(reader_done(&in), STATUS_OK);
     assert_true(events_trade(&engine, EPOCH_MS, 100, &row));
     assert_true(events_trade(&other, EPOCH_MS, 100, &resumed));
-    assert_memory_equal(&row, &resumed, sizeof row);
+    assert_same_row(&event_message, &row, &resumed);
     assert_int_equal(resumed.ordinal, 2);
     assert_false(events_grid_row(&other, EPOCH_MS + 100, 5, 5, &resumed));
     buffer_finish(&saved);

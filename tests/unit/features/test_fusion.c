@@ -327,7 +327,7 @@ static void invalid_input_changes_nothing_else(void **state)
         update(engine, i % 2 ? NAN : z_ofi, i % 2 ? z_cvd : NAN, 2000000 + 100 * i, lag_ms);
         struct fusion_row row = update(engine, z_ofi, z_cvd, 2000050 + 100 * i, lag_ms);
         struct fusion_row same = update(other, z_ofi, z_cvd, 2000050 + 100 * i, lag_ms);
-        assert_memory_equal(&row, &same, sizeof row);
+        assert_same_row(&fusion_message, &row, &same);
     }
     fusion_engine_destroy(engine);
     fusion_engine_destroy(other);
@@ -352,7 +352,7 @@ static void saved_and_loaded_anywhere_it_goes_on_bit_for_bit(void **state)
             struct fusion_row row = update(engine, z_ofi, z_cvd, 2000000 + 100 * i, lag_ms);
             if (i > cut) {
                 struct fusion_row resumed = update(other, z_ofi, z_cvd, 2000000 + 100 * i, lag_ms);
-                assert_memory_equal(&row, &resumed, sizeof row);
+                assert_same_row(&fusion_message, &row, &resumed);
             }
             if (i != cut)
                 continue;

@@ -502,7 +502,7 @@ static void saved_and_loaded_anywhere_it_goes_on_bit_for_bit(void **state)
             enum ofi_outcome outcome = ofi_engine_feed(engine, &book, &row);
             if (i > cut) {
                 assert_int_equal(ofi_engine_feed(other, &book, &resumed), outcome);
-                assert_memory_equal(&row, &resumed, sizeof row);
+                assert_same_row(&ofi_message, &row, &resumed);
             }
             if (i != cut)
                 continue;

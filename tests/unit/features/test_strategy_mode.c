@@ -197,7 +197,7 @@ static void saved_and_loaded_anywhere_it_goes_on_alike(void **state)
             struct strategy_state_row row = boundary(engine, 10000 * i, active, &change, &changed);
             if (i > cut) {
                 struct strategy_state_row resumed = boundary(other, 10000 * i, active, &change, &changed);
-                assert_memory_equal(&row, &resumed, sizeof row);
+                assert_same_row(&strategy_state_message, &row, &resumed);
             }
             if (i != cut)
                 continue;

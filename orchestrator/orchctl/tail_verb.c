@@ -1,0 +1,212 @@
+/* tail: rows of one stream, straight from its publisher: live frames, and its journal for what they do not bring. The
+ * one number that matters is the next row wanted; a live row that begins later is answered by a request, as everywhere
+ * (docs/wire-protocol.md). */
+#include "base/clock.h"
+#include "bus/bus.h"
+#include "place.h"
+#include "proto/frame.h"
+#include "proto/request.h"
+#include "verb.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { ASK_AGAIN_MS = 500, TAIL_BEHIND_ALL = 0 };
+
+static const int64_t BEHIND_NEWEST = INT64_MAX / 2;
+
+struct tail {
+    struct bus *bus;
+    size_t connection;
+    struct clock clock;
+    char stream[STREAM_BYTES];
+    char run_id[RUN_ID_BYTES];
+    int levels;
+    int64_t next;       /* row wanted next; TAIL_BEHIND_ALL: behind the newest, not known yet */
+    int64_t left;       /* rows still to print; -1: no limit */
+    int64_t asked_ms;   /* 0: nothing is asked for */
+    int64_t answers;
+    bool failed, done;
+    struct error error;
+};
+
+static void print_row(struct tail *tail, const struct row_view *view)
+{
+    const struct message *message = message_of_kind(view->kind);
+    struct buffer line;
+    struct json json;
+    void *row = message ? calloc(1, message->row_bytes) : NULL;
+    buffer_init(&line, 0);
+    json_init(&json, &line);
+    json_object_begin(&json);
+    json_key_text(&json, "stream", tail->stream);
+    json_key_i64(&json, "sequence", view->sequence);
+    json_key_text(&json, "kind", message ? message->name : "unknown");
+    if (row && row_decode(view, message, row, NULL) == STATUS_OK) {
+        json_key(&json, "row");
+        message_json(&json, message, message_fields_in_use(message, tail->levels), row, true);
+    }
+    json_object_end(&json);
+    puts(buffer_text(&line));
+    buffer_finish(&line);
+    free(row);
+}
+
+static void request_rows(struct tail *tail)
+{
+    struct catch_up_request_row request = {.from = tail->next == TAIL_BEHIND_ALL ? BEHIND_NEWEST : tail->next};
+    struct frame_header header = {.row_count = 1, .publish_ns = clock_wall_ns(&tail->clock)};
+    struct buffer row, frame;
+    snprintf(request.consumer, sizeof request.consumer, "orchctl-%d", (int)getpid());
+    memcpy(request.stream, tail->stream, sizeof request.stream);
+    memcpy(header.run_id, tail->run_id, sizeof header.run_id);
+    snprintf(header.instance, sizeof header.instance, "orchctl");
+    buffer_init(&row, 0);
+    buffer_init(&frame, 0);
+    row_encode(&row, &catch_up_request_message, catch_up_request_message.field_count, &request);
+    frame_encode(&frame, &header, row.data, row.length);
+    if (bus_request(tail->bus, tail->connection, frame.data, frame.length) == STATUS_OK)
+        tail->asked_ms = clock_monotonic_ms(&tail->clock);
+    buffer_finish(&row);
+    buffer_finish(&frame);
+}
+
+static void take_rows(struct tail *tail, const void *data, size_t bytes)
+{
+    struct frame frame;
+    struct row_view view;
+    if (tail->next == TAIL_BEHIND_ALL || frame_open(&frame, data, bytes, NULL) != STATUS_OK)
+        return;
+    if (frame.header.first_sequence > tail->next) {
+        if (!tail->asked_ms)
+            request_rows(tail);
+        return;
+    }
+    while (!tail->done && frame_next(&frame, &view)) {
+        if (view.sequence != tail->next)
+            continue;
+        print_row(tail, &view);
+        tail->next++;
+        tail->done = tail->left > 0 && --tail->left == 0;
+    }
+    fflush(stdout);
+}
+
+static void on_frame(void *context, size_t connection, const char *topic, size_t topic_length, const void *data,
+                     size_t bytes)
+{
+    (void)connection, (void)topic_length;
+    struct tail *tail = context;
+    if (strcmp(topic, tail->stream) == 0)
+        take_rows(tail, data, bytes);
+}
+
+static void take_answer(struct tail *tail, const struct catch_up_answer_row *answer, const void *body,
+                        size_t body_bytes)
+{
+    if (*answer->error) {
+        (void)error_set(&tail->error, STATUS_NOT_FOUND, "%s", answer->error);
+        tail->failed = true;
+        return;
+    }
+    if (tail->next == TAIL_BEHIND_ALL)
+        tail->next = answer->last + 1;
+    if (answer->oldest > tail->next) {
+        complain(EXIT_FINE, "rows %lld to %lld of %s are no longer held", (long long)tail->next,
+                 (long long)answer->oldest - 1, tail->stream);
+        tail->next = answer->oldest;
+    }
+    if (answer->row_count > 0)
+        take_rows(tail, body, body_bytes);
+    if (!tail->done && answer->last >= tail->next)
+        request_rows(tail);
+}
+
+static void on_answer(void *context, size_t connection, const void *head, size_t head_bytes, const void *body,
+                      size_t body_bytes)
+{
+    (void)connection;
+    struct tail *tail = context;
+    struct frame frame;
+    struct row_view view;
+    struct catch_up_answer_row answer;
+    if (frame_open(&frame, head, head_bytes, NULL) != STATUS_OK || !frame_next(&frame, &view) ||
+        view.kind != ROW_CATCH_UP_ANSWER ||
+        row_decode(&view, &catch_up_answer_message, &answer, NULL) != STATUS_OK ||
+        strcmp(answer.stream, tail->stream) != 0)
+        return;
+    tail->asked_ms = 0;
+    tail->answers++;
+    take_answer(tail, &answer, body, body_bytes);
+}
+
+/* open_stream: "service/SYMBOL" → the publisher's sockets; with one instance per service they bear its name. */
+static enum status open_stream(struct tail *tail, const char *topic, const struct config *config,
+                               struct error *error)
+{
+    char service[INSTANCE_BYTES];
+    const char *slash = strchr(topic, '/');
+    if (!slash || slash == topic || !slash[1] || strlen(topic) >= sizeof tail->stream ||
+        (size_t)(slash - topic) >= sizeof service)
+        return error_set(error, STATUS_INVALID, "'%s' is not a topic: write SERVICE/SYMBOL, e.g. signal/BTCUSDT", topic);
+    memcpy(service, topic, (size_t)(slash - topic));
+    service[slash - topic] = 0;
+    snprintf(tail->stream, sizeof tail->stream, "%s", topic);
+    snprintf(tail->run_id, sizeof tail->run_id, "%s", config_text(config, "run.run_id"));
+    tail->levels = (int)config_i64(config, "ofi.levels");
+    if (tail->levels < BOOK_LEVELS_DEFAULT)
+        tail->levels = BOOK_LEVELS_DEFAULT;
+    struct bus_config bus = {.folder = config_text(config, "bus.dir"),
+                             .instance = "orchctl",
+                             .high_water_mark = (int)config_i64(config, "bus.high_water_mark")};
+    enum status status = bus_create(&bus, &tail->bus, error);
+    if (status == STATUS_OK)
+        status = bus_connect(tail->bus, service, &tail->connection, error);
+    if (status == STATUS_OK)
+        bus_subscribe(tail->bus, tail->connection, tail->stream);
+    return status;
+}
+
+static enum status follow(struct tail *tail, int64_t timeout_ms, struct error *error)
+{
+    const struct bus_events events = {.context = tail, .frame = on_frame, .answer = on_answer};
+    int64_t begun_ms = clock_monotonic_ms(&tail->clock), tried_ms = begun_ms;
+    request_rows(tail);
+    while (!tail->done && !tail->failed) {
+        bus_poll(tail->bus, ASK_AGAIN_MS / 5, 512, &events);
+        int64_t now_ms = clock_monotonic_ms(&tail->clock);
+        if (!tail->answers && now_ms - begun_ms >= timeout_ms)
+            return error_set(error, STATUS_AGAIN, "%s: its publisher does not answer; is it running?", tail->stream);
+        if (now_ms - tried_ms >= ASK_AGAIN_MS) { /* also finds rows at the tail that the live frames lost */
+            request_rows(tail);
+            tried_ms = now_ms;
+        }
+    }
+    if (tail->failed)
+        *error = tail->error;
+    return tail->failed ? STATUS_NOT_FOUND : STATUS_OK;
+}
+
+int verb_tail(const struct invocation *invocation)
+{
+    struct tail tail = {.clock = clock_system()};
+    struct config *config;
+    struct error error = {{0}};
+    int64_t from;
+    if (!invocation_number(invocation, "--from", TAIL_BEHIND_ALL, &from) ||
+        !invocation_number(invocation, "--count", -1, &tail.left))
+        return EXIT_WRONG_USE;
+    tail.next = invocation_value(invocation, "--from") && from == 0 ? 1 : from;
+    if (place_config(&config, &error) != STATUS_OK)
+        return complain(EXIT_REFUSED, "%s", error.text);
+    enum status status = open_stream(&tail, invocation->words[0], config, &error);
+    if (status == STATUS_OK && tail.left != 0)
+        status = follow(&tail, invocation->timeout_ms, &error);
+    bus_destroy(tail.bus);
+    config_destroy(config);
+    if (status == STATUS_OK)
+        return EXIT_FINE;
+    return complain(status == STATUS_INVALID ? EXIT_WRONG_USE : EXIT_REFUSED, "%s", error.text);
+}

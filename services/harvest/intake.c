@@ -1,0 +1,97 @@
+#include "intake.h"
+
+#include "base/file.h"
+
+#include <string.h>
+
+static enum status open_replay(struct intake *intake, const char *const *files, struct error *error)
+{
+    size_t count = 0;
+    while (files[count])
+        count++;
+    return capture_reader_open_files(files, count, &intake->reader, error);
+}
+
+static enum status open_writer(struct intake *intake, struct stage *stage, const char *folder, struct error *error)
+{
+    const struct config *config = stage_config(stage);
+    struct buffer metadata;
+    buffer_init(&metadata, 0);
+    feed_metadata(config, stage_run_id(stage), stage_fingerprint(stage), &metadata);
+    struct capture_writer_config writer = {
+        .folder = folder,
+        .run_id = stage_run_id(stage),
+        .metadata_json = buffer_text(&metadata),
+        .sync = strcmp(config_text(config, "journal.durability"), "power") == 0,
+        .clock = *stage_clock(stage),
+    };
+    enum status status = capture_writer_open(&writer, &intake->writer, error);
+    buffer_finish(&metadata);
+    return status;
+}
+
+static void wake(void *context)
+{
+    stage_wake(context);
+}
+
+static enum status open_receiver(struct intake *intake, struct stage *stage, const struct feed_config *feed,
+                                 struct error *error)
+{
+    struct receiver_config receiver;
+    char certificate[PATH_BYTES];
+    receiver_settings(stage_config(stage), feed, &receiver);
+    if (receiver.is_simulator && config_bool(stage_config(stage), "simulator.tls")) {
+        path_join(certificate, config_text(stage_config(stage), "run.state_dir"), "simulator.pem");
+        receiver.certificate_path = certificate;
+    }
+    receiver.writer = intake->writer;
+    receiver.clock = *stage_clock(stage);
+    receiver.wake = wake;
+    receiver.wake_context = stage;
+    return receiver_create(&receiver, &intake->receiver, error);
+}
+
+enum status intake_open(struct intake *intake, struct stage *stage, const struct feed_config *feed,
+                        struct error *error)
+{
+    char folder[PATH_BYTES];
+    if (stage_replay_files(stage))
+        return open_replay(intake, stage_replay_files(stage), error);
+    path_join(folder, config_text(stage_config(stage), "run.data_root"), "raw");
+    enum status status = open_writer(intake, stage, folder, error);
+    if (status == STATUS_OK)
+        status = capture_reader_open(folder, stage_run_id(stage), intake->writer, &intake->reader, error);
+    return status == STATUS_OK ? open_receiver(intake, stage, feed, error) : status;
+}
+
+void intake_close(struct intake *intake)
+{
+    receiver_destroy(intake->receiver);
+    capture_reader_close(intake->reader);
+    capture_writer_close(intake->writer);
+    *intake = (struct intake){0};
+}
+
+bool intake_is_over(const struct intake *intake)
+{
+    return !intake->receiver || receiver_stopped(intake->receiver);
+}
+
+void intake_ask(struct intake *intake, size_t symbol, const struct feed *feed)
+{
+    if (intake->receiver)
+        receiver_ask(intake->receiver, symbol, feed);
+}
+
+enum status intake_command(struct intake *intake, const char *verb, bool ended)
+{
+    bool go = strcmp(verb, "go") == 0;
+    if (!intake->receiver || (!go && strcmp(verb, "stop_intake") != 0))
+        return STATUS_UNSUPPORTED;
+    if (go && !ended)
+        receiver_go(intake->receiver);
+    else if (!go)
+        receiver_stop_intake(intake->receiver);
+    return STATUS_OK;
+}

@@ -1,0 +1,28 @@
+/* intake: where harvest's records come from: a receiver that appends to the raw capture and a reader that follows it, or, in a
+ * replay, a reader of given files alone. */
+#pragma once
+
+#include "journal/capture.h"
+#include "receiver.h"
+#include "settings.h"
+#include "stage/stage.h"
+
+struct intake {
+    struct capture_writer *writer; /* NULL in a replay */
+    struct capture_reader *reader;
+    struct receiver *receiver; /* NULL in a replay */
+};
+
+/* intake_open: `feed` is borrowed for the call. intake_close: safe on a zeroed or half opened intake. */
+enum status intake_open(struct intake *intake, struct stage *stage, const struct feed_config *feed,
+                        struct error *error) MUST_USE;
+void intake_close(struct intake *intake);
+
+/* intake_is_over: behind what can be read now nothing will come: end of a replay, or intake was stopped. */
+bool intake_is_over(const struct intake *intake);
+
+/* intake_ask: what the feed waits for and only the venue can answer. */
+void intake_ask(struct intake *intake, size_t symbol, const struct feed *feed);
+
+/* intake_command: go and stop_intake; go after the end changes nothing. STATUS_UNSUPPORTED: neither. */
+enum status intake_command(struct intake *intake, const char *verb, bool ended) MUST_USE;
