@@ -120,7 +120,7 @@ static enum status read_arguments(struct request *request, yyjson_val *arguments
 {
     const struct control_verb *verb = request->verb;
     size_t count = argument_count(verb);
-    const char *names[CONTROL_ARGUMENTS_MAX];
+    const char *names[CONTROL_ARGUMENTS_MAX] = {NULL};
     for (size_t i = 0; i < count; i++)
         names[i] = verb->arguments[i].name;
     enum status status = check_members(arguments, names, count, "args", error);

@@ -183,7 +183,7 @@ static bool inputs_ended(const struct run *run, const struct process *process, s
 static bool process_ended(const struct run *run, const struct process *process)
 {
     size_t symbol_count = config_list(run->config, "run.symbols").count;
-    if (gone(process))
+    if (gone(process) || !process->module->beats)
         return true;
     if (!process_state_up(process->supervisor.state) || !process->telemetry.seen)
         return false;

@@ -17,6 +17,7 @@ void book_finish(struct book *book)
 {
     free(book->bids.levels);
     free(book->asks.levels);
+    free(book->spare);
     book_init(book, book->side_levels_max);
 }
 
@@ -83,19 +84,95 @@ static void level_set(struct book *book, struct book_side *side, struct book_lev
         book->unknown_deletes++;
 }
 
+struct change {
+    struct book_level level;
+    size_t order;
+};
+
+static int bids_worst_first(const void *left, const void *right)
+{
+    const struct change *a = left, *b = right;
+    if (a->level.price_units != b->level.price_units)
+        return a->level.price_units < b->level.price_units ? -1 : 1;
+    return (a->order > b->order) - (a->order < b->order);
+}
+
+static int asks_worst_first(const void *left, const void *right)
+{
+    const struct change *a = left, *b = right;
+    if (a->level.price_units != b->level.price_units)
+        return a->level.price_units > b->level.price_units ? -1 : 1;
+    return (a->order > b->order) - (a->order < b->order);
+}
+
+/* merge: levels and sorted changes into `out`, of which the later one of equal prices counts; returns how many. */
+static size_t merge(struct book *book, const struct book_side *side, const struct change *changes, size_t count,
+                    struct book_level *out)
+{
+    size_t at = 0, filled = 0;
+    for (size_t i = 0; i < count; i++) {
+        struct book_level level = changes[i].level;
+        if (i + 1 < count && changes[i + 1].level.price_units == level.price_units)
+            continue;
+        while (at < side->count && is_worse(side, side->levels[at].price_units, level.price_units))
+            out[filled++] = side->levels[at++];
+        bool known = at < side->count && side->levels[at].price_units == level.price_units;
+        at += known;
+        if (level.qty_units)
+            out[filled++] = level;
+        else
+            book->unknown_deletes += !known;
+    }
+    while (at < side->count)
+        out[filled++] = side->levels[at++];
+    return filled;
+}
+
+static void side_merge(struct book *book, struct book_side *side, const struct book_level *levels, size_t count)
+{
+    struct change *changes = memory_allocate(count * sizeof *changes);
+    for (size_t i = 0; i < count; i++)
+        changes[i] = (struct change){levels[i], i};
+    qsort(changes, count, sizeof *changes, side->is_bid ? bids_worst_first : asks_worst_first);
+    book->spare = memory_grow(book->spare, &book->spare_capacity, side->count + count, sizeof *book->spare);
+    size_t filled = merge(book, side, changes, count, book->spare);
+    size_t surplus = filled > book->side_levels_max ? filled - book->side_levels_max : 0;
+    filled -= surplus;
+    book->levels_dropped += (int64_t)surplus;
+    side->levels = memory_grow(side->levels, &side->capacity, filled, sizeof *side->levels);
+    if (filled)
+        memcpy(side->levels, book->spare + surplus, filled * sizeof *side->levels);
+    side->count = filled;
+    free(changes);
+}
+
+static void side_apply(struct book *book, struct book_side *side, const struct book_level *levels, size_t count)
+{
+    if (count > BOOK_MERGE_LEVELS) {
+        side_merge(book, side, levels, count);
+        return;
+    }
+    for (size_t i = 0; i < count; i++)
+        level_set(book, side, levels[i]);
+}
+
 void book_apply(struct book *book, const struct book_level *bids, size_t bid_count, const struct book_level *asks,
                 size_t ask_count)
 {
-    for (size_t i = 0; i < bid_count; i++)
-        level_set(book, &book->bids, bids[i]);
-    for (size_t i = 0; i < ask_count; i++)
-        level_set(book, &book->asks, asks[i]);
+    side_apply(book, &book->bids, bids, bid_count);
+    side_apply(book, &book->asks, asks, ask_count);
 }
 
 /* side_fill: a snapshot comes best first; laying it down from its far end makes each insertion an append. */
 static void side_fill(struct book *book, struct book_side *side, const struct book_level *levels, size_t count)
 {
     side->count = 0;
+    if (count > BOOK_MERGE_LEVELS) {
+        int64_t unknown_deletes = book->unknown_deletes;
+        side_merge(book, side, levels, count);
+        book->unknown_deletes = unknown_deletes; /* an empty level of a snapshot removes nothing */
+        return;
+    }
     for (size_t i = count; i-- > 0;)
         if (levels[i].qty_units)
             level_set(book, side, levels[i]);

@@ -37,6 +37,8 @@ struct book {
     struct book_side bids;
     struct book_side asks;
     size_t side_levels_max;
+    struct book_level *spare; /* where a side is merged with a large diff */
+    size_t spare_capacity;
     int64_t levels_dropped;  /* levels given up at the limit */
     int64_t unknown_deletes; /* removals of levels that were not there */
 };
@@ -47,6 +49,10 @@ void book_finish(struct book *book); /* safe to call twice */
 
 /* book_clear: no levels; counters and memory stay. */
 void book_clear(struct book *book);
+
+/* BOOK_MERGE_LEVELS: a diff with more levels than this on a side is sorted and merged in one pass: the time for a hostile one
+ * grows with its length, not with its length times the book's depth. */
+enum { BOOK_MERGE_LEVELS = 1024 };
 
 /* book_apply: sets or removes levels, in any order (a price given twice: the later counts). Prices must be > 0 and
  * quantities >= 0; the caller has checked that. */

@@ -8,9 +8,14 @@
 #include "base/log.h"
 #include "base/memory.h"
 
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 enum { BLOCKS_PER_TURN = 8, CLOSE_PROTOCOL = 1002, CLOSE_TOO_BIG = 1009, FRAME_TEXT = 0x81, FRAME_CLOSE = 0x88 };
 
@@ -182,17 +187,37 @@ static void socket_closed(struct session *session)
     free(socket);
 }
 
-/* upgrade_asked: nonzero drops the connection, the refusal having been sent. */
-static int upgrade_asked(struct server *server, struct lws *connection, struct session *session)
+/* refuse_upgrade: by hand, because lws_return_http_status would answer in HTTP/1.0 here, which no client expects. */
+static int refuse_upgrade(struct lws *connection, unsigned status)
 {
-    if (!session->target)
-        session->target = target_create(connection);
-    unsigned status = server->handlers.accept ? server->handlers.accept(server->context, session->target) : 404;
+    uint8_t room[LWS_PRE + 128];
+    char *text = (char *)room + LWS_PRE;
+    int length = snprintf(text, sizeof room - LWS_PRE, "HTTP/1.1 %u Refused\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
+                          status);
+    if (lws_write(connection, room + LWS_PRE, (size_t)length, LWS_WRITE_HTTP) < 0)
+        log_event(LOG_DEBUG, "refused", "status=%u", status);
+    return -1;
+}
+
+/* upgrade_asked: nonzero: no upgrade, the refusal has been sent. */
+static int upgrade_asked(struct server *server, struct lws *connection, const char *kind)
+{
+    if (strcmp(kind, "websocket") != 0)
+        return 0;
+    struct server_target *target = target_create(connection);
+    unsigned status = server->handlers.accept ? server->handlers.accept(server->context, target) : 404;
+    target_destroy(target);
     if (status == 101)
         return 0;
-    if (lws_return_http_status(connection, status, NULL) < 0)
-        return -1;
-    return 1;
+    return refuse_upgrade(connection, status);
+}
+
+/* upgrade_begins: the headers are still there; they are gone when the socket is open. */
+static int upgrade_begins(struct lws *connection, struct session *session)
+{
+    target_destroy(session->target);
+    session->target = target_create(connection);
+    return 0;
 }
 
 static int session_event(struct lws *connection, enum lws_callback_reasons reason, void *user, void *in, size_t bytes)
@@ -201,8 +226,10 @@ static int session_event(struct lws *connection, enum lws_callback_reasons reaso
     struct lws_context *context = lws_get_context(connection);
     struct server *server = context ? lws_context_user(context) : NULL;
     switch (reason) {
+    case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
+        return upgrade_asked(server, connection, in);
     case LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION:
-        return upgrade_asked(server, connection, session);
+        return upgrade_begins(connection, session);
     case LWS_CALLBACK_ESTABLISHED:
         return socket_opened(server, connection, session);
     case LWS_CALLBACK_SERVER_WRITEABLE:
@@ -272,8 +299,28 @@ static void describe_loop(struct server *server, const struct server_config *con
     }
 }
 
+/* probe_address: libwebsockets waits in silence for an address that is not this machine's; we want to know now. */
+static enum status probe_address(const struct server_config *config, struct error *error)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)config->port)};
+    if (inet_pton(AF_INET, config->host, &address.sin_addr) != 1)
+        return error_set(error, STATUS_INVALID, "cannot listen on '%s': not an IPv4 address", config->host);
+    int yes = 1, descriptor = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool free_port = descriptor >= 0 && setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) == 0 &&
+                     bind(descriptor, (struct sockaddr *)&address, sizeof address) == 0;
+    enum status status = STATUS_OK;
+    if (!free_port)
+        status = error_set(error, STATUS_IO, "cannot listen on %s:%d: %s", config->host, config->port, strerror(errno));
+    if (descriptor >= 0)
+        close(descriptor);
+    return status;
+}
+
 enum status server_create(const struct server_config *config, struct server **out_server, struct error *error)
 {
+    enum status status = probe_address(config, error);
+    if (status != STATUS_OK)
+        return status;
     lws_set_log_level(LLL_ERR, log_line);
     struct server *server = memory_allocate(sizeof *server);
     server->handlers = config->handlers;
@@ -290,9 +337,9 @@ enum status server_create(const struct server_config *config, struct server **ou
     server->vhost = server->lws ? lws_create_vhost(server->lws, &info) : NULL;
     if (!server->vhost) {
         server_destroy(server);
-        return error_set(error, STATUS_IO, "cannot listen on %s:%d%s: is the port taken, the address not this "
-                         "machine's, or the certificate unreadable?", config->host, config->port,
-                         config->certificate_path ? " with TLS" : "");
+        return error_set(error, STATUS_IO, "cannot listen on %s:%d%s: is the port taken%s?", config->host,
+                         config->port, config->certificate_path ? " with TLS" : "",
+                         config->certificate_path ? ", or the certificate or its key unusable" : "");
     }
     *out_server = server;
     return STATUS_OK;

@@ -56,7 +56,7 @@ struct server_handlers {
 };
 
 struct server_config {
-    const char *host; /* address of an interface, e.g. "127.0.0.1" */
+    const char *host; /* IPv4 address of this machine, e.g. "127.0.0.1" */
     int port;         /* 0: any free one */
     const char *certificate_path, *key_path; /* PEM; both NULL: no TLS */
     size_t connections_max;                  /* sockets and HTTP connections together; more are refused */
@@ -67,8 +67,8 @@ struct server_config {
     void *context;
 };
 
-/* server_create: listens from here on. STATUS_INVALID: certificate or key cannot be used; STATUS_IO: the address
- * cannot be bound. */
+/* server_create: listens from here on. STATUS_INVALID: the host is no IPv4 address; STATUS_IO: it cannot be listened on, or
+ * certificate or key cannot be used. */
 enum status server_create(const struct server_config *config, struct server **out_server,
                           struct error *error) MUST_USE;
 void server_destroy(struct server *server); /* drops every connection; handlers are told; NULL is fine */

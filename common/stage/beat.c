@@ -102,21 +102,6 @@ static int64_t open_descriptors(void)
     return count;
 }
 
-static int64_t own_source(const struct stage *stage, size_t symbol)
-{
-    if (!stage->input_count)
-        return stage->outputs[symbol].emitted; /* harvest: the source of all */
-    int64_t source = INT64_MAX;
-    for (size_t i = 0; i < stage->input_count; i++) {
-        const struct input *input = &stage->inputs[i];
-        if (input->public.symbol_index != symbol)
-            continue;
-        int64_t known = strcmp(input->public.service, "harvest") == 0 ? input->public.position : input->source;
-        source = known < source ? known : source;
-    }
-    return source == INT64_MAX ? 0 : source;
-}
-
 static void report_streams(struct stage *stage, struct stage_report *report)
 {
     for (size_t i = 0; stage->outputs && i < stage->symbol_count; i++) {
@@ -125,8 +110,8 @@ static void report_streams(struct stage *stage, struct stage_report *report)
             .published = 1,
             .first_sequence = journal_first(stage->journal, output->journal_stream),
             .last_sequence = journal_last(stage->journal, output->journal_stream),
-            .source = own_source(stage, i),
-            .ended = stage->own_end,
+            .source = output->source,
+            .ended = output->ended,
         };
         memcpy(row.stream, output->stream, sizeof row.stream);
         report_stream(report, &row);
@@ -163,6 +148,8 @@ static void report_stage_counters(const struct stage *stage, struct stage_report
         {"stage_commits", stage->counts.commits},
         {"stage_rows_emitted", stage->counts.rows_emitted},
         {"stage_rows_compared", stage->counts.rows_compared},
+        {"stage_retention_dropped", stage->counts.retention_dropped},
+        {"stage_reconnects", stage->counts.reconnects},
         {"stage_requests", stage->counts.requests},
         {"stage_malformed_requests", stage->counts.malformed_requests},
     };
@@ -210,7 +197,8 @@ static void beat_row(struct stage *stage, struct heartbeat_row *row)
     memcpy(row->last_error, stage->last_error, sizeof row->last_error);
 }
 
-static void publish_beat(struct stage *stage, const struct heartbeat_row *beat, const struct stage_report *report)
+static void publish_beat(struct stage *stage, const struct heartbeat_row *beat,
+                         const struct stage_report *report)
 {
     char topic[STREAM_BYTES];
     struct buffer rows, frame;
@@ -240,7 +228,8 @@ static void json_key_part(struct json *json, const char *key, const char *open, 
     json->need_comma = true;
 }
 
-static void write_status(struct stage *stage, const struct heartbeat_row *beat, const struct stage_report *report)
+static void write_status(struct stage *stage, const struct heartbeat_row *beat,
+                         const struct stage_report *report)
 {
     char path[PATH_BYTES];
     struct buffer text;

@@ -21,11 +21,14 @@ static enum status upstream_open(struct stage *stage, const char *service, struc
     if (status != STATUS_OK)
         return status;
     bus_subscribe(stage->bus, upstream->connection, "heartbeat/");
+    upstream->heard_ms = clock_monotonic_ms(&stage->clock);
     stage->upstream_count++;
     for (size_t i = 0; i < stage->symbol_count; i++) {
         struct input *input = &stage->inputs[stage->input_count++];
-        input->public = (struct stage_input){.service = service, .symbol = stage->symbols[i], .symbol_index = i};
+        input->public =
+            (struct stage_input){.service = service, .symbol = stage->symbols[i], .symbol_index = i};
         input->connection = upstream->connection;
+        input->upstream = stage->upstream_count - 1;
         snprintf(input->stream, sizeof input->stream, "%s/%s", service, stage->symbols[i]);
         bus_subscribe(stage->bus, upstream->connection, input->stream);
     }
@@ -76,26 +79,58 @@ static void request_send(struct stage *stage, struct input *input)
     buffer_init(&frame, 0);
     row_encode(&row, &catch_up_request_message, catch_up_request_message.field_count, &request);
     frame_encode(&frame, &header, row.data, row.length);
-    if (bus_request(stage->bus, input->connection, frame.data, frame.length) == STATUS_OK)
+    /* A queue that is full is no reason to wait for an answer: the next heartbeat brings the next try. */
+    if (bus_request(stage->bus, input->connection, frame.data, frame.length) == STATUS_OK) {
         stage->counts.catch_up_requests++;
-    input->requested_from = request.from;
-    input->requested_ms = clock_monotonic_ms(&stage->clock);
+        input->requested_from = request.from;
+        input->requested_ms = clock_monotonic_ms(&stage->clock);
+    }
     buffer_finish(&row);
     buffer_finish(&frame);
 }
 
 static void request_missing(struct stage *stage, struct input *input)
 {
-    if (!input->requested_from)
+    if (!input->requested_from && !stage->full)
         request_send(stage, input);
+}
+
+/* overdue: an answer that should have come; while the producer is silent the request still lies in its queue. */
+static bool overdue(const struct stage *stage, const struct input *input, int64_t now_ms)
+{
+    return input->requested_from && now_ms - input->requested_ms > STAGE_REQUEST_TIMEOUT_MS &&
+           now_ms - stage->upstreams[input->upstream].heard_ms < STAGE_SILENCE_MS / 2;
+}
+
+/* reconnect: a connection that brings nothing may be one that libzmq has given up; a new one costs little. */
+static void reconnect(struct stage *stage, struct upstream *upstream, int64_t now_ms)
+{
+    struct error error;
+    upstream->heard_ms = now_ms;
+    stage->counts.reconnects++;
+    if (bus_reconnect(stage->bus, upstream->connection, &error) != STATUS_OK)
+        log_event(LOG_ERROR, "reconnect_failed", "instance=%s reason=\"%s\"", upstream->instance, error.text);
+    for (size_t i = 0; i < stage->input_count; i++)
+        if (stage->inputs[i].connection == upstream->connection)
+            stage->inputs[i].requested_from = 0;
 }
 
 void stage_inputs_retry(struct stage *stage)
 {
     int64_t now_ms = clock_monotonic_ms(&stage->clock);
+    for (size_t i = 0; i < stage->upstream_count; i++)
+        if (now_ms - stage->upstreams[i].heard_ms > STAGE_SILENCE_MS)
+            reconnect(stage, &stage->upstreams[i], now_ms);
     for (size_t i = 0; i < stage->input_count; i++)
-        if (stage->inputs[i].requested_from && now_ms - stage->inputs[i].requested_ms > STAGE_REQUEST_TIMEOUT_MS)
+        if (overdue(stage, &stage->inputs[i], now_ms))
             request_send(stage, &stage->inputs[i]);
+}
+
+static void note_heard(struct stage *stage, size_t connection)
+{
+    for (size_t i = 0; i < stage->upstream_count; i++)
+        if (stage->upstreams[i].connection == connection)
+            stage->upstreams[i].heard_ms = clock_monotonic_ms(&stage->clock);
 }
 
 /* --- consuming --- */
@@ -111,9 +146,14 @@ static void note_control(struct input *input, const struct row_view *view)
 static void consume(struct stage *stage, struct input *input, const struct row_view *view)
 {
     struct error error = {{0}};
+    int64_t ts_ms;
+    const struct field *time = stage->time_fields[view->kind];
     input->public.position = view->sequence;
     stage->progress++;
     stage->state_dirty = true;
+    if (time && row_peek_i64(view, (size_t)(time - message_of_kind(view->kind)->fields), &ts_ms) &&
+        ts_ms > stage->event_ts_ms)
+        stage->event_ts_ms = ts_ms;
     enum status status = stage->service->row(stage->state, &input->public, view, &error);
     if (status != STATUS_OK) {
         stage->counts.malformed_rows++;
@@ -128,15 +168,12 @@ static void consume(struct stage *stage, struct input *input, const struct row_v
 static void consume_frame(struct stage *stage, struct input *input, struct frame *frame)
 {
     struct row_view view;
-    int64_t last = frame->header.first_sequence + (int64_t)frame->header.row_count - 1;
-    if (last > input->producer_last)
-        input->producer_last = last;
     while (frame_next(frame, &view)) {
         if (view.sequence <= input->public.position)
             continue;
         consume(stage, input, &view);
         if (stage->pending_bytes >= STAGE_TURN_BYTES) {
-            struct error error;
+            struct error error = {{0}};
             if (stage_commit(stage, false, &error) != STATUS_OK) {
                 stage_fail(stage, &error);
                 return;
@@ -146,7 +183,8 @@ static void consume_frame(struct stage *stage, struct input *input, struct frame
 }
 
 /* frame_usable: a frame of this run; others are counted and passed over. */
-static bool frame_usable(struct stage *stage, struct frame *frame, const void *data, size_t bytes, const char *topic)
+static bool frame_usable(struct stage *stage, struct frame *frame, const void *data, size_t bytes,
+                         const char *topic)
 {
     struct error error;
     if (frame_open(frame, data, bytes, &error) != STATUS_OK) {
@@ -186,7 +224,6 @@ static void note_stream_status(struct stage *stage, size_t connection, const str
     input->producer_seen = true;
     if (status.last_sequence > input->producer_last)
         input->producer_last = status.last_sequence;
-    input->producer_source = status.source;
     if (input->public.position > status.last_sequence) {
         note_ahead(stage, input, status.last_sequence);
         return;
@@ -194,7 +231,8 @@ static void note_stream_status(struct stage *stage, size_t connection, const str
     input->beats_behind = 0;
     if (input->public.position < status.last_sequence) {
         request_missing(stage, input);
-    } else {
+    } else if (status.source >
+               input->source) { /* a restarted producer tells less at first: once complete, complete */
         input->source = status.source;
     }
 }
@@ -217,13 +255,14 @@ static void heartbeat_take(struct stage *stage, size_t connection, struct frame 
 
 /* --- callbacks of the bus --- */
 
-static void on_frame(void *context, size_t connection, const char *topic, size_t topic_length, const void *data,
-                     size_t bytes)
+static void on_frame(void *context, size_t connection, const char *topic, size_t topic_length,
+                     const void *data, size_t bytes)
 {
     struct stage *stage = context;
     struct frame frame;
     (void)topic_length;
     stage->counts.frames++;
+    note_heard(stage, connection);
     if (stage->stopping || !frame_usable(stage, &frame, data, bytes, topic))
         return;
     if (strncmp(topic, "heartbeat/", 10) == 0) {
@@ -231,10 +270,15 @@ static void on_frame(void *context, size_t connection, const char *topic, size_t
         return;
     }
     struct input *input = input_of(stage, connection, topic);
-    if (!input || input->requested_from || stage->full)
+    if (!input)
+        return;
+    int64_t last = frame.header.first_sequence + (int64_t)frame.header.row_count - 1;
+    if (last > input->producer_last)
+        input->producer_last = last;
+    if (stage->full)
         return; /* what is ignored here is asked for when its turn comes */
     if (frame.header.first_sequence > input->public.position + 1) {
-        stage->counts.gaps_seen++;
+        stage->counts.gaps_seen += !input->requested_from;
         request_missing(stage, input);
         return;
     }
@@ -260,9 +304,11 @@ static void on_answer(void *context, size_t connection, const void *head, size_t
     struct frame frame;
     struct row_view view;
     struct catch_up_answer_row answer;
+    note_heard(stage, connection);
     if (stage->stopping || !frame_usable(stage, &frame, head, head_bytes, "catch-up answer"))
         return;
-    if (!frame_next(&frame, &view) || row_decode(&view, &catch_up_answer_message, &answer, NULL) != STATUS_OK) {
+    if (!frame_next(&frame, &view) ||
+        row_decode(&view, &catch_up_answer_message, &answer, NULL) != STATUS_OK) {
         stage->counts.malformed_frames++;
         return;
     }
@@ -270,8 +316,14 @@ static void on_answer(void *context, size_t connection, const void *head, size_t
     if (!input || answer.from != input->requested_from)
         return; /* an answer to an earlier, repeated request */
     input->requested_from = 0;
+    if (*answer.error) {
+        snprintf(stage->last_error, sizeof stage->last_error, "%s: %s", input->stream, answer.error);
+        log_event(LOG_ERROR, "catch_up_refused", "stream=%s from=%lld reason=\"%s\"", input->stream,
+                  (long long)answer.from, answer.error);
+    }
     if (stage->full)
         return;
+    int64_t before = input->public.position;
     if (answer.last > input->producer_last)
         input->producer_last = answer.last;
     if (answer.oldest > input->public.position + 1)
@@ -281,7 +333,8 @@ static void on_answer(void *context, size_t connection, const void *head, size_t
         stage->counts.catch_up_rows += (int64_t)frame.header.row_count;
         consume_frame(stage, input, &frame);
     }
-    if (input->public.position < input->producer_last)
+    /* Without progress the next heartbeat asks again, not this answer: two sides that disagree must not race. */
+    if (input->public.position > before && input->public.position < input->producer_last)
         request_missing(stage, input);
 }
 
@@ -322,11 +375,26 @@ void stage_inputs_register(struct stage *stage)
             header.row_count++;
         }
         frame_encode(&frame, &header, row.data, row.length);
-        enum status ignored = bus_request(stage->bus, stage->upstreams[i].connection, frame.data, frame.length);
+        enum status ignored =
+            bus_request(stage->bus, stage->upstreams[i].connection, frame.data, frame.length);
         (void)ignored; /* the next second brings the next one */
     }
     buffer_finish(&row);
     buffer_finish(&frame);
+}
+
+int64_t stage_source_consumed(const struct stage *stage, size_t symbol)
+{
+    int64_t source = INT64_MAX;
+    for (size_t i = 0; i < stage->input_count; i++) {
+        const struct input *input = &stage->inputs[i];
+        if (input->public.symbol_index != symbol)
+            continue;
+        int64_t known =
+            strcmp(input->public.service, "harvest") == 0 ? input->public.position : input->source;
+        source = known < source ? known : source;
+    }
+    return source;
 }
 
 bool stage_inputs_ended(const struct stage *stage)
@@ -340,7 +408,8 @@ bool stage_inputs_ended(const struct stage *stage)
 bool stage_caught_up(const struct stage *stage)
 {
     for (size_t i = 0; i < stage->input_count; i++)
-        if (!stage->inputs[i].producer_seen || stage->inputs[i].public.position < stage->inputs[i].producer_last)
+        if (!stage->inputs[i].producer_seen ||
+            stage->inputs[i].public.position < stage->inputs[i].producer_last)
             return false;
     return !stage->service->caught_up || stage->service->caught_up(stage->state);
 }

@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "stage/stage_private.h"
 
+#include <errno.h>
 #include <orderflow_version.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -44,7 +45,8 @@ static void print_help(const struct stage_service *service)
            service->publishes ? "one stream per symbol" : "nothing");
     print_options(service->options);
     print_options(STAGE_OPTIONS);
-    printf("\nexit codes: 0 clean stop, 1 internal error, 2 configuration or usage, 5 temporary external failure\n");
+    printf("\nexit codes: 0 clean stop, 1 internal error, 2 configuration or usage, 5 temporary external "
+           "failure\n");
 }
 
 static const struct stage_option *find(const struct stage_option *options, const char *name, size_t length)
@@ -74,6 +76,31 @@ static enum status take_set(struct stage_options *options, const char *text, str
     return add(options->overrides, &options->override_count, key, equals + 1, error);
 }
 
+/* take_instance: the name becomes part of file and socket names. */
+static enum status take_instance(struct stage_options *options, const char *text, struct error *error)
+{
+    static const char ALLOWED[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.";
+    size_t length = strspn(text, ALLOWED);
+    if (!length || text[length] || length >= INSTANCE_BYTES || *text == '.')
+        return error_set(
+            error, STATUS_INVALID,
+            "--instance %.80s: must be 1 to %d letters, digits, '_', '-', '.', not beginning with '.'", text,
+            INSTANCE_BYTES - 1);
+    options->instance = text;
+    return STATUS_OK;
+}
+
+static enum status take_generation(struct stage_options *options, const char *text, struct error *error)
+{
+    char *end;
+    errno = 0;
+    long long value = strtoll(text, &end, 10);
+    if (errno || end == text || *end || value < 0)
+        return error_set(error, STATUS_INVALID, "--generation %.80s: must be a whole number from 0", text);
+    options->generation = value;
+    return STATUS_OK;
+}
+
 static enum status take(struct stage_options *options, const struct stage_option *option, const char *value,
                         struct error *error)
 {
@@ -83,9 +110,9 @@ static enum status take(struct stage_options *options, const struct stage_option
     else if (strcmp(name, "effective") == 0)
         options->effective_path = value;
     else if (strcmp(name, "instance") == 0)
-        options->instance = value;
+        return take_instance(options, value, error);
     else if (strcmp(name, "generation") == 0)
-        options->generation = strtoll(value, NULL, 10);
+        return take_generation(options, value, error);
     else if (strcmp(name, "replay-link") == 0)
         options->replay_link = true;
     else if (strcmp(name, "set") == 0)
@@ -101,7 +128,8 @@ static enum status take(struct stage_options *options, const struct stage_option
     return STATUS_OK;
 }
 
-enum status stage_options_parse(struct stage *stage, int argc, char **argv, bool *out_done, struct error *error)
+enum status stage_options_parse(struct stage *stage, int argc, char **argv, bool *out_done,
+                                struct error *error)
 {
     *out_done = false;
     for (int i = 1; i < argc; i++) {
@@ -126,7 +154,8 @@ enum status stage_options_parse(struct stage *stage, int argc, char **argv, bool
         if (option->argument) {
             value = equals ? equals + 1 : i + 1 < argc ? argv[++i] : NULL;
             if (!value)
-                return error_set(error, STATUS_INVALID, "--%s: needs a value (%s)", option->name, option->argument);
+                return error_set(error, STATUS_INVALID, "--%s: needs a value (%s)", option->name,
+                                 option->argument);
         } else if (equals) {
             return error_set(error, STATUS_INVALID, "--%s: takes no value", option->name);
         }
@@ -162,8 +191,8 @@ static void load_layers(struct stage *stage, struct config_errors *errors)
         ignored = config_load_environment(stage->config, config_environment_process, NULL, errors);
     for (size_t i = 0; i < options->override_count; i++) {
         struct error wrong;
-        if (config_set(stage->config, options->overrides[i].key, options->overrides[i].value, ORIGIN_CLI, &wrong) !=
-            STATUS_OK)
+        if (config_set(stage->config, options->overrides[i].key, options->overrides[i].value, ORIGIN_CLI,
+                       &wrong) != STATUS_OK)
             config_errors_add(errors, "command line", options->overrides[i].key, "%s", wrong.text);
     }
     if (!errors->count)
@@ -201,6 +230,7 @@ enum status stage_config_load(struct stage *stage, struct error *error)
     config_fingerprint(stage->config, stage->fingerprint);
     stage->levels = (int)config_i64(stage->config, "ofi.levels");
     symbols_take(stage);
-    log_configure(stage->instance, stage->run_id, config_bool(stage->config, "run.debug") ? LOG_DEBUG : LOG_INFO);
+    log_configure(stage->instance, stage->run_id,
+                  config_bool(stage->config, "run.debug") ? LOG_DEBUG : LOG_INFO);
     return STATUS_OK;
 }

@@ -2,13 +2,15 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/random.h"
+#include "proto/control.h"
 #include "stage/stage_private.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { STATE_VERSION = 1 };
+/* The map is larger than what the stage lets the journal grow to: copied pages and the turn that finds it full fit. */
+enum { STATE_VERSION = 1, MAP_RESERVE_BYTES = 64 * 1024 * 1024 };
 static const char STATE_KEY[] = "state";
 
 enum status stage_outputs_open(struct stage *stage, struct error *error)
@@ -21,7 +23,8 @@ enum status stage_outputs_open(struct stage *stage, struct error *error)
         .folder = folder,
         .run_id = stage->run_id,
         .config_fingerprint = stage->fingerprint,
-        .max_bytes = (size_t)config_i64(stage->config, "journal.max_mb") * 1024 * 1024 / 4 * 5,
+        .max_bytes =
+            (size_t)config_i64(stage->config, "journal.max_mb") * 1024 * 1024 / 4 * 5 + MAP_RESERVE_BYTES,
         .sync = strcmp(config_text(stage->config, "journal.durability"), "power") == 0,
     };
     enum journal_beginning beginning;
@@ -29,8 +32,8 @@ enum status stage_outputs_open(struct stage *stage, struct error *error)
     if (status != STATUS_OK)
         return status;
     if (beginning == JOURNAL_SET_ASIDE)
-        log_event(LOG_WARNING, "journal_set_aside", "folder=%s.aside reason=\"another run, configuration or boot\"",
-                  folder);
+        log_event(LOG_WARNING, "journal_set_aside",
+                  "folder=%s.aside reason=\"another run, configuration or boot\"", folder);
     stage->outputs = memory_allocate(stage->symbol_count * sizeof *stage->outputs);
     for (size_t i = 0; i < stage->symbol_count; i++) {
         struct output *output = &stage->outputs[i];
@@ -42,6 +45,20 @@ enum status stage_outputs_open(struct stage *stage, struct error *error)
 }
 
 /* --- emit --- */
+
+/* note_emitted: what heartbeats tell of the newest row. */
+static void note_emitted(struct stage *stage, struct output *output, const struct message *message,
+                         const void *row)
+{
+    const struct field *time = stage->time_fields[message->kind];
+    int64_t ts_ms = time ? field_as_i64(time, row) : FIELD_NULL_I64;
+    if (ts_ms > stage->event_ts_ms)
+        stage->event_ts_ms = ts_ms;
+    if (message->kind == ROW_CONTROL && ((const struct control_row *)row)->action == CONTROL_END_OF_STREAM)
+        output->end_emitted = true;
+    if (stage->service->pull)
+        stage->progress++;
+}
 
 void stage_emit(struct stage *stage, size_t symbol_index, const struct message *message, const void *row)
 {
@@ -60,6 +77,7 @@ void stage_emit(struct stage *stage, size_t symbol_index, const struct message *
     output->emitted++;
     stage->pending_bytes += output->rows.length - before;
     stage->counts.rows_emitted++;
+    note_emitted(stage, output, message, row);
     if (stage->options.print_rows)
         stage_replay_print(stage, symbol_index, message, row);
 }
@@ -87,24 +105,26 @@ static void show_row(const char *which, const struct row_view *view)
 }
 
 static enum status differs(struct stage *stage, const struct output *output, int64_t sequence,
-                           const struct row_view *journaled, const struct row_view *again, struct error *error)
+                           const struct row_view *journaled, const struct row_view *again,
+                           struct error *error)
 {
     show_row("journaled", journaled);
     show_row("again", again);
-    return error_set(error, STATUS_CONFLICT,
-                     "stream %s: row %lld came out differently after a restart; both are in the log. This is a bug: "
-                     "keep %s and its capture",
-                     output->stream, (long long)sequence, stage->instance);
+    return error_set(
+        error, STATUS_CONFLICT,
+        "stream %s: row %lld came out differently after a restart; both are in the log. This is a bug: "
+        "keep %s and its capture",
+        output->stream, (long long)sequence, stage->instance);
 }
 
 /* compare_rows: `count` journaled rows from the chunk's first on against the chunk. */
-static enum status compare_rows(struct stage *stage, const struct output *output, const struct output_chunk *chunk,
-                                size_t count, struct error *error)
+static enum status compare_rows(struct stage *stage, const struct output *output,
+                                const struct output_chunk *chunk, size_t count, struct error *error)
 {
     int64_t held = journal_first(stage->journal, output->journal_stream);
     size_t done = 0, offset = 0, got;
     const uint8_t *rows = output->rows.data + chunk->offset;
-    struct row_view again, journaled;
+    struct row_view again = {0}, journaled = {0};
     while (done < count) {
         int64_t sequence = chunk->first_sequence + (int64_t)done;
         if (sequence < held) { /* retention took it: nothing to compare with */
@@ -117,14 +137,16 @@ static enum status compare_rows(struct stage *stage, const struct output *output
         enum status status = journal_read(stage->journal, output->journal_stream, sequence, STAGE_CHUNK_BYTES,
                                           count - done, &stage->scratch, &got, error);
         if (status != STATUS_OK || !got)
-            return status != STATUS_OK ? status : error_set(error, STATUS_MALFORMED, "journal lacks row %lld of %s",
-                                                            (long long)sequence, output->stream);
+            return status != STATUS_OK ? status
+                                       : error_set(error, STATUS_MALFORMED, "journal lacks row %lld of %s",
+                                                   (long long)sequence, output->stream);
         for (size_t i = 0, at = 0; i < got; i++, done++) {
             if (rows_next(rows, chunk->bytes, &offset, &again) != STATUS_OK ||
                 rows_next(stage->scratch.data, stage->scratch.length, &at, &journaled) != STATUS_OK)
                 return error_set(error, STATUS_MALFORMED, "rows of %s are damaged", output->stream);
             if (again.bytes != journaled.bytes || memcmp(again.data, journaled.data, again.bytes) != 0)
-                return differs(stage, output, chunk->first_sequence + (int64_t)done, &journaled, &again, error);
+                return differs(stage, output, chunk->first_sequence + (int64_t)done, &journaled, &again,
+                               error);
             stage->counts.rows_compared++;
         }
     }
@@ -168,8 +190,10 @@ static void state_write(struct stage *stage, struct buffer *out)
 {
     buffer_append_u32(out, STATE_VERSION);
     buffer_append_u64(out, stage->symbol_count);
-    for (size_t i = 0; i < stage->symbol_count; i++)
+    for (size_t i = 0; i < stage->symbol_count; i++) {
         buffer_append_i64(out, stage->outputs[i].emitted);
+        buffer_append_byte(out, stage->outputs[i].end_emitted);
+    }
     buffer_append_u64(out, stage->input_count);
     for (size_t i = 0; i < stage->input_count; i++) {
         buffer_append(out, stage->inputs[i].stream, sizeof stage->inputs[i].stream);
@@ -181,28 +205,33 @@ static void state_write(struct stage *stage, struct buffer *out)
     stage->service->save(stage->state, out);
 }
 
+static bool take_flag(struct reader *in)
+{
+    uint8_t flag;
+    reader_take(in, &flag, sizeof flag);
+    return flag != 0;
+}
+
 static enum status state_read(struct stage *stage, struct reader *in)
 {
     if (reader_u32(in) != STATE_VERSION || reader_u64(in) != stage->symbol_count)
         return STATUS_MALFORMED;
-    for (size_t i = 0; i < stage->symbol_count; i++)
+    for (size_t i = 0; i < stage->symbol_count; i++) {
         stage->outputs[i].emitted = reader_i64(in);
+        stage->outputs[i].end_emitted = take_flag(in);
+    }
     if (reader_u64(in) != stage->input_count)
         return STATUS_MALFORMED;
     for (size_t i = 0; i < stage->input_count; i++) {
         char stream[STREAM_BYTES];
-        uint8_t ended;
         reader_take(in, stream, sizeof stream);
         if (memcmp(stream, stage->inputs[i].stream, sizeof stream) != 0)
             return STATUS_MALFORMED;
         stage->inputs[i].public.position = stage->inputs[i].state_position = reader_i64(in);
-        reader_take(in, &ended, 1);
-        stage->inputs[i].public.ended = ended;
+        stage->inputs[i].public.ended = take_flag(in);
     }
-    uint8_t own_end;
     stage->event_ts_ms = reader_i64(in);
-    reader_take(in, &own_end, 1);
-    stage->own_end = own_end;
+    stage->own_end = take_flag(in);
     return stage->service->load(stage->state, in);
 }
 
@@ -225,51 +254,19 @@ enum status stage_state_load(struct stage *stage, bool warm, struct error *error
     }
     buffer_finish(&bytes);
     if (status == STATUS_OK)
+        status = stage_consumers_load(stage, error);
+    if (status == STATUS_OK)
         for (size_t i = 0; i < stage->symbol_count; i++)
-            log_event(LOG_INFO, "recovered", "stream=%s warm=%d state_at=%lld journaled=%lld", stage->outputs[i].stream,
-                      warm, (long long)stage->outputs[i].emitted,
+            log_event(LOG_INFO, "recovered", "stream=%s warm=%d state_at=%lld journaled=%lld",
+                      stage->outputs[i].stream, warm, (long long)stage->outputs[i].emitted,
                       (long long)journal_last(stage->journal, stage->outputs[i].journal_stream));
     return status;
 }
 
-/* --- retention --- */
-
-static int64_t needed_from(struct stage *stage, size_t output)
-{
-    int64_t durable = stage_sinks_durable(stage, stage->outputs[output].stream);
-    for (size_t i = 0; i < stage->consumer_count; i++)
-        if (stage->consumers[i].output == output && stage->consumers[i].durable_sequence < durable)
-            durable = stage->consumers[i].durable_sequence;
-    return durable == INT64_MAX ? 0 : durable + 1;
-}
-
-/* trim_journal: above half of its limit the journal gives back what every consumer holds durably. At nine tenths
- * the stage stops consuming until there is room. */
-static void trim_journal(struct stage *stage)
-{
-    int64_t now_ms = clock_monotonic_ms(&stage->clock);
-    if (now_ms < stage->trim_due_ms)
-        return;
-    stage->trim_due_ms = now_ms + 1000;
-    size_t limit = (size_t)config_i64(stage->config, "journal.max_mb") * 1024 * 1024;
-    size_t used = journal_bytes_used(stage->journal);
-    if (used > limit / 2)
-        for (size_t i = 0; i < stage->symbol_count; i++) {
-            int64_t before = needed_from(stage, i);
-            if (before > 1)
-                journal_trim(stage->journal, stage->outputs[i].journal_stream, before);
-        }
-    bool full = used > limit / 10 * 9;
-    if (full != stage->full)
-        log_event(LOG_WARNING, full ? "journal_full" : "journal_has_room", "used_mb=%zu limit_mb=%zu", used >> 20,
-                  limit >> 20);
-    stage->full = full;
-}
-
 /* --- commit and publish --- */
 
-static void publish_rows(struct stage *stage, const struct output *output, int64_t first_sequence, size_t row_count,
-                         const uint8_t *rows, size_t bytes)
+static void publish_rows(struct stage *stage, const struct output *output, int64_t first_sequence,
+                         size_t row_count, const uint8_t *rows, size_t bytes)
 {
     struct frame_header header = {
         .generation = stage->options.generation,
@@ -313,8 +310,8 @@ static void publish_output(struct stage *stage, struct output *output)
         if (chunk->row_count && recut_seed)
             publish_recut(stage, output, chunk, recut_seed);
         else if (chunk->row_count)
-            publish_rows(stage, output, chunk->first_sequence, chunk->row_count, output->rows.data + chunk->offset,
-                         chunk->bytes);
+            publish_rows(stage, output, chunk->first_sequence, chunk->row_count,
+                         output->rows.data + chunk->offset, chunk->bytes);
     }
     buffer_clear(&output->rows);
     output->chunk_count = 0;
@@ -343,31 +340,43 @@ static void state_saved(struct stage *stage)
         stage->inputs[i].state_position = stage->inputs[i].public.position;
 }
 
-enum status stage_commit(struct stage *stage, bool force_state, struct error *error)
+/* note_committed: everything consumed so far has its rows in the journal; only now may that be told. */
+static void note_committed(struct stage *stage)
 {
-    if (!stage->journal)
-        return STATUS_OK;
-    bool save = state_due(stage, force_state);
-    if (!save && !stage->pending_bytes)
-        return STATUS_OK;
-    enum status status = STATUS_OK;
-    for (size_t i = 0; status == STATUS_OK && i < stage->symbol_count; i++)
-        if (stage->outputs[i].chunk_count)
-            status = compare_output(stage, &stage->outputs[i], error);
-    if (status == STATUS_OK)
-        status = journal_begin(stage->journal, error);
+    for (size_t i = 0; i < stage->symbol_count; i++) {
+        struct output *output = &stage->outputs[i];
+        int64_t consumed = stage_source_consumed(stage, i);
+        output->source =
+            consumed == INT64_MAX ? output->emitted : consumed; /* harvest is the source of all */
+        output->ended = stage->own_end || output->end_emitted;
+    }
+}
+
+static void append_outputs(struct stage *stage)
+{
+    for (size_t i = 0; i < stage->symbol_count; i++) {
+        const struct output *output = &stage->outputs[i];
+        for (size_t k = 0; k < output->chunk_count; k++) {
+            const struct output_chunk *chunk = &output->chunks[k];
+            if (chunk->row_count)
+                journal_append(stage->journal, output->journal_stream, chunk->first_sequence,
+                               chunk->row_count, output->rows.data + chunk->offset, chunk->bytes);
+        }
+    }
+}
+
+/* commit_turn: rows, state and what retention gives back, in one transaction. */
+static enum status commit_turn(struct stage *stage, bool save, struct error *error)
+{
+    enum status status = journal_begin(stage->journal, error);
     if (status != STATUS_OK)
         return status;
-    for (size_t i = 0; i < stage->symbol_count; i++)
-        for (size_t k = 0; k < stage->outputs[i].chunk_count; k++) {
-            const struct output_chunk *chunk = &stage->outputs[i].chunks[k];
-            if (chunk->row_count)
-                journal_append(stage->journal, stage->outputs[i].journal_stream, chunk->first_sequence,
-                               chunk->row_count, stage->outputs[i].rows.data + chunk->offset, chunk->bytes);
-        }
-    if (save)
+    append_outputs(stage);
+    if (save) {
         state_put(stage);
-    trim_journal(stage);
+        stage_consumers_save(stage);
+    }
+    stage_retain(stage);
     crash_point("before_commit");
     status = journal_commit(stage->journal, error);
     if (status != STATUS_OK)
@@ -376,10 +385,29 @@ enum status stage_commit(struct stage *stage, bool force_state, struct error *er
     if (save)
         state_saved(stage);
     stage->counts.commits++;
-    stage->pending_bytes = 0;
-    for (size_t i = 0; i < stage->symbol_count; i++)
-        if (stage->outputs[i].chunk_count)
-            publish_output(stage, &stage->outputs[i]);
-    stage_sinks_notify(stage);
+    return STATUS_OK;
+}
+
+enum status stage_commit(struct stage *stage, bool force_state, struct error *error)
+{
+    enum status status = STATUS_OK;
+    if (!stage->journal)
+        return STATUS_OK;
+    bool save = state_due(stage, force_state);
+    if (save || stage->pending_bytes || stage_retention_due(stage)) {
+        for (size_t i = 0; status == STATUS_OK && i < stage->symbol_count; i++)
+            if (stage->outputs[i].chunk_count)
+                status = compare_output(stage, &stage->outputs[i], error);
+        if (status == STATUS_OK)
+            status = commit_turn(stage, save, error);
+        if (status != STATUS_OK)
+            return status;
+        stage->pending_bytes = 0;
+        for (size_t i = 0; i < stage->symbol_count; i++)
+            if (stage->outputs[i].chunk_count)
+                publish_output(stage, &stage->outputs[i]);
+        stage_sinks_notify(stage);
+    }
+    note_committed(stage);
     return STATUS_OK;
 }

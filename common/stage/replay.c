@@ -44,7 +44,8 @@ void stage_replay_config(struct stage *stage, struct config_errors *errors)
     struct capture_record record;
     struct error error = {{0}};
     const struct stage_options *options = &stage->options;
-    if (capture_reader_open_files(options->replay_files, options->replay_count, &reader, &error) != STATUS_OK) {
+    if (capture_reader_open_files(options->replay_files, options->replay_count, &reader, &error) !=
+        STATUS_OK) {
         config_errors_add(errors, options->replay_files[0], "", "%s", error.text);
         return;
     }
@@ -157,7 +158,8 @@ enum status stage_replay_start(struct stage *stage, struct error *error)
     return status;
 }
 
-void stage_replay_print(struct stage *stage, size_t symbol_index, const struct message *message, const void *row)
+void stage_replay_print(struct stage *stage, size_t symbol_index, const struct message *message,
+                        const void *row)
 {
     struct buffer text, body;
     struct json json;
@@ -176,6 +178,21 @@ void stage_replay_print(struct stage *stage, size_t symbol_index, const struct m
     puts(buffer_text(&text));
     buffer_finish(&text);
     buffer_finish(&body);
+}
+
+enum status stage_replay_check(struct stage *stage, struct error *error)
+{
+    int how;
+    (void)stage;
+    for (size_t i = 0; i < replay.child_count; i++)
+        if (waitpid(replay.children[i], &how, WNOHANG) == replay.children[i]) {
+            replay.children[i] = replay.children[--replay.child_count];
+            return error_set(error, STATUS_CLOSED,
+                             "a daemon this replay reads from has ended (%s %d); it says above why",
+                             WIFSIGNALED(how) ? "signal" : "exit code",
+                             WIFSIGNALED(how) ? WTERMSIG(how) : WEXITSTATUS(how));
+        }
+    return STATUS_OK;
 }
 
 void stage_replay_finish(struct stage *stage)

@@ -8,7 +8,8 @@
 
 static struct frame_header own_header(const struct stage *stage)
 {
-    struct frame_header header = {.generation = stage->options.generation, .publish_ns = clock_wall_ns(&stage->clock)};
+    struct frame_header header = {.generation = stage->options.generation,
+                                  .publish_ns = clock_wall_ns(&stage->clock)};
     memcpy(header.run_id, stage->run_id, sizeof header.run_id);
     memcpy(header.instance, stage->instance, sizeof header.instance);
     return header;
@@ -38,61 +39,57 @@ static struct output *output_of(struct stage *stage, const char *stream)
     return NULL;
 }
 
+/* rows_from: what the answer to a good request says and holds. */
+static void rows_from(struct stage *stage, const struct output *output, struct catch_up_answer_row *answer)
+{
+    struct error error = {{0}};
+    size_t count = 0;
+    answer->oldest = journal_first(stage->journal, output->journal_stream);
+    answer->last = journal_last(stage->journal, output->journal_stream);
+    enum status status = journal_read(stage->journal, output->journal_stream, answer->from,
+                                      CATCH_UP_BYTES_MAX, SIZE_MAX, &stage->scratch, &count, &error);
+    if (status != STATUS_OK && status != STATUS_NOT_FOUND)
+        snprintf(answer->error, sizeof answer->error, "%.127s", error.text);
+    answer->row_count = (int64_t)count;
+    if (!count)
+        return;
+    struct frame_header header = own_header(stage);
+    header.first_sequence = answer->from;
+    header.row_count = count;
+    frame_encode(&stage->frame_scratch, &header, stage->scratch.data, stage->scratch.length);
+}
+
 static void catch_up(struct stage *stage, const struct bus_peer_id *peer, const struct row_view *view)
 {
-    struct catch_up_request_row request;
+    struct catch_up_request_row request = {0};
     struct catch_up_answer_row answer = {0};
     struct error error = {{0}};
-    if (row_decode(view, &catch_up_request_message, &request, &error) != STATUS_OK || request.from < 1) {
-        stage->counts.malformed_requests++;
-        return;
-    }
-    memcpy(answer.stream, request.stream, sizeof answer.stream);
-    answer.from = request.from;
-    struct output *output = output_of(stage, request.stream);
-    size_t count = 0;
     buffer_clear(&stage->scratch);
     buffer_clear(&stage->frame_scratch);
-    if (!output) {
-        snprintf(answer.error, sizeof answer.error, "no stream %.80s here", request.stream);
+    if (row_decode(view, &catch_up_request_message, &request, &error) != STATUS_OK || request.from < 1) {
+        stage->counts.malformed_requests++;
+        snprintf(answer.error, sizeof answer.error, "%.127s",
+                 *error.text ? error.text : "from: must be at least 1");
     } else {
-        answer.oldest = journal_first(stage->journal, output->journal_stream);
-        answer.last = journal_last(stage->journal, output->journal_stream);
-        enum status status = journal_read(stage->journal, output->journal_stream, request.from, CATCH_UP_BYTES_MAX,
-                                          SIZE_MAX, &stage->scratch, &count, &error);
-        if (status != STATUS_OK && status != STATUS_NOT_FOUND)
-            snprintf(answer.error, sizeof answer.error, "%.127s", error.text);
+        memcpy(answer.stream, request.stream, sizeof answer.stream);
+        answer.from = request.from;
+        const struct output *output = output_of(stage, request.stream);
+        if (output)
+            rows_from(stage, output, &answer);
+        else
+            snprintf(answer.error, sizeof answer.error, "no stream %.80s here", request.stream);
     }
-    answer.row_count = (int64_t)count;
-    if (count) {
-        struct frame_header header = own_header(stage);
-        header.first_sequence = request.from;
-        header.row_count = count;
-        frame_encode(&stage->frame_scratch, &header, stage->scratch.data, stage->scratch.length);
-    }
-    answer_row(stage, peer, &catch_up_answer_message, &answer, count ? &stage->frame_scratch : NULL);
+    answer_row(stage, peer, &catch_up_answer_message, &answer,
+               answer.row_count ? &stage->frame_scratch : NULL);
 }
 
 static void note_consumer(struct stage *stage, const struct row_view *view)
 {
     struct register_row entry;
-    struct output *output = NULL;
     if (row_decode(view, &register_message, &entry, NULL) == STATUS_OK)
-        output = output_of(stage, entry.stream);
-    if (!output)
-        return;
-    size_t index = (size_t)(output - stage->outputs), i = 0;
-    while (i < stage->consumer_count &&
-           (stage->consumers[i].output != index || strcmp(stage->consumers[i].name, entry.consumer) != 0))
-        i++;
-    if (i == STAGE_CONSUMERS_MAX)
-        return;
-    if (i == stage->consumer_count) {
-        stage->consumer_count++;
-        memcpy(stage->consumers[i].name, entry.consumer, sizeof stage->consumers[i].name);
-        stage->consumers[i].output = index;
-    }
-    stage->consumers[i].durable_sequence = entry.durable_sequence;
+        stage_consumer_note(stage, &entry);
+    else
+        stage->counts.malformed_requests++;
 }
 
 /* perform: the stage's own verbs; what it does not know goes to the service. All are idempotent. */
@@ -102,7 +99,8 @@ static enum status perform(struct stage *stage, const struct command_row *comman
         return error_set(error, STATUS_INVALID, "this is run %s, not %s", stage->run_id, command->run_id);
     if (command->generation && command->generation != stage->options.generation)
         return error_set(error, STATUS_INVALID, "this is generation %lld of %s, not %lld",
-                         (long long)stage->options.generation, stage->instance, (long long)command->generation);
+                         (long long)stage->options.generation, stage->instance,
+                         (long long)command->generation);
     if (strcmp(command->verb, "status") == 0)
         return STATUS_OK;
     if (strcmp(command->verb, "stop") == 0) {
@@ -149,14 +147,17 @@ void stage_request_handle(void *context, const struct bus_peer_id *peer, const v
         log_event(LOG_WARNING, "request_rejected", "reason=\"%s\"", error.text);
         return;
     }
-    while (frame_next(&frame, &view)) {
-        if (view.kind == ROW_CATCH_UP_REQUEST)
-            catch_up(stage, peer, &view);
-        else if (view.kind == ROW_REGISTER)
+    /* One question per message: a few bytes must not call for many answers of CATCH_UP_BYTES_MAX. */
+    for (bool answered = false; frame_next(&frame, &view);) {
+        bool question = view.kind == ROW_CATCH_UP_REQUEST || view.kind == ROW_COMMAND;
+        if (view.kind == ROW_REGISTER)
             note_consumer(stage, &view);
+        else if (!question || answered)
+            stage->counts.malformed_requests++;
         else if (view.kind == ROW_COMMAND)
             command(stage, peer, &view);
         else
-            stage->counts.malformed_requests++;
+            catch_up(stage, peer, &view);
+        answered = answered || question;
     }
 }

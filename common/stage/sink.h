@@ -33,7 +33,7 @@ struct sink {
 
     /* open: in the sink's thread, before anything else: opens files, returns to its own position. */
     enum status (*open)(void *context, struct journal *journal, struct error *error);
-    /* position: newest durable sequence of a stream, 0 = none. */
+    /* position: newest durable sequence of a stream, 0 = none. Called from any thread, from open's end to close. */
     int64_t (*position)(void *context, const char *stream);
     /* write: makes these rows and the new position durable, all or nothing; several streams come as several calls
      * between begin and commit. */
@@ -44,6 +44,7 @@ struct sink {
     void (*rollback)(void *context);
     /* close: flush and release. */
     void (*close)(void *context);
-    /* figures of the sink itself: files open, dedup, key_conflict; the thread fills the rest. */
+    /* figures of the sink itself: files open, dedup, key_conflict; the thread fills the rest. Called from any thread, from
+     * open's end to close. */
     void (*figures)(void *context, struct sink_status_row *status);
 };

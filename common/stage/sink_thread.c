@@ -66,14 +66,14 @@ static int64_t note_dropped(struct sink_runner *runner, const struct output *out
     pthread_mutex_lock(&runner->mutex);
     runner->status.dropped += first - from;
     pthread_mutex_unlock(&runner->mutex);
-    log_event(LOG_ERROR, "data_dropped", "sink=%s stream=%s from=%lld to=%lld", runner->sink->name, output->stream,
-              (long long)from, (long long)first - 1);
+    log_event(LOG_ERROR, "data_dropped", "sink=%s stream=%s from=%lld to=%lld", runner->sink->name,
+              output->stream, (long long)from, (long long)first - 1);
     return first;
 }
 
 /* write_stream: one piece of one stream behind the sink's position. */
-static enum status write_stream(struct sink_runner *runner, size_t symbol, struct buffer *rows, size_t *out_count,
-                                struct error *error)
+static enum status write_stream(struct sink_runner *runner, size_t symbol, struct buffer *rows,
+                                size_t *out_count, struct error *error)
 {
     struct stage *stage = runner->stage;
     const struct output *output = &stage->outputs[symbol];
@@ -82,12 +82,12 @@ static enum status write_stream(struct sink_runner *runner, size_t symbol, struc
     if (from > journal_last(stage->journal, output->journal_stream))
         return STATUS_OK;
     buffer_clear(rows);
-    enum status status = journal_read(stage->journal, output->journal_stream, from, SINK_READ_BYTES, SIZE_MAX, rows,
-                                      out_count, error);
+    enum status status = journal_read(stage->journal, output->journal_stream, from, SINK_READ_BYTES, SIZE_MAX,
+                                      rows, out_count, error);
     if (status == STATUS_NOT_FOUND) {
         from = note_dropped(runner, output, from);
-        status = journal_read(stage->journal, output->journal_stream, from, SINK_READ_BYTES, SIZE_MAX, rows, out_count,
-                              error);
+        status = journal_read(stage->journal, output->journal_stream, from, SINK_READ_BYTES, SIZE_MAX, rows,
+                              out_count, error);
     }
     if (status != STATUS_OK || !*out_count)
         return status;
@@ -128,8 +128,8 @@ static enum status write_batch(struct sink_runner *runner, struct buffer *rows, 
 /* back_off: a failed write is told, counted and tried again; never given up while the stage lives. */
 static bool back_off(struct sink_runner *runner, const struct error *error, int *delay_ms)
 {
-    log_event(LOG_ERROR, "write_error", "sink=%s reason=\"%s\" retry_in_ms=%d", runner->sink->name, error->text,
-              *delay_ms);
+    log_event(LOG_ERROR, "write_error", "sink=%s reason=\"%s\" retry_in_ms=%d", runner->sink->name,
+              error->text, *delay_ms);
     pthread_mutex_lock(&runner->mutex);
     runner->status.write_errors++;
     bool stop = runner->stop;

@@ -4,12 +4,14 @@
 #include "stage/stage_private.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { READY_DESCRIPTOR = 3, PULL_WAIT_MS = 10 };
@@ -180,12 +182,34 @@ static enum status stage_open(struct stage *stage, struct error *error)
     return status;
 }
 
+/* find_ready_descriptor: descriptor 3 when our parent made it a pipe; started by hand it may be anything, or free and
+ * soon a file of our own. */
+static void find_ready_descriptor(struct stage *stage)
+{
+    struct stat found;
+    bool pipe = fstat(READY_DESCRIPTOR, &found) == 0 && (S_ISFIFO(found.st_mode) || S_ISSOCK(found.st_mode));
+    stage->ready_descriptor =
+        pipe && fcntl(READY_DESCRIPTOR, F_SETFD, FD_CLOEXEC) == 0 ? READY_DESCRIPTOR : -1;
+}
+
+/* find_time_fields: where the kinds that have one keep their event time. */
+static void find_time_fields(struct stage *stage)
+{
+    const struct message *message;
+    for (size_t i = 0; (message = message_at(i)); i++)
+        stage->time_fields[message->kind] = message_field(message, "ts_ms");
+}
+
 static void announce_ready(struct stage *stage)
 {
     log_event(LOG_INFO, "ready", "instance=%s generation=%lld pid=%d", stage->instance,
               (long long)stage->options.generation, (int)getpid());
-    if (write(READY_DESCRIPTOR, "READY\n", 6) == 6)
-        close(READY_DESCRIPTOR);
+    if (stage->ready_descriptor >= 0) {
+        if (write(stage->ready_descriptor, "READY\n", 6) != 6)
+            log_event(LOG_WARNING, "ready_unheard", "reason=\"%m\"");
+        close(stage->ready_descriptor);
+        stage->ready_descriptor = -1;
+    }
     stage_beat(stage, true);
 }
 
@@ -252,6 +276,7 @@ static bool replay_done(struct stage *stage)
 
 static void loop(struct stage *stage)
 {
+    struct error error = {{0}};
     while (!stage->stopping) {
         stage_inputs_poll(stage, poll_timeout(stage));
         take_signals(stage);
@@ -262,6 +287,8 @@ static void loop(struct stage *stage)
         stage_beat(stage, false);
         if (replay_done(stage))
             stage->stopping = true;
+        else if (stage_replay_check(stage, &error) != STATUS_OK)
+            stage_fail(stage, &error);
     }
 }
 
@@ -278,6 +305,7 @@ static void wind_down(struct stage *stage)
         if (stage->service->turn && stage->service->turn(stage->state, &error) != STATUS_OK)
             stage_fail(stage, &error);
     }
+    stage_beat(stage, true); /* the last word, while the sinks can still be asked */
     stage_sinks_close(stage);
 }
 
@@ -295,6 +323,7 @@ static void stage_close(struct stage *stage)
     }
     free(stage->outputs);
     free(stage->inputs);
+    free(stage->consumers);
     for (size_t i = 0; i < stage->symbol_count; i++)
         free((void *)(uintptr_t)stage->symbols[i]);
     free(stage->symbols);
@@ -330,6 +359,8 @@ int stage_main(const struct stage_service *service, int argc, char **argv)
     struct error error = {{0}};
     bool done;
     *stage = (struct stage){.service = service, .clock = clock_system(), .wake_descriptor = -1};
+    find_ready_descriptor(stage);
+    find_time_fields(stage);
     block_signals();
     enum status status = stage_options_parse(stage, argc, argv, &done, &error);
     if (status == STATUS_OK && !done)
@@ -341,7 +372,6 @@ int stage_main(const struct stage_service *service, int argc, char **argv)
         announce_ready(stage);
         loop(stage);
         wind_down(stage);
-        stage_beat(stage, true);
         code = stage->exit_code;
         log_event(LOG_INFO, "stop", "exit_code=%d", code);
     }

@@ -45,9 +45,9 @@ void stage_report_sink(struct stage_report *report, const struct sink_status_row
 
 struct stage_service {
     const char *name;
-    const char *summary;             /* one sentence for --help */
-    const char *const *inputs;       /* services read, NULL-terminated; NULL: none */
-    bool publishes;                  /* has streams of its own, hence a journal */
+    const char *summary;                /* one sentence for --help */
+    const char *const *inputs;          /* services read, NULL-terminated; NULL: none */
+    bool publishes;                     /* has streams of its own, hence a journal */
     const struct stage_option *options; /* more long options, ended by an empty name; NULL: none */
 
     /* open: builds the service from the configuration. On failure the sentence names the key or file. */
@@ -120,8 +120,8 @@ const char *stage_instance(const struct stage *stage);
 const struct clock *stage_clock(const struct stage *stage);
 size_t stage_symbol_count(const struct stage *stage);
 const char *stage_symbol(const struct stage *stage, size_t index);
-size_t stage_symbol_index(const struct stage *stage, const char *symbol); /* SIZE_MAX: not ours */
-int stage_levels(const struct stage *stage);                              /* ofi.levels, at least 5 */
+size_t stage_symbol_index(const struct stage *stage, const char *symbol);    /* SIZE_MAX: not ours */
+int stage_levels(const struct stage *stage);                                 /* ofi.levels, at least 5 */
 const char *stage_option_value(const struct stage *stage, const char *name); /* NULL: not given */
 /* stage_replay_files: captures given with --replay, NULL-terminated; NULL when not replaying. */
 const char *const *stage_replay_files(const struct stage *stage);

@@ -2,8 +2,9 @@
  *
  *   options.c   command line and configuration        input.c    upstream streams, gaps, catch-up
  *   output.c    emit → commit → publish, state        request.c  what comes in on the ROUTER
- *   beat.c      heartbeats and status file            sink_thread.c  one thread per sink
- *   replay.c    a daemon by hand on a capture         stage.c    life and loop */
+ *   retention.c consumers, what the journal may drop  sink_thread.c  one thread per sink
+ *   beat.c      heartbeats and status file            replay.c   a daemon by hand on a capture
+ *   stage.c     life and loop */
 #pragma once
 
 #include "base/file.h"
@@ -19,14 +20,18 @@
 enum {
     STAGE_UPSTREAMS_MAX = 256,
     STAGE_SINKS_MAX = 4,
-    STAGE_CONSUMERS_MAX = 64,
-    STAGE_MESSAGES_PER_TURN = 512,  /* then commit */
-    STAGE_PULL_BUDGET = 2048,       /* items of one pull */
-    STAGE_CHUNK_BYTES = 128 * 1024, /* rows of one stream are journaled and published in chunks of about so much */
+    STAGE_CONSUMERS_MAX = 64,      /* names, each with every stream */
+    STAGE_MESSAGES_PER_TURN = 512, /* then commit */
+    STAGE_PULL_BUDGET = 2048,      /* items of one pull */
+    STAGE_CHUNK_BYTES =
+        128 * 1024, /* rows of one stream are journaled and published in chunks of about so much */
     STAGE_TURN_BYTES = 512 * 1024,  /* so much pending is committed before more is consumed */
     STAGE_REQUEST_TIMEOUT_MS = 250, /* an unanswered catch-up request is sent again */
     STAGE_REGISTER_MS = 1000,
-    STAGE_DRAIN_MS = 5000, /* TERM: wait so long for sinks */
+    STAGE_RETENTION_MS = 1000,
+    STAGE_AGE_MARKS = 8,     /* points in time at which the newest rows are noted, within journal.max_age_s */
+    STAGE_SILENCE_MS = 3000, /* an upstream without a sign of life for so long is connected anew */
+    STAGE_DRAIN_MS = 5000,   /* TERM: wait so long for sinks */
     STAGE_FORK_BEATS = 10,
     STAGE_OVERRIDES_MAX = 256,
 };
@@ -41,7 +46,12 @@ struct output_chunk {
 struct output {
     char stream[STREAM_BYTES];
     size_t journal_stream;
-    int64_t emitted; /* sequence of the newest row emitted in this life */
+    int64_t emitted;  /* sequence of the newest row emitted in this life */
+    bool end_emitted; /* its end_of_stream is among them */
+    /* As of the last commit, hence what may be told to others: */
+    int64_t source; /* harvest sequence up to which the stream is complete */
+    bool ended;
+    int64_t age_marks[STAGE_AGE_MARKS]; /* newest row at the retention's points in time */
     struct buffer rows;
     struct output_chunk *chunks;
     size_t chunk_count, chunk_capacity;
@@ -51,11 +61,11 @@ struct input {
     struct stage_input public;
     char stream[STREAM_BYTES];
     size_t connection;
-    int64_t producer_last;   /* newest row its producer told of, 0 = none yet */
-    int64_t producer_source; /* source up to which the producer's stream is complete */
-    int64_t source;          /* the same for what has been consumed */
-    bool producer_seen;      /* a heartbeat of it has arrived */
-    int64_t requested_from;  /* open catch-up request, 0 = none */
+    size_t upstream;        /* into stage.upstreams */
+    int64_t producer_last;  /* newest row its producer told of, 0 = none yet */
+    int64_t source;         /* source up to which what has been consumed is complete */
+    bool producer_seen;     /* a heartbeat of it has arrived */
+    int64_t requested_from; /* open catch-up request, 0 = none */
     int64_t requested_ms;
     int64_t state_position; /* position in the newest saved state */
     int beats_behind;       /* heartbeats in a row that told of fewer rows than we hold */
@@ -65,6 +75,7 @@ struct upstream {
     const char *service;
     char instance[INSTANCE_BYTES];
     size_t connection;
+    int64_t heard_ms; /* monotonic; anything it sent */
 };
 
 struct consumer {
@@ -101,7 +112,7 @@ struct stage_options {
     size_t service_value_count;
     const char *replay_files[STAGE_OVERRIDES_MAX + 1];
     size_t replay_count;
-    bool print_rows; /* with --replay: own rows as JSON lines on stdout */
+    bool print_rows;  /* with --replay: own rows as JSON lines on stdout */
     bool replay_link; /* a replay whose upstreams someone else started */
 };
 
@@ -128,38 +139,42 @@ struct stage {
     size_t input_count;
     struct upstream upstreams[STAGE_UPSTREAMS_MAX];
     size_t upstream_count;
-    struct consumer consumers[STAGE_CONSUMERS_MAX];
-    size_t consumer_count;
+    struct consumer *consumers;
+    size_t consumer_count, consumer_capacity;
+    bool consumers_dirty; /* not as journaled */
     struct sink_runner sinks[STAGE_SINKS_MAX];
     size_t sink_count;
 
     int wake_descriptor, signal_descriptor;
     int64_t state_saved_ms;
     bool state_dirty;
-    int64_t beat_due_ms, status_due_ms, register_due_ms, trim_due_ms;
+    const struct field *time_fields[ROW_KIND_LIMIT]; /* ts_ms of the kinds that have it */
+    int64_t beat_due_ms, status_due_ms, register_due_ms, retention_due_ms, age_mark_due_ms;
     int64_t beat_seq, progress;
     int64_t event_ts_ms;
     int64_t open_files;
     struct buffer scratch, frame_scratch;
     char last_error[256];
 
-    bool stopping;   /* TERM or stop: leave the loop */
-    bool draining;   /* drain: to the end of the streams */
-    bool own_end;    /* stage_end was called */
-    bool going;      /* go has come (pull services) */
-    bool full;       /* the journal is at its limit: nothing is consumed */
+    bool stopping; /* TERM or stop: leave the loop */
+    bool draining; /* drain: to the end of the streams */
+    bool own_end;  /* stage_end was called */
+    bool going;    /* go has come (pull services) */
+    bool full;     /* the journal is at its limit: nothing is consumed */
     bool pull_more;
+    int ready_descriptor; /* a pipe to say READY on, -1: none */
     int exit_code;
 
     struct {
-        int64_t frames, foreign_frames, malformed_frames, malformed_rows, gaps_seen, catch_up_requests, catch_up_rows,
-            rows_lost, forks, commits, rows_emitted, rows_compared, rows_reread, requests, malformed_requests,
-            retention_dropped;
+        int64_t frames, foreign_frames, malformed_frames, malformed_rows, gaps_seen, catch_up_requests,
+            catch_up_rows, rows_lost, forks, commits, rows_emitted, rows_compared, rows_reread, requests,
+            malformed_requests, retention_dropped, reconnects;
     } counts;
 };
 
 /* options.c */
-enum status stage_options_parse(struct stage *stage, int argc, char **argv, bool *out_done, struct error *error);
+enum status stage_options_parse(struct stage *stage, int argc, char **argv, bool *out_done,
+                                struct error *error);
 enum status stage_config_load(struct stage *stage, struct error *error);
 
 /* input.c */
@@ -167,6 +182,8 @@ enum status stage_inputs_open(struct stage *stage, struct error *error);
 void stage_inputs_poll(struct stage *stage, int timeout_ms);
 void stage_inputs_retry(struct stage *stage);    /* overdue requests */
 void stage_inputs_register(struct stage *stage); /* durable positions to the producers */
+int64_t stage_source_consumed(const struct stage *stage,
+                              size_t symbol); /* complete up to here, INT64_MAX: no input */
 bool stage_inputs_ended(const struct stage *stage);
 bool stage_caught_up(const struct stage *stage);
 
@@ -174,6 +191,14 @@ bool stage_caught_up(const struct stage *stage);
 enum status stage_outputs_open(struct stage *stage, struct error *error);
 enum status stage_state_load(struct stage *stage, bool warm, struct error *error);
 enum status stage_commit(struct stage *stage, bool force_state, struct error *error);
+
+/* retention.c */
+void stage_consumer_note(struct stage *stage, const struct register_row *entry);
+void stage_consumers_save(struct stage *stage); /* inside the transaction */
+enum status stage_consumers_load(struct stage *stage, struct error *error);
+bool stage_retention_due(const struct stage *stage);
+void stage_retain(
+    struct stage *stage); /* inside the transaction: gives back what nobody needs, notes when full */
 
 /* request.c */
 void stage_request_handle(void *context, const struct bus_peer_id *peer, const void *data, size_t bytes);
@@ -187,12 +212,16 @@ void stage_sinks_notify(struct stage *stage);
 bool stage_sinks_idle(struct stage *stage);
 void stage_sinks_close(struct stage *stage);
 void stage_sink_status(struct stage *stage, size_t index, struct sink_status_row *out_status);
-int64_t stage_sinks_durable(struct stage *stage, const char *stream); /* smallest position, INT64_MAX without sinks */
+int64_t stage_sinks_durable(struct stage *stage,
+                            const char *stream); /* smallest position, INT64_MAX without sinks */
 
 /* replay.c */
 void stage_replay_config(struct stage *stage, struct config_errors *errors); /* from the capture's metadata */
 enum status stage_replay_start(struct stage *stage, struct error *error);
-void stage_replay_print(struct stage *stage, size_t symbol_index, const struct message *message, const void *row);
+void stage_replay_print(struct stage *stage, size_t symbol_index, const struct message *message,
+                        const void *row);
+enum status stage_replay_check(struct stage *stage,
+                               struct error *error); /* that the daemons it started live */
 void stage_replay_finish(struct stage *stage);
 
 void stage_fail(struct stage *stage, const struct error *error); /* logs, sets exit code 1, stops */

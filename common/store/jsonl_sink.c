@@ -310,7 +310,6 @@ static enum status publish_finished(struct jsonl_sink *sink, struct error *error
         atomic_fetch_add(&sink->repeated, repeated);
         if (sink->shard_count >= 0)
             sink->shard_count++;
-        crash_point("after_rename");
     }
     return STATUS_OK;
 }

@@ -1,5 +1,6 @@
 #include "store/shard.h"
 
+#include "base/crash_point.h"
 #include "store/append_file.h"
 #include "store/positions.h"
 
@@ -49,6 +50,7 @@ enum status shard_publish(const struct shard *shard, const struct jsonl_sink_con
         return status;
     append_file_close(&file);
     status = file_rename_once(part, ready, out_repeated, error);
+    crash_point("after_rename");
     if (status == STATUS_OK && config->sync &&
         (folder_sync_of(ready) != STATUS_OK || folder_sync_of(part) != STATUS_OK))
         status = error_set(error, STATUS_IO, "the folder of %s cannot be synchronised: %m", ready);

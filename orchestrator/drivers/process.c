@@ -1,6 +1,6 @@
 /* The process driver: posix_spawn (which shares the address space until exec, so it does not care about the bus's
  * threads), a pidfd per child, a pipe for the readiness line. */
-#include "drivers/driver.h"
+#include "driver.h"
 
 #include "base/buffer.h"
 #include "base/file.h"

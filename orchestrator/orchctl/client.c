@@ -144,6 +144,12 @@ void client_wait(struct client *client, int wait_ms)
         poll_once(client, left_ms);
 }
 
+const char *member_text(yyjson_val *object, const char *member)
+{
+    const char *text = yyjson_get_str(yyjson_obj_get(object, member));
+    return text ? text : "-";
+}
+
 void client_args(struct buffer *out, const char *first, const char *first_value, const char *second,
                  const char *second_value)
 {

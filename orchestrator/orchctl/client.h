@@ -26,6 +26,9 @@ void client_listen(struct client *client);
  * itself may lose. */
 void client_wait(struct client *client, int wait_ms);
 
+/* member_text: a text member of an object, "-" when there is none. */
+const char *member_text(yyjson_val *object, const char *member);
+
 /* client_args: {"name": …} of up to two texts; NULL texts are left out. */
 void client_args(struct buffer *out, const char *first, const char *first_value, const char *second,
                  const char *second_value);

@@ -36,8 +36,7 @@ static bool print_event(void *context, yyjson_val *event)
         puts(text ? text : "{}");
         free(text);
     } else {
-        printf("%s %-16s %-10s", yyjson_get_str(yyjson_obj_get(event, "at")),
-               yyjson_get_str(yyjson_obj_get(event, "event")), yyjson_get_str(yyjson_obj_get(event, "name")));
+        printf("%s %-16s %-10s", member_text(event, "at"), member_text(event, "event"), member_text(event, "name"));
         print_members(event);
         putchar('\n');
     }
@@ -53,12 +52,11 @@ static enum status print_snapshot(struct client *client, bool json, int64_t *out
     if (status != STATUS_OK)
         return status;
     yyjson_val *result = yyjson_obj_get(yyjson_doc_get_root(reply), "result"), *process;
-    const char *at = yyjson_get_str(yyjson_obj_get(result, "at"));
+    const char *at = member_text(result, "at");
     size_t index, count;
     *out_serial = yyjson_get_sint(yyjson_obj_get(result, "serial"));
     yyjson_arr_foreach(yyjson_obj_get(result, "processes"), index, count, process) {
-        const char *name = yyjson_get_str(yyjson_obj_get(process, "name"));
-        const char *state = yyjson_get_str(yyjson_obj_get(process, "state"));
+        const char *name = member_text(process, "name"), *state = member_text(process, "state");
         if (json)
             printf("{\"serial\":%lld,\"at\":\"%s\",\"event\":\"snapshot\",\"name\":\"%s\",\"state\":\"%s\"}\n",
                    (long long)*out_serial, at, name, state);

@@ -77,7 +77,6 @@ static void print_result(const struct invocation *invocation, yyjson_val *result
         free(text);
         return;
     }
-    const char *state = yyjson_get_str(yyjson_obj_get(result, "state"));
     const char *note = yyjson_get_str(yyjson_obj_get(result, "note"));
     const char *signal = yyjson_get_str(yyjson_obj_get(result, "signal"));
     if (signal)
@@ -85,7 +84,7 @@ static void print_result(const struct invocation *invocation, yyjson_val *result
                (long long)yyjson_get_sint(yyjson_obj_get(result, "pid")), signal,
                (long long)yyjson_get_sint(yyjson_obj_get(result, "fault")));
     else
-        printf("%s is %s%s%s%s\n", invocation->words[0], state ? state : "?", note ? " (" : "", note ? note : "",
+        printf("%s is %s%s%s%s\n", invocation->words[0], member_text(result, "state"), note ? " (" : "", note ? note : "",
                note ? ")" : "");
     fflush(stdout);
 }
@@ -156,8 +155,7 @@ int verb_shutdown(const struct invocation *invocation)
         if (invocation->json)
             puts(text ? text : "null");
         else
-            printf("run %s is %s\n", yyjson_get_str(yyjson_obj_get(result, "run_id")),
-                   yyjson_get_str(yyjson_obj_get(result, "phase")));
+            printf("run %s is %s\n", member_text(result, "run_id"), member_text(result, "phase"));
         free(text);
     }
     yyjson_doc_free(reply);

@@ -22,32 +22,26 @@ static void cell(yyjson_val *value, int width, int decimals)
         printf(" %*s", width, "-");
 }
 
-static const char *text_of(yyjson_val *object, const char *member)
-{
-    const char *text = yyjson_get_str(yyjson_obj_get(object, member));
-    return text ? text : "-";
-}
-
 static void print_process(yyjson_val *process)
 {
     yyjson_val *beat = yyjson_obj_get(process, "heartbeat");
-    printf("%-12s", text_of(process, "name"));
+    printf("%-12s", member_text(process, "name"));
     cell(yyjson_obj_get(process, "pid"), 8, 0);
-    printf(" %-11s %-10s", text_of(process, "state"), text_of(process, "health"));
+    printf(" %-11s %-10s", member_text(process, "state"), member_text(process, "health"));
     cell(yyjson_obj_get(process, "restart_count"), 8, 0);
     cell(yyjson_obj_get(beat, "rss_mb"), 8, 1);
     cell(yyjson_obj_get(beat, "open_files"), 6, 0);
     cell(yyjson_obj_get(process, "rows_per_s"), 10, 1);
     cell(yyjson_obj_get(process, "lag_rows"), 9, 0);
     cell(yyjson_obj_get(process, "heartbeat_age_ms"), 8, 0);
-    printf("  %s\n", text_of(process, "failed_conditions"));
+    printf("  %s\n", member_text(process, "failed_conditions"));
 }
 
 static void print_table(yyjson_val *result)
 {
     size_t index, count;
     yyjson_val *process;
-    printf("run %s, %s, sink %s\n", text_of(result, "run_id"), text_of(result, "phase"), text_of(result, "sink"));
+    printf("run %s, %s, sink %s\n", member_text(result, "run_id"), member_text(result, "phase"), member_text(result, "sink"));
     printf("%-12s %8s %-11s %-10s %8s %8s %6s %10s %9s %8s  %s\n", "name", "pid", "state", "health", "restarts",
            "rss MB", "files", "rows/s", "lag rows", "beat ms", "failed conditions");
     yyjson_arr_foreach(yyjson_obj_get(result, "processes"), index, count, process)
@@ -59,8 +53,8 @@ static void print_health(yyjson_val *result)
     size_t index, count;
     yyjson_val *process;
     yyjson_arr_foreach(yyjson_obj_get(result, "processes"), index, count, process)
-        printf("%-12s %-10s %s\n", text_of(process, "name"), text_of(process, "health"),
-               text_of(process, "failed_conditions"));
+        printf("%-12s %-10s %s\n", member_text(process, "name"), member_text(process, "health"),
+               member_text(process, "failed_conditions"));
 }
 
 static int ask_and_print(const struct invocation *invocation, void (*print)(yyjson_val *result))

@@ -2,6 +2,7 @@
  * one number that matters is the next row wanted; a live row that begins later is answered by a request, as everywhere
  * (docs/wire-protocol.md). */
 #include "base/clock.h"
+#include "base/file.h"
 #include "bus/bus.h"
 #include "place.h"
 #include "proto/frame.h"
@@ -120,7 +121,7 @@ static void take_answer(struct tail *tail, const struct catch_up_answer_row *ans
     }
     if (answer->row_count > 0)
         take_rows(tail, body, body_bytes);
-    if (!tail->done && answer->last >= tail->next)
+    if (!tail->done && answer->row_count > 0 && answer->last >= tail->next)
         request_rows(tail);
 }
 
@@ -158,6 +159,8 @@ static enum status open_stream(struct tail *tail, const char *topic, const struc
     tail->levels = (int)config_i64(config, "ofi.levels");
     if (tail->levels < BOOK_LEVELS_DEFAULT)
         tail->levels = BOOK_LEVELS_DEFAULT;
+    if (!file_exists(config_text(config, "bus.dir")))
+        return error_set(error, STATUS_NOT_FOUND, "no run has been started in this folder (use --dir DIR for another)");
     struct bus_config bus = {.folder = config_text(config, "bus.dir"),
                              .instance = "orchctl",
                              .high_water_mark = (int)config_i64(config, "bus.high_water_mark")};

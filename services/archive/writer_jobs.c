@@ -203,7 +203,8 @@ static bool write_item(struct item_job *job)
 static void note_flush(struct writer *writer, const struct flush *flush, int64_t begun_ns)
 {
     pthread_mutex_lock(&writer->mutex);
-    writer->checkpoint.streams[checkpoint_stream(&writer->checkpoint, flush->after.name)] = flush->after;
+    size_t stream = checkpoint_stream(&writer->checkpoint, flush->after.name); /* may move the array */
+    writer->checkpoint.streams[stream] = flush->after;
     if (flush->event_ts_ms > writer->checkpoint.updated_ts_ms)
         writer->checkpoint.updated_ts_ms = flush->event_ts_ms;
     if (flush->item_count) {

@@ -42,7 +42,7 @@ static enum status open_receiver(struct intake *intake, struct stage *stage, con
     char certificate[PATH_BYTES];
     receiver_settings(stage_config(stage), feed, &receiver);
     if (receiver.is_simulator && config_bool(stage_config(stage), "simulator.tls")) {
-        path_join(certificate, config_text(stage_config(stage), "run.state_dir"), "simulator.pem");
+        path_join(certificate, config_text(stage_config(stage), "run.state_dir"), "simulator/certificate.pem");
         receiver.certificate_path = certificate;
     }
     receiver.writer = intake->writer;

@@ -1,8 +1,8 @@
-/* figures: what report keeps of the streams it reads: counts and exact volumes per symbol, orders per minute, events,
- * strategy_state rows, the newest heartbeat of every upstream instance.
+/* figures: what report keeps of the streams it reads: counts and exact volumes per symbol, orders per
+ * minute, events, strategy_state rows, the newest heartbeat of every upstream instance.
  *
- * Pure: rows in, figures out. Each row is taken once: a row at or below its stream's position is passed over, so that
- * it may be given again after a restart. report_store writes what changed and reads it back. */
+ * Pure: rows in, figures out. Each row is taken once: a row at or below its stream's position is passed
+ * over, so that it may be given again after a restart. report_store writes what changed and reads it back. */
 #pragma once
 
 #include "base/decimal.h"
@@ -116,8 +116,8 @@ struct instance_figures *figures_instance(struct figures *figures, const char *i
 /* figures_find_stream: NULL when nothing of it was taken. */
 const struct stream_figures *figures_find_stream(const struct figures *figures, const char *stream);
 
-/* figures_counter: a counter's sum over all instances of a service ("harvest", "harvest.1", …), of any service when
- * `service` is NULL; FIELD_NULL_I64 when no instance ever reported it. */
+/* figures_counter: a counter's sum over all instances of a service ("harvest", "harvest.1", …), of any
+ * service when `service` is NULL; FIELD_NULL_I64 when no instance ever reported it. */
 int64_t figures_counter(const struct figures *figures, const char *service, const char *name);
 
 /* figures_heard: a row or a heartbeat of the service has come. */

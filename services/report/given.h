@@ -1,10 +1,11 @@
-/* given: parts of the summary that only the orchestrator knows; it gives them with a command as a JSON object
+/* given: parts of the summary that only the orchestrator knows; it gives them with a command as a JSON
+ * object
  *
  *   {"gates": […], "overall_verdict": "PASS", "alerts": […], "fault_injection": […], "timeseries_export": {…},
  *    "file": "runtime/summary_given.json"}
  *
- * Every member may be missing; `file` names a file with such an object, for more than a command can carry. What was
- * never given is null, an empty list, or UNKNOWN. */
+ * Every member may be missing; `file` names a file with such an object, for more than a command can carry.
+ * What was never given is null, an empty list, or UNKNOWN. */
 #pragma once
 
 #include "base/status.h"
@@ -24,6 +25,6 @@ void given_init(struct given *given);
 void given_finish(struct given *given);
 void given_copy(struct given *copy, const struct given *given); /* into an initialised one */
 
-/* given_take: takes over the members that are there. STATUS_MALFORMED, STATUS_NOT_FOUND …: nothing was taken. An
- * empty text is fine and gives nothing. */
+/* given_take: takes over the members that are there. STATUS_MALFORMED, STATUS_NOT_FOUND …: nothing was
+ * taken. An empty text is fine and gives nothing. */
 enum status given_take(struct given *given, const char *arguments_json, struct error *error) MUST_USE;

@@ -45,8 +45,8 @@ void wilson_interval(int64_t k, int64_t n, double *out_low, double *out_high)
     *out_high = fmin(1, centre + half);
 }
 
-/* recent: whether an event lies in [t - window, t]. `cursor` is the number of events not after t: rows come almost
- * always in rising order, so it mostly moves by nothing or one. */
+/* recent: whether an event lies in [t - window, t]. `cursor` is the number of events not after t: rows
+ * come almost always in rising order, so it mostly moves by nothing or one. */
 static bool recent(const int64_t *events, size_t count, size_t *cursor, int64_t ts_ms)
 {
     while (*cursor < count && events[*cursor] <= ts_ms)

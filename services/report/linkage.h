@@ -1,8 +1,8 @@
 /* linkage: how often signals are confirmed after an event (algorithms.md §10.8).
  *
- * For each event type: the signal rows with an event of that type of the same symbol in [t - 30000, t], the share of
- * them that was confirmed, and its Wilson 95 % interval (E. B. Wilson, J. Am. Stat. Assoc. 22, 1927); beside it the
- * share among all rows. Pure. */
+ * For each event type: the signal rows with an event of that type of the same symbol in [t - 30000, t],
+ * the share of them that was confirmed, and its Wilson 95 % interval (E. B. Wilson, J. Am. Stat. Assoc.
+ * 22, 1927); beside it the share among all rows. Pure. */
 #pragma once
 
 #include "proto/kind.h"

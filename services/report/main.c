@@ -1,5 +1,6 @@
-/* report: reads what every service says about the market and its signals, reads the signals back from the sinks, and
- * writes the day report: a summary per sink as JSON and Markdown, and the comparison of both sinks. */
+/* report: reads what every service says about the market and its signals, reads the signals back from the
+ * sinks, and writes the day report: a summary per sink as JSON and Markdown, and the comparison of both
+ * sinks. */
 #include "base/file.h"
 #include "base/memory.h"
 #include "report_service.h"
@@ -11,6 +12,7 @@
 
 /* daemon: the service and the texts its configuration borrows. */
 struct daemon {
+    struct stage *stage;
     struct report_service *service;
     char store_path[PATH_BYTES];
 };
@@ -56,6 +58,7 @@ static enum status report_open(struct stage *stage, void **out_service, struct e
     const struct config *config = stage_config(stage);
     struct daemon *daemon = memory_allocate(sizeof *daemon);
     struct report_config report;
+    daemon->stage = stage;
     path_join(daemon->store_path, config_text(config, "run.state_dir"), "%s.db", stage_instance(stage));
     configure(stage, daemon, &report);
     setenv("TZ", report.reporter.report_tz, 1); /* for minute_human; every other time is written in UTC */
@@ -99,7 +102,9 @@ static enum status report_command(void *service, const char *verb, const char *a
 
 static bool report_idle(void *service)
 {
-    return report_service_idle(((struct daemon *)service)->service);
+    struct daemon *daemon = service;
+    bool stopping = stage_draining(daemon->stage) || stage_replay_files(daemon->stage);
+    return report_service_idle(daemon->service, stopping);
 }
 
 static int64_t report_position(void *service, const char *stream)

@@ -18,7 +18,7 @@ void markdown_count(struct buffer *out, int64_t value);                /* 21,313
 void markdown_number(struct buffer *out, double value, int decimals);  /* NaN is "–" */
 void markdown_percent(struct buffer *out, double share, int decimals); /* 0.125 → 12.5 % */
 
-/* markdown_array: a table of a JSON array of objects with these members as columns; members that are missing or null
- * are "–". Writes `nothing` as a paragraph when the array is empty or no array. */
+/* markdown_array: a table of a JSON array of objects with these members as columns; members that are
+ * missing or null are "–". Writes `nothing` as a paragraph when the array is empty or no array. */
 void markdown_array(struct buffer *out, const char *json_text, const char *const *members,
                     const char *nothing);

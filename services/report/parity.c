@@ -257,7 +257,8 @@ static enum status take_jsonl(struct comparison *comparison, struct error *error
     return status;
 }
 
-/* The SQLite side is counted first: parting the hashes because of duplicates must come behind the row they share. */
+/* The SQLite side is counted first: parting the hashes because of duplicates must come behind the row they
+ * share. */
 static enum status step(struct comparison *comparison, struct error *error)
 {
     enum status status = load_jsonl(comparison, error);

@@ -1,7 +1,7 @@
 /* parity: whether the two sinks of a run hold the same signal rows (data.md §6.3).
  *
- * Purely from files. Rows are joined by (run_id, ts_ms, symbol) and compared as the JSON lines of data.md §5.1: every
- * field, exactly. Memory: 40 bytes for each JSONL row; the rows themselves are streamed. */
+ * Purely from files. Rows are joined by (run_id, ts_ms, symbol) and compared as the JSON lines of data.md
+ * §5.1: every field, exactly. Memory: 40 bytes for each JSONL row; the rows themselves are streamed. */
 #pragma once
 
 #include "base/hash.h"

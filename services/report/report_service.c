@@ -180,7 +180,8 @@ enum status report_service_turn(struct report_service *service, struct error *er
 {
     enum status status = commit_when_due(service, error);
     bool due = service->summary_asked || now_ms(service) >= service->summary_due_ms;
-    /* Once the final one is written, later ones (the gates came) are final too; the first is asked for by idle. */
+    /* Once the final one is written, later ones (the gates came) are final too; the first is asked for by
+     * idle. */
     struct worker_figures worker = worker_figures(service->worker);
     bool covered = worker.done_final && worker.done_version == service->version;
     if (status == STATUS_OK && due && (covered || ask(service, worker.done_final))) {
@@ -190,12 +191,12 @@ enum status report_service_turn(struct report_service *service, struct error *er
     return status;
 }
 
-bool report_service_idle(struct report_service *service)
+bool report_service_idle(struct report_service *service, bool stopping)
 {
     bool final = service->drain_asked || all_ended(&service->figures);
     struct worker_figures worker = worker_figures(service->worker);
-    if (worker.busy)
-        return false;
+    if (worker.busy || !stopping)
+        return !worker.busy && !service->figures.dirty;
     bool covered = worker.done_version == service->version && (worker.done_final || !final);
     if (!covered)
         ask(service, final);

@@ -1,7 +1,8 @@
-/* report_service: the daemon without its stage: rows and heartbeats in, commits to report.db, requests to the worker.
+/* report_service: the daemon without its stage: rows and heartbeats in, commits to report.db, requests to
+ * the worker.
  *
- * Commits: one transaction for all that came, at most every REPORT_COMMIT_MS. Summaries: every interval, when told,
- * and at the end. Called from the loop's thread only. */
+ * Commits: one transaction for all that came, at most every REPORT_COMMIT_MS. Summaries: every interval,
+ * when told, and at the end. Called from the loop's thread only. */
 #pragma once
 
 #include "base/clock.h"
@@ -31,8 +32,8 @@ struct report_config {
 
 struct report_service;
 
-/* report_service_open: opens report.db, goes on where it stands, starts the worker. Texts of the config are borrowed
- * as long as the service lives. */
+/* report_service_open: opens report.db, goes on where it stands, starts the worker. Texts of the config
+ * are borrowed as long as the service lives. */
 enum status report_service_open(const struct report_config *config, struct report_service **out_service,
                                 struct error *error) MUST_USE;
 
@@ -44,20 +45,21 @@ enum status report_service_row(struct report_service *service, const char *strea
 void report_service_beat(struct report_service *service, const struct heartbeat_row *beat,
                          struct frame *rest);
 
-/* report_service_turn: commits when due, asks for a summary when due. Fails only when nothing could be stored for so
- * long that REPORT_UNSTORED_ROWS_MAX is passed. */
+/* report_service_turn: commits when due, asks for a summary when due. Fails only when nothing could be
+ * stored for so long that REPORT_UNSTORED_ROWS_MAX is passed. */
 enum status report_service_turn(struct report_service *service, struct error *error) MUST_USE;
 
 /* report_service_command: drain, summary (both may carry struct given's members), go and stop_intake. */
 enum status report_service_command(struct report_service *service, const char *verb,
                                    const char *arguments_json, struct error *error) MUST_USE;
 
-/* report_service_idle: whether all that was taken is stored and in a summary: the final one when a drain was asked for
- * or every stream has ended, else one as of now. Asks for what is missing. */
-bool report_service_idle(struct report_service *service);
+/* report_service_idle: whether nothing is left to do. While the service runs on: everything taken is
+ * stored. When it is `stopping`: it is in a summary too: the final one when a drain was asked for or every
+ * stream has ended, else one as of now; asks for what is missing. */
+bool report_service_idle(struct report_service *service, bool stopping);
 
-/* report_service_position: newest row of a stream held durably. An ended stream gives one less, so that its end is
- * read again after a restart and the stage knows of it. */
+/* report_service_position: newest row of a stream held durably. An ended stream gives one less, so that
+ * its end is read again after a restart and the stage knows of it. */
 int64_t report_service_position(const struct report_service *service, const char *stream);
 
 struct report_service_figures {

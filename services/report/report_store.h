@@ -1,8 +1,8 @@
 /* report_store: state/report.db: what report has read and will need again, and how far it has read.
  *
- * Figures and stream positions change in one transaction, so that report can be killed anywhere: it goes on behind
- * the last commit and every row counts once. The writer belongs to the loop's thread; readers (report_store_read)
- * open the file for themselves and see the last commit. */
+ * Figures and stream positions change in one transaction, so that report can be killed anywhere: it goes
+ * on behind the last commit and every row counts once. The writer belongs to the loop's thread; readers
+ * (report_store_read) open the file for themselves and see the last commit. */
 #pragma once
 
 #include "base/status.h"
@@ -20,9 +20,9 @@ struct report_store_config {
     int64_t now_ms;          /* wall time: the start of the run, if it is new */
 };
 
-/* report_store_open: opens or begins. A database of another run, another configuration or another boot of the machine
- * is set aside as <path>.aside (the journals it belongs to are set aside likewise); the start time of the same run is
- * carried over. */
+/* report_store_open: opens or begins. A database of another run, another configuration or another boot of
+ * the machine is set aside as <path>.aside (the journals it belongs to are set aside likewise); the start
+ * time of the same run is carried over. */
 enum status report_store_open(const struct report_store_config *config, struct report_store **out_store,
                               struct error *error) MUST_USE;
 void report_store_close(struct report_store *store); /* accepts NULL */
@@ -31,13 +31,14 @@ void report_store_close(struct report_store *store); /* accepts NULL */
 enum status report_store_load(struct report_store *store, struct figures *figures,
                               struct error *error) MUST_USE;
 
-/* report_store_commit: everything dirty in one transaction; heartbeats only when `beats`. On success the figures are
- * clean and their durable positions are their positions; on failure nothing has changed on either side. */
+/* report_store_commit: everything dirty in one transaction; heartbeats only when `beats`. On success the
+ * figures are clean and their durable positions are their positions; on failure nothing has changed on
+ * either side. */
 enum status report_store_commit(struct report_store *store, struct figures *figures, bool beats,
                                 struct error *error) MUST_USE;
 
-/* report_store_text: a named text of the run (the summary's name), set once: `value` becomes it unless there is one.
- * Its present value is copied to out_value. */
+/* report_store_text: a named text of the run (the summary's name), set once: `value` becomes it unless
+ * there is one. Its present value is copied to out_value. */
 enum status report_store_text(struct report_store *store, const char *key, const char *value, char *out_value,
                               size_t size, struct error *error) MUST_USE;
 

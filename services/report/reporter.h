@@ -1,8 +1,9 @@
-/* reporter: writes the summaries of one run, from files alone: report.db, the sinks, and what the orchestrator gave.
+/* reporter: writes the summaries of one run, from files alone: report.db, the sinks, and what the
+ * orchestrator gave.
  *
- * A summary while the run goes on reads only what the sinks got since the last one; the final one reads everything
- * again from the beginning and, when both sinks are on, compares them. Beside the summaries it keeps
- * <output_dir>/report.json, which says where they are. Not thread-safe: one thread at a time. */
+ * A summary while the run goes on reads only what the sinks got since the last one; the final one reads
+ * everything again from the beginning and, when both sinks are on, compares them. Beside the summaries it
+ * keeps <output_dir>/report.json, which says where they are. Not thread-safe: one thread at a time. */
 #pragma once
 
 #include "base/status.h"
@@ -38,7 +39,7 @@ struct reporter_job {
     const struct given *given;
 };
 
-/* reporter_write: one summary per sink, and the parity file when final. STATUS_AGAIN: see patient. Others come with a
- * sentence; what was written stays written, the rest can be tried again. */
+/* reporter_write: one summary per sink, and the parity file when final. STATUS_AGAIN: see patient. Others
+ * come with a sentence; what was written stays written, the rest can be tried again. */
 enum status reporter_write(struct reporter *reporter, const struct reporter_job *job,
                            struct error *error) MUST_USE;

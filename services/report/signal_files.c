@@ -82,7 +82,8 @@ static enum status add_file(void *context, const char *path)
     return STATUS_OK;
 }
 
-/* find_below: open files first: one that is renamed meanwhile is then seen again as a closed one, never missed. */
+/* find_below: open files first: one that is renamed meanwhile is then seen again as a closed one, never
+ * missed. */
 static enum status find_below(struct search *search, const char *folder)
 {
     static const char *const PLACES[] = {"spool/signal", "ready/signal"};

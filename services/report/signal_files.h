@@ -29,7 +29,8 @@ struct signal_files {
 void signal_files_init(struct signal_files *files);
 void signal_files_finish(struct signal_files *files);
 
-/* signal_files_find: all of them, by key in byte order. A sink folder that does not exist holds none. STATUS_IO. */
+/* signal_files_find: all of them, by key in byte order. A sink folder that does not exist holds none.
+ * STATUS_IO. */
 enum status signal_files_find(struct signal_files *files, const char *output_dir, const char *run_id,
                               struct error *error) MUST_USE;
 
@@ -42,8 +43,9 @@ enum line_kind {
 typedef enum status line_visit(void *context, enum line_kind kind, const char *text, size_t length,
                                int64_t offset);
 
-/* signal_file_read: gives every line from *offset on; *offset moves behind the last newline. A torn line is given only
- * when `to_end`, and then *offset moves behind it. STATUS_NOT_FOUND: it was renamed meanwhile, or shrank below
- * *offset (its writer took back rows it will write again). Else what `visit` returned, or STATUS_IO. */
+/* signal_file_read: gives every line from *offset on; *offset moves behind the last newline. A torn line
+ * is given only when `to_end`, and then *offset moves behind it. STATUS_NOT_FOUND: it was renamed
+ * meanwhile, or shrank below *offset (its writer took back rows it will write again). Else what `visit`
+ * returned, or STATUS_IO. */
 enum status signal_file_read(const char *path, bool to_end, int64_t *offset, line_visit *visit,
                              void *context) MUST_USE;

@@ -201,7 +201,8 @@ static enum status read_symbol(struct visitor *visitor, const struct rows_statem
     return status == STATUS_END ? STATUS_OK : status;
 }
 
-/* The unary plus keeps SQLite on the index (symbol, ts_ms): by the primary key it would pass all other symbols. */
+/* The unary plus keeps SQLite on the index (symbol, ts_ms): by the primary key it would pass all other
+ * symbols. */
 static enum status prepare_rows(struct database *database, struct rows_statement *out_rows,
                                 struct error *error)
 {

@@ -1,7 +1,7 @@
 /* sink_reader: signal rows of one run, read back from the files of a sink.
  *
- * Purely from files, so that a running report, a test and orchctl read alike. Each poll gives what has come since
- * the last one; nothing is read twice. A reader that is created anew reads everything again. */
+ * Purely from files, so that a running report, a test and orchctl read alike. Each poll gives what has
+ * come since the last one; nothing is read twice. A reader that is created anew reads everything again. */
 #pragma once
 
 #include "base/status.h"
@@ -30,7 +30,8 @@ struct sink_reader_figures {
                                 all others */
 };
 
-/* signals_database_open: <output_dir>/signals.db for reading. STATUS_NOT_FOUND when it, or its table, is not there. */
+/* signals_database_open: <output_dir>/signals.db for reading. STATUS_NOT_FOUND when it, or its table, is
+ * not there. */
 struct database;
 enum status signals_database_open(const char *output_dir, struct database **out_database,
                                   struct error *error) MUST_USE;
@@ -41,9 +42,9 @@ struct sink_reader;
 struct sink_reader *sink_reader_create(const struct sink_reader_config *config);
 void sink_reader_destroy(struct sink_reader *reader); /* accepts NULL */
 
-/* sink_reader_poll: `to_end`: the writer is done, a last line without newline counts too (as what it is). A sink that
- * has no files yet is not an error. STATUS_IO and others with a sentence: some rows may have been given; the reader
- * must be created anew. */
+/* sink_reader_poll: `to_end`: the writer is done, a last line without newline counts too (as what it is).
+ * A sink that has no files yet is not an error. STATUS_IO and others with a sentence: some rows may have
+ * been given; the reader must be created anew. */
 enum status sink_reader_poll(struct sink_reader *reader, bool to_end, sink_visit *visit, void *context,
                              struct error *error) MUST_USE;
 

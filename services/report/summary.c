@@ -42,7 +42,8 @@ static void add(int64_t *sum, int64_t value)
     *sum = (*sum == FIELD_NULL_I64 ? 0 : *sum) + value;
 }
 
-/* compute_sinks: over all sinks, not only the one whose rows were read, so that both summaries of a run are equal. */
+/* compute_sinks: over all sinks, not only the one whose rows were read, so that both summaries of a run
+ * are equal. */
 static void compute_sinks(const struct figures *figures, struct summary *summary)
 {
     summary->dropped = summary->dedup = summary->write_errors = FIELD_NULL_I64;
@@ -165,8 +166,8 @@ static void PRINTF_LIKE(2, 3) warn(struct summary *summary, const char *format, 
     summary->warning_count++;
 }
 
-/* NO_INPUT_FILES means rows, not names: an empty table is no more input than a missing file, and both sinks must say
- * the same. */
+/* NO_INPUT_FILES means rows, not names: an empty table is no more input than a missing file, and both
+ * sinks must say the same. */
 static void compute_warnings(const struct summary_input *input, struct summary *summary)
 {
     const struct tally *tally = input->tally;

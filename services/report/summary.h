@@ -1,5 +1,5 @@
-/* summary: everything a day report says (data.md §6.4), computed from what the files hold, in one struct that the JSON
- * and the Markdown writer share. Pure: no file, no clock.
+/* summary: everything a day report says (data.md §6.4), computed from what the files hold, in one struct
+ * that the JSON and the Markdown writer share. Pure: no file, no clock.
  *
  * "Not measured" is NaN or FIELD_NULL_I64 and is written as null (Markdown: "–"), never as 0. */
 #pragma once
@@ -92,6 +92,6 @@ void summary_json(const struct summary *summary, struct buffer *out);
 /* summary_markdown: the same for people. */
 void summary_markdown(const struct summary *summary, struct buffer *out);
 
-/* summary_minute_text: a minute number in the report's time zone, "2024-08-08 23:54". Uses the process's time zone
- * (TZ), which main sets to report.tz. */
+/* summary_minute_text: a minute number in the report's time zone, "2024-08-08 23:54". Uses the process's
+ * time zone (TZ), which main sets to report.tz. */
 void summary_minute_text(int64_t minute, char out_text[32]);

@@ -2,8 +2,8 @@
  *
  *   <logs_dir>/report/summary_<YYYYMMDD_HHMM>[_jsonl|_sqlite][_<n>].json and .md
  *
- * The time is the UTC minute in which the run started. When another run has taken a name of that minute, n = 2, 3, …
- * is appended, the same for all files of the run. */
+ * The time is the UTC minute in which the run started. When another run has taken a name of that minute, n
+ * = 2, 3, … is appended, the same for all files of the run. */
 #pragma once
 
 #include "base/file.h"

@@ -36,8 +36,8 @@ int64_t tally_strong(const struct tally *tally)
     return tally->strong_buy + tally->strong_sell;
 }
 
-/* Tracks: a row is its confirm as one byte and its zigzag difference to the time before, seven bits a byte, lowest
- * first. */
+/* Tracks: a row is its confirm as one byte and its zigzag difference to the time before, seven bits a
+ * byte, lowest first. */
 
 static void pack(struct buffer *out, uint64_t value)
 {
@@ -126,7 +126,8 @@ static uint64_t reasons_of(struct tally *tally, const char *list)
     return bits;
 }
 
-/* minute_slot: the slot of a minute among the newest five, moving them on when it is newer; NULL when it is older. */
+/* minute_slot: the slot of a minute among the newest five, moving them on when it is newer; NULL when it
+ * is older. */
 static struct tally_minute *minute_slot(struct tally *tally, int64_t minute)
 {
     struct tally_minute *minutes = tally->minutes;

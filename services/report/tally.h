@@ -1,7 +1,8 @@
 /* tally: the figures of signal rows (data.md §6.4), counted row by row as a sink gives them.
  *
- * Pure: no clock, no file. The order of rows does not matter, so rows of several symbols may come symbol after symbol.
- * What is kept grows with the rows only in the tracks: about three bytes a row, needed for the event linkage. */
+ * Pure: no clock, no file. The order of rows does not matter, so rows of several symbols may come symbol
+ * after symbol. What is kept grows with the rows only in the tracks: about three bytes a row, needed for
+ * the event linkage. */
 #pragma once
 
 #include "base/buffer.h"

@@ -31,11 +31,12 @@ struct worker_figures {
 enum status worker_create(struct reporter *reporter, const struct clock *clock, void (*wake)(void *context),
                           void *context, struct worker **out_worker, struct error *error) MUST_USE;
 
-/* worker_destroy: lets a running summary finish (it is not retried any more), then ends the thread. Accepts NULL. */
+/* worker_destroy: lets a running summary finish (it is not retried any more), then ends the thread.
+ * Accepts NULL. */
 void worker_destroy(struct worker *worker);
 
-/* worker_request: false while busy. A final request is retried until it succeeds or the worker is destroyed; another
- * one that fails is logged and counts as done. */
+/* worker_request: false while busy. A final request is retried until it succeeds or the worker is
+ * destroyed; another one that fails is logged and counts as done. */
 bool worker_request(struct worker *worker, bool final, uint64_t version, const struct given *given);
 
 struct worker_figures worker_figures(struct worker *worker);

@@ -107,7 +107,7 @@ static bool deliver(struct simulator *simulator, struct client *client, const st
 static bool send_replies(struct simulator *simulator, struct client *client)
 {
     bool room = true;
-    const char *at = (const char *)client->replies.data, *end = at + client->replies.length;
+    const char *at = buffer_text(&client->replies), *end = at + client->replies.length;
     while (at < end) {
         size_t bytes = strlen(at);
         room = send_text(simulator, client, at, bytes);

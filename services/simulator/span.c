@@ -193,7 +193,8 @@ bool span_integer(struct span value, int64_t *out_integer)
 bool span_is_object(struct span span)
 {
     struct span trimmed = span_trim(span);
+    if (trimmed.bytes < 2 || *trimmed.text != '{')
+        return false;
     const char *end = trimmed.text + trimmed.bytes;
-    return trimmed.bytes >= 2 && *trimmed.text == '{' && skip_container(trimmed.text, end) == end &&
-           end[-1] == '}';
+    return skip_container(trimmed.text, end) == end && end[-1] == '}';
 }

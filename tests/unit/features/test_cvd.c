@@ -384,6 +384,52 @@ static void gaps_in_the_warm_up_do_not_silence(void **state)
     cvd_engine_destroy(engine);
 }
 
+static void a_gap_of_exactly_the_limit_silences_the_smaller_number(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t gap_ms;
+        int silenced;
+    } GAPS[] = {{4000, 0}, {4001, 2}, {5000, 2}, {5001, 3}};
+    struct cvd_config config = cvd_config_default();
+    struct cvd_engine *engine = cvd_engine_create(&config);
+    struct cvd_row row;
+    int64_t t = EPOCH_MS, id = 0;
+    for (size_t i = 0; i < sizeof GAPS / sizeof GAPS[0]; i++) {
+        int silenced = 0;
+        for (int k = 0; k < 60; k++) {
+            t += k == 0 && i > 0 ? 0 : 400;
+            struct trade_row trade = trade_of(t, ++id, 100, 1 + k % 4, k % 2);
+            cvd_engine_feed(engine, &trade, &row);
+        }
+        t += GAPS[i].gap_ms;
+        for (int k = 0; k < 10; k++, t += 400) {
+            struct trade_row trade = trade_of(t, ++id, 100, 1 + k % 4, k % 2);
+            cvd_engine_feed(engine, &trade, &row);
+            silenced += row.frozen;
+        }
+        assert_int_equal(silenced, GAPS[i].silenced);
+    }
+    cvd_engine_destroy(engine);
+}
+
+static void a_scale_of_nothing_gives_no_z(void **state)
+{
+    (void)state;
+    struct cvd_config config = cvd_config_default();
+    struct cvd_engine *engine = cvd_engine_create(&config);
+    struct cvd_row row;
+    for (int i = 0; i < 60; i++) {
+        struct trade_row trade = trade_of(EPOCH_MS + 400 * i, i, 100, 1, i % 2);
+        trade.qty = (struct decimal){.units = 1, .exponent = 11};
+        cvd_engine_feed(engine, &trade, &row);
+    }
+    assert_int_equal(row.std_zero, 1);
+    assert_true(row.scale == 1e-9);
+    assert_no_value(row.z_raw);
+    cvd_engine_destroy(engine);
+}
+
 static void half_lives_in_trades_do_not_look_at_the_clock(void **state)
 {
     (void)state;
@@ -564,6 +610,8 @@ int main(void)
         cmocka_unit_test(invalid_trades_give_no_row_and_a_bad_point),
         cmocka_unit_test(a_missing_side_follows_the_price_and_then_the_last_side),
         cmocka_unit_test(gaps_in_the_warm_up_do_not_silence),
+        cmocka_unit_test(a_gap_of_exactly_the_limit_silences_the_smaller_number),
+        cmocka_unit_test(a_scale_of_nothing_gives_no_z),
         cmocka_unit_test(half_lives_in_trades_do_not_look_at_the_clock),
         cmocka_unit_test(scale_mode_ewma_has_no_floor),
         cmocka_unit_test(z_mode_level_measures_against_the_values_before),

@@ -264,6 +264,24 @@ static void min_consecutive_delays_but_lets_held_signals_pass(void **state)
     fusion_engine_destroy(engine);
 }
 
+static void cooldown_and_hold_end_at_their_exact_times(void **state)
+{
+    (void)state;
+    struct fusion_config config = fusion_config_default();
+    struct fusion_engine *engine = warm_engine(&config);
+    assert_int_equal(update(engine, 2, 1.5, 2000000, 0).signal, FUSION_STRONG_BUY);
+    assert_int_equal(update(engine, 2, 1.5, 2000300, 0).signal, FUSION_STRONG_BUY);
+    assert_int_equal(fusion_engine_counters(engine).adaptive_cooldown_used,
+                     0); /* 300 ms are no cooldown any more */
+    assert_int_equal(update(engine, 2, 1.5, 2000419, 0).signal, FUSION_NEUTRAL);
+    assert_int_equal(update(engine, 2, 1.5, 2000420, 0).signal,
+                     FUSION_STRONG_BUY); /* 120 ms at full strength */
+    struct fusion_row held = update(engine, 1.0, 0.5, 2060420, 0);
+    assert_string_equal(held.reason_codes, "hysteresis_hold"); /* exactly hold_ttl_ms later */
+    assert_int_equal(update(engine, 1.0, 0.5, 2120421, 0).signal, FUSION_NEUTRAL);
+    fusion_engine_destroy(engine);
+}
+
 static void low_consistency_is_throttled(void **state)
 {
     (void)state;
@@ -384,6 +402,7 @@ int main(void)
         cmocka_unit_test(thresholds_are_strict),
         cmocka_unit_test(sides_may_have_thresholds_of_their_own),
         cmocka_unit_test(min_consecutive_delays_but_lets_held_signals_pass),
+        cmocka_unit_test(cooldown_and_hold_end_at_their_exact_times),
         cmocka_unit_test(low_consistency_is_throttled),
         cmocka_unit_test(the_gate_swallows_small_scores),
         cmocka_unit_test(score_z_is_against_the_300_scores_before),

@@ -282,6 +282,21 @@ static void a_gap_primes_anew_instead_of_giving_an_outlier(void **state)
     ofi_engine_destroy(engine);
 }
 
+static void legacy_keeps_the_previous_book_across_a_reset(void **state)
+{
+    (void)state;
+    struct ofi_engine *engine = engine_of_mode(OFI_LEGACY);
+    struct ofi_row row;
+    struct book_row first = simple_book(EPOCH_MS, 100, 50, 101, 20);
+    struct book_row second = simple_book(EPOCH_MS + 3000, 100, 60, 101, 20);
+    assert_int_equal(ofi_engine_feed(engine, &first, &row), OFI_ROW);
+    assert_int_equal(ofi_engine_feed(engine, &second, &row), OFI_ROW);
+    assert_int_equal(row.session_reset, 1);
+    assert_agrees(row.ofi_value, 4);
+    assert_agrees(row.ema_ofi, 4);
+    ofi_engine_destroy(engine);
+}
+
 static void a_gap_of_exactly_the_limit_does_not_reset(void **state)
 {
     (void)state;
@@ -532,6 +547,7 @@ int main(void)
         cmocka_unit_test(scaling_the_quantities_scales_the_value),
         cmocka_unit_test(history_holds_raw_values_so_the_scale_does_not_collapse),
         cmocka_unit_test(a_gap_primes_anew_instead_of_giving_an_outlier),
+        cmocka_unit_test(legacy_keeps_the_previous_book_across_a_reset),
         cmocka_unit_test(a_gap_of_exactly_the_limit_does_not_reset),
         cmocka_unit_test(a_new_utc_day_and_a_synchronised_book_reset),
         cmocka_unit_test(rejected_snapshots_leave_the_state_unchanged),

@@ -366,6 +366,82 @@ static void without_strategy_mode_the_regime_follows_the_trade_rate(void **state
     collector_close(&collector);
 }
 
+/* (t - 60000, t]: the item at the start is out, the one at the end is in, a late one likewise. */
+static void windows_exclude_their_start_and_include_their_end(void **state)
+{
+    (void)state;
+    struct features_config config = features_config_default();
+    struct collector collector = collector_open(&config);
+    int64_t end = EPOCH_MS + 70000;
+    feed_book_row(&collector, any_book(end - 60000));
+    feed_trade_row(&collector, trade_of(end - 60000, 1, 100, 1, 0));
+    feed_trade_row(&collector, trade_of(end - 59999, 2, 100, 2, 0));
+    feed_book_row(&collector, any_book(end - 59999));
+    feed_trade_row(&collector, trade_of(end, 3, 100, 4, 0));
+    feed_book_row(&collector, any_book(end));
+    feed_book_row(&collector, any_book(end + 60)); /* the boundary and the row at `end` */
+    assert_int_equal(last_feature(&collector)->ts_ms, end);
+    assert_agrees(last_feature(&collector)->trade_rate, 2);
+    assert_agrees(last_feature(&collector)->volume_usd, 600);
+    assert_agrees(last_feature(&collector)->quote_rate, 2 / 60.0);
+    size_t last = count_of_kind(&collector, ROW_STRATEGY_STATE) - 1;
+    const struct strategy_state_row *row = &row_of_kind(&collector, ROW_STRATEGY_STATE, last)->row.state;
+    assert_int_equal(row->ts_ms, end);
+    assert_agrees(row->trades_per_min, 2);
+    assert_agrees(row->volume_usd, 600);
+    assert_agrees(row->quotes_per_sec, 2 / 60.0);
+
+    feed_trade_row(&collector, trade_of(end - 59900, 4, 100, 8, 0));
+    feed_trade_row(&collector, trade_of(end - 59899, 5, 100, 16, 0));
+    feed_trade_row(&collector, trade_of(end - 60000, 6, 100, 32, 0));
+    feed_trade_row(&collector, trade_of(end - 59999, 7, 100, 64, 0));
+    feed_book_row(&collector, any_book(end + 160)); /* window (end - 59900, end + 100] */
+    assert_int_equal(last_feature(&collector)->ts_ms, end + 100);
+    assert_agrees(last_feature(&collector)->trade_rate, 2);
+    assert_agrees(last_feature(&collector)->volume_usd, 2000);
+    collector_close(&collector);
+}
+
+/* The exact place of a late trade at the start of the window that the last row used. */
+static void a_late_trade_at_the_start_of_the_window_is_out_for_good(void **state)
+{
+    (void)state;
+    struct features_config config = plain_config();
+    struct collector collector = collector_open(&config);
+    int64_t end = EPOCH_MS + 70000;
+    feed_book_row(&collector, any_book(end - 10));
+    feed_trade_row(&collector, trade_of(end - 5, 1, 100, 1, 0));
+    feed_book_row(&collector, any_book(end + 50)); /* W = end: the window is (end - 60000, end] */
+    feed_trade_row(&collector, trade_of(end - 60000, 2, 100, 2, 0));
+    feed_trade_row(&collector, trade_of(end - 59950, 3, 100, 4, 0));
+    feed_book_row(&collector, any_book(end + 60));
+    feed_book_row(&collector, any_book(end + 150));
+    assert_int_equal(last_feature(&collector)->ts_ms, end + 100);
+    assert_agrees(last_feature(&collector)->trade_rate, 1);
+    assert_agrees(last_feature(&collector)->volume_usd, 100);
+    collector_close(&collector);
+}
+
+static void a_market_younger_than_the_look_back_is_unknown(void **state)
+{
+    (void)state;
+    struct features_config config = features_config_default();
+    config.strategy_mode.lookback_ms = 120000;
+    struct collector collector = collector_open(&config);
+    int64_t t = EPOCH_MS + 5000;
+    for (int i = 0; i < 1300; i++, t += 100) {
+        feed_book_row(&collector, any_book(t));
+        feed_trade_row(&collector, any_trade(t, i));
+    }
+    for (size_t i = 0; i < count_of_kind(&collector, ROW_STRATEGY_STATE); i++) {
+        const struct strategy_state_row *row = &row_of_kind(&collector, ROW_STRATEGY_STATE, i)->row.state;
+        assert_int_equal(row->market_unknown, row->ts_ms - EPOCH_MS - 5000 < 120000);
+        assert_true(i < 7 || isfinite(row->volatility_bps));
+    }
+    assert_true(count_of_kind(&collector, ROW_STRATEGY_STATE) >= 13);
+    collector_close(&collector);
+}
+
 static void a_silence_of_years_is_bounded(void **state)
 {
     (void)state;
@@ -421,6 +497,9 @@ int main(void)
         cmocka_unit_test(end_of_stream_closes_the_grid_and_is_passed_on),
         cmocka_unit_test(other_controls_are_passed_on_in_their_place),
         cmocka_unit_test(without_strategy_mode_the_regime_follows_the_trade_rate),
+        cmocka_unit_test(windows_exclude_their_start_and_include_their_end),
+        cmocka_unit_test(a_late_trade_at_the_start_of_the_window_is_out_for_good),
+        cmocka_unit_test(a_market_younger_than_the_look_back_is_unknown),
         cmocka_unit_test(a_silence_of_years_is_bounded),
         cmocka_unit_test(absurd_times_are_rejected_and_counted),
     };

@@ -1,4 +1,5 @@
-/* report_fixture: a folder with sinks made by hand, for the tests of report. Header only: each test is one source. */
+/* report_fixture: a folder with sinks made by hand, for the tests of report. Header only: each test is one
+ * source. */
 #pragma once
 
 #include "base/clock.h"

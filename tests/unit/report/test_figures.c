@@ -279,7 +279,8 @@ static int64_t position(const struct figures *figures, const char *stream)
     return found ? found->position : 0;
 }
 
-/* run_life: reads from where the database stands until the end or the kill; commits now and then. True at the end. */
+/* run_life: reads from where the database stands until the end or the kill; commits now and then. True at
+ * the end. */
 static bool run_life(const struct fixture *fixture, uint64_t seed, struct random *random, bool may_die)
 {
     struct figures figures;

@@ -147,7 +147,7 @@ static void beat(struct life *life, int64_t deduplicated, int64_t dropped)
 static void until_idle(struct life *life)
 {
     struct error error = {{0}};
-    while (!report_service_idle(life->service)) {
+    while (!report_service_idle(life->service, true)) {
         pthread_mutex_lock(&life->mutex);
         while (report_service_figures(life->service).worker.busy && life->wakes == 0)
             pthread_cond_wait(&life->woken, &life->mutex);
@@ -204,11 +204,20 @@ static void a_stop_in_the_middle_writes_the_figures_as_of_now(void **state)
     struct life life;
     life_begin(&life);
     feed_trade(&life, 1);
+    assert_false(report_service_idle(life.service, false)); /* not stored yet */
     until_idle(&life);
     assert_false(is_final(&life));
+    assert_int_equal(report_service_figures(life.service).worker.written, 1);
+    feed_trade(&life, 2);
+    struct error error;
+    while (!report_service_idle(life.service,
+                                false)) /* running on: it is stored, and nobody asked for a summary */
+        assert_ok(report_service_turn(life.service, &error));
+    assert_int_equal(report_service_figures(life.service).worker.written, 1);
+    until_idle(&life);
     yyjson_doc *document = summary(&life);
-    assert_int_equal(integer(document, "/volumes/BTCUSDT/trades"), 1);
-    assert_string_equal(yyjson_get_str(yyjson_doc_ptr_get(document, "/volumes/BTCUSDT/taker_buy")), "0.1");
+    assert_int_equal(integer(document, "/volumes/BTCUSDT/trades"), 2);
+    assert_string_equal(yyjson_get_str(yyjson_doc_ptr_get(document, "/volumes/BTCUSDT/taker_buy")), "0.2");
     yyjson_doc_free(document);
     life_end(&life);
 }
@@ -300,7 +309,7 @@ static void gates_given_later_are_written_into_the_final_summary(void **state)
     until_idle(&life);
     assert_ok(report_service_command(life.service, "summary", "{\"overall_verdict\":\"FAIL\",\"gates\":[]}",
                                      &error));
-    assert_false(report_service_idle(life.service));
+    assert_false(report_service_idle(life.service, true));
     until_idle(&life);
     assert_true(is_final(&life));
     yyjson_doc *document = summary(&life);

@@ -262,7 +262,7 @@ static void too_many_files_move_to_a_folder_per_day(void **state)
     jsonl_sink_destroy(sink);
     int undated = files_below(folder, "runtime/ready/signal");
     int all = files_below(folder, "runtime");
-    assert_in_range(undated, 3, 5); /* those begun before the third was ready */
+    assert_in_range(undated, 3, 6); /* a batch may end two at once, and two were open */
     assert_int_equal(files_below(folder, "runtime/20240808/ready/signal") +
                          files_below(folder, "runtime/20240809/ready/signal"),
                      all - undated);
