@@ -27,17 +27,17 @@ void checkpoint_finish(struct checkpoint *checkpoint)
     *checkpoint = (struct checkpoint){0};
 }
 
-size_t checkpoint_stream(struct checkpoint *checkpoint, const char *name)
+struct checkpoint_stream *checkpoint_stream(struct checkpoint *checkpoint, const char *name)
 {
     for (size_t i = 0; i < checkpoint->stream_count; i++)
         if (strcmp(checkpoint->streams[i].name, name) == 0)
-            return i;
-    size_t index = checkpoint->stream_count++;
+            return &checkpoint->streams[i];
     checkpoint->streams =
-        memory_resize(checkpoint->streams, checkpoint->stream_count * sizeof *checkpoint->streams);
-    checkpoint->streams[index] = (struct checkpoint_stream){.below_ms = INT64_MIN};
-    snprintf(checkpoint->streams[index].name, sizeof checkpoint->streams[index].name, "%s", name);
-    return index;
+        memory_resize(checkpoint->streams, (checkpoint->stream_count + 1) * sizeof *checkpoint->streams);
+    struct checkpoint_stream *stream = &checkpoint->streams[checkpoint->stream_count++];
+    *stream = (struct checkpoint_stream){.below_ms = INT64_MIN};
+    snprintf(stream->name, sizeof stream->name, "%s", name);
+    return stream;
 }
 
 struct checkpoint_set *checkpoint_set(struct checkpoint *checkpoint, const char *symbol, enum data_kind kind)
@@ -209,7 +209,7 @@ static bool read_stream(struct checkpoint *checkpoint, const char *name, yyjson_
 {
     if (strlen(name) >= STREAM_BYTES)
         return false;
-    struct checkpoint_stream *stream = &checkpoint->streams[checkpoint_stream(checkpoint, name)];
+    struct checkpoint_stream *stream = checkpoint_stream(checkpoint, name);
     yyjson_val *whole = yyjson_obj_get(value, "whole"), *ended = yyjson_obj_get(value, "ended"), *key;
     yyjson_obj_iter kinds;
     if (!yyjson_obj_iter_init(whole, &kinds) || !yyjson_is_bool(ended))

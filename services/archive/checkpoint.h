@@ -66,9 +66,9 @@ struct checkpoint {
 void checkpoint_init(struct checkpoint *checkpoint, const char *run_id, const char *config_fingerprint);
 void checkpoint_finish(struct checkpoint *checkpoint);
 
-/* checkpoint_stream: the index of a stream, added when it is new. checkpoint_set: likewise a pointer, valid until the
+/* checkpoint_stream, checkpoint_set: what is known of a stream, of a symbol and kind; added when new. Valid until the
  * next is added. */
-size_t checkpoint_stream(struct checkpoint *checkpoint, const char *name);
+struct checkpoint_stream *checkpoint_stream(struct checkpoint *checkpoint, const char *name);
 struct checkpoint_set *checkpoint_set(struct checkpoint *checkpoint, const char *symbol, enum data_kind kind);
 void checkpoint_deleting(struct checkpoint *checkpoint, const char *path);
 void checkpoint_deleted(struct checkpoint *checkpoint); /* none is left to delete */

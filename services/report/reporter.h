@@ -35,7 +35,7 @@ struct reporter_job {
     int64_t now_ms; /* wall time */
     bool final;
     bool
-        patient; /* final: when a sink has fewer rows than the signal stream, do not write but return STATUS_AGAIN */
+        patient; /* final: a sink with fewer rows than the signal stream is STATUS_AGAIN, nothing is written */
     const struct given *given;
 };
 

@@ -2,7 +2,7 @@
  *
  *   <output>/ready/signal/<SYMBOL>/signals_<YYYYMMDD_HHMM>_<run_id>.jsonl   closed
  *   <output>/spool/signal/<SYMBOL>/signals_<YYYYMMDD_HHMM>_<run_id>.part    open
- *   <output>/<YYYYMMDD>/…                                                   the same, when the folder became too full
+ *   <output>/<YYYYMMDD>/…        the same, when the folder became too full
  *
  * A file that is renamed while it is being looked for is found exactly once, under its new name. */
 #pragma once

@@ -1,7 +1,7 @@
 """The report daemon against producers written here: Python speaks the wire of harvest, features, signal and broker.
 
-The daemon is killed at seeded moments and must end with the figures of an undisturbed life. Figures are computed here a
-second time, from the rows, with Python's own Decimal and sqlite3.
+The daemon is killed at seeded moments and must end with the figures of an undisturbed life. Figures are computed here
+a second time, from the rows, with Python's own Decimal and sqlite3.
 """
 import contextlib
 import decimal
@@ -71,12 +71,13 @@ class Market:
     def harvest(self, symbol, tick):
         ts_ms = START_MS + tick * 50
         if self.random.random() < 0.5:
-            units, exponent, maker = self.random.randrange(1, 10**9), self.random.choice((3, 8)), self.random.random() < 0.5
+            units, exponent = self.random.randrange(1, 10**9), self.random.choice((3, 8))
+            maker = self.random.random() < 0.5
             volume = self.volumes[symbol]
             volume["taker_sell" if maker else "taker_buy"] += number(units, exponent)
             volume["trades"] += 1
-            yield [TRADE, ts_ms, ts_ms, ts_ms, [616597, 1], [units, exponent], tick, tick, tick, maker, True, 0, 1.0, 0,
-                   False, ts_ms, ts_ms, None]
+            yield [TRADE, ts_ms, ts_ms, ts_ms, [616597, 1], [units, exponent], tick, tick, tick, maker, True, 0, 1.0,
+                   0, False, ts_ms, ts_ms, None]
             return
         levels = [[self.random.randrange(1, 10**7), self.random.randrange(9)] for _ in range(20)]
         self.books[symbol] = levels
@@ -118,8 +119,8 @@ class Market:
     def order(self, row):
         side = "BUY" if "buy" in row["signal_type"] else "SELL"
         self.orders.append(side)
-        return [ORDER, f"MOCK-{row['symbol']}-{row['ts_ms']}", RUN, row["symbol"], side, "NORMAL", row["signal_type"], 1.0,
-                row["ts_ms"], row["ts_ms"], "FILLED", None, 0.001, 1.0, 1.0, 1.0, 1.0, 2.0, 0.1, row["seq"], 0]
+        return [ORDER, f"MOCK-{row['symbol']}-{row['ts_ms']}", RUN, row["symbol"], side, "NORMAL", row["signal_type"],
+                1.0, row["ts_ms"], row["ts_ms"], "FILLED", None, 0.001, 1.0, 1.0, 1.0, 1.0, 2.0, 0.1, row["seq"], 0]
 
     def write_sinks(self, folder):
         """What the signal service would have written."""
@@ -132,9 +133,10 @@ class Market:
             with open(path, "a") as out:
                 out.write("{" + ",".join(f'"{name}":{text(row[name])}' for name in SIGNAL_FIELDS) + "}\n")
         with contextlib.closing(sqlite3.connect(folder / "runtime/signals.db")) as database:
-            kinds = {int: "INTEGER", float: "REAL", str: "TEXT", bool: "INTEGER", type(None): "REAL"}
-            columns = ", ".join(f"{name} {kinds[type(self.signals[0][name])]}" for name in SIGNAL_FIELDS)
-            columns = columns.replace("div_type REAL", "div_type TEXT").replace("guard_reason REAL", "guard_reason TEXT")
+            integers = ("seq", "ts_ms", "confirm", "gating", "schema_version")
+            numbers = ("score", "z_ofi", "z_cvd", "consistency", "best_bid", "best_ask")
+            columns = ", ".join(f"{name} " + ("INTEGER" if name in integers else "REAL" if name in numbers else "TEXT")
+                                for name in SIGNAL_FIELDS)
             database.execute("pragma journal_mode=wal")
             database.execute(f"create table signals({columns}, primary key(run_id, ts_ms, symbol))")
             database.execute("create index signals_index on signals(symbol, ts_ms)")
@@ -406,8 +408,8 @@ def test_figures_survive_kills_at_any_moment(setting):
 
 def test_a_death_at_either_side_of_a_commit_changes_nothing(setting):
     folder, market, daemon = setting
-    for point in ("report/before_commit:3", "report/after_commit:2", "report/before_commit:1", "report/after_commit:4"):
-        daemon.start(point)
+    for point in ("before_commit:3", "after_commit:2", "before_commit:1", "after_commit:4"):
+        daemon.start(f"report/{point}")
         assert daemon.end() == -signal.SIGKILL, daemon.text()
     daemon.start()
     assert daemon.command("drain")[0]
