@@ -77,7 +77,8 @@ static void line_take(struct lines *lines, char *text, size_t length)
     lines->rows++;
     lines->violations += !line_fits(root) || !yyjson_equals_str(yyjson_obj_get(root, "run_id"), lines->run_id);
     if (symbol) {
-        int64_t *last = &lines->last[symbol_index(lines, symbol)];
+        size_t index = symbol_index(lines, symbol); /* may move the array */
+        int64_t *last = &lines->last[index];
         int64_t seq = yyjson_get_sint(yyjson_obj_get(root, "seq"));
         lines->repeated += seq <= *last;
         lines->missing += seq > *last + 1 ? seq - *last - 1 : 0;

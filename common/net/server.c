@@ -1,8 +1,8 @@
 /* server: the loop, WebSocket sockets and their frames. HTTP is in server_http.c.
  *
- * Frames are put together here and written as raw blocks of whole frames: one system call carries as many messages
- * as fit, where lws_write would make one call for each. libwebsockets still owns the connection: handshake, pings
- * and pongs, TLS, and what the kernel did not take at once. */
+ * Frames are put together here and written as raw blocks of whole frames: one system call carries as many
+ * messages as fit, where lws_write would make one call for each. libwebsockets still owns the connection:
+ * handshake, pings and pongs, TLS, and what the kernel did not take at once. */
 #include "server_internal.h"
 
 #include "base/log.h"
@@ -17,7 +17,13 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { BLOCKS_PER_TURN = 8, CLOSE_PROTOCOL = 1002, CLOSE_TOO_BIG = 1009, FRAME_TEXT = 0x81, FRAME_CLOSE = 0x88 };
+enum {
+    BLOCKS_PER_TURN = 8,
+    CLOSE_PROTOCOL = 1002,
+    CLOSE_TOO_BIG = 1009,
+    FRAME_TEXT = 0x81,
+    FRAME_CLOSE = 0x88
+};
 
 struct server_socket {
     struct server *server;
@@ -170,7 +176,8 @@ static int socket_received(struct server_socket *socket, const char *data, size_
     if (!lws_is_final_fragment(socket->connection) || lws_remaining_packet_payload(socket->connection))
         return 0;
     struct server *server = socket->server;
-    server->handlers.message(server->context, socket, buffer_text(&socket->received), socket->received.length);
+    server->handlers.message(server->context, socket, buffer_text(&socket->received),
+                             socket->received.length);
     buffer_clear(&socket->received);
     return 0;
 }
@@ -187,13 +194,14 @@ static void socket_closed(struct session *session)
     free(socket);
 }
 
-/* refuse_upgrade: by hand, because lws_return_http_status would answer in HTTP/1.0 here, which no client expects. */
+/* refuse_upgrade: by hand, because lws_return_http_status would answer in HTTP/1.0 here, which no client
+ * expects. */
 static int refuse_upgrade(struct lws *connection, unsigned status)
 {
     uint8_t room[LWS_PRE + 128];
     char *text = (char *)room + LWS_PRE;
-    int length = snprintf(text, sizeof room - LWS_PRE, "HTTP/1.1 %u Refused\r\ncontent-length: 0\r\nconnection: close\r\n\r\n",
-                          status);
+    int length = snprintf(text, sizeof room - LWS_PRE,
+                          "HTTP/1.1 %u Refused\r\ncontent-length: 0\r\nconnection: close\r\n\r\n", status);
     if (lws_write(connection, room + LWS_PRE, (size_t)length, LWS_WRITE_HTTP) < 0)
         log_event(LOG_DEBUG, "refused", "status=%u", status);
     return -1;
@@ -220,35 +228,28 @@ static int upgrade_begins(struct lws *connection, struct session *session)
     return 0;
 }
 
-static int session_event(struct lws *connection, enum lws_callback_reasons reason, void *user, void *in, size_t bytes)
+static int session_event(struct lws *connection, enum lws_callback_reasons reason, void *user, void *in,
+                         size_t bytes)
 {
     struct session *session = user;
     struct lws_context *context = lws_get_context(connection);
     struct server *server = context ? lws_context_user(context) : NULL;
     switch (reason) {
-    case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE:
-        return upgrade_asked(server, connection, in);
-    case LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION:
-        return upgrade_begins(connection, session);
-    case LWS_CALLBACK_ESTABLISHED:
-        return socket_opened(server, connection, session);
-    case LWS_CALLBACK_SERVER_WRITEABLE:
-        return session->socket ? socket_writable(session->socket) : -1;
-    case LWS_CALLBACK_RECEIVE:
-        return session->socket ? socket_received(session->socket, in, bytes) : -1;
+    case LWS_CALLBACK_HTTP_CONFIRM_UPGRADE: return upgrade_asked(server, connection, in);
+    case LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION: return upgrade_begins(connection, session);
+    case LWS_CALLBACK_ESTABLISHED: return socket_opened(server, connection, session);
+    case LWS_CALLBACK_SERVER_WRITEABLE: return session->socket ? socket_writable(session->socket) : -1;
+    case LWS_CALLBACK_RECEIVE: return session->socket ? socket_received(session->socket, in, bytes) : -1;
     case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
         /* Our own close frame has been answered: done. Otherwise libwebsockets answers theirs. */
         return session->socket && session->socket->close_sent;
-    case LWS_CALLBACK_CLOSED:
-        socket_closed(session);
-        return 0;
+    case LWS_CALLBACK_CLOSED: socket_closed(session); return 0;
     case LWS_CALLBACK_WS_SERVER_DROP_PROTOCOL:
         socket_closed(session);
         target_destroy(session->target);
         session->target = NULL;
         return 0;
-    default:
-        return http_event(server, connection, reason, session);
+    default: return http_event(server, connection, reason, session);
     }
 }
 
@@ -299,18 +300,21 @@ static void describe_loop(struct server *server, const struct server_config *con
     }
 }
 
-/* probe_address: libwebsockets waits in silence for an address that is not this machine's; we want to know now. */
+/* probe_address: libwebsockets waits in silence for an address that is not this machine's; we want to know
+ * now. */
 static enum status probe_address(const struct server_config *config, struct error *error)
 {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)config->port)};
     if (inet_pton(AF_INET, config->host, &address.sin_addr) != 1)
         return error_set(error, STATUS_INVALID, "cannot listen on '%s': not an IPv4 address", config->host);
     int yes = 1, descriptor = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    bool free_port = descriptor >= 0 && setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) == 0 &&
+    bool free_port = descriptor >= 0 &&
+                     setsockopt(descriptor, SOL_SOCKET, SO_REUSEADDR, &yes, sizeof yes) == 0 &&
                      bind(descriptor, (struct sockaddr *)&address, sizeof address) == 0;
     enum status status = STATUS_OK;
     if (!free_port)
-        status = error_set(error, STATUS_IO, "cannot listen on %s:%d: %s", config->host, config->port, strerror(errno));
+        status = error_set(error, STATUS_IO, "cannot listen on %s:%d: %s", config->host, config->port,
+                           strerror(errno));
     if (descriptor >= 0)
         close(descriptor);
     return status;

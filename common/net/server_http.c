@@ -44,8 +44,8 @@ static char *copy_token(struct lws *connection, enum lws_token_indexes token, in
 
 struct server_target *target_create(struct lws *connection)
 {
-    static const enum lws_token_indexes METHOD_TOKENS[] = {WSI_TOKEN_GET_URI, WSI_TOKEN_POST_URI, WSI_TOKEN_HEAD_URI,
-                                                           WSI_TOKEN_PUT_URI, WSI_TOKEN_DELETE_URI};
+    static const enum lws_token_indexes METHOD_TOKENS[] = {
+        WSI_TOKEN_GET_URI, WSI_TOKEN_POST_URI, WSI_TOKEN_HEAD_URI, WSI_TOKEN_PUT_URI, WSI_TOKEN_DELETE_URI};
     struct server_target *target = memory_allocate(sizeof *target);
     for (size_t i = 0; i < sizeof METHOD_TOKENS / sizeof *METHOD_TOKENS && !target->path; i++)
         target->path = copy_token(connection, METHOD_TOKENS[i], -1);
@@ -157,8 +157,8 @@ static int request_begin(struct server *server, struct lws *connection, struct s
 {
     request_end(session, false);
     struct server_request *request = memory_allocate(sizeof *request);
-    *request = (struct server_request){
-        .server = server, .connection = connection, .method = method_of(connection)};
+    *request =
+        (struct server_request){.server = server, .connection = connection, .method = method_of(connection)};
     request->target = target_create(connection);
     buffer_init(&request->body, 0);
     session->request = request;
@@ -178,10 +178,9 @@ static int send_headers(struct server_request *request)
     if (lws_add_http_common_headers(connection, request->status, request->content_type,
                                     request->body.length - LWS_PRE, &at, end))
         return -1;
-    if (request->header_name &&
-        lws_add_http_header_by_name(connection, (const uint8_t *)request->header_name,
-                                    (const uint8_t *)request->header_value, (int)strlen(request->header_value), &at,
-                                    end))
+    if (request->header_name && lws_add_http_header_by_name(connection, (const uint8_t *)request->header_name,
+                                                            (const uint8_t *)request->header_value,
+                                                            (int)strlen(request->header_value), &at, end))
         return -1;
     if (lws_finalize_write_http_header(connection, start, &at, end))
         return -1;

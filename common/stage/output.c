@@ -319,7 +319,7 @@ static void publish_output(struct stage *stage, struct output *output)
 
 static bool state_due(const struct stage *stage, bool force)
 {
-    if (!stage->state_dirty && !stage->pending_bytes)
+    if (!stage->state_dirty && !stage->pending_bytes && !stage->consumers_dirty)
         return false;
     int64_t interval = config_i64(stage->config, "journal.state_interval_ms");
     return force || clock_monotonic_ms(&stage->clock) - stage->state_saved_ms >= interval;
@@ -402,6 +402,7 @@ enum status stage_commit(struct stage *stage, bool force_state, struct error *er
             status = commit_turn(stage, save, error);
         if (status != STATUS_OK)
             return status;
+        stage->appended_bytes += stage->pending_bytes;
         stage->pending_bytes = 0;
         for (size_t i = 0; i < stage->symbol_count; i++)
             if (stage->outputs[i].chunk_count)

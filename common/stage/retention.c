@@ -27,6 +27,7 @@ static struct consumer *consumer_of(struct stage *stage, const char *name, size_
                                    sizeof *stage->consumers);
     struct consumer *added = &stage->consumers[stage->consumer_count++];
     *added = (struct consumer){.output = output};
+    stage->consumers_dirty = true;
     memcpy(added->name, name, strlen(name) + 1);
     return added;
 }
@@ -49,8 +50,8 @@ void stage_consumer_note(struct stage *stage, const struct register_row *entry)
         stage->counts.malformed_requests++;
         return;
     }
+    stage->consumers_dirty = stage->consumers_dirty || consumer->durable_sequence != entry->durable_sequence;
     consumer->durable_sequence = entry->durable_sequence;
-    stage->consumers_dirty = true;
 }
 
 void stage_consumers_save(struct stage *stage)
@@ -188,9 +189,15 @@ static bool relieve(struct stage *stage)
     return waits;
 }
 
+static size_t limit_of(const struct stage *stage)
+{
+    return (size_t)config_i64(stage->config, "journal.max_mb") * 1024 * 1024;
+}
+
 bool stage_retention_due(const struct stage *stage)
 {
-    return clock_monotonic_ms(&stage->clock) >= stage->retention_due_ms;
+    return stage->appended_bytes >= limit_of(stage) / STAGE_RETENTION_PARTS ||
+           clock_monotonic_ms(&stage->clock) >= stage->retention_due_ms;
 }
 
 void stage_retain(struct stage *stage)
@@ -199,7 +206,8 @@ void stage_retain(struct stage *stage)
     if (!stage_retention_due(stage))
         return;
     stage->retention_due_ms = now_ms + STAGE_RETENTION_MS;
-    size_t limit = (size_t)config_i64(stage->config, "journal.max_mb") * 1024 * 1024;
+    stage->appended_bytes = 0;
+    size_t limit = limit_of(stage);
     size_t used = journal_bytes_used(stage->journal);
     bool full = used > limit / 10 * 9;
     note_age(stage, now_ms);

@@ -29,6 +29,7 @@ enum {
     STAGE_REQUEST_TIMEOUT_MS = 250, /* an unanswered catch-up request is sent again */
     STAGE_REGISTER_MS = 1000,
     STAGE_RETENTION_MS = 1000,
+    STAGE_RETENTION_PARTS = 64, /* of the limit: so much appended is reason enough to look again */
     STAGE_AGE_MARKS = 8,     /* points in time at which the newest rows are noted, within journal.max_age_s */
     STAGE_SILENCE_MS = 3000, /* an upstream without a sign of life for so long is connected anew */
     STAGE_DRAIN_MS = 5000,   /* TERM: wait so long for sinks */
@@ -135,6 +136,7 @@ struct stage {
 
     struct output *outputs; /* one per symbol, of publishing services */
     size_t pending_bytes;
+    size_t appended_bytes; /* since the retention looked last */
     struct input *inputs;
     size_t input_count;
     struct upstream upstreams[STAGE_UPSTREAMS_MAX];

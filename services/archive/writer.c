@@ -208,8 +208,7 @@ bool writer_idle(struct writer *writer)
 struct checkpoint_stream writer_stream(struct writer *writer, const char *name)
 {
     pthread_mutex_lock(&writer->mutex);
-    size_t index = checkpoint_stream(&writer->durable, name); /* may move the array */
-    struct checkpoint_stream stream = writer->durable.streams[index];
+    struct checkpoint_stream stream = *checkpoint_stream(&writer->durable, name);
     pthread_mutex_unlock(&writer->mutex);
     return stream;
 }

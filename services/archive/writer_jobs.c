@@ -78,10 +78,8 @@ enum status writer_write_checkpoint(struct writer *writer, void *unused, struct 
 void writer_publish_durable(struct writer *writer)
 {
     pthread_mutex_lock(&writer->mutex);
-    for (size_t i = 0; i < writer->checkpoint.stream_count; i++) {
-        size_t slot = checkpoint_stream(&writer->durable, writer->checkpoint.streams[i].name);
-        writer->durable.streams[slot] = writer->checkpoint.streams[i];
-    }
+    for (size_t i = 0; i < writer->checkpoint.stream_count; i++)
+        *checkpoint_stream(&writer->durable, writer->checkpoint.streams[i].name) = writer->checkpoint.streams[i];
     pthread_mutex_unlock(&writer->mutex);
     writer->jobs_unnamed = 0;
 }
@@ -203,8 +201,7 @@ static bool write_item(struct item_job *job)
 static void note_flush(struct writer *writer, const struct flush *flush, int64_t begun_ns)
 {
     pthread_mutex_lock(&writer->mutex);
-    size_t stream = checkpoint_stream(&writer->checkpoint, flush->after.name); /* may move the array */
-    writer->checkpoint.streams[stream] = flush->after;
+    *checkpoint_stream(&writer->checkpoint, flush->after.name) = flush->after;
     if (flush->event_ts_ms > writer->checkpoint.updated_ts_ms)
         writer->checkpoint.updated_ts_ms = flush->event_ts_ms;
     if (flush->item_count) {

@@ -1,6 +1,7 @@
 #include "audit.h"
 
 #include "base/memory.h"
+#include "state.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -150,13 +151,13 @@ void audit_save(const struct audit *audit, struct buffer *out)
 
 enum status audit_load(struct audit *audit, struct reader *in)
 {
-    audit->newest_ticker_id = reader_i64(in);
-    audit->agreed = reader_i64(in);
-    audit->disagreed = reader_i64(in);
-    audit->agreed_from_buffer = reader_i64(in);
-    audit->disagreed_from_buffer = reader_i64(in);
-    audit->uncounted = reader_i64(in);
-    audit->tickers_backward = reader_i64(in);
+    audit->newest_ticker_id = state_id(in);
+    audit->agreed = state_count(in);
+    audit->disagreed = state_count(in);
+    audit->agreed_from_buffer = state_count(in);
+    audit->disagreed_from_buffer = state_count(in);
+    audit->uncounted = state_count(in);
+    audit->tickers_backward = state_count(in);
     queue_load(&audit->tickers, AUDIT_TICKERS_MAX, in);
     queue_load(&audit->states, AUDIT_STATES_MAX, in);
     return in->failed ? STATUS_MALFORMED : STATUS_OK;

@@ -6,6 +6,7 @@
 #include "base/memory.h"
 #include "feed_symbol.h"
 #include "proto/control.h"
+#include "state.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
@@ -571,12 +572,17 @@ void feed_save(const struct feed *feed, struct buffer *out)
         feed_symbol_save(&feed->symbols[i], out);
 }
 
-static bool connections_are_sound(const struct feed_state *state)
+static bool state_is_sound(const struct feed_state *state)
 {
-    for (size_t i = 0; i < FEED_CONNECTIONS_MAX; i++)
-        if (!memchr(state->connections[i].reason, 0, FEED_REASON_BYTES))
-            return false;
-    return true;
+    bool sound = state_is_count(state->openings);
+    for (size_t i = 0; i < FEED_COUNTER_COUNT; i++)
+        sound = sound && state_is_count(state->counters[i]);
+    for (size_t i = 0; i < FEED_CONNECTIONS_MAX; i++) {
+        const struct feed_connection *connection = &state->connections[i];
+        sound = sound && memchr(connection->reason, 0, FEED_REASON_BYTES) && state_is_count(connection->number) &&
+                connection->last_ns >= -STATE_COUNT_MAX;
+    }
+    return sound;
 }
 
 enum status feed_load(struct feed *feed, struct reader *in, struct error *error)
@@ -584,7 +590,7 @@ enum status feed_load(struct feed *feed, struct reader *in, struct error *error)
     if (reader_u64(in) != STATE_MAGIC || reader_u64(in) != feed->config.symbol_count)
         return error_set(error, STATUS_MALFORMED, "feed state: made by another version or for other symbols");
     reader_take(in, &feed->state, sizeof feed->state);
-    if (in->failed || !connections_are_sound(&feed->state) || venue_load(feed->venue, in) != STATUS_OK)
+    if (in->failed || !state_is_sound(&feed->state) || venue_load(feed->venue, in) != STATUS_OK)
         return error_set(error, STATUS_MALFORMED, "feed state: damaged before the first symbol");
     for (size_t i = 0; i < feed->config.symbol_count; i++)
         if (feed_symbol_load(&feed->symbols[i], in) != STATUS_OK)

@@ -5,6 +5,7 @@
 #include "proto/control.h"
 #include "proto/event.h"
 #include "proto/quote_audit.h"
+#include "state.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -712,9 +713,20 @@ void feed_symbol_save(const struct feed_symbol *symbol, struct buffer *out)
     hold_save(&symbol->kept, out);
 }
 
+static bool is_time_or_null(int64_t value)
+{
+    return value == FIELD_NULL_I64 || state_is_time(value);
+}
+
 static bool state_is_sound(const struct feed_symbol_state *state)
 {
-    bool sound = state->sequence >= 0 && state->reopened_count >= 0 && state->reopened_count <= FEED_REOPENED_MAX;
+    bool sound = state_is_count(state->sequence) && state->reopened_count >= 0 &&
+                 state->reopened_count <= FEED_REOPENED_MAX && is_time_or_null(state->last_trade_ms) &&
+                 is_time_or_null(state->last_book_ms) && is_time_or_null(state->accepted_book_ms);
+    for (size_t i = 0; i < FEED_COUNTER_COUNT; i++)
+        sound = sound && state_is_count(state->counters[i]);
+    for (size_t i = 0; i < FEED_ORDINALS; i++)
+        sound = sound && state->ordinals[i].count >= 0 && state->ordinals[i].count < INT32_MAX;
     for (size_t i = 0; i < FEED_REOPENED_MAX; i++)
         sound = sound && memchr(state->reopened[i], 0, META_BYTES);
     return sound;

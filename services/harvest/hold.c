@@ -1,5 +1,7 @@
 #include "hold.h"
 
+#include "state.h"
+
 #include <string.h>
 
 /* Each item: this header, levels of bids and asks, text; padded to 8 bytes. */
@@ -147,6 +149,29 @@ void hold_save(const struct hold *hold, struct buffer *out)
     buffer_append(out, hold->items.data, hold->items.length);
 }
 
+static bool levels_are_sound(const struct item *item)
+{
+    const struct book_level *levels = (const struct book_level *)(const void *)(item + 1);
+    for (uint64_t i = 0; i < item->message.depth.bid_count + item->message.depth.ask_count; i++)
+        if (!state_is_level(&levels[i]))
+            return false;
+    return true;
+}
+
+static bool numbers_are_sound(const struct item *item)
+{
+    const struct venue_message *message = &item->message;
+    if (!state_is_time(message->transaction_ms) || !state_is_time(message->event_ms) ||
+        !state_is_time(message->recv_ms) || !state_is_count(message->connection) ||
+        !state_is_count(message->from_buffer))
+        return false;
+    if (message->kind == VENUE_TRADE)
+        return state_is_trade(&message->trade) && message->transaction_ms == message->trade.transaction_ms;
+    if (has_levels(message))
+        return state_is_depth(&message->depth) && levels_are_sound(item);
+    return message->kind != VENUE_TICKER || state_is_id(message->ticker.update_id);
+}
+
 /* item_is_sound: what the walkers above rely on. */
 static bool item_is_sound(const struct item *item, size_t rest, int32_t symbol)
 {
@@ -161,7 +186,7 @@ static bool item_is_sound(const struct item *item, size_t rest, int32_t symbol)
                message->depth.bid_count + message->depth.ask_count <= levels_max;
     bool known = message->kind == VENUE_TRADE || message->kind == VENUE_DIFF || message->kind == VENUE_PARTIAL ||
                  message->kind == VENUE_TICKER || message->kind == VENUE_REOPENED;
-    return fits && known && item->is_dead <= 1 && message->symbol == symbol;
+    return fits && known && item->is_dead <= 1 && message->symbol == symbol && numbers_are_sound(item);
 }
 
 enum status hold_load(struct hold *hold, int32_t symbol, struct reader *in)

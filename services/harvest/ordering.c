@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "state.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -307,19 +308,11 @@ void ordering_save(const struct ordering *ordering, struct buffer *out)
         buffer_append(out, ordering->runs + ordering->run_first, ordering->run_count * sizeof *ordering->runs);
 }
 
-static bool load_flag(struct reader *in)
-{
-    uint8_t flag = 0;
-    reader_take(in, &flag, 1);
-    return flag != 0;
-}
-
 static bool waiting_is_sound(const struct ordering *ordering)
 {
     for (size_t i = 0; i < ordering->waiting_count; i++) {
         const struct venue_trade *trade = &ordering->waiting[i];
-        if (trade->id < 0 || trade->id > VENUE_ID_MAX || trade->transaction_ms < 0 ||
-            trade->transaction_ms > VENUE_TIME_MS_MAX || (i && trade->id <= ordering->waiting[i - 1].id) ||
+        if (!state_is_trade(trade) || (i && trade->id <= ordering->waiting[i - 1].id) ||
             (ordering->has_id && trade->id <= ordering->last_id))
             return false;
     }
@@ -343,15 +336,15 @@ static bool runs_are_sound(struct ordering *ordering)
 
 enum status ordering_load(struct ordering *ordering, struct reader *in)
 {
-    ordering->has_time = load_flag(in);
-    ordering->newest_ms = reader_i64(in);
-    ordering->watermark_ms = reader_i64(in);
-    ordering->has_id = load_flag(in);
-    ordering->last_id = reader_i64(in);
-    ordering->duplicates = reader_i64(in);
-    ordering->late = reader_i64(in);
-    ordering->missing_ids = reader_i64(in);
-    ordering->early_releases = reader_i64(in);
+    ordering->has_time = state_flag(in);
+    ordering->newest_ms = state_time(in);
+    ordering->watermark_ms = state_time(in);
+    ordering->has_id = state_flag(in);
+    ordering->last_id = state_id(in);
+    ordering->duplicates = state_count(in);
+    ordering->late = state_count(in);
+    ordering->missing_ids = state_count(in);
+    ordering->early_releases = state_count(in);
     ordering->has_pending = false;
     ordering->waiting_first = ordering->run_first = 0;
     ordering->waiting_count = reader_count(in, sizeof *ordering->waiting);
@@ -362,10 +355,7 @@ enum status ordering_load(struct ordering *ordering, struct reader *in)
     ordering->runs =
         memory_grow(ordering->runs, &ordering->run_capacity, ordering->run_count, sizeof *ordering->runs);
     reader_take(in, ordering->runs, ordering->run_count * sizeof *ordering->runs);
-    int64_t far = VENUE_TIME_MS_MAX;
-    if (ordering->newest_ms < -far || ordering->newest_ms > far || ordering->watermark_ms < -far ||
-        ordering->watermark_ms > far || ordering->last_id < 0 || ordering->last_id > VENUE_ID_MAX ||
-        !waiting_is_sound(ordering) || !runs_are_sound(ordering))
+    if (!waiting_is_sound(ordering) || !runs_are_sound(ordering))
         in->failed = true;
     if (in->failed)
         ordering->waiting_count = ordering->run_count = 0, ordering->remembered = 0;

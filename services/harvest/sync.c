@@ -1,5 +1,7 @@
 #include "sync.h"
 
+#include "state.h"
+
 #include <string.h>
 
 void sync_init(struct sync *sync, bool is_spot, size_t side_levels_max)
@@ -122,23 +124,20 @@ void sync_save(const struct sync *sync, struct buffer *out)
 
 enum status sync_load(struct sync *sync, struct reader *in)
 {
-    uint8_t flags[3];
-    reader_take(in, flags, sizeof flags);
-    if (flags[0] > SYNC_LIVE)
+    uint8_t state = 0;
+    reader_take(in, &state, 1);
+    if (state > SYNC_LIVE)
         in->failed = true;
-    sync->state = in->failed ? SYNC_FIRST : (enum sync_state)flags[0];
-    sync->has_snapshot = flags[1] != 0;
-    sync->has_last = flags[2] != 0;
-    sync->snapshot_id = reader_i64(in);
-    sync->last_id = reader_i64(in);
-    sync->tries = reader_i64(in);
-    sync->ticket = reader_i64(in);
-    sync->synchronisations = reader_i64(in);
-    sync->snapshots_refused = reader_i64(in);
-    sync->snapshots_unused = reader_i64(in);
-    sync->diffs_applied = reader_i64(in);
-    if (sync->snapshot_id < 0 || sync->snapshot_id > VENUE_ID_MAX || sync->last_id < 0 ||
-        sync->last_id > VENUE_ID_MAX || sync->tries < 0 || sync->ticket < 1)
-        in->failed = true;
+    sync->state = in->failed ? SYNC_FIRST : (enum sync_state)state;
+    sync->has_snapshot = state_flag(in);
+    sync->has_last = state_flag(in);
+    sync->snapshot_id = state_id(in);
+    sync->last_id = state_id(in);
+    sync->tries = state_count(in);
+    sync->ticket = state_count(in);
+    sync->synchronisations = state_count(in);
+    sync->snapshots_refused = state_count(in);
+    sync->snapshots_unused = state_count(in);
+    sync->diffs_applied = state_count(in);
     return book_load(&sync->book, in);
 }

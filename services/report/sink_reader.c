@@ -146,17 +146,31 @@ static enum status read_file(struct visitor *visitor, const struct signal_file *
     return status;
 }
 
+static enum status read_files(struct visitor *visitor, const struct signal_files *files, bool other_runs,
+                              bool to_end, struct error *error)
+{
+    enum status status = STATUS_OK;
+    for (size_t i = 0; status == STATUS_OK && i < files->count; i++) {
+        if (files->items[i].other_run != other_runs)
+            continue;
+        status = read_file(visitor, &files->items[i], to_end);
+        if (status != STATUS_OK)
+            error_set(error, status, "%s: cannot be read", files->items[i].path);
+    }
+    return status;
+}
+
+/* poll_jsonl: files of other runs are only looked at while this one has no row at all. */
 static enum status poll_jsonl(struct visitor *visitor, bool to_end, struct error *error)
 {
     struct sink_reader *reader = visitor->reader;
     struct signal_files files;
     signal_files_init(&files);
     enum status status = signal_files_find(&files, reader->output_dir, reader->run_id, error);
-    for (size_t i = 0; status == STATUS_OK && i < files.count; i++) {
-        status = read_file(visitor, &files.items[i], to_end);
-        if (status != STATUS_OK)
-            error_set(error, status, "%s: cannot be read", files.items[i].path);
-    }
+    if (status == STATUS_OK)
+        status = read_files(visitor, &files, false, to_end, error);
+    if (status == STATUS_OK && reader->figures.rows == 0)
+        status = read_files(visitor, &files, true, to_end, error);
     signal_files_finish(&files);
     return status;
 }

@@ -62,7 +62,8 @@ static const char *read_message(struct capture *capture, int64_t recv_ns, struct
 {
     if (!span_is_object(json))
         return "no complete JSON object behind the time";
-    if (!capture_message(capture, recv_ns, json) && !capture_rest(capture, recv_ns, (struct span){"", 0}, json))
+    if (!capture_message(capture, recv_ns, json) &&
+        !capture_rest(capture, recv_ns, (struct span){"", 0}, json))
         capture->recording->other++;
     return NULL;
 }

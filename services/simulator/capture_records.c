@@ -57,8 +57,9 @@ static enum status read_all(struct capture *capture, struct capture_reader *read
             return status;
         read_record(capture, &record);
         if (capture_bytes_held(capture) > RECORDING_BYTES_MAX)
-            return error_set(error, STATUS_LIMIT, "%s: the captures are larger than %llu MiB; use fewer at once",
-                             capture->path, RECORDING_BYTES_MAX >> 20);
+            return error_set(error, STATUS_LIMIT,
+                             "%s: the captures are larger than %llu MiB; use fewer at once", capture->path,
+                             RECORDING_BYTES_MAX >> 20);
     }
 }
 

@@ -1,6 +1,7 @@
 /* catalogue: which symbols and streams a market has.
  *
- * A stream's name is the venue's ("btcusdt@depth@0ms"); its symbol is the part before the first '@' in upper case. */
+ * A stream's name is the venue's ("btcusdt@depth@0ms"); its symbol is the part before the first '@' in upper
+ * case. */
 #pragma once
 
 #include "span.h"
@@ -37,10 +38,10 @@ struct stream {
 
 struct symbol {
     char name[NAME_BYTES];
-    bool offered;             /* false: left out by simulator.symbols */
-    int price_decimals;       /* most decimals written … */
+    bool offered;       /* false: left out by simulator.symbols */
+    int price_decimals; /* most decimals written … */
     int quantity_decimals;
-    int price_significant;    /* … and most without the zeros at the end */
+    int price_significant; /* … and most without the zeros at the end */
     int quantity_significant;
 };
 
@@ -55,8 +56,8 @@ struct catalogue {
 void catalogue_init(struct catalogue *catalogue);
 void catalogue_finish(struct catalogue *catalogue);
 
-/* catalogue_add_symbol: index of the symbol (upper case), new or known; SYMBOL_NONE when the name or their number is too
- * long. catalogue_add_stream likewise, STREAM_NONE. */
+/* catalogue_add_symbol: index of the symbol (upper case), new or known; SYMBOL_NONE when the name or their
+ * number is too long. catalogue_add_stream likewise, STREAM_NONE. */
 uint16_t catalogue_add_symbol(struct catalogue *catalogue, struct span name);
 uint16_t catalogue_add_stream(struct catalogue *catalogue, struct span name);
 uint16_t catalogue_symbol(const struct catalogue *catalogue, const char *name); /* any case; SYMBOL_NONE */

@@ -43,9 +43,10 @@ static bool add_names(X509 *certificate, const char *host)
     bool numeric = inet_pton(AF_INET, host, &address) == 1;
     snprintf(names, sizeof names, "DNS:localhost,IP:127.0.0.1,%s:%s", numeric ? "IP" : "DNS", host);
     X509_NAME *name = X509_get_subject_name(certificate);
-    return X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)"orderflow simulator", -1, -1,
-                                      0) &&
-           X509_set_issuer_name(certificate, name) && add_extension(certificate, NID_subject_alt_name, names) &&
+    return X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC, (const unsigned char *)"orderflow simulator",
+                                      -1, -1, 0) &&
+           X509_set_issuer_name(certificate, name) &&
+           add_extension(certificate, NID_subject_alt_name, names) &&
            add_extension(certificate, NID_basic_constraints, "critical,CA:TRUE");
 }
 
@@ -54,8 +55,9 @@ static X509 *make_certificate(EVP_PKEY *key, const char *host)
     X509 *certificate = X509_new();
     bool good = certificate && X509_set_version(certificate, 2) && set_serial(certificate) &&
                 X509_gmtime_adj(X509_getm_notBefore(certificate), -3600) &&
-                X509_gmtime_adj(X509_getm_notAfter(certificate), VALID_SECONDS) && X509_set_pubkey(certificate, key) &&
-                add_names(certificate, host) && X509_sign(certificate, key, EVP_sha256());
+                X509_gmtime_adj(X509_getm_notAfter(certificate), VALID_SECONDS) &&
+                X509_set_pubkey(certificate, key) && add_names(certificate, host) &&
+                X509_sign(certificate, key, EVP_sha256());
     if (good)
         return certificate;
     X509_free(certificate);
@@ -89,7 +91,8 @@ enum status certificate_create(const char *folder, const char *host, char **out_
         return error_set(error, STATUS_IO, "%s: cannot make this folder for the certificate", own);
     EVP_PKEY *key = EVP_EC_gen("P-256");
     X509 *certificate = key ? make_certificate(key, host) : NULL;
-    bool good = certificate && write_pem(key_path, key, NULL) && write_pem(certificate_path, NULL, certificate);
+    bool good =
+        certificate && write_pem(key_path, key, NULL) && write_pem(certificate_path, NULL, certificate);
     X509_free(certificate);
     EVP_PKEY_free(key);
     if (!good)

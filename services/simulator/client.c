@@ -1,5 +1,5 @@
-/* client: one WebSocket connection, reading the tape at its own pace. Nothing is queued for it: it has a place on the
- * tape, and is given the next messages when its connection takes them. */
+/* client: one WebSocket connection, reading the tape at its own pace. Nothing is queued for it: it has a place
+ * on the tape, and is given the next messages when its connection takes them. */
 #include "simulator_internal.h"
 
 #include "base/memory.h"
@@ -146,7 +146,8 @@ bool client_has_work(struct simulator *simulator, const struct client *client)
 {
     if (!client->idle || client->done)
         return false;
-    return client->replies.length || (client->subscribed_count && client->cursor < simulator->market.position) ||
+    return client->replies.length ||
+           (client->subscribed_count && client->cursor < simulator->market.position) ||
            market_ended(&simulator->market);
 }
 

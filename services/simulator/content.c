@@ -53,19 +53,21 @@ static enum status unpack(const char *path, struct buffer *file, struct buffer *
 {
     enum status status = inflate_members(file, out);
     if ((status == STATUS_END || status == STATUS_MALFORMED) && out->length) {
-        log_event(LOG_WARNING, "capture_cut", "path=%s bytes=%zu reason=\"the gzip data breaks off here\"", path,
-                  out->length);
+        log_event(LOG_WARNING, "capture_cut", "path=%s bytes=%zu reason=\"the gzip data breaks off here\"",
+                  path, out->length);
         status = STATUS_OK;
     }
     if (status == STATUS_LIMIT)
-        return error_set(error, status, "%s: the captures are larger than %llu MiB unpacked; use fewer at once", path,
+        return error_set(error, status,
+                         "%s: the captures are larger than %llu MiB unpacked; use fewer at once", path,
                          RECORDING_BYTES_MAX >> 20);
     if (status != STATUS_OK)
         return error_set(error, status, "%s: not a readable gzip file", path);
     return STATUS_OK;
 }
 
-enum status content_load(const char *path, uint64_t limit, char **out_text, size_t *out_bytes, struct error *error)
+enum status content_load(const char *path, uint64_t limit, char **out_text, size_t *out_bytes,
+                         struct error *error)
 {
     struct buffer file, unpacked;
     buffer_init(&file, limit);

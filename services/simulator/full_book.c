@@ -76,8 +76,8 @@ static bool read_level(struct span pair, struct book_level *out_level)
         !span_next_element(&walk, &quantity) || !span_text(price, &level.price_text) ||
         !span_text(quantity, &level.quantity_text))
         return false;
-    if (decimal_parse(level.price_text.text, level.price_text.bytes, DECIMAL_EXPONENT_DEFAULT, &level.price) !=
-        STATUS_OK)
+    if (decimal_parse(level.price_text.text, level.price_text.bytes, DECIMAL_EXPONENT_DEFAULT,
+                      &level.price) != STATUS_OK)
         return false;
     *out_level = level;
     return true;

@@ -21,9 +21,9 @@ enum fault_action {
 struct fault {
     enum fault_action action;
     int64_t after;
-    int64_t count; /* messages to drop or repeat; REST answers to give */
+    int64_t count;                               /* messages to drop or repeat; REST answers to give */
     char stream[NAME_BYTES], symbol[NAME_BYTES]; /* empty: any */
-    char *text;    /* raw message, REST body, close reason */
+    char *text;                                  /* raw message, REST body, close reason */
     size_t text_bytes;
     unsigned code; /* close code, HTTP status */
     int64_t retry_after_s;
@@ -122,14 +122,17 @@ static const struct action_key {
     enum fault_action action;
     const char *(*read)(yyjson_val *object, const char *key, struct fault *fault);
 } ACTION_KEYS[] = {
-    {"raw", FAULT_RAW, read_raw},         {"truncate", FAULT_TRUNCATE, read_switch},
-    {"close", FAULT_CLOSE, read_close},   {"drop", FAULT_DROP, read_amount},
-    {"duplicate", FAULT_DUPLICATE, read_amount}, {"swap", FAULT_SWAP, read_switch},
+    {"raw", FAULT_RAW, read_raw},
+    {"truncate", FAULT_TRUNCATE, read_switch},
+    {"close", FAULT_CLOSE, read_close},
+    {"drop", FAULT_DROP, read_amount},
+    {"duplicate", FAULT_DUPLICATE, read_amount},
+    {"swap", FAULT_SWAP, read_switch},
     {"rest", FAULT_REST, read_rest},
 };
 
-static const char *const OTHER_KEYS[] = {"after", "stream", "symbol", "reason", "status", "times", "body",
-                                         "retry_after_s"};
+static const char *const OTHER_KEYS[] = {"after",  "stream", "symbol", "reason",
+                                         "status", "times",  "body",   "retry_after_s"};
 
 static bool key_is_known(const char *key)
 {
@@ -172,8 +175,8 @@ static const char *read_fault(yyjson_val *object, struct fault *fault, const cha
     return wrong ? wrong : action->read(object, *out_key = action->key, fault);
 }
 
-static enum status add_line(struct inject *inject, const char *path, size_t number, const char *line, size_t bytes,
-                            struct error *error)
+static enum status add_line(struct inject *inject, const char *path, size_t number, const char *line,
+                            size_t bytes, struct error *error)
 {
     yyjson_read_err problem;
     yyjson_doc *document = yyjson_read_opts((char *)line, bytes, 0, NULL, &problem);
@@ -187,7 +190,8 @@ static enum status add_line(struct inject *inject, const char *path, size_t numb
     const char *wrong = read_fault(object, &fault, &key);
     enum status status = STATUS_OK;
     if (inject->count == INJECT_FAULTS_MAX)
-        status = error_set(error, STATUS_LIMIT, "%s:%zu: more than %d faults", path, number, INJECT_FAULTS_MAX);
+        status =
+            error_set(error, STATUS_LIMIT, "%s:%zu: more than %d faults", path, number, INJECT_FAULTS_MAX);
     else if (wrong)
         status = error_set(error, STATUS_INVALID, "%s:%zu: %s: %s", path, number, key, wrong);
     yyjson_doc_free(document);
@@ -247,14 +251,16 @@ void inject_destroy(struct inject *inject)
 
 /* ---- messages ---- */
 
-static bool concerns(const struct fault *fault, const struct catalogue *catalogue, const struct tape_entry *entry)
+static bool concerns(const struct fault *fault, const struct catalogue *catalogue,
+                     const struct tape_entry *entry)
 {
     if (fault->action == FAULT_REST || entry->kind != TAPE_MESSAGE)
         return false;
     if (*fault->stream)
         return strcmp(catalogue->streams[entry->stream].name, fault->stream) == 0;
     if (*fault->symbol)
-        return entry->symbol != SYMBOL_NONE && strcmp(catalogue->symbols[entry->symbol].name, fault->symbol) == 0;
+        return entry->symbol != SYMBOL_NONE &&
+               strcmp(catalogue->symbols[entry->symbol].name, fault->symbol) == 0;
     return true;
 }
 
@@ -287,15 +293,15 @@ static struct tape_entry copy_of(const struct tape_entry *entry, int64_t recv_ns
 }
 
 /* before: what the fault does ahead of the entry; may mark the entry as not delivered. */
-static void before(struct fault *fault, const struct catalogue *catalogue, struct tape_entry *entry, inject_emit *emit,
-                   void *context)
+static void before(struct fault *fault, const struct catalogue *catalogue, struct tape_entry *entry,
+                   inject_emit *emit, void *context)
 {
     int64_t beyond = ++fault->seen - fault->after; /* 1: the first message behind `after` */
     if (beyond < 1)
         return;
     if (beyond == 1 && (fault->action == FAULT_RAW || fault->action == FAULT_CLOSE)) {
-        struct tape_entry extra = added(fault, catalogue, entry->recv_ns,
-                                        fault->action == FAULT_RAW ? TAPE_MESSAGE : TAPE_CLOSE);
+        struct tape_entry extra =
+            added(fault, catalogue, entry->recv_ns, fault->action == FAULT_RAW ? TAPE_MESSAGE : TAPE_CLOSE);
         emit(context, &extra);
     } else if (beyond == 1 && fault->action == FAULT_TRUNCATE) {
         struct tape_entry cut = copy_of(entry, entry->recv_ns, TAPE_CUT);
@@ -339,12 +345,14 @@ void inject_pass(struct inject *inject, const struct catalogue *catalogue, const
 
 /* ---- REST ---- */
 
-bool inject_rest(struct inject *inject, const char *endpoint, const char *symbol, struct rest_fault *out_fault)
+bool inject_rest(struct inject *inject, const char *endpoint, const char *symbol,
+                 struct rest_fault *out_fault)
 {
     for (size_t i = 0; i < inject->count; i++) {
         struct fault *fault = &inject->faults[i];
         if (fault->action != FAULT_REST || strcmp(fault->endpoint, endpoint) != 0 ||
-            (*fault->symbol && strcmp(fault->symbol, symbol) != 0) || fault->seen - fault->after >= fault->count)
+            (*fault->symbol && strcmp(fault->symbol, symbol) != 0) ||
+            fault->seen - fault->after >= fault->count)
             continue;
         if (fault->seen++ < fault->after)
             continue;

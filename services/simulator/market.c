@@ -8,8 +8,9 @@ void market_init(struct market *market, struct venue *venue, double speed,
 
 static const struct tape_entry *next_entry(struct market *market)
 {
-    return venue_extend(market->venue, market->position) ? tape_at(venue_tape(market->venue), market->position)
-                                                         : NULL;
+    return venue_extend(market->venue, market->position)
+               ? tape_at(venue_tape(market->venue), market->position)
+               : NULL;
 }
 
 bool market_ended(struct market *market)
@@ -48,8 +49,9 @@ int64_t market_time_ns(struct market *market, int64_t now_ns)
 {
     const struct tape_entry *entry = next_entry(market);
     if (!entry)
-        return venue_tape(market->venue)->count ? tape_at(venue_tape(market->venue), market->position - 1)->recv_ns
-                                                : market->venue->first_ns;
+        return venue_tape(market->venue)->count
+                   ? tape_at(venue_tape(market->venue), market->position - 1)->recv_ns
+                   : market->venue->first_ns;
     if (!market->started || market->held || market->speed == 0)
         return entry->recv_ns;
     int64_t running = running_ns(market, now_ns);
@@ -79,7 +81,8 @@ int64_t market_due_ns(struct market *market)
     const struct tape_entry *entry = next_entry(market);
     if (!entry || !market->started || market->held || market->speed == 0)
         return MARKET_NEVER;
-    return market->base_mono_ns + (int64_t)((double)(entry->recv_ns - market->base_market_ns) / market->speed) + 1;
+    return market->base_mono_ns +
+           (int64_t)((double)(entry->recv_ns - market->base_market_ns) / market->speed) + 1;
 }
 
 void market_fetched(struct market *market, int64_t now_ns)

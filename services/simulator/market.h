@@ -2,9 +2,9 @@
  *
  *      … said │ position: the next entry to be said …
  *
- * Time starts with the first subscription. At N× an entry is said when its receive time has come; at `max` (speed 0) when
- * somebody reads on. The market stops in front of a recorded REST snapshot that somebody needs until it has been
- * fetched, at any speed; its clock stands still meanwhile. */
+ * Time starts with the first subscription. At N× an entry is said when its receive time has come; at `max`
+ * (speed 0) when somebody reads on. The market stops in front of a recorded REST snapshot that somebody needs
+ * until it has been fetched, at any speed; its clock stands still meanwhile. */
 #pragma once
 
 #include "venue.h"
@@ -23,7 +23,7 @@ struct market {
 
     uint64_t position;
     bool started;
-    bool held; /* stands in front of a snapshot */
+    bool held;                            /* stands in front of a snapshot */
     int64_t base_market_ns, base_mono_ns; /* N×: market time at a moment of monotonic time */
 };
 
@@ -33,12 +33,12 @@ void market_init(struct market *market, struct venue *venue, double speed,
 /* market_start: the first subscription is there; harmless later. */
 void market_start(struct market *market, int64_t now_ns);
 
-/* market_run: says what is due by now, but nothing from number `limit` on. At max everything is due. Returns whether the
- * position moved. */
+/* market_run: says what is due by now, but nothing from number `limit` on. At max everything is due. Returns
+ * whether the position moved. */
 bool market_run(struct market *market, int64_t now_ns, uint64_t limit);
 
-/* market_due_ns: the monotonic time at which market_run has something to do; MARKET_NEVER at max, when held, ended, or not
- * started. */
+/* market_due_ns: the monotonic time at which market_run has something to do; MARKET_NEVER at max, when held,
+ * ended, or not started. */
 int64_t market_due_ns(struct market *market);
 
 /* market_snapshot: the snapshot the market stands in front of, NULL when it stands elsewhere. */

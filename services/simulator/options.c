@@ -1,11 +1,12 @@
 #include "options.h"
 
+#include "settings.h"
+
 #include "base/memory.h"
 #include "orderflow_version.h"
 
 #include <arpa/inet.h>
 #include <getopt.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,12 +50,13 @@ struct given {
     const char *captures[CAPTURES_MAX];
     size_t capture_count;
     int ping_interval_s;
-    bool help, version;
+    bool pass_snapshots, help, version;
 };
 
 static void print_help(void)
 {
-    puts("usage: simulator [options]\nServes a recorded or synthetic market as Binance does, on this machine.\n");
+    puts("usage: simulator [options]\nServes a recorded or synthetic market as Binance does, on this "
+         "machine.\n");
     for (size_t i = 0; i < OPTION_COUNT; i++)
         printf("  --%-15s %-8s %s\n", OPTIONS[i].name, OPTIONS[i].argument ? OPTIONS[i].argument : "",
                OPTIONS[i].help);
@@ -88,7 +90,7 @@ static bool take_own(const char *name, const char *value, struct given *given, s
     else if (strcmp(name, "ping-interval") == 0)
         return take_ping_interval(value, given);
     else if (strcmp(name, "pass-snapshots") == 0)
-        options->simulator.pass_snapshots = true;
+        given->pass_snapshots = true;
     else if (strcmp(name, "help") == 0)
         given->help = true;
     else if (strcmp(name, "version") == 0)
@@ -119,7 +121,8 @@ static bool take_options(int argc, char **argv, struct given *given, struct opti
 {
     struct option long_options[OPTION_COUNT + 1] = {{0}};
     for (size_t i = 0; i < OPTION_COUNT; i++)
-        long_options[i] = (struct option){OPTIONS[i].name, OPTIONS[i].argument ? required_argument : no_argument, NULL, 0};
+        long_options[i] =
+            (struct option){OPTIONS[i].name, OPTIONS[i].argument ? required_argument : no_argument, NULL, 0};
     bool good = true;
     int index, result;
     while ((result = getopt_long(argc, argv, "", long_options, &index)) != -1)
@@ -166,54 +169,14 @@ static bool is_loopback(const char *host)
     return inet_pton(AF_INET, host, &address) == 1 && ntohl(address.s_addr) >> 24 == 127;
 }
 
-/* start_ms: where the market begins, and whether a recording has to be moved there. */
-static int64_t start_ms(const struct config *config, bool *out_moved)
-{
-    const char *start = config_text(config, "simulator.start");
-    struct clock clock = clock_system();
-    *out_moved = strcmp(start, "recorded") != 0;
-    if (!*out_moved)
-        return SYNTHETIC_START_MS;
-    return strcmp(start, "now") == 0 ? clock_wall_ms(&clock) : strtoll(start, NULL, 10);
-}
-
-/* symbols: the chosen ones; run.symbols only for the synthetic market, which needs some. */
-static struct config_list symbols(const struct config *config, bool recorded)
-{
-    struct config_list own = config_list(config, "simulator.symbols");
-    return own.count || recorded ? own : config_list(config, "run.symbols");
-}
-
 static bool describe(const struct given *given, struct options *options)
 {
-    const struct config *config = options->config;
     struct simulator_config *simulator = &options->simulator;
-    struct venue_config *venue = &simulator->venue;
-    struct config_list captures = config_list(config, "simulator.captures");
-    struct config_list chosen = symbols(config, captures.count > 0);
-    const char *inject = config_text(config, "simulator.inject");
-    simulator->host = given->host ? given->host : "127.0.0.1";
-    simulator->port = (int)config_i64(config, "simulator.port");
-    simulator->tls = config_bool(config, "simulator.tls");
-    simulator->state_dir = config_text(config, "run.state_dir");
-    simulator->speed = config_f64(config, "simulator.speed");
-    simulator->inject_path = *inject ? inject : NULL;
-    simulator->rest_delay_ms = config_i64(config, "simulator.rest_delay_ms");
+    simulator_settings(options->config, simulator);
     simulator->ping_interval_s = given->ping_interval_s;
-    simulator->clock = clock_system();
-    venue->captures = captures.texts;
-    venue->capture_count = captures.count;
-    venue->synthetic = (struct synthetic_config){
-        .seed = (uint64_t)config_i64(config, "simulator.seed"),
-        .symbols = chosen.texts,
-        .symbol_count = chosen.count,
-        .rate_per_s = config_f64(config, "simulator.rate"),
-        .flow_strength = config_f64(config, "simulator.flow_strength"),
-        .start_ms = start_ms(config, &venue->shift),
-        .length_ms = (int64_t)ceil(config_f64(config, "simulator.minutes") * 60000),
-    };
-    if (!market_parse(config_text(config, "harvest.market"), &venue->synthetic.market))
-        return complain("market", "must be usdm, coinm or spot");
+    simulator->pass_snapshots = given->pass_snapshots;
+    if (given->host)
+        simulator->host = given->host;
     if (!is_loopback(simulator->host) && !simulator->tls)
         return complain("host", "beyond this machine (127.…) only with --tls");
     return true;

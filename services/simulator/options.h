@@ -13,7 +13,7 @@ struct options {
     const char *port_file;             /* NULL: none */
 };
 
-/* options_read: OPTIONS_DONE: --help or --version has been printed; OPTIONS_WRONG: the mistakes have been printed. Finish it in
- * either case. */
+/* options_read: OPTIONS_DONE: --help or --version has been printed; OPTIONS_WRONG: the mistakes have been
+ * printed. Finish it in either case. */
 enum options_result options_read(int argc, char **argv, struct options *out_options);
 void options_finish(struct options *options);

@@ -41,7 +41,8 @@ bool order_book_full(const struct order_book *book)
     return book->order_count == ORDERS_MAX;
 }
 
-const struct price_level *order_book_level(const struct order_book *book, enum book_side_name side, size_t index)
+const struct price_level *order_book_level(const struct order_book *book, enum book_side_name side,
+                                           size_t index)
 {
     const struct price_ladder *ladder = &book->sides[side];
     return index < ladder->count ? &ladder->levels[ladder->count - 1 - index] : NULL;
@@ -105,8 +106,10 @@ static struct price_level *make_level(struct order_book *book, enum book_side_na
     size_t place = find_place(ladder, side, price);
     if (place < ladder->count && ladder->levels[place].price_ticks == price)
         return &ladder->levels[place];
-    ladder->levels = memory_grow(ladder->levels, &ladder->capacity, ladder->count + 1, sizeof *ladder->levels);
-    memmove(ladder->levels + place + 1, ladder->levels + place, (ladder->count - place) * sizeof *ladder->levels);
+    ladder->levels =
+        memory_grow(ladder->levels, &ladder->capacity, ladder->count + 1, sizeof *ladder->levels);
+    memmove(ladder->levels + place + 1, ladder->levels + place,
+            (ladder->count - place) * sizeof *ladder->levels);
     ladder->count++;
     ladder->levels[place] =
         (struct price_level){.price_ticks = price, .oldest = NO_ORDER, .newest = NO_ORDER};
@@ -121,7 +124,8 @@ static void drop_level(struct order_book *book, enum book_side_name side, struct
     ladder->count--;
 }
 
-void order_book_add(struct order_book *book, enum book_side_name side, int64_t price_ticks, int64_t quantity_lots)
+void order_book_add(struct order_book *book, enum book_side_name side, int64_t price_ticks,
+                    int64_t quantity_lots)
 {
     assert(!order_book_full(book) && quantity_lots > 0);
     uint32_t index = book->free_count ? book->free_orders[--book->free_count] : book->pool_used++;

@@ -1,8 +1,8 @@
 /* order_book: a limit order book of single orders, first come first served at each price (synthetic market).
  *
- * Prices are in ticks, quantities in lots. Every order is of its own; a market order executes against them from the
- * best price on. Levels that changed are remembered until the next depth update asks for them. Pure; limits are
- * ORDERS_MAX and whoever adds checks order_book_full first. */
+ * Prices are in ticks, quantities in lots. Every order is of its own; a market order executes against them
+ * from the best price on. Levels that changed are remembered until the next depth update asks for them. Pure;
+ * limits are ORDERS_MAX and whoever adds checks order_book_full first. */
 #pragma once
 
 #include <stdbool.h>
@@ -57,11 +57,13 @@ bool order_book_full(const struct order_book *book);
 
 /* order_book_best: NULL when the side is empty. order_book_level: the i-th best. */
 const struct price_level *order_book_best(const struct order_book *book, enum book_side_name side);
-const struct price_level *order_book_level(const struct order_book *book, enum book_side_name side, size_t index);
+const struct price_level *order_book_level(const struct order_book *book, enum book_side_name side,
+                                           size_t index);
 int64_t order_book_quantity(const struct order_book *book, enum book_side_name side, int64_t price_ticks);
 
 /* order_book_add: a resting order; its price must not reach the other side's best. */
-void order_book_add(struct order_book *book, enum book_side_name side, int64_t price_ticks, int64_t quantity_lots);
+void order_book_add(struct order_book *book, enum book_side_name side, int64_t price_ticks,
+                    int64_t quantity_lots);
 
 /* order_book_cancel: the order at this place of `live` leaves. */
 void order_book_cancel(struct order_book *book, uint32_t live_index);
@@ -69,11 +71,12 @@ void order_book_cancel(struct order_book *book, uint32_t live_index);
 void order_book_order(const struct order_book *book, uint32_t live_index, enum book_side_name *out_side,
                       int64_t *out_price_ticks);
 
-/* order_book_execute: a market order against `side` (SIDE_ASK: a buy). Writes one fill per level into `out_fills`, at
- * most `fills_max`, and returns how many; what the book or fills_max does not hold is not executed. */
+/* order_book_execute: a market order against `side` (SIDE_ASK: a buy). Writes one fill per level into
+ * `out_fills`, at most `fills_max`, and returns how many; what the book or fills_max does not hold is not
+ * executed. */
 size_t order_book_execute(struct order_book *book, enum book_side_name side, int64_t quantity_lots,
                           struct fill *out_fills, size_t fills_max);
 
-/* order_book_take_changes: the changed levels, each once, bids from the best down, then asks from the best up; valid
- * until the book changes. Clears the list. */
+/* order_book_take_changes: the changed levels, each once, bids from the best down, then asks from the best up;
+ * valid until the book changes. Clears the list. */
 const struct level_change *order_book_take_changes(struct order_book *book, size_t *out_count);

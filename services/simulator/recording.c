@@ -109,8 +109,8 @@ bool capture_message(struct capture *capture, int64_t recv_ns, struct span text)
         else if (span_equals(key, "data"))
             data = value;
     }
-    uint16_t stream = name.bytes && data.bytes && !walk.malformed ? catalogue_add_stream(catalogue, name)
-                                                                  : STREAM_NONE;
+    uint16_t stream =
+        name.bytes && data.bytes && !walk.malformed ? catalogue_add_stream(catalogue, name) : STREAM_NONE;
     if (stream == STREAM_NONE)
         return false;
     judge_stream(capture, stream, data);
@@ -208,8 +208,8 @@ bool capture_rest(struct capture *capture, int64_t recv_ns, struct span url, str
 
 /* ---- files ---- */
 
-/* sole_symbol: the one all the file's messages are about, SYMBOL_NONE when there are several. `named` wins if it is
- * among them. */
+/* sole_symbol: the one all the file's messages are about, SYMBOL_NONE when there are several. `named` wins if
+ * it is among them. */
 static uint16_t sole_symbol(const struct capture *capture, uint16_t named)
 {
     uint16_t sole = SYMBOL_NONE;
@@ -286,11 +286,12 @@ static enum status read_capture(struct capture *capture, struct error *error)
         return status;
     name_snapshots(capture);
     if (capture->two_markets)
-        return error_set(error, STATUS_CONFLICT, "%s holds messages of two markets: one run can have one market only",
-                         capture->path);
+        return error_set(error, STATUS_CONFLICT,
+                         "%s holds messages of two markets: one run can have one market only", capture->path);
     if (!capture->count)
-        return error_set(error, STATUS_INVALID, "%s: no message of a known format in it (%llu lines not understood)",
-                         capture->path, (unsigned long long)capture->skipped);
+        return error_set(error, STATUS_INVALID,
+                         "%s: no message of a known format in it (%llu lines not understood)", capture->path,
+                         (unsigned long long)capture->skipped);
     return STATUS_OK;
 }
 
@@ -302,9 +303,9 @@ static enum status agree_on_market(struct recording *recording, const struct cap
         if (captures[i].market == MARKET_UNKNOWN)
             continue;
         if (first && captures[i].market != first->market)
-            return error_set(error, STATUS_CONFLICT, "%s is %s and %s is %s: one run can have one market only",
-                             first->path, market_name(first->market), captures[i].path,
-                             market_name(captures[i].market));
+            return error_set(error, STATUS_CONFLICT,
+                             "%s is %s and %s is %s: one run can have one market only", first->path,
+                             market_name(first->market), captures[i].path, market_name(captures[i].market));
         first = first ? first : &captures[i];
     }
     recording->market = first ? first->market : MARKET_USDM;

@@ -1,9 +1,9 @@
 /* recording: captures of one market, in memory, in the order they were received.
  *
- * Formats, plain or gzip: text lines as two known collectors write them (data/README of the recordings: `hft` and
- * `cryptofeed`), and our own raw capture (.ofr, data.md §2). Several captures are merged by receive time, ties in
- * argument order. A line that cannot be read is skipped, counted and logged with its place; a file without any message
- * is an error, and so are two markets at once. */
+ * Formats, plain or gzip: text lines as two known collectors write them (data/README of the recordings: `hft`
+ * and `cryptofeed`), and our own raw capture (.ofr, data.md §2). Several captures are merged by receive time,
+ * ties in argument order. A line that cannot be read is skipped, counted and logged with its place; a file
+ * without any message is an error, and so are two markets at once. */
 #pragma once
 
 #include "catalogue.h"
@@ -47,8 +47,8 @@ struct recording {
     struct recorded_symbol *symbols; /* as catalogue.symbols; after recording_index */
     struct span exchange_info;       /* a recorded answer; empty: none */
     uint64_t skipped;                /* lines and records not understood */
-    uint64_t other;                  /* well-formed, but nothing to serve: connects, acknowledgements, errors */
-    struct backfill *backfills;      /* REST aggTrades answers */
+    uint64_t other;             /* well-formed, but nothing to serve: connects, acknowledgements, errors */
+    struct backfill *backfills; /* REST aggTrades answers */
     size_t backfill_count, backfill_capacity;
 };
 
@@ -59,18 +59,19 @@ void recording_finish(struct recording *recording);
 enum status recording_load(struct recording *recording, const char *const *paths, size_t path_count,
                            const char *const *symbols, size_t symbol_count, struct error *error) MUST_USE;
 
-/* recording_shift: adds to receive times and to E and T of every message and snapshot (simulator.start). Once, before
- * recording_index. */
+/* recording_shift: adds to receive times and to E and T of every message and snapshot (simulator.start). Once,
+ * before recording_index. */
 void recording_shift(struct recording *recording, int64_t shift_ms);
 
 /* recording_index: builds the tables; call when the tape is final. */
 void recording_index(struct recording *recording);
 
-/* recording_depth: the book of the symbol when the tape stands at `position`. STATUS_NOT_FOUND: no snapshot so far. */
+/* recording_depth: the book of the symbol when the tape stands at `position`. STATUS_NOT_FOUND: no snapshot so
+ * far. */
 enum status recording_depth(struct recording *recording, uint16_t symbol, uint64_t position, size_t limit,
                             struct buffer *out) MUST_USE;
 
-/* recording_agg_trades: at most `limit` aggregate trades as the REST interface gives them, from `from_id` on, or the newest
- * when from_id < 0. */
+/* recording_agg_trades: at most `limit` aggregate trades as the REST interface gives them, from `from_id` on,
+ * or the newest when from_id < 0. */
 void recording_agg_trades(const struct recording *recording, uint16_t symbol, int64_t from_id, size_t limit,
                           uint64_t position, struct buffer *out);

@@ -21,7 +21,8 @@ static void observe_pairs(struct symbol *symbol, struct span pairs)
         return;
     while (span_next_element(&walk, &pair))
         if (span_walk_begin(pair, '[', &inner) && span_next_element(&inner, &price) &&
-            span_next_element(&inner, &quantity) && span_text(price, &price) && span_text(quantity, &quantity)) {
+            span_next_element(&inner, &quantity) && span_text(price, &price) &&
+            span_text(quantity, &quantity)) {
             symbol_observe_price(symbol, price);
             symbol_observe_quantity(symbol, quantity);
         }
@@ -45,11 +46,12 @@ static void observe_member(struct symbol *symbol, enum stream_kind kind, struct 
 
 static void observe_decimals(struct recording *recording, const struct tape_entry *entry)
 {
-    enum stream_kind kind = entry->kind == TAPE_SNAPSHOT ? STREAM_DEPTH_DIFF
-                                                         : recording->catalogue.streams[entry->stream].kind;
+    enum stream_kind kind =
+        entry->kind == TAPE_SNAPSHOT ? STREAM_DEPTH_DIFF : recording->catalogue.streams[entry->stream].kind;
     struct span_walk walk;
     struct span key, value;
-    if (entry->symbol == SYMBOL_NONE || kind == STREAM_OTHER || !span_walk_begin(entry_data(entry), '{', &walk))
+    if (entry->symbol == SYMBOL_NONE || kind == STREAM_OTHER ||
+        !span_walk_begin(entry_data(entry), '{', &walk))
         return;
     while (span_next_member(&walk, &key, &value))
         observe_member(&recording->catalogue.symbols[entry->symbol], kind, key, value);
@@ -102,7 +104,8 @@ static int compare_trades(const void *left, const void *right)
     return a->available < b->available ? -1 : a->available > b->available;
 }
 
-/* join_trades: sorts, drops repeated ids, and lets a trade out of a REST answer appear with the next streamed one. */
+/* join_trades: sorts, drops repeated ids, and lets a trade out of a REST answer appear with the next streamed
+ * one. */
 static void join_trades(struct recorded_symbol *symbol)
 {
     if (!symbol->trade_count)
@@ -163,10 +166,10 @@ static int64_t snapshot_id(const struct tape_entry *entry)
     return span_member(entry_data(entry), "lastUpdateId", &value) && span_integer(value, &id) ? id : -1;
 }
 
-/* chain_holds: whether a book begun with the snapshot `first` is still in step when the tape reaches `until`: every
- * diff continues the one before (data.md §1.4). */
-static bool chain_holds(const struct recording *recording, const struct recorded_symbol *symbol, uint64_t first,
-                        uint64_t until)
+/* chain_holds: whether a book begun with the snapshot `first` is still in step when the tape reaches `until`:
+ * every diff continues the one before (data.md §1.4). */
+static bool chain_holds(const struct recording *recording, const struct recorded_symbol *symbol,
+                        uint64_t first, uint64_t until)
 {
     int64_t id = snapshot_id(tape_at(&recording->tape, first));
     bool started = false;
@@ -270,7 +273,8 @@ static void write_trade(struct span data, struct buffer *out)
     while (span_next_member(&walk, &key, &value)) {
         if (span_equals(key, "e") || span_equals(key, "E") || span_equals(key, "s"))
             continue;
-        buffer_format(out, "%s\"%.*s\":%.*s", comma ? "," : "", (int)key.bytes, key.text, (int)value.bytes, value.text);
+        buffer_format(out, "%s\"%.*s\":%.*s", comma ? "," : "", (int)key.bytes, key.text, (int)value.bytes,
+                      value.text);
         comma = true;
     }
     buffer_append_byte(out, '}');

@@ -22,7 +22,8 @@ struct capture {
     size_t judged_count;
 };
 
-/* capture_skip: counts what cannot be read; the first few are logged. `number` is a line, or an offset in an .ofr. */
+/* capture_skip: counts what cannot be read; the first few are logged. `number` is a line, or an offset in an
+ * .ofr. */
 void capture_skip(struct capture *capture, uint64_t number, const char *reason);
 
 /* capture_message: a WebSocket message. False: it is no envelope of a stream. */
@@ -34,7 +35,8 @@ bool capture_rest(struct capture *capture, int64_t recv_ns, struct span url, str
 
 void capture_read_lines(struct capture *capture, struct span content);
 
-/* capture_read_records: an .ofr. capture_is_raw, capture_has_records: whether a file, or its content, is one. */
+/* capture_read_records: an .ofr. capture_is_raw, capture_has_records: whether a file, or its content, is
+ * one. */
 enum status capture_read_records(struct capture *capture, struct error *error) MUST_USE;
 bool capture_is_raw(const char *path);
 bool capture_has_records(struct span content);

@@ -1,7 +1,8 @@
 /* rest: the venue's REST interface, and two pages of our own.
  *
- * Depth requests may have to wait: for the market to reach the symbol's recorded snapshot, then for --rest-delay-ms. The
- * market stands in front of the snapshot until one answer with it has gone out completely. */
+ * Depth requests may have to wait: for the market to reach the symbol's recorded snapshot, then for
+ * --rest-delay-ms. The market stands in front of the snapshot until one answer with it has gone out
+ * completely. */
 #include "simulator_internal.h"
 
 #include "base/json.h"
@@ -91,7 +92,8 @@ static void resolve(struct simulator *simulator, struct pending *pending, int64_
     }
     if (venue_snapshot_ahead(venue, pending->symbol, simulator->market.position))
         return;
-    if (venue_depth(venue, pending->symbol, simulator->market.position, pending->limit, &pending->body) == STATUS_OK) {
+    if (venue_depth(venue, pending->symbol, simulator->market.position, pending->limit, &pending->body) ==
+        STATUS_OK) {
         make_ready(simulator, pending, 200, now_ns);
         return;
     }
@@ -165,8 +167,8 @@ static struct pending *add_pending(struct simulator *simulator, struct server_re
 
 /* ---- parameters ---- */
 
-static bool read_number(const struct server_request *request, const char *name, int64_t fallback, int64_t least,
-                        int64_t most, int64_t *out_number)
+static bool read_number(const struct server_request *request, const char *name, int64_t fallback,
+                        int64_t least, int64_t most, int64_t *out_number)
 {
     const char *text = server_target_argument(server_request_target(request), name);
     int64_t number = fallback;
@@ -181,7 +183,8 @@ static uint16_t read_symbol(struct simulator *simulator, struct server_request *
 {
     const char *name = server_target_argument(server_request_target(request), "symbol");
     if (!name || !*name) {
-        answer_error(request, 400, -1102, "Mandatory parameter 'symbol' was not sent, was empty/null, or malformed.");
+        answer_error(request, 400, -1102,
+                     "Mandatory parameter 'symbol' was not sent, was empty/null, or malformed.");
         return SYMBOL_NONE;
     }
     uint16_t symbol = catalogue_symbol(venue_catalogue(&simulator->venue), name);
@@ -348,14 +351,20 @@ static const struct endpoint {
     const char *name;
     void (*get)(struct simulator *simulator, struct server_request *request);
 } ENDPOINTS[] = {
-    {"depth", get_depth}, {"aggTrades", get_agg_trades}, {"exchangeInfo", get_exchange_info},
-    {"time", get_time},   {"ping", get_ping},
+    {"depth", get_depth},
+    {"aggTrades", get_agg_trades},
+    {"exchangeInfo", get_exchange_info},
+    {"time", get_time},
+    {"ping", get_ping},
 };
 
-static const struct endpoint OWN_PAGES[] = {{"/simulator/streams", get_streams}, {"/simulator/state", get_state}};
+static const struct endpoint OWN_PAGES[] = {{"/simulator/streams", get_streams},
+                                            {"/simulator/state", get_state}};
 
-static const char *const PREFIXES[] = {
-    [MARKET_UNKNOWN] = "/", [MARKET_USDM] = "/fapi/v1/", [MARKET_COINM] = "/dapi/v1/", [MARKET_SPOT] = "/api/v3/"};
+static const char *const PREFIXES[] = {[MARKET_UNKNOWN] = "/",
+                                       [MARKET_USDM] = "/fapi/v1/",
+                                       [MARKET_COINM] = "/dapi/v1/",
+                                       [MARKET_SPOT] = "/api/v3/"};
 
 static const struct endpoint *find_endpoint(const struct simulator *simulator, const char *path)
 {
@@ -393,7 +402,8 @@ void rest_request(void *context, struct server_request *request)
     const struct endpoint *endpoint = find_endpoint(simulator, server_request_target(request)->path);
     const char *method = server_request_method(request);
     if (!endpoint)
-        answer_error(request, 404, -5000, "Path not found; the market's own interface and /simulator/streams are served.");
+        answer_error(request, 404, -5000,
+                     "Path not found; the market's own interface and /simulator/streams are served.");
     else if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0)
         answer_error(request, 405, -1000, "Only GET is served.");
     else if (!answer_fault(simulator, request, endpoint->name))

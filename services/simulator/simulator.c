@@ -61,7 +61,8 @@ bool simulator_advance(struct simulator *simulator, uint64_t number)
     return simulator->market.position > number;
 }
 
-/* run_clock: at N× everything due; the synthetic market waits for readers too far behind, a recording needs not. */
+/* run_clock: at N× everything due; the synthetic market waits for readers too far behind, a recording needs
+ * not. */
 static void run_clock(struct simulator *simulator, int64_t now_ns)
 {
     if (simulator->speed == 0)
@@ -116,7 +117,8 @@ enum status simulator_run_once(struct simulator *simulator, int timeout_ms)
     forget(simulator);
     int64_t due_ns = market_due_ns(&simulator->market);
     int64_t rest_ns = rest_due_ns(simulator);
-    return server_run_once(simulator->server, wait_ms(due_ns < rest_ns ? due_ns : rest_ns, now_ns, timeout_ms));
+    return server_run_once(simulator->server,
+                           wait_ms(due_ns < rest_ns ? due_ns : rest_ns, now_ns, timeout_ms));
 }
 
 void simulator_stop(struct simulator *simulator, int timeout_ms)
@@ -169,7 +171,8 @@ struct simulator_figures simulator_figures(struct simulator *simulator)
 
 /* ---- life ---- */
 
-static enum status listen_on(struct simulator *simulator, const struct simulator_config *config, struct error *error)
+static enum status listen_on(struct simulator *simulator, const struct simulator_config *config,
+                             struct error *error)
 {
     if (config->tls) {
         enum status status = certificate_create(config->state_dir, config->host, &simulator->certificate_path,
@@ -198,10 +201,12 @@ static enum status listen_on(struct simulator *simulator, const struct simulator
     return server_create(&server, &simulator->server, error);
 }
 
-static enum status open_all(struct simulator *simulator, const struct simulator_config *config, struct error *error)
+static enum status open_all(struct simulator *simulator, const struct simulator_config *config,
+                            struct error *error)
 {
     struct venue_config venue = config->venue;
-    enum status status = config->inject_path ? inject_load(config->inject_path, &simulator->inject, error) : STATUS_OK;
+    enum status status =
+        config->inject_path ? inject_load(config->inject_path, &simulator->inject, error) : STATUS_OK;
     if (status != STATUS_OK)
         return status;
     venue.inject = simulator->inject;

@@ -1,5 +1,6 @@
-/* simulator: a venue to practise on. It serves a recorded or a synthetic market as Binance does: combined and single
- * WebSocket streams with live subscriptions, and the REST interface (README.md). One thread, one loop. */
+/* simulator: a venue to practise on. It serves a recorded or a synthetic market as Binance does: combined and
+ * single WebSocket streams with live subscriptions, and the REST interface (README.md). One thread, one
+ * loop. */
 #pragma once
 
 #include "venue.h"
@@ -11,17 +12,17 @@
 #include <stdint.h>
 
 enum {
-    SIMULATOR_SUBSCRIPTIONS_MAX = 1024,      /* of one connection; more are refused with an error */
-    SIMULATOR_REPLY_BYTES_MAX = 256 * 1024,  /* answers a client did not read; then it is closed with 1008 */
-    SIMULATOR_REQUESTS_MAX = 256,            /* depth requests waiting; more get 429 */
+    SIMULATOR_SUBSCRIPTIONS_MAX = 1024,     /* of one connection; more are refused with an error */
+    SIMULATOR_REPLY_BYTES_MAX = 256 * 1024, /* answers a client did not read; then it is closed with 1008 */
+    SIMULATOR_REQUESTS_MAX = 256,           /* depth requests waiting; more get 429 */
     SIMULATOR_CONNECTIONS_MAX = 256,
-    SIMULATOR_LEAD_MAX = 1024,               /* at max: messages one reader may be ahead of the slowest */
-    SIMULATOR_LAG_MAX = 200000,              /* synthetic at N×: messages a reader may be behind before the market waits */
+    SIMULATOR_LEAD_MAX = 1024,  /* at max: messages one reader may be ahead of the slowest */
+    SIMULATOR_LAG_MAX = 200000, /* synthetic at N×: messages a reader may be behind before the market waits */
 };
 
 struct simulator_config {
     const char *host;
-    int port;       /* 0: any free one */
+    int port; /* 0: any free one */
     bool tls;
     const char *state_dir; /* holds the certificate; needed with tls */
     double speed;          /* 0: max */
@@ -50,23 +51,23 @@ int simulator_port(const struct simulator *simulator);
 const char *simulator_certificate(const struct simulator *simulator); /* path; NULL without TLS */
 
 enum simulator_state {
-    SIMULATOR_IDLE,    /* nobody has subscribed yet, or at max nobody is there */
+    SIMULATOR_IDLE, /* nobody has subscribed yet, or at max nobody is there */
     SIMULATOR_RUNNING,
-    SIMULATOR_HELD,    /* waits until a snapshot is fetched */
-    SIMULATOR_ENDED,   /* all is said; clients are being closed */
+    SIMULATOR_HELD,  /* waits until a snapshot is fetched */
+    SIMULATOR_ENDED, /* all is said; clients are being closed */
 };
 
 struct simulator_figures {
     enum simulator_state state;
     int64_t clients;
     int64_t market_time_ms;
-    int64_t position;        /* entries of the tape said */
-    int64_t messages_sent;   /* over all clients */
+    int64_t position;      /* entries of the tape said */
+    int64_t messages_sent; /* over all clients */
     int64_t bytes_sent;
-    int64_t requests;        /* HTTP */
+    int64_t requests; /* HTTP */
     int64_t requests_waiting;
     int64_t faults, faults_applied;
-    int64_t skipped;         /* lines of the captures not understood */
+    int64_t skipped; /* lines of the captures not understood */
 };
 
 struct simulator_figures simulator_figures(struct simulator *simulator);

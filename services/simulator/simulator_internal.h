@@ -1,4 +1,5 @@
-/* simulator_internal: between the loop (simulator.c), its WebSocket clients (client.c) and its REST side (rest.c). */
+/* simulator_internal: between the loop (simulator.c), its WebSocket clients (client.c) and its REST side
+ * (rest.c). */
 #pragma once
 
 #include "inject.h"
@@ -11,11 +12,11 @@
 struct client {
     struct client *next;
     struct server_socket *socket;
-    bool combined; /* messages with their envelope */
-    bool idle;     /* has been sent all there was */
-    bool done;     /* closed or cut by us */
-    uint64_t cursor; /* next entry of the tape */
-    bool *subscribed; /* by stream */
+    bool combined;            /* messages with their envelope */
+    bool idle;                /* has been sent all there was */
+    bool done;                /* closed or cut by us */
+    uint64_t cursor;          /* next entry of the tape */
+    bool *subscribed;         /* by stream */
     uint16_t *symbol_streams; /* by symbol: how many of its streams */
     size_t subscribed_count;
     char **unknown; /* names subscribed to that the market does not have */
@@ -55,7 +56,8 @@ void client_closed(void *context, struct server_socket *socket);
 /* client_has_work: whether asking for a writable callback makes sense. */
 bool client_has_work(struct simulator *simulator, const struct client *client);
 
-/* client_subscribe, client_unsubscribe: one stream name; false when the client has too many. (subscription.c) */
+/* client_subscribe, client_unsubscribe: one stream name; false when the client has too many.
+ * (subscription.c) */
 bool client_subscribe(struct simulator *simulator, struct client *client, const char *name);
 void client_unsubscribe(struct simulator *simulator, struct client *client, const char *name);
 

@@ -175,8 +175,11 @@ static const struct method {
     const char *name;
     void (*run)(struct command *command);
 } METHODS[] = {
-    {"SUBSCRIBE", subscribe},       {"UNSUBSCRIBE", unsubscribe},   {"LIST_SUBSCRIPTIONS", list_subscriptions},
-    {"SET_PROPERTY", set_property}, {"GET_PROPERTY", get_property},
+    {"SUBSCRIBE", subscribe},
+    {"UNSUBSCRIBE", unsubscribe},
+    {"LIST_SUBSCRIPTIONS", list_subscriptions},
+    {"SET_PROPERTY", set_property},
+    {"GET_PROPERTY", get_property},
 };
 
 static void run_method(struct command *command, yyjson_val *root)
@@ -189,8 +192,9 @@ static void run_method(struct command *command, yyjson_val *root)
             return;
         }
     if (yyjson_is_obj(root))
-        reply_error(&command->reply, 2, "Invalid request: method must be SUBSCRIBE, UNSUBSCRIBE, LIST_SUBSCRIPTIONS, "
-                                        "SET_PROPERTY or GET_PROPERTY");
+        reply_error(&command->reply, 2,
+                    "Invalid request: method must be SUBSCRIBE, UNSUBSCRIBE, LIST_SUBSCRIPTIONS, "
+                    "SET_PROPERTY or GET_PROPERTY");
     else
         reply_error(&command->reply, 3, "Invalid JSON");
 }

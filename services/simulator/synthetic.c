@@ -13,7 +13,7 @@
 /* The shape of the market, found by trial (tests/unit/simulator/test_synthetic.c holds what it must show). */
 static const double MARKET_ORDER_SHARE = 0.14; /* of all events */
 static const double INSIDE_SHARE = 0.9;        /* of limit orders while the spread is open */
-static const double JOIN_SHARE = 0.15;        /* of the others: at the best price itself */
+static const double JOIN_SHARE = 0.15;         /* of the others: at the best price itself */
 static const double DISTANCE_MEAN_TICKS = 22;
 static const double PRESSURE_KEPT = 0.9969; /* from event to event: a time of 320 events */
 static const double PRESSURE_SHARPNESS = 2;
@@ -104,7 +104,8 @@ static void execute_order(struct synthetic *synthetic, uint16_t index, bool buys
         return;
     int64_t lots = 1 + (int64_t)random_exponential(&market->random, MARKET_ORDER_MEAN_LOTS);
     /* The last level stays: no side is ever empty. */
-    size_t count = order_book_execute(&market->book, side, lots, fills, levels <= FILLS_MAX ? levels - 1 : FILLS_MAX);
+    size_t count =
+        order_book_execute(&market->book, side, lots, fills, levels <= FILLS_MAX ? levels - 1 : FILLS_MAX);
     market->update_id += (int64_t)count;
     say_trades(synthetic, index, fills, count, !buys, target);
 }
@@ -187,8 +188,8 @@ static double event_rate(double rate)
     double low = 0, high = rate / TRADES_PER_EVENT;
     for (int i = 0; i < 60; i++) {
         double middle = (low + high) / 2;
-        double messages =
-            middle * (TRADES_PER_EVENT + TICKERS_PER_EVENT) + 10 * (1 - exp(-middle * DEPTH_PERIOD_MS / 1000));
+        double messages = middle * (TRADES_PER_EVENT + TICKERS_PER_EVENT) +
+                          10 * (1 - exp(-middle * DEPTH_PERIOD_MS / 1000));
         if (messages < rate)
             low = middle;
         else
@@ -268,7 +269,7 @@ static void open_market(struct synthetic *synthetic, uint16_t index, const char 
     market->depth_update_id = market->update_id;
     market->agg_trade_id = 0;
     market->trade_id = 0;
-    market->next_depth_ns = 
+    market->next_depth_ns =
         floor_multiple(synthetic->start_ns, DEPTH_PERIOD_MS * 1000000LL) + DEPTH_PERIOD_MS * 1000000LL;
     schedule_event(synthetic, market);
 }
@@ -276,14 +277,15 @@ static void open_market(struct synthetic *synthetic, uint16_t index, const char 
 static enum status check(const struct synthetic_config *config, struct error *error)
 {
     if (!config->symbol_count || config->symbol_count > SYNTHETIC_SYMBOLS_MAX)
-        return error_set(error, STATUS_INVALID, "simulator.symbols: 1 to %d symbols, not %zu", SYNTHETIC_SYMBOLS_MAX,
-                         config->symbol_count);
+        return error_set(error, STATUS_INVALID, "simulator.symbols: 1 to %d symbols, not %zu",
+                         SYNTHETIC_SYMBOLS_MAX, config->symbol_count);
     for (size_t i = 0; i < config->symbol_count; i++)
         if (!symbol_name_is_good(config->symbols[i]))
-            return error_set(error, STATUS_INVALID, "simulator.symbols: '%s' is no symbol (letters, digits, _)",
-                             config->symbols[i]);
+            return error_set(error, STATUS_INVALID,
+                             "simulator.symbols: '%s' is no symbol (letters, digits, _)", config->symbols[i]);
     if (!(config->rate_per_s > 0) || config->rate_per_s > 1e6)
-        return error_set(error, STATUS_INVALID, "simulator.rate: more than 0 and at most 1000000 messages per second");
+        return error_set(error, STATUS_INVALID,
+                         "simulator.rate: more than 0 and at most 1000000 messages per second");
     if (!(config->flow_strength >= 0 && config->flow_strength <= 10))
         return error_set(error, STATUS_INVALID, "simulator.flow_strength: between 0 and 10");
     return STATUS_OK;

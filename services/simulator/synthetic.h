@@ -4,15 +4,16 @@
  *   - a limit order, at a geometric distance from its side's best price, sometimes inside the spread;
  *   - a cancellation of a random resting order;
  *   - a market order, executed against the book: the trades are these executions and nothing else.
- * A slowly wandering pressure x (first-order autoregressive from event to event, mean 0, σ 1) tilts the sides: with flow_strength f a market
- * order buys with probability (1 + f·tanh 2x)/2; limit orders favour the pressed side and cancellations the other one likewise. The
- * price is not a process of its own: it moves because one side's queues are eaten or withdrawn while the other's fill.
- * That is why order flow imbalance explains price changes here as it does in real markets (Cont, Kukanov, Stoikov: The
- * Price Impact of Order Book Events, 2014).
+ * A slowly wandering pressure x (first-order autoregressive from event to event, mean 0, σ 1) tilts the sides:
+ * with flow_strength f a market order buys with probability (1 + f·tanh 2x)/2; limit orders favour the pressed
+ * side and cancellations the other one likewise. The price is not a process of its own: it moves because one
+ * side's queues are eaten or withdrawn while the other's fill. That is why order flow imbalance explains price
+ * changes here as it does in real markets (Cont, Kukanov, Stoikov: The Price Impact of Order Book Events,
+ * 2014).
  *
- * Said by each symbol: `@aggTrade` per level executed (consecutive ids), `@bookTicker` whenever the best price or
- * quantity changed, `@depth@100ms` at each 100 ms of market time at which something changed (U = pu + 1). Everything is
- * a function of the configuration: same configuration, same bytes. */
+ * Said by each symbol: `@aggTrade` per level executed (consecutive ids), `@bookTicker` whenever the best price
+ * or quantity changed, `@depth@100ms` at each 100 ms of market time at which something changed (U = pu + 1).
+ * Everything is a function of the configuration: same configuration, same bytes. */
 #pragma once
 
 #include "catalogue.h"
@@ -26,7 +27,8 @@ enum {
     SYNTHETIC_TRADES_KEPT = 10000, /* per symbol, for REST aggTrades */
 };
 
-/* SYNTHETIC_START_MS: 2023-11-14 22:13:20 UTC, where `simulator.start: recorded` puts a market nobody recorded. */
+/* SYNTHETIC_START_MS: 2023-11-14 22:13:20 UTC, where `simulator.start: recorded` puts a market nobody
+ * recorded. */
 #define SYNTHETIC_START_MS 1700000000000
 
 struct synthetic_config {
@@ -48,7 +50,8 @@ struct synthetic_message {
     size_t bytes, data_offset, data_bytes;
 };
 
-/* synthetic_say: takes one message. `snapshot`: the first REST depth answer of the symbol stands here, text is its body. */
+/* synthetic_say: takes one message. `snapshot`: the first REST depth answer of the symbol stands here, text is
+ * its body. */
 typedef void synthetic_say(void *context, const struct synthetic_message *message, bool snapshot);
 
 struct synthetic;
@@ -58,7 +61,8 @@ enum status synthetic_create(const struct synthetic_config *config, struct synth
                              struct error *error) MUST_USE;
 void synthetic_destroy(struct synthetic *synthetic);
 
-/* synthetic_step: the next event of the market; says none, one or several messages. STATUS_END: the length is reached. */
+/* synthetic_step: the next event of the market; says none, one or several messages. STATUS_END: the length is
+ * reached. */
 enum status synthetic_step(struct synthetic *synthetic, synthetic_say *say, void *context) MUST_USE;
 
 /* synthetic_depth, synthetic_agg_trades: REST answers at the present state. */

@@ -28,7 +28,7 @@ struct symbol_market {
     double pressure;
     int64_t event_ns, next_event_ns, next_depth_ns;
     int64_t update_id, depth_update_id; /* newest, and newest said in a depth update */
-    struct best_quote said; /* in the last book ticker */
+    struct best_quote said;             /* in the last book ticker */
     bool snapshot_said;
     int64_t agg_trade_id, trade_id; /* newest */
     struct agg_trade *trades;       /* ring by id */

@@ -39,8 +39,8 @@ static void append_price(const struct synthetic *synthetic, const struct symbol_
     buffer_append_byte(out, '"');
 }
 
-static void append_quantity(const struct synthetic *synthetic, const struct symbol_market *market, int64_t lots,
-                            struct buffer *out)
+static void append_quantity(const struct synthetic *synthetic, const struct symbol_market *market,
+                            int64_t lots, struct buffer *out)
 {
     buffer_append_byte(out, '"');
     append_scaled(out, synthetic->market, lots * market->lot_units, market->scale.quantity_decimals);
@@ -104,7 +104,8 @@ static void append_trade(const struct synthetic *synthetic, const struct symbol_
     buffer_append_text(out, ",\"q\":");
     append_quantity(synthetic, market, trade->quantity_lots, out);
     buffer_format(out, ",\"f\":%lld,\"l\":%lld,\"T\":%lld,\"m\":%s%s", (long long)trade->first_trade_id,
-                  (long long)trade->last_trade_id, (long long)trade->time_ms, trade->buyer_is_maker ? "true" : "false",
+                  (long long)trade->last_trade_id, (long long)trade->time_ms,
+                  trade->buyer_is_maker ? "true" : "false",
                   synthetic->market == MARKET_SPOT ? ",\"M\":true" : "");
 }
 
@@ -171,7 +172,8 @@ void say_ticker(struct synthetic *synthetic, uint16_t index, struct say_target t
     market->said = quote;
     struct buffer *out = &synthetic->text;
     size_t data = begin(synthetic, market, "bookTicker");
-    buffer_format(out, "{%s\"u\":%lld,\"s\":\"%s\"", synthetic->market == MARKET_SPOT ? "" : "\"e\":\"bookTicker\",",
+    buffer_format(out, "{%s\"u\":%lld,\"s\":\"%s\"",
+                  synthetic->market == MARKET_SPOT ? "" : "\"e\":\"bookTicker\",",
                   (long long)market->update_id, market->name);
     append_pair_symbol(synthetic, market, out);
     buffer_append_text(out, ",\"b\":");
@@ -183,7 +185,8 @@ void say_ticker(struct synthetic *synthetic, uint16_t index, struct say_target t
     buffer_append_text(out, ",\"A\":");
     append_quantity(synthetic, market, quote.ask_lots, out);
     if (synthetic->market != MARKET_SPOT)
-        buffer_format(out, ",\"T\":%lld,\"E\":%lld", (long long)event_ms(market), (long long)event_ms(market) + VENUE_MS);
+        buffer_format(out, ",\"T\":%lld,\"E\":%lld", (long long)event_ms(market),
+                      (long long)event_ms(market) + VENUE_MS);
     finish(synthetic, index, STREAM_BOOK_TICKER, data, market->event_ns, target);
 }
 
@@ -197,7 +200,8 @@ static void append_changes(struct synthetic *synthetic, const struct symbol_mark
         if (changes[i].side != side)
             continue;
         append_pair(synthetic, market, changes[i].price_ticks,
-                    order_book_quantity(&market->book, side, changes[i].price_ticks), comma, &synthetic->text);
+                    order_book_quantity(&market->book, side, changes[i].price_ticks), comma,
+                    &synthetic->text);
         comma = true;
     }
 }
@@ -214,7 +218,8 @@ void say_depth(struct synthetic *synthetic, uint16_t index, int64_t boundary_ns,
         buffer_format(out, "\"T\":%lld,", (long long)event_ms(market));
     buffer_format(out, "\"s\":\"%s\"", market->name);
     append_pair_symbol(synthetic, market, out);
-    buffer_format(out, ",\"U\":%lld,\"u\":%lld", (long long)market->depth_update_id + 1, (long long)market->update_id);
+    buffer_format(out, ",\"U\":%lld,\"u\":%lld", (long long)market->depth_update_id + 1,
+                  (long long)market->update_id);
     if (synthetic->market != MARKET_SPOT)
         buffer_format(out, ",\"pu\":%lld", (long long)market->depth_update_id);
     buffer_append_text(out, ",\"b\":[");
@@ -242,8 +247,8 @@ void synthetic_depth(const struct synthetic *synthetic, uint16_t symbol, size_t 
         buffer_format(out, ",\"E\":%lld,\"T\":%lld", (long long)event_ms(market) + VENUE_MS,
                       (long long)event_ms(market));
     if (synthetic->market == MARKET_COINM)
-        buffer_format(out, ",\"symbol\":\"%s\",\"pair\":\"%.*s\"", market->name, (int)strcspn(market->name, "_"),
-                      market->name);
+        buffer_format(out, ",\"symbol\":\"%s\",\"pair\":\"%.*s\"", market->name,
+                      (int)strcspn(market->name, "_"), market->name);
     buffer_append_text(out, ",\"bids\":[");
     append_side(synthetic, market, SIDE_BID, limit, out);
     buffer_append_text(out, "],\"asks\":[");

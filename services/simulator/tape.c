@@ -35,7 +35,8 @@ uint64_t tape_end(const struct tape *tape)
 
 static struct tape_block *add_block(struct tape *tape, char *memory, size_t bytes)
 {
-    tape->blocks = memory_grow(tape->blocks, &tape->block_capacity, tape->block_count + 1, sizeof *tape->blocks);
+    tape->blocks =
+        memory_grow(tape->blocks, &tape->block_capacity, tape->block_count + 1, sizeof *tape->blocks);
     struct tape_block *block = &tape->blocks[tape->block_count++];
     *block = (struct tape_block){.memory = memory, .bytes = bytes};
     tape->text_bytes += bytes;

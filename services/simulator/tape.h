@@ -2,8 +2,9 @@
  *
  *      forgotten │ first … … position … … end
  *
- * A recording's tape is complete from the start; the synthetic market writes its tape as it goes and forgets what all
- * readers have behind them. Entries point into text blocks that the tape owns; a block goes with its last entry. */
+ * A recording's tape is complete from the start; the synthetic market writes its tape as it goes and forgets
+ * what all readers have behind them. Entries point into text blocks that the tape owns; a block goes with its
+ * last entry. */
 #pragma once
 
 #include "base/status.h"

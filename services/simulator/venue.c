@@ -38,8 +38,8 @@ static void pass_faults(struct venue *venue)
 static enum status open_recording(struct venue *venue, const struct venue_config *config, struct error *error)
 {
     struct recording *recording = &venue->recording;
-    enum status status = recording_load(recording, config->captures, config->capture_count, config->synthetic.symbols,
-                                        config->synthetic.symbol_count, error);
+    enum status status = recording_load(recording, config->captures, config->capture_count,
+                                        config->synthetic.symbols, config->synthetic.symbol_count, error);
     if (status != STATUS_OK)
         return status;
     if (!recording->tape.count)
@@ -69,14 +69,16 @@ static void describe_symbol(struct venue *venue, uint16_t index)
         char name[NAME_BYTES + 16];
         size_t length = strlen(symbol->name);
         for (size_t i = 0; i < length; i++)
-            name[i] = (char)(symbol->name[i] >= 'A' && symbol->name[i] <= 'Z' ? symbol->name[i] + 32 : symbol->name[i]);
+            name[i] = (char)(symbol->name[i] >= 'A' && symbol->name[i] <= 'Z' ? symbol->name[i] + 32
+                                                                              : symbol->name[i]);
         name[length] = '@';
         strcpy(name + length + 1, SYNTHETIC_STREAMS[kind]);
         venue->stream_of[index * STREAM_KINDS + kind] = catalogue_add_stream(catalogue, span_of(name));
     }
 }
 
-static enum status open_synthetic(struct venue *venue, const struct synthetic_config *config, struct error *error)
+static enum status open_synthetic(struct venue *venue, const struct synthetic_config *config,
+                                  struct error *error)
 {
     struct catalogue *catalogue = &venue->recording.catalogue;
     enum status status = synthetic_create(config, &venue->synthetic, error);
@@ -87,7 +89,8 @@ static enum status open_synthetic(struct venue *venue, const struct synthetic_co
     venue->stream_of = memory_allocate(config->symbol_count * STREAM_KINDS * sizeof *venue->stream_of);
     for (size_t i = 0; i < config->symbol_count; i++)
         if (catalogue_add_symbol(catalogue, span_of(config->symbols[i])) != i)
-            return error_set(error, STATUS_INVALID, "simulator.symbols: %s is there twice", config->symbols[i]);
+            return error_set(error, STATUS_INVALID, "simulator.symbols: %s is there twice",
+                             config->symbols[i]);
     for (size_t i = 0; i < config->symbol_count; i++)
         describe_symbol(venue, (uint16_t)i);
     venue->first_ns = config->start_ms * 1000000;
@@ -172,7 +175,8 @@ bool venue_snapshot_ahead(const struct venue *venue, uint16_t symbol, uint64_t p
     return false;
 }
 
-enum status venue_depth(struct venue *venue, uint16_t symbol, uint64_t position, size_t limit, struct buffer *out)
+enum status venue_depth(struct venue *venue, uint16_t symbol, uint64_t position, size_t limit,
+                        struct buffer *out)
 {
     if (!venue->synthetic)
         return recording_depth(&venue->recording, symbol, position, limit, out);
@@ -180,8 +184,8 @@ enum status venue_depth(struct venue *venue, uint16_t symbol, uint64_t position,
     return STATUS_OK;
 }
 
-void venue_agg_trades(const struct venue *venue, uint16_t symbol, int64_t from_id, size_t limit, uint64_t position,
-                      struct buffer *out)
+void venue_agg_trades(const struct venue *venue, uint16_t symbol, int64_t from_id, size_t limit,
+                      uint64_t position, struct buffer *out)
 {
     if (venue->synthetic)
         synthetic_agg_trades(venue->synthetic, symbol, from_id, limit, out);
@@ -198,7 +202,8 @@ static void write_step(struct json *json, const char *key, int64_t units, int de
     for (int i = 0; i < decimals; i++)
         power *= 10;
     if (decimals)
-        snprintf(text, sizeof text, "%lld.%0*lld", (long long)(units / power), decimals, (long long)(units % power));
+        snprintf(text, sizeof text, "%lld.%0*lld", (long long)(units / power), decimals,
+                 (long long)(units % power));
     else
         snprintf(text, sizeof text, "%lld", (long long)units);
     json_key_text(json, key, text);

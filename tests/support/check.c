@@ -27,7 +27,7 @@ struct random check_random(void)
 void check_folder(char out_path[PATH_BYTES])
 {
     const char *parent = getenv("TMPDIR");
-    path_join(out_path, parent ? parent : "/tmp", "orderflow-test-XXXXXX");
+    path_join(out_path, parent ? parent : "/tmp", "orderflow-check-XXXXXX");
     assert_non_null(mkdtemp(out_path));
 }
 

@@ -14,12 +14,12 @@ static void fill(struct checkpoint *checkpoint)
     checkpoint->updated_ts_ms = 1723161255030;
     checkpoint->next_file = 42;
     checkpoint->counts = (struct checkpoint_counts){1, 2, 3, 4, 5};
-    struct checkpoint_stream *stream = &checkpoint->streams[checkpoint_stream(checkpoint, "harvest/BTCUSDT")];
+    struct checkpoint_stream *stream = checkpoint_stream(checkpoint, "harvest/BTCUSDT");
     stream->resume = 7;
     stream->through = 90;
     stream->below_ms = 1723161240000;
     stream->whole[KIND_PRICES] = 50;
-    stream = &checkpoint->streams[checkpoint_stream(checkpoint, "features/BTCUSDT")];
+    stream = checkpoint_stream(checkpoint, "features/BTCUSDT");
     stream->below_ms = INT64_MAX;
     stream->ended = true;
     struct checkpoint_set *set = checkpoint_set(checkpoint, "BTCUSDT", KIND_PRICES);
@@ -118,9 +118,9 @@ static void names_of_parts_come_back(void **state)
         part.is_hour = hour;
         part_path(&parts, &part, path);
         assert_string_equal(path, hour ? "/data/ofi_cvd/date=2024-08-08/symbol=BTCUSDT/kind=orderbook/"
-                                         "part-1723161255030-1723161259999-17-dab60a91-5-h.parquet"
+                                         "part-1723161255030-1723161259999-17-4e65d3fb-5-h.parquet"
                                        : "/data/ofi_cvd/date=2024-08-08/symbol=BTCUSDT/kind=orderbook/"
-                                         "part-1723161255030-1723161259999-17-dab60a91-5.parquet");
+                                         "part-1723161255030-1723161259999-17-4e65d3fb-5.parquet");
         assert_true(part_parse(&parts, path, &back));
         assert_int_equal(back.is_hour, hour);
         assert_int_equal(back.number, 5);
@@ -134,10 +134,10 @@ static void foreign_names_are_not_ours(void **state)
 {
     static const char *const NAMES[] = {
         "date=2024-08-08/symbol=BTCUSDT/kind=orderbook/part-1723161255030-1723161259999-17-00000000-5.parquet",
-        "date=2024-08-09/symbol=BTCUSDT/kind=orderbook/part-1723161255030-1723161259999-17-dab60a91-5.parquet",
-        "date=2024-08-08/symbol=BTCUSDT/kind=trades/part-1723161255030-1723161259999-17-dab60a91-5.parquet",
-        "date=2024-08-08/symbol=BTCUSDT/kind=orderbook/part-1723161255030-1723161259999-17-dab60a91-5-x.parquet",
-        "date=2024-08-08/symbol=BTCUSDT/kind=orderbook/part-01723161255030-1723161259999-17-dab60a91-5.parquet",
+        "date=2024-08-09/symbol=BTCUSDT/kind=orderbook/part-1723161255030-1723161259999-17-4e65d3fb-5.parquet",
+        "date=2024-08-08/symbol=BTCUSDT/kind=trades/part-1723161255030-1723161259999-17-4e65d3fb-5.parquet",
+        "date=2024-08-08/symbol=BTCUSDT/kind=orderbook/part-1723161255030-1723161259999-17-4e65d3fb-5-x.parquet",
+        "date=2024-08-08/symbol=BTCUSDT/kind=orderbook/part-01723161255030-1723161259999-17-4e65d3fb-5.parquet",
         "date=2024-08-08/symbol=BTCUSDT/kind=orderbook/notes.txt",
     };
     struct parts parts;

@@ -33,7 +33,8 @@ static enum status load(const char *lines, struct inject **out_inject, struct er
     return inject_load(path, out_inject, error);
 }
 
-/* note_entry: each entry as a few letters: its text's first letter, "-" not delivered, "+" added, "!" cut, "x" close. */
+/* note_entry: each entry as a few letters: its text's first letter, "-" not delivered, "+" added, "!" cut, "x"
+ * close. */
 static void note_entry(void *context, const struct tape_entry *entry)
 {
     char *notes = context;
@@ -106,7 +107,8 @@ static void messages_are_dropped_repeated_and_swapped(void **state)
 static void several_faults_act_on_their_own(void **state)
 {
     (void)state;
-    passes("# comment\n{\"after\":1,\"drop\":1}\n\n{\"after\":1,\"raw\":\"R\"}\n", "ttt", "abc", "a +R -b c ");
+    passes("# comment\n{\"after\":1,\"drop\":1}\n\n{\"after\":1,\"raw\":\"R\"}\n", "ttt", "abc",
+           "a +R -b c ");
 }
 
 static void rest_answers_are_replaced_in_order(void **state)
@@ -115,9 +117,10 @@ static void rest_answers_are_replaced_in_order(void **state)
     struct inject *inject;
     struct error error;
     struct rest_fault fault;
-    assert_ok(load("{\"rest\":\"depth\",\"symbol\":\"AAUSDT\",\"status\":429,\"retry_after_s\":3,\"times\":2}\n"
-                   "{\"rest\":\"depth\",\"after\":1,\"body\":\"{}\"}\n",
-                   &inject, &error));
+    assert_ok(
+        load("{\"rest\":\"depth\",\"symbol\":\"AAUSDT\",\"status\":429,\"retry_after_s\":3,\"times\":2}\n"
+             "{\"rest\":\"depth\",\"after\":1,\"body\":\"{}\"}\n",
+             &inject, &error));
     assert_true(inject_rest(inject, "depth", "AAUSDT", &fault));
     assert_int_equal(fault.status, 429);
     assert_int_equal(fault.retry_after_s, 3);

@@ -1,7 +1,7 @@
 // links: simulator base
 #include "services/simulator/order_book.h"
 
-#include "support/check.h"
+#include "tests/support/check.h"
 
 #include <stdlib.h>
 #include <string.h>

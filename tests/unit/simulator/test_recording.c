@@ -22,7 +22,8 @@ static int remove_folder(void **state)
     return 0;
 }
 
-static enum status load(struct recording *recording, const char *const *paths, size_t count, struct error *error)
+static enum status load(struct recording *recording, const char *const *paths, size_t count,
+                        struct error *error)
 {
     recording_init(recording);
     return recording_load(recording, paths, count, NULL, 0, error);
@@ -41,8 +42,9 @@ static void hft_lines_with_any_time_unit(void **state)
 {
     (void)state;
     struct recording recording;
-    load_text(&recording, folder, "abcusdt_20230405.dat", USDM_LINES
-              "1700000000001000000 {\"stream\":\"abcusdt@bookTicker\",\"data\":{\"e\":\"bookTicker\",\"u\":106}}\n");
+    load_text(&recording, folder, "abcusdt_20230405.dat",
+              USDM_LINES "1700000000001000000 "
+                         "{\"stream\":\"abcusdt@bookTicker\",\"data\":{\"e\":\"bookTicker\",\"u\":106}}\n");
     assert_int_equal(recording.market, MARKET_USDM);
     assert_int_equal(recording.tape.count, 6);
     assert_int_equal(recording.skipped, 0);
@@ -80,9 +82,11 @@ static void cryptofeed_lines(void **state)
     load_text(&recording, folder, "BINANCE-1.0",
               "configuration: {\"trades\":[\"X-USDT\"]}\n"
               "wss://stream.binance.com:9443/stream?streams=xusdt@aggTrade <-> 1617566590.378895\n"
-              "1617566591.5: {\"stream\":\"xusdt@aggTrade\",\"data\":{\"e\":\"aggTrade\",\"E\":1,\"s\":\"XUSDT\",\"a\":1,"
+              "1617566591.5: "
+              "{\"stream\":\"xusdt@aggTrade\",\"data\":{\"e\":\"aggTrade\",\"E\":1,\"s\":\"XUSDT\",\"a\":1,"
               "\"p\":\"1.5\",\"q\":\"2\",\"f\":1,\"l\":1,\"T\":1,\"m\":true,\"M\":true}}\n"
-              "https://www.binance.com/api/v1/depth?symbol=XUSDT&limit=1000 -> 1617566592.1065369: {\"lastUpdateId\":5,"
+              "https://www.binance.com/api/v1/depth?symbol=XUSDT&limit=1000 -> 1617566592.1065369: "
+              "{\"lastUpdateId\":5,"
               "\"bids\":[[\"1.0\",\"1\"]],\"asks\":[]}\n");
     assert_int_equal(recording.market, MARKET_SPOT);
     assert_int_equal(recording.tape.count, 2);
@@ -103,7 +107,8 @@ static void bad_lines_are_skipped_and_counted(void **state)
               "garbage\n"
               "\n"
               "https://x/depth?symbol=A 123\n"
-              "1700000000000000 {\"result\":null,\"id\":1}\n" USDM_LINES "1700000000000500 {\"stream\":\"abcu");
+              "1700000000000000 {\"result\":null,\"id\":1}\n" USDM_LINES
+              "1700000000000500 {\"stream\":\"abcu");
     assert_int_equal(recording.skipped, 5);
     assert_int_equal(recording.other, 1);
     assert_int_equal(recording.tape.count, 5);
@@ -181,7 +186,8 @@ static void captures_merge_by_receive_time_ties_in_argument_order(void **state)
         struct span value;
         int64_t id;
         const struct tape_entry *entry = tape_at(&recording.tape, i);
-        assert_true(span_member((struct span){entry->text + entry->data_offset, entry->data_bytes}, "t", &value));
+        assert_true(
+            span_member((struct span){entry->text + entry->data_offset, entry->data_bytes}, "t", &value));
         assert_true(span_integer(value, &id));
         assert_int_equal(id, EXPECTED[i]);
     }
@@ -194,7 +200,8 @@ static void two_markets_are_refused(void **state)
     char paths_text[2][PATH_BYTES];
     write_capture(folder, "abcusdt_1.dat", USDM_LINES, paths_text[0]);
     write_capture(folder, "spot.dat",
-                  "1700000000000000 {\"stream\":\"xusdt@bookTicker\",\"data\":{\"u\":1,\"s\":\"XUSDT\"}}\n", paths_text[1]);
+                  "1700000000000000 {\"stream\":\"xusdt@bookTicker\",\"data\":{\"u\":1,\"s\":\"XUSDT\"}}\n",
+                  paths_text[1]);
     const char *paths[2] = {paths_text[0], paths_text[1]};
     struct recording recording;
     struct error error;
@@ -207,12 +214,15 @@ static void coin_margined_is_known_by_its_symbol(void **state)
 {
     (void)state;
     struct recording recording;
-    load_text(&recording, folder, "c.dat",
-              "1700000000000000 {\"stream\":\"ethusd_perp@trade\",\"data\":{\"e\":\"trade\",\"t\":1,\"p\":\"1\",\"q\":\"2\"}}\n");
+    load_text(
+        &recording, folder, "c.dat",
+        "1700000000000000 "
+        "{\"stream\":\"ethusd_perp@trade\",\"data\":{\"e\":\"trade\",\"t\":1,\"p\":\"1\",\"q\":\"2\"}}\n");
     assert_int_equal(recording.market, MARKET_COINM);
     recording_finish(&recording);
     load_text(&recording, folder, "u.dat",
-              "1700000000000000 {\"stream\":\"btcusdt_240329@trade\",\"data\":{\"e\":\"trade\",\"t\":1,\"ps\":\"X\"}}\n");
+              "1700000000000000 "
+              "{\"stream\":\"btcusdt_240329@trade\",\"data\":{\"e\":\"trade\",\"t\":1,\"ps\":\"X\"}}\n");
     assert_int_equal(recording.market, MARKET_USDM);
     recording_finish(&recording);
 }
@@ -223,8 +233,10 @@ static void only_chosen_symbols_stay(void **state)
     char path[PATH_BYTES];
     const char *paths[1] = {path};
     const char *known[1] = {"bbusdt"}, *missing[1] = {"CCUSDT"};
-    write_capture(folder, "two.dat", "1700000000000000 {\"stream\":\"aausdt@trade\",\"data\":{\"e\":\"trade\",\"t\":1}}\n"
-                  "1700000000000001 {\"stream\":\"bbusdt@trade\",\"data\":{\"e\":\"trade\",\"t\":2}}\n", path);
+    write_capture(folder, "two.dat",
+                  "1700000000000000 {\"stream\":\"aausdt@trade\",\"data\":{\"e\":\"trade\",\"t\":1}}\n"
+                  "1700000000000001 {\"stream\":\"bbusdt@trade\",\"data\":{\"e\":\"trade\",\"t\":2}}\n",
+                  path);
     struct recording recording;
     struct error error;
     recording_init(&recording);
@@ -245,12 +257,16 @@ static void the_book_follows_the_tape_with_exact_text(void **state)
     buffer_init(&answer, 0);
     assert_int_equal(recording_depth(&recording, 0, 2, 10, &answer), STATUS_NOT_FOUND);
     assert_int_equal(answer.length, 0);
-    assert_depth(&recording, 3, "{\"lastUpdateId\":100,\"E\":1700000000003,\"T\":1700000000002,"
+    assert_depth(&recording, 3,
+                 "{\"lastUpdateId\":100,\"E\":1700000000003,\"T\":1700000000002,"
                  "\"bids\":[[\"10.00\",\"5\"],[\"9.50\",\"1\"]],\"asks\":[[\"10.50\",\"2\"]]}");
-    assert_depth(&recording, 5, "{\"lastUpdateId\":105,\"E\":1700000000005,\"T\":1700000000004,"
-                 "\"bids\":[[\"9.75\",\"4.25\"],[\"9.50\",\"1\"]],\"asks\":[[\"10.25\",\"0.125\"],[\"10.50\",\"2\"]]}");
+    assert_depth(&recording, 5,
+                 "{\"lastUpdateId\":105,\"E\":1700000000005,\"T\":1700000000004,"
+                 "\"bids\":[[\"9.75\",\"4.25\"],[\"9.50\",\"1\"]],\"asks\":[[\"10.25\",\"0.125\"],[\"10.50\","
+                 "\"2\"]]}");
     assert_ok(recording_depth(&recording, 0, 5, 1, &answer));
-    assert_non_null(strstr(buffer_text(&answer), "\"bids\":[[\"9.75\",\"4.25\"]],\"asks\":[[\"10.25\",\"0.125\"]]"));
+    assert_non_null(
+        strstr(buffer_text(&answer), "\"bids\":[[\"9.75\",\"4.25\"]],\"asks\":[[\"10.25\",\"0.125\"]]"));
     buffer_finish(&answer);
     recording_finish(&recording);
 }
@@ -260,20 +276,24 @@ static void a_newer_diff_before_the_snapshot_counts(void **state)
 {
     (void)state;
     struct recording recording;
-    load_text(&recording, folder, "abcusdt_1.dat",
-              "1700000000000000 {\"stream\":\"abcusdt@depth\",\"data\":{\"e\":\"depthUpdate\",\"E\":3,\"T\":2,\"s\":\"ABCUSDT\","
-              "\"U\":95,\"u\":110,\"pu\":94,\"b\":[[\"1\",\"7\"]],\"a\":[]}}\n"
-              "1700000000000001 {\"lastUpdateId\":100,\"E\":1,\"T\":1,\"bids\":[[\"1\",\"5\"]],\"asks\":[[\"2\",\"5\"]]}\n");
+    load_text(
+        &recording, folder, "abcusdt_1.dat",
+        "1700000000000000 "
+        "{\"stream\":\"abcusdt@depth\",\"data\":{\"e\":\"depthUpdate\",\"E\":3,\"T\":2,\"s\":\"ABCUSDT\","
+        "\"U\":95,\"u\":110,\"pu\":94,\"b\":[[\"1\",\"7\"]],\"a\":[]}}\n"
+        "1700000000000001 "
+        "{\"lastUpdateId\":100,\"E\":1,\"T\":1,\"bids\":[[\"1\",\"5\"]],\"asks\":[[\"2\",\"5\"]]}\n");
     assert_depth(&recording, 2,
                  "{\"lastUpdateId\":110,\"E\":3,\"T\":2,\"bids\":[[\"1\",\"7\"]],\"asks\":[[\"2\",\"5\"]]}");
     recording_finish(&recording);
 }
 
-#define DIFF(time, first, last, previous)                                                                            \
-    "17000000000000" time " {\"stream\":\"abcusdt@depth\",\"data\":{\"e\":\"depthUpdate\",\"E\":1,\"T\":1,"           \
+#define DIFF(time, first, last, previous)                                                                   \
+    "17000000000000" time " {\"stream\":\"abcusdt@depth\",\"data\":{\"e\":\"depthUpdate\",\"E\":1,\"T\":1," \
     "\"s\":\"ABCUSDT\",\"U\":" first ",\"u\":" last ",\"pu\":" previous ",\"b\":[],\"a\":[]}}\n"
-#define SNAPSHOT(time, id) \
-    "17000000000000" time " {\"lastUpdateId\":" id ",\"E\":1,\"T\":1,\"bids\":[[\"1\",\"" id "\"]],\"asks\":[]}\n"
+#define SNAPSHOT(time, id)                                                                   \
+    "17000000000000" time " {\"lastUpdateId\":" id ",\"E\":1,\"T\":1,\"bids\":[[\"1\",\"" id \
+    "\"]],\"asks\":[]}\n"
 
 static bool needed(const struct recording *recording, uint64_t number)
 {
@@ -286,13 +306,16 @@ static void later_snapshots_are_needed_only_behind_a_break(void **state)
     (void)state;
     struct recording recording;
     load_text(&recording, folder, "abcusdt_1.dat",
-              DIFF("01", "10", "20", "9") SNAPSHOT("02", "15") DIFF("03", "21", "30", "20") SNAPSHOT("04", "28")
-                  DIFF("05", "40", "50", "39") SNAPSHOT("06", "45") DIFF("07", "51", "60", "50"));
+              DIFF("01", "10", "20", "9") SNAPSHOT("02", "15") DIFF("03", "21", "30", "20")
+                  SNAPSHOT("04", "28") DIFF("05", "40", "50", "39") SNAPSHOT("06", "45")
+                      DIFF("07", "51", "60", "50"));
     assert_true(needed(&recording, 1));
     assert_false(needed(&recording, 3)); /* nothing was lost: who is in step does not ask */
     assert_true(needed(&recording, 5));  /* pu 39 is not 30 */
-    assert_depth(&recording, 4, "{\"lastUpdateId\":30,\"E\":1,\"T\":1,\"bids\":[[\"1\",\"15\"]],\"asks\":[]}");
-    assert_depth(&recording, 7, "{\"lastUpdateId\":60,\"E\":1,\"T\":1,\"bids\":[[\"1\",\"45\"]],\"asks\":[]}");
+    assert_depth(&recording, 4,
+                 "{\"lastUpdateId\":30,\"E\":1,\"T\":1,\"bids\":[[\"1\",\"15\"]],\"asks\":[]}");
+    assert_depth(&recording, 7,
+                 "{\"lastUpdateId\":60,\"E\":1,\"T\":1,\"bids\":[[\"1\",\"45\"]],\"asks\":[]}");
     recording_finish(&recording);
 }
 
@@ -302,7 +325,8 @@ static void a_snapshot_that_does_not_bridge_is_followed_by_a_needed_one(void **s
     (void)state;
     struct recording recording;
     load_text(&recording, folder, "abcusdt_1.dat",
-              DIFF("01", "10", "20", "9") SNAPSHOT("02", "5") DIFF("03", "21", "30", "20") SNAPSHOT("04", "28"));
+              DIFF("01", "10", "20", "9") SNAPSHOT("02", "5") DIFF("03", "21", "30", "20")
+                  SNAPSHOT("04", "28"));
     assert_true(needed(&recording, 1));
     assert_true(needed(&recording, 3));
     recording_finish(&recording);
@@ -341,7 +365,8 @@ static void a_start_moves_all_times(void **state)
     recording_index(&recording);
     assert_int_equal(tape_at(&recording.tape, 0)->recv_ns, 1800000000000000000);
     assert_non_null(strstr(tape_at(&recording.tape, 0)->text, "\"E\":1800000000001,\"T\":1800000000000,"));
-    assert_depth(&recording, 3, "{\"lastUpdateId\":100,\"E\":1800000000003,\"T\":1800000000002,"
+    assert_depth(&recording, 3,
+                 "{\"lastUpdateId\":100,\"E\":1800000000003,\"T\":1800000000002,"
                  "\"bids\":[[\"10.00\",\"5\"],[\"9.50\",\"1\"]],\"asks\":[[\"10.50\",\"2\"]]}");
     recording_finish(&recording);
 }
@@ -364,15 +389,20 @@ static void write_raw(char out_path[PATH_BYTES])
     assert_ok(capture_writer_open(&config, &writer, &error));
     append(writer, CAPTURE_OPENED, 1, "ws://127.0.0.1/stream");
     append(writer, CAPTURE_MESSAGE, 2, "{\"result\":null,\"id\":1}");
-    append(writer, CAPTURE_MESSAGE, 3, "{\"stream\":\"abcusdt@aggTrade\",\"data\":{\"e\":\"aggTrade\",\"E\":1,\"a\":7,\"s\":"
+    append(writer, CAPTURE_MESSAGE, 3,
+           "{\"stream\":\"abcusdt@aggTrade\",\"data\":{\"e\":\"aggTrade\",\"E\":1,\"a\":7,\"s\":"
            "\"ABCUSDT\",\"p\":\"1\",\"q\":\"2\",\"f\":1,\"l\":1,\"T\":1,\"m\":true}}");
-    append(writer, CAPTURE_MESSAGE, 4, "{\"stream\":\"abcusdt@aggTrade\",\"data\":{\"e\":\"aggTrade\",\"E\":1,\"a\":9,\"s\":"
+    append(writer, CAPTURE_MESSAGE, 4,
+           "{\"stream\":\"abcusdt@aggTrade\",\"data\":{\"e\":\"aggTrade\",\"E\":1,\"a\":9,\"s\":"
            "\"ABCUSDT\",\"p\":\"1\",\"q\":\"2\",\"f\":3,\"l\":3,\"T\":1,\"m\":true}}");
-    append(writer, CAPTURE_REST, 5, "http://127.0.0.1/fapi/v1/aggTrades?symbol=ABCUSDT&fromId=8\n"
+    append(writer, CAPTURE_REST, 5,
+           "http://127.0.0.1/fapi/v1/aggTrades?symbol=ABCUSDT&fromId=8\n"
            "[{\"a\":8,\"p\":\"1\",\"q\":\"2\",\"f\":2,\"l\":2,\"T\":1,\"m\":true}]");
-    append(writer, CAPTURE_REST, 6, "http://127.0.0.1/fapi/v1/depth?symbol=ABCUSDT&limit=1000\n"
+    append(writer, CAPTURE_REST, 6,
+           "http://127.0.0.1/fapi/v1/depth?symbol=ABCUSDT&limit=1000\n"
            "{\"lastUpdateId\":5,\"E\":1,\"T\":1,\"bids\":[],\"asks\":[]}");
-    append(writer, CAPTURE_REST, 7, "http://127.0.0.1/fapi/v1/depth?symbol=ABCUSDT\n{\"code\":-1003,\"msg\":\"x\"}");
+    append(writer, CAPTURE_REST, 7,
+           "http://127.0.0.1/fapi/v1/depth?symbol=ABCUSDT\n{\"code\":-1003,\"msg\":\"x\"}");
     append(writer, CAPTURE_REST, 8, "http://127.0.0.1/fapi/v1/exchangeInfo\n{\"symbols\":[]}");
     capture_writer_close(writer);
     struct capture_reader *reader;

@@ -1,7 +1,7 @@
 // links: simulator base
 #include "services/simulator/span.h"
 
-#include "support/check.h"
+#include "tests/support/check.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -42,7 +42,7 @@ static void walks_elements(void **state)
 static void broken_text_is_malformed_not_read_past(void **state)
 {
     (void)state;
-    static const char *const BROKEN[] = {"{\"a\":1,}", "{\"a\" 1}",   "{\"a\":}",      "{\"a\":[1}",
+    static const char *const BROKEN[] = {"{\"a\":1,}", "{\"a\" 1}",   "{\"a\":}",    "{\"a\":[1}",
                                          "{a:1}",      "{\"a\":\"x}", "{\"a\":1 2}", "{\"a\":1,\"b\"}"};
     for (size_t i = 0; i < sizeof BROKEN / sizeof *BROKEN; i++) {
         struct span_walk walk;

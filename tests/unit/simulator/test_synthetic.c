@@ -6,7 +6,7 @@
 
 #include "base/decimal.h"
 #include "base/hash.h"
-#include "support/check.h"
+#include "tests/support/check.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -151,15 +151,15 @@ static void symbols_do_not_disturb_each_other(void **state)
 /* ---- a real book ---- */
 
 struct watcher {
-    struct full_book book;      /* snapshot and diffs, as a client would keep it */
-    struct buffer kept;         /* texts the book points to */
+    struct full_book book; /* snapshot and diffs, as a client would keep it */
+    struct buffer kept;    /* texts the book points to */
     bool synchronised;
     int64_t previous_u, agg_trade_id, trade_id;
-    int64_t ticker_u;           /* newest book ticker */
+    int64_t ticker_u; /* newest book ticker */
     char ticker[4][DECIMAL_TEXT_BYTES];
     int64_t recv_ns;
     size_t diffs, trades, tickers, compared;
-    double last_bid, last_ask;  /* from the ticker: what a trade may hit */
+    double last_bid, last_ask; /* from the ticker: what a trade may hit */
 };
 
 static const char *const TICKER_KEYS[] = {"b", "B", "a", "A"};
@@ -205,8 +205,8 @@ static void compare_top(struct watcher *watcher)
     char expected[4 * DECIMAL_TEXT_BYTES + 32];
     buffer_init(&answer, 0);
     full_book_answer(&watcher->book, MARKET_SPOT, "", 1, &answer);
-    snprintf(expected, sizeof expected, "\"bids\":[[\"%s\",\"%s\"]],\"asks\":[[\"%s\",\"%s\"]]}", watcher->ticker[0],
-             watcher->ticker[1], watcher->ticker[2], watcher->ticker[3]);
+    snprintf(expected, sizeof expected, "\"bids\":[[\"%s\",\"%s\"]],\"asks\":[[\"%s\",\"%s\"]]}",
+             watcher->ticker[0], watcher->ticker[1], watcher->ticker[2], watcher->ticker[3]);
     assert_non_null(strstr(buffer_text(&answer), expected));
     buffer_finish(&answer);
     watcher->compared++;
@@ -301,10 +301,12 @@ static void add_flow(void *context, const struct synthetic_message *message, boo
     double ask = number_of(data, "a"), ask_quantity = number_of(data, "A");
     size_t second = (size_t)(integer_of(data, "T") / 1000 - SYNTHETIC_START_MS / 1000);
     assert_in_range(second, 0, 3999);
-    double bought = bid > flow->bid ? bid_quantity : bid < flow->bid ? -flow->bid_quantity
-                                                                    : bid_quantity - flow->bid_quantity;
-    double sold = ask < flow->ask ? ask_quantity : ask > flow->ask ? -flow->ask_quantity
-                                                                  : ask_quantity - flow->ask_quantity;
+    double bought = bid > flow->bid   ? bid_quantity
+                    : bid < flow->bid ? -flow->bid_quantity
+                                      : bid_quantity - flow->bid_quantity;
+    double sold = ask < flow->ask   ? ask_quantity
+                  : ask > flow->ask ? -flow->ask_quantity
+                                    : ask_quantity - flow->ask_quantity;
     if (flow->bid > 0)
         flow->imbalance[second] += bought - sold;
     for (size_t i = flow->seconds; i < second; i++)
@@ -370,7 +372,8 @@ static void keeps_its_rate(void **state)
         for (size_t symbol = 0; symbol < 2; symbol++) {
             double rate = (double)counts[symbol] / 300;
             if (rate < 0.85 * RATES[i] || rate > 1.15 * RATES[i])
-                fail_msg("asked for %.0f messages a second, %s has %.1f", RATES[i], TWO_SYMBOLS[symbol], rate);
+                fail_msg("asked for %.0f messages a second, %s has %.1f", RATES[i], TWO_SYMBOLS[symbol],
+                         rate);
         }
     }
 }

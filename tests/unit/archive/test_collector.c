@@ -1,0 +1,555 @@
+// Archive: every row is stored exactly once, in the window it belongs to, wherever a life ends and whatever the disk does.
+// links: archive store proto base duckdb
+// timeout: 300
+#include "../store/duck.h"
+#include "base/log.h"
+#include "feed.h"
+#include "services/archive/collector.h"
+#include "services/archive/origin.h"
+#include "services/archive/parts.h"
+
+#include <sched.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+static const char RUN[] = "run-1", FINGERPRINT[] = "0123456789abcdef";
+static struct feed feed; /* the same for all lives of a test */
+
+struct archive {
+    char root[PATH_BYTES], deadletter[PATH_BYTES], checkpoint[PATH_BYTES], temp[PATH_BYTES];
+    struct writer *writer;
+    struct collector *collector;
+    size_t streams[FEED_STREAMS];
+    int64_t positions[FEED_STREAMS];
+};
+
+static const char *const NAMES[FEED_STREAMS] = {"harvest/BTCUSDT", "features/BTCUSDT"};
+
+static enum status open_writer(struct archive *archive, const char *folder, const char *fingerprint,
+                               struct error *error)
+{
+    path_join(archive->root, folder, "data/ofi_cvd");
+    path_join(archive->deadletter, folder, "artifacts/deadletter");
+    path_join(archive->checkpoint, folder, "state/checkpoint.json");
+    path_join(archive->temp, folder, "state/duckdb");
+    struct writer_config config = {
+        .root = archive->root,
+        .deadletter_root = archive->deadletter,
+        .checkpoint_path = archive->checkpoint,
+        .run_id = RUN,
+        .parquet = {.memory_mb = 64, .threads = 1, .temp_folder = archive->temp, .config_fingerprint = fingerprint},
+    };
+    return writer_open(&config, &archive->writer, error);
+}
+
+static void archive_open(struct archive *archive, const char *folder, size_t max_rows)
+{
+    struct error error = {{0}};
+    struct collector_config config = {
+        .levels = BOOK_LEVELS_DEFAULT, .rotate_s = 10, .max_rows = max_rows, .merge_hours = true};
+    if (open_writer(archive, folder, FINGERPRINT, &error) != STATUS_OK)
+        fail_msg("%s", error.text);
+    archive->collector = collector_create(&config, archive->writer);
+    archive->streams[FEED_HARVEST] = collector_stream(archive->collector, "harvest", "BTCUSDT");
+    archive->streams[FEED_FEATURES] = collector_stream(archive->collector, "features", "BTCUSDT");
+    for (size_t i = 0; i < FEED_STREAMS; i++)
+        archive->positions[i] = collector_resume(archive->collector, NAMES[i]);
+}
+
+static void archive_close(struct archive *archive)
+{
+    writer_close(archive->writer);
+    collector_destroy(archive->collector);
+}
+
+/* archive_feed: up to `rows` more of both streams, features lagging behind; false when both are at their end. */
+static bool archive_feed(struct archive *archive, size_t rows)
+{
+    bool more = false;
+    for (size_t i = 0; i < FEED_STREAMS; i++) {
+        int64_t end = (int64_t)feed.streams[i].count;
+        for (size_t k = 0; k < rows / (i + 1) && archive->positions[i] < end; k++) {
+            struct row_view view = feed_view(&feed, i, ++archive->positions[i]);
+            collector_row(archive->collector, archive->streams[i], &view);
+        }
+        more |= archive->positions[i] < end;
+    }
+    return more;
+}
+
+static void wait_until_idle(struct archive *archive)
+{
+    while (!writer_idle(archive->writer))
+        sched_yield();
+}
+
+/* --- lives --- */
+
+typedef void life(const char *folder);
+
+/* whole_life: everything as fast as it goes: many jobs between two checkpoints. */
+static void whole_life(const char *folder)
+{
+    struct archive archive;
+    archive_open(&archive, folder, 50000);
+    while (archive_feed(&archive, 100))
+        continue;
+    archive_close(&archive);
+}
+
+/* slow_life: the writer keeps up: a checkpoint after every job; parts close early, too. */
+static void slow_life(const char *folder)
+{
+    struct archive archive;
+    archive_open(&archive, folder, 9);
+    while (archive_feed(&archive, 8))
+        wait_until_idle(&archive);
+    archive_close(&archive);
+}
+
+/* short_life: a planned stop in the middle of everything. */
+static void short_life(const char *folder)
+{
+    struct archive archive;
+    archive_open(&archive, folder, 50000);
+    archive_feed(&archive, 173);
+    archive_close(&archive);
+}
+
+static bool died(life *body, const char *folder, const char *crash_point)
+{
+    int result;
+    fflush(NULL);
+    pid_t child = fork();
+    if (child == 0) {
+        if (crash_point)
+            setenv("ORDERFLOW_CRASH_POINT", crash_point, 1);
+        body(folder);
+        _exit(0);
+    }
+    assert_true(child > 0);
+    assert_int_equal(waitpid(child, &result, 0), child);
+    if (WIFSIGNALED(result) && WTERMSIG(result) == SIGKILL)
+        return true;
+    assert_true(WIFEXITED(result) && WEXITSTATUS(result) == 0);
+    return false;
+}
+
+/* --- what must be there --- */
+
+static int compare_texts(const void *left, const void *right)
+{
+    return strcmp(*(char *const *)left, *(char *const *)right);
+}
+
+static void check_kind(struct duck *duck, const char *folder, enum data_kind kind)
+{
+    char sql[2 * PATH_BYTES];
+    struct feed_expected *expected = &feed.expected[kind];
+    qsort(expected->row_ids, expected->count, sizeof *expected->row_ids, compare_texts);
+    snprintf(sql, sizeof sql,
+             "SELECT row_id FROM read_parquet('%s/data/ofi_cvd/*/symbol=BTCUSDT/kind=%s/*.parquet', "
+             "hive_partitioning = false) ORDER BY row_id",
+             folder, KINDS[kind].name);
+    size_t rows = duck_ask(duck, sql);
+    assert_int_equal(rows, expected->count);
+    for (size_t i = 0; i < rows; i++) {
+        char *row_id = duckdb_value_varchar(&duck->result, 0, i);
+        assert_string_equal(row_id, expected->row_ids[i]);
+        duckdb_free(row_id);
+    }
+}
+
+static enum status count_lines(void *context, const char *path)
+{
+    struct buffer text;
+    buffer_init(&text, 0);
+    assert_ok(file_read(path, &text));
+    for (size_t i = 0; i < text.length; i++)
+        *(int64_t *)context += text.data[i] == '\n';
+    buffer_finish(&text);
+    return STATUS_OK;
+}
+
+static void check_dead_letters(const char *folder)
+{
+    char path[PATH_BYTES];
+    int64_t lines = 0;
+    path_join(path, folder, "artifacts/deadletter");
+    assert_ok(folder_walk(path, count_lines, &lines));
+    assert_int_equal(lines, feed.bad_rows);
+}
+
+/* check_files: only hour files are left, each within its hour and named for what it holds. */
+static void check_files(struct duck *duck, const char *folder)
+{
+    char sql[4 * PATH_BYTES], pattern[2 * PATH_BYTES];
+    snprintf(pattern, sizeof pattern, "%s/data/ofi_cvd/*/*/*/*.parquet", folder);
+    snprintf(sql, sizeof sql, "SELECT count(*) FROM glob('%s') WHERE NOT ends_with(file, '-h.parquet')", pattern);
+    assert_int_equal(duck_number(duck, sql), 0);
+    snprintf(sql, sizeof sql,
+             "SELECT count(*) FROM (SELECT filename, min(ts_ms) AS lo, max(ts_ms) AS hi, count(*) AS n FROM "
+             "read_parquet('%s', hive_partitioning = false, filename = true, union_by_name = true) GROUP BY filename) "
+             "WHERE lo // 3600000 <> hi // 3600000 OR NOT contains(filename, format('/part-{}-{}-{}-', lo, hi, n)) OR "
+             "NOT contains(filename, 'date=' || strftime(make_timestamp(lo * 1000), '%%Y-%%m-%%d') || '/')",
+             pattern);
+    assert_int_equal(duck_number(duck, sql), 0);
+}
+
+static enum status find_unfinished(void *context, const char *path)
+{
+    (void)context;
+    fail_msg("left behind: %s", path);
+    return STATUS_OK;
+}
+
+static void check_counters(const char *folder)
+{
+    struct archive archive;
+    struct writer_figures figures;
+    archive_open(&archive, folder, 50000);
+    writer_figures(archive.writer, &figures);
+    for (enum data_kind kind = 0; kind < KIND_COUNT; kind++)
+        assert_int_equal(figures.rows[kind], feed.expected[kind].count);
+    assert_int_equal(figures.counts.deadletter_rows, feed.bad_rows);
+    for (size_t i = 0; i < FEED_STREAMS; i++) {
+        assert_int_equal(collector_durable(archive.collector, NAMES[i]), feed.streams[i].count);
+        assert_int_equal(collector_resume(archive.collector, NAMES[i]), feed.streams[i].count - 1);
+    }
+    archive_close(&archive);
+}
+
+static void check(const char *folder)
+{
+    struct duck duck;
+    char temp[PATH_BYTES];
+    duck_open(&duck);
+    for (enum data_kind kind = 0; kind < KIND_COUNT; kind++)
+        check_kind(&duck, folder, kind);
+    check_files(&duck, folder);
+    check_dead_letters(folder);
+    check_counters(folder);
+    path_join(temp, folder, "state/duckdb");
+    enum status status = folder_walk(temp, find_unfinished, NULL);
+    assert_true(status == STATUS_OK || status == STATUS_NOT_FOUND);
+    duck_close(&duck);
+}
+
+static void kill_at(life *body, const char *crash_point)
+{
+    char folder[PATH_BYTES];
+    check_folder(folder);
+    if (died(body, folder, crash_point))
+        assert_false(died(body, folder, NULL));
+    check(folder);
+    check_folder_remove(folder);
+}
+
+/* passings: how often an undisturbed life passes a crash point. */
+static int passings(life *body, const char *name)
+{
+    int low = 1, high = 2;
+    for (int n = 1;; n *= 2) {
+        char folder[PATH_BYTES], point[64];
+        check_folder(folder);
+        snprintf(point, sizeof point, "%s:%d", name, n);
+        bool killed = died(body, folder, point);
+        check_folder_remove(folder);
+        low = killed ? n : low;
+        high = n;
+        if (!killed)
+            break;
+    }
+    return low < high ? low : high;
+}
+
+/* --- tests --- */
+
+static int make_feed(void **state)
+{
+    (void)state;
+    log_configure("test", RUN, LOG_ERROR);
+    feed_make(&feed, check_seed(), 250, 20000);
+    return 0;
+}
+
+static int drop_feed(void **state)
+{
+    (void)state;
+    feed_finish(&feed);
+    return 0;
+}
+
+static void every_row_is_stored_once(void **state)
+{
+    char folder[PATH_BYTES];
+    (void)state;
+    check_folder(folder);
+    whole_life(folder);
+    check(folder);
+    check_folder_remove(folder);
+    check_folder(folder);
+    slow_life(folder);
+    check(folder);
+    check_folder_remove(folder);
+}
+
+static void reading_again_changes_nothing(void **state)
+{
+    char folder[PATH_BYTES];
+    struct archive archive;
+    (void)state;
+    check_folder(folder);
+    whole_life(folder);
+    archive_open(&archive, folder, 50000);
+    archive.positions[0] = archive.positions[1] = 0; /* as if nothing had been kept */
+    while (archive_feed(&archive, 100))
+        continue;
+    archive_close(&archive);
+    check(folder);
+    check_folder_remove(folder);
+}
+
+static void planned_stops_leave_no_trace(void **state)
+{
+    char folder[PATH_BYTES];
+    (void)state;
+    check_folder(folder);
+    for (int i = 0; i < 5; i++)
+        short_life(folder);
+    whole_life(folder);
+    check(folder);
+    check_folder_remove(folder);
+}
+
+static void killed_anywhere_every_row_is_stored_once(void **state)
+{
+    static const char *const POINTS[] = {"after_write", "after_rename", "before_commit", "after_commit"};
+    life *const bodies[] = {whole_life, slow_life};
+    struct random random = check_random();
+    (void)state;
+    for (size_t body = 0; body < 2; body++)
+        for (size_t point = 0; point < 4; point++) {
+            char text[64];
+            int last = passings(bodies[body], POINTS[point]);
+            assert_true(last > 1);
+            for (int n = 1; n <= last; n += 1 + (int)random_below(&random, (uint64_t)last / 4 + 1)) {
+                snprintf(text, sizeof text, "%s:%d", POINTS[point], n);
+                kill_at(bodies[body], text);
+            }
+        }
+}
+
+static void killed_again_and_again_it_still_gets_there(void **state)
+{
+    char folder[PATH_BYTES];
+    int deaths = 0;
+    (void)state;
+    check_folder(folder);
+    while (died(slow_life, folder, "after_rename:25"))
+        deaths++;
+    assert_true(deaths > 1);
+    check(folder);
+    check_folder_remove(folder);
+}
+
+static void repeated_row_ids_are_stored_once_and_counted(void **state)
+{
+    char folder[PATH_BYTES], sql[2 * PATH_BYTES];
+    struct archive archive;
+    struct writer_figures figures;
+    struct duck duck;
+    (void)state;
+    check_folder(folder);
+    archive_open(&archive, folder, 50000);
+    for (int i = 0; i < 3; i++) {
+        struct row_view view = feed_view(&feed, FEED_HARVEST, 1); /* a trade */
+        view.sequence = i + 1;
+        collector_row(archive.collector, archive.streams[FEED_HARVEST], &view);
+    }
+    struct row_view end = feed_view(&feed, FEED_HARVEST, (int64_t)feed.streams[FEED_HARVEST].count);
+    end.sequence = 4;
+    collector_row(archive.collector, archive.streams[FEED_HARVEST], &end);
+    wait_until_idle(&archive);
+    writer_figures(archive.writer, &figures);
+    assert_int_equal(figures.rows[KIND_PRICES], 1);
+    assert_int_equal(figures.counts.duplicate_row_ids, 2);
+    assert_int_equal(figures.counts.deadletter_rows, 0);
+    archive_close(&archive);
+    duck_open(&duck);
+    snprintf(sql, sizeof sql, "SELECT count(*) FROM '%s/data/ofi_cvd/*/*/kind=prices/*.parquet'", folder);
+    assert_int_equal(duck_number(&duck, sql), 1);
+    duck_close(&duck);
+    check_folder_remove(folder);
+}
+
+/* --- the disk --- */
+
+static void limit_files(size_t bytes)
+{
+    struct rlimit limit;
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    limit.rlim_cur = bytes ? bytes : limit.rlim_max;
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+static int64_t write_errors(struct archive *archive)
+{
+    struct writer_figures figures;
+    writer_figures(archive->writer, &figures);
+    return figures.counts.write_errors_total;
+}
+
+static void full_disk_is_counted_and_costs_no_row(void **state)
+{
+    char folder[PATH_BYTES];
+    struct archive archive;
+    (void)state;
+    check_folder(folder);
+    archive_open(&archive, folder, 50000);
+    archive_feed(&archive, 300);
+    wait_until_idle(&archive);
+    int64_t durable = collector_durable(archive.collector, NAMES[0]);
+    limit_files(100);
+    archive_feed(&archive, 300);
+    while (write_errors(&archive) < 3)
+        sched_yield();
+    assert_false(writer_idle(archive.writer));
+    assert_int_equal(collector_durable(archive.collector, NAMES[0]), durable);
+    limit_files(0);
+    while (archive_feed(&archive, 100))
+        continue;
+    archive_close(&archive);
+    check(folder);
+    check_folder_remove(folder);
+}
+
+static void stopped_on_a_full_disk_the_next_life_finishes(void **state)
+{
+    char folder[PATH_BYTES];
+    struct archive archive;
+    (void)state;
+    check_folder(folder);
+    archive_open(&archive, folder, 50000);
+    archive_feed(&archive, 300);
+    wait_until_idle(&archive);
+    limit_files(100);
+    archive_feed(&archive, 300);
+    archive_close(&archive); /* returns at once, without what cannot be written */
+    limit_files(0);
+    whole_life(folder);
+    check(folder);
+    check_folder_remove(folder);
+}
+
+static void a_writer_that_is_behind_says_so(void **state)
+{
+    char folder[PATH_BYTES];
+    struct archive archive;
+    (void)state;
+    check_folder(folder);
+    archive_open(&archive, folder, 1); /* a job for every row */
+    limit_files(100);
+    assert_false(writer_full(archive.writer));
+    archive_feed(&archive, WRITER_JOBS_MAX + 100);
+    assert_true(writer_full(archive.writer));
+    archive_close(&archive);
+    limit_files(0);
+    check_folder_remove(folder);
+}
+
+/* --- whose files --- */
+
+static void missing_checkpoint_is_not_guessed(void **state)
+{
+    char folder[PATH_BYTES];
+    struct archive archive;
+    struct error error = {{0}};
+    (void)state;
+    check_folder(folder);
+    whole_life(folder);
+    path_join(archive.checkpoint, folder, "state/checkpoint.json");
+    assert_int_equal(unlink(archive.checkpoint), 0);
+    assert_int_equal(open_writer(&archive, folder, FINGERPRINT, &error), STATUS_INVALID);
+    assert_non_null(strstr(error.text, "run-1"));
+    assert_ok(file_replace(archive.checkpoint, "{}", 2, false));
+    assert_int_equal(open_writer(&archive, folder, FINGERPRINT, &error), STATUS_INVALID);
+    check_folder_remove(folder);
+}
+
+static void another_configuration_begins_anew_and_keeps_the_files(void **state)
+{
+    char folder[PATH_BYTES];
+    struct archive archive;
+    struct error error = {{0}};
+    (void)state;
+    check_folder(folder);
+    whole_life(folder);
+    assert_ok(open_writer(&archive, folder, "fedcba9876543210", &error));
+    assert_int_equal(writer_stream(archive.writer, NAMES[0]).resume, 0);
+    writer_close(archive.writer);
+    struct duck duck;
+    duck_open(&duck);
+    for (enum data_kind kind = 0; kind < KIND_COUNT; kind++)
+        check_kind(&duck, folder, kind);
+    duck_close(&duck);
+    check_folder_remove(folder);
+}
+
+static void files_of_other_runs_are_left_alone(void **state)
+{
+    char folder[PATH_BYTES], path[PATH_BYTES];
+    (void)state;
+    check_folder(folder);
+    path_join(path, folder, "data/ofi_cvd/date=2024-08-08/symbol=BTCUSDT/kind=prices/part-1-2-3-00000000-99.parquet.txt");
+    assert_ok(folder_make_for(path));
+    assert_ok(file_replace(path, "x", 1, false));
+    whole_life(folder);
+    whole_life(folder);
+    assert_int_equal(file_bytes(path), 1);
+    check_folder_remove(folder);
+}
+
+static void replays_keep_out_of_live_data(void **state)
+{
+    char folder[PATH_BYTES], live[PATH_BYTES], old[PATH_BYTES], replay[PATH_BYTES], path[PATH_BYTES];
+    struct error error = {{0}};
+    (void)state;
+    check_folder(folder);
+    path_join(live, folder, "live");
+    path_join(old, folder, "old");
+    path_join(replay, folder, "replay");
+    assert_ok(origin_claim(live, false, &error));
+    assert_ok(origin_claim(live, false, &error));
+    assert_int_equal(origin_claim(live, true, &error), STATUS_INVALID);
+    assert_non_null(strstr(error.text, live));
+    assert_ok(origin_claim(replay, true, &error));
+    assert_ok(origin_claim(replay, true, &error));
+    path_join(path, old, "date=2024-08-08/x"); /* data from before there were notes */
+    assert_ok(folder_make_for(path));
+    assert_int_equal(origin_claim(old, true, &error), STATUS_INVALID);
+    check_folder_remove(folder);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_row_is_stored_once),
+        cmocka_unit_test(reading_again_changes_nothing),
+        cmocka_unit_test(planned_stops_leave_no_trace),
+        cmocka_unit_test(killed_anywhere_every_row_is_stored_once),
+        cmocka_unit_test(killed_again_and_again_it_still_gets_there),
+        cmocka_unit_test(repeated_row_ids_are_stored_once_and_counted),
+        cmocka_unit_test(full_disk_is_counted_and_costs_no_row),
+        cmocka_unit_test(stopped_on_a_full_disk_the_next_life_finishes),
+        cmocka_unit_test(a_writer_that_is_behind_says_so),
+        cmocka_unit_test(missing_checkpoint_is_not_guessed),
+        cmocka_unit_test(another_configuration_begins_anew_and_keeps_the_files),
+        cmocka_unit_test(files_of_other_runs_are_left_alone),
+        cmocka_unit_test(replays_keep_out_of_live_data),
+    };
+    return cmocka_run_group_tests(tests, make_feed, drop_feed);
+}
