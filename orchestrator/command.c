@@ -19,11 +19,14 @@ void command_want(struct process *process, enum daemon_verb verb)
     process->commands[verb].wanted = true;
 }
 
+/* open_command: `status` is asked only for the heartbeat that follows: an answer whose heartbeat was lost, because the
+ * subscription had not arrived yet, is not enough. */
 static bool open_command(const struct process *process, enum daemon_verb verb)
 {
     const struct daemon_command *command = &process->commands[verb];
-    return command->wanted && process->module->beats && process->announced && process->child.pid &&
-           command->answered_generation != process->supervisor.generation;
+    bool answered = verb == VERB_STATUS ? process->telemetry.seen
+                                        : command->answered_generation == process->supervisor.generation;
+    return command->wanted && process->module->beats && process->announced && process->child.pid && !answered;
 }
 
 static int64_t due_ms(const struct process *process, enum daemon_verb verb)

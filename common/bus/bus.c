@@ -135,9 +135,13 @@ static void *socket_create(struct bus *bus, int type, int high_water_mark, int64
     void *socket = zmq_socket(bus->context, type);
     if (!socket)
         return NULL;
-    int linger = LINGER_MS, reconnect = RECONNECT_MS, one = 1;
+    /* What we say may still leave when we go; what we asked is of no use then. */
+    int linger = type == ZMQ_PUB || type == ZMQ_ROUTER ? LINGER_MS : 0, reconnect = RECONNECT_MS, one = 1;
+    /* What a SUB sends is its subscriptions, and libzmq drops those beyond the mark when it attaches a pipe, without a word:
+     * such a subscriber stays deaf. */
+    int send_mark = type == ZMQ_SUB ? 0 : high_water_mark;
     zmq_setsockopt(socket, ZMQ_LINGER, &linger, sizeof linger);
-    zmq_setsockopt(socket, ZMQ_SNDHWM, &high_water_mark, sizeof high_water_mark);
+    zmq_setsockopt(socket, ZMQ_SNDHWM, &send_mark, sizeof send_mark);
     zmq_setsockopt(socket, ZMQ_RCVHWM, &high_water_mark, sizeof high_water_mark);
     zmq_setsockopt(socket, ZMQ_MAXMSGSIZE, &bytes_max, sizeof bytes_max);
     zmq_setsockopt(socket, ZMQ_RECONNECT_IVL, &reconnect, sizeof reconnect);

@@ -3,7 +3,7 @@
  * A publisher binds <dir>/<instance>.pub (PUB: frames and heartbeats) and <dir>/<instance>.ctl (ROUTER: catch-up,
  * registration, commands). A consumer connects a SUB and a DEALER to each upstream instance; connecting before the
  * publisher exists is normal. PUB/SUB is only the fast path: it may lose, and whoever misses rows asks on the
- * DEALER. All sockets have a high-water mark, linger 200 ms, a reconnect interval of 10 ms, a largest message
+ * DEALER. All sockets have a high-water mark, linger at most 200 ms, a reconnect interval of 10 ms, a largest message
  * (FRAME_BYTES_MAX), files 0600 in a folder 0700. */
 #pragma once
 

@@ -1,6 +1,6 @@
-/* The writer. Bytes reach the file with one write() per batch; what was written is never rewritten. A failed write is cut back
- * to the last whole record, so that a file only ever ends in a torn record when the machine or process died inside
- * write(). */
+/* The writer. Bytes reach the file with one write() per batch; what was written is never rewritten. A failed
+ * write is cut back to the last whole record, so that a file only ever ends in a torn record when the machine
+ * or process died inside write(). */
 #include "journal/capture.h"
 
 #include "base/buffer.h"
@@ -43,7 +43,8 @@ struct capture_writer {
     _Atomic int64_t written_bytes;
 };
 
-void capture_encode_header(const struct capture_record *record, uint8_t out_header[CAPTURE_RECORD_HEADER_BYTES])
+void capture_encode_header(const struct capture_record *record,
+                           uint8_t out_header[CAPTURE_RECORD_HEADER_BYTES])
 {
     uint32_t payload_bytes = (uint32_t)record->payload_bytes, reserved = 0, crc;
     memcpy(out_header, &payload_bytes, 4);
@@ -154,7 +155,8 @@ static enum status file_begin(struct capture_writer *writer)
 static bool is_full(const struct capture_writer *writer)
 {
     int64_t age_ms = clock_monotonic_ms(&writer->clock) - writer->opened_mono_ms;
-    return writer->file_bytes + (int64_t)writer->batch.length >= writer->rotate_bytes || age_ms >= writer->rotate_ms;
+    return writer->file_bytes + (int64_t)writer->batch.length >= writer->rotate_bytes ||
+           age_ms >= writer->rotate_ms;
 }
 
 /* make_room: an open file that is not full and a batch that is not too long. */
@@ -171,8 +173,9 @@ static enum status make_room(struct capture_writer *writer)
     return writer->file >= 0 ? STATUS_OK : file_begin(writer);
 }
 
-enum status capture_append(struct capture_writer *writer, enum capture_kind kind, uint16_t conn_id, int64_t recv_ns,
-                           int64_t mono_ns, const void *payload, size_t bytes, uint64_t *out_seq)
+enum status capture_append(struct capture_writer *writer, enum capture_kind kind, uint16_t conn_id,
+                           int64_t recv_ns, int64_t mono_ns, const void *payload, size_t bytes,
+                           uint64_t *out_seq)
 {
     if (bytes > CAPTURE_PAYLOAD_BYTES_MAX)
         return STATUS_LIMIT;
@@ -243,11 +246,12 @@ static enum status continue_run(struct capture_writer *writer, struct error *err
     return status;
 }
 
-enum status capture_writer_open(const struct capture_writer_config *config, struct capture_writer **out_writer,
-                                struct error *error)
+enum status capture_writer_open(const struct capture_writer_config *config,
+                                struct capture_writer **out_writer, struct error *error)
 {
     if (strlen(config->run_id) >= CAPTURE_RUN_ID_BYTES)
-        return error_set(error, STATUS_INVALID, "capture: the run id is longer than %d bytes", CAPTURE_RUN_ID_BYTES - 1);
+        return error_set(error, STATUS_INVALID, "capture: the run id is longer than %d bytes",
+                         CAPTURE_RUN_ID_BYTES - 1);
     struct capture_writer *writer = memory_allocate(sizeof *writer);
     snprintf(writer->folder, sizeof writer->folder, "%s", config->folder);
     snprintf(writer->run_id, sizeof writer->run_id, "%s", config->run_id);
@@ -265,7 +269,8 @@ enum status capture_writer_open(const struct capture_writer_config *config, stru
     if (status == STATUS_OK)
         status = continue_run(writer, error);
     if (status == STATUS_OK && (status = file_begin(writer)) != STATUS_OK)
-        error_set(error, status, "capture: cannot begin a file below %s: %s", writer->folder, strerror(errno));
+        error_set(error, status, "capture: cannot begin a file below %s: %s", writer->folder,
+                  strerror(errno));
     if (status == STATUS_OK && (status = capture_flush(writer)) != STATUS_OK)
         error_set(error, status, "capture: cannot write below %s: %s", writer->folder, strerror(errno));
     if (status != STATUS_OK) {

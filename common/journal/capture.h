@@ -3,11 +3,12 @@
  *     data/raw/date=YYYY-MM-DD/raw-<run_id>-<open_ms>-<number>.ofr      number: 000001, 000002 … within the run
  *
  *     file     "OFRAW1\n\0" | u32 version | u32 header_bytes | u64 open_ms | u64 0 | record | record | …
- *     record   u32 payload_bytes | u32 crc32c | u64 seq | i64 recv_ns | i64 mono_ns | u16 kind | u16 conn_id | u32 0 | payload
+ *     record   u32 payload_bytes | u32 crc32c | u64 seq | i64 recv_ns | i64 mono_ns | u16 kind | u16 conn_id |
+ *              u32 0 | payload
  *
- * Little endian; the CRC covers the header behind itself and the payload; seq rises by one over all files of a run. The
- * first record of each file is the run's metadata (kind 6). The capture is harvest's queue: one thread appends,
- * another reads by number, also in the file that is still growing. */
+ * Little endian; the CRC covers the header behind itself and the payload; seq rises by one over all files of
+ * a run. The first record of each file is the run's metadata (kind 6). The capture is harvest's queue: one
+ * thread appends, another reads by number, also in the file that is still growing. */
 #pragma once
 
 #include "base/clock.h"
@@ -35,7 +36,8 @@ enum capture_kind {
     CAPTURE_METADATA = 6, /* payload: JSON */
 };
 
-/* CAPTURE_ALL_CONNECTIONS: conn_id of a CAPTURE_CLOSED that ends whatever was open (harvest itself was restarted). */
+/* CAPTURE_ALL_CONNECTIONS: conn_id of a CAPTURE_CLOSED that ends whatever was open (harvest itself was
+ * restarted). */
 enum { CAPTURE_ALL_CONNECTIONS = 65535 };
 
 struct capture_record {
@@ -48,7 +50,8 @@ struct capture_record {
     size_t payload_bytes;
 };
 
-/* --- writer ----------------------------------------------------------------------------------------------------- */
+/* --- writer
+ * ----------------------------------------------------------------------------------------------------- */
 
 struct capture_writer_config {
     const char *folder; /* data/raw; created */
@@ -62,19 +65,21 @@ struct capture_writer_config {
 
 struct capture_writer;
 
-/* capture_writer_open: continues the run if files of it exist: a torn record at the end of the last one is cut off, numbering
- * goes on behind it in a new file. STATUS_MALFORMED: an earlier file is damaged. The texts are copied. */
-enum status capture_writer_open(const struct capture_writer_config *config, struct capture_writer **out_writer,
-                                struct error *error) MUST_USE;
+/* capture_writer_open: continues the run if files of it exist: a torn record at the end of the last one is
+ * cut off, numbering goes on behind it in a new file. STATUS_MALFORMED: an earlier file is damaged. The texts
+ * are copied. */
+enum status capture_writer_open(const struct capture_writer_config *config,
+                                struct capture_writer **out_writer, struct error *error) MUST_USE;
 
 /* capture_writer_close: flushes; NULL-safe. */
 void capture_writer_close(struct capture_writer *writer);
 
 /* capture_append: adds a record to the batch under the next number (returned when out_seq is given). Thread-safe.
- * STATUS_LIMIT: payload too large, nothing added; STATUS_IO: the batch had to be written and could not be (full disk):
- * nothing added, call again later. */
-enum status capture_append(struct capture_writer *writer, enum capture_kind kind, uint16_t conn_id, int64_t recv_ns,
-                           int64_t mono_ns, const void *payload, size_t bytes, uint64_t *out_seq) MUST_USE;
+ * STATUS_LIMIT: payload too large, nothing added; STATUS_IO: the batch had to be written and could not be
+ * (full disk): nothing added, call again later. */
+enum status capture_append(struct capture_writer *writer, enum capture_kind kind, uint16_t conn_id,
+                           int64_t recv_ns, int64_t mono_ns, const void *payload, size_t bytes,
+                           uint64_t *out_seq) MUST_USE;
 
 /* capture_flush: writes the batch out; then it is readable. Thread-safe. STATUS_IO keeps the batch. */
 enum status capture_flush(struct capture_writer *writer) MUST_USE;
@@ -91,24 +96,26 @@ bool capture_continued(const struct capture_writer *writer);
 /* capture_written_bytes: by this writer, headers included. Any thread. */
 int64_t capture_written_bytes(const struct capture_writer *writer);
 
-/* --- reader ----------------------------------------------------------------------------------------------------- */
+/* --- reader
+ * ----------------------------------------------------------------------------------------------------- */
 
 struct capture_reader;
 
-/* capture_reader_open: all files of a run below `folder`. With `writer` the reader follows it: STATUS_AGAIN instead of an end.
- * STATUS_NOT_FOUND: no file (without a writer). `writer` must outlive the reader. */
+/* capture_reader_open: all files of a run below `folder`. With `writer` the reader follows it: STATUS_AGAIN
+ * instead of an end. STATUS_NOT_FOUND: no file (without a writer). `writer` must outlive the reader. */
 enum status capture_reader_open(const char *folder, const char *run_id, const struct capture_writer *writer,
                                 struct capture_reader **out_reader, struct error *error) MUST_USE;
 
 /* capture_reader_open_files: exactly these files, for a replay. Their numbers must continue each other. */
-enum status capture_reader_open_files(const char *const *paths, size_t path_count, struct capture_reader **out_reader,
-                                      struct error *error) MUST_USE;
+enum status capture_reader_open_files(const char *const *paths, size_t path_count,
+                                      struct capture_reader **out_reader, struct error *error) MUST_USE;
 
 void capture_reader_close(struct capture_reader *reader); /* NULL-safe */
 
 /* capture_next: the next record, borrowed until the next call. STATUS_AGAIN: the writer has not got further;
- * STATUS_END: behind the last one; STATUS_MALFORMED: a damaged record (file and offset in the sentence), from which there
- * is no going on. A torn record at the very end of the last file is an end (capture_torn_offset tells). */
+ * STATUS_END: behind the last one; STATUS_MALFORMED: a damaged record (file and offset in the sentence), from
+ * which there is no going on. A torn record at the very end of the last file is an end (capture_torn_offset
+ * tells). */
 enum status capture_next(struct capture_reader *reader, struct capture_record *out_record,
                          struct error *error) MUST_USE;
 

@@ -51,7 +51,8 @@ struct capture_reader {
     size_t mark_capacity;
 };
 
-/* --- decoding --------------------------------------------------------------------------------------------------- */
+/* --- decoding
+ * --------------------------------------------------------------------------------------------------- */
 
 /* decode_header: as capture_decode, without looking at the CRC; the payload need not be there. */
 static enum status decode_header(const uint8_t *data, size_t bytes, struct capture_record *out_record,
@@ -75,7 +76,8 @@ static enum status decode_header(const uint8_t *data, size_t bytes, struct captu
     return STATUS_OK;
 }
 
-enum status capture_decode(const uint8_t *data, size_t bytes, struct capture_record *out_record, size_t *out_bytes)
+enum status capture_decode(const uint8_t *data, size_t bytes, struct capture_record *out_record,
+                           size_t *out_bytes)
 {
     uint32_t crc;
     enum status status = decode_header(data, bytes, out_record, out_bytes);
@@ -87,7 +89,8 @@ enum status capture_decode(const uint8_t *data, size_t bytes, struct capture_rec
     return crc32c(0, data + 8, *out_bytes - 8) == crc ? STATUS_OK : STATUS_MALFORMED;
 }
 
-/* --- files of a run --------------------------------------------------------------------------------------------- */
+/* --- files of a run
+ * --------------------------------------------------------------------------------------------- */
 
 struct find {
     struct capture_files *files;
@@ -102,7 +105,8 @@ static uint32_t file_number(const char *path, const char *run_id)
     size_t run_bytes = strlen(run_id);
     uint32_t number = 0;
     int used = 0;
-    if (strncmp(name, "raw-", 4) != 0 || strncmp(name + 4, run_id, run_bytes) != 0 || name[4 + run_bytes] != '-')
+    if (strncmp(name, "raw-", 4) != 0 || strncmp(name + 4, run_id, run_bytes) != 0 ||
+        name[4 + run_bytes] != '-')
         return 0;
     const char *rest = name + 5 + run_bytes;
     size_t digits = strspn(rest, "0123456789");
@@ -133,7 +137,8 @@ static enum status find_visit(void *context, const char *path)
 
 static int by_number(const void *left, const void *right)
 {
-    uint32_t a = ((const struct capture_file *)left)->number, b = ((const struct capture_file *)right)->number;
+    uint32_t a = ((const struct capture_file *)left)->number,
+             b = ((const struct capture_file *)right)->number;
     return (a > b) - (a < b);
 }
 
@@ -162,16 +167,18 @@ static enum status check_file_header(int file, const char *path, struct error *e
     uint32_t version, header_bytes;
     ssize_t got = pread(file, header, sizeof header, 0);
     if (got != (ssize_t)sizeof header || memcmp(header, CAPTURE_MAGIC, 8) != 0)
-        return error_set(error, STATUS_MALFORMED, "%s: not a capture file (its first 8 bytes say OFRAW1)", path);
+        return error_set(error, STATUS_MALFORMED, "%s: not a capture file (its first 8 bytes say OFRAW1)",
+                         path);
     memcpy(&version, header + 8, 4);
     memcpy(&header_bytes, header + 12, 4);
     if (version != CAPTURE_VERSION || header_bytes != CAPTURE_FILE_HEADER_BYTES)
-        return error_set(error, STATUS_UNSUPPORTED, "%s: capture version %" PRIu32 ", this program reads %d", path,
-                         version, CAPTURE_VERSION);
+        return error_set(error, STATUS_UNSUPPORTED, "%s: capture version %" PRIu32 ", this program reads %d",
+                         path, version, CAPTURE_VERSION);
     return STATUS_OK;
 }
 
-/* --- reading ---------------------------------------------------------------------------------------------------- */
+/* --- reading
+ * ---------------------------------------------------------------------------------------------------- */
 
 static void position_at(struct capture_reader *reader, uint64_t offset)
 {
@@ -220,8 +227,8 @@ static enum status fill(struct capture_reader *reader, size_t *out_bytes, struct
                     (off_t)(reader->block_offset + reader->length));
     } while (got < 0 && errno == EINTR);
     if (got < 0)
-        return error_set(error, STATUS_IO, "capture: cannot read %s: %s", reader->files.items[reader->current].path,
-                         strerror(errno));
+        return error_set(error, STATUS_IO, "capture: cannot read %s: %s",
+                         reader->files.items[reader->current].path, strerror(errno));
     reader->length += (size_t)got;
     *out_bytes = (size_t)got;
     return STATUS_OK;
@@ -242,7 +249,8 @@ static enum status look_for_files(struct capture_reader *reader, struct error *e
 
 static enum status damaged(const struct capture_reader *reader, const char *what, struct error *error)
 {
-    return error_set(error, STATUS_MALFORMED, "%s: %s at offset %" PRIu64 ", where record %" PRIu64 " should be",
+    return error_set(error, STATUS_MALFORMED,
+                     "%s: %s at offset %" PRIu64 ", where record %" PRIu64 " should be",
                      reader->files.items[reader->current].path, what, reader->block_offset + reader->start,
                      reader->next_seq);
 }
@@ -286,20 +294,22 @@ static bool is_last_of_all(const struct capture_reader *reader, size_t bytes)
            reader->block_offset + reader->start + bytes == (uint64_t)found.st_size;
 }
 
-static enum status take_record(struct capture_reader *reader, const struct capture_record *record, size_t bytes,
-                               struct error *error)
+static enum status take_record(struct capture_reader *reader, const struct capture_record *record,
+                               size_t bytes, struct error *error)
 {
     if (reader->next_seq && record->seq != reader->next_seq)
         return damaged(reader, "a record of another number", error);
     remember_place(reader, record->seq);
-    reader->files.items[reader->current].first_seq =
-        reader->files.items[reader->current].first_seq ? reader->files.items[reader->current].first_seq : record->seq;
+    reader->files.items[reader->current].first_seq = reader->files.items[reader->current].first_seq
+                                                         ? reader->files.items[reader->current].first_seq
+                                                         : record->seq;
     reader->start += bytes;
     reader->next_seq = record->seq + 1;
     return STATUS_OK;
 }
 
-enum status capture_next(struct capture_reader *reader, struct capture_record *out_record, struct error *error)
+enum status capture_next(struct capture_reader *reader, struct capture_record *out_record,
+                         struct error *error)
 {
     if (reader->writer && reader->next_seq > capture_flushed_seq(reader->writer))
         return STATUS_AGAIN;
@@ -309,7 +319,8 @@ enum status capture_next(struct capture_reader *reader, struct capture_record *o
     while (status == STATUS_OK) {
         struct capture_record record;
         size_t bytes, got;
-        status = capture_decode(reader->data + reader->start, reader->length - reader->start, &record, &bytes);
+        status =
+            capture_decode(reader->data + reader->start, reader->length - reader->start, &record, &bytes);
         if (status == STATUS_OK) {
             status = take_record(reader, &record, bytes, error);
             if (status == STATUS_OK)
@@ -329,7 +340,8 @@ enum status capture_next(struct capture_reader *reader, struct capture_record *o
     return status;
 }
 
-/* --- opening ---------------------------------------------------------------------------------------------------- */
+/* --- opening
+ * ---------------------------------------------------------------------------------------------------- */
 
 static struct capture_reader *reader_create(void)
 {
@@ -359,8 +371,8 @@ enum status capture_reader_open(const char *folder, const char *run_id, const st
     return STATUS_OK;
 }
 
-enum status capture_reader_open_files(const char *const *paths, size_t path_count, struct capture_reader **out_reader,
-                                      struct error *error)
+enum status capture_reader_open_files(const char *const *paths, size_t path_count,
+                                      struct capture_reader **out_reader, struct error *error)
 {
     if (path_count == 0)
         return error_set(error, STATUS_INVALID, "capture: no file to replay was named");
@@ -391,7 +403,8 @@ void capture_reader_close(struct capture_reader *reader)
     free(reader);
 }
 
-/* --- seeking ---------------------------------------------------------------------------------------------------- */
+/* --- seeking
+ * ---------------------------------------------------------------------------------------------------- */
 
 /* learn_first_seq: reads the first record's header of a file; 0 stays when it has no record yet. */
 static enum status learn_first_seq(struct capture_reader *reader, size_t index, struct error *error)
@@ -415,7 +428,8 @@ static enum status learn_first_seq(struct capture_reader *reader, size_t index, 
 }
 
 /* file_with: index of the file that holds `seq` or would hold it next. */
-static enum status file_with(struct capture_reader *reader, uint64_t seq, size_t *out_index, struct error *error)
+static enum status file_with(struct capture_reader *reader, uint64_t seq, size_t *out_index,
+                             struct error *error)
 {
     if (reader->writer) {
         enum status status = look_for_files(reader, error);
@@ -460,8 +474,9 @@ static enum status walk_to(struct capture_reader *reader, uint64_t seq, struct e
         if (got == 0) {
             if (reader->next_seq == seq)
                 return STATUS_OK; /* behind the last one */
-            return error_set(error, STATUS_NOT_FOUND, "capture: record %" PRIu64 " is not there; the last is %" PRIu64,
-                             seq, reader->next_seq - 1);
+            return error_set(error, STATUS_NOT_FOUND,
+                             "capture: record %" PRIu64 " is not there; the last is %" PRIu64, seq,
+                             reader->next_seq - 1);
         }
     }
 }
@@ -480,7 +495,8 @@ static bool try_hint(struct capture_reader *reader, uint64_t seq, uint64_t offse
     return true;
 }
 
-enum status capture_seek(struct capture_reader *reader, uint64_t seq, uint64_t hint_offset, struct error *error)
+enum status capture_seek(struct capture_reader *reader, uint64_t seq, uint64_t hint_offset,
+                         struct error *error)
 {
     size_t index = 0;
     enum status status = file_with(reader, seq, &index, error);
@@ -506,7 +522,8 @@ enum status capture_seek(struct capture_reader *reader, uint64_t seq, uint64_t h
     return status;
 }
 
-/* --- repair ----------------------------------------------------------------------------------------------------- */
+/* --- repair
+ * ----------------------------------------------------------------------------------------------------- */
 
 /* is_whole: whether the record at that offset has the right CRC. */
 static bool is_whole(struct capture_reader *reader, uint64_t offset)
@@ -529,7 +546,8 @@ static enum status find_whole_end(struct capture_reader *reader, uint64_t *out_e
     enum status status = walk_to(reader, UINT64_MAX, error);
     if (status != STATUS_NOT_FOUND)
         return status;
-    uint64_t end = reader->block_offset + reader->start, last_seq = reader->next_seq ? reader->next_seq - 1 : 0;
+    uint64_t end = reader->block_offset + reader->start,
+             last_seq = reader->next_seq ? reader->next_seq - 1 : 0;
     if (reader->passed_offset && !is_whole(reader, reader->passed_offset)) {
         end = reader->passed_offset;
         last_seq = end > CAPTURE_FILE_HEADER_BYTES ? last_seq - 1 : 0;
@@ -556,12 +574,14 @@ enum status capture_file_repair(struct capture_file *file, uint64_t *out_last_se
         return status;
     bool cut = last_seq == 0 ? unlink(path) == 0 : truncate(path, (off_t)end) == 0;
     if (!cut)
-        return error_set(error, STATUS_IO, "capture: cannot cut off the torn end of %s: %s", path, strerror(errno));
+        return error_set(error, STATUS_IO, "capture: cannot cut off the torn end of %s: %s", path,
+                         strerror(errno));
     *out_last_seq = last_seq;
     return STATUS_OK;
 }
 
-/* ---------------------------------------------------------------------------------------------------------------- */
+/* ----------------------------------------------------------------------------------------------------------------
+ * */
 
 void capture_place(const struct capture_reader *reader, uint64_t *out_seq, uint64_t *out_offset)
 {

@@ -592,8 +592,8 @@ static enum status read_chunks(const struct journal *journal, MDB_cursor *cursor
     MDB_val key, value;
     int code = seek(cursor, stream, copy->next, &key, &value);
     if (code == MDB_NOTFOUND && journal_first(journal, stream) <= copy->next)
-        return error_set(error, STATUS_MALFORMED, "journal %s: stream %s: row %lld is missing", journal->folder,
-                         journal->stream_names[stream], (long long)copy->next);
+        return error_set(error, STATUS_MALFORMED, "journal %s: stream %s: row %lld is missing",
+                         journal->folder, journal->stream_names[stream], (long long)copy->next);
     if (code == MDB_NOTFOUND)
         return error_set(error, STATUS_NOT_FOUND, "journal %s: stream %s: row %lld is no longer held",
                          journal->folder, journal->stream_names[stream], (long long)copy->next);

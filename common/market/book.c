@@ -106,8 +106,8 @@ static int asks_worst_first(const void *left, const void *right)
 }
 
 /* merge: levels and sorted changes into `out`, of which the later one of equal prices counts; returns how many. */
-static size_t merge(struct book *book, const struct book_side *side, const struct change *changes, size_t count,
-                    struct book_level *out)
+static size_t merge(struct book *book, const struct book_side *side, const struct change *changes,
+                    size_t count, struct book_level *out)
 {
     size_t at = 0, filled = 0;
     for (size_t i = 0; i < count; i++) {
@@ -128,7 +128,8 @@ static size_t merge(struct book *book, const struct book_side *side, const struc
     return filled;
 }
 
-static void side_merge(struct book *book, struct book_side *side, const struct book_level *levels, size_t count)
+static void side_merge(struct book *book, struct book_side *side, const struct book_level *levels,
+                       size_t count)
 {
     struct change *changes = memory_allocate(count * sizeof *changes);
     for (size_t i = 0; i < count; i++)
@@ -146,7 +147,8 @@ static void side_merge(struct book *book, struct book_side *side, const struct b
     free(changes);
 }
 
-static void side_apply(struct book *book, struct book_side *side, const struct book_level *levels, size_t count)
+static void side_apply(struct book *book, struct book_side *side, const struct book_level *levels,
+                       size_t count)
 {
     if (count > BOOK_MERGE_LEVELS) {
         side_merge(book, side, levels, count);
@@ -156,15 +158,16 @@ static void side_apply(struct book *book, struct book_side *side, const struct b
         level_set(book, side, levels[i]);
 }
 
-void book_apply(struct book *book, const struct book_level *bids, size_t bid_count, const struct book_level *asks,
-                size_t ask_count)
+void book_apply(struct book *book, const struct book_level *bids, size_t bid_count,
+                const struct book_level *asks, size_t ask_count)
 {
     side_apply(book, &book->bids, bids, bid_count);
     side_apply(book, &book->asks, asks, ask_count);
 }
 
 /* side_fill: a snapshot comes best first; laying it down from its far end makes each insertion an append. */
-static void side_fill(struct book *book, struct book_side *side, const struct book_level *levels, size_t count)
+static void side_fill(struct book *book, struct book_side *side, const struct book_level *levels,
+                      size_t count)
 {
     side->count = 0;
     if (count > BOOK_MERGE_LEVELS) {
@@ -223,7 +226,8 @@ static void side_load(struct book *book, struct book_side *side, struct reader *
     reader_take(in, side->levels, count * sizeof *side->levels);
     side->count = count;
     for (size_t i = 0; i < count; i++) {
-        bool in_order = i == 0 || is_worse(side, side->levels[i - 1].price_units, side->levels[i].price_units);
+        bool in_order =
+            i == 0 || is_worse(side, side->levels[i - 1].price_units, side->levels[i].price_units);
         if (!in_order || side->levels[i].price_units <= 0 || side->levels[i].qty_units <= 0)
             in->failed = true;
     }

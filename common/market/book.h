@@ -1,7 +1,7 @@
 /* book: a full-depth order book in exact integers.
  *
- * Prices and quantities are scaled integers (base/decimal.h); their exponents are the caller's affair. Each side is
- * one sorted array with its best level LAST:
+ * Prices and quantities are scaled integers (base/decimal.h); their exponents are the caller's affair. Each
+ * side is one sorted array with its best level LAST:
  *
  *     bids   [ 200.0 | … | 61659.0 | 61659.7 ]      asks   [ 99999 | … | 61659.9 | 61659.8 ]
  *              worst                    best                 worst                   best
@@ -43,21 +43,22 @@ struct book {
     int64_t unknown_deletes; /* removals of levels that were not there */
 };
 
-/* book_init: an empty book; `side_levels_max` 1…BOOK_SIDE_LEVELS_MAX, 0 means the maximum. Allocates nothing yet. */
+/* book_init: an empty book; `side_levels_max` 1…BOOK_SIDE_LEVELS_MAX, 0 means the maximum. Allocates nothing
+ * yet. */
 void book_init(struct book *book, size_t side_levels_max);
 void book_finish(struct book *book); /* safe to call twice */
 
 /* book_clear: no levels; counters and memory stay. */
 void book_clear(struct book *book);
 
-/* BOOK_MERGE_LEVELS: a diff with more levels than this on a side is sorted and merged in one pass: the time for a hostile one
- * grows with its length, not with its length times the book's depth. */
+/* BOOK_MERGE_LEVELS: a diff with more levels than this on a side is sorted and merged in one pass: the time
+ * for a hostile one grows with its length, not with its length times the book's depth. */
 enum { BOOK_MERGE_LEVELS = 1024 };
 
 /* book_apply: sets or removes levels, in any order (a price given twice: the later counts). Prices must be > 0 and
  * quantities >= 0; the caller has checked that. */
-void book_apply(struct book *book, const struct book_level *bids, size_t bid_count, const struct book_level *asks,
-                size_t ask_count);
+void book_apply(struct book *book, const struct book_level *bids, size_t bid_count,
+                const struct book_level *asks, size_t ask_count);
 
 /* book_replace: the content becomes exactly these levels (a snapshot replaces, it never merges). */
 void book_replace(struct book *book, const struct book_level *bids, size_t bid_count,

@@ -69,7 +69,8 @@ enum status rest_client_create(const struct rest_client_config *config, struct r
     return STATUS_OK;
 }
 
-/* --- one transfer ----------------------------------------------------------------------------------------------- */
+/* --- one transfer
+ * ----------------------------------------------------------------------------------------------- */
 
 static void transfer_free(struct transfer *transfer)
 {
@@ -175,7 +176,8 @@ enum status rest_request_start(struct rest_client *client, const struct rest_req
     return STATUS_OK;
 }
 
-/* --- endings ---------------------------------------------------------------------------------------------------- */
+/* --- endings
+ * ---------------------------------------------------------------------------------------------------- */
 
 static void transfer_tell(struct transfer *transfer, long http_status, const char *error)
 {
@@ -221,9 +223,10 @@ static void transfer_over(struct transfer *transfer, CURLcode code)
         transfer->due_ms = now_ms(client) + delay_ms(transfer->attempts);
     } else {
         char error[CURL_ERROR_SIZE + 64];
-        snprintf(error, sizeof error, "%s", transfer->body.overflowed ? "the answer is longer than 8 MiB"
-                                            : transfer->error[0]      ? transfer->error
-                                                                      : curl_easy_strerror(code));
+        snprintf(error, sizeof error, "%s",
+                 transfer->body.overflowed ? "the answer is longer than 8 MiB"
+                 : transfer->error[0]      ? transfer->error
+                                           : curl_easy_strerror(code));
         buffer_clear(&transfer->body);
         transfer_tell(transfer, 0, error);
     }

@@ -1,8 +1,8 @@
 /* rest_client: many HTTP requests at once (libcurl behind it), without a thread of its own.
  *
- * A request that gets no HTTP answer at all is repeated with a growing delay, up to its number of attempts; any HTTP answer,
- * also an error status, is handed to the user. Plain http, https, and HTTP through a unix socket. Everything
- * happens inside rest_client_run, in the thread that calls it. */
+ * A request that gets no HTTP answer at all is repeated with a growing delay, up to its number of attempts;
+ * any HTTP answer, also an error status, is handed to the user. Plain http, https, and HTTP through a unix
+ * socket. Everything happens inside rest_client_run, in the thread that calls it. */
 #pragma once
 
 #include "base/clock.h"
@@ -22,7 +22,8 @@ enum {
 
 struct rest_client;
 
-/* rest_answer: http_status 0: no answer came, `error` says why. The body is borrowed and has a NUL behind its end. */
+/* rest_answer: http_status 0: no answer came, `error` says why. The body is borrowed and has a NUL behind its
+ * end. */
 struct rest_answer {
     const char *url;
     long http_status;
@@ -60,8 +61,8 @@ enum status rest_client_create(const struct rest_client_config *config, struct r
                                struct error *error) MUST_USE;
 void rest_client_destroy(struct rest_client *client); /* drops all requests, silently; NULL is fine */
 
-/* rest_request_start: STATUS_LIMIT: REST_REQUESTS_MAX are under way; STATUS_INVALID: not such a URL. `done` is called exactly
- * once, from rest_client_run. */
+/* rest_request_start: STATUS_LIMIT: REST_REQUESTS_MAX are under way; STATUS_INVALID: not such a URL. `done`
+ * is called exactly once, from rest_client_run. */
 enum status rest_request_start(struct rest_client *client, const struct rest_request *request) MUST_USE;
 
 /* rest_client_run: does what there is to do; waits up to timeout_ms for it (0: not at all). */

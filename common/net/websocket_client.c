@@ -1,5 +1,5 @@
-/* Each connection attempt is one lws wsi; a socket outlives its wsis. Whatever way an attempt ends (the call gives NULL, an
- * error callback, a close) it ends in attempt_over, once: the wsi pointer tells. */
+/* Each connection attempt is one lws wsi; a socket outlives its wsis. Whatever way an attempt ends (the call
+ * gives NULL, an error callback, a close) it ends in attempt_over, once: the wsi pointer tells. */
 #include "net/websocket_client.h"
 
 #include "base/buffer.h"
@@ -25,7 +25,7 @@ struct websocket {
     bool is_secure;
     bool is_numeric; /* the host is an address */
     void *data;
-    struct lws *wsi; /* NULL: no attempt under way */
+    struct lws *wsi;    /* NULL: no attempt under way */
     bool is_connecting; /* inside lws_client_connect_via_info, which frees it if need be */
     bool is_telling;    /* inside attempt_over, likewise */
     bool is_open;
@@ -53,7 +53,8 @@ struct websocket_client {
     lws_sorted_usec_list_t timer;
 };
 
-/* --- the next attempt ------------------------------------------------------------------------------------------- */
+/* --- the next attempt
+ * ------------------------------------------------------------------------------------------- */
 
 int64_t websocket_next_delay_ms(const struct websocket_client_config *config, unsigned failures, double unit)
 {
@@ -145,14 +146,16 @@ static void attempt(lws_sorted_usec_list_t *timer)
     socket->is_connecting = true;
     struct lws *wsi = lws_client_connect_via_info(&info);
     socket->is_connecting = false;
-    bool told = socket->wsi == NULL && (socket->is_removed || socket->is_finished || socket->timer.list.owner);
+    bool told =
+        socket->wsi == NULL && (socket->is_removed || socket->is_finished || socket->timer.list.owner);
     if (socket->is_removed && !socket->wsi)
         free_socket(socket);
     else if (!wsi && !told)
         attempt_over(socket, socket->reason[0] ? socket->reason : "no connection could be begun");
 }
 
-/* --- events ----------------------------------------------------------------------------------------------------- */
+/* --- events
+ * ----------------------------------------------------------------------------------------------------- */
 
 static void keep_reason(struct websocket *socket, const char *text, size_t bytes)
 {
@@ -228,13 +231,9 @@ static int event(struct lws *wsi, enum lws_callback_reasons reason, void *user, 
 {
     struct websocket *socket = user;
     switch (reason) {
-    case LWS_CALLBACK_CLIENT_ESTABLISHED:
-        return socket_opened(socket);
-    case LWS_CALLBACK_CLIENT_RECEIVE:
-        return socket_received(socket, in, bytes);
-    case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
-        peer_closes(socket, in, bytes);
-        return 0;
+    case LWS_CALLBACK_CLIENT_ESTABLISHED: return socket_opened(socket);
+    case LWS_CALLBACK_CLIENT_RECEIVE: return socket_received(socket, in, bytes);
+    case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE: peer_closes(socket, in, bytes); return 0;
     case LWS_CALLBACK_CLIENT_CONNECTION_ERROR:
         if (socket->wsi == wsi || socket->is_connecting) {
             keep_reason(socket, in ? in : "no connection", in ? bytes : 13);
@@ -245,12 +244,12 @@ static int event(struct lws *wsi, enum lws_callback_reasons reason, void *user, 
         if (socket && socket->wsi == wsi)
             attempt_over(socket, socket->reason[0] ? socket->reason : "1006 the connection broke");
         return 0;
-    default:
-        return 0;
+    default: return 0;
     }
 }
 
-/* --- URLs ------------------------------------------------------------------------------------------------------- */
+/* --- URLs
+ * ------------------------------------------------------------------------------------------------------- */
 
 static bool is_numeric_address(const char *host)
 {
@@ -358,7 +357,8 @@ void *websocket_data(const struct websocket *socket)
     return socket->data;
 }
 
-/* --- the loop --------------------------------------------------------------------------------------------------- */
+/* --- the loop
+ * --------------------------------------------------------------------------------------------------- */
 
 static void log_line(int level, const char *line)
 {
@@ -375,7 +375,8 @@ static void describe_loop(struct websocket_client *client, struct lws_context_cr
         .rx_buffer_size = WEBSOCKET_READ_BYTES,
     };
     client->policy_table[0] = 1000;
-    /* Hang-up must be later than the ping, or libwebsockets asserts; the table's length is the number of tries it hides. */
+    /* Hang-up must be later than the ping, or libwebsockets asserts; the table's length is the number of
+     * tries it hides. */
     client->policy = (lws_retry_bo_t){
         .retry_ms_table = client->policy_table,
         .retry_ms_table_count = 1,
@@ -399,14 +400,15 @@ static void describe_loop(struct websocket_client *client, struct lws_context_cr
     };
 }
 
-enum status websocket_client_create(const struct websocket_client_config *config, struct websocket_client **out_client,
-                                    struct error *error)
+enum status websocket_client_create(const struct websocket_client_config *config,
+                                    struct websocket_client **out_client, struct error *error)
 {
     if (config->ping_interval_s < 1 || config->pong_timeout_s < 1 ||
         config->ping_interval_s + config->pong_timeout_s > UINT16_MAX || config->backoff_initial_ms < 0 ||
         config->backoff_factor < 1 || config->backoff_cap_ms < config->backoff_initial_ms ||
         config->backoff_jitter < 0 || config->backoff_jitter > 1)
-        return error_set(error, STATUS_INVALID, "websocket client: a ping or back-off value is outside its range");
+        return error_set(error, STATUS_INVALID,
+                         "websocket client: a ping or back-off value is outside its range");
     lws_set_log_level(LLL_ERR, log_line);
     struct websocket_client *client = memory_allocate(sizeof *client);
     client->config = *config;

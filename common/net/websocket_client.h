@@ -1,13 +1,15 @@
-/* websocket_client: several WebSocket connections on one loop, each re-established by itself (libwebsockets behind it).
+/* websocket_client: several WebSocket connections on one loop, each re-established by itself (libwebsockets
+ * behind it).
  *
  *     add ─▶ connecting ──▶ open ──▶ lost ──▶ waiting (back-off) ──▶ connecting …        remove: gone, silently
  *                │                     ▲
  *                └── refused ──────────┘
  *
- * Messages are put together from their fragments; one longer than `message_bytes_max` is skipped and told by its size. The
- * client pings after ping_interval_s without a pong and gives the connection up when none comes for pong_timeout_s. Reading
- * can be paused: the peer then feels it through TCP. All handlers run inside websocket_client_run_once, in the
- * thread that calls it; only websocket_client_wake may be called from elsewhere. */
+ * Messages are put together from their fragments; one longer than `message_bytes_max` is skipped and told by
+ * its size. The client pings after ping_interval_s without a pong and gives the connection up when none comes
+ * for pong_timeout_s. Reading can be paused: the peer then feels it through TCP. All handlers run inside
+ * websocket_client_run_once, in the thread that calls it; only websocket_client_wake may be called from
+ * elsewhere. */
 #pragma once
 
 #include "base/status.h"
@@ -44,25 +46,28 @@ struct websocket_client_config {
     int64_t backoff_initial_ms; /* before the first attempt to come back; then times backoff_factor … */
     double backoff_factor;
     int64_t backoff_cap_ms;
-    double backoff_jitter;      /* each delay varies by this share either way */
-    int64_t backoff_reset_s;    /* an opening that lasted so long starts the row anew */
+    double backoff_jitter;   /* each delay varies by this share either way */
+    int64_t backoff_reset_s; /* an opening that lasted so long starts the row anew */
     uint64_t jitter_seed;
     size_t message_bytes_max;
-    const char *certificate_path; /* PEM to trust besides the system's; NULL: none. With it, the peer of a numeric
+    const char
+        *certificate_path; /* PEM to trust besides the system's; NULL: none. With it, the peer of a numeric
                                      address is not asked for its name */
     struct websocket_handlers handlers;
     void *context;
 };
 
-enum status websocket_client_create(const struct websocket_client_config *config, struct websocket_client **out_client,
-                                    struct error *error) MUST_USE;
+enum status websocket_client_create(const struct websocket_client_config *config,
+                                    struct websocket_client **out_client, struct error *error) MUST_USE;
 void websocket_client_destroy(struct websocket_client *client); /* drops all, silently; NULL is fine */
 
-/* websocket_client_run_once: waits up to timeout_ms for something to do, and does it. STATUS_CLOSED: the loop is broken. */
+/* websocket_client_run_once: waits up to timeout_ms for something to do, and does it. STATUS_CLOSED: the loop
+ * is broken. */
 enum status websocket_client_run_once(struct websocket_client *client, int timeout_ms) MUST_USE;
 void websocket_client_wake(struct websocket_client *client); /* any thread: ends the waiting */
 
-/* websocket_add: begins to connect to a ws:// or wss:// URL. STATUS_INVALID: not such a URL. `data` is the user's. */
+/* websocket_add: begins to connect to a ws:// or wss:// URL. STATUS_INVALID: not such a URL. `data` is the
+ * user's. */
 enum status websocket_add(struct websocket_client *client, const char *url, void *data,
                           struct websocket **out_socket, struct error *error) MUST_USE;
 
@@ -79,6 +84,6 @@ bool websocket_is_open(const struct websocket *socket);
 const char *websocket_url(const struct websocket *socket);
 void *websocket_data(const struct websocket *socket);
 
-/* websocket_next_delay_ms: the pure rule of the back-off: the delay before attempt number `failures` (from 0); `unit` is
- * uniform in [0, 1). */
+/* websocket_next_delay_ms: the pure rule of the back-off: the delay before attempt number `failures` (from
+ * 0); `unit` is uniform in [0, 1). */
 int64_t websocket_next_delay_ms(const struct websocket_client_config *config, unsigned failures, double unit);

@@ -143,17 +143,29 @@ static void note_control(struct input *input, const struct row_view *view)
         input->public.ended = true;
 }
 
+static bool peek(const struct row_view *view, const struct field *field, int64_t *out_value)
+{
+    return field && row_peek_i64(view, (size_t)(field - message_of_kind(view->kind)->fields), out_value);
+}
+
+/* note_times: the newest event time, and how far the stream is complete: rows come in the order of their source, so one
+ * that says n ends what n - 1 had to say. */
+static void note_times(struct stage *stage, struct input *input, const struct row_view *view)
+{
+    int64_t value;
+    if (peek(view, stage->time_fields[view->kind], &value) && value > stage->event_ts_ms)
+        stage->event_ts_ms = value;
+    if (peek(view, stage->source_fields[view->kind], &value) && value - 1 > input->source)
+        input->source = value - 1;
+}
+
 static void consume(struct stage *stage, struct input *input, const struct row_view *view)
 {
     struct error error = {{0}};
-    int64_t ts_ms;
-    const struct field *time = stage->time_fields[view->kind];
     input->public.position = view->sequence;
     stage->progress++;
     stage->state_dirty = true;
-    if (time && row_peek_i64(view, (size_t)(time - message_of_kind(view->kind)->fields), &ts_ms) &&
-        ts_ms > stage->event_ts_ms)
-        stage->event_ts_ms = ts_ms;
+    note_times(stage, input, view);
     enum status status = stage->service->row(stage->state, &input->public, view, &error);
     if (status != STATUS_OK) {
         stage->counts.malformed_rows++;

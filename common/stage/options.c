@@ -66,12 +66,27 @@ static enum status add(struct stage_override *list, size_t *count, const char *k
     return STATUS_OK;
 }
 
+char *stage_options_keep(struct stage_options *options, char *text)
+{
+    options->texts =
+        memory_grow(options->texts, &options->text_capacity, options->text_count + 1, sizeof *options->texts);
+    options->texts[options->text_count++] = text;
+    return text;
+}
+
+void stage_options_finish(struct stage_options *options)
+{
+    for (size_t i = 0; i < options->text_count; i++)
+        free(options->texts[i]);
+    free(options->texts);
+}
+
 static enum status take_set(struct stage_options *options, const char *text, struct error *error)
 {
     const char *equals = strchr(text, '=');
     if (!equals || equals == text)
         return error_set(error, STATUS_INVALID, "--set %s: write it as --set key=value", text);
-    char *key = memory_copy(text, strlen(text) + 1); /* lives as long as the process */
+    char *key = stage_options_keep(options, memory_copy_text(text));
     key[equals - text] = 0;
     return add(options->overrides, &options->override_count, key, equals + 1, error);
 }

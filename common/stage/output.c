@@ -394,7 +394,7 @@ enum status stage_commit(struct stage *stage, bool force_state, struct error *er
     if (!stage->journal)
         return STATUS_OK;
     bool save = state_due(stage, force_state);
-    if (save || stage->pending_bytes || stage_retention_due(stage)) {
+    if (save || stage->pending_bytes || stage_retention_urgent(stage)) {
         for (size_t i = 0; status == STATUS_OK && i < stage->symbol_count; i++)
             if (stage->outputs[i].chunk_count)
                 status = compare_output(stage, &stage->outputs[i], error);

@@ -74,7 +74,7 @@ static const struct {
 static enum status set(struct stage *stage, const char *key, const char *format, const char *argument,
                        struct error *error)
 {
-    char *value = memory_allocate(PATH_BYTES);
+    char *value = stage_options_keep(&stage->options, memory_allocate(PATH_BYTES));
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wformat-nonliteral"
     snprintf(value, PATH_BYTES, format, argument);
@@ -121,7 +121,7 @@ static enum status start_child(struct stage *stage, const char *name, struct err
         arguments[count++] = options->effective_path ? options->effective_path : options->config_path;
     }
     for (size_t i = 0; i < options->override_count; i++) {
-        char *text = memory_allocate(2 * PATH_BYTES);
+        char *text = stage_options_keep(&stage->options, memory_allocate(2 * PATH_BYTES));
         snprintf(text, 2 * PATH_BYTES, "%s=%s", options->overrides[i].key, options->overrides[i].value);
         arguments[count++] = "--set";
         arguments[count++] = text;

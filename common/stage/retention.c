@@ -194,16 +194,28 @@ static size_t limit_of(const struct stage *stage)
     return (size_t)config_i64(stage->config, "journal.max_mb") * 1024 * 1024;
 }
 
-bool stage_retention_due(const struct stage *stage)
+static bool retention_due(const struct stage *stage)
 {
     return stage->appended_bytes >= limit_of(stage) / STAGE_RETENTION_PARTS ||
            clock_monotonic_ms(&stage->clock) >= stage->retention_due_ms;
 }
 
+bool stage_retention_urgent(struct stage *stage)
+{
+    if (!retention_due(stage))
+        return false;
+    int64_t now_ms = clock_monotonic_ms(&stage->clock);
+    if (stage->full || now_ms >= stage->age_mark_due_ms ||
+        journal_bytes_used(stage->journal) > limit_of(stage) / 2)
+        return true;
+    stage->retention_due_ms = now_ms + STAGE_RETENTION_MS;
+    return false;
+}
+
 void stage_retain(struct stage *stage)
 {
     int64_t now_ms = clock_monotonic_ms(&stage->clock);
-    if (!stage_retention_due(stage))
+    if (!retention_due(stage))
         return;
     stage->retention_due_ms = now_ms + STAGE_RETENTION_MS;
     stage->appended_bytes = 0;

@@ -192,12 +192,14 @@ static void find_ready_descriptor(struct stage *stage)
         pipe && fcntl(READY_DESCRIPTOR, F_SETFD, FD_CLOEXEC) == 0 ? READY_DESCRIPTOR : -1;
 }
 
-/* find_time_fields: where the kinds that have one keep their event time. */
-static void find_time_fields(struct stage *stage)
+/* find_fields: where the kinds that have them keep event time and source. */
+static void find_fields(struct stage *stage)
 {
     const struct message *message;
-    for (size_t i = 0; (message = message_at(i)); i++)
+    for (size_t i = 0; (message = message_at(i)); i++) {
         stage->time_fields[message->kind] = message_field(message, "ts_ms");
+        stage->source_fields[message->kind] = message_field(message, "source");
+    }
 }
 
 static void announce_ready(struct stage *stage)
@@ -333,6 +335,7 @@ static void stage_close(struct stage *stage)
     buffer_finish(&stage->scratch);
     buffer_finish(&stage->frame_scratch);
     config_destroy(stage->config);
+    stage_options_finish(&stage->options);
 }
 
 static int exit_code_of(enum status status)
@@ -360,7 +363,7 @@ int stage_main(const struct stage_service *service, int argc, char **argv)
     bool done;
     *stage = (struct stage){.service = service, .clock = clock_system(), .wake_descriptor = -1};
     find_ready_descriptor(stage);
-    find_time_fields(stage);
+    find_fields(stage);
     block_signals();
     enum status status = stage_options_parse(stage, argc, argv, &done, &error);
     if (status == STATUS_OK && !done)

@@ -113,6 +113,8 @@ struct stage_options {
     size_t service_value_count;
     const char *replay_files[STAGE_OVERRIDES_MAX + 1];
     size_t replay_count;
+    char **texts; /* made here, released by stage_options_finish */
+    size_t text_count, text_capacity;
     bool print_rows;  /* with --replay: own rows as JSON lines on stdout */
     bool replay_link; /* a replay whose upstreams someone else started */
 };
@@ -150,7 +152,8 @@ struct stage {
     int wake_descriptor, signal_descriptor;
     int64_t state_saved_ms;
     bool state_dirty;
-    const struct field *time_fields[ROW_KIND_LIMIT]; /* ts_ms of the kinds that have it */
+    const struct field *time_fields[ROW_KIND_LIMIT];   /* ts_ms of the kinds that have it */
+    const struct field *source_fields[ROW_KIND_LIMIT]; /* source likewise */
     int64_t beat_due_ms, status_due_ms, register_due_ms, retention_due_ms, age_mark_due_ms;
     int64_t beat_seq, progress;
     int64_t event_ts_ms;
@@ -177,6 +180,9 @@ struct stage {
 /* options.c */
 enum status stage_options_parse(struct stage *stage, int argc, char **argv, bool *out_done,
                                 struct error *error);
+char *stage_options_keep(struct stage_options *options,
+                         char *text); /* adopts it for the stage's life; returns it */
+void stage_options_finish(struct stage_options *options);
 enum status stage_config_load(struct stage *stage, struct error *error);
 
 /* input.c */
@@ -198,7 +204,7 @@ enum status stage_commit(struct stage *stage, bool force_state, struct error *er
 void stage_consumer_note(struct stage *stage, const struct register_row *entry);
 void stage_consumers_save(struct stage *stage); /* inside the transaction */
 enum status stage_consumers_load(struct stage *stage, struct error *error);
-bool stage_retention_due(const struct stage *stage);
+bool stage_retention_urgent(struct stage *stage); /* reason enough for a commit of its own */
 void stage_retain(
     struct stage *stage); /* inside the transaction: gives back what nobody needs, notes when full */
 

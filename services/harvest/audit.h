@@ -1,8 +1,8 @@
 /* audit: the local book against the venue's own bookTicker (data.md §1.2a).
  *
- * After a diff with final id u the best prices and quantities must equal the last bookTicker whose id is ≤ u; compared by
- * id, not by arrival. A state is judged once a bookTicker with a larger id has arrived (then none can lie between),
- * the rest at the end. A diff without an earlier bookTicker is not counted.
+ * After a diff with final id u the best prices and quantities must equal the last bookTicker whose id is ≤ u;
+ * compared by id, not by arrival. A state is judged once a bookTicker with a larger id has arrived (then none
+ * can lie between), the rest at the end. A diff without an earlier bookTicker is not counted.
  *
  *     tickers   5   9  12   ·        a state at u = 10 is judged by 9 when 12 arrives
  *     states      7  10      15      15 waits */
@@ -27,7 +27,8 @@ struct audit_quote {
     int64_t from_buffer; /* the diff was applied at a synchronisation */
 };
 
-typedef void audit_visit(void *context, const struct audit_quote *book, const struct audit_quote *ticker, bool agrees);
+typedef void audit_visit(void *context, const struct audit_quote *book, const struct audit_quote *ticker,
+                         bool agrees);
 
 struct audit_queue {
     struct audit_quote *quotes; /* ascending ids from `first` */

@@ -1,4 +1,5 @@
-/* Records in: counted, parsed, given to their symbol. Connections are kept here since they concern several symbols. */
+/* Records in: counted, parsed, given to their symbol. Connections are kept here since they concern several
+ * symbols. */
 #include "feed.h"
 
 #include "base/hash.h"
@@ -129,21 +130,23 @@ static enum status config_check(const struct feed_config *config, struct error *
                          VENUE_SYMBOLS_MAX);
     for (size_t i = 0; i < config->symbol_count; i++)
         if (!config->symbols[i][0] || strlen(config->symbols[i]) >= SYMBOL_BYTES)
-            return error_set(error, STATUS_INVALID, "feed: symbol %zu is empty or longer than %d bytes", i + 1,
-                             SYMBOL_BYTES - 1);
+            return error_set(error, STATUS_INVALID, "feed: symbol %zu is empty or longer than %d bytes",
+                             i + 1, SYMBOL_BYTES - 1);
     if (config->levels < 1 || config->levels > BOOK_LEVELS_MAX)
         return error_set(error, STATUS_INVALID, "feed: %d book levels, it takes 1 to %d", config->levels,
                          BOOK_LEVELS_MAX);
     if (config->watermark_ms < 0 || config->watermark_ms > WATERMARK_MS_MAX || config->grid_ms < 1 ||
         config->step_ms < 1 || config->dedup_lru < 1 || config->dedup_lru > DEDUP_LRU_MAX ||
         config->max_clock_skew_ms < 0 || config->trade_idle_s < 1 || config->book_idle_s < 1)
-        return error_set(error, STATUS_INVALID,
-                         "feed: watermark_ms, dedup_lru, max_clock_skew_ms, grid_ms, step_ms or an idle limit is "
-                         "outside its range");
+        return error_set(
+            error, STATUS_INVALID,
+            "feed: watermark_ms, dedup_lru, max_clock_skew_ms, grid_ms, step_ms or an idle limit is "
+            "outside its range");
     return STATUS_OK;
 }
 
-struct feed *feed_create(const struct feed_config *config, feed_emit *emit, void *context, struct error *error)
+struct feed *feed_create(const struct feed_config *config, feed_emit *emit, void *context,
+                         struct error *error)
 {
     if (config_check(config, error) != STATUS_OK)
         return NULL;
@@ -185,7 +188,8 @@ static void count(struct feed *feed, enum feed_counter counter)
     feed->state.counters[counter]++;
 }
 
-/* --- connections ------------------------------------------------------------------------------------------------ */
+/* --- connections
+ * ------------------------------------------------------------------------------------------------ */
 
 static struct feed_connection *connection_of(struct feed *feed, uint16_t conn_id)
 {
@@ -257,23 +261,24 @@ static void mark_symbols(struct feed *feed, const char *url, size_t bytes, const
     free(is_served);
 }
 
-static void reopened(struct feed *feed, const struct capture_record *record, const struct feed_connection *before)
+static void reopened(struct feed *feed, const struct capture_record *record,
+                     const struct feed_connection *before)
 {
     size_t url_bytes = record->payload_bytes < SOCKET_TEXT_BYTES ? record->payload_bytes : SOCKET_TEXT_BYTES;
+    int64_t down_ms = record->recv_ns / 1000000 - before->last_ns / 1000000;
     struct buffer meta;
     struct json json;
     buffer_init(&meta, META_BYTES - 1);
     json_init(&json, &meta);
     json_object_begin(&json);
-    json_key_i64(&json, "down_ms", (record->recv_ns - before->last_ns) / 1000000);
+    json_key_i64(&json, "down_ms", down_ms);
     json_key_text(&json, "reason", before->reason);
     json_key(&json, "socket");
     json_text_bytes(&json, record->payload, url_bytes);
     json_object_end(&json);
     if (meta.overflowed) { /* a URL or reason that had to be escaped at length */
         buffer_clear(&meta);
-        buffer_format(&meta, "{\"down_ms\":%" PRId64 ",\"reason\":\"\",\"socket\":\"\"}",
-                      (record->recv_ns - before->last_ns) / 1000000);
+        buffer_format(&meta, "{\"down_ms\":%" PRId64 ",\"reason\":\"\",\"socket\":\"\"}", down_ms);
     }
     count(feed, FEED_RECONNECTS);
     mark_symbols(feed, record->payload, record->payload_bytes, &meta);
@@ -349,7 +354,8 @@ static void connection_closed(struct feed *feed, const struct capture_record *re
         feed_end(feed);
 }
 
-/* --- records ---------------------------------------------------------------------------------------------------- */
+/* --- records
+ * ---------------------------------------------------------------------------------------------------- */
 
 static void count_reason(struct feed *feed, enum venue_reason reason)
 {
@@ -412,9 +418,10 @@ static enum status take_control(struct feed *feed, const struct capture_record *
     count(feed, FEED_CONTROLS);
     if (feed->state.has_ended)
         return STATUS_OK;
-    enum status status = record->payload_bytes < META_BYTES
-                             ? venue_parse_control(feed->venue, record->payload, record->payload_bytes, &only, error)
-                             : error_set(error, STATUS_MALFORMED, "control input: longer than %d bytes", META_BYTES - 1);
+    enum status status =
+        record->payload_bytes < META_BYTES
+            ? venue_parse_control(feed->venue, record->payload, record->payload_bytes, &only, error)
+            : error_set(error, STATUS_MALFORMED, "control input: longer than %d bytes", META_BYTES - 1);
     if (status != STATUS_OK) {
         count(feed, FEED_CONTROL_MALFORMED);
         return status;
@@ -429,12 +436,9 @@ enum status feed_record(struct feed *feed, const struct capture_record *record, 
 {
     feed->state.position = record->seq;
     switch ((enum capture_kind)record->kind) {
-    case CAPTURE_MESSAGE:
-        return take_message(feed, record, error);
-    case CAPTURE_REST:
-        return take_rest(feed, record, error);
-    case CAPTURE_CONTROL:
-        return take_control(feed, record, error);
+    case CAPTURE_MESSAGE: return take_message(feed, record, error);
+    case CAPTURE_REST: return take_rest(feed, record, error);
+    case CAPTURE_CONTROL: return take_control(feed, record, error);
     case CAPTURE_OPENED:
         count(feed, FEED_OTHER_RECORDS);
         connection_opened(feed, record);
@@ -443,13 +447,11 @@ enum status feed_record(struct feed *feed, const struct capture_record *record, 
         count(feed, FEED_OTHER_RECORDS);
         connection_closed(feed, record);
         return STATUS_OK;
-    case CAPTURE_METADATA:
-        count(feed, FEED_OTHER_RECORDS);
-        return STATUS_OK;
+    case CAPTURE_METADATA: count(feed, FEED_OTHER_RECORDS); return STATUS_OK;
     }
     count(feed, FEED_UNKNOWN_RECORDS);
-    return error_set(error, STATUS_UNSUPPORTED, "capture record %" PRIu64 ": kind %d has no meaning", record->seq,
-                     record->kind);
+    return error_set(error, STATUS_UNSUPPORTED, "capture record %" PRIu64 ": kind %d has no meaning",
+                     record->seq, record->kind);
 }
 
 void feed_end(struct feed *feed)
@@ -461,7 +463,8 @@ void feed_end(struct feed *feed)
         feed_symbol_end(&feed->symbols[i]);
 }
 
-/* --- questions -------------------------------------------------------------------------------------------------- */
+/* --- questions
+ * -------------------------------------------------------------------------------------------------- */
 
 bool feed_ended(const struct feed *feed)
 {
@@ -560,7 +563,8 @@ enum status feed_imbalance(const struct feed *feed, struct error *error)
     return STATUS_OK;
 }
 
-/* --- state ------------------------------------------------------------------------------------------------------ */
+/* --- state
+ * ------------------------------------------------------------------------------------------------------ */
 
 void feed_save(const struct feed *feed, struct buffer *out)
 {
@@ -579,8 +583,8 @@ static bool state_is_sound(const struct feed_state *state)
         sound = sound && state_is_count(state->counters[i]);
     for (size_t i = 0; i < FEED_CONNECTIONS_MAX; i++) {
         const struct feed_connection *connection = &state->connections[i];
-        sound = sound && memchr(connection->reason, 0, FEED_REASON_BYTES) && state_is_count(connection->number) &&
-                connection->last_ns >= -STATE_COUNT_MAX;
+        sound =
+            sound && memchr(connection->reason, 0, FEED_REASON_BYTES) && state_is_count(connection->number);
     }
     return sound;
 }

@@ -3,12 +3,12 @@
  *     record ─▶ venue (parse) ─▶ hold until synchronised ─▶ ordering ─▶ trade rows, gap and reconnect events
  *                                                       └▶ sync, book ─▶ book rows ─▶ audit ─▶ quote_audit rows
  *
- * The engine decides from records only: never from a clock, a file or a socket. The same records give the same rows, and a
- * state saved behind any record continues to the same rows. Counters are part of the state.
+ * The engine decides from records only: never from a clock, a file or a socket. The same records give the
+ * same rows, and a state saved behind any record continues to the same rows. Counters are part of the state.
  *
- * Watermarks (design.md §3, proto/trade.h, proto/book.h): a trade row's watermark_ms is the W whose rows precede it; the last
- * trade an arrival releases carries the new W in watermark_after_ms; a book row carries the W behind its own
- * arrival. A move of C that published nothing shows in the next row. */
+ * Watermarks (design.md §3, proto/trade.h, proto/book.h): a trade row's watermark_ms is the W whose rows
+ * precede it; the last trade an arrival releases carries the new W in watermark_after_ms; a book row carries
+ * the W behind its own arrival. A move of C that published nothing shows in the next row. */
 #pragma once
 
 #include "base/buffer.h"
@@ -24,26 +24,26 @@ struct feed_config {
     enum venue_market market;
     const char *const *symbols; /* upper case, borrowed during feed_create */
     size_t symbol_count;
-    bool raw_trades;              /* trade_stream resolved: false aggTrade, true raw trade */
+    bool raw_trades; /* trade_stream resolved: false aggTrade, true raw trade */
     enum book_source book_source;
-    bool use_nq;                  /* qty_field */
-    int32_t levels;               /* published book levels, 5…BOOK_LEVELS_MAX */
+    bool use_nq;    /* qty_field */
+    int32_t levels; /* published book levels, 5…BOOK_LEVELS_MAX */
     int64_t watermark_ms;
     int64_t dedup_lru;
-    int64_t max_clock_skew_ms;    /* 0: off */
-    int64_t grid_ms;              /* features.grid_ms */
-    int64_t step_ms;              /* strategy_mode.step_ms */
+    int64_t max_clock_skew_ms; /* 0: off */
+    int64_t grid_ms;           /* features.grid_ms */
+    int64_t step_ms;           /* strategy_mode.step_ms */
     int64_t trade_idle_s;
     int64_t book_idle_s;
-    size_t side_levels_max;       /* 0: BOOK_SIDE_LEVELS_MAX */
+    size_t side_levels_max; /* 0: BOOK_SIDE_LEVELS_MAX */
 };
 
 /* feed_config_defaults: those of algorithms.md §1, without symbols. */
 void feed_config_defaults(struct feed_config *config);
 
-/* feed_counter: one ledger. Every message ends in exactly one of: parsed, malformed_*, filtered_*; every trade in one of:
- * emitted, duplicate, late, invalid time, held, waiting; every diff in one of: applied, backward, before the snapshot,
- * held, dropped. feed_imbalance() checks that. */
+/* feed_counter: one ledger. Every message ends in exactly one of: parsed, malformed_*, filtered_*; every
+ * trade in one of: emitted, duplicate, late, invalid time, held, waiting; every diff in one of: applied,
+ * backward, before the snapshot, held, dropped. feed_imbalance() checks that. */
 enum feed_counter {
     FEED_MESSAGES, /* records of kind 1 */
     FEED_REST_ANSWERS,
@@ -115,30 +115,36 @@ const char *feed_counter_name(enum feed_counter counter);
 
 struct feed;
 
-/* feed_emit: one row of a symbol's stream; `row` is the struct of `message`. Rows of a symbol come numbered from 1 without
- * holes (feed_sequence); the engine has put its own number into `source` of event and control rows. */
+/* feed_emit: one row of a symbol's stream; `row` is the struct of `message`. Rows of a symbol come numbered
+ * from 1 without holes (feed_sequence); the engine has put its own number into `source` of event and control
+ * rows. */
 typedef void feed_emit(void *context, size_t symbol, const struct message *message, const void *row);
 
 /* feed_create: NULL with a sentence when the configuration cannot be. */
-struct feed *feed_create(const struct feed_config *config, feed_emit *emit, void *context, struct error *error);
+struct feed *feed_create(const struct feed_config *config, feed_emit *emit, void *context,
+                         struct error *error);
 void feed_destroy(struct feed *feed);
 
-/* feed_record: processes one record. STATUS_OK also for what is merely counted; STATUS_MALFORMED and STATUS_UNSUPPORTED
- * classify a payload that gave nothing (it has been counted; `error`, may be NULL, says why). */
+/* feed_record: processes one record. STATUS_OK also for what is merely counted; STATUS_MALFORMED and
+ * STATUS_UNSUPPORTED classify a payload that gave nothing (it has been counted; `error`, may be NULL, says
+ * why). */
 enum status feed_record(struct feed *feed, const struct capture_record *record, struct error *error);
 
-/* feed_end: the capture is at its end: W = +∞, the audit judges the rest, each symbol gets its end_of_stream row. Called by
- * a replay; a record that closes the last connection with "1000 end of recording" does the same. */
+/* feed_end: the capture is at its end: W = +∞, the audit judges the rest, each symbol gets its end_of_stream
+ * row. Called by a replay; a record that closes the last connection with "1000 end of recording" does the
+ * same. */
 void feed_end(struct feed *feed);
 bool feed_ended(const struct feed *feed);
 
-/* feed_wants_snapshot: ticket (≥ 1) of the REST depth snapshot a symbol waits for, 0: none. Ask once per ticket. */
+/* feed_wants_snapshot: ticket (≥ 1) of the REST depth snapshot a symbol waits for, 0: none. Ask once per
+ * ticket. */
 int64_t feed_wants_snapshot(const struct feed *feed, size_t symbol);
 
 /* feed_wants_reconnect: five snapshots did not fit: its book socket should be re-opened (data.md §1.4.4). */
 bool feed_wants_reconnect(const struct feed *feed, size_t symbol);
 
-/* feed_wants_trades: ids missing before the smallest waiting trade, to be fetched through REST aggTrades; false: none. */
+/* feed_wants_trades: ids missing before the smallest waiting trade, to be fetched through REST aggTrades;
+ * false: none. */
 bool feed_wants_trades(const struct feed *feed, size_t symbol, int64_t *out_first_id, int64_t *out_last_id);
 
 /* feed_sequence: number of the newest row of a symbol (0: none yet). */
@@ -154,7 +160,8 @@ uint64_t feed_position(const struct feed *feed);
 const struct book *feed_book(const struct feed *feed, size_t symbol);
 const struct venue_instrument *feed_instrument(const struct feed *feed, size_t symbol);
 
-/* feed_count: a counter over all symbols, FEED_ALL, or of one. What belongs to no symbol counts under FEED_ALL only. */
+/* feed_count: a counter over all symbols, FEED_ALL, or of one. What belongs to no symbol counts under
+ * FEED_ALL only. */
 #define FEED_ALL SIZE_MAX
 int64_t feed_count(const struct feed *feed, size_t symbol, enum feed_counter counter);
 
@@ -165,7 +172,7 @@ int64_t feed_waiting(const struct feed *feed, size_t symbol);
 /* feed_imbalance: STATUS_OK when the ledger balances; STATUS_CONFLICT with the sums that differ. */
 enum status feed_imbalance(const struct feed *feed, struct error *error) MUST_USE;
 
-/* feed_save, feed_load: the whole state, bit-exact. The loading feed must have the same configuration; bytes that cannot be
- * such a state give STATUS_MALFORMED and leave a feed that may only be destroyed. */
+/* feed_save, feed_load: the whole state, bit-exact. The loading feed must have the same configuration; bytes
+ * that cannot be such a state give STATUS_MALFORMED and leave a feed that may only be destroyed. */
 void feed_save(const struct feed *feed, struct buffer *out);
 enum status feed_load(struct feed *feed, struct reader *in, struct error *error) MUST_USE;

@@ -33,13 +33,13 @@ struct feed_symbol {
     struct feed_symbol_state {
         int64_t counters[FEED_COUNTER_COUNT];
         int64_t sequence;
-        int64_t last_trade_ms;     /* of market trades; FIELD_NULL_I64: none */
-        int64_t last_book_ms;      /* of messages that passed rule 1; FIELD_NULL_I64: none */
-        int64_t accepted_book_ms;  /* of published snapshots; FIELD_NULL_I64: none */
-        int64_t partial_id;        /* u of the last partial message; FIELD_NULL_I64: none */
-        int64_t depth_connection;  /* newest opening a depth message came through */
-        int64_t trades_free;       /* trades are published without a book */
-        int64_t reset_pending;     /* the next published book row is the first after a synchronisation */
+        int64_t last_trade_ms;    /* of market trades; FIELD_NULL_I64: none */
+        int64_t last_book_ms;     /* of messages that passed rule 1; FIELD_NULL_I64: none */
+        int64_t accepted_book_ms; /* of published snapshots; FIELD_NULL_I64: none */
+        int64_t partial_id;       /* u of the last partial message; FIELD_NULL_I64: none */
+        int64_t depth_connection; /* newest opening a depth message came through */
+        int64_t trades_free;      /* trades are published without a book */
+        int64_t reset_pending;    /* the next published book row is the first after a synchronisation */
         int64_t reopened_count;
         struct feed_ordinal ordinals[FEED_ORDINALS]; /* gap on trade, gap on book, reconnect */
         char reopened[FEED_REOPENED_MAX][META_BYTES];
@@ -48,7 +48,7 @@ struct feed_symbol {
 
 struct feed_connection {
     int64_t conn_id;
-    int64_t number;  /* of its opening; 0: slot unused */
+    int64_t number; /* of its opening; 0: slot unused */
     int64_t is_open;
     int64_t last_ns; /* when it was last heard of */
     uint64_t streams_hash;
@@ -96,3 +96,42 @@ enum status feed_symbol_imbalance(const struct feed_symbol *symbol, struct error
 
 void feed_symbol_save(const struct feed_symbol *symbol, struct buffer *out);
 enum status feed_symbol_load(struct feed_symbol *symbol, struct reader *in);
+
+/* --- steps, shared by feed_symbol.c, feed_events.c, feed_trades.c, feed_books.c --- */
+
+enum { FEED_ORDINAL_TRADE_GAP, FEED_ORDINAL_BOOK_GAP, FEED_ORDINAL_RECONNECT };
+
+void feed_symbol_counts(struct feed_symbol *symbol, enum feed_counter counter); /* one more */
+void feed_symbol_emits(struct feed_symbol *symbol, const struct message *message, const void *row);
+const struct venue_instrument *feed_symbol_scale(const struct feed_symbol *symbol);
+
+/* feed_symbol_gap: canonical meta of data.md §3.4; missing < 0 means null. */
+void feed_symbol_gap(struct feed_symbol *symbol, int ordinal_slot, int64_t ts_ms, const char *gap_kind,
+                     int64_t from, int64_t to, int64_t missing);
+
+/* feed_symbol_silence: an event when the item ends a pause longer than the limit. */
+void feed_symbol_silence(struct feed_symbol *symbol, int ordinal_slot, int64_t from_ms, int64_t ts_ms,
+                         int64_t idle_s);
+
+/* feed_symbol_note_reopened: keeps the event for the next item; feed_symbol_tell_reopened: that item has come. */
+void feed_symbol_note_reopened(struct feed_symbol *symbol, const struct venue_message *message);
+void feed_symbol_tell_reopened(struct feed_symbol *symbol, int64_t ts_ms);
+
+/* feed_symbol_is_timely: rule 1, and a T that is neither far ahead of the receipt nor far from its own E. */
+bool feed_symbol_is_timely(const struct feed_symbol *symbol, const struct venue_message *message);
+
+void feed_symbol_trade(struct feed_symbol *symbol, const struct venue_message *message);
+void feed_symbol_diff(struct feed_symbol *symbol, const struct venue_message *message);
+void feed_symbol_partial(struct feed_symbol *symbol, const struct venue_message *message);
+
+/* feed_symbol_release, feed_symbol_audited: what ordering and audit call. */
+void feed_symbol_release(void *context, const struct ordering_release *release);
+void feed_symbol_audited(void *context, const struct audit_quote *book, const struct audit_quote *ticker,
+                         bool agrees);
+
+/* feed_symbol_keep: holds a diff back; the oldest goes at the limit. */
+void feed_symbol_keep(struct feed_symbol *symbol, struct hold *hold, const struct venue_message *message);
+
+/* feed_symbol_resynchronise: while the book is invalid: bridges a snapshot that has come, or refuses it, or
+ * waits on. */
+void feed_symbol_resynchronise(struct feed_symbol *symbol);

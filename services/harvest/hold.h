@@ -1,7 +1,7 @@
 /* hold: messages kept back in arrival order until a book is synchronised (data.md §1.4, algorithms.md §1 rule 11).
  *
- * Items lie one behind the other in one block of memory, levels included. The bound counts diffs: the oldest diff goes,
- * everything else stays. */
+ * Items lie one behind the other in one block of memory, levels included. The bound counts diffs: the oldest
+ * diff goes, everything else stays. */
 #pragma once
 
 #include "base/buffer.h"
@@ -31,8 +31,8 @@ enum status hold_push(struct hold *hold, const struct venue_message *message) MU
 /* hold_drop_oldest_diff: does nothing when there is none. */
 void hold_drop_oldest_diff(struct hold *hold);
 
-/* hold_next: the living item at or behind *offset (begin with 0), which moves behind it; false at the end. The message
- * borrows from the hold until the next change of it. */
+/* hold_next: the living item at or behind *offset (begin with 0), which moves behind it; false at the end.
+ * The message borrows from the hold until the next change of it. */
 bool hold_next(const struct hold *hold, size_t *offset, struct venue_message *out_message);
 
 /* hold_swap: exchanges two holds, to walk one while the other is filled. */

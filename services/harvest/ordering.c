@@ -1,5 +1,5 @@
-/* Invariants: waiting ids are ascending, distinct and > last_id; runs are ascending and disjoint; no release is pending
- * between two calls. */
+/* Invariants: waiting ids are ascending, distinct and > last_id; runs are ascending and disjoint; no release
+ * is pending between two calls. */
 #include "ordering.h"
 
 #include "base/clock.h"
@@ -19,10 +19,12 @@ void ordering_finish(struct ordering *ordering)
 {
     free(ordering->waiting);
     free(ordering->runs);
-    *ordering = (struct ordering){.config = ordering->config, .visit = ordering->visit, .context = ordering->context};
+    *ordering =
+        (struct ordering){.config = ordering->config, .visit = ordering->visit, .context = ordering->context};
 }
 
-/* --- remembered ids --------------------------------------------------------------------------------------------- */
+/* --- remembered ids
+ * --------------------------------------------------------------------------------------------- */
 
 /* queue_room: room for one more behind a queue that lives in array[first, first + count). */
 static void *queue_room(void *array, size_t *first, size_t count, size_t *capacity, size_t element_bytes)
@@ -46,7 +48,8 @@ static void remember(struct ordering *ordering, int64_t id)
     } else {
         ordering->runs = queue_room(ordering->runs, &ordering->run_first, ordering->run_count,
                                     &ordering->run_capacity, sizeof *ordering->runs);
-        ordering->runs[ordering->run_first + ordering->run_count++] = (struct ordering_run){.first = id, .count = 1};
+        ordering->runs[ordering->run_first + ordering->run_count++] =
+            (struct ordering_run){.first = id, .count = 1};
     }
     ordering->remembered++;
     while (ordering->remembered > ordering->config.dedup_lru) {
@@ -76,7 +79,8 @@ static bool is_remembered(const struct ordering *ordering, int64_t id)
     return low < ordering->run_count && runs[low].first <= id;
 }
 
-/* --- waiting trades --------------------------------------------------------------------------------------------- */
+/* --- waiting trades
+ * --------------------------------------------------------------------------------------------- */
 
 /* waiting_place: index (from waiting_first) of the first waiting id ≥ id. New ids are mostly the largest. */
 static size_t waiting_place(const struct ordering *ordering, int64_t id)
@@ -128,7 +132,8 @@ static int64_t waiting_earliest(const struct ordering *ordering)
     return earliest;
 }
 
-/* --- releases --------------------------------------------------------------------------------------------------- */
+/* --- releases
+ * --------------------------------------------------------------------------------------------------- */
 
 static void pending_flush(struct ordering *ordering)
 {
@@ -139,8 +144,8 @@ static void pending_flush(struct ordering *ordering)
     ordering->visit(ordering->context, &ordering->pending_release);
 }
 
-/* release_smallest: `watermark_ms`: the rows up to it precede. It is handed out by the next release or at the end of the
- * arrival, when it is known whether it is the last. */
+/* release_smallest: `watermark_ms`: the rows up to it precede. It is handed out by the next release or at the
+ * end of the arrival, when it is known whether it is the last. */
 static void release_smallest(struct ordering *ordering, int64_t watermark_ms)
 {
     pending_flush(ordering);
@@ -186,7 +191,8 @@ static int64_t due_at(const struct ordering *ordering, int64_t from_ms)
     return grid < step ? grid : step;
 }
 
-/* release_forced: rule 12: before the row of a due g no trade with T ≤ g may wait. The rows before g come first. */
+/* release_forced: rule 12: before the row of a due g no trade with T ≤ g may wait. The rows before g come
+ * first. */
 static void release_forced(struct ordering *ordering, int64_t old_watermark_ms, int64_t new_watermark_ms)
 {
     while (ordering->waiting_count) {
@@ -216,7 +222,8 @@ static void time_moves(struct ordering *ordering, int64_t transaction_ms)
     ordering->watermark_ms = new_ms > old_ms ? new_ms : old_ms;
     new_ms = ordering->watermark_ms;
     const struct venue_trade *smallest;
-    while ((smallest = waiting_smallest(ordering)) && (smallest->transaction_ms <= new_ms || smallest_follows(ordering)))
+    while ((smallest = waiting_smallest(ordering)) &&
+           (smallest->transaction_ms <= new_ms || smallest_follows(ordering)))
         release_smallest(ordering, old_ms);
     release_forced(ordering, old_ms, new_ms);
     if (ordering->has_pending)
@@ -286,7 +293,8 @@ bool ordering_hole(const struct ordering *ordering, int64_t *out_first_id, int64
     return true;
 }
 
-/* --- state ------------------------------------------------------------------------------------------------------ */
+/* --- state
+ * ------------------------------------------------------------------------------------------------------ */
 
 void ordering_save(const struct ordering *ordering, struct buffer *out)
 {
@@ -305,7 +313,8 @@ void ordering_save(const struct ordering *ordering, struct buffer *out)
                       ordering->waiting_count * sizeof *ordering->waiting);
     buffer_append_u64(out, ordering->run_count);
     if (ordering->run_count)
-        buffer_append(out, ordering->runs + ordering->run_first, ordering->run_count * sizeof *ordering->runs);
+        buffer_append(out, ordering->runs + ordering->run_first,
+                      ordering->run_count * sizeof *ordering->runs);
 }
 
 static bool waiting_is_sound(const struct ordering *ordering)
@@ -324,7 +333,8 @@ static bool runs_are_sound(struct ordering *ordering)
     ordering->remembered = 0;
     for (size_t i = 0; i < ordering->run_count; i++) {
         const struct ordering_run *run = &ordering->runs[i];
-        bool fits = run->first >= 0 && run->first <= VENUE_ID_MAX && run->count > 0 && run->count <= VENUE_ID_MAX;
+        bool fits =
+            run->first >= 0 && run->first <= VENUE_ID_MAX && run->count > 0 && run->count <= VENUE_ID_MAX;
         if (!fits || (i && run->first < run[-1].first + run[-1].count))
             return false;
         ordering->remembered += run->count;

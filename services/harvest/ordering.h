@@ -1,10 +1,11 @@
-/* ordering: trades in the order of their ids, and the watermark (algorithms.md §1 rules 3, 4, 6, 6a, 7, 8, 10, 12).
+/* ordering: trades in the order of their ids, and the watermark (algorithms.md §1 rules 3, 4, 6, 6a, 7, 8,
+ * 10, 12).
  *
- * C is the newest event time of the symbol over trades and books, W = C - watermark_ms. A trade whose id follows the
- * last one is released at once; behind a hole the smallest id waits until its T ≤ W, or until a grid row or boundary
- * that is due needs a trade behind it.
+ * C is the newest event time of the symbol over trades and books, W = C - watermark_ms. A trade whose id
+ * follows the last one is released at once; behind a hole the smallest id waits until its T ≤ W, or until a
+ * grid row or boundary that is due needs a trade behind it.
  *
- *     arrival ──▶ buffer by id ──▶ consecutive? release ──▶ C moves ──▶ T ≤ W? release ──▶ due rows' trades: release
+ *     arrival ─▶ buffer by id ─▶ consecutive? release ─▶ C moves ─▶ T ≤ W? release ─▶ due rows' trades: release
  *
  * Each release tells which grid rows precede it (`watermark_ms`) and the last one of an arrival which follow it
  * (`watermark_after_ms`). Nothing here reads a clock. */
@@ -27,7 +28,8 @@ struct ordering_config {
     int64_t step_ms; /* of StrategyMode's boundaries */
 };
 
-/* ordering_release: a trade whose turn has come. `gap_before` ids are missing before it, between `previous_id` and it. */
+/* ordering_release: a trade whose turn has come. `gap_before` ids are missing before it, between
+ * `previous_id` and it. */
 struct ordering_release {
     const struct venue_trade *trade;
     int64_t previous_id; /* FIELD_NULL_I64: the first */
@@ -63,9 +65,9 @@ struct ordering {
     bool has_pending;   /* a release that waits for what its arrival makes of W */
     struct venue_trade pending;
     struct ordering_release pending_release;
-    int64_t duplicates;    /* dedup_hits_total */
-    int64_t late;          /* late_event_dropped */
-    int64_t missing_ids;   /* trade_gap_ids_total */
+    int64_t duplicates;     /* dedup_hits_total */
+    int64_t late;           /* late_event_dropped */
+    int64_t missing_ids;    /* trade_gap_ids_total */
     int64_t early_releases; /* at ORDERING_BUFFER_MAX */
 };
 
@@ -76,10 +78,12 @@ void ordering_finish(struct ordering *ordering);
 /* ordering_trade: a trade arrives. */
 void ordering_trade(struct ordering *ordering, const struct venue_trade *trade);
 
-/* ordering_backfill: as ordering_trade, but ids already passed or waiting are ignored without being counted (false). */
+/* ordering_backfill: as ordering_trade, but ids already passed or waiting are ignored without being counted
+ * (false). */
 bool ordering_backfill(struct ordering *ordering, const struct venue_trade *trade);
 
-/* ordering_book: a book message with this T arrives; releases what it makes due. W behind it is in watermark_ms. */
+/* ordering_book: a book message with this T arrives; releases what it makes due. W behind it is in
+ * watermark_ms. */
 void ordering_book(struct ordering *ordering, int64_t transaction_ms);
 
 /* ordering_end: W = +∞: releases everything. */

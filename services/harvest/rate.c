@@ -105,7 +105,8 @@ enum status rate_load(struct rate *rate, struct reader *in)
     rate->older = 0;
     for (size_t i = 0; i < used && !in->failed; i++) {
         const struct rate_slot *slot = &rate->slots[i];
-        if (slot->count <= 0 || slot->count > INT32_MAX || !state_is_time(slot->time_ms) || (i && slot->time_ms <= slot[-1].time_ms))
+        if (slot->count <= 0 || slot->count > INT32_MAX || !state_is_time(slot->time_ms) ||
+            (i && slot->time_ms <= slot[-1].time_ms))
             in->failed = true;
         else
             rate->total += slot->count;

@@ -1,7 +1,7 @@
 /* rate: how many accepted trades lie in the minute before a time (data.md §3.3, recv_rate_tps).
  *
- * Counts per millisecond, kept for RATE_KEEP_MS behind the newest: a trade that is late by up to ten seconds (the largest
- * watermark) is still counted exactly. */
+ * Counts per millisecond, kept for RATE_KEEP_MS behind the newest: a trade that is late by up to ten seconds
+ * (the largest watermark) is still counted exactly. */
 #pragma once
 
 #include "base/buffer.h"

@@ -1,15 +1,16 @@
-/* receiver: the thread that owns harvest's sockets and REST requests and does nothing with what arrives but append it to the
- * raw capture (data.md §1.6, §2).
+/* receiver: the thread that owns harvest's sockets and REST requests and does nothing with what arrives but
+ * append it to the raw capture (data.md §1.6, §2).
  *
  *     go ─▶ (simulator: which streams are offered?) ─▶ exchangeInfo ─▶ sockets open ─▶ messages ─▶ capture ─▶ wake
  *                                           stage loop ── receiver_ask: snapshots, missing trades, position ──▶
  *
- * Also recorded: each opening (kind 2, its URL) and each end of a connection (kind 3, its reason), and REST answers the venue
- * gave (kind 4; error bodies too). What could not be had at all is asked for again and not recorded.
+ * Also recorded: each opening (kind 2, its URL) and each end of a connection (kind 3, its reason), and REST
+ * answers the venue gave (kind 4; error bodies too). What could not be had at all is asked for again and not
+ * recorded.
  *
- * Limits: with `waits_when_full` reading stops while more than RECEIVER_BACKLOG_MAX records wait for the stage loop, or
- * while the disk takes nothing; messages read before that wait in memory up to RECEIVER_QUEUE_BYTES_MAX, what is beyond is
- * dropped and counted. */
+ * Limits: with `waits_when_full` reading stops while more than RECEIVER_BACKLOG_MAX records wait for the
+ * stage loop, or while the disk takes nothing; messages read before that wait in memory up to
+ * RECEIVER_QUEUE_BYTES_MAX, what is beyond is dropped and counted. */
 #pragma once
 
 #include "feed.h"
@@ -41,8 +42,9 @@ struct receiver_config {
     const char *public_url; /* up to but without /stream */
     const char *market_url;
     const char *combined_url;
-    const char *rest_url;   /* scheme, host, port */
-    const char *depth_stream; /* "@depth@100ms", "@depth@0ms", "@depth", or "@depth5@100ms" with partial_books */
+    const char *rest_url; /* scheme, host, port */
+    const char
+        *depth_stream; /* "@depth@100ms", "@depth@0ms", "@depth", or "@depth5@100ms" with partial_books */
     bool waits_when_full;
     int ping_interval_s;
     int pong_timeout_s;
@@ -51,9 +53,9 @@ struct receiver_config {
     int64_t backoff_cap_ms;
     double backoff_jitter;
     int64_t backoff_reset_s;
-    int64_t trade_idle_ms;     /* watchdogs; not used with the simulator */
+    int64_t trade_idle_ms; /* watchdogs; not used with the simulator */
     int64_t book_idle_ms;
-    int64_t max_connection_ms; /* a pre-emptive reconnection after so long; 0: never */
+    int64_t max_connection_ms;    /* a pre-emptive reconnection after so long; 0: never */
     const char *certificate_path; /* NULL, or the PEM of a simulator with TLS */
     struct clock clock;
     void (*wake)(void *context); /* called from the receiver's thread when something became readable */
@@ -62,8 +64,8 @@ struct receiver_config {
 
 struct receiver;
 
-/* receiver_create: resolves the venue's hosts and starts the thread, which waits for go. STATUS_IO: a host is unknown or a
- * library cannot begin; STATUS_INVALID: a URL that is none. */
+/* receiver_create: resolves the venue's hosts and starts the thread, which waits for go. STATUS_IO: a host is
+ * unknown or a library cannot begin; STATUS_INVALID: a URL that is none. */
 enum status receiver_create(const struct receiver_config *config, struct receiver **out_receiver,
                             struct error *error) MUST_USE;
 
@@ -75,8 +77,8 @@ void receiver_destroy(struct receiver *receiver);
 void receiver_go(struct receiver *receiver);
 void receiver_stop_intake(struct receiver *receiver);
 
-/* receiver_stopped: nothing more will come: intake was stopped, or the recording is at its end; all of it is in the capture
- * and readable. */
+/* receiver_stopped: nothing more will come: intake was stopped, or the recording is at its end; all of it is
+ * in the capture and readable. */
 bool receiver_stopped(const struct receiver *receiver);
 
 /* receiver_ask: takes over what the feed wants for a symbol, and how far it has got. Cheap; call it every turn. */
@@ -85,22 +87,23 @@ void receiver_ask(struct receiver *receiver, size_t symbol, const struct feed *f
 struct receiver_figures {
     int64_t messages;
     int64_t message_bytes;
-    int64_t queue_dropped;       /* could not be appended; must be 0 */
-    int64_t messages_too_large;  /* above 8 MiB, skipped */
+    int64_t queue_dropped;      /* could not be appended; must be 0 */
+    int64_t messages_too_large; /* above 8 MiB, skipped */
     int64_t connections_open;
     int64_t openings;
     int64_t planned_reconnects;
     int64_t refused_attempts;
-    int64_t substream_timeouts;  /* watchdog: streams that stayed silent */
+    int64_t substream_timeouts; /* watchdog: streams that stayed silent */
     int64_t rest_requests;
-    int64_t rest_failures;       /* no answer, or none a venue gives */
+    int64_t rest_failures; /* no answer, or none a venue gives */
     int64_t snapshots_asked;
-    int64_t pauses;              /* how often reading was stopped */
-    int64_t backlog;             /* records appended and not yet processed */
+    int64_t pauses;  /* how often reading was stopped */
+    int64_t backlog; /* records appended and not yet processed */
 };
 struct receiver_figures receiver_figures(const struct receiver *receiver);
 
-/* receiver_endpoint: the sockets really used, for the source manifest; false behind the last. Times: wall, 0: never. */
+/* receiver_endpoint: the sockets really used, for the source manifest; false behind the last. Times: wall, 0:
+ * never. */
 struct receiver_endpoint {
     char url[RECEIVER_URL_BYTES];
     int64_t opened_ms;

@@ -1,5 +1,5 @@
-/* state: what a number in a loaded state must satisfy before anything is reckoned with it. A state is our own writing, but
- * the file it comes from may be damaged. */
+/* state: what a number in a loaded state must satisfy before anything is reckoned with it. A state is our own
+ * writing, but the file it comes from may be damaged. */
 #pragma once
 
 #include "base/buffer.h"
@@ -13,10 +13,10 @@ static inline bool state_is_count(int64_t value)
     return value >= 0 && value <= STATE_COUNT_MAX;
 }
 
-/* state_is_time: milliseconds of the venue or of our clock; a watermark may lie a little before 0. */
+/* state_is_time: milliseconds of the venue or of any machine's clock. */
 static inline bool state_is_time(int64_t value)
 {
-    return value >= -VENUE_TIME_MS_MAX && value <= VENUE_TIME_MS_MAX;
+    return value >= -VENUE_ID_MAX && value <= VENUE_ID_MAX;
 }
 
 static inline bool state_is_id(int64_t value)
@@ -56,10 +56,11 @@ static inline bool state_flag(struct reader *in)
 
 static inline bool state_is_trade(const struct venue_trade *trade)
 {
-    return state_is_id(trade->id) && trade->id >= 0 && state_is_id(trade->first_id) && state_is_id(trade->last_id) &&
-           state_is_time(trade->transaction_ms) && state_is_time(trade->event_ms) && state_is_time(trade->recv_ms) &&
-           trade->price_units >= 0 && trade->qty_units >= 0 && (uint8_t)trade->is_buyer_maker <= 1 &&
-           (uint8_t)trade->is_market <= 1 && (uint8_t)trade->is_backfilled <= 1;
+    return state_is_id(trade->id) && trade->id >= 0 && state_is_id(trade->first_id) &&
+           state_is_id(trade->last_id) && state_is_time(trade->transaction_ms) &&
+           state_is_time(trade->event_ms) && state_is_time(trade->recv_ms) && trade->price_units >= 0 &&
+           trade->qty_units >= 0 && (uint8_t)trade->is_buyer_maker <= 1 && (uint8_t)trade->is_market <= 1 &&
+           (uint8_t)trade->is_backfilled <= 1;
 }
 
 static inline bool state_is_depth(const struct venue_depth *depth)

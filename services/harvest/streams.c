@@ -25,7 +25,8 @@ static void add(struct streams *streams, const char *name, size_t symbol, enum s
 {
     if (map_get(&streams->by_name, name) != MAP_ABSENT)
         return;
-    streams->items = memory_grow(streams->items, &streams->capacity, streams->count + 1, sizeof *streams->items);
+    streams->items =
+        memory_grow(streams->items, &streams->capacity, streams->count + 1, sizeof *streams->items);
     struct stream *stream = &streams->items[streams->count];
     *stream = (struct stream){.symbol = symbol, .use = use};
     snprintf(stream->name, sizeof stream->name, "%s", name);
@@ -86,17 +87,19 @@ static void add_offered(struct streams *streams, const struct receiver_config *c
     }
 }
 
-enum status streams_choose_offered(struct streams *streams, const struct receiver_config *config, const char *body,
-                                   size_t bytes, struct error *error)
+enum status streams_choose_offered(struct streams *streams, const struct receiver_config *config,
+                                   const char *body, size_t bytes, struct error *error)
 {
     yyjson_doc *document = yyjson_read(body, bytes, 0);
     yyjson_val *root = yyjson_doc_get_root(document);
     yyjson_val *market = yyjson_obj_get(root, "market"), *names = yyjson_obj_get(root, "streams");
     enum status status = STATUS_OK;
     if (!yyjson_is_str(market) || !yyjson_is_arr(names)) {
-        status = error_set(error, STATUS_MALFORMED, "the simulator's answer to /simulator/streams has no market or no streams");
+        status = error_set(error, STATUS_MALFORMED,
+                           "the simulator's answer to /simulator/streams has no market or no streams");
     } else if (venue_market_from_name(yyjson_get_str(market)) != (int)config->market) {
-        status = error_set(error, STATUS_CONFLICT, "the simulator serves the market \"%s\", harvest.market is another",
+        status = error_set(error, STATUS_CONFLICT,
+                           "the simulator serves the market \"%s\", harvest.market is another",
                            yyjson_get_str(market));
     } else {
         size_t index, count;
@@ -107,7 +110,8 @@ enum status streams_choose_offered(struct streams *streams, const struct receive
                 add_offered(streams, config, yyjson_get_str(name));
         }
         if (streams->count == 0)
-            status = error_set(error, STATUS_NOT_FOUND, "the simulator offers no stream of the configured symbols");
+            status = error_set(error, STATUS_NOT_FOUND,
+                               "the simulator offers no stream of the configured symbols");
     }
     yyjson_doc_free(document);
     return status;
@@ -131,6 +135,7 @@ size_t streams_find(const struct streams *streams, const char *text, size_t byte
     size_t head = sizeof HEAD - 1;
     if (bytes <= head || memcmp(text, HEAD, head) != 0)
         return MAP_ABSENT;
-    const char *end = memchr(text + head, '"', bytes - head < STREAM_NAME_BYTES ? bytes - head : STREAM_NAME_BYTES);
+    const char *end =
+        memchr(text + head, '"', bytes - head < STREAM_NAME_BYTES ? bytes - head : STREAM_NAME_BYTES);
     return end ? map_get_bytes(&streams->by_name, text + head, (size_t)(end - text) - head) : MAP_ABSENT;
 }

@@ -13,7 +13,7 @@ struct stream {
     char name[STREAM_NAME_BYTES];
     size_t symbol;
     enum stream_use use;
-    size_t link;    /* index of the socket that carries it */
+    size_t link;     /* index of the socket that carries it */
     int64_t last_ms; /* monotonic, of its newest message */
 };
 
@@ -30,10 +30,10 @@ void streams_finish(struct streams *streams);
 /* streams_choose: those of the venue itself: per symbol books, trades, tickers. */
 void streams_choose(struct streams *streams, const struct receiver_config *config);
 
-/* streams_choose_offered: of those a simulator offers (the body of /simulator/streams) the ones that serve. STATUS_MALFORMED;
- * STATUS_CONFLICT: it serves another market; STATUS_NOT_FOUND: none of our symbols. */
-enum status streams_choose_offered(struct streams *streams, const struct receiver_config *config, const char *body,
-                                   size_t bytes, struct error *error) MUST_USE;
+/* streams_choose_offered: of those a simulator offers (the body of /simulator/streams) the ones that serve.
+ * STATUS_MALFORMED; STATUS_CONFLICT: it serves another market; STATUS_NOT_FOUND: none of our symbols. */
+enum status streams_choose_offered(struct streams *streams, const struct receiver_config *config,
+                                   const char *body, size_t bytes, struct error *error) MUST_USE;
 
 /* streams_url: the URL of the streams of one link. */
 void streams_url(const struct streams *streams, size_t link, const char *base, struct buffer *out);

@@ -88,7 +88,8 @@ enum sync_verdict sync_apply(struct sync *sync, const struct venue_message *diff
     } else {
         if (depth->last_id <= sync->last_id)
             return SYNC_BACKWARD;
-        bool linked = sync->is_spot ? depth->first_id == sync->last_id + 1 : depth->prev_last_id == sync->last_id;
+        bool linked =
+            sync->is_spot ? depth->first_id == sync->last_id + 1 : depth->prev_last_id == sync->last_id;
         if (!linked)
             return broken(sync);
     }
@@ -135,6 +136,7 @@ enum status sync_load(struct sync *sync, struct reader *in)
     sync->last_id = state_id(in);
     sync->tries = state_count(in);
     sync->ticket = state_count(in);
+    in->failed = in->failed || sync->ticket < 1;
     sync->synchronisations = state_count(in);
     sync->snapshots_refused = state_count(in);
     sync->snapshots_unused = state_count(in);

@@ -6,8 +6,8 @@
  *       └─────────────────────┘
  *
  * FIRST: never synchronised, the feed holds all messages back. INVALID: lost again, only diffs are kept. After
- * SYNC_TRIES_MAX snapshots that did not fit (or error answers) no more are asked for until a socket was re-opened; one
- * that comes all the same is taken.
+ * SYNC_TRIES_MAX snapshots that did not fit (or error answers) no more are asked for until a socket was
+ * re-opened; one that comes all the same is taken.
  *
  *              older, dropped        bridges                                          link
  *     futures  u < L                 U ≤ L ≤ u, or pu = L                             pu = previous u

@@ -31,29 +31,29 @@ enum venue_market { VENUE_USDM, VENUE_COINM, VENUE_SPOT };
 int venue_market_from_name(const char *name);
 
 enum venue_kind {
-    VENUE_TRADE,     /* aggTrade or raw trade */
-    VENUE_DIFF,      /* change of the book */
-    VENUE_PARTIAL,   /* complete top levels */
-    VENUE_TICKER,    /* bookTicker */
-    VENUE_SNAPSHOT,  /* REST depth */
-    VENUE_TRADES,    /* REST aggTrades: `trades`, `trade_count` */
+    VENUE_TRADE,       /* aggTrade or raw trade */
+    VENUE_DIFF,        /* change of the book */
+    VENUE_PARTIAL,     /* complete top levels */
+    VENUE_TICKER,      /* bookTicker */
+    VENUE_SNAPSHOT,    /* REST depth */
+    VENUE_TRADES,      /* REST aggTrades: `trades`, `trade_count` */
     VENUE_INSTRUMENTS, /* REST exchangeInfo: exponents and contract sizes were taken over */
-    VENUE_NOTE,      /* a REST answer without consequence (time) */
-    VENUE_REOPENED,  /* never parsed: the feed's own mark in a row of held messages; `text` is the event's meta */
+    VENUE_NOTE,        /* a REST answer without consequence (time) */
+    VENUE_REOPENED, /* never parsed: the feed's own mark in a row of held messages; `text` is the event's meta */
 };
 
-/* venue_reason: why a message gave nothing. Up to VENUE_MALFORMED_END malformed, the others are well-formed messages
- * that are not for us. */
+/* venue_reason: why a message gave nothing. Up to VENUE_MALFORMED_END malformed, the others are well-formed
+ * messages that are not for us. */
 enum venue_reason {
     VENUE_FINE,
-    VENUE_BAD_JSON,      /* not JSON, or not UTF-8 */
-    VENUE_BAD_ENVELOPE,  /* no object with `data`, no URL line before a REST body */
-    VENUE_BAD_FIELD,     /* a required key is missing, has another type or contradicts the stream's name */
-    VENUE_BAD_NUMBER,    /* not a decimal text, too many decimals, absurd */
-    VENUE_TOO_LARGE,     /* above VENUE_PAYLOAD_BYTES_MAX */
+    VENUE_BAD_JSON,     /* not JSON, or not UTF-8 */
+    VENUE_BAD_ENVELOPE, /* no object with `data`, no URL line before a REST body */
+    VENUE_BAD_FIELD,    /* a required key is missing, has another type or contradicts the stream's name */
+    VENUE_BAD_NUMBER,   /* not a decimal text, too many decimals, absurd */
+    VENUE_TOO_LARGE,    /* above VENUE_PAYLOAD_BYTES_MAX */
     VENUE_MALFORMED_END,
     VENUE_UNKNOWN_STREAM = VENUE_MALFORMED_END,
-    VENUE_OTHER_STREAM,  /* mark prices, candles, tickers: known, not used */
+    VENUE_OTHER_STREAM, /* mark prices, candles, tickers: known, not used */
     VENUE_OTHER_SYMBOL,
     VENUE_UNUSED_TRADES, /* raw trades while aggTrade is used, or the reverse */
     VENUE_UNUSED_BOOKS,  /* partial books while diffs are used, or the reverse */
@@ -81,9 +81,9 @@ struct venue_trade {
 };
 
 struct venue_depth {
-    int64_t first_id;      /* U */
-    int64_t last_id;       /* u, or lastUpdateId */
-    int64_t prev_last_id;  /* pu; FIELD_NULL_I64 on spot */
+    int64_t first_id;     /* U */
+    int64_t last_id;      /* u, or lastUpdateId */
+    int64_t prev_last_id; /* pu; FIELD_NULL_I64 on spot */
     uint64_t bid_count;
     uint64_t ask_count;
 };
@@ -95,13 +95,13 @@ struct venue_ticker {
 };
 
 struct venue_message {
-    int32_t kind;          /* enum venue_kind */
-    int32_t symbol;        /* index into the run's symbols; -1: none */
+    int32_t kind;   /* enum venue_kind */
+    int32_t symbol; /* index into the run's symbols; -1: none */
     int64_t transaction_ms;
     int64_t event_ms;
-    int64_t recv_ms;       /* filled in by the feed */
-    int64_t connection;    /* number of the opening it came through; filled in by the feed */
-    int64_t from_buffer;   /* kept before the snapshot had come; filled in by the feed */
+    int64_t recv_ms;        /* filled in by the feed */
+    int64_t connection;     /* number of the opening it came through; filled in by the feed */
+    int64_t from_buffer;    /* kept before the snapshot had come; filled in by the feed */
     int64_t unknown_values; /* enum values we have no name for */
     union {
         struct venue_trade trade;
@@ -130,9 +130,9 @@ struct venue_config {
     enum venue_market market;
     const char *const *symbols; /* upper case, borrowed during venue_create */
     size_t symbol_count;
-    bool raw_trades;     /* use `@trade`, not `@aggTrade` */
-    bool partial_books;  /* use `@depth5|10|20`, not `@depth` */
-    bool use_nq;         /* quantity without RPI orders where the message has it */
+    bool raw_trades;    /* use `@trade`, not `@aggTrade` */
+    bool partial_books; /* use `@depth5|10|20`, not `@depth` */
+    bool use_nq;        /* quantity without RPI orders where the message has it */
 };
 
 struct venue;
@@ -140,10 +140,11 @@ struct venue;
 struct venue *venue_create(const struct venue_config *config);
 void venue_destroy(struct venue *venue);
 
-/* venue_parse_text: one WebSocket message. STATUS_OK, STATUS_MALFORMED or STATUS_UNSUPPORTED, each of the latter with
- * its reason; `error` (may be NULL) then says what and where. */
-enum status venue_parse_text(struct venue *venue, const void *text, size_t bytes, struct venue_message *out_message,
-                             enum venue_reason *out_reason, struct error *error) MUST_USE;
+/* venue_parse_text: one WebSocket message. STATUS_OK, STATUS_MALFORMED or STATUS_UNSUPPORTED, each of the
+ * latter with its reason; `error` (may be NULL) then says what and where. */
+enum status venue_parse_text(struct venue *venue, const void *text, size_t bytes,
+                             struct venue_message *out_message, enum venue_reason *out_reason,
+                             struct error *error) MUST_USE;
 
 /* venue_parse_rest: one REST answer as the capture holds it: URL, newline, body. As above; a failed answer still
  * sets out_message->symbol and out_message->kind when the URL told them, else symbol -1. */
@@ -151,8 +152,8 @@ enum status venue_parse_rest(struct venue *venue, const void *payload, size_t by
                              struct venue_message *out_message, enum venue_reason *out_reason,
                              struct error *error) MUST_USE;
 
-/* venue_parse_control: a control input, one JSON object. *out_symbol: the index its "symbol" names, -1 when it names none
- * (it is for all), STATUS_UNSUPPORTED when it names one that is not ours. */
+/* venue_parse_control: a control input, one JSON object. *out_symbol: the index its "symbol" names, -1 when
+ * it names none (it is for all), STATUS_UNSUPPORTED when it names one that is not ours. */
 enum status venue_parse_control(struct venue *venue, const void *payload, size_t bytes, int *out_symbol,
                                 struct error *error) MUST_USE;
 

@@ -24,6 +24,13 @@ struct random check_random(void)
     return random;
 }
 
+void check_filter(void)
+{
+    const char *pattern = getenv("ORDERFLOW_TEST_FILTER");
+    if (pattern)
+        cmocka_set_test_filter(pattern);
+}
+
 void check_folder(char out_path[PATH_BYTES])
 {
     const char *parent = getenv("TMPDIR");
@@ -33,5 +40,8 @@ void check_folder(char out_path[PATH_BYTES])
 
 void check_folder_remove(const char *path)
 {
-    assert_ok(folder_remove(path));
+    if (getenv("ORDERFLOW_TEST_KEEP"))
+        print_message("kept: %s\n", path);
+    else
+        assert_ok(folder_remove(path));
 }

@@ -18,7 +18,11 @@ uint64_t check_seed(void);
 /* check_random: a generator begun with check_seed. */
 struct random check_random(void);
 
-/* check_folder: a new empty folder below $TMPDIR or /tmp. check_folder_remove: the folder with all in it. */
+/* check_filter: $ORDERFLOW_TEST_FILTER, a pattern like "rows_survive*", chooses among the tests of one program. */
+void check_filter(void);
+
+/* check_folder: a new empty folder below $TMPDIR or /tmp. check_folder_remove: removes it with all in it, unless
+ * $ORDERFLOW_TEST_KEEP is set. */
 void check_folder(char out_path[PATH_BYTES]);
 void check_folder_remove(const char *path);
 

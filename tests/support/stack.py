@@ -62,11 +62,12 @@ class Stack:
     """One run: `with Stack(folder, captures=[...]) as stack: stack.finish()`."""
 
     def __init__(self, folder, captures=(), *, run_id="test-run", speed="max", sink="dual", sets=None, arguments=(),
-                 enable="harvest,signal,broker,report", environment=None):
+                 enable="harvest,signal,broker,report", environment=None, binaries=None):
         self.folder = pathlib.Path(folder)
+        self.binaries = pathlib.Path(binaries or BIN)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.run_id = run_id
-        self.command = [str(BIN / "orchestrator"), "--enable", enable, "--sink", sink, "--minutes", "0",
+        self.command = [str(self.binaries / "orchestrator"), "--enable", enable, "--sink", sink, "--minutes", "0",
                         "--run-id", run_id, "--speed", str(speed)]
         for capture in captures:
             self.command += ["--capture", str(capture)]
@@ -93,7 +94,7 @@ class Stack:
         self.output.close()
         for status in self.statuses().values():  # nothing of a failed test may live on
             with contextlib.suppress(OSError, KeyError):
-                if os.readlink(f"/proc/{status['pid']}/exe").startswith(str(BIN)):
+                if os.readlink(f"/proc/{status['pid']}/exe").startswith(str(self.binaries)):
                     os.kill(status["pid"], signal.SIGKILL)
 
     def text(self):
@@ -107,7 +108,7 @@ class Stack:
             raise AssertionError(f"the run did not end within {seconds} s:\n{self.text()[-4000:]}")
 
     def orchctl(self, *arguments, check=True):
-        done = subprocess.run([str(BIN / "orchctl"), *arguments], cwd=self.folder, capture_output=True, text=True)
+        done = subprocess.run([str(self.binaries / "orchctl"), *arguments], cwd=self.folder, capture_output=True, text=True)
         assert not check or done.returncode == 0, f"orchctl {arguments}: {done.returncode} {done.stdout} {done.stderr}"
         return done
 

@@ -110,7 +110,8 @@ static int spawn(struct world *world, enum who who)
     assert_true(service->pid >= 0);
     if (service->pid == 0)
         run_child(world, service, who, channel[1], parent);
-    service->crashes -= service->crashes > 0;
+    service->armed = service->crashes > 0;
+    service->crashes -= service->armed;
     close(channel[1]);
     return channel[0];
 }
@@ -157,6 +158,17 @@ static void reap(struct world *world)
         service->exit_code = code_of(status);
         if (service->exit_code == -SIGKILL && world->revive)
             close(spawn(world, who));
+    }
+}
+
+void world_disarm(struct world *world, enum who who)
+{
+    struct service *service = &world->services[who];
+    int lives = service->lives;
+    service->crashes = 0;
+    if (service->armed && service->pid) {
+        world_signal(world, who, SIGKILL);
+        UNTIL(world, service->lives > lives);
     }
 }
 

@@ -22,6 +22,7 @@ struct service {
     const char *arguments[WORLD_ARGUMENTS]; /* NULL-terminated, given again in every life */
     const char *crash;                      /* ORDERFLOW_CRASH_POINT of the next `crashes` lives */
     int crashes;
+    bool armed; /* this life has the crash point */
     pid_t pid; /* 0: not running */
     int lives;
     int exit_code; /* of the last life that ended by itself, -1: none yet */
@@ -56,6 +57,9 @@ void world_start(struct world *world, enum who who);
 /* world_signal: to a running service. world_wait: until it has ended; returns its exit code, -signal when it was killed. */
 void world_signal(struct world *world, enum who who, int signal);
 int world_wait(struct world *world, enum who who);
+
+/* world_disarm: from now on the service lives without its crash point. */
+void world_disarm(struct world *world, enum who who);
 
 /* world_step: hears, reaps, revives; call it until something has come true. */
 void world_step(struct world *world);

@@ -48,7 +48,7 @@ static void archive_open(struct archive *archive, const char *folder, size_t max
 {
     struct error error = {{0}};
     struct collector_config config = {
-        .levels = BOOK_LEVELS_DEFAULT, .rotate_s = 10, .max_rows = max_rows, .merge_hours = true};
+        .levels = BOOK_LEVELS_DEFAULT, .rotate_s = 300, .max_rows = max_rows, .merge_hours = true};
     if (open_writer(archive, folder, FINGERPRINT, &error) != STATUS_OK)
         fail_msg("%s", error.text);
     archive->collector = collector_create(&config, archive->writer);
@@ -271,7 +271,7 @@ static int make_feed(void **state)
 {
     (void)state;
     log_configure("test", RUN, LOG_ERROR);
-    feed_make(&feed, check_seed(), 250, 20000);
+    feed_make(&feed, check_seed(), 300, 24000);
     return 0;
 }
 
@@ -422,6 +422,7 @@ static void full_disk_is_counted_and_costs_no_row(void **state)
     limit_files(0);
     while (archive_feed(&archive, 100))
         continue;
+    wait_until_idle(&archive);
     archive_close(&archive);
     check(folder);
     check_folder_remove(folder);

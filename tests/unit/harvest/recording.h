@@ -19,11 +19,11 @@ struct recording {
     bool has_aggregate_trades;
 };
 
-static inline void recording_add(struct recording *recording, int64_t recv_ns, enum capture_kind kind, char *payload,
-                                 size_t bytes)
+static inline void recording_add(struct recording *recording, int64_t recv_ns, enum capture_kind kind,
+                                 char *payload, size_t bytes)
 {
-    recording->records =
-        memory_grow(recording->records, &recording->capacity, recording->count + 1, sizeof *recording->records);
+    recording->records = memory_grow(recording->records, &recording->capacity, recording->count + 1,
+                                     sizeof *recording->records);
     recording->records[recording->count] = (struct capture_record){
         .seq = recording->count + 1,
         .recv_ns = recv_ns,
@@ -38,7 +38,8 @@ static inline void recording_add(struct recording *recording, int64_t recv_ns, e
 }
 
 /* recording_add_rest: URL, newline, body. */
-static inline void recording_add_rest(struct recording *recording, int64_t recv_ns, const char *url, const char *body)
+static inline void recording_add_rest(struct recording *recording, int64_t recv_ns, const char *url,
+                                      const char *body)
 {
     struct buffer text;
     buffer_init(&text, 0);
@@ -92,7 +93,8 @@ static inline void recording_add_cryptofeed(struct recording *recording, char *l
 }
 
 /* recording_read: appends a file; false when it cannot be read. */
-static inline bool recording_read(struct recording *recording, const char *path, bool is_cryptofeed, const char *symbol)
+static inline bool recording_read(struct recording *recording, const char *path, bool is_cryptofeed,
+                                  const char *symbol)
 {
     gzFile file = gzopen(path, "rb");
     if (!file)

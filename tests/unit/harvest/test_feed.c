@@ -1,5 +1,5 @@
-// The whole feed on small made-up streams: synchronisation, gaps, silences, reconnects, refusals, the end (data.md §1.4, §1.5,
-// algorithms.md §1). Rows are noted as short words, in order.
+// The whole feed on small made-up streams: synchronisation, gaps, silences, reconnects, refusals, the end
+// (data.md §1.4, §1.5, algorithms.md §1). Rows are noted as short words, in order.
 // links: service_harvest market journal proto base yyjson
 #include "proto/book.h"
 #include "proto/control.h"
@@ -118,17 +118,19 @@ static void trade(struct harness *harness, int64_t time_ms, int64_t id)
     char text[400];
     snprintf(text, sizeof text,
              "{\"stream\":\"btcusdt@trade\",\"data\":{\"E\":%" PRId64 ",\"T\":%" PRId64 ",\"t\":%" PRId64
-             ",\"p\":\"100.5\",\"q\":\"2\",\"X\":\"MARKET\",\"m\":true}}", time_ms, time_ms, id);
+             ",\"p\":\"100.5\",\"q\":\"2\",\"X\":\"MARKET\",\"m\":true}}",
+             time_ms, time_ms, id);
     assert_int_equal(record(harness, CAPTURE_MESSAGE, text), STATUS_OK);
 }
 
-static void diff_levels(struct harness *harness, int64_t time_ms, int64_t first, int64_t last, int64_t previous,
-                        const char *bids, const char *asks)
+static void diff_levels(struct harness *harness, int64_t time_ms, int64_t first, int64_t last,
+                        int64_t previous, const char *bids, const char *asks)
 {
     char text[600];
     snprintf(text, sizeof text,
-             "{\"stream\":\"btcusdt@depth\",\"data\":{\"E\":%" PRId64 ",\"T\":%" PRId64 ",\"U\":%" PRId64 ",\"u\":%" PRId64
-             ",\"pu\":%" PRId64 ",\"b\":%s,\"a\":%s}}", time_ms, time_ms, first, last, previous, bids, asks);
+             "{\"stream\":\"btcusdt@depth\",\"data\":{\"E\":%" PRId64 ",\"T\":%" PRId64 ",\"U\":%" PRId64
+             ",\"u\":%" PRId64 ",\"pu\":%" PRId64 ",\"b\":%s,\"a\":%s}}",
+             time_ms, time_ms, first, last, previous, bids, asks);
     assert_int_equal(record(harness, CAPTURE_MESSAGE, text), STATUS_OK);
 }
 
@@ -144,8 +146,9 @@ static void ticker(struct harness *harness, int64_t id, int64_t bid_qty)
 {
     char text[400];
     snprintf(text, sizeof text,
-             "{\"stream\":\"btcusdt@bookTicker\",\"data\":{\"u\":%" PRId64 ",\"b\":\"100.00\",\"B\":\"%" PRId64
-             "\",\"a\":\"101.00\",\"A\":\"7\"}}", id, bid_qty);
+             "{\"stream\":\"btcusdt@bookTicker\",\"data\":{\"u\":%" PRId64
+             ",\"b\":\"100.00\",\"B\":\"%" PRId64 "\",\"a\":\"101.00\",\"A\":\"7\"}}",
+             id, bid_qty);
     assert_int_equal(record(harness, CAPTURE_MESSAGE, text), STATUS_OK);
 }
 
@@ -154,7 +157,8 @@ static enum status snapshot(struct harness *harness, int64_t last_id)
     char text[400];
     snprintf(text, sizeof text,
              "http://h/depth?symbol=BTCUSDT\n{\"lastUpdateId\":%" PRId64
-             ",\"bids\":[[\"100\",\"1\"],[\"99\",\"1\"]],\"asks\":[[\"101\",\"7\"],[\"102\",\"1\"]]}", last_id);
+             ",\"bids\":[[\"100\",\"1\"],[\"99\",\"1\"]],\"asks\":[[\"101\",\"7\"],[\"102\",\"1\"]]}",
+             last_id);
     return record(harness, CAPTURE_REST, text);
 }
 
@@ -172,7 +176,8 @@ static void begin_live(struct harness *harness, enum venue_market market)
     expect(harness, "reset 12");
 }
 
-/* --- synchronisation ---------------------------------------------------------------------------------------------- */
+/* --- synchronisation
+ * ---------------------------------------------------------------------------------------------- */
 
 static void test_everything_is_held_until_the_snapshot_and_then_comes_in_arrival_order(void **state)
 {
@@ -263,7 +268,8 @@ static void test_spot_drops_a_diff_that_ends_with_the_snapshot(void **state)
     diff(&harness, 1002, 13, 13, 0);
     diff(&harness, 1003, 15, 15, 0);
     expect(&harness, "book 13, gap 1003");
-    assert_string_equal(harness.last_event.meta_json, "{\"from\":13,\"gap_kind\":\"book_seq\",\"missing\":null,\"to\":15}");
+    assert_string_equal(harness.last_event.meta_json,
+                        "{\"from\":13,\"gap_kind\":\"book_seq\",\"missing\":null,\"to\":15}");
     assert_true(harness.last_book.prev_last_id == FIELD_NULL_I64);
     finish(&harness);
 }
@@ -280,7 +286,8 @@ static void test_five_useless_answers_let_the_trades_go(void **state)
         if (i % 2)
             snapshot(&harness, 10); /* too old */
         else
-            record(&harness, CAPTURE_REST, "http://h/depth?symbol=BTCUSDT\n{\"code\":-1003,\"msg\":\"slow down\"}");
+            record(&harness, CAPTURE_REST,
+                   "http://h/depth?symbol=BTCUSDT\n{\"code\":-1003,\"msg\":\"slow down\"}");
     }
     expect(&harness, "");
     record(&harness, CAPTURE_REST, "http://h/depth?symbol=BTCUSDT\n<html>bad gateway</html>");
@@ -333,7 +340,8 @@ static void test_the_hold_is_bounded_by_diffs_and_keeps_the_trades(void **state)
     finish(&harness);
 }
 
-/* --- a live book -------------------------------------------------------------------------------------------------- */
+/* --- a live book
+ * -------------------------------------------------------------------------------------------------- */
 
 static void test_a_broken_link_makes_the_book_invalid_until_a_snapshot_bridges(void **state)
 {
@@ -343,7 +351,8 @@ static void test_a_broken_link_makes_the_book_invalid_until_a_snapshot_bridges(v
     diff(&harness, 1010, 13, 14, 12);
     diff(&harness, 1020, 21, 24, 20);
     expect(&harness, "book 14, gap 1020");
-    assert_string_equal(harness.last_event.meta_json, "{\"from\":14,\"gap_kind\":\"book_seq\",\"missing\":null,\"to\":20}");
+    assert_string_equal(harness.last_event.meta_json,
+                        "{\"from\":14,\"gap_kind\":\"book_seq\",\"missing\":null,\"to\":20}");
     assert_int_equal(harness.last_event.channel, CHANNEL_BOOK);
     assert_int_equal(harness.last_event.ordinal, 1);
     assert_null(feed_book(harness.feed, 0));
@@ -467,7 +476,8 @@ static void test_the_audit_compares_by_id_and_waits_for_a_later_ticker(void **st
     finish(&harness);
 }
 
-/* --- trades ------------------------------------------------------------------------------------------------------- */
+/* --- trades
+ * ------------------------------------------------------------------------------------------------------- */
 
 static void test_missing_ids_give_an_event_before_the_trade(void **state)
 {
@@ -479,7 +489,8 @@ static void test_missing_ids_give_an_event_before_the_trade(void **state)
     trade(&harness, 1061, 9);
     diff(&harness, 1111, 15, 16, 14);
     expect(&harness, "trade 5, book 14, gap 1061, trade 9, book 16");
-    assert_string_equal(harness.last_event.meta_json, "{\"from\":5,\"gap_kind\":\"trade_id\",\"missing\":3,\"to\":9}");
+    assert_string_equal(harness.last_event.meta_json,
+                        "{\"from\":5,\"gap_kind\":\"trade_id\",\"missing\":3,\"to\":9}");
     assert_int_equal(harness.last_event.channel, CHANNEL_TRADE);
     assert_int_equal(harness.last_trade.gap_before, 3);
     assert_int_equal(harness.last_trade.watermark_ms, 1011);
@@ -500,7 +511,8 @@ static void test_non_market_prints_are_published_and_nothing_else(void **state)
     trade(&harness, 1001, 1);
     diff(&harness, 1060, 13, 14, 12);
     record(&harness, CAPTURE_MESSAGE,
-           "{\"stream\":\"btcusdt@trade\",\"data\":{\"E\":200000,\"T\":200000,\"t\":2,\"p\":\"0\",\"q\":\"2\",\"X\":\"INSURANCE_FUND\",\"m\":true}}");
+           "{\"stream\":\"btcusdt@trade\",\"data\":{\"E\":200000,\"T\":200000,\"t\":2,\"p\":\"0\",\"q\":"
+           "\"2\",\"X\":\"INSURANCE_FUND\",\"m\":true}}");
     expect(&harness, "trade 1, book 14, trade 2"); /* no silence event from it */
     assert_int_equal(harness.last_trade.is_market, 0);
     assert_true(harness.last_trade.recv_rate_tps == 0);
@@ -523,7 +535,8 @@ static void test_silences_end_with_an_event(void **state)
     expect(&harness, "trade 1, book 14, book 16");
     trade(&harness, 1000 + 150001, 2);
     expect(&harness, "gap 151001, trade 2");
-    assert_string_equal(harness.last_event.meta_json, "{\"from\":1000,\"gap_kind\":\"silence\",\"missing\":null,\"to\":151001}");
+    assert_string_equal(harness.last_event.meta_json,
+                        "{\"from\":1000,\"gap_kind\":\"silence\",\"missing\":null,\"to\":151001}");
     diff(&harness, 361061, 17, 18, 16);
     expect(&harness, "gap 361061, book 18");
     assert_int_equal(harness.last_event.channel, CHANNEL_BOOK);
@@ -556,7 +569,8 @@ static void test_missing_aggregate_trades_are_wanted_and_inserted(void **state)
     harness.feed = feed_create(&harness.config, collect, &harness, NULL);
     snapshot(&harness, 10);
     diff(&harness, 1000, 9, 12, 8);
-    const char *form = "{\"stream\":\"btcusdt@aggTrade\",\"data\":{\"E\":%d,\"T\":%d,\"a\":%d,\"f\":1,\"l\":2,\"p\":\"1\",\"q\":\"2\",\"m\":true}}";
+    const char *form = "{\"stream\":\"btcusdt@aggTrade\",\"data\":{\"E\":%d,\"T\":%d,\"a\":%d,\"f\":1,\"l\":"
+                       "2,\"p\":\"1\",\"q\":\"2\",\"m\":true}}";
     char text[300];
     int64_t first, last;
 #pragma GCC diagnostic push
@@ -570,8 +584,12 @@ static void test_missing_aggregate_trades_are_wanted_and_inserted(void **state)
     assert_true(feed_wants_trades(harness.feed, 0, &first, &last));
     assert_int_equal(first, 6);
     assert_int_equal(last, 7);
-    record(&harness, CAPTURE_REST, "http://h/aggTrades?symbol=BTCUSDT&fromId=6\n[{\"a\":5,\"p\":\"1\",\"q\":\"1\",\"f\":1,\"l\":1,\"T\":1000,\"m\":true},"
-                                   "{\"a\":6,\"p\":\"1\",\"q\":\"1\",\"f\":1,\"l\":1,\"T\":1055,\"m\":true},{\"a\":7,\"p\":\"1\",\"q\":\"1\",\"f\":1,\"l\":1,\"T\":1056,\"m\":true}]");
+    record(&harness, CAPTURE_REST,
+           "http://h/"
+           "aggTrades?symbol=BTCUSDT&fromId=6\n[{\"a\":5,\"p\":\"1\",\"q\":\"1\",\"f\":1,\"l\":1,\"T\":1000,"
+           "\"m\":true},"
+           "{\"a\":6,\"p\":\"1\",\"q\":\"1\",\"f\":1,\"l\":1,\"T\":1055,\"m\":true},{\"a\":7,\"p\":\"1\","
+           "\"q\":\"1\",\"f\":1,\"l\":1,\"T\":1056,\"m\":true}]");
     expect(&harness, "reset 12, trade 5, book 14, trade 6, trade 7, trade 8");
     assert_int_equal(counted(&harness, FEED_BACKFILLED_TRADES), 2);
     assert_int_equal(counted(&harness, FEED_TRADE_GAP_IDS), 0);
@@ -579,7 +597,8 @@ static void test_missing_aggregate_trades_are_wanted_and_inserted(void **state)
     finish(&harness);
 }
 
-/* --- connections, control, end ------------------------------------------------------------------------------------ */
+/* --- connections, control, end
+ * ------------------------------------------------------------------------------------ */
 
 static void test_a_reopened_socket_gives_one_event_at_the_next_item_of_its_symbols(void **state)
 {
@@ -587,19 +606,23 @@ static void test_a_reopened_socket_gives_one_event_at_the_next_item_of_its_symbo
     struct harness harness;
     begin_live(&harness, VENUE_USDM);
     harness.recv_ms = 5000;
-    record(&harness, CAPTURE_OPENED, "ws://h:1/stream?streams=btcusdt@depth/btcusdt@trade/btcusdt@bookTicker");
+    record(&harness, CAPTURE_OPENED,
+           "ws://h:1/stream?streams=btcusdt@depth/btcusdt@trade/btcusdt@bookTicker");
     diff(&harness, 1010, 13, 14, 12);
     ticker(&harness, 14, 14);
     harness.recv_ms = 6000;
     record(&harness, CAPTURE_CLOSED, "1006 \"broke\"");
     harness.recv_ms = 7500;
     harness.conn_id = 2;
-    record(&harness, CAPTURE_OPENED, "ws://h:2/stream?streams=btcusdt@depth/btcusdt@trade/btcusdt@bookTicker");
+    record(&harness, CAPTURE_OPENED,
+           "ws://h:2/stream?streams=btcusdt@depth/btcusdt@trade/btcusdt@bookTicker");
     expect(&harness, "book 14");
     diff(&harness, 1020, 15, 16, 14); /* nothing was missed: the book goes on */
     expect(&harness, "reconnect 1020, book 16");
     assert_string_equal(harness.last_event.meta_json,
-                        "{\"down_ms\":1500,\"reason\":\"1006 \\\"broke\\\"\",\"socket\":\"ws://h:2/stream?streams=btcusdt@depth/btcusdt@trade/btcusdt@bookTicker\"}");
+                        "{\"down_ms\":1500,\"reason\":\"1006 "
+                        "\\\"broke\\\"\",\"socket\":\"ws://h:2/stream?streams=btcusdt@depth/btcusdt@trade/"
+                        "btcusdt@bookTicker\"}");
     assert_int_equal(harness.last_event.channel, CHANNEL_SOCKET);
     ticker(&harness, 30, 30); /* the tickers in between are unknown: 14 and 16 are not judged */
     expect(&harness, "");
@@ -608,7 +631,8 @@ static void test_a_reopened_socket_gives_one_event_at_the_next_item_of_its_symbo
     harness.recv_ms = 8000;
     record(&harness, CAPTURE_CLOSED, "1006 again");
     harness.conn_id = 3;
-    record(&harness, CAPTURE_OPENED, "ws://h:2/stream?streams=btcusdt@depth/btcusdt@trade/btcusdt@bookTicker");
+    record(&harness, CAPTURE_OPENED,
+           "ws://h:2/stream?streams=btcusdt@depth/btcusdt@trade/btcusdt@bookTicker");
     diff(&harness, 1030, 25, 26, 24); /* something was missed: no sequence gap, but a new synchronisation */
     expect(&harness, "reconnect 1030");
     assert_int_equal(counted(&harness, FEED_BOOK_SEQ_GAP), 0);
@@ -715,14 +739,17 @@ static void test_an_end_without_any_snapshot_publishes_the_trades(void **state)
     finish(&harness);
 }
 
-/* --- partial books ------------------------------------------------------------------------------------------------ */
+/* --- partial books
+ * ------------------------------------------------------------------------------------------------ */
 
-static void partial(struct harness *harness, int64_t time_ms, int64_t last, int64_t previous, const char *bids)
+static void partial(struct harness *harness, int64_t time_ms, int64_t last, int64_t previous,
+                    const char *bids)
 {
     char text[600];
     snprintf(text, sizeof text,
-             "{\"stream\":\"btcusdt@depth5@100ms\",\"data\":{\"e\":\"depthUpdate\",\"E\":%" PRId64 ",\"T\":%" PRId64
-             ",\"U\":1,\"u\":%" PRId64 ",\"pu\":%" PRId64 ",\"b\":%s,\"a\":[[\"101\",\"1\"]]}}",
+             "{\"stream\":\"btcusdt@depth5@100ms\",\"data\":{\"e\":\"depthUpdate\",\"E\":%" PRId64
+             ",\"T\":%" PRId64 ",\"U\":1,\"u\":%" PRId64 ",\"pu\":%" PRId64
+             ",\"b\":%s,\"a\":[[\"101\",\"1\"]]}}",
              time_ms, time_ms, last, previous, bids);
     assert_int_equal(record(harness, CAPTURE_MESSAGE, text), STATUS_OK);
 }
@@ -761,17 +788,22 @@ static void test_partial_books_are_complete_by_themselves(void **state)
     finish(&harness);
 }
 
-/* --- refusals ----------------------------------------------------------------------------------------------------- */
+/* --- refusals
+ * ----------------------------------------------------------------------------------------------------- */
 
 static void test_hostile_messages_change_no_row_of_the_others(void **state)
 {
     (void)state;
     static const char *const HOSTILE[] = {
         "{\"stream\":\"btcusdt@trade\",\"data\":{\"e\":\"tra",
-        "{\"stream\":\"btcusdt@trade\",\"data\":{\"E\":1,\"T\":99999999999999999,\"t\":9,\"p\":\"1\",\"q\":\"1\",\"m\":true}}",
-        "{\"stream\":\"btcusdt@trade\",\"data\":{\"E\":1,\"T\":1,\"t\":9223372036854775807,\"p\":\"1\",\"q\":\"1\",\"m\":true}}",
-        "{\"stream\":\"btcusdt@trade\",\"data\":{\"E\":1,\"T\":1,\"t\":3,\"p\":\"1e9\",\"q\":\"1\",\"m\":true}}",
-        "{\"stream\":\"btcusdt@depth\",\"data\":{\"E\":1,\"T\":1,\"U\":1,\"u\":1,\"pu\":1,\"b\":[[\"x\",\"y\"]],\"a\":[]}}",
+        "{\"stream\":\"btcusdt@trade\",\"data\":{\"E\":1,\"T\":99999999999999999,\"t\":9,\"p\":\"1\",\"q\":"
+        "\"1\",\"m\":true}}",
+        "{\"stream\":\"btcusdt@trade\",\"data\":{\"E\":1,\"T\":1,\"t\":9223372036854775807,\"p\":\"1\",\"q\":"
+        "\"1\",\"m\":true}}",
+        "{\"stream\":\"btcusdt@trade\",\"data\":{\"E\":1,\"T\":1,\"t\":3,\"p\":\"1e9\",\"q\":\"1\",\"m\":"
+        "true}}",
+        "{\"stream\":\"btcusdt@depth\",\"data\":{\"E\":1,\"T\":1,\"U\":1,\"u\":1,\"pu\":1,\"b\":[[\"x\","
+        "\"y\"]],\"a\":[]}}",
         "{\"stream\":\"nobody@knows\",\"data\":{}}",
         "\x00\x01\x02",
         "null",
@@ -810,7 +842,8 @@ static void test_impossible_configurations_are_refused(void **state)
 static void test_damaged_states_are_refused_and_never_crash(void **state)
 {
     (void)state;
-    static const char TRADE[] = "{\"stream\":\"btcusdt@trade\",\"data\":{\"E\":9,\"T\":8,\"t\":2,\"p\":\"1\",\"q\":\"2\",\"m\":true}}";
+    static const char TRADE[] = "{\"stream\":\"btcusdt@trade\",\"data\":{\"E\":9,\"T\":8,\"t\":2,\"p\":\"1\","
+                                "\"q\":\"2\",\"m\":true}}";
     struct harness harness;
     begin(&harness, VENUE_USDM);
     record(&harness, CAPTURE_OPENED, "ws://h/stream?streams=btcusdt@depth");
@@ -859,7 +892,8 @@ static void test_every_counter_has_its_own_name(void **state)
     for (int i = 0; i < FEED_COUNTER_COUNT; i++) {
         assert_non_null(feed_counter_name((enum feed_counter)i));
         for (int j = 0; j < i; j++)
-            assert_string_not_equal(feed_counter_name((enum feed_counter)i), feed_counter_name((enum feed_counter)j));
+            assert_string_not_equal(feed_counter_name((enum feed_counter)i),
+                                    feed_counter_name((enum feed_counter)j));
     }
 }
 

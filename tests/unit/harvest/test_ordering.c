@@ -1,4 +1,5 @@
-// Trades in the order of their ids, the watermark, and what each release says about the rows around it (algorithms.md §1).
+// Trades in the order of their ids, the watermark, and what each release says about the rows around it
+// (algorithms.md §1).
 // links: service_harvest market proto base yyjson
 #include "base/random.h"
 #include "services/harvest/ordering.h"
@@ -32,7 +33,8 @@ static void collect(void *context, const struct ordering_release *release)
 
 static void begin(struct ordering *ordering, struct seen *seen, int64_t watermark_ms)
 {
-    struct ordering_config config = {.watermark_ms = watermark_ms, .dedup_lru = 100, .grid_ms = 100, .step_ms = 10000};
+    struct ordering_config config = {
+        .watermark_ms = watermark_ms, .dedup_lru = 100, .grid_ms = 100, .step_ms = 10000};
     *seen = (struct seen){.count = 0};
     ordering_init(ordering, &config, collect, seen);
 }
@@ -103,7 +105,8 @@ static void test_a_hole_waits_for_its_filler_but_not_longer_than_the_watermark(v
     ordering_finish(&ordering);
 }
 
-/* Rule 12: ids 3 (T 1205) and 4 (T 1190) wait for 2. Row 1200 needs 4, so 3 goes too, behind the rows before 1200. */
+/* Rule 12: ids 3 (T 1205) and 4 (T 1190) wait for 2. Row 1200 needs 4, so 3 goes too, behind the rows before
+ * 1200. */
 static void test_a_blocking_smaller_id_is_released_before_a_due_row(void **state)
 {
     (void)state;
@@ -229,7 +232,8 @@ static void test_the_buffer_is_bounded(void **state)
     ordering_finish(&ordering);
 }
 
-/* --- against a model written from the rules, with no structure at all --------------------------------------------- */
+/* --- against a model written from the rules, with no structure at all
+ * --------------------------------------------- */
 
 struct model {
     struct venue_trade waiting[600];
@@ -274,8 +278,8 @@ static void model_move(struct model *model, int64_t transaction_ms, int64_t lag_
         model->newest_ms = transaction_ms;
     model->has_time = true;
     model->watermark_ms = model->newest_ms - lag_ms;
-    while (model->count &&
-           (model_follows(model) || model->waiting[model_smallest(model)].transaction_ms <= model->watermark_ms))
+    while (model->count && (model_follows(model) ||
+                            model->waiting[model_smallest(model)].transaction_ms <= model->watermark_ms))
         model_release(model, old_ms);
     for (int64_t g = old_ms + 1; g <= model->watermark_ms; g++) {
         bool needs = g % 100 == 0 || g % 10000 == 0;
@@ -397,7 +401,8 @@ static void test_damaged_states_are_refused(void **state)
         assert_int_equal(ordering_load(&loaded, &reader), STATUS_MALFORMED);
         ordering_finish(&loaded);
     }
-    for (size_t at = 0; at < saved.length; at++) { /* any byte changed: loaded or refused, and usable without a crash */
+    for (size_t at = 0; at < saved.length;
+         at++) { /* any byte changed: loaded or refused, and usable without a crash */
         struct reader reader;
         saved.data[at] ^= 0x80;
         ordering_init(&loaded, &ordering.config, collect, &seen);

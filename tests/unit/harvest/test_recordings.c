@@ -77,7 +77,8 @@ static void subject_load(struct subject *subject, yyjson_val *recording)
     memset(subject, 0, sizeof *subject);
     subject->facts = recording;
     feed_config_defaults(&subject->config);
-    subject->config.market = (enum venue_market)venue_market_from_name(yyjson_get_str(yyjson_obj_get(recording, "market")));
+    subject->config.market =
+        (enum venue_market)venue_market_from_name(yyjson_get_str(yyjson_obj_get(recording, "market")));
     subject->config.max_clock_skew_ms = 0;
     subject->config.symbols = subject->symbols;
     size_t index, count;
@@ -104,8 +105,8 @@ static void outcome_init(struct outcome *outcome)
     buffer_init(&outcome->scratch, 0);
 }
 
-static struct feed *run_records(const struct subject *subject, const struct capture_record *records, size_t count,
-                                struct outcome *outcome)
+static struct feed *run_records(const struct subject *subject, const struct capture_record *records,
+                                size_t count, struct outcome *outcome)
 {
     struct error error = {""};
     outcome_init(outcome);
@@ -180,7 +181,8 @@ static void expect_symbol(const struct subject *subject, size_t symbol, const st
     }
     assert_int_equal(out->books, fact(book, "diffs_applied"));
     assert_int_equal(feed_count(feed, symbol, FEED_DIFFS_APPLIED), fact(book, "diffs_applied"));
-    assert_int_equal(feed_count(feed, symbol, FEED_DIFFS_BEFORE_SNAPSHOT), fact(book, "diffs_dropped_before_snapshot"));
+    assert_int_equal(feed_count(feed, symbol, FEED_DIFFS_BEFORE_SNAPSHOT),
+                     fact(book, "diffs_dropped_before_snapshot"));
     assert_int_equal(feed_count(feed, symbol, FEED_UNKNOWN_DELETES), fact(book, "deletes_of_unknown_levels"));
     assert_int_equal(out->resets, 1);
     assert_int_equal(out->last_book.last_id, fact(final_book, "last_u"));
@@ -217,10 +219,12 @@ static void test_every_recording_gives_the_facts(void **state)
         struct outcome outcome;
         subject_load(&subject, recording);
         double begin = seconds_now();
-        struct feed *feed = run_records(&subject, subject.recording.records, subject.recording.count, &outcome);
+        struct feed *feed =
+            run_records(&subject, subject.recording.records, subject.recording.count, &outcome);
         double took = seconds_now() - begin;
-        print_message("%s: %zu records, %.2f us each\n", yyjson_get_str(yyjson_obj_get(recording, "recording")),
-                      subject.recording.count, 1e6 * took / (double)subject.recording.count);
+        print_message("%s: %zu records, %.2f us each\n",
+                      yyjson_get_str(yyjson_obj_get(recording, "recording")), subject.recording.count,
+                      1e6 * took / (double)subject.recording.count);
         for (size_t i = 0; i < subject.config.symbol_count; i++)
             expect_symbol(&subject, i, feed, &outcome.symbols[i]);
         feed_destroy(feed);
@@ -267,7 +271,8 @@ static void record_move(struct recording *recording, size_t from, size_t to)
 static void test_the_moment_of_the_snapshot_changes_no_row(void **state)
 {
     (void)state;
-    static const char *const NAMES[] = {"usdm-btcusdt-2024-08", "spot-btcusdt-2024-08", "coinm-ethusd_perp-2024-08"};
+    static const char *const NAMES[] = {"usdm-btcusdt-2024-08", "spot-btcusdt-2024-08",
+                                        "coinm-ethusd_perp-2024-08"};
     for (size_t n = 0; n < sizeof NAMES / sizeof NAMES[0]; n++) {
         struct subject subject;
         struct outcome reference, moved;
@@ -330,7 +335,8 @@ static void test_a_saved_state_continues_to_the_same_rows(void **state)
     uint64_t seed = (uint64_t)time(NULL);
     print_message("seed %" PRIu64 "\n", seed);
     random_seed(&random, seed);
-    static const char *const NAMES[] = {"usdm-btcusdt-2024-08", "cryptofeed-usdm-2021-04-05", "spot-btcusdt-2023-04"};
+    static const char *const NAMES[] = {"usdm-btcusdt-2024-08", "cryptofeed-usdm-2021-04-05",
+                                        "spot-btcusdt-2023-04"};
     for (size_t n = 0; n < sizeof NAMES / sizeof NAMES[0]; n++) {
         struct subject subject;
         struct outcome reference, resumed;
@@ -399,9 +405,11 @@ static void test_dropped_repeated_and_swapped_lines_behave_as_specified(void **s
     assert_true(disturbed.symbols[0].books < reference.symbols[0].books);
     feed_destroy(feed);
 
-    /* Swapped neighbouring trades come out in the order of their ids, when the gap is shorter than the watermark. */
+    /* Swapped neighbouring trades come out in the order of their ids, when the gap is shorter than the
+     * watermark. */
     size_t first = find_message(&subject.recording, 6000, "@trade"), second = first + 1;
-    while (!strstr(records[second].payload, "@trade") || records[second].recv_ns - records[first].recv_ns > 20000000) {
+    while (!strstr(records[second].payload, "@trade") ||
+           records[second].recv_ns - records[first].recv_ns > 20000000) {
         first = find_message(&subject.recording, first + 1, "@trade");
         second = first + 1;
     }
@@ -422,7 +430,9 @@ int main(void)
 {
     const char *folder = getenv("ORDERFLOW_RECORDINGS"), *root = getenv("ORDERFLOW_ROOT");
     snprintf(recordings_folder, sizeof recordings_folder, folder ? "%s" : "%s/../shared/data",
-             folder ? folder : root ? root : ".");
+             folder ? folder
+             : root ? root
+                    : ".");
     char path[600];
     snprintf(path, sizeof path, "%s/facts.json", recordings_folder);
     facts = yyjson_read_file(path, 0, NULL, NULL);

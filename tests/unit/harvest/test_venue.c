@@ -19,7 +19,10 @@ static const char *const SYMBOLS[] = {"BTCUSDT", "ETHUSD_PERP"};
 
 static struct venue *create(enum venue_market market, bool raw_trades, bool partial_books)
 {
-    struct venue_config config = {.market = market, .symbols = SYMBOLS, .symbol_count = 2, .raw_trades = raw_trades,
+    struct venue_config config = {.market = market,
+                                  .symbols = SYMBOLS,
+                                  .symbol_count = 2,
+                                  .raw_trades = raw_trades,
                                   .partial_books = partial_books};
     return venue_create(&config);
 }
@@ -49,14 +52,19 @@ static void test_aggregate_trades_of_all_markets_and_years(void **state)
 {
     (void)state;
     static const char *const TEXTS[] = {
-        "{\"stream\":\"btcusdt@aggTrade\",\"data\":{\"e\":\"aggTrade\",\"E\":1700000000005,\"a\":77,\"s\":\"BTCUSDT\",\"p\":"
+        "{\"stream\":\"btcusdt@aggTrade\",\"data\":{\"e\":\"aggTrade\",\"E\":1700000000005,\"a\":77,\"s\":"
+        "\"BTCUSDT\",\"p\":"
         "\"100.5\",\"q\":\"0.25\",\"f\":80,\"l\":82,\"T\":1700000000001,\"m\":true}}",
-        "{\"stream\":\"btcusdt@aggTrade\",\"data\":{\"e\":\"aggTrade\",\"E\":1700000000005,\"s\":\"BTCUSDT\",\"a\":77,\"p\":"
+        "{\"stream\":\"btcusdt@aggTrade\",\"data\":{\"e\":\"aggTrade\",\"E\":1700000000005,\"s\":\"BTCUSDT\","
+        "\"a\":77,\"p\":"
         "\"100.50000000\",\"q\":\"0.25000000\",\"f\":80,\"l\":82,\"T\":1700000000001,\"m\":true,\"M\":true}}",
-        "{\"data\":{\"m\":true,\"T\":1700000000001,\"st\":1,\"nq\":\"0.2\",\"l\":82,\"new\":{\"deep\":[1,{}]},\"f\":80,"
-        "\"q\":\"0.25\",\"p\":\"100.5\",\"a\":77,\"s\":\"BTCUSDT\",\"E\":1700000000005,\"e\":\"aggTrade\"},\"stream\":"
+        "{\"data\":{\"m\":true,\"T\":1700000000001,\"st\":1,\"nq\":\"0.2\",\"l\":82,\"new\":{\"deep\":[1,{}]}"
+        ",\"f\":80,"
+        "\"q\":\"0.25\",\"p\":\"100.5\",\"a\":77,\"s\":\"BTCUSDT\",\"E\":1700000000005,\"e\":\"aggTrade\"},"
+        "\"stream\":"
         "\"btcusdt@aggTrade\",\"x\":null}",
-        "{\"e\":\"aggTrade\",\"E\":1700000000005,\"a\":77,\"s\":\"BTCUSDT\",\"p\":\"100.5\",\"q\":\"0.25\",\"f\":80,\"l\":82,"
+        "{\"e\":\"aggTrade\",\"E\":1700000000005,\"a\":77,\"s\":\"BTCUSDT\",\"p\":\"100.5\",\"q\":\"0.25\","
+        "\"f\":80,\"l\":82,"
         "\"T\":1700000000001,\"m\":true}",
     };
     struct venue *venue = create(VENUE_USDM, false, false);
@@ -81,12 +89,19 @@ static void test_aggregate_trades_of_all_markets_and_years(void **state)
 static void test_net_quantity_is_taken_where_asked_for(void **state)
 {
     (void)state;
-    struct venue_config config = {.market = VENUE_USDM, .symbols = SYMBOLS, .symbol_count = 2, .use_nq = true};
+    struct venue_config config = {
+        .market = VENUE_USDM, .symbols = SYMBOLS, .symbol_count = 2, .use_nq = true};
     struct venue *venue = venue_create(&config);
     struct venue_message message;
-    expect(venue, "{\"stream\":\"btcusdt@aggTrade\",\"data\":{\"E\":5,\"a\":1,\"p\":\"1\",\"q\":\"3\",\"nq\":\"2\",\"f\":1,\"l\":1,\"T\":4,\"m\":false}}", &message);
+    expect(venue,
+           "{\"stream\":\"btcusdt@aggTrade\",\"data\":{\"E\":5,\"a\":1,\"p\":\"1\",\"q\":\"3\",\"nq\":\"2\","
+           "\"f\":1,\"l\":1,\"T\":4,\"m\":false}}",
+           &message);
     assert_int_equal(message.trade.qty_units, 200000000);
-    expect(venue, "{\"stream\":\"btcusdt@aggTrade\",\"data\":{\"E\":5,\"a\":1,\"p\":\"1\",\"q\":\"3\",\"f\":1,\"l\":1,\"T\":4,\"m\":false}}", &message);
+    expect(venue,
+           "{\"stream\":\"btcusdt@aggTrade\",\"data\":{\"E\":5,\"a\":1,\"p\":\"1\",\"q\":\"3\",\"f\":1,\"l\":"
+           "1,\"T\":4,\"m\":false}}",
+           &message);
     assert_int_equal(message.trade.qty_units, 300000000);
     venue_destroy(venue);
 }
@@ -97,16 +112,22 @@ static void test_raw_trades_and_their_order_types(void **state)
     static const struct {
         const char *more;
         int is_market, unknown;
-    } CASES[] = {{",\"X\":\"MARKET\"", 1, 0},   {"", 1, 0},           {",\"X\":null", 1, 0},
-                 {",\"X\":\"INSURANCE_FUND\"", 0, 0}, {",\"X\":\"NEW_KIND\"", 0, 1}, {",\"X\":7", 0, 1},
+    } CASES[] = {{",\"X\":\"MARKET\"", 1, 0},
+                 {"", 1, 0},
+                 {",\"X\":null", 1, 0},
+                 {",\"X\":\"INSURANCE_FUND\"", 0, 0},
+                 {",\"X\":\"NEW_KIND\"", 0, 1},
+                 {",\"X\":7", 0, 1},
                  {",\"b\":1,\"a\":2,\"M\":true", 1, 0}};
     struct venue *venue = create(VENUE_USDM, true, false);
     for (size_t i = 0; i < sizeof CASES / sizeof CASES[0]; i++) {
         char text[512];
         struct venue_message message;
         snprintf(text, sizeof text,
-                 "{\"stream\":\"btcusdt@trade\",\"data\":{\"e\":\"trade\",\"E\":9,\"T\":8,\"s\":\"BTCUSDT\",\"t\":55,\"p\":"
-                 "\"1.5\",\"q\":\"2\"%s,\"m\":false}}", CASES[i].more);
+                 "{\"stream\":\"btcusdt@trade\",\"data\":{\"e\":\"trade\",\"E\":9,\"T\":8,\"s\":\"BTCUSDT\","
+                 "\"t\":55,\"p\":"
+                 "\"1.5\",\"q\":\"2\"%s,\"m\":false}}",
+                 CASES[i].more);
         expect(venue, text, &message);
         assert_int_equal(message.trade.id, 55);
         assert_int_equal(message.trade.first_id, 55);
@@ -124,8 +145,10 @@ static void test_diffs_of_futures_and_spot(void **state)
     struct venue_message message;
     struct venue *venue = create(VENUE_COINM, true, false);
     expect(venue,
-           "{\"stream\":\"ethusd_perp@depth@0ms\",\"data\":{\"e\":\"depthUpdate\",\"E\":11,\"T\":10,\"s\":\"ETHUSD_PERP\",\"ps\":"
-           "\"ETHUSD\",\"U\":5,\"u\":7,\"pu\":-1,\"b\":[[\"10.5\",\"0\"],[\"10.4\",\"3\"]],\"a\":[[\"11\",\"2\",[]]]}}",
+           "{\"stream\":\"ethusd_perp@depth@0ms\",\"data\":{\"e\":\"depthUpdate\",\"E\":11,\"T\":10,\"s\":"
+           "\"ETHUSD_PERP\",\"ps\":"
+           "\"ETHUSD\",\"U\":5,\"u\":7,\"pu\":-1,\"b\":[[\"10.5\",\"0\"],[\"10.4\",\"3\"]],\"a\":[[\"11\","
+           "\"2\",[]]]}}",
            &message);
     assert_int_equal(message.kind, VENUE_DIFF);
     assert_int_equal(message.symbol, 1);
@@ -142,7 +165,10 @@ static void test_diffs_of_futures_and_spot(void **state)
     venue_destroy(venue);
 
     venue = create(VENUE_SPOT, true, false);
-    expect(venue, "{\"stream\":\"btcusdt@depth\",\"data\":{\"E\":11,\"s\":\"BTCUSDT\",\"U\":5,\"u\":7,\"b\":[],\"a\":[]}}", &message);
+    expect(venue,
+           "{\"stream\":\"btcusdt@depth\",\"data\":{\"E\":11,\"s\":\"BTCUSDT\",\"U\":5,\"u\":7,\"b\":[],"
+           "\"a\":[]}}",
+           &message);
     assert_int_equal(message.transaction_ms, 11); /* T := E */
     assert_true(message.depth.prev_last_id == FIELD_NULL_I64);
     assert_int_equal(message.depth.bid_count + message.depth.ask_count, 0);
@@ -153,7 +179,8 @@ static void test_diffs_of_futures_and_spot(void **state)
 static void test_partial_and_diff_are_told_apart_by_the_stream(void **state)
 {
     (void)state;
-    static const char BODY[] = "\"data\":{\"e\":\"depthUpdate\",\"E\":11,\"T\":10,\"s\":\"BTCUSDT\",\"U\":5,\"u\":7,\"pu\":4,\"b\":[[\"1\",\"1\"]],\"a\":[[\"2\",\"1\"]]}";
+    static const char BODY[] = "\"data\":{\"e\":\"depthUpdate\",\"E\":11,\"T\":10,\"s\":\"BTCUSDT\",\"U\":5,"
+                               "\"u\":7,\"pu\":4,\"b\":[[\"1\",\"1\"]],\"a\":[[\"2\",\"1\"]]}";
     static const char *const PARTIAL[] = {"depth5", "depth5@100ms", "depth10", "depth20@500ms"};
     static const char *const DIFF[] = {"depth", "depth@100ms", "depth@0ms", "depth@500ms"};
     for (int partial = 0; partial < 2; partial++) {
@@ -161,13 +188,17 @@ static void test_partial_and_diff_are_told_apart_by_the_stream(void **state)
         for (size_t i = 0; i < 4; i++) {
             char text[400];
             struct venue_message message;
-            snprintf(text, sizeof text, "{\"stream\":\"btcusdt@%s\",%s}", partial ? PARTIAL[i] : DIFF[i], BODY);
+            snprintf(text, sizeof text, "{\"stream\":\"btcusdt@%s\",%s}", partial ? PARTIAL[i] : DIFF[i],
+                     BODY);
             expect(venue, text, &message);
             assert_int_equal(message.kind, partial ? VENUE_PARTIAL : VENUE_DIFF);
-            snprintf(text, sizeof text, "{\"stream\":\"btcusdt@%s\",%s}", partial ? DIFF[i] : PARTIAL[i], BODY);
+            snprintf(text, sizeof text, "{\"stream\":\"btcusdt@%s\",%s}", partial ? DIFF[i] : PARTIAL[i],
+                     BODY);
             refuse(venue, text, VENUE_UNUSED_BOOKS);
         }
-        refuse(venue, "{\"e\":\"depthUpdate\",\"E\":11,\"T\":10,\"s\":\"BTCUSDT\",\"U\":5,\"u\":7,\"pu\":4,\"b\":[],\"a\":[]}",
+        refuse(venue,
+               "{\"e\":\"depthUpdate\",\"E\":11,\"T\":10,\"s\":\"BTCUSDT\",\"U\":5,\"u\":7,\"pu\":4,\"b\":[],"
+               "\"a\":[]}",
                VENUE_UNKNOWN_STREAM);
         venue_destroy(venue);
     }
@@ -177,10 +208,14 @@ static void test_tickers_with_and_without_times(void **state)
 {
     (void)state;
     static const char *const TEXTS[] = {
-        "{\"stream\":\"btcusdt@bookTicker\",\"data\":{\"u\":9,\"s\":\"BTCUSDT\",\"b\":\"1.1\",\"B\":\"2\",\"a\":\"1.2\",\"A\":\"3\"}}",
-        "{\"stream\":\"btcusdt@bookTicker\",\"data\":{\"e\":\"bookTicker\",\"u\":9,\"s\":\"BTCUSDT\",\"ps\":\"BTCUSDT\",\"b\":\"1.1\",\"B\":\"2\",\"a\":\"1.2\",\"A\":\"3\",\"T\":5,\"E\":6,\"st\":1}}",
-        "{\"stream\":\"!bookTicker\",\"data\":{\"u\":9,\"s\":\"BTCUSDT\",\"b\":\"1.1\",\"B\":\"2\",\"a\":\"1.2\",\"A\":\"3\"}}",
-        "{\"e\":\"bookTicker\",\"u\":9,\"s\":\"BTCUSDT\",\"b\":\"1.1\",\"B\":\"2\",\"a\":\"1.2\",\"A\":\"3\"}",
+        "{\"stream\":\"btcusdt@bookTicker\",\"data\":{\"u\":9,\"s\":\"BTCUSDT\",\"b\":\"1.1\",\"B\":\"2\","
+        "\"a\":\"1.2\",\"A\":\"3\"}}",
+        "{\"stream\":\"btcusdt@bookTicker\",\"data\":{\"e\":\"bookTicker\",\"u\":9,\"s\":\"BTCUSDT\",\"ps\":"
+        "\"BTCUSDT\",\"b\":\"1.1\",\"B\":\"2\",\"a\":\"1.2\",\"A\":\"3\",\"T\":5,\"E\":6,\"st\":1}}",
+        "{\"stream\":\"!bookTicker\",\"data\":{\"u\":9,\"s\":\"BTCUSDT\",\"b\":\"1.1\",\"B\":\"2\",\"a\":\"1."
+        "2\",\"A\":\"3\"}}",
+        "{\"e\":\"bookTicker\",\"u\":9,\"s\":\"BTCUSDT\",\"b\":\"1.1\",\"B\":\"2\",\"a\":\"1.2\",\"A\":"
+        "\"3\"}",
     };
     struct venue *venue = create(VENUE_SPOT, true, false);
     for (size_t i = 0; i < 4; i++) {
@@ -198,7 +233,8 @@ static void test_what_is_not_for_us_is_said_by_reason(void **state)
 {
     (void)state;
     struct venue *venue = create(VENUE_USDM, false, false);
-    refuse(venue, "{\"stream\":\"btcusdt@markPrice@1s\",\"data\":{\"e\":\"markPriceUpdate\"}}", VENUE_OTHER_STREAM);
+    refuse(venue, "{\"stream\":\"btcusdt@markPrice@1s\",\"data\":{\"e\":\"markPriceUpdate\"}}",
+           VENUE_OTHER_STREAM);
     refuse(venue, "{\"stream\":\"!markPrice@arr\",\"data\":[{}]}", VENUE_OTHER_STREAM);
     refuse(venue, "{\"stream\":\"btcusdt@kline_1m\",\"data\":{}}", VENUE_OTHER_STREAM);
     refuse(venue, "{\"stream\":\"!ticker@arr\",\"data\":[]}", VENUE_OTHER_STREAM);
@@ -206,7 +242,8 @@ static void test_what_is_not_for_us_is_said_by_reason(void **state)
     refuse(venue, "{\"stream\":\"btcusdt\",\"data\":{}}", VENUE_UNKNOWN_STREAM);
     refuse(venue, "{\"stream\":\"\",\"data\":{}}", VENUE_UNKNOWN_STREAM);
     refuse(venue, "{\"stream\":\"xrpusdt@aggTrade\",\"data\":{}}", VENUE_OTHER_SYMBOL);
-    refuse(venue, "{\"stream\":\"averyveryverylongsymbolnamethatnobodyhas@aggTrade\",\"data\":{}}", VENUE_OTHER_SYMBOL);
+    refuse(venue, "{\"stream\":\"averyveryverylongsymbolnamethatnobodyhas@aggTrade\",\"data\":{}}",
+           VENUE_OTHER_SYMBOL);
     refuse(venue, "{\"result\":null,\"id\":1}", VENUE_NOTICE);
     refuse(venue, "{\"error\":{\"code\":2,\"msg\":\"x\"},\"id\":1}", VENUE_NOTICE);
     venue_destroy(venue);
@@ -244,8 +281,10 @@ static char *replaced(const char *text, const char *from, const char *to)
 static void test_each_required_key_and_number_is_checked(void **state)
 {
     (void)state;
-    static const char TRADE[] = "{\"stream\":\"btcusdt@trade\",\"data\":{\"e\":\"trade\",\"E\":9,\"T\":8,\"s\":\"BTCUSDT\",\"t\":55,\"p\":\"1.5\",\"q\":\"2\",\"m\":false}}";
-    static const char DEPTH[] = "{\"stream\":\"btcusdt@depth\",\"data\":{\"E\":11,\"T\":10,\"s\":\"BTCUSDT\",\"U\":5,\"u\":7,\"pu\":4,\"b\":[[\"1\",\"1\"]],\"a\":[[\"2\",\"0\"]]}}";
+    static const char TRADE[] = "{\"stream\":\"btcusdt@trade\",\"data\":{\"e\":\"trade\",\"E\":9,\"T\":8,"
+                                "\"s\":\"BTCUSDT\",\"t\":55,\"p\":\"1.5\",\"q\":\"2\",\"m\":false}}";
+    static const char DEPTH[] = "{\"stream\":\"btcusdt@depth\",\"data\":{\"E\":11,\"T\":10,\"s\":\"BTCUSDT\","
+                                "\"U\":5,\"u\":7,\"pu\":4,\"b\":[[\"1\",\"1\"]],\"a\":[[\"2\",\"0\"]]}}";
     static const struct {
         const char *text, *from, *to;
         enum venue_reason reason;
@@ -297,7 +336,8 @@ static void test_each_required_key_and_number_is_checked(void **state)
     venue_destroy(venue);
 }
 
-static enum status rest(struct venue *venue, const char *payload, struct venue_message *out, enum venue_reason *reason)
+static enum status rest(struct venue *venue, const char *payload, struct venue_message *out,
+                        enum venue_reason *reason)
 {
     return venue_parse_rest(venue, payload, strlen(payload), out, reason, NULL);
 }
@@ -308,22 +348,36 @@ static void test_rest_answers(void **state)
     struct venue *venue = create(VENUE_USDM, false, false);
     struct venue_message message;
     enum venue_reason reason;
-    assert_int_equal(rest(venue, "https://h/fapi/v1/depth?limit=1000&symbol=BTCUSDT\n{\"lastUpdateId\": 12, \"E\": 5, \"T\": 4, \"bids\": [[\"9\", \"1\"]], \"asks\": []}", &message, &reason), STATUS_OK);
+    assert_int_equal(rest(venue,
+                          "https://h/fapi/v1/depth?limit=1000&symbol=BTCUSDT\n{\"lastUpdateId\": 12, \"E\": "
+                          "5, \"T\": 4, \"bids\": [[\"9\", \"1\"]], \"asks\": []}",
+                          &message, &reason),
+                     STATUS_OK);
     assert_int_equal(message.kind, VENUE_SNAPSHOT);
     assert_int_equal(message.symbol, 0);
     assert_int_equal(message.depth.last_id, 12);
     assert_int_equal(message.depth.bid_count, 1);
     assert_int_equal(message.bids[0].price_units, 900000000);
 
-    assert_int_equal(rest(venue, "https://h/fapi/v1/depth?symbol=BTCUSDT&limit=1000\n{\"code\":-1003,\"msg\":\"Too many requests\"}", &message, &reason), STATUS_UNSUPPORTED);
+    assert_int_equal(rest(venue,
+                          "https://h/fapi/v1/depth?symbol=BTCUSDT&limit=1000\n{\"code\":-1003,\"msg\":\"Too "
+                          "many requests\"}",
+                          &message, &reason),
+                     STATUS_UNSUPPORTED);
     assert_int_equal(reason, VENUE_REST_ERROR);
     assert_int_equal(message.kind, VENUE_SNAPSHOT);
     assert_int_equal(message.symbol, 0);
 
-    assert_int_equal(rest(venue, "https://h/fapi/v1/depth?symbol=BTCUSDT\n<html>", &message, &reason), STATUS_MALFORMED);
+    assert_int_equal(rest(venue, "https://h/fapi/v1/depth?symbol=BTCUSDT\n<html>", &message, &reason),
+                     STATUS_MALFORMED);
     assert_int_equal(reason, VENUE_BAD_JSON);
-    assert_int_equal(rest(venue, "https://h/fapi/v1/depth?symbol=BTCUSDT\n{\"bids\":[],\"asks\":[]}", &message, &reason), STATUS_MALFORMED);
-    assert_int_equal(rest(venue, "https://h/fapi/v1/depth?symbol=XYZ\n{\"lastUpdateId\":12,\"bids\":[],\"asks\":[]}", &message, &reason), STATUS_UNSUPPORTED);
+    assert_int_equal(
+        rest(venue, "https://h/fapi/v1/depth?symbol=BTCUSDT\n{\"bids\":[],\"asks\":[]}", &message, &reason),
+        STATUS_MALFORMED);
+    assert_int_equal(rest(venue,
+                          "https://h/fapi/v1/depth?symbol=XYZ\n{\"lastUpdateId\":12,\"bids\":[],\"asks\":[]}",
+                          &message, &reason),
+                     STATUS_UNSUPPORTED);
     assert_int_equal(reason, VENUE_OTHER_SYMBOL);
     assert_int_equal(rest(venue, "no line end", &message, &reason), STATUS_MALFORMED);
     assert_int_equal(reason, VENUE_BAD_ENVELOPE);
@@ -331,7 +385,13 @@ static void test_rest_answers(void **state)
     assert_int_equal(rest(venue, "https://h/fapi/v1/time\n{\"serverTime\":5}", &message, &reason), STATUS_OK);
     assert_int_equal(message.kind, VENUE_NOTE);
 
-    assert_int_equal(rest(venue, "https://h/fapi/v1/aggTrades?symbol=BTCUSDT&fromId=3\n[{\"a\":3,\"p\":\"1\",\"q\":\"2\",\"f\":1,\"l\":1,\"T\":7,\"m\":true},{\"a\":4,\"p\":\"1\",\"q\":\"2\",\"f\":2,\"l\":2,\"T\":8,\"m\":false}]", &message, &reason), STATUS_OK);
+    assert_int_equal(
+        rest(venue,
+             "https://h/fapi/v1/"
+             "aggTrades?symbol=BTCUSDT&fromId=3\n[{\"a\":3,\"p\":\"1\",\"q\":\"2\",\"f\":1,\"l\":1,\"T\":7,"
+             "\"m\":true},{\"a\":4,\"p\":\"1\",\"q\":\"2\",\"f\":2,\"l\":2,\"T\":8,\"m\":false}]",
+             &message, &reason),
+        STATUS_OK);
     assert_int_equal(message.kind, VENUE_TRADES);
     assert_int_equal(message.trade_count, 2);
     assert_int_equal(message.trades[1].id, 4);
@@ -343,8 +403,11 @@ static void test_rest_answers(void **state)
 static void test_exchange_information_sets_the_scale_until_the_first_message(void **state)
 {
     (void)state;
-    static const char INFO[] = "http://h/dapi/v1/exchangeInfo\n{\"symbols\":[{\"symbol\":\"OTHER\"},{\"symbol\":\"ETHUSD_PERP\",\"contractSize\":25,\"pricePrecision\":1,\"quantityPrecision\":0,"
-                               "\"filters\":[{\"filterType\":\"PRICE_FILTER\",\"tickSize\":\"0.0500\"},{\"filterType\":\"LOT_SIZE\",\"stepSize\":\"1\"}]}]}";
+    static const char INFO[] = "http://h/dapi/v1/"
+                               "exchangeInfo\n{\"symbols\":[{\"symbol\":\"OTHER\"},{\"symbol\":\"ETHUSD_"
+                               "PERP\",\"contractSize\":25,\"pricePrecision\":1,\"quantityPrecision\":0,"
+                               "\"filters\":[{\"filterType\":\"PRICE_FILTER\",\"tickSize\":\"0.0500\"},{"
+                               "\"filterType\":\"LOT_SIZE\",\"stepSize\":\"1\"}]}]}";
     struct venue *venue = create(VENUE_COINM, true, false);
     struct venue_message message;
     enum venue_reason reason;
@@ -355,7 +418,10 @@ static void test_exchange_information_sets_the_scale_until_the_first_message(voi
     assert_int_equal(venue_instrument(venue, 1)->qty_exponent, 0);
     assert_true(venue_instrument(venue, 1)->contract_size == 25);
     assert_int_equal(venue_instrument(venue, 0)->price_exponent, DECIMAL_EXPONENT_DEFAULT);
-    expect(venue, "{\"stream\":\"ethusd_perp@trade\",\"data\":{\"E\":9,\"T\":8,\"t\":1,\"p\":\"2680.55\",\"q\":\"7\",\"m\":true}}", &message);
+    expect(venue,
+           "{\"stream\":\"ethusd_perp@trade\",\"data\":{\"E\":9,\"T\":8,\"t\":1,\"p\":\"2680.55\",\"q\":"
+           "\"7\",\"m\":true}}",
+           &message);
     assert_int_equal(message.trade.price_units, 268055);
     assert_int_equal(message.trade.qty_units, 7);
     char *later = replaced(INFO, "\"0.0500\"", "\"0.0005\"");
@@ -377,7 +443,8 @@ static void test_large_messages_are_read_up_to_the_limit(void **state)
     enum venue_reason reason;
     struct buffer text;
     buffer_init(&text, 0);
-    buffer_append_text(&text, "{\"stream\":\"btcusdt@depth\",\"data\":{\"E\":11,\"T\":10,\"U\":5,\"u\":7,\"pu\":4,\"a\":[],\"b\":[");
+    buffer_append_text(&text, "{\"stream\":\"btcusdt@depth\",\"data\":{\"E\":11,\"T\":10,\"U\":5,\"u\":7,"
+                              "\"pu\":4,\"a\":[],\"b\":[");
     for (int i = 1; i <= 100000; i++)
         buffer_format(&text, "%s[\"%d.5\",\"1\"]", i > 1 ? "," : "", i);
     buffer_append_text(&text, "]}}");
@@ -387,12 +454,14 @@ static void test_large_messages_are_read_up_to_the_limit(void **state)
     assert_int_equal(message.bids[99999].price_units, 10000050000000);
     while (text.length <= VENUE_PAYLOAD_BYTES_MAX)
         buffer_append(&text, "                                ", 32);
-    assert_int_equal(venue_parse_text(venue, text.data, text.length, &message, &reason, NULL), STATUS_MALFORMED);
+    assert_int_equal(venue_parse_text(venue, text.data, text.length, &message, &reason, NULL),
+                     STATUS_MALFORMED);
     assert_int_equal(reason, VENUE_TOO_LARGE);
     buffer_clear(&text);
     for (int i = 0; i < 1000000; i++) /* nested a million deep */
         buffer_append_byte(&text, '[');
-    assert_int_equal(venue_parse_text(venue, text.data, text.length, &message, &reason, NULL), STATUS_MALFORMED);
+    assert_int_equal(venue_parse_text(venue, text.data, text.length, &message, &reason, NULL),
+                     STATUS_MALFORMED);
     assert_int_equal(reason, VENUE_BAD_JSON);
     buffer_finish(&text);
     venue_destroy(venue);
@@ -403,8 +472,10 @@ static void test_changed_bytes_never_crash(void **state)
 {
     (void)state;
     static const char *const TEXTS[] = {
-        "{\"stream\":\"btcusdt@depth\",\"data\":{\"E\":11,\"T\":10,\"s\":\"BTCUSDT\",\"U\":5,\"u\":7,\"pu\":4,\"b\":[[\"1\",\"1\"]],\"a\":[[\"2\",\"0\"]]}}",
-        "{\"stream\":\"btcusdt@trade\",\"data\":{\"e\":\"trade\",\"E\":9,\"T\":8,\"s\":\"BTCUSDT\",\"t\":55,\"p\":\"1.5\",\"q\":\"2\",\"X\":\"MARKET\",\"m\":false}}",
+        "{\"stream\":\"btcusdt@depth\",\"data\":{\"E\":11,\"T\":10,\"s\":\"BTCUSDT\",\"U\":5,\"u\":7,\"pu\":"
+        "4,\"b\":[[\"1\",\"1\"]],\"a\":[[\"2\",\"0\"]]}}",
+        "{\"stream\":\"btcusdt@trade\",\"data\":{\"e\":\"trade\",\"E\":9,\"T\":8,\"s\":\"BTCUSDT\",\"t\":55,"
+        "\"p\":\"1.5\",\"q\":\"2\",\"X\":\"MARKET\",\"m\":false}}",
     };
     struct random random;
     uint64_t seed = (uint64_t)time(NULL);
@@ -419,7 +490,8 @@ static void test_changed_bytes_never_crash(void **state)
         char *text = memory_copy(TEXTS[i % 2], bytes); /* its own block, so that reading behind it is seen */
         for (uint64_t n = 1 + random_below(&random, 3); n > 0; n--)
             text[random_below(&random, bytes)] = (char)random_u64(&random);
-        enum status status = venue_parse_text(venue, text, bytes - random_below(&random, 2), &message, &reason, NULL);
+        enum status status =
+            venue_parse_text(venue, text, bytes - random_below(&random, 2), &message, &reason, NULL);
         assert_true((status == STATUS_OK) == (reason == VENUE_FINE));
         if (status == STATUS_OK) {
             assert_int_equal(message.symbol, 0);

@@ -1,4 +1,5 @@
-// Raw capture: what was appended is read back, in any cutting, across files, while the writer goes on, and after every kind of tear.
+// Raw capture: what was appended is read back, in any cutting, across files, while the writer goes on, and after
+// every kind of tear.
 // links: journal proto base
 #include "base/buffer.h"
 #include "base/file.h"

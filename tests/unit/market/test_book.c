@@ -69,7 +69,8 @@ static void test_random_diffs_and_snapshots_give_the_naive_book(void **state)
     book_init(&book, 0);
     for (int round = 0; round < 3000; round++) {
         size_t limit = random_below(&random, 20) ? 8 : 300;
-        size_t bid_count = random_levels(&random, limit, bids), ask_count = random_levels(&random, limit, asks);
+        size_t bid_count = random_levels(&random, limit, bids),
+               ask_count = random_levels(&random, limit, asks);
         if (random_below(&random, 200) == 0) {
             memset(&naive, 0, sizeof naive);
             for (int i = 0; i < PRICES; i++) /* a snapshot gives each price once */
@@ -121,7 +122,8 @@ static void test_a_snapshot_replaces_and_passes_over_empty_levels(void **state)
     struct book book;
     book_init(&book, 0);
     book_apply(&book, (struct book_level[]){{10, 1}, {90, 1}}, 2, (struct book_level[]){{95, 1}}, 1);
-    book_replace(&book, (struct book_level[]){{50, 2}, {49, 0}, {48, 3}}, 3, (struct book_level[]){{51, 2}}, 1);
+    book_replace(&book, (struct book_level[]){{50, 2}, {49, 0}, {48, 3}}, 3, (struct book_level[]){{51, 2}},
+                 1);
     assert_int_equal(book.bids.count, 2);
     assert_int_equal(book.asks.count, 1);
     assert_int_equal(book_best(&book.bids)->price_units, 50);
@@ -160,8 +162,10 @@ static void test_a_large_diff_gives_the_same_as_many_small_ones(void **state)
     book_init(&small, 0);
     for (int round = 0; round < 20; round++) {
         for (size_t i = 0; i < LEVELS; i++) {
-            bids[i] = (struct book_level){1 + (int64_t)random_below(&random, 4000), (int64_t)random_below(&random, 3)};
-            asks[i] = (struct book_level){1 + (int64_t)random_below(&random, 4000), (int64_t)random_below(&random, 3)};
+            bids[i] = (struct book_level){1 + (int64_t)random_below(&random, 4000),
+                                          (int64_t)random_below(&random, 3)};
+            asks[i] = (struct book_level){1 + (int64_t)random_below(&random, 4000),
+                                          (int64_t)random_below(&random, 3)};
         }
         book_apply(&large, bids, LEVELS, asks, LEVELS);
         for (size_t i = 0; i < LEVELS; i++)
@@ -189,7 +193,8 @@ static void test_a_large_diff_gives_the_same_as_many_small_ones(void **state)
 static void fill(struct book *book)
 {
     book_init(book, 100);
-    book_apply(book, (struct book_level[]){{10, 1}, {9, 2}}, 2, (struct book_level[]){{11, 3}, {12, 4}, {77, 0}}, 3);
+    book_apply(book, (struct book_level[]){{10, 1}, {9, 2}}, 2,
+               (struct book_level[]){{11, 3}, {12, 4}, {77, 0}}, 3);
 }
 
 static void test_save_and_load_are_exact(void **state)

@@ -1,0 +1,134 @@
+/* receiver_private: what the receiver's four parts share. Everything here belongs to the receiver's own
+ * thread, except what is atomic or said to be under the mutex.
+ *
+ *   receiver.c        the thread, its life, what other threads may call
+ *   receiver_append.c records into the capture, or into memory while the disk takes nothing
+ *   receiver_links.c  sockets: opening, losing, relieving, watching, pausing
+ *   receiver_rest.c   REST: streams, instruments, and what the feed wants */
+#pragma once
+
+#include "net/rest_client.h"
+#include "net/websocket_client.h"
+#include "receiver.h"
+#include "streams.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+enum {
+    IDLE_TURN_MS = 100,
+    REST_TURN_MS = 1, /* while answers are awaited */
+    DRAIN_TURNS =
+        8, /* reads before an answer is looked at, so that what was sent before it comes before it */
+    ASK_AGAIN_MS = 1000, /* between two tries for one snapshot (data.md §1.4.4) */
+    SLOWER_MS = 10000,   /* after 429 */
+    BANNED_MS = 120000,  /* after 418 */
+    REST_TIMEOUT_MS = 10000,
+    SIMULATOR_TIMEOUT_MS = 3600 * 1000, /* its market may be far from the snapshot */
+    REST_ATTEMPTS = 5,
+    BACKFILL_TRADES_MAX = 1000,
+    SNAPSHOT_LEVELS = 1000,
+    SNAPSHOT_LEVELS_SPOT = 5000,
+    QUEUE_RETRY_MS = 100,
+    CONN_ID_MAX = CAPTURE_ALL_CONNECTIONS - 1,
+};
+
+enum phase { PHASE_WAITING, PHASE_STREAMS, PHASE_INSTRUMENTS, PHASE_OPEN, PHASE_STOPPED };
+
+/* connection: one websocket of a link. */
+struct connection {
+    struct receiver *receiver;
+    size_t link;
+    struct websocket *socket;
+    uint16_t conn_id;  /* of the present opening */
+    int64_t opened_ms; /* monotonic */
+};
+
+/* link: a set of streams on one URL; for a moment two connections while one relieves the other. */
+struct link {
+    char *url;
+    struct connection *current;
+    struct connection *successor;
+    bool has_ended; /* the recording's end was reached */
+    _Atomic int64_t messages;
+};
+
+struct want {
+    _Atomic int64_t snapshot_ticket; /* wanted by the feed, 0: none */
+    _Atomic int64_t hole_first;
+    _Atomic int64_t hole_last; /* 0: none */
+    _Atomic bool reconnect;
+    /* The thread's own. */
+    int64_t asked_ticket;
+    int64_t not_before_ms;
+    int64_t asked_hole_first;
+    bool has_reconnected;
+};
+
+enum rest_purpose { REST_STREAMS, REST_INSTRUMENTS, REST_SNAPSHOT, REST_BACKFILL, REST_PURPOSES };
+
+struct receiver {
+    struct receiver_config config; /* its texts are copies */
+    char *texts[6 + 1];
+    char **symbols;
+    pthread_t thread;
+    bool has_thread;
+    struct websocket_client *sockets;
+    struct rest_client *rest;
+    struct streams streams;
+    struct link links[RECEIVER_SOCKETS_MAX];
+    size_t link_count;
+    struct want *wants;
+    enum phase phase;
+    uint16_t next_conn_id;
+    int64_t watched_ms;
+    int64_t next_snapshot_ms; /* spacing of snapshots over all symbols */
+    int64_t next_streams_ms;  /* asking the simulator again */
+    bool is_paused;
+    uint64_t flushed_seq; /* at the last wake */
+    struct buffer queue;  /* records the disk did not take: struct queued, payload, … */
+    int64_t queue_retry_ms;
+    pthread_mutex_t mutex; /* endpoints */
+    struct receiver_endpoint endpoints[RECEIVER_SOCKETS_MAX];
+    _Atomic bool is_going;
+    _Atomic bool is_stopping;
+    _Atomic bool is_quitting;
+    _Atomic bool is_stopped;
+    _Atomic bool shows_pause;
+    _Atomic uint64_t consumed_seq;
+    _Atomic int64_t endpoint_count;
+    struct receiver_atomics {
+        _Atomic int64_t messages, message_bytes, queue_dropped, messages_too_large, connections_open,
+            openings, planned_reconnects, refused_attempts, substream_timeouts, rest_requests, rest_failures,
+            snapshots_asked, pauses;
+    } figures;
+};
+
+int64_t receiver_now_ms(const struct receiver *receiver); /* monotonic */
+void receiver_add(_Atomic int64_t *figure, int64_t amount);
+
+/* receiver_append: one record under the present time. receiver_flush: makes what was appended readable, and
+ * wakes. */
+void receiver_append(struct receiver *receiver, enum capture_kind kind, uint16_t conn_id, const void *payload,
+                     size_t bytes);
+void receiver_flush(struct receiver *receiver);
+
+void receiver_endpoint_closed(struct receiver *receiver, size_t link);
+void receiver_drop(struct receiver *receiver, struct connection **connection, const char *reason);
+bool receiver_link_is_open(const struct link *link);
+void receiver_open_sockets(struct receiver *receiver);
+void receiver_watch(struct receiver *receiver);
+void receiver_set_pause(struct receiver *receiver);
+int64_t receiver_backlog(const struct receiver *receiver);
+
+/* The websocket client's handlers. */
+void receiver_opened(void *context, struct websocket *socket);
+void receiver_message(void *context, struct websocket *socket, const char *text, size_t bytes);
+void receiver_skipped(void *context, struct websocket *socket, size_t bytes);
+bool receiver_lost(void *context, struct websocket *socket, const char *reason);
+bool receiver_refused(void *context, struct websocket *socket, const char *reason);
+
+void receiver_ask_streams(struct receiver *receiver);
+void receiver_ask_instruments(struct receiver *receiver);
+void receiver_serve_wants(struct receiver *receiver);
+void receiver_answered(void *context, void *data, const struct rest_answer *answer);

@@ -1,0 +1,205 @@
+/* REST: what is asked before the sockets open, and what the feed wants afterwards. */
+#include "receiver_private.h"
+
+#include "base/log.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char *api_prefix(enum venue_market market)
+{
+    static const char *const PREFIXES[] = {
+        [VENUE_USDM] = "/fapi/v1", [VENUE_COINM] = "/dapi/v1", [VENUE_SPOT] = "/api/v3"};
+    return PREFIXES[market];
+}
+
+static bool request(struct receiver *receiver, enum rest_purpose purpose, size_t symbol, const char *url)
+{
+    struct rest_request wanted = {
+        .url = url,
+        .timeout_ms = receiver->config.is_simulator && purpose == REST_SNAPSHOT ? SIMULATOR_TIMEOUT_MS
+                                                                                : REST_TIMEOUT_MS,
+        .attempts = purpose == REST_STREAMS ? 1 : REST_ATTEMPTS,
+        .data = (void *)(uintptr_t)(symbol * REST_PURPOSES + purpose),
+    };
+    if (rest_request_start(receiver->rest, &wanted) != STATUS_OK)
+        return false;
+    receiver_add(&receiver->figures.rest_requests, 1);
+    return true;
+}
+
+void receiver_ask_streams(struct receiver *receiver)
+{
+    char url[1024];
+    snprintf(url, sizeof url, "%s/simulator/streams", receiver->config.rest_url);
+    if (receiver_now_ms(receiver) < receiver->next_streams_ms || rest_client_pending(receiver->rest))
+        return;
+    receiver->next_streams_ms = receiver_now_ms(receiver) + ASK_AGAIN_MS / 4;
+    request(receiver, REST_STREAMS, 0, url);
+}
+
+void receiver_ask_instruments(struct receiver *receiver)
+{
+    struct buffer url;
+    buffer_init(&url, 0);
+    buffer_format(&url, "%s%s/exchangeInfo", receiver->config.rest_url, api_prefix(receiver->config.market));
+    if (receiver->config.market == VENUE_SPOT) { /* all of spot would be more than a payload may have */
+        buffer_append_text(&url, "?symbols=%5B");
+        for (size_t i = 0; i < receiver->config.symbol_count; i++)
+            buffer_format(&url, "%s%%22%s%%22", i ? "%2C" : "", receiver->config.symbols[i]);
+        buffer_append_text(&url, "%5D");
+    }
+    receiver->phase = PHASE_INSTRUMENTS;
+    if (!request(receiver, REST_INSTRUMENTS, 0, buffer_text(&url)))
+        receiver_open_sockets(receiver);
+    buffer_finish(&url);
+}
+
+/* is_venue_answer: an answer with a JSON body; what a proxy says in HTML is none. */
+static bool is_venue_answer(const struct rest_answer *answer)
+{
+    return answer->http_status != 0 && answer->body_bytes > 0 &&
+           (answer->body[0] == '{' || answer->body[0] == '[');
+}
+
+static void append_answer(struct receiver *receiver, const struct rest_answer *answer)
+{
+    struct buffer payload;
+    buffer_init(&payload, CAPTURE_PAYLOAD_BYTES_MAX);
+    buffer_append_text(&payload, answer->url);
+    buffer_append_byte(&payload, '\n');
+    buffer_append(&payload, answer->body, answer->body_bytes);
+    if (payload.overflowed)
+        receiver_add(&receiver->figures.messages_too_large, 1);
+    else
+        receiver_append(receiver, CAPTURE_REST, 0, payload.data, payload.length);
+    buffer_finish(&payload);
+}
+
+static void streams_answered(struct receiver *receiver, const struct rest_answer *answer)
+{
+    struct error error;
+    if (answer->http_status != 200)
+        return; /* asked again by the next turn */
+    if (streams_choose_offered(&receiver->streams, &receiver->config, answer->body, answer->body_bytes,
+                               &error) != STATUS_OK) {
+        log_event(LOG_ERROR, "simulator_streams", "reason=\"%s\"", error.text);
+        return;
+    }
+    receiver_ask_instruments(receiver);
+}
+
+static void snapshot_answered(struct receiver *receiver, size_t symbol, const struct rest_answer *answer)
+{
+    struct want *want = &receiver->wants[symbol];
+    int64_t pause_ms = answer->http_status == 418   ? BANNED_MS
+                       : answer->http_status == 429 ? SLOWER_MS
+                                                    : ASK_AGAIN_MS;
+    want->not_before_ms = receiver_now_ms(receiver) + pause_ms;
+    if (!is_venue_answer(answer))
+        want->asked_ticket = 0; /* nothing was recorded, so the feed still wants the same */
+}
+
+void receiver_answered(void *context, void *data, const struct rest_answer *answer)
+{
+    struct receiver *receiver = context;
+    enum rest_purpose purpose = (enum rest_purpose)((uintptr_t)data % REST_PURPOSES);
+    size_t symbol = (uintptr_t)data / REST_PURPOSES;
+    bool is_answer = is_venue_answer(answer);
+    if (!is_answer) {
+        receiver_add(&receiver->figures.rest_failures, 1);
+        log_event(LOG_WARNING, "rest_failed", "url=%.200s status=%ld detail=\"%s\"", answer->url,
+                  answer->http_status, answer->error ? answer->error : "not an answer of the venue");
+    }
+    if (receiver->phase == PHASE_STOPPED)
+        return;
+    if (is_answer && purpose != REST_STREAMS)
+        append_answer(receiver, answer);
+    switch (purpose) {
+    case REST_STREAMS: streams_answered(receiver, answer); break;
+    case REST_INSTRUMENTS: receiver_open_sockets(receiver); break;
+    case REST_SNAPSHOT: snapshot_answered(receiver, symbol, answer); break;
+    case REST_BACKFILL:
+    case REST_PURPOSES: break;
+    }
+}
+
+/* --- what the feed wants
+ * ---------------------------------------------------------------------------------------- */
+
+/* book_link: the link that carries a symbol's books; the first one when none does. */
+static struct link *book_link(struct receiver *receiver, size_t symbol)
+{
+    for (size_t i = 0; i < receiver->streams.count; i++)
+        if (receiver->streams.items[i].symbol == symbol && receiver->streams.items[i].use == STREAM_BOOK)
+            return &receiver->links[receiver->streams.items[i].link];
+    return &receiver->links[0];
+}
+
+/* snapshot_spacing_ms: the venue's request weights allow so many snapshots. */
+static int64_t snapshot_spacing_ms(const struct receiver *receiver)
+{
+    if (receiver->config.is_simulator)
+        return 0;
+    return receiver->config.market == VENUE_SPOT ? 2600 : 520;
+}
+
+static void ask_snapshot(struct receiver *receiver, size_t symbol)
+{
+    struct want *want = &receiver->wants[symbol];
+    int64_t ticket = atomic_load_explicit(&want->snapshot_ticket, memory_order_acquire),
+            now = receiver_now_ms(receiver);
+    if (!ticket || ticket == want->asked_ticket || now < want->not_before_ms ||
+        now < receiver->next_snapshot_ms || !receiver_link_is_open(book_link(receiver, symbol)))
+        return;
+    char url[1024];
+    snprintf(url, sizeof url, "%s%s/depth?symbol=%s&limit=%d", receiver->config.rest_url,
+             api_prefix(receiver->config.market), receiver->config.symbols[symbol],
+             receiver->config.market == VENUE_SPOT ? SNAPSHOT_LEVELS_SPOT : SNAPSHOT_LEVELS);
+    want->not_before_ms = now + ASK_AGAIN_MS;
+    if (!request(receiver, REST_SNAPSHOT, symbol, url))
+        return;
+    want->asked_ticket = ticket;
+    receiver->next_snapshot_ms = now + snapshot_spacing_ms(receiver);
+    receiver_add(&receiver->figures.snapshots_asked, 1);
+}
+
+static void ask_backfill(struct receiver *receiver, size_t symbol)
+{
+    struct want *want = &receiver->wants[symbol];
+    int64_t last = atomic_load_explicit(&want->hole_last, memory_order_acquire);
+    int64_t first = atomic_load_explicit(&want->hole_first, memory_order_acquire);
+    if (!receiver->config.backfill || !last || first == want->asked_hole_first || first > last)
+        return;
+    int64_t limit = last - first + 1 < BACKFILL_TRADES_MAX ? last - first + 1 : BACKFILL_TRADES_MAX;
+    char url[1024];
+    snprintf(url, sizeof url, "%s%s/aggTrades?symbol=%s&fromId=%" PRId64 "&limit=%" PRId64,
+             receiver->config.rest_url, api_prefix(receiver->config.market), receiver->config.symbols[symbol],
+             first, limit);
+    if (request(receiver, REST_BACKFILL, symbol, url))
+        want->asked_hole_first = first;
+}
+
+/* reconnect_for: five snapshots did not fit: one re-opening of the book socket for each such time. */
+static void reconnect_for(struct receiver *receiver, size_t symbol)
+{
+    struct want *want = &receiver->wants[symbol];
+    bool wanted = atomic_load_explicit(&want->reconnect, memory_order_acquire);
+    struct link *link = book_link(receiver, symbol);
+    if (wanted && !want->has_reconnected && !receiver->config.is_simulator && receiver_link_is_open(link)) {
+        want->has_reconnected = true;
+        websocket_restart(link->current->socket, "4000 no snapshot fits");
+    } else if (!wanted) {
+        want->has_reconnected = false;
+    }
+}
+
+void receiver_serve_wants(struct receiver *receiver)
+{
+    for (size_t i = 0; receiver->phase == PHASE_OPEN && i < receiver->config.symbol_count; i++) {
+        ask_snapshot(receiver, i);
+        ask_backfill(receiver, i);
+        reconnect_for(receiver, i);
+    }
+}
