@@ -148,20 +148,20 @@ static enum status query_numbers(struct database *database, const char *sql, con
 
 static bool column_fits(const struct field *field, const struct statement *statement, int column)
 {
-    enum column_type type = statement_type(statement, column);
-    if (type == COLUMN_NULL)
+    enum value_type type = statement_type(statement, column);
+    if (type == VALUE_NULL)
         return field->flags & FIELD_NULLABLE;
     switch (field->type) {
     case FIELD_I64:
-    case FIELD_I32: return type == COLUMN_INTEGER;
+    case FIELD_I32: return type == VALUE_INTEGER;
     case FIELD_F64:
-    case FIELD_DECIMAL: return type == COLUMN_REAL;
-    case FIELD_BOOL: return type == COLUMN_INTEGER && (uint64_t)statement_i64(statement, column) <= 1;
+    case FIELD_DECIMAL: return type == VALUE_REAL;
+    case FIELD_BOOL: return type == VALUE_INTEGER && (uint64_t)statement_i64(statement, column) <= 1;
     case FIELD_ENUM: {
         const char *text = statement_text(statement, column);
         return text && enum_from_name(field->names, text, strlen(text)) >= 0;
     }
-    default: return type == COLUMN_TEXT;
+    default: return type == VALUE_TEXT;
     }
 }
 

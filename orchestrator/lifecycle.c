@@ -6,6 +6,7 @@
 #include "conclude.h"
 #include "resolve.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -72,6 +73,9 @@ static enum status venue_take(struct run *run, struct error *error)
     if (status == STATUS_OK)
         console_say(&run->console, "simulator serves %s: %zu symbols on port %lld", streams.market,
                     streams.symbol_count, (long long)port);
+    run->market = (struct venue_streams){.messages = streams.messages,
+                                         .first_recv_ms = streams.first_recv_ms,
+                                         .last_recv_ms = streams.last_recv_ms};
     venue_streams_finish(&streams);
     return status;
 }
@@ -225,20 +229,45 @@ static bool stalled(struct run *run)
     return gave_up && now_ms - run->stalled_ms >= STALL_LIMIT_MS;
 }
 
+static void start_fault(struct run *run, const struct option_fault *wanted)
+{
+    struct process *process = run_process(run, wanted->process);
+    struct error error = {{0}};
+    int64_t id;
+    if (!process)
+        (void)error_set(&error, STATUS_NOT_FOUND, "%s is not part of this run", wanted->process);
+    if (!process || process_signal(run, process, wanted->signal, &id, &error) != STATUS_OK)
+        console_say(&run->console, "--fault %s: %s", wanted->process, error.text);
+}
+
+static double market_share(struct run *run)
+{
+    struct process *harvest = run_process(run, "harvest");
+    int64_t messages = -1;
+    if (!harvest || !telemetry_counter(&harvest->telemetry, "received_messages", &messages))
+        return NAN;
+    int64_t event_ms = harvest->telemetry.beat.event_ts_ms;
+    return venue_share(&run->market, messages, event_ms == FIELD_NULL_I64 ? -1 : event_ms);
+}
+
 static void start_faults(struct run *run)
 {
     while (run->faults_started < run->options->fault_count) {
         const struct option_fault *wanted = &run->options->faults[run->faults_started];
-        if (run_now_ms(run) < run->go_ms + (int64_t)(wanted->seconds * 1000.0))
-            return;
+        if (isinf(wanted->seconds) || run_now_ms(run) < run->go_ms + (int64_t)(wanted->seconds * 1000.0))
+            break;
         run->faults_started++;
-        struct process *process = run_process(run, wanted->process);
-        struct error error = {{0}};
-        int64_t id;
-        if (!process)
-            (void)error_set(&error, STATUS_NOT_FOUND, "%s is not part of this run", wanted->process);
-        if (!process || process_signal(run, process, wanted->signal, &id, &error) != STATUS_OK)
-            console_say(&run->console, "--fault %s@%g: %s", wanted->process, wanted->seconds, error.text);
+        start_fault(run, wanted);
+    }
+    for (size_t i = run->faults_started; i < run->options->fault_count; i++) {
+        const struct option_fault *wanted = &run->options->faults[i];
+        double share = run->share_faults_started >> i & 1 ? NAN : market_share(run);
+        if (!(share >= wanted->share))
+            continue;
+        run->share_faults_started |= (size_t)1 << i;
+        console_say(&run->console, "--fault: %.0f %% of the market have passed: %s gets signal %d", 100 * share,
+                    wanted->process, wanted->signal);
+        start_fault(run, wanted);
     }
 }
 
@@ -435,7 +464,8 @@ int64_t lifecycle_due_ms(const struct run *run)
     if (run->phase != PHASE_FEEDING)
         return due_ms;
     due_ms = run->end_due_ms;
-    if (run->faults_started < run->options->fault_count) {
+    if (run->faults_started < run->options->fault_count &&
+        isfinite(run->options->faults[run->faults_started].seconds)) {
         int64_t fault_ms = run->go_ms + (int64_t)(run->options->faults[run->faults_started].seconds * 1000.0);
         due_ms = fault_ms < due_ms ? fault_ms : due_ms;
     }

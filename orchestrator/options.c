@@ -78,16 +78,23 @@ static enum status take_gates(struct options *options, const char *value, struct
 
 static enum status take_fault(struct options *options, const char *value, struct error *error)
 {
-    static const char FORM[] = "write it as PROCESS@SECONDS or PROCESS@SECONDS:SIGNAL, for example signal@30:KILL";
-    struct option_fault fault = {.signal = SIGKILL};
+    static const char FORM[] = "write it as PROCESS@SECONDS or PROCESS@PERCENT% of the simulator's market, "
+                               "perhaps with :SIGNAL, for example signal@30 or signal@50%:TERM";
+    struct option_fault fault = {.share = NAN, .signal = SIGKILL};
     const char *at = strchr(value, '@');
     if (!at || at == value || (size_t)(at - value) >= sizeof fault.process)
         return error_set(error, STATUS_INVALID, "--fault %s: %s", value, FORM);
     memcpy(fault.process, value, (size_t)(at - value));
     char *end;
     fault.seconds = strtod(at + 1, &end);
+    bool is_share = end != at + 1 && *end == '%' && fault.seconds <= 100;
+    end += is_share;
     if (end == at + 1 || (*end && *end != ':') || !isfinite(fault.seconds) || fault.seconds < 0)
         return error_set(error, STATUS_INVALID, "--fault %s: %s", value, FORM);
+    if (is_share) {
+        fault.share = fault.seconds / 100;
+        fault.seconds = INFINITY;
+    }
     if (*end == ':')
         fault.signal = signal_number_of(end + 1);
     if (!fault.signal)
@@ -96,7 +103,10 @@ static enum status take_fault(struct options *options, const char *value, struct
         return error_set(error, STATUS_INVALID, "--fault %s: there is no process '%s'", value, fault.process);
     if (options->fault_count == OPTIONS_FAULTS_MAX)
         return error_set(error, STATUS_LIMIT, "--fault: more than %d of them", OPTIONS_FAULTS_MAX);
-    options->faults[options->fault_count++] = fault;
+    size_t place = options->fault_count++; /* in order of time */
+    for (; place > 0 && options->faults[place - 1].seconds > fault.seconds; place--)
+        options->faults[place] = options->faults[place - 1];
+    options->faults[place] = fault;
     return STATUS_OK;
 }
 

@@ -20,10 +20,11 @@ struct option_override {
     const char *value;
 };
 
-/* option_fault: --fault PROC@SECONDS[:SIGNAL] */
+/* option_fault: --fault PROC@SECONDS[:SIGNAL] or PROC@PERCENT%[:SIGNAL] */
 struct option_fault {
     char process[64];
-    double seconds; /* after go */
+    double seconds; /* after go; of a share: infinite */
+    double share;   /* of the simulator's market, 0…1; NaN: by seconds */
     int signal;
 };
 

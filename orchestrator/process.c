@@ -221,6 +221,15 @@ static void carry_out(struct run *run, struct process *process, enum process_sta
         spawn(run, process);
 }
 
+/* progressed: its position had moved since READY. Of one without heartbeats no position is known: that it had been
+ * ready while the feed was open counts. */
+static bool progressed(const struct run *run, const struct process *process)
+{
+    if (!process->module->beats)
+        return run->go_ms && process->supervisor.ready_ms;
+    return process->progress_at_exit > process->progress_at_ready;
+}
+
 void process_step(struct run *run, struct process *process, enum process_event event)
 {
     enum process_state before = process->supervisor.state;
@@ -228,7 +237,7 @@ void process_step(struct run *run, struct process *process, enum process_event e
         .event = event,
         .generation = process->supervisor.generation,
         .now_ms = run_now_ms(run),
-        .progressed = process->progress_at_exit > process->progress_at_ready,
+        .progressed = progressed(run, process),
         .chance = random_unit(&run->random),
     };
     struct supervisor_orders orders =

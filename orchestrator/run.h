@@ -19,6 +19,7 @@
 #include "control.h"
 #include "drivers/driver.h"
 #include "fault.h"
+#include "venue.h"
 #include "feed.h"
 #include "health.h"
 #include "lock.h"
@@ -148,6 +149,8 @@ struct run {
     struct fault faults[RUN_FAULTS_MAX];
     size_t fault_count;
     size_t faults_started; /* of options->faults, in order of time */
+    size_t share_faults_started; /* a bit for each of options->faults that waits for a share of the market */
+    struct venue_streams market; /* its extent; symbols are not kept */
     const char *shutdown_order[MODULE_COUNT];
     size_t shutdown_count;
 

@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -65,6 +66,9 @@ enum status venue_streams_parse(const void *json, size_t bytes, struct venue_str
     copy_text(yyjson_obj_get(root, "market"), streams.market, sizeof streams.market);
     copy_text(yyjson_obj_get(root, "trade_stream"), streams.trade_stream, sizeof streams.trade_stream);
     copy_text(yyjson_obj_get(root, "depth_stream"), streams.depth_stream, sizeof streams.depth_stream);
+    streams.messages = yyjson_get_sint(yyjson_obj_get(root, "messages"));
+    streams.first_recv_ms = yyjson_get_sint(yyjson_obj_get(root, "first_recv_ms"));
+    streams.last_recv_ms = yyjson_get_sint(yyjson_obj_get(root, "last_recv_ms"));
     take_stream_names(yyjson_obj_get(root, "streams"), &streams);
     if (status == STATUS_OK)
         status = take_symbols(yyjson_obj_get(root, "symbols"), &streams, error);
@@ -74,6 +78,15 @@ enum status venue_streams_parse(const void *json, size_t bytes, struct venue_str
     else
         venue_streams_finish(&streams);
     return status;
+}
+
+double venue_share(const struct venue_streams *streams, int64_t messages, int64_t event_ms)
+{
+    if (streams->messages > 0)
+        return messages < 0 ? NAN : (double)messages / (double)streams->messages;
+    if (streams->last_recv_ms <= streams->first_recv_ms || event_ms < 0)
+        return NAN;
+    return (double)(event_ms - streams->first_recv_ms) / (double)(streams->last_recv_ms - streams->first_recv_ms);
 }
 
 void venue_streams_finish(struct venue_streams *streams)

@@ -15,7 +15,14 @@ struct venue_streams {
     char depth_stream[32]; /* @depth@0ms … */
     char **symbols;
     size_t symbol_count;
+    int64_t messages;      /* of a recording; 0: not known beforehand */
+    int64_t first_recv_ms; /* where the market begins and ends; 0: endless */
+    int64_t last_recv_ms;
 };
+
+/* venue_share: how much of the market has passed, 0…1, by messages where they are known, else by market time; NaN when
+ * neither is. `messages` and `event_ms` are what harvest has seen, negative when it has not told. */
+double venue_share(const struct venue_streams *streams, int64_t messages, int64_t event_ms);
 
 /* venue_streams_parse: the answer's body. STATUS_MALFORMED with a sentence. */
 enum status venue_streams_parse(const void *json, size_t bytes, struct venue_streams *out_streams,

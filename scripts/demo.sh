@@ -49,7 +49,7 @@ demo_options() {
     else
         DEMO_ARGUMENTS+=(--set "simulator.minutes=$DEMO_MINUTES" --speed "${DEMO_SPEED:-1}")
     fi
-    [ "$DEMO_KILL" = no ] || DEMO_ARGUMENTS+=(--fault "signal@50%")
+    [ "$DEMO_KILL" = no ] || DEMO_ARGUMENTS+=(--fault "signal@45%")
     DEMO_DIR="${DEMO_DIR:-$ROOT/demo/$(date -u +%Y%m%d_%H%M%S)}"
 }
 
@@ -88,7 +88,7 @@ demo_main() {
     (
         trap - INT
         cd "$DEMO_DIR" && exec "$ROOT/build/dev/bin/orchestrator" --enable harvest,signal,broker,report --sink "$DEMO_SINK" --minutes 0 \
-            --set health.heartbeat_ms=50 "${DEMO_ARGUMENTS[@]}"
+            --set health.heartbeat_ms=20 "${DEMO_ARGUMENTS[@]}"
     ) || status=$?
     trap - INT
     demo_report

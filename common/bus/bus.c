@@ -350,15 +350,15 @@ static size_t part_bytes(struct parts *parts, size_t index)
     return index < parts->count ? zmq_msg_size(&parts->part[index]) : 0;
 }
 
+/* What lacks its second part, or has too long a topic, goes on as well: whoever reads frames counts it as malformed. */
 static void deliver_frame(const struct bus_events *events, size_t connection, struct parts *parts)
 {
     char topic[TOPIC_BYTES_MAX];
-    size_t length = part_bytes(parts, 0);
-    if (parts->count < 2 || length >= sizeof topic)
-        return;
+    size_t length = part_bytes(parts, 0) < sizeof topic ? part_bytes(parts, 0) : sizeof topic - 1;
     memcpy(topic, part_data(parts, 0), length);
     topic[length] = 0;
-    events->frame(events->context, connection, topic, length, part_data(parts, 1), part_bytes(parts, 1));
+    events->frame(events->context, connection, topic, length, parts->count > 1 ? part_data(parts, 1) : "",
+                  part_bytes(parts, 1));
 }
 
 static void deliver_answer(const struct bus_events *events, size_t connection, struct parts *parts)
@@ -372,11 +372,12 @@ static void deliver_request(const struct bus_events *events, struct parts *parts
     struct bus_peer_id peer = {.length = part_bytes(parts, 0)};
     bool delimiter = parts->count > 2 && part_bytes(parts, 1) == 0;
     size_t payload = delimiter ? 2 : 1;
-    if (parts->count <= payload || peer.length >= PEER_FLAG)
+    if (peer.length >= PEER_FLAG)
         return;
     memcpy(peer.bytes, part_data(parts, 0), peer.length);
     peer.bytes[PEER_FLAG] = delimiter;
-    events->request(events->context, &peer, part_data(parts, payload), part_bytes(parts, payload));
+    events->request(events->context, &peer, payload < parts->count ? part_data(parts, payload) : "",
+                    part_bytes(parts, payload));
 }
 
 /* drain_socket: receives until empty or `left` is used up. `which`: 0 frames, 1 answers, 2 requests. */

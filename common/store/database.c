@@ -220,13 +220,13 @@ const char *statement_text(const struct statement *statement, int column)
     return (const char *)sqlite3_column_text(statement->handle, column);
 }
 
-enum column_type statement_type(const struct statement *statement, int column)
+enum value_type statement_type(const struct statement *statement, int column)
 {
     switch (sqlite3_column_type(statement->handle, column)) {
-    case SQLITE_NULL: return COLUMN_NULL;
-    case SQLITE_INTEGER: return COLUMN_INTEGER;
-    case SQLITE_FLOAT: return COLUMN_REAL;
-    case SQLITE_TEXT: return COLUMN_TEXT;
-    default: return COLUMN_OTHER;
+    case SQLITE_NULL: return VALUE_NULL;
+    case SQLITE_INTEGER: return VALUE_INTEGER;
+    case SQLITE_FLOAT: return VALUE_REAL;
+    case SQLITE_TEXT: return VALUE_TEXT;
+    default: return VALUE_OTHER;
     }
 }

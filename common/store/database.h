@@ -59,5 +59,5 @@ double statement_f64(const struct statement *statement, int column); /* NaN for 
 const char *statement_text(const struct statement *statement, int column);
 
 /* statement_type: what the row really holds there, whatever the column was declared as. */
-enum column_type { COLUMN_NULL, COLUMN_INTEGER, COLUMN_REAL, COLUMN_TEXT, COLUMN_OTHER };
-enum column_type statement_type(const struct statement *statement, int column);
+enum value_type { VALUE_NULL, VALUE_INTEGER, VALUE_REAL, VALUE_TEXT, VALUE_OTHER };
+enum value_type statement_type(const struct statement *statement, int column);

@@ -1,9 +1,9 @@
 /* sync: the local book of one symbol and whether it may be believed (data.md §1.4).
  *
- *                 snapshot            bridging diff                 broken link
- *     FIRST ────▶ has_snapshot ────▶ LIVE ◀──────────── INVALID ◀──────────── LIVE
- *       ▲   too old: next try │         bridging diff     ▲  has_snapshot
- *       └─────────────────────┘
+ *               snapshot                 bridging diff           broken link
+ *     FIRST ──────────────▶ has snapshot ───────────────▶ LIVE ───────────────▶ INVALID
+ *       ▲                        │                          ▲                      │ snapshot, bridging diff
+ *       └─ too old: next try ────┘                          └──────────────────────┘ (too old: next try)
  *
  * FIRST: never synchronised, the feed holds all messages back. INVALID: lost again, only diffs are kept. After
  * SYNC_TRIES_MAX snapshots that did not fit (or error answers) no more are asked for until a socket was

@@ -208,8 +208,8 @@ static enum status parse_named(struct parse *parse, yyjson_val *stream, yyjson_v
     size_t length = yyjson_get_len(stream);
     const char *at = memchr(name, '@', length);
     bool all_symbols = length > 0 && name[0] == '!';
-    if (length >= STREAM_NAME_BYTES_MAX || (!at && !all_symbols))
-        return venue_refuse(parse, VENUE_UNKNOWN_STREAM, "the stream's name has no '@'");
+    if (length >= STREAM_NAME_BYTES_MAX || at == name || (!at && !all_symbols))
+        return venue_refuse(parse, VENUE_UNKNOWN_STREAM, "the stream's name has no symbol or no '@'");
     const char *word = all_symbols ? name + 1 : at + 1;
     enum status status = take_kind(parse, word, (size_t)(name + length - word));
     if (status == STATUS_OK && !yyjson_is_obj(data))

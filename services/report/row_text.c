@@ -8,7 +8,7 @@
 
 /* cell: one value of a sink, before it is put into a field. */
 struct cell {
-    enum column_type type;
+    enum value_type type;
     bool is_bool;
     int64_t integer;
     double real;
@@ -18,7 +18,7 @@ struct cell {
 
 static bool put_text(const struct field *field, const struct cell *cell, char *member)
 {
-    if (cell->type != COLUMN_TEXT || cell->length >= field->size || memchr(cell->text, 0, cell->length))
+    if (cell->type != VALUE_TEXT || cell->length >= field->size || memchr(cell->text, 0, cell->length))
         return false;
     memcpy(member, cell->text, cell->length);
     member[cell->length] = 0;
@@ -27,7 +27,7 @@ static bool put_text(const struct field *field, const struct cell *cell, char *m
 
 static bool put_enum(const struct field *field, const struct cell *cell, void *member)
 {
-    int index = cell->type == COLUMN_TEXT ? enum_from_name(field->names, cell->text, cell->length) : -1;
+    int index = cell->type == VALUE_TEXT ? enum_from_name(field->names, cell->text, cell->length) : -1;
     if (index < 0)
         return false;
     *(int8_t *)member = (int8_t)index;
@@ -36,8 +36,8 @@ static bool put_enum(const struct field *field, const struct cell *cell, void *m
 
 static bool put_f64(const struct cell *cell, double *member)
 {
-    double value = cell->type == COLUMN_REAL ? cell->real : (double)cell->integer;
-    if ((cell->type != COLUMN_REAL && cell->type != COLUMN_INTEGER) || cell->is_bool || !isfinite(value))
+    double value = cell->type == VALUE_REAL ? cell->real : (double)cell->integer;
+    if ((cell->type != VALUE_REAL && cell->type != VALUE_INTEGER) || cell->is_bool || !isfinite(value))
         return false;
     *member = value;
     return true;
@@ -46,7 +46,7 @@ static bool put_f64(const struct cell *cell, double *member)
 static bool put_integer(const struct field *field, const struct cell *cell, void *member)
 {
     bool wants_bool = field->type == FIELD_BOOL;
-    if (cell->type != COLUMN_INTEGER || (cell->is_bool && !wants_bool))
+    if (cell->type != VALUE_INTEGER || (cell->is_bool && !wants_bool))
         return false;
     if (wants_bool && (cell->integer < 0 || cell->integer > 1))
         return false;
@@ -66,7 +66,7 @@ static enum status put(const struct message *message, const struct field *field,
 {
     void *member = (char *)row + field->offset;
     bool fits;
-    if (cell->type == COLUMN_NULL) {
+    if (cell->type == VALUE_NULL) {
         fits = field->flags & FIELD_NULLABLE;
         field_clear(field, row);
     } else {
@@ -88,18 +88,18 @@ static enum status put(const struct message *message, const struct field *field,
 
 static struct cell cell_of_json(yyjson_val *value)
 {
-    struct cell cell = {.type = COLUMN_OTHER};
+    struct cell cell = {.type = VALUE_OTHER};
     if (yyjson_is_null(value))
-        cell.type = COLUMN_NULL;
+        cell.type = VALUE_NULL;
     else if (yyjson_is_str(value))
         cell = (struct cell){
-            .type = COLUMN_TEXT, .text = yyjson_get_str(value), .length = yyjson_get_len(value)};
+            .type = VALUE_TEXT, .text = yyjson_get_str(value), .length = yyjson_get_len(value)};
     else if (yyjson_is_bool(value))
-        cell = (struct cell){.type = COLUMN_INTEGER, .is_bool = true, .integer = yyjson_get_bool(value)};
+        cell = (struct cell){.type = VALUE_INTEGER, .is_bool = true, .integer = yyjson_get_bool(value)};
     else if (yyjson_is_real(value))
-        cell = (struct cell){.type = COLUMN_REAL, .real = yyjson_get_real(value)};
+        cell = (struct cell){.type = VALUE_REAL, .real = yyjson_get_real(value)};
     else if (yyjson_is_sint(value) || (yyjson_is_uint(value) && yyjson_get_uint(value) <= INT64_MAX))
-        cell = (struct cell){.type = COLUMN_INTEGER, .integer = yyjson_get_sint(value)};
+        cell = (struct cell){.type = VALUE_INTEGER, .integer = yyjson_get_sint(value)};
     return cell;
 }
 
@@ -107,8 +107,8 @@ static struct cell cell_of_json(yyjson_val *value)
 static struct cell cell_for(const struct field *field, yyjson_val *value)
 {
     struct cell cell = cell_of_json(value);
-    if (field->type == FIELD_BOOL && cell.type == COLUMN_INTEGER && !cell.is_bool)
-        cell.type = COLUMN_OTHER;
+    if (field->type == FIELD_BOOL && cell.type == VALUE_INTEGER && !cell.is_bool)
+        cell.type = VALUE_OTHER;
     return cell;
 }
 
@@ -155,11 +155,11 @@ int row_columns(const struct message *message, struct buffer *out)
 static struct cell cell_of_column(const struct statement *statement, int column)
 {
     struct cell cell = {.type = statement_type(statement, column)};
-    if (cell.type == COLUMN_INTEGER)
+    if (cell.type == VALUE_INTEGER)
         cell.integer = statement_i64(statement, column);
-    if (cell.type == COLUMN_REAL)
+    if (cell.type == VALUE_REAL)
         cell.real = statement_f64(statement, column);
-    if (cell.type == COLUMN_TEXT) {
+    if (cell.type == VALUE_TEXT) {
         cell.text = statement_text(statement, column);
         cell.length = strlen(cell.text);
     }

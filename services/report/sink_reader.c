@@ -187,7 +187,7 @@ static enum status take_columns(struct visitor *visitor, const struct rows_state
 {
     struct signal_row row;
     struct error ignored;
-    if (statement_type(rows->statement, rows->time_column) == COLUMN_INTEGER)
+    if (statement_type(rows->statement, rows->time_column) == VALUE_INTEGER)
         progress->position = statement_i64(rows->statement, rows->time_column);
     if (row_from_statement(&signal_message, rows->statement, &row, &ignored) == STATUS_OK &&
         signal_time_valid(row.ts_ms))
@@ -240,7 +240,7 @@ static enum status read_symbols(struct visitor *visitor, struct statement *next,
     for (;;) {
         statement_bind_text(next, 1, symbol);
         status = statement_step(next, error);
-        if (status != STATUS_OK || statement_type(next, 0) != COLUMN_TEXT)
+        if (status != STATUS_OK || statement_type(next, 0) != VALUE_TEXT)
             break;
         const char *found = statement_text(next, 0);
         if (strlen(found) >= sizeof symbol)

@@ -61,19 +61,21 @@ def run_stack(folder, captures):
     }
 
 
-def run_reader(captures):
+def run_reader(folder, captures):
     """The bare client on a simulator of its own."""
-    command = [str(harness.BIN / "simulator"), "--speed", "max"]
+    port_file = folder / "port"
+    command = [str(harness.BIN / "simulator"), "--speed", "max", "--port-file", str(port_file)]
     for capture in captures:
         command += ["--capture", str(capture)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as simulator:
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as simulator:
         try:
-            port = simulator.stdout.readline().strip().partition("port=")[2]
+            harness.wait_for(lambda: port_file.exists() and port_file.read_text().strip(), 30, "the simulator's port")
+            port = port_file.read_text().strip()
             with urllib.request.urlopen(f"http://127.0.0.1:{port}/simulator/streams") as answer:
                 offer = json.load(answer)
             done = subprocess.run([evidence.BENCH_BIN / "bench_reader", port, DEPTH_PATH[offer["market"]],
                                    ",".join(offer["symbols"]), "/".join(offer["streams"])],
-                                  capture_output=True, text=True, check=True)
+                                  capture_output=True, text=True, check=True, timeout=120)
         finally:
             simulator.terminate()
     result = json.loads(done.stdout)
@@ -84,8 +86,8 @@ def run_reader(captures):
 def measure(name, captures, repeat, keep):
     runs, bare = [], []
     for number in range(1, repeat + 1):
-        bare.append(run_reader(captures))
         with tempfile.TemporaryDirectory(prefix="ofb-") as temporary:
+            bare.append(run_reader(pathlib.Path(temporary), captures))
             folder = pathlib.Path(keep or temporary) / f"{name}-{number}"
             run = run_stack(folder, captures)
         runs.append(run)

@@ -112,14 +112,14 @@ def test_killing_all_of_them_in_turn_changes_nothing(capture, undisturbed, tmp_p
 
 
 CRASHES = [f"{program}/{point}" for program in ("features", "signal", "broker") for point in
-           ("before_commit:40", "after_commit:40")]
-CRASHES += ["signal/after_write:25", "signal/after_rename:1", "broker/after_write:3", "archive/after_rename:2"]
+           ("before_commit:15", "after_commit:15")]
+CRASHES += ["signal/after_write:7", "signal/after_rename:1", "broker/after_write:2", "archive/after_rename:2"]
 
 
 @pytest.mark.parametrize("point", CRASHES)
 def test_dying_at_a_crash_point_changes_nothing(capture, undisturbed, tmp_path, point):
     died = tmp_path / "died"
-    stack = harness.Stack(tmp_path / "run", [capture], environment={"ORDERFLOW_CRASH_POINT": f"{point}:{died}"})
+    stack = harness.Stack(tmp_path / "run", [capture], speed=40, environment={"ORDERFLOW_CRASH_POINT": f"{point}:{died}"})
     with stack:
         harness.assert_sound(stack, stack.finish())
     assert died.exists(), "nothing died there"

@@ -28,7 +28,7 @@ def tickers(paths):
     found = {}
     for path in paths:
         for line in gzip.open(path, "rb"):
-            if b"@bookTicker" not in line:
+            if b"@bookTicker" not in line or b'"stream"' not in line:
                 continue
             data = json.loads(line[line.index(b"{"):])["data"]
             quote = tuple(Decimal(data[key]) for key in "bBaA")
@@ -115,6 +115,6 @@ def held_diffs(paths, entry, symbol, rows):
             if is_snapshot and (b"symbol=" not in line or f"symbol={symbol}&".encode() in line):
                 first_ticker = min(tickers(paths)[symbol][0])
                 return sum(1 for u in held if u in applied and u >= first_ticker)
-            if b"@depth" in line and f'"{symbol}"'.encode() in line:
+            if b"@depth" in line and b'"stream"' in line and f'"{symbol}"'.encode() in line:
                 held.append(json.loads(line[line.index(b"{"):])["data"]["u"])
     return count

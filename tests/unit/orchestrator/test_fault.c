@@ -1,0 +1,102 @@
+// Fault records: the order of the steps, and the verdict.
+// links: orchestrator base
+#include "orchestrator/fault.h"
+#include "tests/support/check.h"
+
+#include <math.h>
+#include <signal.h>
+#include <string.h>
+
+static const struct fault_loss NO_LOSS = {.rows_expected = 10, .parity_verdict = "PASS"};
+
+static struct fault recovered(int64_t recovery_ms)
+{
+    struct fault fault;
+    fault_begin(&fault, 1, "signal", SIGKILL, 3, 100);
+    fault.restart_count_before = 4;
+    fault.restart_count_after = 5;
+    for (enum fault_step step = FAULT_KILL; step < FAULT_STEP_COUNT; step++) {
+        int64_t after_ms = step * recovery_ms / FAULT_HEALTHY;
+        assert_true(fault_note(&fault, step, (struct fault_moment){1000 + after_ms, 5000000 + after_ms * 1000000}));
+    }
+    return fault;
+}
+
+static void a_recovery_in_time_without_loss_passes(void **unused)
+{
+    (void)unused;
+    struct fault fault = recovered(240);
+    assert_true(fault_elapsed_ms(&fault, FAULT_HEALTHY) == 240);
+    assert_true(fault_elapsed_ms(&fault, FAULT_EXIT) == 60);
+    assert_string_equal(fault_verdict(&fault, &NO_LOSS), "PASS");
+    struct fault_loss single = NO_LOSS;
+    single.parity_verdict = NULL; /* one sink: nothing to compare */
+    assert_string_equal(fault_verdict(&fault, &single), "PASS");
+}
+
+static void each_missing_or_wrong_figure_shows_in_the_verdict(void **unused)
+{
+    (void)unused;
+    struct fault slow = recovered(12004), twice = recovered(240), open = recovered(240), good = recovered(240);
+    struct fault_loss lost = NO_LOSS, doubled = NO_LOSS, unequal = NO_LOSS, unknown = NO_LOSS, unmeasured = NO_LOSS;
+    twice.restart_count_after = 6;
+    open.moments[FAULT_HEALTHY].wall_ms = 0;
+    lost.rows_lost = 1;
+    doubled.rows_duplicated = 1;
+    unequal.parity_verdict = "FAIL";
+    unknown.parity_verdict = "UNKNOWN";
+    unmeasured.rows_lost = -1;
+    assert_string_equal(fault_verdict(&slow, &NO_LOSS), "FAIL");
+    assert_string_equal(fault_verdict(&twice, &NO_LOSS), "FAIL");
+    assert_string_equal(fault_verdict(&open, &NO_LOSS), "FAIL");
+    assert_string_equal(fault_verdict(&good, &lost), "FAIL");
+    assert_string_equal(fault_verdict(&good, &doubled), "FAIL");
+    assert_string_equal(fault_verdict(&good, &unequal), "FAIL");
+    assert_string_equal(fault_verdict(&good, &unknown), "UNKNOWN");
+    assert_string_equal(fault_verdict(&good, &unmeasured), "UNKNOWN");
+}
+
+static void steps_count_only_in_their_order(void **unused)
+{
+    (void)unused;
+    struct fault fault;
+    struct fault_moment now = {1, 1};
+    fault_begin(&fault, 1, "signal", SIGKILL, 1, 100);
+    assert_false(fault_note(&fault, FAULT_EXIT, now)); /* not killed yet */
+    assert_true(fault_note(&fault, FAULT_KILL, now));
+    assert_false(fault_note(&fault, FAULT_READY, now));
+    assert_false(fault_note(&fault, FAULT_HEALTHY, now)); /* a heartbeat of the dead generation */
+    assert_true(fault_note(&fault, FAULT_EXIT, now));
+    assert_false(fault_note(&fault, FAULT_EXIT, now));
+    assert_int_equal(fault_waiting(&fault), FAULT_RESTART);
+    assert_true(isnan(fault_elapsed_ms(&fault, FAULT_READY)));
+}
+
+static void the_json_has_the_steps_that_happened(void **unused)
+{
+    (void)unused;
+    struct fault fault = recovered(240);
+    struct buffer text;
+    struct json json;
+    fault.moments[FAULT_HEALTHY].wall_ms = 0;
+    buffer_init(&text, 0);
+    json_init(&json, &text);
+    fault_json(&json, &fault, &NO_LOSS);
+    assert_non_null(strstr(buffer_text(&text), "\"signal_sent\":\"KILL\""));
+    assert_non_null(strstr(buffer_text(&text), "\"recovery_ms\":null"));
+    assert_non_null(strstr(buffer_text(&text), "\"event\":\"ready\"}]"));
+    assert_non_null(strstr(buffer_text(&text), "\"verdict\":\"FAIL\""));
+    buffer_finish(&text);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_recovery_in_time_without_loss_passes),
+        cmocka_unit_test(each_missing_or_wrong_figure_shows_in_the_verdict),
+        cmocka_unit_test(steps_count_only_in_their_order),
+        cmocka_unit_test(the_json_has_the_steps_that_happened),
+    };
+    check_filter();
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,239 @@
+// Gates: every one has a case in which it passes, one in which it fails, and one in which its figure is missing.
+// links: orchestrator config proto base
+#include "orchestrator/gates.h"
+#include "tests/support/check.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { ALL = (1 << MODULE_COUNT) - 1 };
+
+static struct gate_conditions conditions_for(enum gate_set set)
+{
+    return (struct gate_conditions){.set = set,
+                                    .modules = ALL,
+                                    .sink = "dual",
+                                    .minutes = 30,
+                                    .max_rss_mb = 600,
+                                    .max_open_files = 256};
+}
+
+/* figure: a gate, its figure, and a value on either side of its threshold. */
+struct figure {
+    enum gate_set set;
+    const char *gate;
+    const char *fact;
+    double good, bad;
+};
+
+static const struct figure FIGURES[] = {
+    {GATES_REPLAY, "accounted_messages", "messages_unaccounted", 0, 1},
+    {GATES_REPLAY, "accounted_kinds", "parsed_unaccounted", 0, -1},
+    {GATES_REPLAY, "accounted_trades", "trades_unaccounted", 0, 1},
+    {GATES_REPLAY, "accounted_books", "books_unaccounted", 0, -3},
+    {GATES_REPLAY, "accounted_drained", "rows_undrained", 0, 1},
+    {GATES_REPLAY, "accounted_ended", "streams_open", 0, 1},
+    {GATES_REPLAY, "sink_jsonl", "jsonl_rows", 1, 0},
+    {GATES_REPLAY, "sink_sqlite", "sqlite_rows", 1, 0},
+    {GATES_REPLAY, "sinks_equal", "sink_differences", 0, 1},
+    {GATES_REPLAY, "kind_prices", "rows_prices", 1, 0},
+    {GATES_REPLAY, "kind_orderbook", "rows_orderbook", 1, 0},
+    {GATES_REPLAY, "kind_ofi", "rows_ofi", 1, 0},
+    {GATES_REPLAY, "kind_cvd", "rows_cvd", 1, 0},
+    {GATES_REPLAY, "kind_fusion", "rows_fusion", 1, 0},
+    {GATES_REPLAY, "kind_features", "rows_features", 1, 0},
+    {GATES_REPLAY, "kind_events", "rows_events", 1, 0},
+    {GATES_SMOKE, "jsonl_shards", "jsonl_shards", 20, 19},
+    {GATES_SMOKE, "sqlite_rows", "sqlite_rows", 10000, 9999},
+    {GATES_SMOKE, "orders", "orders", 100, 99},
+    {GATES_SMOKE, "orders_buy", "orders_buy", 1, 0},
+    {GATES_SMOKE, "orders_sell", "orders_sell", 1, 0},
+    {GATES_SMOKE, "contract_jsonl", "jsonl_violations", 0, 1},
+    {GATES_SMOKE, "contract_sqlite", "sqlite_violations", 0, 1},
+    {GATES_SMOKE, "deadletter", "deadletter_rows", 0, 1},
+    {GATES_REPLAY, "dropped", "dropped", 0, 1},
+    {GATES_REPLAY, "lost_rows", "rows_lost", 0, 1},
+    {GATES_REPLAY, "lost_jsonl", "jsonl_missing", 0, 1},
+    {GATES_REPLAY, "lost_sqlite", "sqlite_missing", 0, 1},
+    {GATES_REPLAY, "doubled_jsonl", "jsonl_repeated", 0, 1},
+    {GATES_REPLAY, "doubled_sqlite", "sqlite_repeated", 0, 1},
+    {GATES_REPLAY, "doubled_orders", "orders_repeated", 0, 1},
+    {GATES_REPLAY, "key_conflicts", "key_conflicts", 0, 1},
+    {GATES_REPLAY, "forks", "forks", 0, 1},
+    {GATES_REPLAY, "summary", "summary_fields_missing", 0, 1},
+    {GATES_REPLAY, "manifest", "manifests", 1, 0},
+    {GATES_SMOKE, "log_events", "log_events_missing", 0, 1},
+    {GATES_REPLAY, "shutdown_order", "shutdown_mistakes", 0, 1},
+    {GATES_REPLAY, "shutdown_kills", "shutdown_kills", 0, 1},
+    {GATES_REPLAY, "resources_rss", "max_rss_mb", 599.9, 600},
+    {GATES_REPLAY, "resources_files", "max_open_files", 255, 256},
+};
+
+enum { FIGURE_COUNT = sizeof FIGURES / sizeof *FIGURES };
+
+static void add_all_good(struct evidence *evidence, const char *without)
+{
+    *evidence = (struct evidence){.count = 0};
+    for (size_t i = 0; i < FIGURE_COUNT; i++)
+        if (strcmp(FIGURES[i].fact, without) != 0 && !evidence_find(evidence, FIGURES[i].fact)) {
+            double good = strcmp(FIGURES[i].fact, "sqlite_rows") == 0 ? 10000 : FIGURES[i].good;
+            evidence_add(evidence, FIGURES[i].fact, good, "file", "field");
+        }
+}
+
+static const struct gate_result *result_of(const struct gate_results *results, const char *id)
+{
+    for (size_t i = 0; i < results->count; i++)
+        if (strcmp(results->items[i].id, id) == 0)
+            return &results->items[i];
+    return NULL;
+}
+
+static enum gate_verdict judge_one(const struct figure *figure, const double *value)
+{
+    struct evidence evidence;
+    struct gate_results results;
+    struct gate_conditions conditions = conditions_for(figure->set);
+    add_all_good(&evidence, figure->fact);
+    if (value)
+        evidence_add(&evidence, figure->fact, *value, "file", "field");
+    gates_judge(&conditions, &evidence, &results);
+    const struct gate_result *result = result_of(&results, figure->gate);
+    if (!result)
+        fail_msg("gate %s is not judged at all", figure->gate);
+    if (gates_overall(&results) != result->verdict)
+        fail_msg("gate %s is %s, the whole %s", figure->gate, gate_verdict_name(result->verdict),
+                 gate_verdict_name(gates_overall(&results)));
+    return result->verdict;
+}
+
+static void every_gate_passes_fails_and_is_unknown_without_its_figure(void **unused)
+{
+    (void)unused;
+    for (size_t i = 0; i < FIGURE_COUNT; i++) {
+        if (judge_one(&FIGURES[i], &FIGURES[i].good) != GATE_PASS)
+            fail_msg("gate %s does not pass at %g", FIGURES[i].gate, FIGURES[i].good);
+        if (judge_one(&FIGURES[i], &FIGURES[i].bad) != GATE_FAIL)
+            fail_msg("gate %s does not fail at %g", FIGURES[i].gate, FIGURES[i].bad);
+        if (judge_one(&FIGURES[i], NULL) != GATE_UNKNOWN)
+            fail_msg("gate %s has a verdict without a figure", FIGURES[i].gate);
+    }
+}
+
+static void every_gate_has_its_case_here(void **unused)
+{
+    (void)unused;
+    struct evidence evidence;
+    struct gate_results results;
+    add_all_good(&evidence, "");
+    for (enum gate_set set = GATES_REPLAY; set <= GATES_SMOKE; set++) {
+        struct gate_conditions conditions = conditions_for(set);
+        gates_judge(&conditions, &evidence, &results);
+        assert_true(results.count > 15);
+        for (size_t i = 0; i < results.count; i++) {
+            bool known = false;
+            for (size_t j = 0; j < FIGURE_COUNT; j++)
+                known = known || strcmp(FIGURES[j].gate, results.items[i].id) == 0;
+            if (!known)
+                fail_msg("gate %s has no case in this test", results.items[i].id);
+        }
+    }
+}
+
+static void thresholds_shrink_with_shorter_runs_and_are_rounded_up(void **unused)
+{
+    (void)unused;
+    struct evidence evidence;
+    struct gate_results results;
+    struct gate_conditions conditions = conditions_for(GATES_SMOKE);
+    conditions.minutes = 1.5;
+    add_all_good(&evidence, "");
+    gates_judge(&conditions, &evidence, &results);
+    assert_true(result_of(&results, "jsonl_shards")->threshold == 1);
+    assert_true(result_of(&results, "sqlite_rows")->threshold == 500);
+    assert_true(result_of(&results, "orders")->threshold == 5);
+    conditions.minutes = 1.6;
+    gates_judge(&conditions, &evidence, &results);
+    assert_true(result_of(&results, "jsonl_shards")->threshold == 2);
+    conditions.minutes = 90;
+    gates_judge(&conditions, &evidence, &results);
+    assert_true(result_of(&results, "jsonl_shards")->threshold == 20);
+}
+
+static void gates_of_what_is_not_part_of_the_run_are_left_out(void **unused)
+{
+    (void)unused;
+    struct evidence evidence;
+    struct gate_results results;
+    struct gate_conditions conditions = conditions_for(GATES_REPLAY);
+    add_all_good(&evidence, "");
+    conditions.sink = "sqlite";
+    gates_judge(&conditions, &evidence, &results);
+    assert_null(result_of(&results, "sink_jsonl"));
+    assert_null(result_of(&results, "sinks_equal"));
+    assert_non_null(result_of(&results, "sink_sqlite"));
+    conditions.modules = module_bit(MODULE_SIMULATOR) | module_bit(MODULE_HARVEST) | module_bit(MODULE_ARCHIVE);
+    gates_judge(&conditions, &evidence, &results);
+    assert_null(result_of(&results, "sink_sqlite"));
+    assert_null(result_of(&results, "kind_ofi"));
+    assert_null(result_of(&results, "summary"));
+    assert_non_null(result_of(&results, "kind_prices"));
+    assert_non_null(result_of(&results, "manifest"));
+    conditions.before_stop = true;
+    gates_judge(&conditions, &evidence, &results);
+    assert_null(result_of(&results, "shutdown_order"));
+    conditions.set = GATES_NONE;
+    gates_judge(&conditions, &evidence, &results);
+    assert_int_equal(results.count, 0);
+    assert_int_equal(gates_overall(&results), GATE_PASS);
+}
+
+static void a_kind_without_input_needs_no_rows_but_an_unknown_input_is_no_excuse(void **unused)
+{
+    (void)unused;
+    struct evidence evidence;
+    struct gate_results results;
+    struct gate_conditions conditions = conditions_for(GATES_REPLAY);
+    add_all_good(&evidence, "rows_events");
+    gates_judge(&conditions, &evidence, &results);
+    assert_int_equal(result_of(&results, "kind_events")->verdict, GATE_UNKNOWN);
+    evidence_add(&evidence, "input_events", 0, "file", "field");
+    gates_judge(&conditions, &evidence, &results);
+    assert_null(result_of(&results, "kind_events"));
+}
+
+static void a_result_says_where_its_figure_comes_from(void **unused)
+{
+    (void)unused;
+    struct evidence evidence;
+    struct gate_results results;
+    struct gate_conditions conditions = conditions_for(GATES_REPLAY);
+    struct buffer text;
+    struct json json;
+    add_all_good(&evidence, "forks");
+    gates_judge(&conditions, &evidence, &results);
+    buffer_init(&text, 0);
+    json_init(&json, &text);
+    gates_json(&results, &json);
+    assert_non_null(strstr(buffer_text(&text),
+                           "{\"id\":\"dropped\",\"measured\":0,\"unit\":\"rows\",\"op\":\"==\",\"threshold\":0,"
+                           "\"source_file\":\"file\",\"source_field\":\"field\",\"verdict\":\"PASS\"}"));
+    assert_non_null(strstr(buffer_text(&text),
+                           "{\"id\":\"forks\",\"measured\":null,\"unit\":\"streams\",\"op\":\"==\",\"threshold\":0,"
+                           "\"source_file\":null,\"source_field\":null,\"verdict\":\"UNKNOWN\"}"));
+    buffer_finish(&text);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_gate_passes_fails_and_is_unknown_without_its_figure),
+        cmocka_unit_test(every_gate_has_its_case_here),
+        cmocka_unit_test(thresholds_shrink_with_shorter_runs_and_are_rounded_up),
+        cmocka_unit_test(gates_of_what_is_not_part_of_the_run_are_left_out),
+        cmocka_unit_test(a_kind_without_input_needs_no_rows_but_an_unknown_input_is_no_excuse),
+        cmocka_unit_test(a_result_says_where_its_figure_comes_from),
+    };
+    check_filter();
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
