@@ -73,7 +73,7 @@ bool command_answered(const struct process *process, enum daemon_verb verb)
 {
     const struct daemon_command *command = &process->commands[verb];
     return command->answered_generation == process->supervisor.generation && process->telemetry.seen &&
-           process->telemetry.beat.seq > command->answered_seq;
+           process->telemetry.beat.wall_ms > command->answered_wall_ms;
 }
 
 int64_t commands_due_ms(const struct run *run, const struct process *process)
@@ -86,7 +86,8 @@ int64_t commands_due_ms(const struct run *run, const struct process *process)
     return due;
 }
 
-static void take_answer(struct run *run, struct process *process, const struct command_answer_row *row)
+static void take_answer(struct run *run, struct process *process, const struct command_answer_row *row,
+                        int64_t answered_wall_ms)
 {
     const char *slash = strchr(row->request_id, '/');
     size_t length = slash ? (size_t)(slash - row->request_id) : 0;
@@ -99,7 +100,7 @@ static void take_answer(struct run *run, struct process *process, const struct c
                 feed_emit(&run->feed, LOG_ERROR, "command_refused", process->name,
                           FEED_FIELDS(TEXT("verb", VERB_NAMES[verb]), TEXT("reason", row->text)));
             process->commands[verb].answered_generation = generation;
-            process->commands[verb].answered_seq = process->telemetry.beat.seq;
+            process->commands[verb].answered_wall_ms = answered_wall_ms;
         }
 }
 
@@ -115,7 +116,7 @@ void commands_take_answer(struct run *run, struct process *process, const void *
             continue;
         status = row_decode(&view, &command_answer_message, &row, &error);
         if (status == STATUS_OK)
-            take_answer(run, process, &row);
+            take_answer(run, process, &row, frame.header.publish_ns / 1000000);
     }
     if (status != STATUS_OK)
         log_event(LOG_WARNING, "answer_rejected", "name=%s reason=\"%s\"", process->name, error.text);

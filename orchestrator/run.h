@@ -53,7 +53,7 @@ struct daemon_command {
     int64_t answered_generation;
     int64_t sent_generation;
     int64_t sent_ms;
-    int64_t answered_seq; /* heartbeat that was the newest when the answer came */
+    int64_t answered_wall_ms; /* when it was answered, by the daemon's clock: only a later heartbeat tells of its effect */
 };
 
 struct restart_record {

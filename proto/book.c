@@ -108,4 +108,5 @@ const struct message book_message = {
     .fields = BOOK_FIELDS,
     .field_count = sizeof BOOK_FIELDS / sizeof BOOK_FIELDS[0],
     .field_count_default = 15 + 4 * BOOK_LEVELS_DEFAULT,
+    .fields_per_level = 4,
 };

@@ -20,30 +20,43 @@ static void append_names(struct buffer *out, const struct field *field)
         buffer_format(out, "%s`%s`", i ? ", " : ": ", field->names[i]);
 }
 
+/* append_cell: a bar inside a cell would end it. */
+static void append_cell(struct buffer *out, const char *text)
+{
+    for (; *text; text++) {
+        if (*text == '|')
+            buffer_append_byte(out, '\\');
+        buffer_append_byte(out, (uint8_t)*text);
+    }
+}
+
 static void append_field(struct buffer *out, const struct field *field, size_t position)
 {
     buffer_format(out, "| %zu | `%s` | ", position, field->name);
     append_type(out, field);
-    buffer_format(out, " | %s | %d | %s", field->unit, field->since, field->meaning);
+    buffer_format(out, " | %s | %d | ", field->unit, field->since);
+    append_cell(out, field->meaning);
     append_names(out, field);
     buffer_append_text(out, field->flags & FIELD_WIRE ? " (on the wire only) |\n" : " |\n");
 }
 
-/* append_levels: the groups behind the default fields, one per further book level, as one line. */
-static void append_levels(struct buffer *out, const struct message *message)
+/* append_levels: the groups behind the default fields, one per further book level, as one line. Returns the field that
+ * follows them. */
+static size_t append_levels(struct buffer *out, const struct message *message)
 {
-    size_t first = message->field_count_default, count = message->field_count;
-    if (first == count)
-        return;
-    const struct field *last = &message->fields[count - 1];
-    size_t group = message_fields_in_use(message, BOOK_LEVELS_DEFAULT + 1) - first;
-    buffer_format(out, "| %zu–%zu | ", first + 1, count);
+    size_t group = message->fields_per_level, first = message->field_count_default;
+    size_t end = first + group * (BOOK_LEVELS_MAX - BOOK_LEVELS_DEFAULT);
+    if (!group)
+        return first;
+    const struct field *last = &message->fields[end - 1];
+    buffer_format(out, "| %zu–%zu | ", first + 1, end);
     for (size_t i = 0; i < group; i++)
         buffer_format(out, "%s`%s`", i ? ", " : "", message->fields[first + i].name);
     buffer_format(out, " … `%s` | ", last->name);
     append_type(out, last);
     buffer_format(out, " | %s | %d | the same for levels %d to %d, as many as `ofi.levels` asks for |\n",
                   last->unit, last->since, BOOK_LEVELS_DEFAULT + 1, BOOK_LEVELS_MAX);
+    return end;
 }
 
 void describe_fields(struct buffer *out, const struct message *message)
@@ -51,7 +64,8 @@ void describe_fields(struct buffer *out, const struct message *message)
     buffer_append_text(out, "| # | name | type | unit | since | meaning |\n|---|---|---|---|---|---|\n");
     for (size_t i = 0; i < message->field_count_default; i++)
         append_field(out, &message->fields[i], i + 1);
-    append_levels(out, message);
+    for (size_t i = append_levels(out, message); i < message->field_count; i++)
+        append_field(out, &message->fields[i], i + 1);
 }
 
 void describe_kinds(struct buffer *out)

@@ -80,6 +80,7 @@ struct message {
     const struct field *fields;
     size_t field_count;         /* all of them */
     size_t field_count_default; /* those in use unless more book levels are configured (kind.h) */
+    size_t fields_per_level;    /* of each further level, behind the default ones; 0: the message has no levels */
 };
 
 /* field_is_null: whether the row holds no value there. */

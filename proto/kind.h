@@ -130,5 +130,6 @@ const struct message *message_of_name(const char *name);
 const struct message *message_at(size_t index);
 
 /* message_fields_in_use: how many leading fields of the table are in use with `levels` book levels. Levels beyond
- * the fifth follow all other fields, one group per level, so more levels only append columns. */
+ * the fifth follow the default fields, one group per level, so more levels only append columns. A field that was added
+ * behind the last level is sent like any other, and with it all levels. */
 size_t message_fields_in_use(const struct message *message, int levels);

@@ -47,4 +47,5 @@ const struct message ofi_message = {
     .fields = OFI_FIELDS,
     .field_count = sizeof OFI_FIELDS / sizeof OFI_FIELDS[0],
     .field_count_default = 8 + BOOK_LEVELS_DEFAULT + 6,
+    .fields_per_level = 1,
 };

@@ -196,7 +196,7 @@ bool report_service_idle(struct report_service *service, bool stopping)
     bool final = service->drain_asked || all_ended(&service->figures);
     struct worker_figures worker = worker_figures(service->worker);
     if (worker.busy || !stopping)
-        return !worker.busy && !service->figures.dirty;
+        return !worker.busy && !service->figures.dirty && !service->summary_asked;
     bool covered = worker.done_version == service->version && (worker.done_final || !final);
     if (!covered)
         ask(service, final);

@@ -133,11 +133,15 @@ static void names_of_parts_come_back(void **state)
 static void foreign_names_are_not_ours(void **state)
 {
     static const char *const NAMES[] = {
-        "date=2024-08-08/symbol=BTCUSDT/kind=orderbook/part-1723161255030-1723161259999-17-00000000-5.parquet",
-        "date=2024-08-09/symbol=BTCUSDT/kind=orderbook/part-1723161255030-1723161259999-17-4e65d3fb-5.parquet",
+        "date=2024-08-08/symbol=BTCUSDT/kind=orderbook/"
+        "part-1723161255030-1723161259999-17-00000000-5.parquet",
+        "date=2024-08-09/symbol=BTCUSDT/kind=orderbook/"
+        "part-1723161255030-1723161259999-17-4e65d3fb-5.parquet",
         "date=2024-08-08/symbol=BTCUSDT/kind=trades/part-1723161255030-1723161259999-17-4e65d3fb-5.parquet",
-        "date=2024-08-08/symbol=BTCUSDT/kind=orderbook/part-1723161255030-1723161259999-17-4e65d3fb-5-x.parquet",
-        "date=2024-08-08/symbol=BTCUSDT/kind=orderbook/part-01723161255030-1723161259999-17-4e65d3fb-5.parquet",
+        "date=2024-08-08/symbol=BTCUSDT/kind=orderbook/"
+        "part-1723161255030-1723161259999-17-4e65d3fb-5-x.parquet",
+        "date=2024-08-08/symbol=BTCUSDT/kind=orderbook/"
+        "part-01723161255030-1723161259999-17-4e65d3fb-5.parquet",
         "date=2024-08-08/symbol=BTCUSDT/kind=orderbook/notes.txt",
     };
     struct parts parts;
@@ -156,10 +160,8 @@ static void foreign_names_are_not_ours(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_was_written_is_read_back),
-        cmocka_unit_test(every_cut_of_it_is_refused),
-        cmocka_unit_test(the_rule_says_which_rows_are_durable),
-        cmocka_unit_test(names_of_parts_come_back),
+        cmocka_unit_test(what_was_written_is_read_back),        cmocka_unit_test(every_cut_of_it_is_refused),
+        cmocka_unit_test(the_rule_says_which_rows_are_durable), cmocka_unit_test(names_of_parts_come_back),
         cmocka_unit_test(foreign_names_are_not_ours),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -39,7 +39,10 @@ static enum status open_writer(struct archive *archive, const char *folder, cons
         .deadletter_root = archive->deadletter,
         .checkpoint_path = archive->checkpoint,
         .run_id = RUN,
-        .parquet = {.memory_mb = 64, .threads = 1, .temp_folder = archive->temp, .config_fingerprint = fingerprint},
+        .parquet = {.memory_mb = 64,
+                    .threads = 1,
+                    .temp_folder = archive->temp,
+                    .config_fingerprint = fingerprint},
     };
     return writer_open(&config, &archive->writer, error);
 }
@@ -187,12 +190,15 @@ static void check_files(struct duck *duck, const char *folder)
 {
     char sql[4 * PATH_BYTES], pattern[2 * PATH_BYTES];
     snprintf(pattern, sizeof pattern, "%s/data/ofi_cvd/*/*/*/*.parquet", folder);
-    snprintf(sql, sizeof sql, "SELECT count(*) FROM glob('%s') WHERE NOT ends_with(file, '-h.parquet')", pattern);
+    snprintf(sql, sizeof sql, "SELECT count(*) FROM glob('%s') WHERE NOT ends_with(file, '-h.parquet')",
+             pattern);
     assert_int_equal(duck_number(duck, sql), 0);
     snprintf(sql, sizeof sql,
              "SELECT count(*) FROM (SELECT filename, min(ts_ms) AS lo, max(ts_ms) AS hi, count(*) AS n FROM "
-             "read_parquet('%s', hive_partitioning = false, filename = true, union_by_name = true) GROUP BY filename) "
-             "WHERE lo // 3600000 <> hi // 3600000 OR NOT contains(filename, format('/part-{}-{}-{}-', lo, hi, n)) OR "
+             "read_parquet('%s', hive_partitioning = false, filename = true, union_by_name = true) GROUP BY "
+             "filename) "
+             "WHERE lo // 3600000 <> hi // 3600000 OR NOT contains(filename, format('/part-{}-{}-{}-', lo, "
+             "hi, n)) OR "
              "NOT contains(filename, 'date=' || strftime(make_timestamp(lo * 1000), '%%Y-%%m-%%d') || '/')",
              pattern);
     assert_int_equal(duck_number(duck, sql), 0);
@@ -237,32 +243,17 @@ static void check(const char *folder)
     duck_close(&duck);
 }
 
-static void kill_at(life *body, const char *crash_point)
+/* kill_at: false when the life ended by itself before that point. */
+static bool kill_at(life *body, const char *crash_point)
 {
     char folder[PATH_BYTES];
     check_folder(folder);
-    if (died(body, folder, crash_point))
+    bool killed = died(body, folder, crash_point);
+    if (killed)
         assert_false(died(body, folder, NULL));
     check(folder);
     check_folder_remove(folder);
-}
-
-/* passings: how often an undisturbed life passes a crash point. */
-static int passings(life *body, const char *name)
-{
-    int low = 1, high = 2;
-    for (int n = 1;; n *= 2) {
-        char folder[PATH_BYTES], point[64];
-        check_folder(folder);
-        snprintf(point, sizeof point, "%s:%d", name, n);
-        bool killed = died(body, folder, point);
-        check_folder_remove(folder);
-        low = killed ? n : low;
-        high = n;
-        if (!killed)
-            break;
-    }
-    return low < high ? low : high;
+    return killed;
 }
 
 /* --- tests --- */
@@ -333,12 +324,13 @@ static void killed_anywhere_every_row_is_stored_once(void **state)
     for (size_t body = 0; body < 2; body++)
         for (size_t point = 0; point < 4; point++) {
             char text[64];
-            int last = passings(bodies[body], POINTS[point]);
-            assert_true(last > 1);
-            for (int n = 1; n <= last; n += 1 + (int)random_below(&random, (uint64_t)last / 4 + 1)) {
+            int n = 1, deaths = -1;
+            do {
                 snprintf(text, sizeof text, "%s:%d", POINTS[point], n);
-                kill_at(bodies[body], text);
-            }
+                n += 1 + n / 2 + (int)random_below(&random, (uint64_t)n);
+                deaths++;
+            } while (kill_at(bodies[body], text));
+            assert_true(deaths > 2);
         }
 }
 
@@ -505,7 +497,8 @@ static void files_of_other_runs_are_left_alone(void **state)
     char folder[PATH_BYTES], path[PATH_BYTES];
     (void)state;
     check_folder(folder);
-    path_join(path, folder, "data/ofi_cvd/date=2024-08-08/symbol=BTCUSDT/kind=prices/part-1-2-3-00000000-99.parquet.txt");
+    path_join(path, folder,
+              "data/ofi_cvd/date=2024-08-08/symbol=BTCUSDT/kind=prices/part-1-2-3-00000000-99.parquet.txt");
     assert_ok(folder_make_for(path));
     assert_ok(file_replace(path, "x", 1, false));
     whole_life(folder);

@@ -389,6 +389,9 @@ static void level_columns_come_in_whole_groups(void **state)
     assert_int_equal(message_fields_in_use(&ofi_message, 6), ofi_message.field_count_default + 1);
     assert_string_equal(ofi_message.fields[message_fields_in_use(&ofi_message, 20) - 1].name, "k19");
     assert_int_equal(message_fields_in_use(&trade_message, 20), trade_message.field_count);
+    struct message wider = book_message; /* with a field behind the last level: then everything is in use */
+    wider.field_count++;
+    assert_int_equal(message_fields_in_use(&wider, 5), wider.field_count);
 }
 
 int main(void)

@@ -95,8 +95,8 @@ static inline void driver_fill(const char *folder, bool end)
 }
 
 /* driver_batch: what the sink thread does once: at most `rows_max` rows of every stream. *out_left: more wait. */
-static inline enum status driver_batch(struct sink *sink, struct journal *journal, size_t rows_max, bool *out_left,
-                                       struct error *error)
+static inline enum status driver_batch(struct sink *sink, struct journal *journal, size_t rows_max,
+                                       bool *out_left, struct error *error)
 {
     struct buffer rows;
     enum status status = sink->begin(sink->context, error);

@@ -46,13 +46,13 @@ static void run_synced(const char *folder)
 
 /* --- what must be there --- */
 
-static void shard_path(char path[PATH_BYTES], const char *folder, const char *place, size_t symbol, int64_t minute,
-                       const char *suffix)
+static void shard_path(char path[PATH_BYTES], const char *folder, const char *place, size_t symbol,
+                       int64_t minute, const char *suffix)
 {
     char stamp[TIME_TEXT_BYTES];
     time_stamp(minute * 60000, "%Y%m%d_%H%M", stamp);
-    path_join(path, folder, "runtime/%s/signal/%s/signals_%s_%s%s", place, DRIVER_SYMBOLS[symbol], stamp, DRIVER_RUN,
-              suffix);
+    path_join(path, folder, "runtime/%s/signal/%s/signals_%s_%s%s", place, DRIVER_SYMBOLS[symbol], stamp,
+              DRIVER_RUN, suffix);
 }
 
 static void assert_file_is(const char *path, const struct buffer *wanted)

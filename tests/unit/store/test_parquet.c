@@ -17,8 +17,9 @@
 #include <string.h>
 #include <sys/resource.h>
 
-static const struct message *const MESSAGES[] = {&trade_message,  &book_message,  &ofi_message,    &cvd_message,
-                                                 &fusion_message, &event_message, &feature_message};
+static const struct message *const MESSAGES[] = {&trade_message,  &book_message,   &ofi_message,
+                                                 &cvd_message,    &fusion_message, &event_message,
+                                                 &feature_message};
 
 struct fixture {
     char folder[PATH_BYTES];
@@ -84,7 +85,8 @@ static const char *sql_type(const struct field *field)
 
 /* --- every message, every field --- */
 
-static void check_value(struct fixture *fixture, const struct field *field, const void *row, idx_t column, idx_t at)
+static void check_value(struct fixture *fixture, const struct field *field, const void *row, idx_t column,
+                        idx_t at)
 {
     duckdb_result *result = &fixture->duck.result;
     assert_string_equal(duckdb_column_name(result, column), field->name);
@@ -104,10 +106,11 @@ static void check_value(struct fixture *fixture, const struct field *field, cons
     }
 }
 
-static void check_rows(struct fixture *fixture, const struct message *message, size_t field_count, const char *rows,
-                       size_t count, const char *path)
+static void check_rows(struct fixture *fixture, const struct message *message, size_t field_count,
+                       const char *rows, size_t count, const char *path)
 {
-    assert_int_equal(duck_ask(&fixture->duck, query("FROM read_parquet('%s', hive_partitioning = false)", path)), count);
+    assert_int_equal(
+        duck_ask(&fixture->duck, query("FROM read_parquet('%s', hive_partitioning = false)", path)), count);
     for (size_t at = 0; at < count; at++) {
         const char *row = rows + at * message->row_bytes;
         idx_t column = 3; /* behind ts_ms, symbol, row_id */
@@ -121,8 +124,10 @@ static void check_rows(struct fixture *fixture, const struct message *message, s
 
 static void check_types(struct fixture *fixture, const struct message *message, const char *path)
 {
-    size_t columns = duck_ask(&fixture->duck, query("DESCRIBE FROM read_parquet('%s', hive_partitioning = false)", path));
-    static const char *const COMMON[][2] = {{"ts_ms", "BIGINT"}, {"symbol", "VARCHAR"}, {"row_id", "VARCHAR"}};
+    size_t columns =
+        duck_ask(&fixture->duck, query("DESCRIBE FROM read_parquet('%s', hive_partitioning = false)", path));
+    static const char *const COMMON[][2] = {
+        {"ts_ms", "BIGINT"}, {"symbol", "VARCHAR"}, {"row_id", "VARCHAR"}};
     for (idx_t i = 0; i < columns; i++) {
         char *name = duckdb_value_varchar(&fixture->duck.result, 0, i);
         char *type = duckdb_value_varchar(&fixture->duck.result, 1, i);
@@ -180,7 +185,8 @@ static struct columns *trades(const int64_t (*times_ids)[2], size_t count)
         row.price = (struct decimal){6165970, 2};
         row.qty = (struct decimal){2, 3};
         snprintf(row_id, sizeof row_id, "BTCUSDT|prices|%lld", (long long)row.agg_trade_id);
-        columns_append(columns, row_id, (struct column_order){.id = row.agg_trade_id, .sequence = (int64_t)i}, &row);
+        columns_append(columns, row_id, (struct column_order){.id = row.agg_trade_id, .sequence = (int64_t)i},
+                       &row);
     }
     return columns;
 }
@@ -194,10 +200,12 @@ static void rows_ascend_by_time_then_id(void **state)
     path_join(path, fixture->folder, "sorted.parquet");
     write_part(fixture, columns, path);
     columns_destroy(columns);
-    duck_assert_text(&fixture->duck, query("SELECT string_agg(agg_trade_id, ' ') FROM '%s'", path), "1 2 9 3 4");
+    duck_assert_text(&fixture->duck, query("SELECT string_agg(agg_trade_id, ' ') FROM '%s'", path),
+                     "1 2 9 3 4");
     duck_assert_text(&fixture->duck, query("SELECT string_agg(row_id, ' ') FROM '%s' WHERE ts_ms = 20", path),
                      "BTCUSDT|prices|9");
-    assert_int_equal(duck_number(&fixture->duck, query("SELECT count(*) FROM '%s' WHERE price = 61659.7", path)), 5);
+    assert_int_equal(
+        duck_number(&fixture->duck, query("SELECT count(*) FROM '%s' WHERE price = 61659.7", path)), 5);
 }
 
 static void file_is_snappy_and_carries_its_metadata(void **state)
@@ -210,7 +218,8 @@ static void file_is_snappy_and_carries_its_metadata(void **state)
     write_part(fixture, columns, path);
     columns_destroy(columns);
     path_join(path, fixture->folder, "it''s a name.parquet");
-    duck_assert_text(&fixture->duck, query("SELECT DISTINCT compression FROM parquet_metadata('%s')", path), "SNAPPY");
+    duck_assert_text(&fixture->duck, query("SELECT DISTINCT compression FROM parquet_metadata('%s')", path),
+                     "SNAPPY");
     duck_assert_text(&fixture->duck,
                      query("SELECT string_agg(decode(key) || '=' || decode(value), ' ' ORDER BY key) FROM "
                            "parquet_kv_metadata('%s')",
@@ -220,7 +229,8 @@ static void file_is_snappy_and_carries_its_metadata(void **state)
 
 static void merging_keeps_every_row_in_order_and_lists_the_parts(void **state)
 {
-    static const int64_t FIRST[][2] = {{10, 1}, {40, 5}, {40, 7}}, SECOND[][2] = {{20, 2}, {40, 6}}, LATE[][2] = {{15, 9}};
+    static const int64_t FIRST[][2] = {{10, 1}, {40, 5}, {40, 7}}, SECOND[][2] = {{20, 2}, {40, 6}},
+                         LATE[][2] = {{15, 9}};
     struct fixture *fixture = *state;
     char paths[3][PATH_BYTES], merged[PATH_BYTES];
     struct error error = {{0}};
@@ -233,16 +243,20 @@ static void merging_keeps_every_row_in_order_and_lists_the_parts(void **state)
     const char *const list[] = {paths[0], paths[1], paths[2]};
     path_join(merged, fixture->folder, "merged-h.parquet");
     assert_ok(parquet_merge(fixture->parquet, list, 3, "agg_trade_id", merged, &error));
-    duck_assert_text(&fixture->duck, query("SELECT string_agg(agg_trade_id, ' ') FROM '%s'", merged), "1 9 2 5 6 7");
+    duck_assert_text(&fixture->duck, query("SELECT string_agg(agg_trade_id, ' ') FROM '%s'", merged),
+                     "1 9 2 5 6 7");
     duck_assert_text(&fixture->duck, query("SELECT DISTINCT symbol FROM '%s'", merged), "BTCUSDT");
     duck_assert_text(
         &fixture->duck,
-        query("SELECT decode(value) FROM parquet_kv_metadata('%s') WHERE decode(key) = 'merged_parts'", merged),
+        query("SELECT decode(value) FROM parquet_kv_metadata('%s') WHERE decode(key) = 'merged_parts'",
+              merged),
         "part-0.parquet,part-1.parquet,part-2.parquet");
-    assert_int_equal(duck_number(&fixture->duck, query("SELECT count(*) FROM (DESCRIBE FROM '%s')", merged)),
-                     duck_number(&fixture->duck,
-                                 query("SELECT count(*) FROM (DESCRIBE FROM read_parquet('%s', hive_partitioning = false))",
-                                       paths[0])));
+    assert_int_equal(
+        duck_number(&fixture->duck, query("SELECT count(*) FROM (DESCRIBE FROM '%s')", merged)),
+        duck_number(
+            &fixture->duck,
+            query("SELECT count(*) FROM (DESCRIBE FROM read_parquet('%s', hive_partitioning = false))",
+                  paths[0])));
 }
 
 static void rows_of_equal_time_without_id_keep_the_order_of_the_parts(void **state)
@@ -268,10 +282,11 @@ static void rows_of_equal_time_without_id_keep_the_order_of_the_parts(void **sta
     const char *const list[] = {paths[0], paths[1]};
     path_join(merged, fixture->folder, "merged-h.parquet");
     assert_ok(parquet_merge(fixture->parquet, list, 2, NULL, merged, &error));
-    assert_int_equal(duck_number(&fixture->duck, query("SELECT count(*) FROM (SELECT row_id, lead(row_id) OVER () AS "
-                                                       "following FROM '%s') WHERE following < row_id",
-                                                       merged)),
-                     0);
+    assert_int_equal(
+        duck_number(&fixture->duck, query("SELECT count(*) FROM (SELECT row_id, lead(row_id) OVER () AS "
+                                          "following FROM '%s') WHERE following < row_id",
+                                          merged)),
+        0);
 }
 
 /* --- failures --- */
@@ -353,8 +368,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(every_field_of_every_data_set_comes_back, setup, teardown),
         cmocka_unit_test_setup_teardown(rows_ascend_by_time_then_id, setup, teardown),
         cmocka_unit_test_setup_teardown(file_is_snappy_and_carries_its_metadata, setup, teardown),
-        cmocka_unit_test_setup_teardown(merging_keeps_every_row_in_order_and_lists_the_parts, setup, teardown),
-        cmocka_unit_test_setup_teardown(rows_of_equal_time_without_id_keep_the_order_of_the_parts, setup, teardown),
+        cmocka_unit_test_setup_teardown(merging_keeps_every_row_in_order_and_lists_the_parts, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(rows_of_equal_time_without_id_keep_the_order_of_the_parts, setup,
+                                        teardown),
         cmocka_unit_test_setup_teardown(full_disk_leaves_nothing_behind_and_can_be_repeated, setup, teardown),
         cmocka_unit_test_setup_teardown(a_file_is_never_overwritten, setup, teardown),
         cmocka_unit_test_setup_teardown(merging_a_missing_part_is_an_error, setup, teardown),

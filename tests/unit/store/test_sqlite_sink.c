@@ -93,7 +93,8 @@ static void check(const char *folder)
     assert_int_equal(statement_step(statement, &error), STATUS_END);
     statement_finish(statement);
     assert_int_equal(ask(database, "SELECT count(*) FROM positions WHERE sequence = 401"), 2);
-    assert_int_equal(ask(database, "SELECT count(*) FROM signals WHERE hex(score) = '2D302E30'"), 0); /* no -0.0 */
+    assert_int_equal(ask(database, "SELECT count(*) FROM signals WHERE hex(score) = '2D302E30'"),
+                     0); /* no -0.0 */
     database_close(database);
 }
 
@@ -108,11 +109,14 @@ static void rows_are_stored_as_the_spec_says(void **state)
     run(folder);
     check(folder);
     struct database *database = open_database(folder);
-    assert_int_equal(ask(database, "SELECT count(*) FROM pragma_table_info('signals') WHERE type = 'REAL'"), 6);
+    assert_int_equal(ask(database, "SELECT count(*) FROM pragma_table_info('signals') WHERE type = 'REAL'"),
+                     6);
     assert_int_equal(ask(database, "SELECT count(*) FROM pragma_table_info('signals') WHERE \"notnull\""), 4);
-    assert_int_equal(ask(database, "SELECT count(*) FROM pragma_table_info('signals') WHERE name = 'source'"), 0);
-    assert_int_equal(ask(database, "SELECT sum(pk = 1 AND name = 'run_id') + sum(pk = 2 AND name = 'ts_ms') + "
-                                   "sum(pk = 3 AND name = 'symbol') FROM pragma_table_info('signals')"),
+    assert_int_equal(ask(database, "SELECT count(*) FROM pragma_table_info('signals') WHERE name = 'source'"),
+                     0);
+    assert_int_equal(ask(database,
+                         "SELECT sum(pk = 1 AND name = 'run_id') + sum(pk = 2 AND name = 'ts_ms') + "
+                         "sum(pk = 3 AND name = 'symbol') FROM pragma_table_info('signals')"),
                      3);
     assert_int_equal(ask(database, "SELECT count(*) FROM pragma_index_list('signals')"), 2);
     assert_int_equal(ask(database, "SELECT 1 FROM pragma_journal_mode WHERE journal_mode = 'wal'"), 1);
@@ -155,7 +159,8 @@ static void rows_met_again_count_and_different_ones_conflict(void **state)
     assert_int_equal(figures.dedup, 0);
     assert_ok(folder_remove(journal)); /* a journal begun anew: its positions are not ours */
     struct database *database = open_database(folder);
-    assert_ok(database_execute(database, "UPDATE signals SET z_ofi = 5 WHERE symbol = 'ETHUSDT' AND seq = 7", NULL));
+    assert_ok(database_execute(database, "UPDATE signals SET z_ofi = 5 WHERE symbol = 'ETHUSDT' AND seq = 7",
+                               NULL));
     database_close(database);
     driver_fill(folder, true);
     figures = figures_after_run(folder);
@@ -215,15 +220,19 @@ static enum status open_over(const char *sql, const struct message *message, str
 static void a_table_of_another_shape_is_refused(void **state)
 {
     static const char *const TABLES[] = {
-        "CREATE TABLE signals (run_id TEXT NOT NULL, seq INTEGER, ts_ms INTEGER NOT NULL, symbol TEXT NOT NULL, "
+        "CREATE TABLE signals (run_id TEXT NOT NULL, seq INTEGER, ts_ms INTEGER NOT NULL, symbol TEXT NOT "
+        "NULL, "
         "PRIMARY KEY (ts_ms, symbol))",
-        "CREATE TABLE signals (run_id TEXT NOT NULL, seq INTEGER, ts_ms INTEGER NOT NULL, symbol TEXT NOT NULL, "
+        "CREATE TABLE signals (run_id TEXT NOT NULL, seq INTEGER, ts_ms INTEGER NOT NULL, symbol TEXT NOT "
+        "NULL, "
         "PRIMARY KEY (run_id, symbol, ts_ms))",
-        "CREATE TABLE signals (run_id TEXT NOT NULL, seq INTEGER, ts_ms INTEGER NOT NULL, symbol TEXT NOT NULL, "
+        "CREATE TABLE signals (run_id TEXT NOT NULL, seq INTEGER, ts_ms INTEGER NOT NULL, symbol TEXT NOT "
+        "NULL, "
         "more TEXT, PRIMARY KEY (run_id, ts_ms, symbol, more))",
         "CREATE TABLE signals (run_id TEXT NOT NULL, seq INTEGER, ts_ms TEXT NOT NULL, symbol TEXT NOT NULL, "
         "PRIMARY KEY (run_id, ts_ms, symbol))",
-        "CREATE TABLE signals (run_id TEXT NOT NULL, ts_ms INTEGER NOT NULL, score TEXT, symbol TEXT NOT NULL, "
+        "CREATE TABLE signals (run_id TEXT NOT NULL, ts_ms INTEGER NOT NULL, score TEXT, symbol TEXT NOT "
+        "NULL, "
         "PRIMARY KEY (run_id, ts_ms, symbol))",
         "CREATE TABLE signals (other TEXT)",
     };
@@ -239,9 +248,10 @@ static void a_table_that_lacks_a_new_column_gets_it(void **state)
 {
     struct error error = {{0}};
     (void)state;
-    assert_ok(open_over("CREATE TABLE signals (run_id TEXT NOT NULL, seq INTEGER, ts_ms INTEGER NOT NULL, symbol TEXT "
-                        "NOT NULL, score REAL, PRIMARY KEY (run_id, ts_ms, symbol))",
-                        &signal_message, &error));
+    assert_ok(open_over(
+        "CREATE TABLE signals (run_id TEXT NOT NULL, seq INTEGER, ts_ms INTEGER NOT NULL, symbol TEXT "
+        "NOT NULL, score REAL, PRIMARY KEY (run_id, ts_ms, symbol))",
+        &signal_message, &error));
 }
 
 static void leads_come_before_the_messages_own_columns(void **state)
@@ -270,8 +280,9 @@ static void leads_come_before_the_messages_own_columns(void **state)
     control.ts_ms = 6;
     assert_ok(sqlite_table_insert(table, leads, &control, &result, &error));
     assert_int_equal(result, SQLITE_DIFFERENT);
-    assert_int_equal(ask(database, "SELECT ts_ms FROM controls WHERE symbol = 'BTCUSDT' AND sequence = 17 AND action = "
-                                   "'input' AND value_json = '{\"a\":1}'"),
+    assert_int_equal(ask(database,
+                         "SELECT ts_ms FROM controls WHERE symbol = 'BTCUSDT' AND sequence = 17 AND action = "
+                         "'input' AND value_json = '{\"a\":1}'"),
                      5);
     sqlite_table_close(table);
     database_close(database);

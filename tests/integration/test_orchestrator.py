@@ -1,0 +1,514 @@
+"""The orchestrator and orchctl with daemons that behave as a test wants (tests/support/fake_service).
+
+The orchestrator looks for its daemons beside itself, so a folder of links makes the fake one play all of them.
+"""
+import contextlib
+import json
+import os
+import pathlib
+import select
+import shutil
+import signal
+import subprocess
+import time
+
+import pytest
+import zmq
+
+ROOT = pathlib.Path(os.environ.get("ORDERFLOW_ROOT", pathlib.Path(__file__).resolve().parents[2]))
+BUILD = pathlib.Path(os.environ.get("ORDERFLOW_BUILD", ROOT / "build" / "dev"))
+FAKE = BUILD / "tests" / "fake_service"
+SERVICES = ["harvest", "archive", "features", "signal", "broker", "report"]
+PATIENCE_S = 30
+
+
+@pytest.fixture(scope="session")
+def programs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("bin")
+    for name in ("orchestrator", "orchctl"):
+        shutil.copy(BUILD / "bin" / name, folder / name)
+    for name in SERVICES:
+        os.symlink(FAKE, folder / name)
+    return folder
+
+
+class Run:
+    """An orchestrator with fake daemons in a folder of its own."""
+
+    def __init__(self, programs, folder, *arguments, sets=None, behave=None, gates="none", enable=None):
+        self.programs, self.folder = programs, folder
+        (folder / "fake").mkdir(parents=True)
+        for name, words in (behave or {}).items():
+            (folder / "fake" / name).write_text(words.replace(" ", "\n") + "\n")
+        self.command = [programs / "orchestrator", "--run-id", "test", "--gates", gates, "--symbols", "TESTUSDT",
+                        "--set", "harvest.venue=binance", *arguments]
+        self.command += ["--enable", enable or "harvest,signal,broker,report"]
+        for key, value in (sets or {}).items():
+            self.command += ["--set", f"{key}={value}"]
+
+    def __enter__(self):
+        self.output = open(self.folder / "out", "wb")
+        self.process = subprocess.Popen(list(map(str, self.command)), cwd=self.folder, stdout=self.output,
+                                        stderr=subprocess.STDOUT)
+        return self
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.kill()
+            self.process.wait()
+        self.output.close()
+        for entry in os.listdir("/proc"):  # what this test's orchestrator started and could not end
+            with contextlib.suppress(OSError):
+                if entry.isdigit() and os.readlink(f"/proc/{entry}/cwd") == str(self.folder):
+                    os.kill(int(entry), signal.SIGKILL)
+
+    def text(self):
+        return (self.folder / "out").read_text(errors="replace")
+
+    def wait_for(self, condition, what, seconds=PATIENCE_S):
+        deadline = time.monotonic() + seconds
+        while True:
+            value = condition()
+            if value:
+                return value
+            if time.monotonic() > deadline or self.process.poll() is not None:
+                value = condition()
+                assert value, f"in vain for {what}:\n{self.text()[-3000:]}"
+                return value
+            select.select([], [], [], 0.01)
+
+    def wait_line(self, text, count=1):
+        self.wait_for(lambda: self.text().count(text) >= count, f"{count} times `{text}`")
+        return self
+
+    def finish(self, seconds=PATIENCE_S):
+        try:
+            return self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            raise AssertionError(f"the run did not end:\n{self.text()[-3000:]}") from None
+
+    def orchctl(self, *arguments):
+        return subprocess.run([str(self.programs / "orchctl"), *map(str, arguments)], cwd=self.folder,
+                              capture_output=True, text=True, timeout=60)
+
+    def status(self, name=None):
+        done = self.orchctl("status", *([name] if name else []), "--json")
+        assert done.stdout, done.stderr
+        return json.loads(done.stdout)
+
+    def process_status(self, name):
+        return self.status(name)["processes"][0]
+
+    def manifest(self):
+        return json.loads((self.folder / "artifacts/run_logs/run_manifest_test.json").read_text())
+
+    def log(self):
+        return (self.folder / "logs/orchestrator/orchestrator.log").read_text()
+
+
+def test_a_run_starts_in_order_says_go_ends_with_its_streams_and_stops_in_reverse(programs, tmp_path):
+    with Run(programs, tmp_path, behave={"harvest": "end_after_ms=300"}) as run:
+        assert run.finish() == 0, run.text()
+    lines = run.text()
+    starts = [lines.index(f"{name} starting") for name in SERVICES]
+    assert starts == sorted(starts)
+    assert lines.index("go: all ready") > max(lines.index(f"{name} ready") for name in SERVICES)
+    assert "ending: end of all streams" in lines
+    manifest = run.manifest()
+    assert manifest["state"] == "finished" and manifest["exit_code"] == 0
+    assert manifest["shutdown_order"] == SERVICES[::-1]
+    assert manifest["implied_modules"] == ["archive", "features"]
+    for name in SERVICES:
+        process = manifest["processes"][name]
+        assert process["exit_code"] == 0 and process["restart_count"] == 0 and not process["killed_on_stop"]
+        assert process["started_at"] <= process["ready_at"] <= process["stopped_at"]
+        assert "verb=go" in (tmp_path / f"logs/{name}/test_stderr.log").read_text()
+    for event in ("Start", "Ready", "Health", "Stop"):
+        for name in SERVICES:
+            assert f" {event} run_id=test name={name} " in run.log(), (event, name)
+
+
+def test_harvest_is_told_go_only_when_all_are_ready(programs, tmp_path):
+    with Run(programs, tmp_path, behave={"broker": "ready_after_ms=700", "harvest": "end_after_ms=100"}) as run:
+        run.wait_line("broker starting")
+        assert run.process_status("harvest")["streams"][0]["last_sequence"] == 0
+        assert run.finish() == 0
+    assert run.text().index("broker ready") < run.text().index("go: all ready")
+
+
+def test_minutes_end_the_run(programs, tmp_path):
+    with Run(programs, tmp_path, "--minutes", "0.01") as run:
+        assert run.finish() == 0
+    assert "the planned minutes are over" in run.text()
+    assert "verb=stop_intake" in (tmp_path / "logs/harvest/test_stderr.log").read_text()
+    for name in SERVICES[1:]:
+        assert "verb=drain" in (tmp_path / f"logs/{name}/test_stderr.log").read_text()
+
+
+def test_an_interrupt_drains_and_a_second_one_does_not_wait(programs, tmp_path):
+    with Run(programs, tmp_path, behave={"signal": "no_drain"}) as run:
+        run.wait_line("go: all ready")
+        run.process.send_signal(signal.SIGINT)
+        run.wait_line("ending: interrupted")
+        run.wait_for(lambda: "verb=drain" in (tmp_path / "logs/signal/test_stderr.log").read_text(), "the drain")
+        run.process.send_signal(signal.SIGINT)
+        assert run.finish(5) == 0
+    assert "not waiting" in run.text()
+    assert run.manifest()["state"] == "aborted"
+
+
+def test_who_does_not_drain_is_not_waited_for_longer_than_5_s(programs, tmp_path):
+    with Run(programs, tmp_path, "--minutes", "0.001", behave={"signal": "no_drain"}) as run:
+        run.wait_line("ending:")
+        begun = time.monotonic()
+        assert run.finish() == 0
+        assert 4.5 < time.monotonic() - begun < 9
+    assert "signal did not drain in time" in run.text()
+
+
+def test_who_ignores_term_is_killed_and_that_fails_its_gate(programs, tmp_path):
+    with Run(programs, tmp_path, "--minutes", "0.001", behave={"archive": "ignore_term"}, gates="replay",
+             sets={"supervisor.stop_timeout_s": 0.3}) as run:
+        assert run.finish() == 3
+    manifest = run.manifest()
+    assert manifest["processes"]["archive"]["killed_on_stop"]
+    assert manifest["processes"]["archive"]["exit_signal"] == signal.SIGKILL
+    (gate,) = [gate for gate in manifest["gates"] if gate["id"] == "shutdown_kills"]
+    assert gate["measured"] == 1 and gate["verdict"] == "FAIL"
+
+
+def test_figures_that_nobody_measured_are_unknown_and_fail(programs, tmp_path):
+    with Run(programs, tmp_path, "--minutes", "0.001", gates="replay") as run:
+        assert run.finish() == 3
+    manifest = run.manifest()
+    verdicts = {gate["id"]: gate for gate in manifest["gates"]}
+    assert verdicts["accounted_messages"]["verdict"] == "UNKNOWN"
+    assert verdicts["accounted_messages"]["measured"] is None
+    assert verdicts["accounted_drained"]["verdict"] == "PASS"
+    assert verdicts["shutdown_order"]["verdict"] == "PASS"
+    assert manifest["overall_verdict"] == "UNKNOWN" and manifest["exit_code"] == 3
+
+
+def test_a_crash_loop_ends_degraded_and_the_others_go_on(programs, tmp_path):
+    sets = {"supervisor.backoff_initial_ms": 20, "supervisor.max_restarts": 3}
+    with Run(programs, tmp_path, behave={"broker": "crash_after_ms=0"}, sets=sets) as run:
+        run.wait_line("broker is degraded")
+        status = {p["name"]: p for p in run.status()["processes"]}
+        assert status["broker"]["state"] == "degraded" and status["broker"]["pid"] is None
+        assert status["broker"]["restart_count"] == 3 and status["broker"]["health"] == "degraded"
+        assert status["signal"]["state"] in ("ready", "running")
+        assert run.orchctl("status").returncode == 4
+        assert run.orchctl("health", "broker").returncode == 4
+        run.wait_line("go: all ready")
+        run.process.send_signal(signal.SIGTERM)
+        assert run.finish() == 4
+    manifest = run.manifest()
+    delays = manifest["restart_backoff_pattern"]["broker"]
+    assert len(delays) == 3
+    for delay, expected in zip(delays, (20, 40, 80)):
+        assert 0.8 * expected - 1 <= delay <= 1.2 * expected
+    assert len(manifest["processes"]["broker"]["restarts"]) == 4
+    assert manifest["processes"]["broker"]["gave_up"]
+
+
+def test_a_person_may_start_a_degraded_process_again(programs, tmp_path):
+    sets = {"supervisor.backoff_initial_ms": 10, "supervisor.max_restarts": 1}
+    with Run(programs, tmp_path, behave={"broker": "crash_after_ms=0"}, sets=sets) as run:
+        run.wait_line("broker is degraded")
+        (tmp_path / "fake" / "broker").unlink()
+        done = run.orchctl("start", "broker", "--wait", "10")
+        assert done.returncode == 0, done.stderr
+        assert run.process_status("broker")["state"] in ("ready", "running")
+        run.process.send_signal(signal.SIGTERM)
+        assert run.finish() == 0  # it has recovered
+
+
+def test_exit_code_2_is_never_restarted(programs, tmp_path):
+    with Run(programs, tmp_path, behave={"broker": "exit_code=2"}) as run:
+        run.wait_line("broker is failed")
+        assert run.process_status("broker")["restart_count"] == 0
+        run.wait_line("go: all ready")
+        run.process.send_signal(signal.SIGTERM)
+        assert run.finish() == 4
+    assert run.text().count("broker starting") == 1
+
+
+def test_without_harvest_the_run_does_not_begin(programs, tmp_path):
+    with Run(programs, tmp_path, behave={"harvest": "exit_code=2"}) as run:
+        assert run.finish() == 4
+    assert "go:" not in run.text()
+    assert run.manifest()["state"] == "aborted"
+
+
+def test_a_process_that_never_gets_ready_is_tried_three_times(programs, tmp_path):
+    sets = {"supervisor.ready_timeout_s": 0.2, "supervisor.ready_backoff_s": "0.05,0.1"}
+    with Run(programs, tmp_path, behave={"broker": "no_ready"}, sets=sets) as run:
+        run.wait_line("broker is degraded")
+        run.wait_line("go: all ready")
+        run.process.send_signal(signal.SIGTERM)
+        assert run.finish() == 4
+    assert run.manifest()["restart_backoff_pattern"]["broker"] == [50, 100]
+    assert run.text().count("broker was not ready in time") == 3
+
+
+def test_a_killed_process_comes_back_at_once_and_leaves_evidence(programs, tmp_path):
+    with Run(programs, tmp_path) as run:
+        run.wait_line("go: all ready")
+        run.wait_for(lambda: run.process_status("signal")["lag_rows"] >= 0 and
+                     run.process_status("signal")["heartbeat"]["progress"] > 5, "progress of signal")
+        before = run.process_status("signal")
+        done = run.orchctl("kill", "signal", "--wait", "10")
+        assert done.returncode == 0 and "caught up after" in done.stdout, done.stderr
+        after = run.process_status("signal")
+        assert after["pid"] != before["pid"] and after["generation"] == 2 and after["restart_count"] == 1
+        run.process.send_signal(signal.SIGTERM)
+        assert run.finish() == 0
+    (fault,) = run.manifest()["fault_injection"]
+    assert fault["process"] == "signal" and fault["signal_sent"] == "KILL" and fault["exit_signal"] == "KILL"
+    assert fault["pid_before"] == before["pid"] and fault["pid_after"] == after["pid"]
+    assert [step["event"] for step in fault["event_sequence"]] == ["kill", "exit", "restart", "ready", "healthy"]
+    assert 0 < fault["detect_ms"] <= fault["restart_ms"] <= fault["ready_ms"] <= fault["recovery_ms"] < 2000
+    assert fault["backoff_ms"] == 0
+    assert fault["verdict"] == "UNKNOWN"  # no sink to count lost rows in
+
+
+def test_faults_of_the_command_line_happen_in_time(programs, tmp_path):
+    with Run(programs, tmp_path, "--fault", "features@0.3:TERM", "--fault", "broker@0.1", "--minutes", "0.02") as run:
+        assert run.finish() == 0
+    faults = run.manifest()["fault_injection"]
+    assert [(f["process"], f["signal_sent"]) for f in faults] == [("broker", "KILL"), ("features", "TERM")]
+    assert 0.1 <= faults[0]["requested_at_s"] < 0.3 <= faults[1]["requested_at_s"] < 1
+    assert faults[1]["exit_code"] == 0  # it stopped cleanly, and was started again all the same
+    assert run.manifest()["processes"]["features"]["restart_count"] == 1
+
+
+def test_a_hang_is_noticed_killed_and_its_evidence_kept(programs, tmp_path):
+    with Run(programs, tmp_path, behave={"broker": "hang_after_ms=500"},
+             sets={"health.heartbeat_timeout_ms": 300}) as run:
+        run.wait_line("broker hangs")
+        (tmp_path / "fake" / "broker").unlink()
+        run.wait_line("broker restarted")
+        run.process.send_signal(signal.SIGTERM)
+        run.finish()
+    evidence = list((tmp_path / "logs/broker").glob("test_hang_*.txt"))
+    assert evidence and "/proc/" in evidence[0].read_text()
+    assert run.manifest()["processes"]["broker"]["restarts"][0]["exit_signal"] == signal.SIGKILL
+
+
+def test_a_stopped_process_is_hung_but_a_paused_one_is_not(programs, tmp_path):
+    with Run(programs, tmp_path, sets={"health.heartbeat_timeout_ms": 300}) as run:
+        run.wait_line("go: all ready")
+        assert run.orchctl("pause", "report").returncode == 0
+        os.kill(run.process_status("broker")["pid"], signal.SIGSTOP)
+        run.wait_line("broker hangs")
+        run.wait_line("broker ready", 2)
+        status = run.process_status("report")
+        assert status["state"] == "paused" and status["restart_count"] == 0 and status["failed_conditions"] == "paused"
+        assert run.orchctl("resume", "report").returncode == 0
+        run.wait_for(lambda: run.process_status("report")["health"] == "healthy", "health of report")
+        run.process.send_signal(signal.SIGTERM)
+        assert run.finish() == 0
+    assert run.manifest()["processes"]["report"]["restart_count"] == 0
+
+
+def test_stop_start_and_restart_are_no_failures(programs, tmp_path):
+    with Run(programs, tmp_path) as run:
+        run.wait_line("go: all ready")
+        assert run.orchctl("stop", "broker", "--wait", "10").returncode == 0
+        assert run.process_status("broker")["state"] == "stopped"
+        assert "nothing to do" in run.orchctl("stop", "broker").stdout
+        assert run.orchctl("start", "broker", "--wait", "10").returncode == 0
+        assert run.orchctl("restart", "broker", "--wait", "10").returncode == 0
+        status = run.process_status("broker")
+        assert status["generation"] == 3 and status["restart_count"] == 0
+        assert "verb=go" in (tmp_path / "logs/broker/test_stderr.log").read_text()
+        assert run.orchctl("shutdown").returncode == 0
+        assert run.finish() == 0
+    assert "asked by orchctl" in run.text()
+
+
+def test_a_killed_daemon_is_drained_again_after_it_came_back(programs, tmp_path):
+    with Run(programs, tmp_path, behave={"signal": "no_drain"}) as run:
+        run.wait_line("go: all ready")
+        run.process.send_signal(signal.SIGTERM)
+        log = tmp_path / "logs/signal/test_stderr.log"
+        run.wait_for(lambda: log.read_text().count("verb=drain") == 1, "the first drain")
+        (tmp_path / "fake" / "signal").unlink()
+        assert run.orchctl("kill", "signal").returncode == 0
+        assert run.finish() == 0
+        assert log.read_text().count("verb=drain") == 2
+    assert run.manifest()["shutdown_order"] == SERVICES[::-1]
+
+
+def test_children_outlive_a_killed_orchestrator_and_the_next_one_says_so(programs, tmp_path):
+    with Run(programs, tmp_path) as run:
+        run.wait_line("go: all ready")
+        pids = [process["pid"] for process in run.status()["processes"]]
+        run.process.kill()
+        run.process.wait()
+        for pid in pids:
+            os.kill(pid, 0)
+        assert "no orchestrator is running" in run.orchctl("status").stderr
+        second = subprocess.run(list(map(str, run.command)), cwd=tmp_path, capture_output=True, text=True, timeout=20)
+        assert second.returncode == 2
+        assert "still alive" in second.stdout + second.stderr
+
+
+def test_a_second_orchestrator_exits_at_once(programs, tmp_path):
+    with Run(programs, tmp_path) as run:
+        run.wait_line("go: all ready")
+        begun = time.monotonic()
+        second = subprocess.run(list(map(str, run.command)), cwd=tmp_path, capture_output=True, text=True, timeout=20)
+        assert second.returncode == 2 and time.monotonic() - begun < 2
+        assert "another orchestrator is using this folder" in second.stderr and '"run_id":"test"' in second.stderr
+        assert run.status()["processes"][0]["restart_count"] == 0
+        run.process.send_signal(signal.SIGTERM)
+        assert run.finish() == 0
+
+
+@pytest.mark.parametrize("arguments, words", [
+    (["--enable", "harvest,dancer"], ["run.enable", "dancer"]),
+    (["--sink", "paper"], ["option --sink", "run.sink"]),
+    (["--set", "ofi.levls=3", "--set", "bus.high_water_mark=0"], ["ofi.levls", "bus.high_water_mark"]),
+    (["--gates", "soak"], ["--gates"]),
+    (["--dance"], ["--dance"]),
+    (["--run-id", "a/b"], ["run.run_id"]),
+])
+def test_wrong_use_is_exit_code_2_and_starts_nothing(programs, tmp_path, arguments, words):
+    done = subprocess.run([str(programs / "orchestrator"), *arguments], cwd=tmp_path, capture_output=True, text=True,
+                          timeout=20)
+    assert done.returncode == 2
+    for word in words:
+        assert word in done.stderr, done.stderr
+    assert not (tmp_path / "logs").exists()
+
+
+def test_an_empty_enable_is_only_the_preflight_check(programs, tmp_path):
+    done = subprocess.run([str(programs / "orchestrator"), "--enable", ""], cwd=tmp_path, capture_output=True,
+                          text=True, timeout=20)
+    assert done.returncode == 0, done.stderr
+    assert "preflight directories: ok" in done.stdout and "starting" not in done.stdout
+
+
+def test_orchctl_refuses_what_it_does_not_know(programs, tmp_path):
+    with Run(programs, tmp_path) as run:
+        run.wait_line("go: all ready")
+        for arguments, code, word in [
+                (["dance"], 2, "no verb 'dance'"), (["status", "--dance"], 2, "--dance"), (["kill"], 2, "NAME"),
+                (["kill", "dancer"], 1, "dancer"), (["status", "dancer"], 1, "dancer"),
+                (["kill", "broker", "-s", "DANCE"], 1, "DANCE"), (["restart", "broker", "broker"], 2, "too much"),
+                (["events", "--count", "-1"], 2, "--count"), (["tail", "nonsense"], 2, "SERVICE/SYMBOL"),
+                (["logs", "dancer"], 1, "no log"), (["config", "dance"], 2, "check, show"),
+                (["--timeout", "x", "status"], 2, "--timeout")]:
+            done = run.orchctl(*arguments)
+            assert done.returncode == code and word in done.stderr, (arguments, done)
+        run.process.send_signal(signal.SIGTERM)
+        assert run.finish() == 0
+    done = run.orchctl("status")
+    assert done.returncode == 1 and "no orchestrator is running" in done.stderr
+    for verb in "status health start stop restart kill pause resume events tail config manifest logs shutdown".split():
+        help_text = run.orchctl(verb, "--help")
+        assert help_text.returncode == 0 and f"orchctl {verb}" in help_text.stdout
+    assert json.loads(run.orchctl("manifest").stdout)["run_id"] == "test"
+    assert "go" in run.orchctl("logs", "orchestrator").stdout
+    assert "run.run_id = test" in run.orchctl("config", "show").stdout
+
+
+def test_events_begin_with_a_snapshot_and_have_no_holes(programs, tmp_path):
+    with Run(programs, tmp_path) as run:
+        run.wait_line("go: all ready")
+        events = subprocess.Popen([str(programs / "orchctl"), "events", "--json"], cwd=tmp_path, text=True,
+                                  stdout=subprocess.PIPE)
+        snapshot = [json.loads(events.stdout.readline()) for _ in SERVICES]
+        assert [event["name"] for event in snapshot] == SERVICES
+        assert {event["event"] for event in snapshot} == {"snapshot"}
+        for _ in range(3):
+            assert run.orchctl("kill", "broker", "--wait", "10").returncode == 0
+        run.process.send_signal(signal.SIGTERM)
+        assert run.finish() == 0
+        seen = [json.loads(line) for line in events.stdout]
+        assert events.wait(10) == 0  # it ends with the run
+    serials = [event["serial"] for event in seen]
+    assert serials == list(range(snapshot[0]["serial"] + 1, serials[-1] + 1))
+    kinds = [event["event"] for event in seen if event["name"] == "broker"]
+    recovery = [kinds.index(kind) for kind in ("fault_injected", "Exit", "Restart", "Start", "Ready", "fault_recovered")]
+    assert recovery == sorted(recovery) and kinds.count("fault_recovered") == 3
+
+
+def request(folder, message, timeout_ms=2000):
+    """One request by pyzmq's REQ, as another language would."""
+    context = zmq.Context()
+    socket = context.socket(zmq.REQ)
+    socket.linger = 0
+    socket.connect(f"ipc://{folder}/runtime/bus/orchestrator.ctl")
+    try:
+        socket.send(message if isinstance(message, bytes) else json.dumps(message).encode())
+        assert socket.poll(timeout_ms), "no answer"
+        return json.loads(socket.recv())
+    finally:
+        socket.close()
+        context.term()
+
+
+def test_another_language_may_ask_and_a_repeated_id_changes_nothing(programs, tmp_path):
+    with Run(programs, tmp_path) as run:
+        run.wait_line("go: all ready")
+        kill = {"id": "k-1", "verb": "kill", "args": {"name": "broker"}}
+        first = request(tmp_path, kill)
+        assert first["ok"] and first["result"]["fault"] == 1
+        run.wait_line("broker restarted")
+        assert request(tmp_path, kill) == first
+        assert not request(tmp_path, {**kill, "args": {"name": "signal"}})["ok"]
+        late = request(tmp_path, {"id": "k-2", "verb": "kill", "args": {"name": "broker", "generation": 1}})
+        assert not late["ok"] and "generation 2" in late["error"]
+        run.wait_line("broker ready", 2)
+        assert run.process_status("broker")["restart_count"] == 1
+        run.process.send_signal(signal.SIGTERM)
+        assert run.finish() == 0
+
+
+def test_hostile_requests_are_answered_or_dropped_and_harm_nobody(programs, tmp_path):
+    with Run(programs, tmp_path) as run:
+        run.wait_line("go: all ready")
+        for message in [b"", b"{", b"\xff\xfe\x00", b"[" * 60000, b'{"id":"x"}', b"null", b"\xdd\xff\xff\xff\xff",
+                        b'{"id":"y","verb":"status","args":{"name":' + b"1" * 60000 + b"}}",
+                        b'{"id":"z","verb":"status","args":{},"id":"z"}', json.dumps({"id": "v", "verb": 7}).encode()]:
+            answer = request(tmp_path, message)
+            assert answer["ok"] is False and answer["error"], message[:40]
+        with pytest.raises(AssertionError):
+            request(tmp_path, b" " * 70000, 300)  # beyond the socket's limit: the connection is cut
+        assert request(tmp_path, {"id": "s", "verb": "status", "args": {}})["ok"]
+        run.process.send_signal(signal.SIGTERM)
+        assert run.finish() == 0
+
+
+def test_the_sockets_are_private(programs, tmp_path):
+    with Run(programs, tmp_path) as run:
+        run.wait_line("go: all ready")
+        bus = tmp_path / "runtime" / "bus"
+        assert bus.stat().st_mode & 0o777 == 0o700
+        for name in ("orchestrator.ctl", "orchestrator.pub"):
+            assert (bus / name).stat().st_mode & 0o777 == 0o600
+        run.process.send_signal(signal.SIGTERM)
+        assert run.finish() == 0
+
+
+def test_children_get_a_minimal_environment(programs, tmp_path, monkeypatch):
+    monkeypatch.setenv("EDITOR", "ed")
+    monkeypatch.setenv("INFLUX_TOKEN", "secret-token")
+    monkeypatch.setenv("V13_SINK", "sqlite")
+    with Run(programs, tmp_path) as run:
+        run.wait_line("go: all ready")
+        for name, wanted in (("signal", True), ("archive", False)):
+            text = pathlib.Path(f"/proc/{run.process_status(name)['pid']}/environ").read_text()
+            names = {entry.split("=")[0] for entry in text.split("\0") if entry}
+            assert "TZ=UTC" in text and "EDITOR" not in names and "INFLUX_TOKEN" not in names
+            assert ("V13_SINK" in names) == wanted
+        run.process.send_signal(signal.SIGTERM)
+        assert run.finish() == 0
+    manifest = run.manifest()
+    assert manifest["sink"] == "sqlite"
+    assert manifest["env_overrides"] == {"V13_SINK": "sqlite", "INFLUX_TOKEN": "set"}
+    for path in tmp_path.rglob("*"):
+        if path.is_file() and not path.is_symlink():
+            assert b"secret-token" not in path.read_bytes(), path

@@ -1,0 +1,247 @@
+// Heartbeats as the orchestrator takes them in, and the health it sees in them.
+// links: orchestrator proto base
+#include "orchestrator/health.h"
+#include "orchestrator/telemetry.h"
+#include "proto/frame.h"
+#include "tests/support/check.h"
+
+#include <string.h>
+
+/* beat: a heartbeat frame under construction. */
+struct beat {
+    struct buffer rows, frame;
+    size_t count;
+};
+
+static void beat_begin(struct beat *beat, int64_t pid, int64_t seq)
+{
+    struct heartbeat_row row;
+    message_clear(&heartbeat_message, &row);
+    snprintf(row.name, sizeof row.name, "signal");
+    snprintf(row.state, sizeof row.state, "running");
+    row.pid = pid;
+    row.seq = seq;
+    row.rss_mb = 10;
+    row.open_files = 20;
+    buffer_init(&beat->rows, 0);
+    buffer_init(&beat->frame, 0);
+    row_encode(&beat->rows, &heartbeat_message, heartbeat_message.field_count, &row);
+    beat->count = 1;
+}
+
+static void beat_counter(struct beat *beat, const char *name, int64_t value)
+{
+    struct counter_row row = {.value = value};
+    snprintf(row.name, sizeof row.name, "%s", name);
+    row_encode(&beat->rows, &counter_message, counter_message.field_count, &row);
+    beat->count++;
+}
+
+static void beat_stream(struct beat *beat, const char *stream, bool published, int64_t last, bool ended)
+{
+    struct stream_status_row row = {.published = published, .last_sequence = last, .ended = ended};
+    snprintf(row.stream, sizeof row.stream, "%s", stream);
+    row_encode(&beat->rows, &stream_status_message, stream_status_message.field_count, &row);
+    beat->count++;
+}
+
+static enum status beat_take(struct beat *beat, struct telemetry *telemetry, const char *run_id, int64_t generation,
+                             int64_t now_ms)
+{
+    struct telemetry_expected expected = {.run_id = "run", .instance = "signal", .generation = 2, .pid = 42};
+    struct frame_header header = {.generation = generation, .row_count = beat->count};
+    struct error error;
+    snprintf(header.run_id, sizeof header.run_id, "%s", run_id);
+    snprintf(header.instance, sizeof header.instance, "signal");
+    frame_encode(&beat->frame, &header, beat->rows.data, beat->rows.length);
+    enum status status =
+        telemetry_read(telemetry, &expected, now_ms, beat->frame.data, beat->frame.length, &error);
+    buffer_finish(&beat->rows);
+    buffer_finish(&beat->frame);
+    return status;
+}
+
+static void a_heartbeat_replaces_what_was_known(void **unused)
+{
+    (void)unused;
+    struct telemetry telemetry;
+    struct beat beat;
+    int64_t value;
+    telemetry_init(&telemetry);
+    beat_begin(&beat, 42, 1);
+    beat_counter(&beat, "processed", 7);
+    beat_counter(&beat, "gone", 1);
+    beat_stream(&beat, "features/A", false, 10, true);
+    beat_stream(&beat, "features/B", false, 20, false);
+    beat_stream(&beat, "signal/A", true, 5, false);
+    assert_ok(beat_take(&beat, &telemetry, "run", 2, 1000));
+    assert_true(telemetry_counter(&telemetry, "processed", &value));
+    assert_int_equal(value, 7);
+    assert_int_equal(telemetry_rows(&telemetry, false), 30);
+    assert_int_equal(telemetry_rows(&telemetry, true), 5);
+    assert_false(telemetry_ended(&telemetry, false, 2));
+    beat_begin(&beat, 42, 2);
+    beat_counter(&beat, "processed", 8);
+    beat_stream(&beat, "features/A", false, 11, true);
+    assert_ok(beat_take(&beat, &telemetry, "run", 2, 1200));
+    assert_false(telemetry_counter(&telemetry, "gone", &value));
+    assert_true(telemetry_ended(&telemetry, false, 1));
+    assert_false(telemetry_ended(&telemetry, false, 2)); /* one of two is not reported at all */
+    assert_int_equal(telemetry.received_ms, 1200);
+    telemetry_finish(&telemetry);
+}
+
+static void heartbeats_of_others_change_nothing(void **unused)
+{
+    (void)unused;
+    struct telemetry telemetry;
+    struct beat beat;
+    telemetry_init(&telemetry);
+    beat_begin(&beat, 42, 1);
+    assert_int_equal(beat_take(&beat, &telemetry, "other", 2, 0), STATUS_CONFLICT);
+    beat_begin(&beat, 42, 1);
+    assert_int_equal(beat_take(&beat, &telemetry, "run", 1, 0), STATUS_CONFLICT); /* of a dead generation */
+    beat_begin(&beat, 41, 1);
+    assert_int_equal(beat_take(&beat, &telemetry, "run", 2, 0), STATUS_CONFLICT); /* another process */
+    assert_false(telemetry.seen);
+    telemetry_finish(&telemetry);
+}
+
+static void damaged_heartbeats_are_refused_whole(void **unused)
+{
+    (void)unused;
+    struct telemetry_expected expected = {.run_id = "run", .instance = "signal", .generation = 2, .pid = 42};
+    struct random random = check_random();
+    struct telemetry telemetry;
+    struct error error;
+    int taken = 0;
+    telemetry_init(&telemetry);
+    for (int i = 0; i < 5000; i++) {
+        struct beat beat;
+        struct frame_header header = {.generation = 2, .row_count = 3};
+        snprintf(header.run_id, sizeof header.run_id, "run");
+        snprintf(header.instance, sizeof header.instance, "signal");
+        beat_begin(&beat, 42, 1);
+        beat_counter(&beat, "processed", 1);
+        beat_stream(&beat, "features/A", false, 10, true);
+        frame_encode(&beat.frame, &header, beat.rows.data, beat.rows.length);
+        beat.frame.data[random_below(&random, beat.frame.length)] = (uint8_t)random_below(&random, 256);
+        size_t bytes = random_below(&random, 3) ? beat.frame.length : random_below(&random, beat.frame.length);
+        taken += telemetry_read(&telemetry, &expected, 0, beat.frame.data, bytes, &error) == STATUS_OK;
+        buffer_finish(&beat.rows);
+        buffer_finish(&beat.frame);
+    }
+    assert_in_range(taken, 1, 4999); /* a changed figure is still a heartbeat, a changed header is not */
+    telemetry_finish(&telemetry);
+}
+
+/* bench: a signal process whose heartbeats are made by the test. */
+struct bench {
+    struct telemetry telemetry;
+    struct health health;
+    struct health_view view;
+};
+
+static void bench_init(struct bench *bench)
+{
+    *bench = (struct bench){0};
+    telemetry_init(&bench->telemetry);
+    bench->view = (struct health_view){.process = "signal",
+                                       .telemetry = &bench->telemetry,
+                                       .up = true,
+                                       .beats = true,
+                                       .feeding = true,
+                                       .heartbeat_timeout_ms = 500,
+                                       .growth_window_ms = 60000,
+                                       .growth_count = 1,
+                                       .max_rss_mb = 600,
+                                       .max_open_files = 256,
+                                       .rss_mb = 10,
+                                       .open_files = 20};
+}
+
+static enum health_status bench_tick(struct bench *bench, int64_t now_ms, int64_t processed, int64_t dropped)
+{
+    struct beat beat;
+    bench->view.now_ms = now_ms;
+    beat_begin(&beat, 42, now_ms + 1);
+    beat_counter(&beat, "processed", processed);
+    if (dropped >= 0)
+        beat_counter(&beat, "dropped", dropped);
+    assert_ok(beat_take(&beat, &bench->telemetry, "run", 2, now_ms));
+    health_judge(&bench->health, &bench->view, 0, true);
+    return bench->health.status;
+}
+
+static void growth_is_asked_for_over_its_window(void **unused)
+{
+    (void)unused;
+    struct bench bench;
+    bench_init(&bench);
+    for (int64_t now_ms = 0; now_ms <= 50000; now_ms += 10000)
+        assert_int_equal(bench_tick(&bench, now_ms, 5, 0), HEALTH_HEALTHY); /* the window is not over yet */
+    assert_int_equal(bench_tick(&bench, 60000, 5, 0), HEALTH_UNHEALTHY);
+    assert_string_equal(bench.health.failed, "no_growth:processed");
+    assert_int_equal(bench_tick(&bench, 70000, 6, 0), HEALTH_HEALTHY);
+    assert_int_equal(bench.health.checks, 8);
+    assert_int_equal(bench.health.healthy_checks, 7);
+    telemetry_finish(&bench.telemetry);
+}
+
+static void in_recorded_runs_and_before_the_feed_opens_existence_is_enough(void **unused)
+{
+    (void)unused;
+    struct bench bench;
+    bench_init(&bench);
+    bench.view.recorded = true;
+    for (int64_t now_ms = 0; now_ms <= 200000; now_ms += 10000)
+        assert_int_equal(bench_tick(&bench, now_ms, 5, 0), HEALTH_HEALTHY);
+    assert_int_equal(bench_tick(&bench, 210000, 5, -1), HEALTH_UNHEALTHY); /* `dropped` is not reported */
+    assert_string_equal(bench.health.failed, "not_reported:dropped");
+    bench.view.recorded = bench.view.feeding = false;
+    assert_int_equal(bench_tick(&bench, 400000, 5, 0), HEALTH_HEALTHY);
+    telemetry_finish(&bench.telemetry);
+}
+
+static void each_condition_shows_by_name(void **unused)
+{
+    (void)unused;
+    struct bench bench;
+    bench_init(&bench);
+    assert_int_equal(bench_tick(&bench, 0, 5, 3), HEALTH_UNHEALTHY);
+    assert_string_equal(bench.health.failed, "not_zero:dropped");
+    bench.view.rss_mb = 600;
+    bench.view.open_files = 256;
+    assert_int_equal(bench_tick(&bench, 10, 5, 0), HEALTH_UNHEALTHY);
+    assert_string_equal(bench.health.failed, "rss_mb,open_files");
+    bench.view.rss_mb = 10;
+    bench.view.open_files = 20;
+    bench.view.now_ms = 511;
+    health_judge(&bench.health, &bench.view, 0, false);
+    assert_string_equal(bench.health.failed, "no_heartbeat");
+    bench.view.paused = true;
+    health_judge(&bench.health, &bench.view, 0, false);
+    assert_string_equal(bench.health.failed, "paused");
+    bench.view.up = false;
+    health_judge(&bench.health, &bench.view, 0, false);
+    assert_string_equal(bench.health.failed, "not_ready");
+    bench.view.gave_up = true;
+    health_judge(&bench.health, &bench.view, 0, false);
+    assert_int_equal(bench.health.status, HEALTH_DEGRADED);
+    assert_int_equal(bench.health.checks, 2); /* only ticks count */
+    telemetry_finish(&bench.telemetry);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_heartbeat_replaces_what_was_known),
+        cmocka_unit_test(heartbeats_of_others_change_nothing),
+        cmocka_unit_test(damaged_heartbeats_are_refused_whole),
+        cmocka_unit_test(growth_is_asked_for_over_its_window),
+        cmocka_unit_test(in_recorded_runs_and_before_the_feed_opens_existence_is_enough),
+        cmocka_unit_test(each_condition_shows_by_name),
+    };
+    check_filter();
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
