@@ -112,7 +112,7 @@ function(orderflow_test name)
         TIMEOUT ${ARG_TIMEOUT}
         SKIP_RETURN_CODE 77
         LABELS unit
-        ENVIRONMENT "ORDERFLOW_ROOT=${PROJECT_SOURCE_DIR};ORDERFLOW_BUILD=${PROJECT_BINARY_DIR}")
+        ENVIRONMENT "ORDERFLOW_ROOT=${PROJECT_SOURCE_DIR};ORDERFLOW_BUILD=${PROJECT_BINARY_DIR};TSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/support/tsan.supp")
 endfunction()
 
 # Sets out to the short names of all libraries declared so far, those that use others first.

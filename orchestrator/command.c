@@ -1,5 +1,6 @@
-/* What daemons are told. A command is wanted until the present generation has answered it; a lost one is sent again,
- * a new generation is told again. All commands are idempotent, so nothing has to be remembered beyond that. */
+/* What daemons are told. A command is wanted until the present generation has answered it; a lost one is sent
+ * again, a new generation is told again. All commands are idempotent, so nothing has to be remembered beyond
+ * that. */
 #include "bus/bus.h"
 #include "proto/frame.h"
 #include "proto/request.h"
@@ -11,16 +12,15 @@
 
 enum { COMMAND_RETRY_MS = 100, COMMAND_RETRY_FIRST_MS = 20 };
 
-static const char *const VERB_NAMES[VERB_COUNT] = {"status", "go", "stop_intake", "drain",
-                                                   "summary"};
+static const char *const VERB_NAMES[VERB_COUNT] = {"status", "go", "stop_intake", "drain", "summary"};
 
 void command_want(struct process *process, enum daemon_verb verb)
 {
     process->commands[verb].wanted = true;
 }
 
-/* open_command: `status` is asked only for the heartbeat that follows: an answer whose heartbeat was lost, because the
- * subscription had not arrived yet, is not enough. */
+/* open_command: `status` is asked only for the heartbeat that follows: an answer whose heartbeat was lost,
+ * because the subscription had not arrived yet, is not enough. */
 static bool open_command(const struct process *process, enum daemon_verb verb)
 {
     const struct daemon_command *command = &process->commands[verb];

@@ -54,8 +54,8 @@ static int64_t fact_or_unknown(const struct evidence *evidence, const char *name
     return fact ? (int64_t)fact->value : -1;
 }
 
-/* losses_of: rows_lost and rows_duplicated of every fault, from the whole run: a hole or a repetition anywhere counts
- * against every fault, as nothing tells which of them made it. */
+/* losses_of: rows_lost and rows_duplicated of every fault, from the whole run: a hole or a repetition
+ * anywhere counts against every fault, as nothing tells which of them made it. */
 static struct fault_loss *losses_of(const struct run *run, const struct evidence *evidence)
 {
     struct fault_loss *losses = memory_allocate((run->fault_count + 1) * sizeof *losses);
@@ -83,7 +83,8 @@ static void faults_json(const struct run *run, const struct fault_loss *losses, 
     json_array_end(json);
 }
 
-/* judge_before_stop: from files, like the final judgement; status and manifest are brought up to date for it. */
+/* judge_before_stop: from files, like the final judgement; status and manifest are brought up to date for
+ * it. */
 static enum status judge_before_stop(struct run *run, struct evidence *evidence, struct gate_results *gates)
 {
     char path[PATH_BYTES];
@@ -148,8 +149,8 @@ static void say_gates(struct run *run, const struct gate_results *gates)
         f64_text(gate->measured, measured);
         f64_text(gate->threshold, threshold);
         passed += gate->verdict == GATE_PASS;
-        log_event(LOG_INFO, "verdict", "gate=%s measured=%s op=\"%s\" threshold=%s verdict=%s", gate->id, measured,
-                  gate->op, threshold, gate_verdict_name(gate->verdict));
+        log_event(LOG_INFO, "verdict", "gate=%s measured=%s op=\"%s\" threshold=%s verdict=%s", gate->id,
+                  measured, gate->op, threshold, gate_verdict_name(gate->verdict));
         if (gate->verdict != GATE_PASS)
             console_say(&run->console, "gate %s: %s (%s %s, must be %s %s)", gate->id,
                         gate_verdict_name(gate->verdict), isnan(gate->measured) ? "not measured" : measured,
@@ -186,8 +187,8 @@ static void say_places(struct run *run)
     console_say(&run->console, "manifest   %s", path);
     console_say(&run->console, "signals    %s/%s", config_text(config, "run.output_dir"),
                 strcmp(config_text(config, "run.sink"), "jsonl") == 0 ? "ready/signal" : "signals.db");
-    console_say(&run->console, "data       %s/ofi_cvd (Parquet), %s/raw (capture)", config_text(config, "run.data_root"),
-                config_text(config, "run.data_root"));
+    console_say(&run->console, "data       %s/ofi_cvd (Parquet), %s/raw (capture)",
+                config_text(config, "run.data_root"), config_text(config, "run.data_root"));
     console_say(&run->console, "report     %s/report", config_text(config, "run.logs_dir"));
     console_say(&run->console, "logs       %s", config_text(config, "run.logs_dir"));
 }
@@ -211,8 +212,8 @@ static enum status write_all(struct run *run, struct gate_results *gates, struct
     struct gate_conditions conditions = conditions_of(run);
     gates_judge(&conditions, &evidence, gates);
     *out_losses = losses_of(run, &evidence);
-    conclusion = (struct manifest_conclusion){
-        .gates = gates, .overall = gates_overall(gates), .losses = *out_losses};
+    conclusion =
+        (struct manifest_conclusion){.gates = gates, .overall = gates_overall(gates), .losses = *out_losses};
     conclusion.exit_code = *out_code = exit_code_of(run, conclusion.overall);
     return manifest_write(run, &conclusion, error);
 }

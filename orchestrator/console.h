@@ -1,5 +1,5 @@
-/* console: what a person sees on standard output: one line per thing that happened, with the seconds since the
- * start of the orchestrator. A reader that has gone away is no reason to stop. */
+/* console: what a person sees on standard output: one line per thing that happened, with the seconds since
+ * the start of the orchestrator. A reader that has gone away is no reason to stop. */
 #pragma once
 
 #include "base/clock.h"

@@ -33,8 +33,8 @@ void control_finish(struct control *control)
         kept_drop(control, &control->kept[i]);
 }
 
-/* depth_of: nesting of brackets outside strings; never more than the bytes say, so deep texts are refused before a
- * parser sees them. */
+/* depth_of: nesting of brackets outside strings; never more than the bytes say, so deep texts are refused
+ * before a parser sees them. */
 static int depth_of(const char *text, size_t bytes)
 {
     int depth = 0, deepest = 0;
@@ -53,8 +53,8 @@ static int depth_of(const char *text, size_t bytes)
     return deepest;
 }
 
-static enum status check_members(yyjson_val *object, const char *const *names, size_t count, const char *where,
-                                 struct error *error)
+static enum status check_members(yyjson_val *object, const char *const *names, size_t count,
+                                 const char *where, struct error *error)
 {
     yyjson_obj_iter iter = yyjson_obj_iter_with(object);
     yyjson_val *key;
@@ -102,8 +102,8 @@ static size_t argument_count(const struct control_verb *verb)
 static enum status read_argument(const struct control_argument *argument, yyjson_val *value, size_t index,
                                  struct control_values *values, struct error *error)
 {
-    if (argument->type == CONTROL_TEXT && yyjson_is_str(value) && !memchr(yyjson_get_str(value), 0,
-                                                                          yyjson_get_len(value))) {
+    if (argument->type == CONTROL_TEXT && yyjson_is_str(value) &&
+        !memchr(yyjson_get_str(value), 0, yyjson_get_len(value))) {
         values->texts[index] = yyjson_get_str(value);
     } else if (argument->type == CONTROL_INTEGER && yyjson_is_int(value) &&
                (!yyjson_is_uint(value) || yyjson_get_uint(value) <= INT64_MAX)) {
@@ -142,7 +142,8 @@ static enum status read_request(struct request *request, const struct control_ve
         return error_set(error, STATUS_MALFORMED, "the request is not a JSON object");
     const char *id = yyjson_get_str(yyjson_obj_get(root, "id"));
     if (!id_good(id))
-        return error_set(error, STATUS_INVALID, "id: must be a text of 1 to 64 printable characters without blanks");
+        return error_set(error, STATUS_INVALID,
+                         "id: must be a text of 1 to 64 printable characters without blanks");
     snprintf(request->id, sizeof request->id, "%s", id);
     enum status status = check_members(root, MEMBERS, 3, "request", error);
     if (status != STATUS_OK)
@@ -159,8 +160,8 @@ static enum status read_request(struct request *request, const struct control_ve
     return read_arguments(request, arguments, error);
 }
 
-static void answer_write(const struct request *request, const struct buffer *result, const struct error *error,
-                         struct buffer *out_answer)
+static void answer_write(const struct request *request, const struct buffer *result,
+                         const struct error *error, struct buffer *out_answer)
 {
     struct json json;
     buffer_clear(out_answer);
@@ -192,8 +193,8 @@ static void kept_add(struct control *control, const char *id, const uint8_t dige
 {
     if (answer->length > CONTROL_ANSWER_BYTES_KEPT)
         return;
-    for (size_t i = 0; i < CONTROL_ANSWERS_KEPT && control->kept_bytes + answer->length > CONTROL_ANSWER_BYTES_KEPT;
-         i++)
+    for (size_t i = 0;
+         i < CONTROL_ANSWERS_KEPT && control->kept_bytes + answer->length > CONTROL_ANSWER_BYTES_KEPT; i++)
         kept_drop(control, &control->kept[(control->next + i) % CONTROL_ANSWERS_KEPT]);
     struct control_kept *kept = &control->kept[control->next];
     control->next = (control->next + 1) % CONTROL_ANSWERS_KEPT;
@@ -220,22 +221,23 @@ static bool answer_again(struct control *control, const struct request *request,
         buffer_append(out_answer, kept->answer, kept->bytes);
         return true;
     }
-    (void)error_set(&error, STATUS_CONFLICT, "id '%s' was used for another request less than five minutes ago",
-                    request->id);
+    (void)error_set(&error, STATUS_CONFLICT,
+                    "id '%s' was used for another request less than five minutes ago", request->id);
     answer_write(request, NULL, &error, out_answer);
     return true;
 }
 
-static enum status perform(const struct request *request, void *context, struct buffer *result, struct error *error)
+static enum status perform(const struct request *request, void *context, struct buffer *result,
+                           struct error *error)
 {
     struct json json;
     json_init(&json, result);
     return request->verb->perform(context, &request->values, &json, error);
 }
 
-const struct control_verb *control_handle(struct control *control, const struct control_verb *verbs, void *context,
-                                          const void *request_text, size_t bytes, int64_t now_ms,
-                                          struct buffer *out_answer)
+const struct control_verb *control_handle(struct control *control, const struct control_verb *verbs,
+                                          void *context, const void *request_text, size_t bytes,
+                                          int64_t now_ms, struct buffer *out_answer)
 {
     struct request request = {0};
     struct error error = {{0}};

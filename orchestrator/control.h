@@ -2,9 +2,9 @@
  *
  *   {"id":"…","verb":"status","args":{}}  →  {"id":"…","ok":true,"error":null,"result":{…}}
  *
- * A request is believed only as far as it has been checked: at most 64 KiB, depth at most 8, exactly these members,
- * a verb of the table, exactly the arguments that verb takes. An id that comes again within five minutes gets the
- * same answer without anything being done again. */
+ * A request is believed only as far as it has been checked: at most 64 KiB, depth at most 8, exactly these
+ * members, a verb of the table, exactly the arguments that verb takes. An id that comes again within five
+ * minutes gets the same answer without anything being done again. */
 #pragma once
 
 #include "base/json.h"
@@ -39,8 +39,8 @@ struct control_values {
     bool given[CONTROL_ARGUMENTS_MAX];
 };
 
-/* control_verb: `perform` writes one JSON value as the result, or fails with a sentence; what it wrote is then
- * dropped. The table ends with a NULL name. */
+/* control_verb: `perform` writes one JSON value as the result, or fails with a sentence; what it wrote is
+ * then dropped. The table ends with a NULL name. */
 struct control_verb {
     const char *name;
     struct control_argument arguments[CONTROL_ARGUMENTS_MAX];
@@ -65,8 +65,8 @@ struct control {
 void control_init(struct control *control);
 void control_finish(struct control *control);
 
-/* control_handle: one request → one answer (JSON text). Always answers; returns the verb that was performed, NULL
- * when none was. */
-const struct control_verb *control_handle(struct control *control, const struct control_verb *verbs, void *context,
-                                          const void *request, size_t bytes, int64_t now_ms,
+/* control_handle: one request → one answer (JSON text). Always answers; returns the verb that was performed,
+ * NULL when none was. */
+const struct control_verb *control_handle(struct control *control, const struct control_verb *verbs,
+                                          void *context, const void *request, size_t bytes, int64_t now_ms,
                                           struct buffer *out_answer);

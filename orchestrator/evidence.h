@@ -1,5 +1,5 @@
-/* evidence: what the files of a run say, as named figures. Nothing here comes from memory: a figure whose file is
- * missing or says nothing is absent, and the gate that needs it is UNKNOWN.
+/* evidence: what the files of a run say, as named figures. Nothing here comes from memory: a figure whose
+ * file is missing or says nothing is absent, and the gate that needs it is UNKNOWN.
  *
  *   evidence_status.c   the final status file: counters, positions, sinks
  *   evidence_signals.c  signal rows as JSONL and SQLite hold them

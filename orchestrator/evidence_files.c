@@ -1,4 +1,5 @@
-/* The other files of a run: Parquet parts, orders, summaries, the comparison of the sinks, manifest and log. */
+/* The other files of a run: Parquet parts, orders, summaries, the comparison of the sinks, manifest and
+ * log. */
 #include "base/buffer.h"
 #include "base/file.h"
 #include "base/hash.h"
@@ -121,7 +122,8 @@ struct summaries {
 
 static enum status summary_visit(void *context, const char *path)
 {
-    static const char *const FIELDS[] = {"total", "buy_ratio", "strong_ratio", "per_minute", "dropped", "warnings"};
+    static const char *const FIELDS[] = {"total",      "buy_ratio", "strong_ratio",
+                                         "per_minute", "dropped",   "warnings"};
     struct summaries *summaries = context;
     const char *name = strrchr(path, '/');
     size_t length = strlen(path);
@@ -133,7 +135,8 @@ static enum status summary_visit(void *context, const char *path)
         bool confirmed = yyjson_get_sint(yyjson_obj_get(root, "confirmed")) > 0;
         for (size_t i = 0; i < sizeof FIELDS / sizeof *FIELDS; i++) {
             yyjson_val *value = yyjson_obj_get(root, FIELDS[i]);
-            bool ratio = strstr(FIELDS[i], "_ratio") != NULL; /* null by definition while nothing is confirmed */
+            bool ratio =
+                strstr(FIELDS[i], "_ratio") != NULL; /* null by definition while nothing is confirmed */
             summaries->missing_fields += !value || (yyjson_is_null(value) && (!ratio || confirmed));
         }
         summaries->found++;
@@ -177,8 +180,9 @@ static void from_parity(const struct evidence_places *places, struct evidence *e
     const char *left = yyjson_get_str(yyjson_obj_get(yyjson_obj_get(root, "jsonl_stats"), "content_hash"));
     const char *right = yyjson_get_str(yyjson_obj_get(yyjson_obj_get(root, "sqlite_stats"), "content_hash"));
     if (known && left && right)
-        evidence_add(evidence, "sink_differences", (double)(different + (strcmp(left, right) != 0)), path,
-                     "only_jsonl + only_sqlite + content_mismatch + duplicates_jsonl + key_conflict, content_hash");
+        evidence_add(
+            evidence, "sink_differences", (double)(different + (strcmp(left, right) != 0)), path,
+            "only_jsonl + only_sqlite + content_mismatch + duplicates_jsonl + key_conflict, content_hash");
     yyjson_doc_free(document);
 }
 
@@ -200,8 +204,8 @@ static int64_t stop_kills(yyjson_val *processes)
     size_t index, count;
     yyjson_val *name, *process;
     int64_t kills = 0;
-    yyjson_obj_foreach(processes, index, count, name, process)
-        kills += yyjson_is_true(yyjson_obj_get(process, "killed_on_stop"));
+    yyjson_obj_foreach(processes, index, count, name, process) kills +=
+        yyjson_is_true(yyjson_obj_get(process, "killed_on_stop"));
     return kills;
 }
 
@@ -213,7 +217,8 @@ static void from_manifest(const struct evidence_places *places, struct evidence 
     evidence_add(evidence, "manifests", ours, places->manifest_path, "run_id");
     if (ours) {
         yyjson_val *usage = yyjson_obj_get(root, "resource_usage");
-        yyjson_val *rss = yyjson_obj_get(usage, "max_rss_mb"), *files = yyjson_obj_get(usage, "max_open_files");
+        yyjson_val *rss = yyjson_obj_get(usage, "max_rss_mb"),
+                   *files = yyjson_obj_get(usage, "max_open_files");
         evidence_add(evidence, "shutdown_mistakes",
                      (double)order_mistakes(yyjson_obj_get(root, "shutdown_order"), places->modules),
                      places->manifest_path, "shutdown_order");
@@ -255,7 +260,8 @@ static void from_log(const struct evidence_places *places, struct evidence *evid
     for (size_t i = 0; i < sizeof EVENTS / sizeof *EVENTS; i++)
         for (size_t j = 0; j < MODULE_COUNT; j++)
             missing += (places->modules & module_bit(j)) && !seen[i][j];
-    evidence_add(evidence, "log_events_missing", (double)missing, places->log_path, "Start, Ready, Health, Stop");
+    evidence_add(evidence, "log_events_missing", (double)missing, places->log_path,
+                 "Start, Ready, Health, Stop");
 }
 
 void evidence_from_files(const struct evidence_places *places, struct evidence *evidence)

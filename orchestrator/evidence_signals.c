@@ -1,4 +1,5 @@
-/* Signal rows as the sinks hold them: counted, checked for holes and repetitions in their numbers, and for types. */
+/* Signal rows as the sinks hold them: counted, checked for holes and repetitions in their numbers, and for
+ * types. */
 #include "base/buffer.h"
 #include "base/file.h"
 #include "base/map.h"
@@ -66,7 +67,8 @@ static bool line_fits(yyjson_val *root)
             return false;
     }
     bool confirmed = yyjson_is_true(yyjson_obj_get(root, "confirm"));
-    return !yyjson_obj_iter_has_next(&iter) && confirmed == yyjson_is_null(yyjson_obj_get(root, "guard_reason"));
+    return !yyjson_obj_iter_has_next(&iter) &&
+           confirmed == yyjson_is_null(yyjson_obj_get(root, "guard_reason"));
 }
 
 static void line_take(struct lines *lines, char *text, size_t length)
@@ -75,7 +77,8 @@ static void line_take(struct lines *lines, char *text, size_t length)
     yyjson_val *root = yyjson_doc_get_root(document);
     const char *symbol = yyjson_get_str(yyjson_obj_get(root, "symbol"));
     lines->rows++;
-    lines->violations += !line_fits(root) || !yyjson_equals_str(yyjson_obj_get(root, "run_id"), lines->run_id);
+    lines->violations +=
+        !line_fits(root) || !yyjson_equals_str(yyjson_obj_get(root, "run_id"), lines->run_id);
     if (symbol) {
         size_t index = symbol_index(lines, symbol); /* may move the array */
         int64_t *last = &lines->last[index];
@@ -120,6 +123,8 @@ static void from_jsonl(const struct evidence_places *places, struct evidence *ev
     if (status == STATUS_OK) {
         evidence_add(evidence, "jsonl_shards", (double)lines.files, source, "files");
         evidence_add(evidence, "jsonl_rows", (double)lines.rows, source, "lines");
+    }
+    if (status == STATUS_OK && lines.rows) { /* of no rows at all nothing is known */
         evidence_add(evidence, "jsonl_missing", (double)lines.missing, source, "seq");
         evidence_add(evidence, "jsonl_repeated", (double)lines.repeated, source, "seq");
         evidence_add(evidence, "jsonl_violations", (double)lines.violations, source, "all fields");
@@ -128,8 +133,8 @@ static void from_jsonl(const struct evidence_places *places, struct evidence *ev
     free(lines.last);
 }
 
-static enum status query_numbers(struct database *database, const char *sql, const char *run_id, int64_t *out_first,
-                                 int64_t *out_second)
+static enum status query_numbers(struct database *database, const char *sql, const char *run_id,
+                                 int64_t *out_first, int64_t *out_second)
 {
     struct statement *statement;
     struct error error;
@@ -187,8 +192,8 @@ static int64_t sample_violations(struct database *database, const char *run_id, 
     struct statement *statement;
     struct error error;
     int64_t violations = 0;
-    if (statement_prepare(database, "SELECT * FROM signals WHERE run_id = ?1 AND seq % ?2 = 0 LIMIT 1000", &statement,
-                          &error) != STATUS_OK)
+    if (statement_prepare(database, "SELECT * FROM signals WHERE run_id = ?1 AND seq % ?2 = 0 LIMIT 1000",
+                          &statement, &error) != STATUS_OK)
         return -1;
     statement_bind_text(statement, 1, run_id);
     statement_bind_i64(statement, 2, rows > SAMPLE_ROWS ? rows / SAMPLE_ROWS : 1);
@@ -201,10 +206,12 @@ static int64_t sample_violations(struct database *database, const char *run_id, 
 
 static void from_sqlite(const struct evidence_places *places, struct evidence *evidence)
 {
-    static const char COUNTS[] = "SELECT COALESCE(SUM(n), 0), COALESCE(SUM(m - n), 0) FROM (SELECT COUNT(*) AS n, "
-                                 "MAX(seq) AS m FROM signals WHERE run_id = ?1 GROUP BY symbol)";
-    static const char REPEATED[] = "SELECT COUNT(*), 0 FROM (SELECT 1 FROM signals WHERE run_id = ?1 GROUP BY symbol, "
-                                   "seq HAVING COUNT(*) > 1)";
+    static const char COUNTS[] =
+        "SELECT COALESCE(SUM(n), 0), COALESCE(SUM(m - n), 0) FROM (SELECT COUNT(*) AS n, "
+        "MAX(seq) AS m FROM signals WHERE run_id = ?1 GROUP BY symbol)";
+    static const char REPEATED[] =
+        "SELECT COUNT(*), 0 FROM (SELECT 1 FROM signals WHERE run_id = ?1 GROUP BY symbol, "
+        "seq HAVING COUNT(*) > 1)";
     char path[PATH_BYTES];
     struct database *database = NULL;
     struct error error;
@@ -212,10 +219,12 @@ static void from_sqlite(const struct evidence_places *places, struct evidence *e
     path_join(path, places->output_dir, "signals.db");
     if (database_open(path, DATABASE_READ, &database, &error) != STATUS_OK)
         return;
-    if (query_numbers(database, COUNTS, places->run_id, &rows, &missing) == STATUS_OK &&
-        query_numbers(database, REPEATED, places->run_id, &repeated, &unused) == STATUS_OK) {
-        int64_t violations = sample_violations(database, places->run_id, rows);
+    bool known = query_numbers(database, COUNTS, places->run_id, &rows, &missing) == STATUS_OK &&
+                 query_numbers(database, REPEATED, places->run_id, &repeated, &unused) == STATUS_OK;
+    if (known)
         evidence_add(evidence, "sqlite_rows", (double)rows, path, "signals.run_id");
+    if (known && rows) {
+        int64_t violations = sample_violations(database, places->run_id, rows);
         evidence_add(evidence, "sqlite_missing", (double)missing, path, "signals.seq");
         evidence_add(evidence, "sqlite_repeated", (double)repeated, path, "signals.seq");
         if (violations >= 0)

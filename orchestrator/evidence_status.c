@@ -19,9 +19,8 @@ static yyjson_val *process_of(const struct reading *reading, const char *name)
 {
     size_t index, count;
     yyjson_val *process;
-    yyjson_arr_foreach(reading->processes, index, count, process)
-        if (yyjson_equals_str(yyjson_obj_get(process, "name"), name))
-            return process;
+    yyjson_arr_foreach(reading->processes, index, count,
+                       process) if (yyjson_equals_str(yyjson_obj_get(process, "name"), name)) return process;
     return NULL;
 }
 
@@ -35,8 +34,8 @@ static bool counter_of(const struct reading *reading, const char *process, const
 }
 
 /* difference: Σ in − Σ out of one process's counters; absent when one of them was not reported. */
-static void difference(const struct reading *reading, const char *name, const char *process, const char *const *in,
-                       const char *const *out)
+static void difference(const struct reading *reading, const char *name, const char *process,
+                       const char *const *in, const char *const *out)
 {
     int64_t into = 0, from = 0;
     char field[EVIDENCE_SOURCE_BYTES];
@@ -53,16 +52,11 @@ static void difference(const struct reading *reading, const char *name, const ch
 static void ledger(const struct reading *reading)
 {
     static const char *const MESSAGES[] = {"received_messages", NULL};
-    static const char *const ACCOUNTED[] = {"parsed_messages",
-                                            "parse_errors",
-                                            "filtered_unknown_stream",
-                                            "filtered_other_stream",
-                                            "filtered_other_symbol",
-                                            "filtered_unused_trades",
-                                            "filtered_unused_books",
-                                            "filtered_notice",
-                                            "filtered_after_end",
-                                            NULL};
+    static const char *const ACCOUNTED[] = {"parsed_messages",         "parse_errors",
+                                            "filtered_unknown_stream", "filtered_other_stream",
+                                            "filtered_other_symbol",   "filtered_unused_trades",
+                                            "filtered_unused_books",   "filtered_notice",
+                                            "filtered_after_end",      NULL};
     static const char *const PARSED[] = {"parsed_messages", NULL};
     static const char *const KNOWN[] = {"received_trades", "received_books", "received_tickers", NULL};
     static const char *const TRADES[] = {"received_trades", "backfilled_trades", NULL};
@@ -92,6 +86,7 @@ static void inputs(const struct reading *reading)
     figure(reading, "input_books", "harvest", "emitted_books");
     figure(reading, "input_diffs", "harvest", "diffs_applied"); /* 0 where every message is a whole book */
     figure(reading, "input_features", "features", "feature_rows");
+    figure(reading, "input_orders", "broker", "orders");
     figure(reading, "deadletter_rows", "archive", "deadletter_rows");
     int64_t events = 0;
     bool known = counter_of(reading, "harvest", "emitted_events", &events) &&
@@ -108,7 +103,8 @@ static bool sum_over(const struct reading *reading, const char *counter, int64_t
     size_t index, count;
     yyjson_val *process;
     bool any = false;
-    yyjson_arr_foreach(reading->processes, index, count, process) {
+    yyjson_arr_foreach(reading->processes, index, count, process)
+    {
         yyjson_val *value = yyjson_obj_get(yyjson_obj_get(process, "counters"), counter);
         any = any || yyjson_is_int(value);
         *sum += yyjson_get_sint(value);
@@ -124,10 +120,11 @@ static int64_t sinks_sum(const struct reading *reading, const char *member, size
     int64_t sum = 0;
     *out_count = 0;
     yyjson_arr_foreach(reading->processes, index, count, process)
-        yyjson_arr_foreach(yyjson_obj_get(process, "sinks"), place, places, sink) {
-            sum += yyjson_get_sint(yyjson_obj_get(sink, member));
-            ++*out_count;
-        }
+        yyjson_arr_foreach(yyjson_obj_get(process, "sinks"), place, places, sink)
+    {
+        sum += yyjson_get_sint(yyjson_obj_get(sink, member));
+        ++*out_count;
+    }
     return sum;
 }
 
@@ -143,12 +140,13 @@ static void losses(const struct reading *reading)
         evidence_add(reading->evidence, "dropped", (double)(dropped + queue_dropped), path,
                      "processes.harvest.counters.queue_dropped + sinks.dropped");
     if (sum_over(reading, "stage_rows_lost", &lost))
-        evidence_add(reading->evidence, "rows_lost", (double)lost, path, "processes.*.counters.stage_rows_lost");
+        evidence_add(reading->evidence, "rows_lost", (double)lost, path,
+                     "processes.*.counters.stage_rows_lost");
     if (sum_over(reading, "stage_forks", &forks))
         evidence_add(reading->evidence, "forks", (double)forks, path, "processes.*.counters.stage_forks");
     if (sinks)
-        evidence_add(reading->evidence, "key_conflicts", (double)sinks_sum(reading, "key_conflict", &sinks), path,
-                     "processes.*.sinks.key_conflict");
+        evidence_add(reading->evidence, "key_conflicts", (double)sinks_sum(reading, "key_conflict", &sinks),
+                     path, "processes.*.sinks.key_conflict");
 }
 
 /* produced: last sequence of a stream as its producer says it; -1: no producer in this run. */
@@ -156,11 +154,11 @@ static int64_t produced(const struct reading *reading, yyjson_val *name)
 {
     size_t index, count, place, places;
     yyjson_val *process, *stream;
-    yyjson_arr_foreach(reading->processes, index, count, process)
-        yyjson_arr_foreach(yyjson_obj_get(process, "streams"), place, places, stream)
-            if (yyjson_is_true(yyjson_obj_get(stream, "published")) &&
-                yyjson_equals(yyjson_obj_get(stream, "stream"), name))
-                return yyjson_get_sint(yyjson_obj_get(stream, "last_sequence"));
+    yyjson_arr_foreach(reading->processes, index, count, process) yyjson_arr_foreach(
+        yyjson_obj_get(process, "streams"), place, places,
+        stream) if (yyjson_is_true(yyjson_obj_get(stream, "published")) &&
+                    yyjson_equals(yyjson_obj_get(stream, "stream"),
+                                  name)) return yyjson_get_sint(yyjson_obj_get(stream, "last_sequence"));
     return -1;
 }
 
@@ -171,14 +169,15 @@ static void drained(const struct reading *reading)
     yyjson_val *process, *stream;
     int64_t behind = 0, open = 0;
     yyjson_arr_foreach(reading->processes, index, count, process)
-        yyjson_arr_foreach(yyjson_obj_get(process, "streams"), place, places, stream) {
-            int64_t last = produced(reading, yyjson_obj_get(stream, "stream"));
-            if (yyjson_is_true(yyjson_obj_get(stream, "published")) || last < 0)
-                continue;
-            behind += last - yyjson_get_sint(yyjson_obj_get(stream, "last_sequence"));
-            open += !yyjson_is_true(yyjson_obj_get(stream, "ended"));
-            consumed++;
-        }
+        yyjson_arr_foreach(yyjson_obj_get(process, "streams"), place, places, stream)
+    {
+        int64_t last = produced(reading, yyjson_obj_get(stream, "stream"));
+        if (yyjson_is_true(yyjson_obj_get(stream, "published")) || last < 0)
+            continue;
+        behind += last - yyjson_get_sint(yyjson_obj_get(stream, "last_sequence"));
+        open += !yyjson_is_true(yyjson_obj_get(stream, "ended"));
+        consumed++;
+    }
     if (!consumed)
         return;
     behind += sinks_sum(reading, "lag_rows", &sinks);

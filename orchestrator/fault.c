@@ -9,7 +9,8 @@
 
 static const char *const STEP_NAMES[FAULT_STEP_COUNT] = {"kill", "exit", "restart", "ready", "healthy"};
 
-void fault_begin(struct fault *fault, int64_t id, const char *process, int signal, int64_t generation, int64_t pid)
+void fault_begin(struct fault *fault, int64_t id, const char *process, int signal, int64_t generation,
+                 int64_t pid)
 {
     *fault = (struct fault){.id = id,
                             .signal = signal,
@@ -99,7 +100,8 @@ static void moments_json(struct json *json, const struct fault *fault)
     json_key_f64(json, "restart_ms", fault_elapsed_ms(fault, FAULT_RESTART));
     json_key_f64(json, "ready_ms", fault_elapsed_ms(fault, FAULT_READY));
     json_key_f64(json, "recovery_ms", fault_elapsed_ms(fault, FAULT_HEALTHY));
-    json_key_f64(json, "catchup_ms", fault_elapsed_ms(fault, FAULT_HEALTHY) - fault_elapsed_ms(fault, FAULT_READY));
+    json_key_f64(json, "catchup_ms",
+                 fault_elapsed_ms(fault, FAULT_HEALTHY) - fault_elapsed_ms(fault, FAULT_READY));
 }
 
 void fault_json(struct json *json, const struct fault *fault, const struct fault_loss *loss)

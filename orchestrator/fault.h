@@ -38,7 +38,8 @@ struct fault_loss {
     const char *parity_verdict; /* NULL: not dual */
 };
 
-void fault_begin(struct fault *fault, int64_t id, const char *process, int signal, int64_t generation, int64_t pid);
+void fault_begin(struct fault *fault, int64_t id, const char *process, int signal, int64_t generation,
+                 int64_t pid);
 
 /* fault_note: the step happened; false when it does not follow the step before, and nothing changed. */
 bool fault_note(struct fault *fault, enum fault_step step, struct fault_moment moment);

@@ -1,5 +1,6 @@
-/* feed: the one history of a run. Every event gets a serial number and goes three ways: a line in the log, a JSON
- * object on the status feed (topic "event" of the orchestrator's PUB socket), and a ring that answers `events`.
+/* feed: the one history of a run. Every event gets a serial number and goes three ways: a line in the log, a
+ * JSON object on the status feed (topic "event" of the orchestrator's PUB socket), and a ring that answers
+ * `events`.
  *
  *   {"serial":12,"at":"…Z","event":"Ready","name":"signal","pid":4711,…} */
 #pragma once
@@ -32,14 +33,21 @@ struct feed_field {
 void feed_init(struct feed *feed, const struct clock *clock);
 void feed_finish(struct feed *feed);
 
-/* feed_emit: `event` is a constant word of operations.md §18; `name` the process, "" for the run. Fields end with
- * one without key. */
+/* feed_emit: `event` is a constant word of operations.md §18; `name` the process, "" for the run. Fields end
+ * with one without key. */
 void feed_emit(struct feed *feed, enum log_level level, const char *event, const char *name,
                const struct feed_field *fields);
 
-/* feed_since: JSON array of the events kept with a serial above `serial`; *out_first is the oldest serial kept. */
+/* feed_since: JSON array of the events kept with a serial above `serial`; *out_first is the oldest serial
+ * kept. */
 void feed_since(const struct feed *feed, int64_t serial, struct buffer *out_json, int64_t *out_first);
 
 #define FEED_FIELDS(...) ((const struct feed_field[]){__VA_ARGS__, {0}})
-#define NUMBER(name, value) {.key = name, .integer = (int64_t)(value)}
-#define TEXT(name, value) {.key = name, .text = (value)}
+#define NUMBER(name, value)                      \
+    {                                            \
+        .key = name, .integer = (int64_t)(value) \
+    }
+#define TEXT(name, value)            \
+    {                                \
+        .key = name, .text = (value) \
+    }

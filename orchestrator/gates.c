@@ -30,10 +30,12 @@ struct gate {
 };
 
 static const struct gate GATES[] = {
-    {"accounted_messages", "messages_unaccounted", "messages", "==", 0, IN_REPLAY, MODULE_HARVEST, ANY_SINK, NULL},
+    {"accounted_messages", "messages_unaccounted", "messages", "==", 0, IN_REPLAY, MODULE_HARVEST, ANY_SINK,
+     NULL},
     {"accounted_kinds", "parsed_unaccounted", "messages", "==", 0, IN_REPLAY, MODULE_HARVEST, ANY_SINK, NULL},
     {"accounted_trades", "trades_unaccounted", "trades", "==", 0, IN_REPLAY, MODULE_HARVEST, ANY_SINK, NULL},
-    {"accounted_books", "books_unaccounted", "messages", "==", 0, IN_REPLAY, MODULE_HARVEST, ANY_SINK, "input_diffs"},
+    {"accounted_books", "books_unaccounted", "messages", "==", 0, IN_REPLAY, MODULE_HARVEST, ANY_SINK,
+     "input_diffs"},
     {"accounted_drained", "rows_undrained", "rows", "==", 0, IN_REPLAY, MODULE_HARVEST, ANY_SINK, NULL},
     {"accounted_ended", "streams_open", "streams", "==", 0, IN_REPLAY, MODULE_HARVEST, ANY_SINK, NULL},
     {"sink_jsonl", "jsonl_rows", "rows", ">=", 1, IN_REPLAY, MODULE_SIGNAL, HAS_JSONL, "input_features"},
@@ -44,32 +46,40 @@ static const struct gate GATES[] = {
     {"kind_ofi", "rows_ofi", "rows", ">=", 1, IN_REPLAY, MODULE_FEATURES, ANY_SINK, "input_features"},
     {"kind_cvd", "rows_cvd", "rows", ">=", 1, IN_REPLAY, MODULE_FEATURES, ANY_SINK, "input_features"},
     {"kind_fusion", "rows_fusion", "rows", ">=", 1, IN_REPLAY, MODULE_FEATURES, ANY_SINK, "input_features"},
-    {"kind_features", "rows_features", "rows", ">=", 1, IN_REPLAY, MODULE_FEATURES, ANY_SINK, "input_features"},
+    {"kind_features", "rows_features", "rows", ">=", 1, IN_REPLAY, MODULE_FEATURES, ANY_SINK,
+     "input_features"},
     {"kind_events", "rows_events", "rows", ">=", 1, IN_REPLAY, MODULE_FEATURES, ANY_SINK, "input_events"},
     {"jsonl_shards", "jsonl_shards", "files", ">=", 20, IN_SMOKE | SCALED, MODULE_SIGNAL, HAS_JSONL, NULL},
     {"sqlite_rows", "sqlite_rows", "rows", ">=", 10000, IN_SMOKE | SCALED, MODULE_SIGNAL, HAS_SQLITE, NULL},
     {"orders", "orders", "orders", ">=", 100, IN_SMOKE | SCALED, MODULE_BROKER, ANY_SINK, NULL},
     {"orders_buy", "orders_buy", "orders", ">=", 1, IN_SMOKE, MODULE_BROKER, ANY_SINK, NULL},
     {"orders_sell", "orders_sell", "orders", ">=", 1, IN_SMOKE, MODULE_BROKER, ANY_SINK, NULL},
-    {"contract_jsonl", "jsonl_violations", "rows", "==", 0, IN_SMOKE, MODULE_SIGNAL, HAS_JSONL, NULL},
-    {"contract_sqlite", "sqlite_violations", "rows", "==", 0, IN_SMOKE, MODULE_SIGNAL, HAS_SQLITE, NULL},
+    {"contract_jsonl", "jsonl_violations", "rows", "==", 0, IN_SMOKE, MODULE_SIGNAL, HAS_JSONL,
+     "input_features"},
+    {"contract_sqlite", "sqlite_violations", "rows", "==", 0, IN_SMOKE, MODULE_SIGNAL, HAS_SQLITE,
+     "input_features"},
     {"deadletter", "deadletter_rows", "rows", "==", 0, IN_SMOKE, MODULE_ARCHIVE, ANY_SINK, NULL},
     {"dropped", "dropped", "rows", "==", 0, IN_BOTH, MODULE_HARVEST, ANY_SINK, NULL},
     {"lost_rows", "rows_lost", "rows", "==", 0, IN_BOTH, MODULE_HARVEST, ANY_SINK, NULL},
-    {"lost_jsonl", "jsonl_missing", "rows", "==", 0, IN_BOTH, MODULE_SIGNAL, HAS_JSONL, NULL},
-    {"lost_sqlite", "sqlite_missing", "rows", "==", 0, IN_BOTH, MODULE_SIGNAL, HAS_SQLITE, NULL},
-    {"doubled_jsonl", "jsonl_repeated", "rows", "==", 0, IN_BOTH, MODULE_SIGNAL, HAS_JSONL, NULL},
-    {"doubled_sqlite", "sqlite_repeated", "rows", "==", 0, IN_BOTH, MODULE_SIGNAL, HAS_SQLITE, NULL},
-    {"doubled_orders", "orders_repeated", "orders", "==", 0, IN_BOTH, MODULE_BROKER, ANY_SINK, NULL},
+    {"lost_jsonl", "jsonl_missing", "rows", "==", 0, IN_BOTH, MODULE_SIGNAL, HAS_JSONL, "input_features"},
+    {"lost_sqlite", "sqlite_missing", "rows", "==", 0, IN_BOTH, MODULE_SIGNAL, HAS_SQLITE, "input_features"},
+    {"doubled_jsonl", "jsonl_repeated", "rows", "==", 0, IN_BOTH, MODULE_SIGNAL, HAS_JSONL, "input_features"},
+    {"doubled_sqlite", "sqlite_repeated", "rows", "==", 0, IN_BOTH, MODULE_SIGNAL, HAS_SQLITE,
+     "input_features"},
+    {"doubled_orders", "orders_repeated", "orders", "==", 0, IN_BOTH, MODULE_BROKER, ANY_SINK,
+     "input_orders"},
     {"key_conflicts", "key_conflicts", "rows", "==", 0, IN_BOTH, MODULE_SIGNAL, ANY_SINK, NULL},
     {"forks", "forks", "streams", "==", 0, IN_BOTH, MODULE_HARVEST, ANY_SINK, NULL},
     {"summary", "summary_fields_missing", "fields", "==", 0, IN_BOTH, MODULE_REPORT, ANY_SINK, NULL},
     {"manifest", "manifests", "files", ">=", 1, IN_BOTH, MODULE_COUNT, ANY_SINK, NULL},
     {"log_events", "log_events_missing", "events", "==", 0, IN_SMOKE | STOPPED, MODULE_COUNT, ANY_SINK, NULL},
-    {"shutdown_order", "shutdown_mistakes", "names", "==", 0, IN_BOTH | STOPPED, MODULE_COUNT, ANY_SINK, NULL},
-    {"shutdown_kills", "shutdown_kills", "processes", "==", 0, IN_BOTH | STOPPED, MODULE_COUNT, ANY_SINK, NULL},
+    {"shutdown_order", "shutdown_mistakes", "names", "==", 0, IN_BOTH | STOPPED, MODULE_COUNT, ANY_SINK,
+     NULL},
+    {"shutdown_kills", "shutdown_kills", "processes", "==", 0, IN_BOTH | STOPPED, MODULE_COUNT, ANY_SINK,
+     NULL},
     {"resources_rss", "max_rss_mb", "MB", "<", 0, IN_BOTH | RSS_LIMIT, MODULE_COUNT, ANY_SINK, NULL},
-    {"resources_files", "max_open_files", "files", "<", 0, IN_BOTH | FILES_LIMIT, MODULE_COUNT, ANY_SINK, NULL},
+    {"resources_files", "max_open_files", "files", "<", 0, IN_BOTH | FILES_LIMIT, MODULE_COUNT, ANY_SINK,
+     NULL},
 };
 
 _Static_assert(sizeof GATES / sizeof *GATES <= GATES_MAX, "a result for every gate");
@@ -94,7 +104,9 @@ static bool sink_fits(enum sinks wanted, const char *sink)
 static bool concerns(const struct gate *gate, const struct gate_conditions *conditions,
                      const struct evidence *evidence)
 {
-    unsigned set = conditions->set == GATES_REPLAY ? IN_REPLAY : conditions->set == GATES_SMOKE ? IN_SMOKE : 0;
+    unsigned set = conditions->set == GATES_REPLAY  ? IN_REPLAY
+                   : conditions->set == GATES_SMOKE ? IN_SMOKE
+                                                    : 0;
     if (!(gate->flags & set) || !sink_fits(gate->sinks, conditions->sink))
         return false;
     if (gate->module != MODULE_COUNT && !(conditions->modules & module_bit(gate->module)))
@@ -125,8 +137,8 @@ static enum gate_verdict verdict_of(const char *op, double measured, double thre
     return pass ? GATE_PASS : GATE_FAIL;
 }
 
-static void judge(const struct gate *gate, const struct gate_conditions *conditions, const struct evidence *evidence,
-                  struct gate_result *out_result)
+static void judge(const struct gate *gate, const struct gate_conditions *conditions,
+                  const struct evidence *evidence, struct gate_result *out_result)
 {
     const struct evidence_fact *fact = evidence_find(evidence, gate->fact);
     *out_result = (struct gate_result){.id = gate->id,

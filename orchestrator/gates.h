@@ -1,7 +1,7 @@
 /* gates: figure, comparison, threshold: the verdict of a run (operations.md §13). Pure.
  *
- * A gate whose figure is not known is UNKNOWN, and UNKNOWN fails. A gate that does not concern the run (its process
- * or sink is not part of it, or it had no input of that kind) is not in the list at all. */
+ * A gate whose figure is not known is UNKNOWN, and UNKNOWN fails. A gate that does not concern the run (its
+ * process or sink is not part of it, or it had no input of that kind) is not in the list at all. */
 #pragma once
 
 #include "base/json.h"

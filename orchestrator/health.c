@@ -57,8 +57,8 @@ static bool oldest_within(const struct health *health, size_t figure, int64_t no
     return false;
 }
 
-static void judge_growth(struct health *health, const struct health_view *view, const struct condition *condition,
-                         size_t figure, int64_t value)
+static void judge_growth(struct health *health, const struct health_view *view,
+                         const struct condition *condition, size_t figure, int64_t value)
 {
     int64_t window_ms = condition->window_ms ? condition->window_ms : view->growth_window_ms;
     int64_t least = condition->window_ms ? 1 : view->growth_count, before = 0;
@@ -113,7 +113,8 @@ static void judge_process(struct health *health, const struct health_view *view)
         fail(health, "paused", "");
     else if (!view->beats)
         return; /* that it lives is all that is known */
-    else if (!view->telemetry->seen || view->now_ms - view->telemetry->received_ms > view->heartbeat_timeout_ms)
+    else if (!view->telemetry->seen ||
+             view->now_ms - view->telemetry->received_ms > view->heartbeat_timeout_ms)
         fail(health, "no_heartbeat", "");
     if (view->rss_mb >= view->max_rss_mb)
         fail(health, "rss_mb", "");

@@ -1,7 +1,7 @@
 /* health: whether one process is healthy, from its heartbeats (operations.md §6.3). Pure.
  *
- * Conditions on growth need samples: health_sample keeps one per tick, for the longest window. In recorded runs, and
- * before the feed is open, growth is replaced by existence: the figure has to be there. */
+ * Conditions on growth need samples: health_sample keeps one per tick, for the longest window. In recorded
+ * runs, and before the feed is open, growth is replaced by existence: the figure has to be there. */
 #pragma once
 
 #include "telemetry.h"
@@ -31,11 +31,11 @@ struct health_view {
     const char *process;
     const struct telemetry *telemetry;
     int64_t now_ms;
-    bool up;            /* announced and not given up */
-    bool beats;         /* has heartbeats at all */
+    bool up;    /* announced and not given up */
+    bool beats; /* has heartbeats at all */
     bool gave_up;
     bool paused;
-    bool feeding;       /* go has been said, and the input has not ended */
+    bool feeding; /* go has been said, and the input has not ended */
     bool recorded;
     int64_t feeding_ms; /* since when */
     int64_t heartbeat_timeout_ms;

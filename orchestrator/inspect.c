@@ -58,7 +58,8 @@ static void health_tick(struct run *run)
                                   TEXT("failed", process->health.failed)));
     }
     int64_t tick_ms = configured_ms(run, "health.tick_s");
-    run->tick_due_ms = run_now_ms(run) + (run->unhealthy && tick_ms > UNHEALTHY_TICK_MS ? UNHEALTHY_TICK_MS : tick_ms);
+    run->tick_due_ms =
+        run_now_ms(run) + (run->unhealthy && tick_ms > UNHEALTHY_TICK_MS ? UNHEALTHY_TICK_MS : tick_ms);
 }
 
 static void resources_of(pid_t pid, double *max_rss_mb, int64_t *max_open_files)
@@ -73,7 +74,8 @@ static void resources_of(pid_t pid, double *max_rss_mb, int64_t *max_open_files)
 static void resource_tick(struct run *run)
 {
     for (size_t i = 0; i < run->process_count; i++)
-        resources_of(run->processes[i].child.pid, &run->processes[i].max_rss_mb, &run->processes[i].max_open_files);
+        resources_of(run->processes[i].child.pid, &run->processes[i].max_rss_mb,
+                     &run->processes[i].max_open_files);
     resources_of(getpid(), &run->own_max_rss_mb, &run->own_max_open_files);
     run->resource_due_ms = run_now_ms(run) + RESOURCE_MS;
 }

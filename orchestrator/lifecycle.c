@@ -1,6 +1,6 @@
-/* The life of the run: processes come up in order, the feed is opened, streams end, and everything goes down in
- * reverse order (operations.md §1, §7). One step function per phase; each looks at what is and decides whether the
- * next phase begins. */
+/* The life of the run: processes come up in order, the feed is opened, streams end, and everything goes down
+ * in reverse order (operations.md §1, §7). One step function per phase; each looks at what is and decides
+ * whether the next phase begins. */
 #include "run.h"
 
 #include "conclude.h"
@@ -18,8 +18,8 @@ enum {
 
 const char *run_phase_name(enum run_phase phase)
 {
-    static const char *const NAMES[] = {"starting", "feeding",  "stopping_intake", "draining",
-                                        "reporting", "judging",  "stopping",        "ended"};
+    static const char *const NAMES[] = {"starting",  "feeding", "stopping_intake", "draining",
+                                        "reporting", "judging", "stopping",        "ended"};
     return NAMES[phase];
 }
 
@@ -44,7 +44,8 @@ static bool gone(const struct process *process)
 
 static struct process *simulator_of(struct run *run)
 {
-    return run->process_count && run->processes[0].module_index == MODULE_SIMULATOR ? &run->processes[0] : NULL;
+    return run->process_count && run->processes[0].module_index == MODULE_SIMULATOR ? &run->processes[0]
+                                                                                    : NULL;
 }
 
 static void start_failed(struct run *run, const char *reason)
@@ -265,8 +266,8 @@ static void start_faults(struct run *run)
         if (!(share >= wanted->share))
             continue;
         run->share_faults_started |= (size_t)1 << i;
-        console_say(&run->console, "--fault: %.0f %% of the market have passed: %s gets signal %d", 100 * share,
-                    wanted->process, wanted->signal);
+        console_say(&run->console, "--fault: %.0f %% of the market have passed: %s gets signal %d",
+                    100 * share, wanted->process, wanted->signal);
         start_fault(run, wanted);
     }
 }
@@ -345,7 +346,8 @@ static bool drained(const struct run *run, bool last)
 {
     for (size_t i = 0; i < run->process_count; i++) {
         const struct process *process = &run->processes[i];
-        bool meant = process->module->drains && !process->module->takes_feed && process->module->drains_last == last;
+        bool meant =
+            process->module->drains && !process->module->takes_feed && process->module->drains_last == last;
         if (meant && process->supervisor.state != PROCESS_DRAINED && !gone(process))
             return false;
     }
@@ -356,7 +358,8 @@ static void tell_undrained(struct run *run, bool last)
 {
     for (size_t i = 0; i < run->process_count; i++) {
         const struct process *process = &run->processes[i];
-        bool meant = process->module->drains && !process->module->takes_feed && process->module->drains_last == last;
+        bool meant =
+            process->module->drains && !process->module->takes_feed && process->module->drains_last == last;
         if (!meant || process->supervisor.state == PROCESS_DRAINED || gone(process))
             continue;
         feed_emit(&run->feed, LOG_WARNING, "drain_timeout", process->name,
@@ -399,9 +402,23 @@ static void step_draining(struct run *run)
     drain_some(run, true);
 }
 
+/* cut_off: it reads somebody who will not say anything any more, not even that his stream has ended. */
+static bool cut_off(const struct run *run, const struct process *process)
+{
+    for (size_t i = 0; i < run->process_count; i++)
+        if ((process->module->inputs & module_bit(run->processes[i].module_index)) &&
+            gone(&run->processes[i]))
+            return true;
+    return false;
+}
+
 static void step_reporting(struct run *run)
 {
-    if (!drained(run, true) && run_now_ms(run) < run->deadline_ms)
+    bool hopeless = false;
+    for (size_t i = 0; i < run->process_count; i++)
+        hopeless = hopeless || (run->processes[i].module->drains_last && cut_off(run, &run->processes[i]));
+    int64_t limit_ms = hopeless ? DRAIN_LIMIT_MS : REPORT_LIMIT_MS;
+    if (!drained(run, true) && run_now_ms(run) < run->phase_ms + limit_ms)
         return;
     tell_undrained(run, true);
     conclude_give(run, true);
@@ -415,8 +432,8 @@ static void step_judging(struct run *run)
 {
     for (size_t i = 0; i < run->process_count; i++) {
         const struct process *process = &run->processes[i];
-        bool written = command_answered(process, VERB_SUMMARY) &&
-                       strcmp(process->telemetry.beat.state, "drained") == 0;
+        bool written =
+            command_answered(process, VERB_SUMMARY) && strcmp(process->telemetry.beat.state, "drained") == 0;
         if (process->commands[VERB_SUMMARY].wanted && !written && !gone(process) &&
             run_now_ms(run) < run->deadline_ms)
             return;
@@ -459,6 +476,8 @@ void lifecycle_step(struct run *run)
 int64_t lifecycle_due_ms(const struct run *run)
 {
     int64_t due_ms = NEVER_MS;
+    if (run->phase == PHASE_REPORTING && run_now_ms(run) < run->phase_ms + DRAIN_LIMIT_MS)
+        return run->phase_ms + DRAIN_LIMIT_MS;
     if (run->phase > PHASE_FEEDING && run->phase < PHASE_STOPPING)
         return run->deadline_ms;
     if (run->phase != PHASE_FEEDING)

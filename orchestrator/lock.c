@@ -50,10 +50,11 @@ enum status lock_take(const char *path, const char *run_id, int64_t now_ms, stru
     holder_read(lock.descriptor, lock.previous);
     if (busy && reason == EWOULDBLOCK) {
         close(lock.descriptor);
-        return error_set(error, STATUS_EXISTS,
-                         "%s: another orchestrator is using this folder: %s; end it with `orchctl shutdown`, or use "
-                         "another folder",
-                         path, lock.previous);
+        return error_set(
+            error, STATUS_EXISTS,
+            "%s: another orchestrator is using this folder: %s; end it with `orchctl shutdown`, or use "
+            "another folder",
+            path, lock.previous);
     }
     if (busy || holder_write(lock.descriptor, run_id, now_ms) != STATUS_OK) {
         close(lock.descriptor);

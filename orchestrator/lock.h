@@ -1,5 +1,6 @@
-/* lock: one orchestrator per run folder. The lock belongs to the open file (flock), so the kernel frees it at death,
- * however that comes; the file's text names the holder for people: {"run_id":…,"pid":…,"started_at":…}. */
+/* lock: one orchestrator per run folder. The lock belongs to the open file (flock), so the kernel frees it at
+ * death, however that comes; the file's text names the holder for people:
+ * {"run_id":…,"pid":…,"started_at":…}. */
 #pragma once
 
 #include "base/status.h"
@@ -10,7 +11,7 @@
 enum { LOCK_TEXT_BYTES = 512 };
 
 struct run_lock {
-    int descriptor; /* -1: not held; close-on-exec, so no child inherits it */
+    int descriptor;                 /* -1: not held; close-on-exec, so no child inherits it */
     char previous[LOCK_TEXT_BYTES]; /* what a dead holder left, "" when it ended properly */
 };
 

@@ -1,4 +1,5 @@
-/* orchestrator: plans, starts, watches and ends the processes of a run (docs/control-protocol.md, README.md). */
+/* orchestrator: plans, starts, watches and ends the processes of a run (docs/control-protocol.md,
+ * README.md). */
 #include "options.h"
 #include "run.h"
 

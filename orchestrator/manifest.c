@@ -14,12 +14,14 @@ enum { SUMMARY_BYTES_MAX = 16 * 1024 * 1024 };
 
 void manifest_path(const struct run *run, char out_path[PATH_BYTES])
 {
-    path_join(out_path, config_text(run->config, "run.artifacts_dir"), "run_logs/run_manifest_%s.json", run->run_id);
+    path_join(out_path, config_text(run->config, "run.artifacts_dir"), "run_logs/run_manifest_%s.json",
+              run->run_id);
 }
 
 void manifest_status_path(const struct run *run, char out_path[PATH_BYTES])
 {
-    path_join(out_path, config_text(run->config, "run.artifacts_dir"), "run_logs/status_%s.json", run->run_id);
+    path_join(out_path, config_text(run->config, "run.artifacts_dir"), "run_logs/status_%s.json",
+              run->run_id);
 }
 
 static void key_time(struct json *json, const char *key, int64_t wall_ms)
@@ -62,7 +64,8 @@ static void key_symbols(struct json *json, const struct run *run)
 
 static void write_versions(struct json *json)
 {
-    static const char *const UNMEASURED[] = {"zmq", "msgpack", "duckdb", "sqlite", "libyaml", "libwebsockets"};
+    static const char *const UNMEASURED[] = {"zmq",    "msgpack", "duckdb",
+                                             "sqlite", "libyaml", "libwebsockets"};
     json_key(json, "versions");
     json_object_begin(json);
     json_key_text(json, "orderflow", ORDERFLOW_VERSION);
@@ -180,7 +183,8 @@ static void write_processes(struct json *json, const struct run *run)
 
 /* --- figures --- */
 
-static void write_counter(struct json *json, const struct run *run, const char *process_name, const char *counter)
+static void write_counter(struct json *json, const struct run *run, const char *process_name,
+                          const char *counter)
 {
     int64_t value = -1;
     for (size_t i = 0; i < run->process_count; i++)
@@ -192,9 +196,9 @@ static void write_counter(struct json *json, const struct run *run, const char *
 
 static void write_harvester(struct json *json, const struct run *run)
 {
-    static const char *const HARVEST[] = {"queue_dropped",       "reconnect_count",   "planned_reconnect_count",
-                                          "dedup_hits_total",    "late_event_dropped", "trade_gap_ids_total",
-                                          "book_seq_gap_total",  "parse_errors"};
+    static const char *const HARVEST[] = {
+        "queue_dropped",      "reconnect_count",     "planned_reconnect_count", "dedup_hits_total",
+        "late_event_dropped", "trade_gap_ids_total", "book_seq_gap_total",      "parse_errors"};
     int64_t timeouts = -1;
     json_key(json, "harvester_metrics");
     json_object_begin(json);
@@ -221,8 +225,8 @@ static void write_sinks(struct json *json, const struct run *run)
     for (size_t i = 0; i < run->process_count; i++) {
         const struct telemetry *telemetry = &run->processes[i].telemetry;
         for (size_t j = 0; j < telemetry_count(telemetry, PART_SINKS); j++)
-            message_json(json, &sink_status_message, sink_status_message.field_count, &telemetry_sinks(telemetry)[j],
-                         true);
+            message_json(json, &sink_status_message, sink_status_message.field_count,
+                         &telemetry_sinks(telemetry)[j], true);
     }
     json_array_end(json);
 }
@@ -247,7 +251,8 @@ static void write_usage(struct json *json, const struct run *run)
         json_key(json, own ? "orchestrator" : run->processes[i].name);
         json_object_begin(json);
         json_key_f64(json, "max_rss_mb", own ? run->own_max_rss_mb : run->processes[i].max_rss_mb);
-        json_key_i64(json, "max_open_files", own ? run->own_max_open_files : run->processes[i].max_open_files);
+        json_key_i64(json, "max_open_files",
+                     own ? run->own_max_open_files : run->processes[i].max_open_files);
         json_object_end(json);
     }
     json_object_end(json);
@@ -271,9 +276,8 @@ static enum status summary_visit(void *context, const char *path)
         return STATUS_OK;
     struct buffer text;
     buffer_init(&text, SUMMARY_BYTES_MAX);
-    yyjson_doc *document = file_read(path, &text) == STATUS_OK
-                               ? yyjson_read((const char *)text.data, text.length, 0)
-                               : NULL;
+    yyjson_doc *document =
+        file_read(path, &text) == STATUS_OK ? yyjson_read((const char *)text.data, text.length, 0) : NULL;
     yyjson_val *root = yyjson_doc_get_root(document);
     const char *sink = yyjson_get_str(yyjson_obj_get(root, "sink"));
     if (sink && yyjson_equals_str(yyjson_obj_get(root, "run_id"), walk->run->run_id)) {
@@ -385,7 +389,8 @@ static const char *state_of(const struct run *run, const struct manifest_conclus
     return run->failed_start || run->skipped_drain ? "aborted" : "finished";
 }
 
-static void write_manifest(struct json *json, const struct run *run, const struct manifest_conclusion *conclusion)
+static void write_manifest(struct json *json, const struct run *run,
+                           const struct manifest_conclusion *conclusion)
 {
     int64_t until_ms = run->ended_wall_ms ? run->ended_wall_ms : clock_wall_ms(&run->clock);
     json_object_begin(json);
@@ -408,7 +413,8 @@ static void write_manifest(struct json *json, const struct run *run, const struc
     json_object_end(json);
 }
 
-enum status manifest_write(const struct run *run, const struct manifest_conclusion *conclusion, struct error *error)
+enum status manifest_write(const struct run *run, const struct manifest_conclusion *conclusion,
+                           struct error *error)
 {
     char path[PATH_BYTES];
     struct buffer text;

@@ -1,5 +1,5 @@
-/* manifest: what a run leaves behind for people and programs: the run manifest (data.md §6.1) and the source manifest
- * (§6.2). Written at the start, replaced atomically at the end. */
+/* manifest: what a run leaves behind for people and programs: the run manifest (data.md §6.1) and the source
+ * manifest (§6.2). Written at the start, replaced atomically at the end. */
 #pragma once
 
 #include "fault.h"

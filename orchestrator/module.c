@@ -15,7 +15,8 @@ static const struct module MODULES[MODULE_COUNT] = {
     [MODULE_SIGNAL] = {.name = "signal", .inputs = BIT(MODULE_FEATURES), .drains = true, .beats = true},
     [MODULE_BROKER] = {.name = "broker", .inputs = BIT(MODULE_SIGNAL), .drains = true, .beats = true},
     [MODULE_REPORT] = {.name = "report",
-                       .inputs = BIT(MODULE_HARVEST) | BIT(MODULE_FEATURES) | BIT(MODULE_SIGNAL) | BIT(MODULE_BROKER),
+                       .inputs = BIT(MODULE_HARVEST) | BIT(MODULE_FEATURES) | BIT(MODULE_SIGNAL) |
+                                 BIT(MODULE_BROKER),
                        .drains = true,
                        .drains_last = true,
                        .beats = true},
@@ -57,10 +58,11 @@ enum status module_choose(const char *const *names, size_t count, const struct m
     for (size_t i = 0; i < count; i++) {
         size_t index = module_index(names[i]);
         if (index == MODULE_COUNT)
-            return error_set(error, STATUS_INVALID,
-                             "--enable: there is no module '%s'; known are simulator, harvest, archive, features, "
-                             "signal, broker, report",
-                             names[i]);
+            return error_set(
+                error, STATUS_INVALID,
+                "--enable: there is no module '%s'; known are simulator, harvest, archive, features, "
+                "signal, broker, report",
+                names[i]);
         choice.enabled |= BIT(index);
     }
     if (!conditions->paper_enabled)

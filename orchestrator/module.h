@@ -1,4 +1,5 @@
-/* module: the processes of orderflow, which of them a run needs, and in which order they start (operations.md §1).
+/* module: the processes of orderflow, which of them a run needs, and in which order they start (operations.md
+ * §1).
  *
  * A set of modules is a bit per table index. */
 #pragma once
@@ -24,7 +25,7 @@ enum module_id {
 typedef uint32_t module_set;
 
 struct module {
-    const char *name; /* also the program's file name and, with one instance, the instance's name */
+    const char *name;  /* also the program's file name and, with one instance, the instance's name */
     module_set inputs; /* whose streams it reads */
     bool takes_feed;   /* opens the feed at `go` and closes it at `stop_intake` */
     bool drains_last;  /* drains behind all others: it reads their files */

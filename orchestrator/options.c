@@ -24,8 +24,8 @@ const char *gate_set_name(enum gate_set set)
     return NAMES[set];
 }
 
-static enum status add_override(struct options *options, const char *option, const char *key, const char *value,
-                                struct error *error)
+static enum status add_override(struct options *options, const char *option, const char *key,
+                                const char *value, struct error *error)
 {
     if (options->override_count == OPTIONS_OVERRIDES_MAX)
         return error_set(error, STATUS_LIMIT, "%s: more than %d options", option, OPTIONS_OVERRIDES_MAX);
@@ -63,7 +63,8 @@ static enum status take_capture(struct options *options, const char *value, stru
 
 static enum status take_speed(struct options *options, const char *value, struct error *error)
 {
-    return add_override(options, "--speed", "simulator.speed", strcmp(value, "max") == 0 ? "0" : value, error);
+    return add_override(options, "--speed", "simulator.speed", strcmp(value, "max") == 0 ? "0" : value,
+                        error);
 }
 
 static enum status take_gates(struct options *options, const char *value, struct error *error)
@@ -113,7 +114,8 @@ static enum status take_fault(struct options *options, const char *value, struct
 static enum status take_run_tag(struct options *options, const char *value, struct error *error)
 {
     if (strpbrk(value, "\n=") || strlen(value) > 128)
-        return error_set(error, STATUS_INVALID, "--run-tag: at most 128 characters, no '=' and no line break");
+        return error_set(error, STATUS_INVALID,
+                         "--run-tag: at most 128 characters, no '=' and no line break");
     options->run_tag = value;
     return STATUS_OK;
 }
@@ -134,18 +136,23 @@ static enum status take_version(struct options *options, const char *value, stru
 
 /* Without a function of its own an option sets the key that the configuration's schema names for it. */
 static const struct option OPTIONS[] = {
-    {"--config", "FILE", take_config, "configuration (default ./config/defaults.yaml, built-in values without it)"},
-    {"--enable", "LIST", NULL, "services, comma separated; what they need is added; empty: only the pre-flight check"},
+    {"--config", "FILE", take_config,
+     "configuration (default ./config/defaults.yaml, built-in values without it)"},
+    {"--enable", "LIST", NULL,
+     "services, comma separated; what they need is added; empty: only the pre-flight check"},
     {"--sink", "KIND", NULL, "where signals go: jsonl, sqlite, dual"},
-    {"--minutes", "N", NULL, "wall time after go; 0: until signalled; recorded input otherwise runs to its end"},
+    {"--minutes", "N", NULL,
+     "wall time after go; 0: until signalled; recorded input otherwise runs to its end"},
     {"--symbols", "A,B", NULL, "symbols of the run"},
     {"--output-dir", "DIR", NULL, "folder of sockets, status, signals, orders (default ./runtime)"},
     {"--debug", NULL, NULL, "log at debug level"},
     {"--run-id", "ID", NULL, "name of the run (default: made from the time)"},
     {"--input-mode", "MODE", NULL, "raw: the venue's or the simulator's sockets; preview: recorded input"},
     {"--input-dir", "DIR", NULL, "folder of the recorded input of preview mode"},
-    {"--gates", "SET", take_gates, "none, replay or smoke: decides the exit code (default: replay for recordings)"},
-    {"--fault", "PROC@SECONDS[:SIGNAL]", take_fault, "hurt a process so long after go; repeatable; signal KILL"},
+    {"--gates", "SET", take_gates,
+     "none, replay or smoke: decides the exit code (default: replay for recordings)"},
+    {"--fault", "PROC@SECONDS[:SIGNAL]", take_fault,
+     "hurt a process so long after go; repeatable; signal KILL"},
     {"--run-tag", "TAG", take_run_tag, "label in the manifest"},
     {"--capture", "FILE", take_capture, "recording for the simulator; repeatable"},
     {"--speed", "N|max", take_speed, "pace of the simulator"},
@@ -169,7 +176,8 @@ static enum status option_take(struct options *options, const struct option *opt
         options->minutes_given = true;
     if (option->take)
         return option->take(options, value, error);
-    return add_override(options, option->name, config_option_key(option->name), value ? value : "true", error);
+    return add_override(options, option->name, config_option_key(option->name), value ? value : "true",
+                        error);
 }
 
 enum status options_parse(int argc, char **argv, struct options *out_options, struct error *error)
@@ -204,12 +212,14 @@ void options_finish(struct options *options)
 void options_print_help(void)
 {
     printf("usage: orchestrator [options]\n\n"
-           "Starts the processes of a run in the current folder, watches over them, and ends with a verdict.\n\n");
+           "Starts the processes of a run in the current folder, watches over them, and ends with a "
+           "verdict.\n\n");
     for (size_t i = 0; i < sizeof OPTIONS / sizeof *OPTIONS; i++) {
         char left[64];
         snprintf(left, sizeof left, "%s %s", OPTIONS[i].name, OPTIONS[i].argument ? OPTIONS[i].argument : "");
         printf("  %-30s %s\n", left, OPTIONS[i].help);
     }
-    printf("\nexit codes: 0 all gates PASS, 1 internal error, 2 configuration or usage, 3 a gate FAIL or UNKNOWN,\n"
+    printf("\nexit codes: 0 all gates PASS, 1 internal error, 2 configuration or usage, 3 a gate FAIL or "
+           "UNKNOWN,\n"
            "            4 a process degraded or failed\n");
 }

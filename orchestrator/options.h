@@ -1,5 +1,5 @@
-/* options: the command line of the orchestrator (operations.md §2), taken apart but not yet believed: values of
- * configuration keys are checked by the configuration. */
+/* options: the command line of the orchestrator (operations.md §2), taken apart but not yet believed: values
+ * of configuration keys are checked by the configuration. */
 #pragma once
 
 #include "base/status.h"
@@ -13,7 +13,8 @@ enum gate_set { GATES_NONE, GATES_REPLAY, GATES_SMOKE, GATES_DEFAULT };
 
 const char *gate_set_name(enum gate_set set);
 
-/* option_override: one configuration key from the command line; texts are borrowed from argv or owned by options. */
+/* option_override: one configuration key from the command line; texts are borrowed from argv or owned by
+ * options. */
 struct option_override {
     const char *option; /* "--sink", for error messages */
     const char *key;

@@ -15,10 +15,11 @@
 
 enum { BUS_FOLDER_BYTES_MAX = 80 };
 
-static void add(struct preflight *preflight, const char *name, enum preflight_verdict verdict, const char *format, ...)
-    PRINTF_LIKE(4, 5);
+static void add(struct preflight *preflight, const char *name, enum preflight_verdict verdict,
+                const char *format, ...) PRINTF_LIKE(4, 5);
 
-static void add(struct preflight *preflight, const char *name, enum preflight_verdict verdict, const char *format, ...)
+static void add(struct preflight *preflight, const char *name, enum preflight_verdict verdict,
+                const char *format, ...)
 {
     struct preflight_check *check = &preflight->checks[preflight->count++];
     check->name = name;
@@ -29,8 +30,8 @@ static void add(struct preflight *preflight, const char *name, enum preflight_ve
     va_end(arguments);
 }
 
-static const char *const FOLDER_KEYS[] = {"run.output_dir", "run.data_root", "run.artifacts_dir", "run.logs_dir",
-                                          "run.state_dir"};
+static const char *const FOLDER_KEYS[] = {"run.output_dir", "run.data_root", "run.artifacts_dir",
+                                          "run.logs_dir", "run.state_dir"};
 
 /* folder_problem: "" when files can be made visible there by rename. */
 static void folder_problem(const char *folder, char *out_text, size_t size)
@@ -41,8 +42,8 @@ static void folder_problem(const char *folder, char *out_text, size_t size)
     if (folder_make(folder, 0755) != STATUS_OK)
         snprintf(out_text, size, "%.200s cannot be created: %s", folder, strerror(errno));
     else if (file_replace(path, "x", 1, false) != STATUS_OK)
-        snprintf(out_text, size, "%.200s is not writable: %s; give another folder or change its owner", folder,
-                 strerror(errno));
+        snprintf(out_text, size, "%.200s is not writable: %s; give another folder or change its owner",
+                 folder, strerror(errno));
     else if (unlink(path) != 0)
         snprintf(out_text, size, "%.200s: files cannot be removed: %s", folder, strerror(errno));
 }
@@ -57,7 +58,8 @@ static void check_folders(const struct config *config, struct preflight *preflig
             return;
         }
     }
-    add(preflight, "directories", PREFLIGHT_OK, "%zu folders writable", sizeof FOLDER_KEYS / sizeof *FOLDER_KEYS);
+    add(preflight, "directories", PREFLIGHT_OK, "%zu folders writable",
+        sizeof FOLDER_KEYS / sizeof *FOLDER_KEYS);
 }
 
 static void check_disk(const struct config *config, struct preflight *preflight)
@@ -65,7 +67,8 @@ static void check_disk(const struct config *config, struct preflight *preflight)
     struct statvfs space;
     const char *root = config_text(config, "run.data_root");
     if (statvfs(root, &space) != 0) {
-        add(preflight, "disk", PREFLIGHT_WARNING, "free space of %.200s is unknown: %s", root, strerror(errno));
+        add(preflight, "disk", PREFLIGHT_WARNING, "free space of %.200s is unknown: %s", root,
+            strerror(errno));
         return;
     }
     double free_gb = (double)space.f_bavail * (double)space.f_frsize / 1e9;
@@ -84,7 +87,8 @@ static void check_limits(struct preflight *preflight)
     }
     bool enough = limit.rlim_cur >= PREFLIGHT_OPEN_FILES;
     add(preflight, "limits", enough ? PREFLIGHT_OK : PREFLIGHT_FAILED, "open files: %llu%s",
-        (unsigned long long)limit.rlim_cur, enough ? "" : ", 1024 are needed: raise them with `ulimit -n 1024`");
+        (unsigned long long)limit.rlim_cur,
+        enough ? "" : ", 1024 are needed: raise them with `ulimit -n 1024`");
 }
 
 /* holder_alive: a living process holds the instance's lock (bus.h). */
@@ -100,24 +104,27 @@ static bool holder_alive(const char *folder, const char *instance)
     return held;
 }
 
-static void check_sockets(const struct config *config, const char *const *instances, struct preflight *preflight)
+static void check_sockets(const struct config *config, const char *const *instances,
+                          struct preflight *preflight)
 {
     const char *folder = config_text(config, "bus.dir");
     struct stat found;
     if (strlen(folder) > BUS_FOLDER_BYTES_MAX) {
-        add(preflight, "sockets", PREFLIGHT_FAILED, "bus.dir: longer than %d bytes, socket names would not fit: %.300s",
-            BUS_FOLDER_BYTES_MAX, folder);
+        add(preflight, "sockets", PREFLIGHT_FAILED,
+            "bus.dir: longer than %d bytes, socket names would not fit: %.300s", BUS_FOLDER_BYTES_MAX,
+            folder);
         return;
     }
     if (lstat(folder, &found) == 0 && !S_ISDIR(found.st_mode)) {
-        add(preflight, "sockets", PREFLIGHT_FAILED, "bus.dir: %.300s must be a folder (a link is not accepted)",
-            folder);
+        add(preflight, "sockets", PREFLIGHT_FAILED,
+            "bus.dir: %.300s must be a folder (a link is not accepted)", folder);
         return;
     }
     for (; *instances; instances++)
         if (holder_alive(folder, *instances)) {
             add(preflight, "sockets", PREFLIGHT_FAILED,
-                "a %s of an earlier run is still alive in this folder; its pid is in runtime/status/%s.json: end it "
+                "a %s of an earlier run is still alive in this folder; its pid is in runtime/status/%s.json: "
+                "end it "
                 "first",
                 *instances, *instances);
             return;

@@ -1,5 +1,6 @@
-/* preflight: what must hold before anything is started (operations.md §15), as far as it is local to this machine:
- * directories, disk, limits, sockets. Configuration and lock are checked by whoever loads and takes them. */
+/* preflight: what must hold before anything is started (operations.md §15), as far as it is local to this
+ * machine: directories, disk, limits, sockets. Configuration and lock are checked by whoever loads and takes
+ * them. */
 #pragma once
 
 #include "base/buffer.h"
@@ -27,7 +28,8 @@ enum { PREFLIGHT_DISK_FREE_GB = 10, PREFLIGHT_OPEN_FILES = 1024 };
 
 /* preflight_run: does all checks; folders are created, the limit of open files is raised as far as it may.
  * `instances`: the names whose sockets will be bound, NULL-terminated. */
-void preflight_run(const struct config *config, const char *const *instances, struct preflight *out_preflight);
+void preflight_run(const struct config *config, const char *const *instances,
+                   struct preflight *out_preflight);
 
 /* preflight_failed: any check failed. */
 bool preflight_failed(const struct preflight *preflight);

@@ -1,5 +1,5 @@
-/* One process of the run: what the world does to it becomes an event of its supervisor, and the supervisor's orders
- * are carried out. Nothing else in the orchestrator starts, signals or forgets a process. */
+/* One process of the run: what the world does to it becomes an event of its supervisor, and the supervisor's
+ * orders are carried out. Nothing else in the orchestrator starts, signals or forgets a process. */
 #include "base/file.h"
 #include "base/memory.h"
 #include "bus/bus.h"
@@ -19,7 +19,8 @@ enum { HANG_EVIDENCE_BYTES = 64 * 1024 };
 
 void process_init(struct process *process, size_t module)
 {
-    *process = (struct process){.module = module_at(module), .module_index = module, .timer_due_ms = NEVER_MS};
+    *process =
+        (struct process){.module = module_at(module), .module_index = module, .timer_due_ms = NEVER_MS};
     snprintf(process->name, sizeof process->name, "%s", process->module->name);
     process->child = (struct driver_child){.exit_descriptor = -1, .ready_descriptor = -1};
     supervisor_init(&process->supervisor);
@@ -71,7 +72,8 @@ static void faults_note(struct run *run, const struct process *process, enum fau
 static void faults_note_delay(struct run *run, const struct process *process, int64_t delay_ms)
 {
     for (size_t i = 0; i < run->fault_count; i++)
-        if (strcmp(run->faults[i].process, process->name) == 0 && fault_waiting(&run->faults[i]) == FAULT_RESTART)
+        if (strcmp(run->faults[i].process, process->name) == 0 &&
+            fault_waiting(&run->faults[i]) == FAULT_RESTART)
             run->faults[i].backoff_ms = delay_ms;
 }
 
@@ -80,10 +82,10 @@ static void faults_note_delay(struct run *run, const struct process *process, in
 static void paths_make(const struct run *run, struct process *process)
 {
     const char *logs = config_text(run->config, "run.logs_dir");
-    snprintf(process->stdout_path, sizeof process->stdout_path, "%.100s/%s/%s_stdout.log", logs, process->name,
-             run->run_id);
-    snprintf(process->stderr_path, sizeof process->stderr_path, "%.100s/%s/%s_stderr.log", logs, process->name,
-             run->run_id);
+    snprintf(process->stdout_path, sizeof process->stdout_path, "%.100s/%s/%s_stdout.log", logs,
+             process->name, run->run_id);
+    snprintf(process->stderr_path, sizeof process->stderr_path, "%.100s/%s/%s_stderr.log", logs,
+             process->name, run->run_id);
 }
 
 static enum status driver_begin(const struct run *run, struct process *process, struct error *error)
@@ -92,8 +94,9 @@ static enum status driver_begin(const struct run *run, struct process *process, 
     path_join(program, run->program_folder, "%s", process->module->name);
     snprintf(generation, sizeof generation, "%lld", (long long)process->supervisor.generation);
     const char *const daemon[] = {program,       "--effective",  RUN_EFFECTIVE_PATH, "--instance",
-                                  process->name, "--generation", generation,     NULL};
-    const char *const simulator[] = {program, "--config", RUN_EFFECTIVE_PATH, "--port-file", RUN_PORT_PATH, NULL};
+                                  process->name, "--generation", generation,         NULL};
+    const char *const simulator[] = {program,       "--config",    RUN_EFFECTIVE_PATH,
+                                     "--port-file", RUN_PORT_PATH, NULL};
     paths_make(run, process);
     if (folder_make_for(process->stdout_path) != STATUS_OK)
         return error_set(error, STATUS_IO, "%s: its folder cannot be made: %m", process->stdout_path);
@@ -140,13 +143,14 @@ static void spawn(struct run *run, struct process *process)
     watch(run, process, process->child.exit_descriptor, 0);
     watch(run, process, process->child.ready_descriptor, 1);
     feed_emit(&run->feed, LOG_INFO, "Start", process->name,
-              FEED_FIELDS(NUMBER("pid", process->child.pid), NUMBER("generation", process->supervisor.generation),
+              FEED_FIELDS(NUMBER("pid", process->child.pid),
+                          NUMBER("generation", process->supervisor.generation),
                           NUMBER("attempt", process->supervisor.restart_count + 1)));
     if (process->supervisor.restart_count == 0)
         console_say(&run->console, "%s starting (pid %d)", process->name, (int)process->child.pid);
     else
-        console_say(&run->console, "%s restarted (pid %d, generation %lld)", process->name, (int)process->child.pid,
-                    (long long)process->supervisor.generation);
+        console_say(&run->console, "%s restarted (pid %d, generation %lld)", process->name,
+                    (int)process->child.pid, (long long)process->supervisor.generation);
     faults_note(run, process, FAULT_RESTART);
 }
 
@@ -155,7 +159,7 @@ static void spawn(struct run *run, struct process *process)
 static void signal_child(struct run *run, struct process *process, int signal_number)
 {
     if (run->driver->signal(&process->child, signal_number) != STATUS_OK)
-        return; /* it has just ended: its exit is on the way */
+        return;                   /* it has just ended: its exit is on the way */
     if (signal_number == SIGTERM) /* a stopped process would never see it */
         run->driver->signal(&process->child, SIGCONT);
     enum process_state state = process->supervisor.state;
@@ -173,7 +177,8 @@ static void tell_state(struct run *run, const struct process *process, enum proc
     if (state == before)
         return;
     if (state == PROCESS_DEGRADED || state == PROCESS_FAILED) {
-        const char *reason = state == PROCESS_FAILED ? "exit code 2: configuration or usage" : "restart budget used up";
+        const char *reason =
+            state == PROCESS_FAILED ? "exit code 2: configuration or usage" : "restart budget used up";
         feed_emit(&run->feed, LOG_ERROR, "Degraded", process->name,
                   FEED_FIELDS(TEXT("state", process_state_name(state)), TEXT("reason", reason)));
         console_say(&run->console, "%s is %s (%s); see %s", process->name, process_state_name(state), reason,
@@ -190,11 +195,12 @@ static void restart_recorded(struct run *run, struct process *process, int64_t d
         return;
     process->restarts = memory_grow(process->restarts, &process->restart_capacity, process->restart_count + 1,
                                     sizeof *process->restarts);
-    process->restarts[process->restart_count++] = (struct restart_record){.at_wall_ms = clock_wall_ms(&run->clock),
-                                                                          .pid = process->last_pid,
-                                                                          .exit_code = process->last_exit.code,
-                                                                          .exit_signal = process->last_exit.signal,
-                                                                          .delay_ms = delay_ms};
+    process->restarts[process->restart_count++] =
+        (struct restart_record){.at_wall_ms = clock_wall_ms(&run->clock),
+                                .pid = process->last_pid,
+                                .exit_code = process->last_exit.code,
+                                .exit_signal = process->last_exit.signal,
+                                .delay_ms = delay_ms};
     feed_emit(&run->feed, LOG_WARNING, "Restart", process->name,
               FEED_FIELDS(NUMBER("pid", process->last_pid), NUMBER("delay_ms", delay_ms),
                           NUMBER("exit_code", process->last_exit.code),
@@ -221,8 +227,8 @@ static void carry_out(struct run *run, struct process *process, enum process_sta
         spawn(run, process);
 }
 
-/* progressed: its position had moved since READY. Of one without heartbeats no position is known: that it had been
- * ready while the feed was open counts. */
+/* progressed: its position had moved since READY. Of one without heartbeats no position is known: that it had
+ * been ready while the feed was open counts. */
 static bool progressed(const struct run *run, const struct process *process)
 {
     if (!process->module->beats)
@@ -258,8 +264,8 @@ static void welcome(struct run *run, struct process *process)
     int64_t took_ms = run_now_ms(run) - process->spawned_ms;
     process_step(run, process, EVENT_ANNOUNCED);
     feed_emit(&run->feed, LOG_INFO, "Ready", process->name,
-              FEED_FIELDS(NUMBER("pid", process->child.pid), NUMBER("generation", process->supervisor.generation),
-                          NUMBER("ready_ms", took_ms)));
+              FEED_FIELDS(NUMBER("pid", process->child.pid),
+                          NUMBER("generation", process->supervisor.generation), NUMBER("ready_ms", took_ms)));
     console_say(&run->console, "%s ready in %lld ms", process->name, (long long)took_ms);
     faults_note(run, process, FAULT_READY);
     process->commands[VERB_STATUS].wanted = false;
@@ -288,7 +294,8 @@ static void rate_update(struct process *process, int64_t now_ms)
     if (process->rate_ms && now_ms - process->rate_ms < 1000)
         return;
     if (process->rate_ms && rows >= process->rate_rows)
-        process->rows_per_s = (double)(rows - process->rate_rows) * 1000.0 / (double)(now_ms - process->rate_ms);
+        process->rows_per_s =
+            (double)(rows - process->rate_rows) * 1000.0 / (double)(now_ms - process->rate_ms);
     process->rate_rows = rows;
     process->rate_ms = now_ms;
 }
@@ -312,8 +319,7 @@ void process_take_frame(struct run *run, struct process *process, const void *da
                                           .generation = process->supervisor.generation,
                                           .pid = process->child.pid};
     struct error error = {{0}};
-    enum status status =
-        telemetry_read(&process->telemetry, &expected, run_now_ms(run), data, bytes, &error);
+    enum status status = telemetry_read(&process->telemetry, &expected, run_now_ms(run), data, bytes, &error);
     if (status == STATUS_CONFLICT)
         process->supervisor.stale_events++;
     else if (status != STATUS_OK)
@@ -388,17 +394,17 @@ static void hang_evidence(const struct run *run, const struct process *process)
     buffer_init(&text, HANG_EVIDENCE_BYTES);
     for (size_t i = 0; i < sizeof FILES / sizeof *FILES; i++)
         evidence_add(&text, process->child.pid, FILES[i]);
-    path_join(path, config_text(run->config, "run.logs_dir"), "%s/%s_hang_%lld.txt", process->name, run->run_id,
-              (long long)process->supervisor.generation);
+    path_join(path, config_text(run->config, "run.logs_dir"), "%s/%s_hang_%lld.txt", process->name,
+              run->run_id, (long long)process->supervisor.generation);
     if (file_replace(path, text.data, text.length, false) != STATUS_OK)
         log_event(LOG_WARNING, "write_error", "file=%s", path);
     buffer_finish(&text);
 }
 
-/* hang_check: a process is hung when it has had the processor, or could have had it, for heartbeat_timeout_ms, and
- * said nothing. The first silence only raises the suspicion: the orchestrator itself may have been held up, and its
- * own queue is read before it looks again. Time a process waited for a processor, or for a disk, is not held against
- * it. */
+/* hang_check: a process is hung when it has had the processor, or could have had it, for
+ * heartbeat_timeout_ms, and said nothing. The first silence only raises the suspicion: the orchestrator
+ * itself may have been held up, and its own queue is read before it looks again. Time a process waited for a
+ * processor, or for a disk, is not held against it. */
 static void hang_check(struct run *run, struct process *process)
 {
     int64_t now_ms = run_now_ms(run), timeout_ms = config_i64(run->config, "health.heartbeat_timeout_ms");
@@ -418,7 +424,8 @@ static void hang_check(struct run *run, struct process *process)
     int64_t silent_ms = now_ms - process->telemetry.received_ms;
     feed_emit(&run->feed, LOG_ERROR, "Hung", process->name,
               FEED_FIELDS(NUMBER("pid", process->child.pid), NUMBER("silent_ms", silent_ms)));
-    console_say(&run->console, "%s hangs: no heartbeat for %lld ms; killed", process->name, (long long)silent_ms);
+    console_say(&run->console, "%s hangs: no heartbeat for %lld ms; killed", process->name,
+                (long long)silent_ms);
     hang_evidence(run, process);
     process_step(run, process, EVENT_HUNG);
 }
@@ -437,7 +444,8 @@ void process_timers(struct run *run, struct process *process)
 
 int64_t process_due_ms(const struct run *run, const struct process *process)
 {
-    int64_t due_ms = process->timer_due_ms, timeout_ms = config_i64(run->config, "health.heartbeat_timeout_ms");
+    int64_t due_ms = process->timer_due_ms,
+            timeout_ms = config_i64(run->config, "health.heartbeat_timeout_ms");
     if (process_state_up(process->supervisor.state) && !process->paused && process->telemetry.seen) {
         int64_t silent_ms = process->suspect_ms ? process->suspect_ms : process->telemetry.received_ms;
         if (silent_ms + timeout_ms < due_ms)
@@ -463,10 +471,11 @@ enum status process_signal(struct run *run, struct process *process, int signal_
     if (status != STATUS_OK)
         return status;
     if (run->fault_count == RUN_FAULTS_MAX)
-        return error_set(error, STATUS_LIMIT, "this run has had %d faults; more are not recorded", RUN_FAULTS_MAX);
+        return error_set(error, STATUS_LIMIT, "this run has had %d faults; more are not recorded",
+                         RUN_FAULTS_MAX);
     struct fault *fault = &run->faults[run->fault_count];
-    fault_begin(fault, (int64_t)run->fault_count + 1, process->name, signal_number, process->supervisor.generation,
-                process->child.pid);
+    fault_begin(fault, (int64_t)run->fault_count + 1, process->name, signal_number,
+                process->supervisor.generation, process->child.pid);
     fault->restart_count_before = fault->restart_count_after = process->supervisor.restart_count;
     fault->rows_at_kill = telemetry_rows(&process->telemetry, false);
     if (run->go_ms)

@@ -19,7 +19,8 @@ static void keep(enum status status, struct config_errors *errors, const char *p
         config_errors_add(errors, place, "", "cannot be used (%s)", status_name(status));
 }
 
-static void set_override(struct config *config, const struct option_override *override, struct config_errors *errors)
+static void set_override(struct config *config, const struct option_override *override,
+                         struct config_errors *errors)
 {
     struct error wrong = {{0}};
     char place[96];
@@ -59,8 +60,8 @@ static void run_id_make(struct config *config, int64_t now_ms, struct config_err
         config_errors_add(errors, "run id", "run.run_id", "%s", wrong.text);
 }
 
-enum status resolve_config(const struct options *options, config_environment_get *get, void *context, int64_t now_ms,
-                           struct config **out_config, struct buffer *out_mistakes)
+enum status resolve_config(const struct options *options, config_environment_get *get, void *context,
+                           int64_t now_ms, struct config **out_config, struct buffer *out_mistakes)
 {
     struct config_errors errors;
     config_errors_init(&errors);
@@ -136,11 +137,12 @@ static enum status take_over(struct config *config, const char *key, const char 
     return config_set(config, key, text, ORIGIN_CLI, error);
 }
 
-static enum status take_symbols(struct config *config, const struct venue_streams *streams, struct error *error)
+static enum status take_symbols(struct config *config, const struct venue_streams *streams,
+                                struct error *error)
 {
     if (!chosen(config, "run.symbols"))
-        return config_set_texts(config, "run.symbols", (const char *const *)streams->symbols, streams->symbol_count,
-                                ORIGIN_CLI, error);
+        return config_set_texts(config, "run.symbols", (const char *const *)streams->symbols,
+                                streams->symbol_count, ORIGIN_CLI, error);
     struct config_list wanted = config_list(config, "run.symbols");
     for (size_t i = 0; i < wanted.count; i++)
         if (!venue_streams_have(streams, wanted.texts[i]))
@@ -149,7 +151,8 @@ static enum status take_symbols(struct config *config, const struct venue_stream
     return STATUS_OK;
 }
 
-static enum status take_market(struct config *config, const struct venue_streams *streams, struct error *error)
+static enum status take_market(struct config *config, const struct venue_streams *streams,
+                               struct error *error)
 {
     if (chosen(config, "harvest.market") && *streams->market &&
         strcmp(config_text(config, "harvest.market"), streams->market) != 0)
@@ -176,8 +179,10 @@ enum status resolve_venue(struct config *config, const struct venue_streams *str
 {
     enum status status = take_market(config, streams, error);
     status = status == STATUS_OK ? take_symbols(config, streams, error) : status;
-    status = status == STATUS_OK ? take_over(config, "harvest.trade_stream", streams->trade_stream, error) : status;
-    status = status == STATUS_OK ? take_over(config, "harvest.depth_stream", streams->depth_stream, error) : status;
+    status = status == STATUS_OK ? take_over(config, "harvest.trade_stream", streams->trade_stream, error)
+                                 : status;
+    status = status == STATUS_OK ? take_over(config, "harvest.depth_stream", streams->depth_stream, error)
+                                 : status;
     status = status == STATUS_OK ? take_addresses(config, port, error) : status;
     if (status != STATUS_OK)
         return status;
@@ -227,7 +232,8 @@ static char *assignment(const char *name, const char *value)
 
 char **resolve_environment(const char *process, config_environment_get *get, void *context)
 {
-    static const char *const MINIMUM[] = {"PATH", "HOME", "LANG", "ORDERFLOW_CRASH_POINT"}; /* the last: for tests */
+    static const char *const MINIMUM[] = {"PATH", "HOME", "LANG",
+                                          "ORDERFLOW_CRASH_POINT"}; /* the last: for tests */
     const struct config_environment_variable *variables;
     size_t variable_count = config_environment_variables(&variables), count = 0;
     size_t minimum_count = sizeof MINIMUM / sizeof *MINIMUM;

@@ -8,19 +8,20 @@
 #include "options.h"
 #include "venue.h"
 
-/* resolve_config: file, environment, command line; all mistakes of all three are printed to `out_mistakes`, one line
- * each. STATUS_INVALID when there is one. The run id is generated when nobody gave one. */
-enum status resolve_config(const struct options *options, config_environment_get *get, void *context, int64_t now_ms,
-                           struct config **out_config, struct buffer *out_mistakes) MUST_USE;
+/* resolve_config: file, environment, command line; all mistakes of all three are printed to `out_mistakes`,
+ * one line each. STATUS_INVALID when there is one. The run id is generated when nobody gave one. */
+enum status resolve_config(const struct options *options, config_environment_get *get, void *context,
+                           int64_t now_ms, struct config **out_config, struct buffer *out_mistakes) MUST_USE;
 
 /* resolve_modules: what to start; afterwards run.enable names all of it, for the children. */
-enum status resolve_modules(struct config *config, struct module_choice *out_choice, struct error *error) MUST_USE;
+enum status resolve_modules(struct config *config, struct module_choice *out_choice,
+                            struct error *error) MUST_USE;
 
 /* resolve_recorded: the input is recorded, and so ends by itself. */
 bool resolve_recorded(const struct config *config);
 
-/* resolve_venue: takes over what the simulator serves and where; what a person set himself stays. STATUS_INVALID when
- * the two contradict each other. */
+/* resolve_venue: takes over what the simulator serves and where; what a person set himself stays.
+ * STATUS_INVALID when the two contradict each other. */
 enum status resolve_venue(struct config *config, const struct venue_streams *streams, int64_t port,
                           struct error *error) MUST_USE;
 

@@ -27,13 +27,15 @@ static struct restart_decision give_up(const struct restart_policy *policy, stru
     return (struct restart_decision){.degraded = true, .delay_ms = policy->probe_ms ? policy->probe_ms : -1};
 }
 
-struct restart_decision restart_after_exit(const struct restart_policy *policy, struct restart_history *history,
-                                           int64_t now_ms, bool progressed, int64_t ready_for_ms, double chance)
+struct restart_decision restart_after_exit(const struct restart_policy *policy,
+                                           struct restart_history *history, int64_t now_ms, bool progressed,
+                                           int64_t ready_for_ms, double chance)
 {
     if (policy->refill_ms && ready_for_ms >= policy->refill_ms)
         restart_forget(history);
     size_t bursts = window_trim(history->bursts_ms, history->burst_count, now_ms, policy->burst_window_ms);
-    size_t delayed = window_trim(history->delayed_ms, history->delayed_count, now_ms, policy->budget_window_ms);
+    size_t delayed =
+        window_trim(history->delayed_ms, history->delayed_count, now_ms, policy->budget_window_ms);
     history->burst_count = bursts;
     history->delayed_count = delayed;
     if (progressed && bursts < policy->burst_count && bursts < RESTART_BURST_MAX) {
@@ -46,7 +48,8 @@ struct restart_decision restart_after_exit(const struct restart_policy *policy, 
     return (struct restart_decision){.delay_ms = delay_before(policy, delayed, chance)};
 }
 
-struct restart_decision restart_after_not_ready(const struct restart_policy *policy, struct restart_history *history)
+struct restart_decision restart_after_not_ready(const struct restart_policy *policy,
+                                                struct restart_history *history)
 {
     if (history->exhausted || history->not_ready_count >= policy->ready_delay_count)
         return give_up(policy, history);

@@ -68,8 +68,8 @@ static enum status load_config(struct run *run)
 {
     struct buffer mistakes;
     buffer_init(&mistakes, 0);
-    enum status status = resolve_config(run->options, config_environment_process, NULL, clock_wall_ms(&run->clock),
-                                        &run->config, &mistakes);
+    enum status status = resolve_config(run->options, config_environment_process, NULL,
+                                        clock_wall_ms(&run->clock), &run->config, &mistakes);
     fputs(buffer_text(&mistakes), stderr);
     buffer_finish(&mistakes);
     return status;
@@ -97,7 +97,8 @@ static void processes_make(struct run *run)
 static enum status take_lock(struct run *run, struct error *error)
 {
     if (folder_make("runtime", 0755) != STATUS_OK)
-        return error_set(error, STATUS_INVALID, "the folder runtime cannot be made here: %s", strerror(errno));
+        return error_set(error, STATUS_INVALID, "the folder runtime cannot be made here: %s",
+                         strerror(errno));
     return lock_take(RUN_LOCK_PATH, run->run_id, run->started_wall_ms, &run->lock, error);
 }
 
@@ -125,13 +126,15 @@ static enum status check(const struct run *run, bool verbose, struct error *erro
     preflight_run(run->config, instances, &preflight);
     for (size_t i = 0; i < preflight.count; i++) {
         const struct preflight_check *one = &preflight.checks[i];
-        log_event(one->verdict == PREFLIGHT_OK ? LOG_INFO : LOG_WARNING, "preflight", "check=%s verdict=%s detail=\"%s\"",
-                  one->name, preflight_verdict_name(one->verdict), one->detail);
+        log_event(one->verdict == PREFLIGHT_OK ? LOG_INFO : LOG_WARNING, "preflight",
+                  "check=%s verdict=%s detail=\"%s\"", one->name, preflight_verdict_name(one->verdict),
+                  one->detail);
         if (verbose || one->verdict != PREFLIGHT_OK)
-            console_say(&run->console, "preflight %s: %s (%s)", one->name, preflight_verdict_name(one->verdict),
-                        one->detail);
+            console_say(&run->console, "preflight %s: %s (%s)", one->name,
+                        preflight_verdict_name(one->verdict), one->detail);
     }
-    return preflight_failed(&preflight) ? error_set(error, STATUS_INVALID, "the pre-flight check failed") : STATUS_OK;
+    return preflight_failed(&preflight) ? error_set(error, STATUS_INVALID, "the pre-flight check failed")
+                                        : STATUS_OK;
 }
 
 static enum status open_signals(struct run *run, struct error *error)
@@ -205,8 +208,8 @@ static enum status prepare(struct run *run, struct error *error)
 
 /* --- loop --- */
 
-static void on_frame(void *context, size_t connection, const char *topic, size_t topic_length, const void *data,
-                     size_t bytes)
+static void on_frame(void *context, size_t connection, const char *topic, size_t topic_length,
+                     const void *data, size_t bytes)
 {
     (void)topic, (void)topic_length;
     struct run *run = context;

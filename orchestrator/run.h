@@ -7,8 +7,8 @@
  *   verbs.c      what orchctl may ask
  *   status.c     the answer to `status`
  *
- * Everything happens in one thread and one loop (run.c): the bus, the children's descriptors and signals wake it, or
- * the nearest deadline. Nothing sleeps. */
+ * Everything happens in one thread and one loop (run.c): the bus, the children's descriptors and signals wake
+ * it, or the nearest deadline. Nothing sleeps. */
 #pragma once
 
 #include "base/clock.h"
@@ -19,7 +19,6 @@
 #include "control.h"
 #include "drivers/driver.h"
 #include "fault.h"
-#include "venue.h"
 #include "feed.h"
 #include "health.h"
 #include "lock.h"
@@ -27,6 +26,7 @@
 #include "options.h"
 #include "supervisor.h"
 #include "telemetry.h"
+#include "venue.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -37,10 +37,10 @@ struct bus;
 #define NEVER_MS INT64_MAX
 
 /* Fixed places in the run's folder, so that orchctl finds them whatever else is configured. */
-#define RUN_LOCK_PATH "runtime/orchestrator.lock"
+#define RUN_LOCK_PATH      "runtime/orchestrator.lock"
 #define RUN_EFFECTIVE_PATH "runtime/effective_config.json"
-#define RUN_PORT_PATH "runtime/simulator.port"
-#define RUN_GIVEN_PATH "runtime/summary_given.json"
+#define RUN_PORT_PATH      "runtime/simulator.port"
+#define RUN_GIVEN_PATH     "runtime/summary_given.json"
 
 enum { RUN_FAULTS_MAX = 256, RUN_RESTARTS_KEPT = 1000 };
 
@@ -53,7 +53,7 @@ struct daemon_command {
     int64_t answered_generation;
     int64_t sent_generation;
     int64_t sent_ms;
-    int64_t answered_wall_ms; /* when it was answered, by the daemon's clock: only a later heartbeat tells of its effect */
+    int64_t answered_wall_ms; /* by the daemon's clock: only a later heartbeat tells of its effect */
 };
 
 struct restart_record {
@@ -71,20 +71,20 @@ struct process {
     struct driver_child child;
     struct telemetry telemetry;
     struct daemon_command commands[VERB_COUNT];
-    size_t connection;     /* of the bus */
-    int64_t timer_due_ms;  /* NEVER_MS: no timer */
-    bool announced;        /* the readiness line has come */
-    bool paused;           /* a person stopped it with `pause` */
-    bool wanted;           /* has been started as part of the run */
+    size_t connection;    /* of the bus */
+    int64_t timer_due_ms; /* NEVER_MS: no timer */
+    bool announced;       /* the readiness line has come */
+    bool paused;          /* a person stopped it with `pause` */
+    bool wanted;          /* has been started as part of the run */
     int64_t last_pid;
     int64_t spawned_ms, progress_at_ready, progress_at_exit;
     int64_t started_wall_ms, ready_wall_ms, stopped_wall_ms; /* newest generation; 0: not yet */
     struct driver_exit last_exit;
-    bool exited;          /* last_exit is of the newest generation */
-    bool kill_on_stop;    /* did not end in time and was killed while being stopped */
+    bool exited;       /* last_exit is of the newest generation */
+    bool kill_on_stop; /* did not end in time and was killed while being stopped */
     struct restart_record *restarts;
     size_t restart_count, restart_capacity;
-    int64_t suspect_ms;   /* silence noticed; 0: none */
+    int64_t suspect_ms; /* silence noticed; 0: none */
     int64_t suspect_starved_ns;
     struct health health;
     double max_rss_mb;
@@ -95,13 +95,13 @@ struct process {
 };
 
 enum run_phase {
-    PHASE_STARTING,   /* processes come up, in order */
-    PHASE_FEEDING,    /* go has been said */
+    PHASE_STARTING, /* processes come up, in order */
+    PHASE_FEEDING,  /* go has been said */
     PHASE_STOPPING_INTAKE,
     PHASE_DRAINING,
     PHASE_REPORTING, /* report writes its final summaries and compares the sinks … */
     PHASE_JUDGING,   /* … and writes them again with the gates that can be judged by now */
-    PHASE_STOPPING,   /* TERM, one after the other */
+    PHASE_STOPPING,  /* TERM, one after the other */
     PHASE_ENDED,
 };
 
@@ -133,14 +133,14 @@ struct run {
     size_t process_count;
 
     enum run_phase phase;
-    bool failed_start;     /* the input could not be brought up: nothing was fed */
+    bool failed_start; /* the input could not be brought up: nothing was fed */
     bool venue_resolved;
-    size_t stop_index;     /* PHASE_STOPPING: processes[stop_index - 1] is being stopped */
+    size_t stop_index; /* PHASE_STOPPING: processes[stop_index - 1] is being stopped */
     int64_t phase_ms, deadline_ms;
     int64_t progress_seen; /* for deadlines that follow progress */
     int64_t started_ms, started_wall_ms, go_ms, go_wall_ms, fed_until_wall_ms, ended_wall_ms;
-    int64_t end_due_ms;    /* --minutes */
-    int64_t stalled_ms;    /* since when nothing moves although a process has given up */
+    int64_t end_due_ms; /* --minutes */
+    int64_t stalled_ms; /* since when nothing moves although a process has given up */
     char end_reason[ERROR_TEXT_BYTES];
     int interrupts;
     bool skipped_drain;
@@ -148,7 +148,7 @@ struct run {
 
     struct fault faults[RUN_FAULTS_MAX];
     size_t fault_count;
-    size_t faults_started; /* of options->faults, in order of time */
+    size_t faults_started;       /* of options->faults, in order of time */
     size_t share_faults_started; /* a bit for each of options->faults that waits for a share of the market */
     struct venue_streams market; /* its extent; symbols are not kept */
     const char *shutdown_order[MODULE_COUNT];

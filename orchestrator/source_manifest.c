@@ -26,15 +26,16 @@ struct endpoints {
 
 void manifest_source_path(const struct run *run, char out_path[PATH_BYTES])
 {
-    path_join(out_path, config_text(run->config, "run.artifacts_dir"), "source_manifest_%s.json", run->run_id);
+    path_join(out_path, config_text(run->config, "run.artifacts_dir"), "source_manifest_%s.json",
+              run->run_id);
 }
 
 static void opened(struct endpoints *endpoints, const struct capture_record *record)
 {
     if (endpoints->count == ENDPOINTS_MAX)
         return;
-    endpoints->items = memory_grow(endpoints->items, &endpoints->capacity, endpoints->count + 1,
-                                   sizeof *endpoints->items);
+    endpoints->items =
+        memory_grow(endpoints->items, &endpoints->capacity, endpoints->count + 1, sizeof *endpoints->items);
     char *url = memory_allocate(record->payload_bytes + 1);
     memcpy(url, record->payload, record->payload_bytes);
     endpoints->items[endpoints->count++] = (struct endpoint){.url = url, .opened_ns = record->recv_ns};
@@ -43,7 +44,7 @@ static void opened(struct endpoints *endpoints, const struct capture_record *rec
 
 static void closed(struct endpoints *endpoints, const struct capture_record *record)
 {
-    for (size_t i = 0; i < CONNECTIONS; i++) {
+    for (size_t i = 0; endpoints->items && i < CONNECTIONS; i++) {
         bool meant = i == record->conn_id || record->conn_id == CAPTURE_ALL_CONNECTIONS;
         if (meant && endpoints->open[i]) {
             endpoints->items[endpoints->open[i] - 1].closed_ns = record->recv_ns;

@@ -1,5 +1,5 @@
-/* The answer to `status`: every process with what is known of it. Also written, at the end, as a file that the gates
- * read. */
+/* The answer to `status`: every process with what is known of it. Also written, at the end, as a file that
+ * the gates read. */
 #include "base/file.h"
 #include "run.h"
 

@@ -28,6 +28,7 @@ struct cell {
     enum process_state next;
 };
 
+/* clang-format off */
 #define ROW(name) [PROCESS_##name]
 #define ON(name) [EVENT_##name]
 #define GO(action, state) {action, PROCESS_##state}
@@ -203,15 +204,17 @@ static const struct cell TABLE[PROCESS_STATE_COUNT][PROCESS_EVENT_COUNT] = {
         ON(TIMER) = GO(SURPRISE, FAILED),
     },
 };
+/* clang-format on */
 
 static const char *const STATE_NAMES[PROCESS_STATE_COUNT] = {
-    "stopped",  "starting", "ready",   "running",    "draining", "drained", "stopping",
+    "stopped",   "starting", "ready",   "running",    "draining", "drained", "stopping",
     "replacing", "aborting", "killing", "restarting", "degraded", "failed",
 };
 
 static const char *const EVENT_NAMES[PROCESS_EVENT_COUNT] = {
-    "start",   "stop", "restart", "drain",  "announced", "caught_up",
-    "drained", "hung", "exited",  "exited_configuration", "timer",
+    "start",     "stop",    "restart", "drain",  "announced",
+    "caught_up", "drained", "hung",    "exited", "exited_configuration",
+    "timer",
 };
 
 const char *process_state_name(enum process_state state)
@@ -282,7 +285,8 @@ static void retry(struct supervisor *supervisor, const struct restart_decision *
     }
 }
 
-static struct restart_decision crash_decision(struct supervisor *supervisor, const struct restart_policy *policy,
+static struct restart_decision crash_decision(struct supervisor *supervisor,
+                                              const struct restart_policy *policy,
                                               const struct supervisor_input *input)
 {
     int64_t ready_for_ms = supervisor->ready_ms ? input->now_ms - supervisor->ready_ms : 0;
@@ -311,7 +315,10 @@ static void act(struct supervisor *supervisor, enum action action, const struct 
         restart_forget(&supervisor->history);
         spawn(supervisor, limits, orders);
         break;
-    case RESPAWN: supervisor->restart_count++; spawn(supervisor, limits, orders); break;
+    case RESPAWN:
+        supervisor->restart_count++;
+        spawn(supervisor, limits, orders);
+        break;
     case RELAUNCH: spawn(supervisor, limits, orders); break;
     case WELCOME: welcome(supervisor, input->now_ms, orders); break;
     case DRAIN:

@@ -1,5 +1,5 @@
-/* supervisor: the life of one process as a table of state × event. Pure: no clock, no process, no socket; events
- * go in, orders come out, and every pair of state and event has its row.
+/* supervisor: the life of one process as a table of state × event. Pure: no clock, no process, no socket;
+ * events go in, orders come out, and every pair of state and event has its row.
  *
  *   STOPPED ──start──▶ STARTING ──ready──▶ READY ──caught up──▶ RUNNING ──drain──▶ DRAINING ──drained──▶ DRAINED
  *      ▲                  │  ▲                                     │
@@ -8,9 +8,9 @@
  *   STOPPING ◀─stop    ABORTING ─exited─▶ RESTARTING ◀──────── (KILLING)      budget used up ─▶ DEGRADED
  *                                                                            exit code 2 ──────▶ FAILED
  *
- * Rules: every event about a process carries its generation, and one of a dead generation is dropped and counted;
- * there is one timer per process, and every change of state sets or cancels it; what it means follows from the
- * state. */
+ * Rules: every event about a process carries its generation, and one of a dead generation is dropped and
+ * counted; there is one timer per process, and every change of state sets or cancels it; what it means
+ * follows from the state. */
 #pragma once
 
 #include "restart.h"

@@ -40,7 +40,8 @@ static enum status row_append(struct telemetry_rows *rows, const struct row_view
 {
     const struct message *message = message_of_kind(view->kind);
     rows->items = memory_grow(rows->items, &rows->capacity, rows->count + 1, message->row_bytes);
-    enum status status = row_decode(view, message, (char *)rows->items + rows->count * message->row_bytes, error);
+    enum status status =
+        row_decode(view, message, (char *)rows->items + rows->count * message->row_bytes, error);
     rows->count += status == STATUS_OK;
     return status;
 }
@@ -51,8 +52,8 @@ static enum status check_origin(const struct frame *frame, const struct telemetr
     const struct frame_header *header = &frame->header;
     if (strcmp(header->run_id, expected->run_id) != 0 || strcmp(header->instance, expected->instance) != 0 ||
         header->generation != expected->generation)
-        return error_set(error, STATUS_CONFLICT, "heartbeat of %s generation %lld in run %s", header->instance,
-                         (long long)header->generation, header->run_id);
+        return error_set(error, STATUS_CONFLICT, "heartbeat of %s generation %lld in run %s",
+                         header->instance, (long long)header->generation, header->run_id);
     return STATUS_OK;
 }
 
@@ -62,7 +63,8 @@ static enum status beat_of(struct frame *frame, const struct telemetry_expected 
 {
     struct row_view view;
     if (!frame_next(frame, &view) || view.kind != ROW_HEARTBEAT)
-        return error_set(error, STATUS_MALFORMED, "heartbeat frame of %s without a heartbeat", expected->instance);
+        return error_set(error, STATUS_MALFORMED, "heartbeat frame of %s without a heartbeat",
+                         expected->instance);
     enum status status = row_decode(&view, &heartbeat_message, out_beat, error);
     if (status == STATUS_OK && out_beat->pid != expected->pid)
         return error_set(error, STATUS_CONFLICT, "heartbeat of %s by process %lld, expected %lld",
@@ -87,8 +89,8 @@ static enum status rows_check(struct frame frame, struct error *error)
     return status;
 }
 
-enum status telemetry_read(struct telemetry *telemetry, const struct telemetry_expected *expected, int64_t now_ms,
-                           const void *data, size_t bytes, struct error *error)
+enum status telemetry_read(struct telemetry *telemetry, const struct telemetry_expected *expected,
+                           int64_t now_ms, const void *data, size_t bytes, struct error *error)
 {
     struct frame frame;
     struct heartbeat_row beat;
@@ -172,7 +174,8 @@ static void rows_json(struct json *json, const char *key, const struct message *
     json_key(json, key);
     json_array_begin(json);
     for (size_t i = 0; i < rows->count; i++)
-        message_json(json, message, message->field_count, (const char *)rows->items + i * message->row_bytes, true);
+        message_json(json, message, message->field_count, (const char *)rows->items + i * message->row_bytes,
+                     true);
     json_array_end(json);
 }
 

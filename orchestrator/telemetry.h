@@ -1,4 +1,5 @@
-/* telemetry: what the heartbeats of one process said (operations.md §9). A heartbeat replaces all that was known.
+/* telemetry: what the heartbeats of one process said (operations.md §9). A heartbeat replaces all that was
+ * known.
  *
  * Nothing of a frame is believed that is not of this run, this instance, this generation and this process. */
 #pragma once
@@ -58,8 +59,8 @@ void telemetry_forget(struct telemetry *telemetry);
 
 /* telemetry_read: one heartbeat frame. STATUS_CONFLICT: of another run, instance, generation or process;
  * STATUS_MALFORMED. In both cases nothing changed. */
-enum status telemetry_read(struct telemetry *telemetry, const struct telemetry_expected *expected, int64_t now_ms,
-                           const void *data, size_t bytes, struct error *error) MUST_USE;
+enum status telemetry_read(struct telemetry *telemetry, const struct telemetry_expected *expected,
+                           int64_t now_ms, const void *data, size_t bytes, struct error *error) MUST_USE;
 
 /* telemetry_counter, telemetry_gauge: false when the last heartbeat did not carry it. */
 bool telemetry_counter(const struct telemetry *telemetry, const char *name, int64_t *out_value);

@@ -18,13 +18,14 @@ static void copy_text(yyjson_val *value, char *out_text, size_t size)
         snprintf(out_text, size, "%s", yyjson_get_str(value));
 }
 
-/* take_stream_names: which trades and which depth stream there are, from names like "btcusdt@depth@0ms". Aggregated
- * trades are taken where they are offered (algorithms.md §1). */
+/* take_stream_names: which trades and which depth stream there are, from names like "btcusdt@depth@0ms".
+ * Aggregated trades are taken where they are offered (algorithms.md §1). */
 static void take_stream_names(yyjson_val *names, struct venue_streams *streams)
 {
     size_t index, count;
     yyjson_val *name;
-    yyjson_arr_foreach(names, index, count, name) {
+    yyjson_arr_foreach(names, index, count, name)
+    {
         const char *kind = yyjson_is_str(name) ? strchr(yyjson_get_str(name), '@') : NULL;
         if (!kind)
             continue;
@@ -42,11 +43,13 @@ static enum status take_symbols(yyjson_val *symbols, struct venue_streams *strea
 {
     size_t index, count;
     yyjson_val *symbol;
-    if (!yyjson_is_arr(symbols) || yyjson_arr_size(symbols) == 0 || yyjson_arr_size(symbols) > VENUE_SYMBOLS_MAX)
+    if (!yyjson_is_arr(symbols) || yyjson_arr_size(symbols) == 0 ||
+        yyjson_arr_size(symbols) > VENUE_SYMBOLS_MAX)
         return error_set(error, STATUS_MALFORMED, "the simulator names %zu symbols; 1 to %d are possible",
                          yyjson_arr_size(symbols), VENUE_SYMBOLS_MAX);
     streams->symbols = memory_allocate(yyjson_arr_size(symbols) * sizeof *streams->symbols);
-    yyjson_arr_foreach(symbols, index, count, symbol) {
+    yyjson_arr_foreach(symbols, index, count, symbol)
+    {
         if (!yyjson_is_str(symbol))
             return error_set(error, STATUS_MALFORMED, "the simulator's symbol %zu is not a text", index + 1);
         streams->symbols[streams->symbol_count++] = memory_copy_text(yyjson_get_str(symbol));
@@ -86,7 +89,8 @@ double venue_share(const struct venue_streams *streams, int64_t messages, int64_
         return messages < 0 ? NAN : (double)messages / (double)streams->messages;
     if (streams->last_recv_ms <= streams->first_recv_ms || event_ms < 0)
         return NAN;
-    return (double)(event_ms - streams->first_recv_ms) / (double)(streams->last_recv_ms - streams->first_recv_ms);
+    return (double)(event_ms - streams->first_recv_ms) /
+           (double)(streams->last_recv_ms - streams->first_recv_ms);
 }
 
 void venue_streams_finish(struct venue_streams *streams)

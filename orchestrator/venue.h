@@ -20,8 +20,8 @@ struct venue_streams {
     int64_t last_recv_ms;
 };
 
-/* venue_share: how much of the market has passed, 0…1, by messages where they are known, else by market time; NaN when
- * neither is. `messages` and `event_ms` are what harvest has seen, negative when it has not told. */
+/* venue_share: how much of the market has passed, 0…1, by messages where they are known, else by market time;
+ * NaN when neither is. `messages` and `event_ms` are what harvest has seen, negative when it has not told. */
 double venue_share(const struct venue_streams *streams, int64_t messages, int64_t event_ms);
 
 /* venue_streams_parse: the answer's body. STATUS_MALFORMED with a sentence. */
@@ -30,7 +30,8 @@ enum status venue_streams_parse(const void *json, size_t bytes, struct venue_str
 void venue_streams_finish(struct venue_streams *streams);
 bool venue_streams_have(const struct venue_streams *streams, const char *symbol);
 
-/* venue_streams_fetch: asks for it. `certificate_path`: of a simulator that speaks TLS, else NULL. STATUS_IO. */
+/* venue_streams_fetch: asks for it. `certificate_path`: of a simulator that speaks TLS, else NULL.
+ * STATUS_IO. */
 enum status venue_streams_fetch(int64_t port, const char *certificate_path, struct venue_streams *out_streams,
                                 struct error *error) MUST_USE;
 

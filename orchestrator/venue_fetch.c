@@ -22,7 +22,8 @@ static void fetched(void *context, void *data, const struct rest_answer *answer)
         fetch->status = error_set(fetch->error, STATUS_IO, "%s answered with HTTP status %ld", answer->url,
                                   answer->http_status);
     else
-        fetch->status = error_set(fetch->error, STATUS_IO, "%s does not answer: %s", answer->url, answer->error);
+        fetch->status =
+            error_set(fetch->error, STATUS_IO, "%s does not answer: %s", answer->url, answer->error);
 }
 
 enum status venue_streams_fetch(int64_t port, const char *certificate_path, struct venue_streams *out_streams,

@@ -1,13 +1,13 @@
-/* What may be asked of a running orchestrator: one row per verb, one small function each. Results say what is so now;
- * what follows from a wish is told on the status feed. */
+/* What may be asked of a running orchestrator: one row per verb, one small function each. Results say what is
+ * so now; what follows from a wish is told on the status feed. */
 #include "run.h"
 #include "signal_name.h"
 
 #include <signal.h>
 #include <string.h>
 
-static enum status process_of(struct run *run, const struct control_values *values, struct process **out_process,
-                              struct error *error)
+static enum status process_of(struct run *run, const struct control_values *values,
+                              struct process **out_process, struct error *error)
 {
     *out_process = run_process(run, values->texts[0]);
     if (*out_process)
@@ -191,8 +191,14 @@ static enum status perform_shutdown(void *context, const struct control_values *
     return STATUS_OK;
 }
 
-#define NAME {"name", CONTROL_TEXT, true}
-#define NAME_OR_ALL {"name", CONTROL_TEXT, false}
+#define NAME                       \
+    {                              \
+        "name", CONTROL_TEXT, true \
+    }
+#define NAME_OR_ALL                 \
+    {                               \
+        "name", CONTROL_TEXT, false \
+    }
 
 const struct control_verb RUN_VERBS[] = {
     {"status", {NAME_OR_ALL}, false, perform_status},
@@ -200,7 +206,10 @@ const struct control_verb RUN_VERBS[] = {
     {"start", {NAME}, true, perform_start},
     {"stop", {NAME}, true, perform_stop},
     {"restart", {NAME}, true, perform_restart},
-    {"kill", {NAME, {"signal", CONTROL_TEXT, false}, {"generation", CONTROL_INTEGER, false}}, true, perform_kill},
+    {"kill",
+     {NAME, {"signal", CONTROL_TEXT, false}, {"generation", CONTROL_INTEGER, false}},
+     true,
+     perform_kill},
     {"pause", {NAME}, true, perform_pause},
     {"resume", {NAME}, true, perform_resume},
     {"events", {{"since", CONTROL_INTEGER, false}}, false, perform_events},

@@ -17,6 +17,19 @@ static int append_to_buffer(void *context, const char *data, size_t bytes)
     return 0;
 }
 
+/* append_to_room: the same where the buffer has been asked for enough room before (ROW_BYTES_PER_FIELD). */
+static int append_to_room(void *context, const char *data, size_t bytes)
+{
+    struct buffer *out = context;
+    memcpy(out->data + out->length, data, bytes);
+    out->length += bytes;
+    return 0;
+}
+
+/* More than any field but a text takes: a decimal is 1 + 9 + 5 bytes, the head of a text 5. Texts themselves are within the
+ * row's struct. */
+enum { ROW_BYTES_PER_FIELD = 16, ROW_BYTES_HEAD = 16 };
+
 /* pack_text: readers of other languages insist on UTF-8; a byte that is none of it (a sentence cut in the middle of a
  * letter) leaves as "?", so that the length stays. */
 static void pack_text(msgpack_packer *packer, const char *text)
@@ -61,7 +74,9 @@ static void pack_field(msgpack_packer *packer, const struct field *field, const 
 void row_encode(struct buffer *out, const struct message *message, size_t field_count, const void *row)
 {
     msgpack_packer packer;
-    msgpack_packer_init(&packer, out, append_to_buffer);
+    size_t most = ROW_BYTES_HEAD + ROW_BYTES_PER_FIELD * field_count + message->row_bytes;
+    bool roomy = !out->limit && buffer_reserve(out, most);
+    msgpack_packer_init(&packer, out, roomy ? append_to_room : append_to_buffer);
     msgpack_pack_array(&packer, field_count + 1);
     msgpack_pack_int(&packer, message->kind);
     for (size_t i = 0; i < field_count; i++)

@@ -1,7 +1,7 @@
 # help: measure on this machine, each figure beside its raw cost of the same run; ./run bench [engines|proto|journal|end_to_end|latency|recovery|reread]
 #
 # Needs the recordings (ORDERFLOW_RECORDINGS, default ../shared/data beside the source tree). Builds the release preset unless
-# ORDERFLOW_PRESET names another. All of them take about eight minutes; docs/performance.md has the figures and how to read them.
+# ORDERFLOW_PRESET names another. All of them take about five minutes; docs/performance.md has the figures and how to read them.
 
 BENCH_PARTS="engines proto journal end_to_end latency recovery reread"
 
@@ -27,13 +27,13 @@ bench_journal() {
 
 bench_end_to_end() {
     "$PYTHON" tests/bench/end_to_end.py btc=usdm/btcusdt_20240808.gz \
-        btc_eth=usdm/btcusdt_20240808.gz+usdm/ethusdt_20240808.gz
+        btc_eth=usdm/btcusdt_20240808.gz+usdm/ethusdt_20240808.gz --at-least 50000
 }
 
 # 1x on the first minute, 20x on the whole recording.
 bench_latency() {
-    "$PYTHON" tests/bench/latency.py usdm/btcusdt_20240808.gz --speed 1 --lines 16000
-    "$PYTHON" tests/bench/latency.py usdm/btcusdt_20240808.gz --speed 20
+    "$PYTHON" tests/bench/latency.py usdm/btcusdt_20240808.gz --speed 1 --lines 16000 &&
+        "$PYTHON" tests/bench/latency.py usdm/btcusdt_20240808.gz --speed 20
 }
 
 bench_recovery() { "$PYTHON" tests/bench/recovery.py usdm/btcusdt_20240808.gz --kills 20; }

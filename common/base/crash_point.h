@@ -1,10 +1,11 @@
 /* crash_point: a named place where a test can make the process die as if it were killed there.
  *
- * Names in use: before_commit, after_commit (the stage's commit), after_write (bytes or rows are written, their position
- * is not), after_rename (a file has its final name, its position or checkpoint does not say so yet). */
+ * Names in use: before_commit, after_commit (the stage's commit), after_write (bytes or rows are written, their
+ * position is not), after_rename (a file has its final name, its position or checkpoint does not say so yet). */
 #pragma once
 
-/* crash_point: nothing, unless the environment variable ORDERFLOW_CRASH_POINT is "[<program>/]<name>:<n>[:<file>]"; then
- * the n-th passing (counted from 1) ends the process with SIGKILL. With a program only that one dies; with a file only
- * who can create it does, so that a restarted process lives. Callable from any thread. */
+/* crash_point: nothing, unless the environment variable ORDERFLOW_CRASH_POINT is
+ * "[<program>/]<name>:<n>[:<file>]"; then the n-th passing (counted from 1) ends the process with SIGKILL. With
+ * a program only that one dies; with a file only who can create it does, so that a restarted process lives.
+ * Callable from any thread. */
 void crash_point(const char *name);

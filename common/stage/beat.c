@@ -258,8 +258,11 @@ static void write_status(struct stage *stage, const struct heartbeat_row *beat,
 void stage_beat(struct stage *stage, bool at_once)
 {
     int64_t now_ms = clock_monotonic_ms(&stage->clock);
-    if (!at_once && now_ms < stage->beat_due_ms)
+    bool news = !stage->told_caught_up &&
+                stage_caught_up(stage); /* once per life: who waits for it need not wait longer */
+    if (!at_once && !news && now_ms < stage->beat_due_ms)
         return;
+    stage->told_caught_up = stage->told_caught_up || news;
     stage->beat_due_ms = now_ms + config_i64(stage->config, "health.heartbeat_ms");
     bool file_due = now_ms >= stage->status_due_ms;
     if (file_due) {

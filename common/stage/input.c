@@ -35,6 +35,19 @@ static enum status upstream_open(struct stage *stage, const char *service, struc
     return STATUS_OK;
 }
 
+/* enabled: under an orchestrator run.enable names every service of the run, and nothing comes from others. By hand and
+ * in a replay all that are needed are there. */
+static bool enabled(const struct stage *stage, const char *service)
+{
+    if (!stage->options.effective_path || stage->options.replay_count || stage->options.replay_link)
+        return true;
+    struct config_list names = config_list(stage->config, "run.enable");
+    for (size_t i = 0; i < names.count; i++)
+        if (strcmp(names.texts[i], service) == 0)
+            return true;
+    return false;
+}
+
 enum status stage_inputs_open(struct stage *stage, struct error *error)
 {
     size_t services = 0;
@@ -42,6 +55,8 @@ enum status stage_inputs_open(struct stage *stage, struct error *error)
         services++;
     stage->inputs = memory_allocate(services * stage->symbol_count * sizeof *stage->inputs);
     for (size_t i = 0; i < services; i++) {
+        if (!enabled(stage, stage->service->inputs[i]))
+            continue;
         enum status status = upstream_open(stage, stage->service->inputs[i], error);
         if (status != STATUS_OK)
             return status;

@@ -156,6 +156,7 @@ struct stage {
     const struct field *source_fields[ROW_KIND_LIMIT]; /* source likewise */
     int64_t beat_due_ms, status_due_ms, register_due_ms, retention_due_ms, age_mark_due_ms;
     int64_t beat_seq, progress;
+    bool told_caught_up; /* a heartbeat of this life has said so */
     int64_t event_ts_ms;
     int64_t open_files;
     struct buffer scratch, frame_scratch;

@@ -1,7 +1,7 @@
 /* append_file: a file that grows at an offset its owner has journaled.
  *
- * What lies behind the offset does not count: it is cut off when the file is taken up again, and written over by the
- * next append. So a write that failed half-way, or a process that died behind it, leaves nothing behind. */
+ * What lies behind the offset does not count: it is cut off when the file is taken up again, and written over
+ * by the next append. So a write that failed half-way, or a process that died behind it, leaves nothing behind. */
 #pragma once
 
 #include "base/file.h"
@@ -20,8 +20,8 @@ void append_file_init(struct append_file *file);
 /* append_file_create: an empty file, its folders made; what was there is emptied. STATUS_IO. */
 enum status append_file_create(struct append_file *file, const char *path, struct error *error) MUST_USE;
 
-/* append_file_resume: opens at `bytes` and cuts off what lies behind. STATUS_NOT_FOUND; STATUS_CONFLICT when the file
- * is shorter than that; STATUS_IO. */
+/* append_file_resume: opens at `bytes` and cuts off what lies behind. STATUS_NOT_FOUND; STATUS_CONFLICT when
+ * the file is shorter than that; STATUS_IO. */
 enum status append_file_resume(struct append_file *file, const char *path, int64_t bytes,
                                struct error *error) MUST_USE;
 
@@ -33,7 +33,8 @@ void append_file_close(struct append_file *file); /* may be called twice */
 /* folder_sync_of: makes names in the folder of `path` survive a power cut. */
 enum status folder_sync_of(const char *path) MUST_USE;
 
-/* file_rename_once: gives a complete file its final name and never overwrites one. A file already there with the same
- * content counts as done: `from` is removed, *out_repeated set. STATUS_CONFLICT when it differs; STATUS_IO. */
+/* file_rename_once: gives a complete file its final name and never overwrites one. A file already there with
+ * the same content counts as done: `from` is removed, *out_repeated set. STATUS_CONFLICT when it differs;
+ * STATUS_IO. */
 enum status file_rename_once(const char *from, const char *to, bool *out_repeated,
                              struct error *error) MUST_USE;

@@ -2,8 +2,8 @@
  *
  *      ts_ms, symbol, row_id, then every other field of the table that is not wire-only, in its order.
  *
- * A row comes in as the message's struct and is taken apart at once (decimal → double, enum → its number, text → one
- * arena), so that a waiting row costs its values and nothing else. The writer copies whole columns. */
+ * A row comes in as the message's struct and is taken apart at once (decimal → double, enum → its number, text
+ * → one arena), so that a waiting row costs its values and nothing else. The writer copies whole columns. */
 #pragma once
 
 #include "base/buffer.h"
@@ -58,8 +58,8 @@ void columns_append(struct columns *columns, const char *row_id, struct column_o
 int64_t columns_ts_ms(const struct columns *columns, size_t row);
 size_t columns_bytes(const struct columns *columns); /* memory its rows take, about */
 
-/* columns_sorted: the rows' numbers in ascending (ts_ms, id, sequence); release with free(). NULL when they already
- * stand so. */
+/* columns_sorted: the rows' numbers in ascending (ts_ms, id, sequence); release with free(). NULL when they
+ * already stand so. */
 uint32_t *columns_sorted(const struct columns *columns);
 
 /* columns_type_sql: "BIGINT", "INTEGER", "DOUBLE", "BOOLEAN", "VARCHAR". */

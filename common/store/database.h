@@ -1,9 +1,9 @@
 /* database: SQLite as orderflow uses it; together with sqlite_table the only part that sees it.
  *
- * A connection belongs to one thread. Writers open in WAL mode with synchronous NORMAL, temp_store MEMORY, cache_size
- * -20000 and busy_timeout 5000 (data.md §5.3). Errors come back as STATUS_IO (disk full, locked, refused),
- * STATUS_MALFORMED (not a database, damaged) or STATUS_INVALID (a statement that does not fit), with a sentence that
- * names the file. */
+ * A connection belongs to one thread. Writers open in WAL mode with synchronous NORMAL, temp_store MEMORY,
+ * cache_size -20000 and busy_timeout 5000 (data.md §5.3). Errors come back as STATUS_IO (disk full, locked,
+ * refused), STATUS_MALFORMED (not a database, damaged) or STATUS_INVALID (a statement that does not fit), with
+ * a sentence that names the file. */
 #pragma once
 
 #include "base/status.h"
@@ -21,8 +21,8 @@ enum database_mode { DATABASE_WRITE, DATABASE_READ };
 enum status database_open(const char *path, enum database_mode mode, struct database **out_database,
                           struct error *error) MUST_USE;
 
-/* database_close: of a writer, after moving the write-ahead log into the file. Accepts NULL. All queries must have been
- * finished. */
+/* database_close: of a writer, after moving the write-ahead log into the file. Accepts NULL. All queries must
+ * have been finished. */
 void database_close(struct database *database);
 
 const char *database_path(const struct database *database);
@@ -37,7 +37,8 @@ enum status statement_prepare(struct database *database, const char *sql, struct
                               struct error *error) MUST_USE;
 void statement_finish(struct statement *statement); /* accepts NULL */
 
-/* Bound texts are borrowed until the next statement_step. NaN, NULL and statement_bind_null bind NULL; -0 becomes 0. */
+/* Bound texts are borrowed until the next statement_step. NaN, NULL and statement_bind_null bind NULL; -0
+ * becomes 0. */
 void statement_bind_i64(struct statement *statement, int parameter, int64_t value);
 void statement_bind_f64(struct statement *statement, int parameter, double value);
 void statement_bind_text(struct statement *statement, int parameter, const char *text);

@@ -3,14 +3,14 @@
  *   <output>/spool/<service>/<SYMBOL>/<prefix>_<YYYYMMDD_HHMM>_<run_id>.part     being written
  *   <output>/ready/<service>/<SYMBOL>/<prefix>_<YYYYMMDD_HHMM>_<run_id>.jsonl    complete, never touched again
  *
- * The symbol's next minute or its end of stream closes a file; a planned stop leaves the .part. A line is message_json
- * of the row. Position: one record of the journal, `sink/jsonl`, says for each stream {file, bytes that count,
- * sequence} and which finished files are still to be renamed. A batch goes
+ * The symbol's next minute or its end of stream closes a file; a planned stop leaves the .part. A line is
+ * message_json of the row. Position: one record of the journal, `sink/jsonl`, says for each stream {file, bytes
+ * that count, sequence} and which finished files are still to be renamed. A batch goes
  *
  *      append lines → (sync) → [after_write] → journal the record → rename finished files → [after_rename]
  *
- * so that a death anywhere leaves either the old record, whose files are cut back to their recorded bytes, or the new
- * one, whose renames are made up for at the next open. */
+ * so that a death anywhere leaves either the old record, whose files are cut back to their recorded bytes, or
+ * the new one, whose renames are made up for at the next open. */
 #pragma once
 
 #include "stage/sink.h"

@@ -66,7 +66,8 @@ static enum status parse_record(struct line_sink *sink, struct reader *in, struc
 
 /* --- opening --- */
 
-/* own_lines_begin: where this run's first line begins, else the end of the last whole line. Runs follow one another. */
+/* own_lines_begin: where this run's first line begins, else the end of the last whole line. Runs follow one
+ * another. */
 static int64_t own_lines_begin(const struct line_sink_config *config)
 {
     char wanted[RUN_ID_BYTES + 16], *line = NULL;

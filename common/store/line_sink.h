@@ -1,8 +1,8 @@
 /* line_sink: rows of one message as JSON lines at the end of one file (mock_orders.jsonl, data.md §5.5).
  *
- * The same mechanism as jsonl_sink without its rotation: append, then journal {bytes, sequence of every stream} in the
- * record `sink/<name>`. The file may hold earlier runs; on a cold start this run's own lines, if there are any, are cut
- * off and written anew from the journal. */
+ * The same mechanism as jsonl_sink without its rotation: append, then journal {bytes, sequence of every stream}
+ * in the record `sink/<name>`. The file may hold earlier runs; on a cold start this run's own lines, if there
+ * are any, are cut off and written anew from the journal. */
 #pragma once
 
 #include "stage/sink.h"

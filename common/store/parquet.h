@@ -1,8 +1,8 @@
 /* parquet: writes columns as Snappy Parquet files, by DuckDB; one connection, for one thread (data.md §3.1).
  *
- * A file becomes visible only when it is complete: `.<name>.tmp` in its folder, rename, never over another file. Its
- * key-value metadata: orderflow_schema = 1, config_fingerprint, and for a merged file merged_parts, the names of what
- * went into it, comma-joined. Rows ascend by (ts_ms, id, order of arrival). */
+ * A file becomes visible only when it is complete: `.<name>.tmp` in its folder, rename, never over another
+ * file. Its key-value metadata: orderflow_schema = 1, config_fingerprint, and for a merged file merged_parts,
+ * the names of what went into it, comma-joined. Rows ascend by (ts_ms, id, order of arrival). */
 #pragma once
 
 #include "store/columns.h"
@@ -25,9 +25,9 @@ enum status parquet_open(const struct parquet_config *config, struct parquet **o
                          struct error *error) MUST_USE;
 void parquet_close(struct parquet *parquet); /* accepts NULL */
 
-/* parquet_write: one file of these rows (at least one). STATUS_IO with DuckDB's sentence; then nothing is left behind
- * and the same call may be made again, after parquet_open anew (DuckDB gives up a database that failed badly). Passes
- * the crash points after_write and after_rename. */
+/* parquet_write: one file of these rows (at least one). STATUS_IO with DuckDB's sentence; then nothing is left
+ * behind and the same call may be made again, after parquet_open anew (DuckDB gives up a database that failed
+ * badly). Passes the crash points after_write and after_rename. */
 enum status parquet_write(struct parquet *parquet, const struct columns *columns, const char *path,
                           struct error *error) MUST_USE;
 

@@ -36,7 +36,7 @@ void positions_set(struct positions *positions, size_t slot, int64_t sequence); 
 void positions_commit(struct positions *positions);                             /* pending becomes durable */
 void positions_rollback(struct positions *positions);
 
-/* record_put_text, record_take_text: texts inside a sink's journaled record. Taking one that does not fit marks the
- * reader as failed. */
+/* record_put_text, record_take_text: texts inside a sink's journaled record. Taking one that does not fit marks
+ * the reader as failed. */
 void record_put_text(struct buffer *out, const char *text);
 void record_take_text(struct reader *in, char *out_text, size_t size);

@@ -20,8 +20,8 @@ void shard_name(struct shard *shard, const struct jsonl_sink_config *config, con
 void shard_part_path(const struct shard *shard, const char *output_dir, char out_path[PATH_BYTES]);
 void shard_ready_path(const struct shard *shard, const char *output_dir, char out_path[PATH_BYTES]);
 
-/* shard_publish: gives the finished file its final name; one already renamed, whose size is the recorded one, counts
- * as renamed. STATUS_CONFLICT when neither file is as recorded. */
+/* shard_publish: gives the finished file its final name; one already renamed, whose size is the recorded one,
+ * counts as renamed. STATUS_CONFLICT when neither file is as recorded. */
 enum status shard_publish(const struct shard *shard, const struct jsonl_sink_config *config,
                           bool *out_repeated, struct error *error) MUST_USE;
 

@@ -1,8 +1,8 @@
-/* sqlite_positions: the table `positions` of a database: how far each stream has been stored, moved in the transaction
- * of the rows.
+/* sqlite_positions: the table `positions` of a database: how far each stream has been stored, moved in the
+ * transaction of the rows.
  *
- * `journal` names the journal the sequences were read from (sqlite_positions_journal), so that positions taken from a
- * journal which has since been begun anew do not count; readers of other services' streams pass "". */
+ * `journal` names the journal the sequences were read from (sqlite_positions_journal), so that positions taken
+ * from a journal which has since been begun anew do not count; readers of other services' streams pass "". */
 #pragma once
 
 #include "base/status.h"

@@ -1,7 +1,7 @@
 /* sqlite_sink: rows of one message in a SQLite table, positions in the same transaction (data.md §5.3).
  *
- * A row that is there already counts as dedup when equal, as key_conflict when not (the first one stays). A table with
- * another key is refused: open gives STATUS_INVALID. */
+ * A row that is there already counts as dedup when equal, as key_conflict when not (the first one stays). A
+ * table with another key is refused: open gives STATUS_INVALID. */
 #pragma once
 
 #include "stage/sink.h"

@@ -1,8 +1,8 @@
 /* sqlite_table: a table of one message's rows, made from its field table.
  *
- * Columns: the leads (what the row itself does not hold, such as its symbol), then every field that is not wire-only:
- * i64, i32, bool → INTEGER, f64, decimal → REAL, the rest → TEXT. A table found with another key or another type of a
- * column is refused, never rebuilt; columns it does not have yet are added. */
+ * Columns: the leads (what the row itself does not hold, such as its symbol), then every field that is not
+ * wire-only: i64, i32, bool → INTEGER, f64, decimal → REAL, the rest → TEXT. A table found with another key or
+ * another type of a column is refused, never rebuilt; columns it does not have yet are added. */
 #pragma once
 
 #include "proto/field.h"

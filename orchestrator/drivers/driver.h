@@ -1,7 +1,7 @@
 /* driver: how processes are started, signalled and found dead. The supervisor decides, a driver does.
  *
- * A child is started with an empty environment but for what is given, descriptor 3 as its readiness pipe, its own
- * session, and nothing else inherited. It outlives whoever started it. */
+ * A child is started with an empty environment but for what is given, descriptor 3 as its readiness pipe, its
+ * own session, and nothing else inherited. It outlives whoever started it. */
 #pragma once
 
 #include "base/status.h"
@@ -17,8 +17,8 @@ struct driver_order {
     const char *stderr_path;
 };
 
-/* driver_child: a started process. Descriptors are the caller's to watch (level-triggered readable), the driver's
- * to close. */
+/* driver_child: a started process. Descriptors are the caller's to watch (level-triggered readable), the
+ * driver's to close. */
 struct driver_child {
     pid_t pid;            /* 0: none */
     int64_t start_ticks;  /* of the process since boot: with the pid it names one process for ever */
@@ -34,9 +34,10 @@ struct driver_exit {
 struct driver {
     const char *name;
     /* start: STATUS_IO with a sentence when the program cannot be run. */
-    enum status (*start)(const struct driver_order *order, struct driver_child *out_child, struct error *error);
-    /* announced: reads the readiness pipe. STATUS_OK: a line that begins with READY came; STATUS_AGAIN: not yet; STATUS_CLOSED:
-     * it will not come. The pipe is closed with the first and last answer. */
+    enum status (*start)(const struct driver_order *order, struct driver_child *out_child,
+                         struct error *error);
+    /* announced: reads the readiness pipe. STATUS_OK: a line that begins with READY came; STATUS_AGAIN: not
+     * yet; STATUS_CLOSED: it will not come. The pipe is closed with the first and last answer. */
     enum status (*announced)(struct driver_child *child);
     /* signal: to that very process, never to another that got its number. STATUS_CLOSED when it has ended. */
     enum status (*signal)(const struct driver_child *child, int signal_number);

@@ -1,5 +1,5 @@
-/* The process driver: posix_spawn (which shares the address space until exec, so it does not care about the bus's
- * threads), a pidfd per child, a pipe for the readiness line. */
+/* The process driver: posix_spawn (which shares the address space until exec, so it does not care about the
+ * bus's threads), a pidfd per child, a pipe for the readiness line. */
 #include "driver.h"
 
 #include "base/buffer.h"
@@ -50,7 +50,8 @@ static void proc_text(pid_t pid, const char *name, char *out_text, size_t size)
     buffer_finish(&text);
 }
 
-/* stat_field: the n-th field of /proc/<pid>/stat, counted as proc(5) does; the name in field 2 may hold blanks. */
+/* stat_field: the n-th field of /proc/<pid>/stat, counted as proc(5) does; the name in field 2 may hold
+ * blanks. */
 static const char *stat_field(const char *stat_text, int number)
 {
     const char *at = strrchr(stat_text, ')');
@@ -101,8 +102,8 @@ static int spawn(const struct driver_order *order, int ready_write, pid_t *out_p
     int code = spawn_files(&files, order, ready_write);
     code = code ? code : spawn_attributes(&attributes);
     code = code ? code
-                : posix_spawn(out_pid, order->arguments[0], &files, &attributes, (char *const *)order->arguments,
-                              (char *const *)order->environment);
+                : posix_spawn(out_pid, order->arguments[0], &files, &attributes,
+                              (char *const *)order->arguments, (char *const *)order->environment);
     posix_spawn_file_actions_destroy(&files);
     posix_spawnattr_destroy(&attributes);
     return code;
@@ -174,7 +175,8 @@ static enum status process_collect(struct driver_child *child, struct driver_exi
     if (info.si_pid == 0)
         return STATUS_AGAIN;
     bool exited = info.si_code == CLD_EXITED;
-    *out_exit = (struct driver_exit){.code = exited ? info.si_status : -1, .signal = exited ? 0 : info.si_status};
+    *out_exit =
+        (struct driver_exit){.code = exited ? info.si_status : -1, .signal = exited ? 0 : info.si_status};
     process_release(child);
     return STATUS_OK;
 }

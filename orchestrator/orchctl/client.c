@@ -17,13 +17,13 @@ struct client {
     struct clock clock;
     int64_t timeout_ms;
     int64_t requests;
-    char id[64];        /* of the open request */
+    char id[64];         /* of the open request */
     struct buffer reply; /* of the open request, empty until it comes */
     int64_t events;
 };
 
-static void on_frame(void *context, size_t connection, const char *topic, size_t topic_length, const void *data,
-                     size_t bytes)
+static void on_frame(void *context, size_t connection, const char *topic, size_t topic_length,
+                     const void *data, size_t bytes)
 {
     (void)connection, (void)topic, (void)topic_length, (void)data, (void)bytes;
     ((struct client *)context)->events++;
@@ -47,7 +47,8 @@ enum status client_open(int64_t timeout_ms, struct client **out_client, struct e
 {
     struct config *config;
     if (!place_orchestrator_lives())
-        return error_set(error, STATUS_CLOSED, "no orchestrator is running in this folder (use --dir DIR for another)");
+        return error_set(error, STATUS_CLOSED,
+                         "no orchestrator is running in this folder (use --dir DIR for another)");
     enum status status = place_config(&config, error);
     if (status != STATUS_OK)
         return status;
@@ -97,7 +98,8 @@ static void request_write(struct client *client, const char *verb, const char *a
     json_object_end(&json);
 }
 
-static enum status reply_take(struct client *client, const char *verb, yyjson_doc **out_reply, struct error *error)
+static enum status reply_take(struct client *client, const char *verb, yyjson_doc **out_reply,
+                              struct error *error)
 {
     if (!client->reply.length)
         return error_set(error, STATUS_AGAIN, "%s: the orchestrator did not answer within %lld ms", verb,

@@ -6,8 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 
-/* load: a YAML file or a written effective configuration. NULL: that of the run in this folder, else the defaults.
- * Mistakes are printed; the environment counts as for the orchestrator, unless the file is an effective one. */
+/* load: a YAML file or a written effective configuration. NULL: that of the run in this folder, else the
+ * defaults. Mistakes are printed; the environment counts as for the orchestrator, unless the file is an
+ * effective one. */
 static struct config *load(const char *path)
 {
     static const char EFFECTIVE[] = "runtime/effective_config.json";

@@ -6,7 +6,8 @@
 
 enum { ASK_AT_LEAST_MS = 500 };
 
-static enum status ask_since(struct client *client, int64_t serial, yyjson_doc **out_reply, struct error *error)
+static enum status ask_since(struct client *client, int64_t serial, yyjson_doc **out_reply,
+                             struct error *error)
 {
     char args[64];
     snprintf(args, sizeof args, "{\"since\":%lld}", (long long)serial);
@@ -19,7 +20,8 @@ enum status events_serial(struct client *client, int64_t *out_serial, struct err
     enum status status = ask_since(client, INT64_MAX - 1, &reply, error);
     if (status != STATUS_OK)
         return status;
-    *out_serial = yyjson_get_sint(yyjson_obj_get(yyjson_obj_get(yyjson_doc_get_root(reply), "result"), "serial"));
+    *out_serial =
+        yyjson_get_sint(yyjson_obj_get(yyjson_obj_get(yyjson_doc_get_root(reply), "result"), "serial"));
     yyjson_doc_free(reply);
     return STATUS_OK;
 }
@@ -35,11 +37,12 @@ static enum status take_new(struct client *client, int64_t *serial, events_visit
     yyjson_val *result = yyjson_obj_get(yyjson_doc_get_root(reply), "result"), *event;
     int64_t first = yyjson_get_sint(yyjson_obj_get(result, "first_kept"));
     if (first > *serial + 1 && *serial > 0)
-        status = error_set(error, STATUS_LIMIT, "events %lld to %lld are no longer kept", (long long)*serial + 1,
-                           (long long)first - 1);
+        status = error_set(error, STATUS_LIMIT, "events %lld to %lld are no longer kept",
+                           (long long)*serial + 1, (long long)first - 1);
     size_t index, count;
     *out_more = true;
-    yyjson_arr_foreach(yyjson_obj_get(result, "events"), index, count, event) {
+    yyjson_arr_foreach(yyjson_obj_get(result, "events"), index, count, event)
+    {
         *serial = yyjson_get_sint(yyjson_obj_get(event, "serial"));
         *out_more = visit(context, event);
         if (!*out_more)

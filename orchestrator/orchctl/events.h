@@ -11,7 +11,8 @@ typedef bool events_visit(void *context, yyjson_val *event);
 /* events_serial: of the newest event now. */
 enum status events_serial(struct client *client, int64_t *out_serial, struct error *error) MUST_USE;
 
-/* events_follow: gives every event above `serial` to `visit`, until it returns false (STATUS_OK) or `limit_ms` are
- * over (STATUS_AGAIN; -1: no limit). STATUS_LIMIT: events were lost, the orchestrator no longer keeps them. */
+/* events_follow: gives every event above `serial` to `visit`, until it returns false (STATUS_OK) or
+ * `limit_ms` are over (STATUS_AGAIN; -1: no limit). STATUS_LIMIT: events were lost, the orchestrator no
+ * longer keeps them. */
 enum status events_follow(struct client *client, int64_t serial, int64_t limit_ms, events_visit *visit,
                           void *context, struct error *error) MUST_USE;

@@ -17,7 +17,8 @@ static void print_members(yyjson_val *event)
 {
     size_t index, count;
     yyjson_val *key, *value;
-    yyjson_obj_foreach(event, index, count, key, value) {
+    yyjson_obj_foreach(event, index, count, key, value)
+    {
         const char *name = yyjson_get_str(key);
         if (strcmp(name, "serial") == 0 || strcmp(name, "at") == 0 || strcmp(name, "event") == 0 ||
             strcmp(name, "name") == 0)
@@ -36,7 +37,8 @@ static bool print_event(void *context, yyjson_val *event)
         puts(text ? text : "{}");
         free(text);
     } else {
-        printf("%s %-16s %-10s", member_text(event, "at"), member_text(event, "event"), member_text(event, "name"));
+        printf("%s %-16s %-10s", member_text(event, "at"), member_text(event, "event"),
+               member_text(event, "name"));
         print_members(event);
         putchar('\n');
     }
@@ -55,11 +57,13 @@ static enum status print_snapshot(struct client *client, bool json, int64_t *out
     const char *at = member_text(result, "at");
     size_t index, count;
     *out_serial = yyjson_get_sint(yyjson_obj_get(result, "serial"));
-    yyjson_arr_foreach(yyjson_obj_get(result, "processes"), index, count, process) {
+    yyjson_arr_foreach(yyjson_obj_get(result, "processes"), index, count, process)
+    {
         const char *name = member_text(process, "name"), *state = member_text(process, "state");
         if (json)
-            printf("{\"serial\":%lld,\"at\":\"%s\",\"event\":\"snapshot\",\"name\":\"%s\",\"state\":\"%s\"}\n",
-                   (long long)*out_serial, at, name, state);
+            printf(
+                "{\"serial\":%lld,\"at\":\"%s\",\"event\":\"snapshot\",\"name\":\"%s\",\"state\":\"%s\"}\n",
+                (long long)*out_serial, at, name, state);
         else
             printf("%s %-16s %-10s state=\"%s\"\n", at, "snapshot", name, state);
     }

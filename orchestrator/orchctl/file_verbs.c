@@ -18,8 +18,8 @@ static int print_file(const char *path)
     if (status == STATUS_OK)
         fwrite(text.data, 1, text.length, stdout);
     buffer_finish(&text);
-    return status == STATUS_OK ? EXIT_FINE : complain(EXIT_REFUSED, "%s cannot be read (%s)", path,
-                                                      status_name(status));
+    return status == STATUS_OK ? EXIT_FINE
+                               : complain(EXIT_REFUSED, "%s cannot be read (%s)", path, status_name(status));
 }
 
 int verb_manifest(const struct invocation *invocation)
@@ -37,7 +37,8 @@ int verb_manifest(const struct invocation *invocation)
     return run_known ? print_file(path) : complain(EXIT_REFUSED, "no run has been started in this folder");
 }
 
-static void log_path(const struct config *config, const char *name, bool standard_output, char out_path[PATH_BYTES])
+static void log_path(const struct config *config, const char *name, bool standard_output,
+                     char out_path[PATH_BYTES])
 {
     const char *folder = config_text(config, "run.logs_dir");
     if (strcmp(name, "orchestrator") == 0)

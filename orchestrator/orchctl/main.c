@@ -2,8 +2,8 @@
 #include "base/clock.h"
 #include "verb.h"
 
-#include <orderflow_version.h>
 #include <errno.h>
+#include <orderflow_version.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +12,10 @@
 
 enum { TIMEOUT_DEFAULT_MS = 2000 };
 
-#define WAIT {"--wait", "SECONDS", "return when it has come true, or fail after so long"}
+#define WAIT                                                                       \
+    {                                                                              \
+        "--wait", "SECONDS", "return when it has come true, or fail after so long" \
+    }
 
 static const struct verb VERBS[] = {
     {"status", "[NAME]", 0, 1, "processes, their states and figures", {{0}}, verb_status},
@@ -20,21 +23,45 @@ static const struct verb VERBS[] = {
     {"start", "NAME", 1, 1, "start a stopped, degraded or failed process", {WAIT}, verb_wish},
     {"stop", "NAME", 1, 1, "stop a process", {WAIT}, verb_wish},
     {"restart", "NAME", 1, 1, "stop and start a process", {WAIT}, verb_wish},
-    {"kill", "NAME", 1, 1, "send a signal; recorded as a fault",
-     {{"-s", "SIGNAL", "name or number (default KILL)"}, WAIT}, verb_kill},
+    {"kill",
+     "NAME",
+     1,
+     1,
+     "send a signal; recorded as a fault",
+     {{"-s", "SIGNAL", "name or number (default KILL)"}, WAIT},
+     verb_kill},
     {"pause", "NAME", 1, 1, "SIGSTOP", {{0}}, verb_wish},
     {"resume", "NAME", 1, 1, "SIGCONT", {{0}}, verb_wish},
-    {"events", "", 0, 0, "what happens: a snapshot, then live",
-     {{"--since", "SERIAL", "no snapshot; all events above this serial"}, {"--count", "N", "stop after so many"}},
+    {"events",
+     "",
+     0,
+     0,
+     "what happens: a snapshot, then live",
+     {{"--since", "SERIAL", "no snapshot; all events above this serial"},
+      {"--count", "N", "stop after so many"}},
      verb_events},
-    {"tail", "TOPIC", 1, 1, "rows of a stream as JSON lines, e.g. signal/BTCUSDT",
+    {"tail",
+     "TOPIC",
+     1,
+     1,
+     "rows of a stream as JSON lines, e.g. signal/BTCUSDT",
      {{"--from", "N", "begin with row N (default: with the next)"}, {"--count", "N", "stop after so many"}},
      verb_tail},
-    {"config", "check|show|fingerprint|diff [FILE [FILE]]", 1, 3, "a configuration file, or that of the run here",
-     {{0}}, verb_config},
+    {"config",
+     "check|show|fingerprint|diff [FILE [FILE]]",
+     1,
+     3,
+     "a configuration file, or that of the run here",
+     {{0}},
+     verb_config},
     {"manifest", "", 0, 0, "the run manifest", {{0}}, verb_manifest},
-    {"logs", "NAME", 1, 1, "log of a process or of the orchestrator",
-     {{"-f", NULL, "follow it"}, {"--stdout", NULL, "its standard output instead"}}, verb_logs},
+    {"logs",
+     "NAME",
+     1,
+     1,
+     "log of a process or of the orchestrator",
+     {{"-f", NULL, "follow it"}, {"--stdout", NULL, "its standard output instead"}},
+     verb_logs},
     {"shutdown", "", 0, 0, "end the run in good order", {{0}}, verb_shutdown},
 };
 
@@ -59,7 +86,8 @@ int complain(int code, const char *format, ...)
     return code;
 }
 
-static const struct verb_option *option_find(const struct verb_option *options, const char *name, size_t *out_index)
+static const struct verb_option *option_find(const struct verb_option *options, const char *name,
+                                             size_t *out_index)
 {
     for (size_t i = 0; options && options[i].name; i++)
         if (strcmp(options[i].name, name) == 0) {
@@ -119,7 +147,8 @@ static int print_help(const struct verb *verb)
     printf("usage: orchctl [--dir DIR] VERB [arguments]\n\n");
     for (size_t i = 0; i < sizeof VERBS / sizeof *VERBS; i++)
         printf("  %-10s %s\n", VERBS[i].name, VERBS[i].summary);
-    printf("\norchctl VERB --help tells more. Exit codes: 0 done, 1 refused or no answer, 2 wrong use or configuration, "
+    printf("\norchctl VERB --help tells more. Exit codes: 0 done, 1 refused or no answer, 2 wrong use or "
+           "configuration, "
            "4 not healthy\n");
     return EXIT_FINE;
 }
@@ -159,7 +188,8 @@ static int take_option(struct parsing *parsing, const char *name, char **argv, i
     size_t unused;
     const struct verb_option *option = own ? own : option_find(COMMON, name, &unused);
     if (!option)
-        return complain(EXIT_WRONG_USE, "%s: unknown option; see orchctl %s --help", name, verb ? verb->name : "");
+        return complain(EXIT_WRONG_USE, "%s: unknown option; see orchctl %s --help", name,
+                        verb ? verb->name : "");
     const char *value = "";
     if (option->argument) {
         if (*at + 1 >= argc)
@@ -177,12 +207,13 @@ static int take_word(struct parsing *parsing, const char *word)
     struct invocation *invocation = &parsing->invocation;
     if (!invocation->verb) {
         invocation->verb = verb_find(word);
-        return invocation->verb ? EXIT_FINE
-                                : complain(EXIT_WRONG_USE, "there is no verb '%s'; orchctl --help lists them", word);
+        return invocation->verb
+                   ? EXIT_FINE
+                   : complain(EXIT_WRONG_USE, "there is no verb '%s'; orchctl --help lists them", word);
     }
     if (invocation->word_count == invocation->verb->words_most)
-        return complain(EXIT_WRONG_USE, "%s: '%s' is too much; see orchctl %s --help", invocation->verb->name, word,
-                        invocation->verb->name);
+        return complain(EXIT_WRONG_USE, "%s: '%s' is too much; see orchctl %s --help", invocation->verb->name,
+                        word, invocation->verb->name);
     invocation->words[invocation->word_count++] = word;
     return EXIT_FINE;
 }
@@ -191,7 +222,8 @@ static int parse(struct parsing *parsing, int argc, char **argv)
 {
     int code = EXIT_FINE;
     for (int i = 1; code == EXIT_FINE && i < argc; i++)
-        code = argv[i][0] == '-' ? take_option(parsing, argv[i], argv, argc, &i) : take_word(parsing, argv[i]);
+        code =
+            argv[i][0] == '-' ? take_option(parsing, argv[i], argv, argc, &i) : take_word(parsing, argv[i]);
     return code;
 }
 

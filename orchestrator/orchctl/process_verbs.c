@@ -20,7 +20,8 @@ static bool is(yyjson_val *event, const char *member, const char *text)
     return yyjson_equals_str(yyjson_obj_get(event, member), text);
 }
 
-/* came_true: a process that is wanted has caught up, one that is not has stopped, a killed one has recovered. */
+/* came_true: a process that is wanted has caught up, one that is not has stopped, a killed one has
+ * recovered. */
 static bool came_true(const struct waiting *waiting, yyjson_val *event)
 {
     if (strcmp(waiting->verb, "kill") == 0)
@@ -84,8 +85,8 @@ static void print_result(const struct invocation *invocation, yyjson_val *result
                (long long)yyjson_get_sint(yyjson_obj_get(result, "pid")), signal,
                (long long)yyjson_get_sint(yyjson_obj_get(result, "fault")));
     else
-        printf("%s is %s%s%s%s\n", invocation->words[0], member_text(result, "state"), note ? " (" : "", note ? note : "",
-               note ? ")" : "");
+        printf("%s is %s%s%s%s\n", invocation->words[0], member_text(result, "state"), note ? " (" : "",
+               note ? note : "", note ? ")" : "");
     fflush(stdout);
 }
 

@@ -41,11 +41,11 @@ static void print_table(yyjson_val *result)
 {
     size_t index, count;
     yyjson_val *process;
-    printf("run %s, %s, sink %s\n", member_text(result, "run_id"), member_text(result, "phase"), member_text(result, "sink"));
-    printf("%-12s %8s %-11s %-10s %8s %8s %6s %10s %9s %8s  %s\n", "name", "pid", "state", "health", "restarts",
-           "rss MB", "files", "rows/s", "lag rows", "beat ms", "failed conditions");
-    yyjson_arr_foreach(yyjson_obj_get(result, "processes"), index, count, process)
-        print_process(process);
+    printf("run %s, %s, sink %s\n", member_text(result, "run_id"), member_text(result, "phase"),
+           member_text(result, "sink"));
+    printf("%-12s %8s %-11s %-10s %8s %8s %6s %10s %9s %8s  %s\n", "name", "pid", "state", "health",
+           "restarts", "rss MB", "files", "rows/s", "lag rows", "beat ms", "failed conditions");
+    yyjson_arr_foreach(yyjson_obj_get(result, "processes"), index, count, process) print_process(process);
 }
 
 static void print_health(yyjson_val *result)

@@ -1,6 +1,6 @@
-/* tail: rows of one stream, straight from its publisher: live frames, and its journal for what they do not bring. The
- * one number that matters is the next row wanted; a live row that begins later is answered by a request, as everywhere
- * (docs/wire-protocol.md). */
+/* tail: rows of one stream, straight from its publisher: live frames, and its journal for what they do not
+ * bring. The one number that matters is the next row wanted; a live row that begins later is answered by a
+ * request, as everywhere (docs/wire-protocol.md). */
 #include "base/clock.h"
 #include "base/file.h"
 #include "bus/bus.h"
@@ -25,9 +25,9 @@ struct tail {
     char stream[STREAM_BYTES];
     char run_id[RUN_ID_BYTES];
     int levels;
-    int64_t next;       /* row wanted next; TAIL_BEHIND_ALL: behind the newest, not known yet */
-    int64_t left;       /* rows still to print; -1: no limit */
-    int64_t asked_ms;   /* 0: nothing is asked for */
+    int64_t next;     /* row wanted next; TAIL_BEHIND_ALL: behind the newest, not known yet */
+    int64_t left;     /* rows still to print; -1: no limit */
+    int64_t asked_ms; /* 0: nothing is asked for */
     int64_t answers;
     bool failed, done;
     struct error error;
@@ -57,7 +57,8 @@ static void print_row(struct tail *tail, const struct row_view *view)
 
 static void request_rows(struct tail *tail)
 {
-    struct catch_up_request_row request = {.from = tail->next == TAIL_BEHIND_ALL ? BEHIND_NEWEST : tail->next};
+    struct catch_up_request_row request = {.from =
+                                               tail->next == TAIL_BEHIND_ALL ? BEHIND_NEWEST : tail->next};
     struct frame_header header = {.row_count = 1, .publish_ns = clock_wall_ns(&tail->clock)};
     struct buffer row, frame;
     snprintf(request.consumer, sizeof request.consumer, "orchctl-%d", (int)getpid());
@@ -95,8 +96,8 @@ static void take_rows(struct tail *tail, const void *data, size_t bytes)
     fflush(stdout);
 }
 
-static void on_frame(void *context, size_t connection, const char *topic, size_t topic_length, const void *data,
-                     size_t bytes)
+static void on_frame(void *context, size_t connection, const char *topic, size_t topic_length,
+                     const void *data, size_t bytes)
 {
     (void)connection, (void)topic_length;
     struct tail *tail = context;
@@ -143,7 +144,8 @@ static void on_answer(void *context, size_t connection, const void *head, size_t
     take_answer(tail, &answer, body, body_bytes);
 }
 
-/* open_stream: "service/SYMBOL" → the publisher's sockets; with one instance per service they bear its name. */
+/* open_stream: "service/SYMBOL" → the publisher's sockets; with one instance per service they bear its
+ * name. */
 static enum status open_stream(struct tail *tail, const char *topic, const struct config *config,
                                struct error *error)
 {
@@ -151,7 +153,8 @@ static enum status open_stream(struct tail *tail, const char *topic, const struc
     const char *slash = strchr(topic, '/');
     if (!slash || slash == topic || !slash[1] || strlen(topic) >= sizeof tail->stream ||
         (size_t)(slash - topic) >= sizeof service)
-        return error_set(error, STATUS_INVALID, "'%s' is not a topic: write SERVICE/SYMBOL, e.g. signal/BTCUSDT", topic);
+        return error_set(error, STATUS_INVALID,
+                         "'%s' is not a topic: write SERVICE/SYMBOL, e.g. signal/BTCUSDT", topic);
     memcpy(service, topic, (size_t)(slash - topic));
     service[slash - topic] = 0;
     snprintf(tail->stream, sizeof tail->stream, "%s", topic);
@@ -160,7 +163,8 @@ static enum status open_stream(struct tail *tail, const char *topic, const struc
     if (tail->levels < BOOK_LEVELS_DEFAULT)
         tail->levels = BOOK_LEVELS_DEFAULT;
     if (!file_exists(config_text(config, "bus.dir")))
-        return error_set(error, STATUS_NOT_FOUND, "no run has been started in this folder (use --dir DIR for another)");
+        return error_set(error, STATUS_NOT_FOUND,
+                         "no run has been started in this folder (use --dir DIR for another)");
     struct bus_config bus = {.folder = config_text(config, "bus.dir"),
                              .instance = "orchctl",
                              .high_water_mark = (int)config_i64(config, "bus.high_water_mark")};
@@ -181,7 +185,8 @@ static enum status follow(struct tail *tail, int64_t timeout_ms, struct error *e
         bus_poll(tail->bus, ASK_AGAIN_MS / 5, 512, &events);
         int64_t now_ms = clock_monotonic_ms(&tail->clock);
         if (!tail->answers && now_ms - begun_ms >= timeout_ms)
-            return error_set(error, STATUS_AGAIN, "%s: its publisher does not answer; is it running?", tail->stream);
+            return error_set(error, STATUS_AGAIN, "%s: its publisher does not answer; is it running?",
+                             tail->stream);
         if (now_ms - tried_ms >= ASK_AGAIN_MS) { /* also finds rows at the tail that the live frames lost */
             request_rows(tail);
             tried_ms = now_ms;

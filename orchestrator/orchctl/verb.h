@@ -1,4 +1,5 @@
-/* verb: one word of orchctl: a row in a table (main.c), a function in the file of its group, help of its own. */
+/* verb: one word of orchctl: a row in a table (main.c), a function in the file of its group, help of its
+ * own. */
 #pragma once
 
 #include "base/status.h"
@@ -42,7 +43,8 @@ struct invocation {
 /* invocation_value: an option's value, NULL when it was not given. */
 const char *invocation_value(const struct invocation *invocation, const char *option);
 
-/* invocation_number: its value as a whole number; false (and a sentence on stderr) when it is none or negative. */
+/* invocation_number: its value as a whole number; false (and a sentence on stderr) when it is none or
+ * negative. */
 bool invocation_number(const struct invocation *invocation, const char *option, int64_t otherwise,
                        int64_t *out_value);
 

@@ -6,11 +6,12 @@
  *              q ≤ whole[K]                       (K was written whole up to there)
  *          or  q ≤ through and t < below_ms       (all windows before below_ms were written, read up to there)
  *
- * and `resume`, up to which every row is durable: reading begins behind it, and rows read again are judged by the rule.
+ * and `resume`, up to which every row is durable: reading begins behind it, and rows read again are judged by
+ * the rule.
  *
- * Files. Every file of this run carries a number; files numbered next_file and above are not named by the checkpoint:
- * they were renamed by a life that died before it could say so, and are deleted at start. `deleting` names parts that
- * have been merged into a file the checkpoint knows and are to be deleted. */
+ * Files. Every file of this run carries a number; files numbered next_file and above are not named by the
+ * checkpoint: they were renamed by a life that died before it could say so, and are deleted at start.
+ * `deleting` names parts that have been merged into a file the checkpoint knows and are to be deleted. */
 #pragma once
 
 #include "kinds.h"
@@ -66,8 +67,8 @@ struct checkpoint {
 void checkpoint_init(struct checkpoint *checkpoint, const char *run_id, const char *config_fingerprint);
 void checkpoint_finish(struct checkpoint *checkpoint);
 
-/* checkpoint_stream, checkpoint_set: what is known of a stream, of a symbol and kind; added when new. Valid until the
- * next is added. */
+/* checkpoint_stream, checkpoint_set: what is known of a stream, of a symbol and kind; added when new. Valid
+ * until the next is added. */
 struct checkpoint_stream *checkpoint_stream(struct checkpoint *checkpoint, const char *name);
 struct checkpoint_set *checkpoint_set(struct checkpoint *checkpoint, const char *symbol, enum data_kind kind);
 void checkpoint_deleting(struct checkpoint *checkpoint, const char *path);

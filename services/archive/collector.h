@@ -1,15 +1,17 @@
 /* collector: sorts rows into windows and decides when they are written (data.md §3.1, §4.2).
  *
- * Each (stream, kind) has open windows of archive.rotate_s of event time. When a stream's watermark passes a window's
- * end, all kinds of the stream are written for all windows that ended, with everything read so far; a row that comes
- * later for such a window makes a second file of it. A kind is written whole when one of its windows has max_rows rows,
- * and everything at the stream's end. A planned stop writes nothing: the rows wait in the producers' journals.
+ * Each (stream, kind) has open windows of archive.rotate_s of event time. When a stream's watermark passes a
+ * window's end, all kinds of the stream are written for all windows that ended, with everything read so far; a
+ * row that comes later for such a window makes a second file of it. A kind is written whole when one of its
+ * windows has max_rows rows, and everything at the stream's end. A planned stop writes nothing: the rows wait
+ * in the producers' journals.
  *
- * Watermark of harvest's streams: what harvest sends with its trades and books. Of features' streams: the newest grid
- * time. Of both at least: the newest event time less one window, so that a stream without a grid is written too.
+ * Watermark of harvest's streams: what harvest sends with its trades and books. Of features' streams: the
+ * newest grid time. Of both at least: the newest event time less one window, so that a stream without a grid is
+ * written too.
  *
- * What is already durable (checkpoint.h) is passed over when it is read again after a restart. The rows go to a writer;
- * no file is touched here. */
+ * What is already durable (checkpoint.h) is passed over when it is read again after a restart. The rows go to a
+ * writer; no file is touched here. */
 #pragma once
 
 #include "checkpoint.h"

@@ -1,7 +1,7 @@
 /* archive: writes what harvest and features say as Parquet data sets, after the quality gate (data.md §3, §4).
  *
- * The loop sorts rows into windows of event time (collector); a thread writes them (writer) and keeps the checkpoint,
- * from which the next life goes on. It publishes nothing. */
+ * The loop sorts rows into windows of event time (collector); a thread writes them (writer) and keeps the
+ * checkpoint, from which the next life goes on. It publishes nothing. */
 #include "collector.h"
 #include "figures.h"
 #include "origin.h"

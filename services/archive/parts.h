@@ -39,16 +39,16 @@ void part_path(const struct parts *parts, const struct part *part, char out_path
 /* part_parse: a path below the root back into a part; false when it is not a file of this writer. */
 bool part_parse(const struct parts *parts, const char *path, struct part *out_part);
 
-/* parts_scan: lists this writer's files; removes its unfinished ones (.tmp) and, from number `next_file` on, those the
- * checkpoint does not name. *out_removed counts the latter. STATUS_IO. */
+/* parts_scan: lists this writer's files; removes its unfinished ones (.tmp) and, from number `next_file` on,
+ * those the checkpoint does not name. *out_removed counts the latter. STATUS_IO. */
 enum status parts_scan(struct parts *parts, int64_t next_file, size_t *out_removed,
                        struct error *error) MUST_USE;
 
 void parts_add(struct parts *parts, const struct part *part);
 void parts_remove(struct parts *parts, int64_t number);
 
-/* parts_hour: the oldest hour before `below_ms` in which this symbol and kind has something to merge: a part that is
- * not an hour file. False: none. */
+/* parts_hour: the oldest hour before `below_ms` in which this symbol and kind has something to merge: a part
+ * that is not an hour file. False: none. */
 bool parts_hour(const struct parts *parts, const char *symbol, enum data_kind kind, int64_t below_ms,
                 int64_t *out_hour_ms);
 

@@ -20,6 +20,6 @@ enum quality {
 /* quality_name: "missing_required" … as dead letters say it. */
 const char *quality_name(enum quality quality);
 
-/* quality_check: the first rule the decoded row breaks, in the order time, required, finite, values. `field_count`:
- * fields in use. Null z in warm-up and negative latency are good. */
+/* quality_check: the first rule the decoded row breaks, in the order time, required, finite, values.
+ * `field_count`: fields in use. Null z in warm-up and negative latency are good. */
 enum quality quality_check(enum data_kind kind, size_t field_count, const void *row);

@@ -32,14 +32,15 @@ void windows_finish(struct windows *windows);
 /* windows_find: the window that begins there, a new one if there is none; valid until the next is added. */
 struct window *windows_find(struct windows *windows, int64_t start_ms, int64_t sequence);
 
-/* windows_take: moves windows that begin before `below_ms` out, as items of a flush; *out_bytes += their noted bytes. */
+/* windows_take: moves windows that begin before `below_ms` out, as items of a flush; *out_bytes += their noted
+ * bytes. */
 void windows_take(struct windows *windows, enum data_kind kind, int64_t below_ms, struct flush *flush,
                   size_t *out_bytes);
 
 /* windows_first_sequence: the smallest sequence that waits, INT64_MAX when none does. */
 int64_t windows_first_sequence(const struct windows *windows);
 
-/* window_reject: adds a dead letter {reason, kind, symbol, ts_ms?, recv_ts_ms?, raw}; `row` is NULL when it could not
- * be decoded: then raw is the bytes in hex. */
+/* window_reject: adds a dead letter {reason, kind, symbol, ts_ms?, recv_ts_ms?, raw}; `row` is NULL when it
+ * could not be decoded: then raw is the bytes in hex. */
 void window_reject(struct window *window, enum data_kind kind, enum quality reason, const char *symbol,
                    int64_t day_ts_ms, const struct row_view *view, const void *row);

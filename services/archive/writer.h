@@ -1,11 +1,11 @@
 /* writer: the archive's own thread for slow work: Parquet files, dead letters, checkpoint, hourly merging.
  *
- * Jobs are done in the order they were given. The loop hands over columns and goes on; a job becomes durable when its
- * files have their names and the checkpoint says so. A failed write stays where it is: it is counted, logged and tried
- * again (0.1 s doubling to 5 s), while the rows also wait in their producers' journals. Files are written
+ * Jobs are done in the order they were given. The loop hands over columns and goes on; a job becomes durable
+ * when its files have their names and the checkpoint says so. A failed write stays where it is: it is counted,
+ * logged and tried again (0.1 s doubling to 5 s), while the rows also wait in their producers' journals. Files
+ * are written
  *
- *      temporary name → [after_write] → rename → [after_rename] → checkpoint names it → (merging: parts deleted)
- */
+ *   temporary name → [after_write] → rename → [after_rename] → checkpoint names it → (merging: parts deleted) */
 #pragma once
 
 #include "checkpoint.h"
@@ -32,8 +32,8 @@ enum {
     WRITER_CHECKPOINT_JOBS = 16,         /* a checkpoint at least so often while jobs are waiting */
 };
 
-/* writer_open: reads the checkpoint, removes files it does not name, begins a new one where there is none, starts the
- * thread. STATUS_INVALID and STATUS_MALFORMED are for a person to mend. */
+/* writer_open: reads the checkpoint, removes files it does not name, begins a new one where there is none,
+ * starts the thread. STATUS_INVALID and STATUS_MALFORMED are for a person to mend. */
 enum status writer_open(const struct writer_config *config, struct writer **out_writer,
                         struct error *error) MUST_USE;
 

@@ -9,9 +9,10 @@
 #include <string.h>
 #include <unistd.h>
 
-/* begin_checkpoint: none of this run and configuration is there. The first one is written before the first file, so
- * files of this run without any checkpoint mean that someone took it away: deleting or doubling them is not ours to
- * choose. Under a new configuration the earlier one's files stay, and numbers go on behind theirs. */
+/* begin_checkpoint: none of this run and configuration is there. The first one is written before the first
+ * file, so files of this run without any checkpoint mean that someone took it away: deleting or doubling them
+ * is not ours to choose. Under a new configuration the earlier one's files stay, and numbers go on behind
+ * theirs. */
 static enum status begin_checkpoint(struct writer *writer, bool had_one, struct error *error)
 {
     size_t removed;

@@ -79,7 +79,8 @@ void writer_publish_durable(struct writer *writer)
 {
     pthread_mutex_lock(&writer->mutex);
     for (size_t i = 0; i < writer->checkpoint.stream_count; i++)
-        *checkpoint_stream(&writer->durable, writer->checkpoint.streams[i].name) = writer->checkpoint.streams[i];
+        *checkpoint_stream(&writer->durable, writer->checkpoint.streams[i].name) =
+            writer->checkpoint.streams[i];
     pthread_mutex_unlock(&writer->mutex);
     writer->jobs_unnamed = 0;
 }

@@ -1,5 +1,6 @@
-/* broker: paper orders for confirmed signals: order, fill and position rows on its streams, and one line per order in
- * mock_orders.jsonl. One pure engine per symbol (paper.h); the file is a reader of the daemon's own journal. */
+/* broker: paper orders for confirmed signals: order, fill and position rows on its streams, and one line per
+ * order in mock_orders.jsonl. One pure engine per symbol (paper.h); the file is a reader of the daemon's own
+ * journal. */
 #include "figures.h"
 
 #include "base/file.h"

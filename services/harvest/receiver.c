@@ -38,12 +38,22 @@ static void begin(struct receiver *receiver)
 
 static void obey(struct receiver *receiver)
 {
-    if (atomic_load(&receiver->is_stopping) && receiver->phase != PHASE_STOPPED)
+    if (atomic_load(&receiver->is_stopping) && receiver->phase < PHASE_ENDING)
         stop_intake(receiver);
     if (receiver->phase == PHASE_WAITING && atomic_load(&receiver->is_going))
         begin(receiver);
     if (receiver->phase == PHASE_STREAMS)
         receiver_ask_streams(receiver);
+}
+
+/* end: the recording's end is recorded once every answer has arrived, so that its moment changes nothing. */
+static void end(struct receiver *receiver)
+{
+    if (receiver->phase != PHASE_ENDING || rest_client_pending(receiver->rest) > 0)
+        return;
+    receiver_append(receiver, CAPTURE_CLOSED, receiver->last_conn_id, receiver->last_reason,
+                    strlen(receiver->last_reason));
+    receiver->phase = PHASE_STOPPED;
 }
 
 /* read_sockets: waits for the sockets, and before an awaited answer is looked at reads them empty. */
@@ -71,6 +81,7 @@ static void *receiver_main(void *context)
         receiver_set_pause(receiver);
         status = read_sockets(receiver);
         rest_client_run(receiver->rest, 0);
+        end(receiver);
         receiver_flush(receiver);
         if (receiver->phase == PHASE_STOPPED && receiver->queue.length == 0 &&
             !atomic_load(&receiver->is_stopped)) {

@@ -135,15 +135,19 @@ bool receiver_lost(void *context, struct websocket *socket, const char *reason)
     struct connection *connection = websocket_data(socket);
     struct link *link = &receiver->links[connection->link];
     bool is_end = strncmp(reason, END_OF_RECORDING, sizeof END_OF_RECORDING - 1) == 0;
-    receiver_append(receiver, CAPTURE_CLOSED, connection->conn_id, reason, strlen(reason));
+    link->has_ended = link->has_ended || is_end;
+    if (all_ended(receiver)) { /* recorded by receiver_end, behind the answers that are still awaited */
+        receiver->phase = PHASE_ENDING;
+        receiver->last_conn_id = connection->conn_id;
+        snprintf(receiver->last_reason, sizeof receiver->last_reason, "%s", reason);
+    } else {
+        receiver_append(receiver, CAPTURE_CLOSED, connection->conn_id, reason, strlen(reason));
+    }
     connection->conn_id = 0;
     receiver_add(&receiver->figures.connections_open, -1);
     receiver_endpoint_closed(receiver, connection->link);
     log_event(is_end ? LOG_INFO : LOG_WARNING, is_end ? "recording_end" : "reconnect",
               "socket=%.200s detail=\"%s\"", websocket_url(socket), reason);
-    link->has_ended = link->has_ended || is_end;
-    if (all_ended(receiver))
-        receiver->phase = PHASE_STOPPED;
     if (!is_end && connection == link->current && link->successor) {
         websocket_remove(socket);
         free(connection);

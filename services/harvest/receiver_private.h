@@ -33,7 +33,8 @@ enum {
     CONN_ID_MAX = CAPTURE_ALL_CONNECTIONS - 1,
 };
 
-enum phase { PHASE_WAITING, PHASE_STREAMS, PHASE_INSTRUMENTS, PHASE_OPEN, PHASE_STOPPED };
+/* PHASE_ENDING: the recording is at its end, but answers are still on their way: they belong before the end. */
+enum phase { PHASE_WAITING, PHASE_STREAMS, PHASE_INSTRUMENTS, PHASE_OPEN, PHASE_ENDING, PHASE_STOPPED };
 
 /* connection: one websocket of a link. */
 struct connection {
@@ -85,6 +86,8 @@ struct receiver {
     int64_t next_snapshot_ms; /* spacing of snapshots over all symbols */
     int64_t next_streams_ms;  /* asking the simulator again */
     bool is_paused;
+    uint16_t last_conn_id; /* PHASE_ENDING: of the connection whose end is not recorded yet */
+    char last_reason[WEBSOCKET_REASON_BYTES];
     uint64_t flushed_seq; /* at the last wake */
     struct buffer queue;  /* records the disk did not take: struct queued, payload, … */
     int64_t queue_retry_ms;

@@ -124,7 +124,8 @@ static void say_decode(struct bench *bench, const char *name, const char *stream
     double selecting = measure(select_only, bench).best_ns;
     double bare = measure(parse_bare, bench).best_ns - selecting;
     struct measured ours = measure(parse_venue, bench);
-    printf("decode    %-12s %7zu messages of %5zu bytes: bare yyjson %6.0f ns, venue %6.0f ns/message (median %.0f), "
+    printf("decode    %-12s %7zu messages of %5zu bytes: bare yyjson %6.0f ns, venue %6.0f ns/message "
+           "(median %.0f), "
            "%.2f times bare\n",
            name, count, bytes_of(bench) / count, bare, ours.best_ns - selecting, ours.median_ns - selecting,
            (ours.best_ns - selecting) / bare);
@@ -177,8 +178,8 @@ static void say_feed(struct bench *bench)
     bench->row_count = 0;
     run_feed(bench, keep_row);
     struct measured ours = measure(pass_feed, bench);
-    printf("feed      %-12s %7zu records → %zu rows: %.0f ns/message (median %.0f), parsing included\n", "all",
-           bench->recording.count, bench->row_count, ours.best_ns, ours.median_ns);
+    printf("feed      %-12s %7zu records → %zu rows: %.0f ns/message (median %.0f), parsing included\n",
+           "all", bench->recording.count, bench->row_count, ours.best_ns, ours.median_ns);
 }
 
 /* --- book --- */
@@ -186,7 +187,8 @@ static void say_feed(struct bench *bench)
 static void keep_levels(struct bench *bench, const struct venue_message *message)
 {
     const struct venue_depth *depth = &message->depth;
-    bench->diffs = memory_grow(bench->diffs, &bench->diff_capacity, bench->diff_count + 1, sizeof *bench->diffs);
+    bench->diffs =
+        memory_grow(bench->diffs, &bench->diff_capacity, bench->diff_count + 1, sizeof *bench->diffs);
     struct diff *diff = &bench->diffs[bench->diff_count++];
     *diff = (struct diff){.bid_offset = bench->levels.length / sizeof(struct book_level),
                           .bid_count = depth->bid_count,
@@ -204,9 +206,11 @@ static void collect_diffs(struct bench *bench)
         enum venue_reason reason;
         enum status status = STATUS_UNSUPPORTED;
         if (record->kind == CAPTURE_REST)
-            status = venue_parse_rest(bench->venue, record->payload, record->payload_bytes, &message, &reason, NULL);
+            status = venue_parse_rest(bench->venue, record->payload, record->payload_bytes, &message, &reason,
+                                      NULL);
         else if (strstr(record->payload, "@depth"))
-            status = venue_parse_text(bench->venue, record->payload, record->payload_bytes, &message, &reason, NULL);
+            status = venue_parse_text(bench->venue, record->payload, record->payload_bytes, &message, &reason,
+                                      NULL);
         if (status == STATUS_OK && (message.kind == VENUE_SNAPSHOT || message.kind == VENUE_DIFF))
             keep_levels(bench, &message);
     }
@@ -221,7 +225,8 @@ static size_t pass_book(void *context)
     book_init(&book, 0);
     for (size_t i = 0; i < bench->diff_count; i++) {
         const struct diff *diff = &bench->diffs[i];
-        book_apply(&book, levels + diff->bid_offset, diff->bid_count, levels + diff->ask_offset, diff->ask_count);
+        book_apply(&book, levels + diff->bid_offset, diff->bid_count, levels + diff->ask_offset,
+                   diff->ask_count);
     }
     bench->checksum += book.bids.count;
     book_finish(&book);
@@ -246,13 +251,14 @@ static void say_book(struct bench *bench)
     collect_diffs(bench);
     if (!bench->diff_count)
         return;
-    double per_diff =
-        (double)bench->levels.length / sizeof(struct book_level) / (double)bench->diff_count;
+    double per_diff = (double)bench->levels.length / sizeof(struct book_level) / (double)bench->diff_count;
     double copying = measure(pass_copy, bench).best_ns;
     struct measured ours = measure(pass_book, bench);
-    printf("book      %-12s %7zu diffs of %5.1f levels: copying them %.0f ns, book_apply %.0f ns/diff (median %.0f), "
+    printf("book      %-12s %7zu diffs of %5.1f levels: copying them %.0f ns, book_apply %.0f ns/diff "
+           "(median %.0f), "
            "%.1f ns/level\n",
-           "full depth", bench->diff_count, per_diff, copying, ours.best_ns, ours.median_ns, ours.best_ns / per_diff);
+           "full depth", bench->diff_count, per_diff, copying, ours.best_ns, ours.median_ns,
+           ours.best_ns / per_diff);
 }
 
 /* --- features --- */
@@ -283,7 +289,8 @@ static size_t pass_features(void *context)
         const struct fed_row *row = &bench->rows[i];
         if (!is_fed(row->kind))
             continue;
-        features_symbol_feed(symbol, row->kind, bench->structs.data + row->struct_offset, (int64_t)i + 1, &sink);
+        features_symbol_feed(symbol, row->kind, bench->structs.data + row->struct_offset, (int64_t)i + 1,
+                             &sink);
         count++;
     }
     features_symbol_destroy(symbol);
@@ -304,7 +311,8 @@ static size_t pass_decode_rows(void *context)
         const struct fed_row *row = &bench->rows[i];
         if (!is_fed(row->kind))
             continue;
-        struct row_view view = {.kind = row->kind, .data = bench->wire.data + row->wire_offset, .bytes = row->wire_bytes};
+        struct row_view view = {
+            .kind = row->kind, .data = bench->wire.data + row->wire_offset, .bytes = row->wire_bytes};
         if (row_decode(&view, message_of_kind(row->kind), &decoded, NULL) != STATUS_OK)
             abort();
         bench->checksum += (uint64_t)decoded.trade.ts_ms;
@@ -317,7 +325,8 @@ static void say_features(struct bench *bench)
 {
     double decoding = measure(pass_decode_rows, bench).best_ns;
     struct measured ours = measure(pass_features, bench);
-    printf("features  %-12s %7zu rows of trades and books: row_decode alone %.0f ns, features_symbol_feed %.0f ns/row "
+    printf("features  %-12s %7zu rows of trades and books: row_decode alone %.0f ns, features_symbol_feed "
+           "%.0f ns/row "
            "(median %.0f)\n",
            "all", pass_decode_rows(bench), decoding, ours.best_ns, ours.median_ns);
 }

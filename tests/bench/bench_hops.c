@@ -10,13 +10,13 @@
 #include "base/clock.h"
 #include "base/memory.h"
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
-#include <signal.h>
 #include <time.h>
 #include <unistd.h>
 #include <zmq.h>
@@ -105,8 +105,8 @@ static void say(const struct bench *bench, const struct stamps *all)
         for (size_t i = 0; i < bench->frames; i++)
             took[i] = all[i].at_ns[hop] - all[i].at_ns[0];
         qsort(took, bench->frames, sizeof *took, order);
-        fprintf(out, ",\"hops_%d\":{\"p50_us\":%.1f,\"p99_us\":%.1f}", hop, (double)took[bench->frames / 2] / 1e3,
-                (double)took[bench->frames * 99 / 100] / 1e3);
+        fprintf(out, ",\"hops_%d\":{\"p50_us\":%.1f,\"p99_us\":%.1f}", hop,
+                (double)took[bench->frames / 2] / 1e3, (double)took[bench->frames * 99 / 100] / 1e3);
     }
     fprintf(out, "}\n");
     fclose(out);
@@ -159,7 +159,8 @@ int main(int argc, char **argv)
         fprintf(stderr, "usage: bench_hops FOLDER FRAME_BYTES FRAMES INTERVAL_US\n");
         return 2;
     }
-    struct bench bench = {argv[1], strtoul(argv[2], NULL, 10), strtoul(argv[3], NULL, 10), strtol(argv[4], NULL, 10)};
+    struct bench bench = {argv[1], strtoul(argv[2], NULL, 10), strtoul(argv[3], NULL, 10),
+                          strtol(argv[4], NULL, 10)};
     int way[2];
     if (bench.frame_bytes < sizeof(struct stamps))
         bench.frame_bytes = sizeof(struct stamps);
@@ -173,7 +174,8 @@ int main(int argc, char **argv)
     uint8_t *frame = memory_allocate(bench.frame_bytes);
     open_the_way(socket, frame, bench.frame_bytes, way[0]);
     for (size_t i = 1; i <= bench.frames; i++) {
-        struct timespec pause = {.tv_sec = bench.interval_us / 1000000, .tv_nsec = bench.interval_us % 1000000 * 1000};
+        struct timespec pause = {.tv_sec = bench.interval_us / 1000000,
+                                 .tv_nsec = bench.interval_us % 1000000 * 1000};
         nanosleep(&pause, NULL);
         send_frame(socket, frame, bench.frame_bytes, (int64_t)i);
     }

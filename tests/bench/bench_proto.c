@@ -204,10 +204,13 @@ int main(void)
         for (size_t k = 0; k < sizeof ROWS_PER_FRAME / sizeof ROWS_PER_FRAME[0]; k++) {
             struct frames frames;
             frames_make(&frames, messages[i], ROWS_PER_FRAME[k]);
-            printf("%-8s %5zu %10zu %9.0f ns %9.0f ns %9.0f ns %9.0f ns %9.0f ns\n", messages[i]->name, ROWS_PER_FRAME[k],
-                   frames.bytes / ROWS_TOTAL, best_ns_per_row(library_unpack, &frames, messages[i]),
-                   best_ns_per_row(walk, &frames, messages[i]), best_ns_per_row(walk_and_decode, &frames, messages[i]),
-                   best_ns_per_row(library_pack, &frames, messages[i]), best_ns_per_row(encode, &frames, messages[i]));
+            printf("%-8s %5zu %10zu %9.0f ns %9.0f ns %9.0f ns %9.0f ns %9.0f ns\n", messages[i]->name,
+                   ROWS_PER_FRAME[k], frames.bytes / ROWS_TOTAL,
+                   best_ns_per_row(library_unpack, &frames, messages[i]),
+                   best_ns_per_row(walk, &frames, messages[i]),
+                   best_ns_per_row(walk_and_decode, &frames, messages[i]),
+                   best_ns_per_row(library_pack, &frames, messages[i]),
+                   best_ns_per_row(encode, &frames, messages[i]));
             frames_finish(&frames);
         }
     return 0;

@@ -132,7 +132,8 @@ static size_t ask_snapshots(int port, const char *path, char *symbols, struct po
     for (char *symbol; count < SYMBOLS_MAX && (symbol = strsep(&rest, ","));) {
         char request[256];
         snprintf(request, sizeof request,
-                 "GET %s?symbol=%s&limit=1000 HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n", path, symbol);
+                 "GET %s?symbol=%s&limit=1000 HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n", path,
+                 symbol);
         out_waiting[count++] = (struct pollfd){.fd = connect_to(port, request), .events = POLLIN};
     }
     return count;
@@ -166,16 +167,17 @@ int main(int argc, char **argv)
     buffer_init(&client.in, 0);
     buffer_init(&client.message, 0);
     buffer_init(&request, 0);
-    buffer_format(&request,
-                  "GET /stream?streams=%s HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                  "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n",
-                  argv[4]);
+    buffer_format(
+        &request,
+        "GET /stream?streams=%s HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n",
+        argv[4]);
     waiting[0] = (struct pollfd){.fd = connect_to(atoi(argv[1]), buffer_text(&request)), .events = POLLIN};
     size_t count = 1 + ask_snapshots(atoi(argv[1]), argv[2], argv[3], waiting + 1);
     read_all(&client, waiting, count);
-    printf("{\"messages\":%llu,\"bytes\":%llu,\"values\":%llu,\"seconds\":%.6f}\n", (unsigned long long)client.messages,
-           (unsigned long long)client.bytes, (unsigned long long)client.values,
-           (double)(client.last_ns - client.first_ns) / 1e9);
+    printf("{\"messages\":%llu,\"bytes\":%llu,\"values\":%llu,\"seconds\":%.6f}\n",
+           (unsigned long long)client.messages, (unsigned long long)client.bytes,
+           (unsigned long long)client.values, (double)(client.last_ns - client.first_ns) / 1e9);
     buffer_finish(&client.in);
     buffer_finish(&client.message);
     buffer_finish(&request);

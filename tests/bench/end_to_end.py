@@ -1,6 +1,6 @@
 """End to end: recorded messages per second, from the first WebSocket message received to the last committed row.
 
-    end_to_end.py [--repeat N] [--keep FOLDER] NAME=RECORDING[+RECORDING...] ...
+    end_to_end.py [--repeat N] [--keep FOLDER] [--at-least RATE] NAME=RECORDING[+RECORDING...] ...
 
 All daemons run, the simulator at max speed, sinks SQLite and JSONL. Read afterwards, nothing is computed beside the run:
 
@@ -105,10 +105,16 @@ def main():
     parser.add_argument("mixes", nargs="+", metavar="NAME=RECORDING[+RECORDING...]")
     parser.add_argument("--repeat", type=int, default=3)
     parser.add_argument("--keep", help="leave the runs' folders here")
+    parser.add_argument("--at-least", type=float, default=0, help="messages/s below which a median is a failure")
     options = parser.parse_args()
+    slow = []
     for mix in options.mixes:
         name, _, files = mix.partition("=")
-        measure(name, [harness.RECORDINGS / file for file in files.split("+")], options.repeat, options.keep)
+        captures = [harness.RECORDINGS / file for file in files.split("+")]
+        if measure(name, captures, options.repeat, options.keep) < options.at_least:
+            slow.append(name)
+    if slow:
+        sys.exit(f"below {options.at_least:,.0f} messages/s: {', '.join(slow)}")
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ def frames(run, good):
             (None, 5, "rows", {}, {"a": 1}, [5], [None], [[]], [["1"]], [[-1]], [[96]], [[2**40]], [[1.0]], [{}], [[None]])]
     bad += [msgpack.packb(value) for value in ([], [1], [1, run, ["x", 1], 1, 1], [1, run, ["x"], 1, 1, []],
                                                [1, run, ["x", 1, 2], 1, 1, []], [1, run, "x", 1, 1, []], {"a": 1}, None)]
-    bad += [wire.frame([[wire.TRADE, msgpack.ExtType(5, b"x" * 70), [[[[1]]]]]], **header)]
+    bad += [wire.frame([[wire.TRADE, [[[[[[1]]]]]]]], **header)]  # too deep
     return bad
 
 

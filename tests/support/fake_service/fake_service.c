@@ -1,10 +1,11 @@
-/* fake_service: a daemon that behaves as a test wants, for tests of the orchestrator. It speaks what a daemon speaks
- * (readiness line, heartbeats, commands) and computes nothing: a producer's rows are a number that rises while the
- * feed is open, a consumer's position follows its producers' heartbeats.
+/* fake_service: a daemon that behaves as a test wants, for tests of the orchestrator. It speaks what a daemon
+ * speaks (readiness line, heartbeats, commands) and computes nothing: a producer's rows are a number that
+ * rises while the feed is open, a consumer's position follows its producers' heartbeats.
  *
- * Its name is its instance's. How it behaves stands in the file fake/<instance> of the current folder, one word per line,
- * read at every start: no_ready, ready_after_ms=N, exit_code=N (before READY), crash_after_ms=N (after READY, exit 1),
- * ignore_term, hang_after_ms=N, end_after_ms=N (harvest: ends its streams so long after go), no_drain, refuse_go. */
+ * Its name is its instance's. How it behaves stands in the file fake/<instance> of the current folder, one
+ * word per line, read at every start: no_ready, ready_after_ms=N, exit_code=N (before READY),
+ * crash_after_ms=N (after READY, exit 1), ignore_term, hang_after_ms=N, end_after_ms=N (harvest: ends its
+ * streams so long after go), no_drain, refuse_go. */
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -93,8 +94,8 @@ static bool all_ended(const struct fake *fake)
     return fake->input_count > 0;
 }
 
-static void on_frame(void *context, size_t connection, const char *topic, size_t topic_length, const void *data,
-                     size_t bytes)
+static void on_frame(void *context, size_t connection, const char *topic, size_t topic_length,
+                     const void *data, size_t bytes)
 {
     (void)topic, (void)topic_length;
     struct fake *fake = context;
@@ -105,8 +106,8 @@ static void on_frame(void *context, size_t connection, const char *topic, size_t
         return;
     for (size_t i = 0; i < fake->input_count; i++)
         while (fake->connections[i] == connection && frame_next(&frame, &view))
-            if (view.kind == ROW_STREAM_STATUS && row_decode(&view, &stream_status_message, &row, NULL) == STATUS_OK &&
-                row.published == 1)
+            if (view.kind == ROW_STREAM_STATUS &&
+                row_decode(&view, &stream_status_message, &row, NULL) == STATUS_OK && row.published == 1)
                 fake->upstream[i] = row;
 }
 

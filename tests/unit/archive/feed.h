@@ -1,5 +1,5 @@
-/* feed: two streams of one symbol as harvest and features would send them, with everything the archive must cope with:
- * late rows, bad rows, rows it does not store; and what must be on disk afterwards. */
+/* feed: two streams of one symbol as harvest and features would send them, with everything the archive must
+ * cope with: late rows, bad rows, rows it does not store; and what must be on disk afterwards. */
 #pragma once
 
 #include "base/memory.h"

@@ -1,4 +1,4 @@
-// Checkpoint: comes back as written, refuses what is not one, and its rule says which rows are durable. Names of parts likewise.
+// Checkpoint: comes back as written, refuses the rest; its rule says what is durable. Names of parts likewise.
 // links: archive proto base
 #include "services/archive/checkpoint.h"
 #include "services/archive/parts.h"

@@ -1,12 +1,12 @@
-// Archive: every row is stored exactly once, in the window it belongs to, wherever a life ends and whatever the disk does.
+// Archive: every row is stored exactly once, in its window, wherever a life ends and whatever the disk does.
 // links: archive store proto base duckdb
 // timeout: 300
-#include "../store/duck.h"
 #include "base/log.h"
 #include "feed.h"
 #include "services/archive/collector.h"
 #include "services/archive/origin.h"
 #include "services/archive/parts.h"
+#include "tests/unit/store/duck.h"
 
 #include <sched.h>
 #include <signal.h>

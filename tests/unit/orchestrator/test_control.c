@@ -56,20 +56,23 @@ static int tear_down(void **state)
 
 static const char *ask(struct bench *bench, const char *request)
 {
-    control_handle(&bench->control, VERBS, &bench->counting, request, strlen(request), bench->now_ms, &bench->answer);
+    control_handle(&bench->control, VERBS, &bench->counting, request, strlen(request), bench->now_ms,
+                   &bench->answer);
     return buffer_text(&bench->answer);
 }
 
 static void a_good_request_is_performed_and_answered(void **state)
 {
-    assert_string_equal(ask(*state, "{\"id\":\"a\",\"verb\":\"echo\",\"args\":{\"name\":\"x\",\"number\":-4}}"),
-                        "{\"id\":\"a\",\"ok\":true,\"error\":null,\"result\":{\"name\":\"x\",\"count\":1}}");
+    assert_string_equal(
+        ask(*state, "{\"id\":\"a\",\"verb\":\"echo\",\"args\":{\"name\":\"x\",\"number\":-4}}"),
+        "{\"id\":\"a\",\"ok\":true,\"error\":null,\"result\":{\"name\":\"x\",\"count\":1}}");
 }
 
 static void a_refusal_of_the_verb_is_the_answer(void **state)
 {
-    assert_string_equal(ask(*state, "{\"id\":\"a\",\"verb\":\"echo\",\"args\":{\"name\":\"x\",\"number\":13}}"),
-                        "{\"id\":\"a\",\"ok\":false,\"error\":\"13 is refused\",\"result\":null}");
+    assert_string_equal(
+        ask(*state, "{\"id\":\"a\",\"verb\":\"echo\",\"args\":{\"name\":\"x\",\"number\":13}}"),
+        "{\"id\":\"a\",\"ok\":false,\"error\":\"13 is refused\",\"result\":null}");
 }
 
 static void what_is_not_exactly_a_request_is_refused_with_a_sentence(void **state)
@@ -87,7 +90,8 @@ static void what_is_not_exactly_a_request_is_refused_with_a_sentence(void **stat
         {"{\"id\":7,\"verb\":\"echo\",\"args\":{}}", "id:"},
         {"{\"id\":\"\",\"verb\":\"echo\",\"args\":{}}", "id:"},
         {"{\"id\":\"a b\",\"verb\":\"echo\",\"args\":{}}", "id:"},
-        {"{\"id\":\"0123456789012345678901234567890123456789012345678901234567890123456789\",\"verb\":\"echo\","
+        {"{\"id\":\"0123456789012345678901234567890123456789012345678901234567890123456789\",\"verb\":"
+         "\"echo\","
          "\"args\":{}}",
          "id:"},
         {"{\"id\":\"a\",\"args\":{}}", "verb:"},
@@ -130,8 +134,9 @@ static void too_deep_and_too_long_requests_are_refused_before_they_are_parsed(vo
 
 static void brackets_inside_texts_are_not_depth(void **state)
 {
-    assert_non_null(strstr(
-        ask(*state, "{\"id\":\"a\",\"verb\":\"echo\",\"args\":{\"name\":\"[[[[[[[[[[\\\"[[[[[\"}}"), "\"ok\":true"));
+    assert_non_null(
+        strstr(ask(*state, "{\"id\":\"a\",\"verb\":\"echo\",\"args\":{\"name\":\"[[[[[[[[[[\\\"[[[[[\"}}"),
+               "\"ok\":true"));
 }
 
 static void the_same_id_gets_the_same_answer_for_five_minutes(void **state)
@@ -184,9 +189,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_good_request_is_performed_and_answered, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_refusal_of_the_verb_is_the_answer, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(what_is_not_exactly_a_request_is_refused_with_a_sentence, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(too_deep_and_too_long_requests_are_refused_before_they_are_parsed, set_up,
+        cmocka_unit_test_setup_teardown(what_is_not_exactly_a_request_is_refused_with_a_sentence, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(too_deep_and_too_long_requests_are_refused_before_they_are_parsed,
+                                        set_up, tear_down),
         cmocka_unit_test_setup_teardown(brackets_inside_texts_are_not_depth, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_same_id_gets_the_same_answer_for_five_minutes, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_is_kept_has_a_limit, set_up, tear_down),

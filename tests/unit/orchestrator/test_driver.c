@@ -1,4 +1,5 @@
-// The process driver, on small shell scripts: announcement, death, signals, and what a child inherits. And the lock.
+// The process driver, on small shell scripts: announcement, death, signals, and what a child inherits. And
+// the lock.
 // links: orchestrator base
 #include "orchestrator/drivers/driver.h"
 #include "orchestrator/lock.h"
@@ -130,8 +131,7 @@ static void a_child_gets_its_environment_and_four_descriptors_and_nothing_else(v
     char text[4096];
     int null = open("/dev/null", O_RDONLY), leak = fcntl(null, F_DUPFD, 10);
     assert_true(leak >= 10); /* not close-on-exec, as a library may leave one */
-    struct driver_child child = start("env; echo descriptors; ls /proc/$$/fd",
-                                      environment);
+    struct driver_child child = start("env; echo descriptors; ls /proc/$$/fd", environment);
     assert_int_equal(wait_exit(&child).code, 0);
     close(leak);
     close(null);
@@ -216,12 +216,13 @@ static void a_child_does_not_hold_the_lock(void **unused)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test_setup_teardown(a_child_announces_itself_and_its_exit_code_is_known, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_child_announces_itself_and_its_exit_code_is_known, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(what_is_not_the_line_is_no_announcement, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_signal_that_ends_it_is_told, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_program_that_is_not_there_is_an_error, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(a_child_gets_its_environment_and_four_descriptors_and_nothing_else, set_up,
-                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_child_gets_its_environment_and_four_descriptors_and_nothing_else,
+                                        set_up, tear_down),
         cmocka_unit_test_setup_teardown(logs_are_appended_to, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_child_is_a_session_of_its_own_and_named_by_pid_and_start, set_up,
                                         tear_down),

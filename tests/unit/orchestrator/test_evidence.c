@@ -22,8 +22,8 @@ static void put(const char *name, const char *text)
 
 static int set_up(void **unused)
 {
-    static const char *const NAMES[] = {"status.json", "manifest.json", "orchestrator.log", "runtime",
-                                        "data",        "artifacts",     "logs"};
+    static const char *const NAMES[] = {"status.json", "manifest.json", "orchestrator.log", "runtime", "data",
+                                        "artifacts",   "logs"};
     (void)unused;
     check_folder(folder);
     for (size_t i = 0; i < 7; i++)
@@ -91,8 +91,10 @@ static const char STATUS[] =
     "\"emitted_trades\":38,\"dedup_hits_total\":2,\"late_event_dropped\":0,\"invalid_time_trades\":0,"
     "\"diffs_applied\":29,\"book_backward\":0,\"diffs_before_snapshot\":1,\"diffs_dropped\":0,"
     "\"emitted_books\":29,\"emitted_events\":4,\"queue_dropped\":1,\"stage_rows_lost\":0,\"stage_forks\":0},"
-    "\"sinks\":[],\"streams\":[{\"stream\":\"harvest/A\",\"published\":true,\"last_sequence\":70,\"ended\":true}]},"
-    "{\"name\":\"features\",\"counters\":{\"feature_rows\":12,\"events_anomaly_z\":2,\"events_price_anomaly\":0,"
+    "\"sinks\":[],\"streams\":[{\"stream\":\"harvest/"
+    "A\",\"published\":true,\"last_sequence\":70,\"ended\":true}]},"
+    "{\"name\":\"features\",\"counters\":{\"feature_rows\":12,\"events_anomaly_z\":2,\"events_price_"
+    "anomaly\":0,"
     "\"stage_rows_lost\":2,\"stage_forks\":1},\"sinks\":[],\"streams\":["
     "{\"stream\":\"features/A\",\"published\":true,\"last_sequence\":20,\"ended\":true},"
     "{\"stream\":\"harvest/A\",\"published\":false,\"last_sequence\":65,\"ended\":false},"
@@ -153,11 +155,13 @@ static void the_status_of_another_run_says_nothing(void **unused)
     check_absent(&evidence, "rows_undrained");
 }
 
-static void line(char *out_text, size_t size, const char *run, int seq, const char *symbol, const char *confirm)
+static void line(char *out_text, size_t size, const char *run, int seq, const char *symbol,
+                 const char *confirm)
 {
     size_t length = strlen(out_text);
     snprintf(out_text + length, size - length,
-             "{\"run_id\":\"%s\",\"seq\":%d,\"ts_ms\":%d,\"symbol\":\"%s\",\"score\":0.5,\"z_ofi\":null,\"z_cvd\":1,"
+             "{\"run_id\":\"%s\",\"seq\":%d,\"ts_ms\":%d,\"symbol\":\"%s\",\"score\":0.5,\"z_ofi\":null,\"z_"
+             "cvd\":1,"
              "\"consistency\":0.1,\"regime\":\"quiet\",\"div_type\":null,\"confirm\":%s,\"gating\":false,"
              "\"signal_type\":\"neutral\",\"guard_reason\":\"lag\",\"best_bid\":1.5,\"best_ask\":2,"
              "\"created_at\":\"2024-08-08T00:00:00.000Z\",\"schema_version\":1}\n",
@@ -207,17 +211,19 @@ static void sqlite_rows_likewise(void **unused)
     char path[PATH_BYTES];
     path_join(path, folder, "runtime/signals.db");
     assert_ok(database_open(path, DATABASE_WRITE, &database, &error));
-    execute(database,
-            "CREATE TABLE signals (run_id TEXT, seq INTEGER, ts_ms INTEGER, symbol TEXT, score REAL, z_ofi REAL, "
-            "z_cvd REAL, consistency REAL, regime TEXT, div_type TEXT, confirm INTEGER, gating INTEGER, "
-            "signal_type TEXT, guard_reason TEXT, best_bid REAL, best_ask REAL, created_at TEXT, "
-            "schema_version INTEGER)");
+    execute(
+        database,
+        "CREATE TABLE signals (run_id TEXT, seq INTEGER, ts_ms INTEGER, symbol TEXT, score REAL, z_ofi REAL, "
+        "z_cvd REAL, consistency REAL, regime TEXT, div_type TEXT, confirm INTEGER, gating INTEGER, "
+        "signal_type TEXT, guard_reason TEXT, best_bid REAL, best_ask REAL, created_at TEXT, "
+        "schema_version INTEGER)");
     for (int seq = 1; seq <= 4; seq++) {
         char sql[512];
-        snprintf(sql, sizeof sql,
-                 "INSERT INTO signals VALUES ('%s', %d, %d, 'A', 0.5, NULL, 1, 0.1, '%s', NULL, 0, 0, 'neutral', "
-                 "'lag', 1.5, 2, 'x', 1)",
-                 seq == 4 ? "run-2" : RUN, seq == 3 ? 5 : seq, seq, seq == 2 ? "lively" : "quiet");
+        snprintf(
+            sql, sizeof sql,
+            "INSERT INTO signals VALUES ('%s', %d, %d, 'A', 0.5, NULL, 1, 0.1, '%s', NULL, 0, 0, 'neutral', "
+            "'lag', 1.5, 2, 'x', 1)",
+            seq == 4 ? "run-2" : RUN, seq == 3 ? 5 : seq, seq, seq == 2 ? "lively" : "quiet");
         execute(database, sql);
     }
     database_close(database);
@@ -247,10 +253,11 @@ static void orders_summaries_and_the_comparison_of_the_sinks(void **unused)
 {
     (void)unused;
     struct evidence evidence;
-    put("runtime/mock_orders.jsonl", "{\"order_id\":\"M-1\",\"run_id\":\"" RUN "\",\"side\":\"BUY\"}\n"
-                                     "{\"order_id\":\"M-2\",\"run_id\":\"" RUN "\",\"side\":\"SELL\"}\n"
-                                     "{\"order_id\":\"M-2\",\"run_id\":\"" RUN "\",\"side\":\"SELL\"}\n"
-                                     "{\"order_id\":\"M-9\",\"run_id\":\"run-2\",\"side\":\"SELL\"}\nnonsense\n");
+    put("runtime/mock_orders.jsonl",
+        "{\"order_id\":\"M-1\",\"run_id\":\"" RUN "\",\"side\":\"BUY\"}\n"
+        "{\"order_id\":\"M-2\",\"run_id\":\"" RUN "\",\"side\":\"SELL\"}\n"
+        "{\"order_id\":\"M-2\",\"run_id\":\"" RUN "\",\"side\":\"SELL\"}\n"
+        "{\"order_id\":\"M-9\",\"run_id\":\"run-2\",\"side\":\"SELL\"}\nnonsense\n");
     put("logs/report/summary_20240808_0000_jsonl.json",
         "{\"run_id\":\"" RUN "\",\"confirmed\":0,\"total\":1,\"buy_ratio\":null,\"strong_ratio\":null,"
         "\"per_minute\":[],\"dropped\":0,\"warnings\":[]}");
@@ -258,15 +265,18 @@ static void orders_summaries_and_the_comparison_of_the_sinks(void **unused)
         "{\"run_id\":\"" RUN "\",\"confirmed\":2,\"total\":1,\"buy_ratio\":null,\"strong_ratio\":0.5,"
         "\"per_minute\":[],\"warnings\":[]}");
     put("artifacts/parity_diff_" RUN ".json",
-        "{\"run_id\":\"" RUN "\",\"only_jsonl\":1,\"only_sqlite\":0,\"content_mismatch\":0,\"duplicates_jsonl\":0,"
-        "\"key_conflict\":0,\"jsonl_stats\":{\"content_hash\":\"a\"},\"sqlite_stats\":{\"content_hash\":\"b\"}}");
+        "{\"run_id\":\"" RUN
+        "\",\"only_jsonl\":1,\"only_sqlite\":0,\"content_mismatch\":0,\"duplicates_jsonl\":0,"
+        "\"key_conflict\":0,\"jsonl_stats\":{\"content_hash\":\"a\"},\"sqlite_stats\":{\"content_hash\":"
+        "\"b\"}}");
     evidence_gather(&places, &evidence);
     check_value(&evidence, "orders", 3);
     check_value(&evidence, "orders_buy", 1);
     check_value(&evidence, "orders_sell", 2);
     check_value(&evidence, "orders_repeated", 1);
     check_value(&evidence, "summaries", 2);
-    check_value(&evidence, "summary_fields_missing", 2); /* sqlite: no dropped, and a ratio that must be there */
+    check_value(&evidence, "summary_fields_missing",
+                2); /* sqlite: no dropped, and a ratio that must be there */
     check_value(&evidence, "sink_differences", 2);
 }
 
@@ -275,9 +285,10 @@ static void manifest_and_log_tell_of_start_and_stop(void **unused)
     (void)unused;
     struct evidence evidence;
     places.modules = module_bit(MODULE_HARVEST) | module_bit(MODULE_ARCHIVE);
-    put("manifest.json", "{\"run_id\":\"" RUN "\",\"shutdown_order\":[\"harvest\",\"archive\"],"
-                         "\"processes\":{\"harvest\":{\"killed_on_stop\":true},\"archive\":{\"killed_on_stop\":false}},"
-                         "\"resource_usage\":{\"max_rss_mb\":12.5,\"max_open_files\":33}}");
+    put("manifest.json",
+        "{\"run_id\":\"" RUN "\",\"shutdown_order\":[\"harvest\",\"archive\"],"
+        "\"processes\":{\"harvest\":{\"killed_on_stop\":true},\"archive\":{\"killed_on_stop\":false}},"
+        "\"resource_usage\":{\"max_rss_mb\":12.5,\"max_open_files\":33}}");
     put("orchestrator.log", "t INFO orchestrator Start run_id=" RUN " name=harvest pid=1\n"
                             "t INFO orchestrator Start run_id=" RUN " name=archive pid=2\n"
                             "t INFO orchestrator Ready run_id=" RUN " name=harvest pid=1\n"
@@ -300,7 +311,8 @@ static void damaged_files_are_no_figures(void **unused)
     put("status.json", "{\"run_id\":\"" RUN "\",\"processes\":[");
     put("manifest.json", "]");
     put("artifacts/parity_diff_" RUN ".json", "{\"run_id\":\"" RUN "\",\"only_jsonl\":0}");
-    put("runtime/signals.db", "not a database, however long this text may be; it has no header of one at all.");
+    put("runtime/signals.db",
+        "not a database, however long this text may be; it has no header of one at all.");
     evidence_gather(&places, &evidence);
     check_absent(&evidence, "messages_unaccounted");
     check_absent(&evidence, "sink_differences");
@@ -319,7 +331,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(jsonl_rows_are_counted_checked_and_followed_by_their_numbers, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(sqlite_rows_likewise, set_up, tear_down),
-        cmocka_unit_test_setup_teardown(rows_of_parquet_are_in_the_names_of_this_run_s_parts, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(rows_of_parquet_are_in_the_names_of_this_run_s_parts, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(orders_summaries_and_the_comparison_of_the_sinks, set_up, tear_down),
         cmocka_unit_test_setup_teardown(manifest_and_log_tell_of_start_and_stop, set_up, tear_down),
         cmocka_unit_test_setup_teardown(damaged_files_are_no_figures, set_up, tear_down),

@@ -17,7 +17,8 @@ static struct fault recovered(int64_t recovery_ms)
     fault.restart_count_after = 5;
     for (enum fault_step step = FAULT_KILL; step < FAULT_STEP_COUNT; step++) {
         int64_t after_ms = step * recovery_ms / FAULT_HEALTHY;
-        assert_true(fault_note(&fault, step, (struct fault_moment){1000 + after_ms, 5000000 + after_ms * 1000000}));
+        assert_true(
+            fault_note(&fault, step, (struct fault_moment){1000 + after_ms, 5000000 + after_ms * 1000000}));
     }
     return fault;
 }
@@ -37,8 +38,10 @@ static void a_recovery_in_time_without_loss_passes(void **unused)
 static void each_missing_or_wrong_figure_shows_in_the_verdict(void **unused)
 {
     (void)unused;
-    struct fault slow = recovered(12004), twice = recovered(240), open = recovered(240), good = recovered(240);
-    struct fault_loss lost = NO_LOSS, doubled = NO_LOSS, unequal = NO_LOSS, unknown = NO_LOSS, unmeasured = NO_LOSS;
+    struct fault slow = recovered(12004), twice = recovered(240), open = recovered(240),
+                 good = recovered(240);
+    struct fault_loss lost = NO_LOSS, doubled = NO_LOSS, unequal = NO_LOSS, unknown = NO_LOSS,
+                      unmeasured = NO_LOSS;
     twice.restart_count_after = 6;
     open.moments[FAULT_HEALTHY].wall_ms = 0;
     lost.rows_lost = 1;

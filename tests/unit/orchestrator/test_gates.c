@@ -1,4 +1,5 @@
-// Gates: every one has a case in which it passes, one in which it fails, and one in which its figure is missing.
+// Gates: every one has a case in which it passes, one in which it fails, and one in which its figure is
+// missing.
 // links: orchestrator config proto base
 #include "orchestrator/gates.h"
 #include "tests/support/check.h"
@@ -10,12 +11,8 @@ enum { ALL = (1 << MODULE_COUNT) - 1 };
 
 static struct gate_conditions conditions_for(enum gate_set set)
 {
-    return (struct gate_conditions){.set = set,
-                                    .modules = ALL,
-                                    .sink = "dual",
-                                    .minutes = 30,
-                                    .max_rss_mb = 600,
-                                    .max_open_files = 256};
+    return (struct gate_conditions){
+        .set = set, .modules = ALL, .sink = "dual", .minutes = 30, .max_rss_mb = 600, .max_open_files = 256};
 }
 
 /* figure: a gate, its figure, and a value on either side of its threshold. */
@@ -172,7 +169,8 @@ static void gates_of_what_is_not_part_of_the_run_are_left_out(void **unused)
     assert_null(result_of(&results, "sink_jsonl"));
     assert_null(result_of(&results, "sinks_equal"));
     assert_non_null(result_of(&results, "sink_sqlite"));
-    conditions.modules = module_bit(MODULE_SIMULATOR) | module_bit(MODULE_HARVEST) | module_bit(MODULE_ARCHIVE);
+    conditions.modules =
+        module_bit(MODULE_SIMULATOR) | module_bit(MODULE_HARVEST) | module_bit(MODULE_ARCHIVE);
     gates_judge(&conditions, &evidence, &results);
     assert_null(result_of(&results, "sink_sqlite"));
     assert_null(result_of(&results, "kind_ofi"));
@@ -215,12 +213,14 @@ static void a_result_says_where_its_figure_comes_from(void **unused)
     buffer_init(&text, 0);
     json_init(&json, &text);
     gates_json(&results, &json);
-    assert_non_null(strstr(buffer_text(&text),
-                           "{\"id\":\"dropped\",\"measured\":0,\"unit\":\"rows\",\"op\":\"==\",\"threshold\":0,"
-                           "\"source_file\":\"file\",\"source_field\":\"field\",\"verdict\":\"PASS\"}"));
-    assert_non_null(strstr(buffer_text(&text),
-                           "{\"id\":\"forks\",\"measured\":null,\"unit\":\"streams\",\"op\":\"==\",\"threshold\":0,"
-                           "\"source_file\":null,\"source_field\":null,\"verdict\":\"UNKNOWN\"}"));
+    assert_non_null(
+        strstr(buffer_text(&text),
+               "{\"id\":\"dropped\",\"measured\":0,\"unit\":\"rows\",\"op\":\"==\",\"threshold\":0,"
+               "\"source_file\":\"file\",\"source_field\":\"field\",\"verdict\":\"PASS\"}"));
+    assert_non_null(
+        strstr(buffer_text(&text),
+               "{\"id\":\"forks\",\"measured\":null,\"unit\":\"streams\",\"op\":\"==\",\"threshold\":0,"
+               "\"source_file\":null,\"source_field\":null,\"verdict\":\"UNKNOWN\"}"));
     buffer_finish(&text);
 }
 

@@ -45,8 +45,8 @@ static void beat_stream(struct beat *beat, const char *stream, bool published, i
     beat->count++;
 }
 
-static enum status beat_take(struct beat *beat, struct telemetry *telemetry, const char *run_id, int64_t generation,
-                             int64_t now_ms)
+static enum status beat_take(struct beat *beat, struct telemetry *telemetry, const char *run_id,
+                             int64_t generation, int64_t now_ms)
 {
     struct telemetry_expected expected = {.run_id = "run", .instance = "signal", .generation = 2, .pid = 42};
     struct frame_header header = {.generation = generation, .row_count = beat->count};
@@ -126,7 +126,8 @@ static void damaged_heartbeats_are_refused_whole(void **unused)
         beat_stream(&beat, "features/A", false, 10, true);
         frame_encode(&beat.frame, &header, beat.rows.data, beat.rows.length);
         beat.frame.data[random_below(&random, beat.frame.length)] = (uint8_t)random_below(&random, 256);
-        size_t bytes = random_below(&random, 3) ? beat.frame.length : random_below(&random, beat.frame.length);
+        size_t bytes =
+            random_below(&random, 3) ? beat.frame.length : random_below(&random, beat.frame.length);
         taken += telemetry_read(&telemetry, &expected, 0, beat.frame.data, bytes, &error) == STATUS_OK;
         buffer_finish(&beat.rows);
         buffer_finish(&beat.frame);

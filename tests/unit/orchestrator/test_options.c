@@ -18,7 +18,7 @@ static enum status parse(struct error *error, int count, const char *const *word
     return options_parse(count + 1, argv, &options, error);
 }
 
-#define PARSE(error, ...)                                                                                              \
+#define PARSE(error, ...) \
     parse(error, (int)(sizeof((const char *[]){__VA_ARGS__}) / sizeof(char *)), (const char *[]){__VA_ARGS__})
 
 static const char *override_of(const char *key)
@@ -45,9 +45,10 @@ static void every_option_sets_its_key(void **unused)
 {
     (void)unused;
     struct error error;
-    assert_ok(PARSE(&error, "--symbols=A,B", "--output-dir", "out", "--debug", "--run-id", "r", "--input-mode",
-                    "preview", "--input-dir=in", "--speed", "max", "--set", "ofi.levels=10", "--config", "x.yaml",
-                    "--capture", "a.gz", "--capture=b.gz", "--run-tag", "t", "--gates", "smoke"));
+    assert_ok(PARSE(&error, "--symbols=A,B", "--output-dir", "out", "--debug", "--run-id", "r",
+                    "--input-mode", "preview", "--input-dir=in", "--speed", "max", "--set", "ofi.levels=10",
+                    "--config", "x.yaml", "--capture", "a.gz", "--capture=b.gz", "--run-tag", "t", "--gates",
+                    "smoke"));
     assert_string_equal(override_of("run.symbols"), "A,B");
     assert_string_equal(override_of("run.output_dir"), "out");
     assert_string_equal(override_of("run.debug"), "true");
@@ -129,7 +130,8 @@ static module_set set_of(const char *names)
     return set;
 }
 
-static void choose(const char *name, struct module_conditions conditions, const char *enabled, const char *implied)
+static void choose(const char *name, struct module_conditions conditions, const char *enabled,
+                   const char *implied)
 {
     const char *names[] = {name};
     struct module_choice choice;
@@ -143,7 +145,8 @@ static void what_a_module_needs_is_added(void **unused)
     (void)unused;
     struct module_conditions simulated = {.venue_is_simulator = true, .paper_enabled = true};
     struct module_conditions live = {.paper_enabled = true};
-    struct module_conditions recorded = {.venue_is_simulator = true, .recorded_input = true, .paper_enabled = true};
+    struct module_conditions recorded = {
+        .venue_is_simulator = true, .recorded_input = true, .paper_enabled = true};
     struct module_conditions unpaid = {.venue_is_simulator = true};
     choose("signal", simulated, "signal", "simulator harvest archive features");
     choose("signal", live, "signal", "harvest archive features");

@@ -18,8 +18,8 @@ static const char *environment_get(void *context, const char *name)
 
 static struct options options; /* large */
 
-static struct config *resolve(const char *const *environment, int count, const char *const *words, char *mistakes,
-                              size_t size)
+static struct config *resolve(const char *const *environment, int count, const char *const *words,
+                              char *mistakes, size_t size)
 {
     char *argv[32] = {(char *)(uintptr_t) "orchestrator"};
     struct config *config = NULL;
@@ -29,8 +29,8 @@ static struct config *resolve(const char *const *environment, int count, const c
         argv[i + 1] = (char *)(uintptr_t)words[i];
     assert_ok(options_parse(count + 1, argv, &options, &error));
     buffer_init(&text, 0);
-    enum status status = resolve_config(&options, environment_get, (void *)(uintptr_t)environment, 1723161255030,
-                                        &config, &text);
+    enum status status = resolve_config(&options, environment_get, (void *)(uintptr_t)environment,
+                                        1723161255030, &config, &text);
     assert_int_equal(status == STATUS_OK, config != NULL);
     snprintf(mistakes, size, "%s", buffer_text(&text));
     buffer_finish(&text);
@@ -38,8 +38,8 @@ static struct config *resolve(const char *const *environment, int count, const c
     return config;
 }
 
-#define RESOLVE(environment, mistakes, ...)                                                                            \
-    resolve(environment, (int)(sizeof((const char *[]){__VA_ARGS__}) / sizeof(char *)),                               \
+#define RESOLVE(environment, mistakes, ...)                                             \
+    resolve(environment, (int)(sizeof((const char *[]){__VA_ARGS__}) / sizeof(char *)), \
             (const char *[]){__VA_ARGS__}, mistakes, sizeof mistakes)
 
 static void the_command_line_goes_before_the_environment(void **unused)
@@ -167,8 +167,9 @@ static void what_a_person_chose_stays_or_is_a_contradiction(void **unused)
 static void aggregated_trades_go_before_raw_ones(void **unused)
 {
     (void)unused;
-    struct venue_streams streams = streams_of("{\"market\":\"usdm\",\"symbols\":[\"A\"],\"streams\":[\"a@trade\","
-                                              "\"a@aggTrade\",\"a@depth@0ms\"]}");
+    struct venue_streams streams =
+        streams_of("{\"market\":\"usdm\",\"symbols\":[\"A\"],\"streams\":[\"a@trade\","
+                   "\"a@aggTrade\",\"a@depth@0ms\"]}");
     assert_string_equal(streams.trade_stream, "aggTrade");
     assert_string_equal(streams.depth_stream, "@depth@0ms");
     venue_streams_finish(&streams);
@@ -177,7 +178,8 @@ static void aggregated_trades_go_before_raw_ones(void **unused)
 static void a_wrong_answer_of_the_simulator_is_refused(void **unused)
 {
     (void)unused;
-    static const char *const WRONG[] = {"", "[]", "{", "{\"symbols\":[]}", "{\"symbols\":[7]}", "{\"symbols\":7}"};
+    static const char *const WRONG[] = {
+        "", "[]", "{", "{\"symbols\":[]}", "{\"symbols\":[7]}", "{\"symbols\":7}"};
     struct venue_streams streams = {.symbol_count = 0};
     struct error error;
     for (size_t i = 0; i < sizeof WRONG / sizeof *WRONG; i++)
@@ -195,7 +197,8 @@ static bool has(char **environment, const char *text)
 static void a_child_gets_only_the_variables_listed_for_it(void **unused)
 {
     (void)unused;
-    const char *const pairs[] = {"PATH=/bin", "RUN_ID=r", "SQLITE_BATCH_N=7", "INFLUX_TOKEN=secret", "EDITOR=ed", NULL};
+    const char *const pairs[] = {"PATH=/bin",           "RUN_ID=r",  "SQLITE_BATCH_N=7",
+                                 "INFLUX_TOKEN=secret", "EDITOR=ed", NULL};
     char **environment = resolve_environment("signal", environment_get, (void *)(uintptr_t)pairs);
     assert_true(has(environment, "PATH=/bin"));
     assert_true(has(environment, "TZ=UTC"));

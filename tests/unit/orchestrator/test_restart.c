@@ -50,7 +50,8 @@ static void without_progress_the_delay_doubles_and_the_sixth_time_is_degraded(vo
     struct restart_history history = {.burst_count = 0};
     int64_t wanted[] = {200, 400, 800, 1600, 3200}, now_ms = 0;
     for (int i = 0; i < 5; i++) {
-        struct restart_decision decision = restart_after_exit(&policy, &history, now_ms += 100, false, 0, 0.5);
+        struct restart_decision decision =
+            restart_after_exit(&policy, &history, now_ms += 100, false, 0, 0.5);
         assert_false(decision.degraded);
         assert_int_equal(decision.delay_ms, wanted[i]);
     }

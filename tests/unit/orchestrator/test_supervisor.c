@@ -43,9 +43,9 @@ static struct supervisor_orders step(struct supervisor *supervisor, const struct
 }
 
 static const char LETTERS[PROCESS_STATE_COUNT + 1] = "ostrdDTPAKbxf";
-/* o stopped, s starting, t ready, r running, d draining, D drained, T stopping,
- * P replacing, A aborting, K killing, b restarting (back-off), x degraded, f failed. One row per state, one letter per
- * event: start, stop, restart, drain, announced, caught_up, drained, hung, exited, exited_configuration, timer. */
+/* o stopped, s starting, t ready, r running, d draining, D drained, T stopping, P replacing, A aborting, K
+ * killing, b restarting (back-off), x degraded, f failed. One row per state, one letter per event: start,
+ * stop, restart, drain, announced, caught_up, drained, hung, exited, exited_configuration, timer. */
 static const char *const EXPECTED[PROCESS_STATE_COUNT] = {
     [PROCESS_STOPPED] = "sosoooooooo",    [PROCESS_STARTING] = "sTPstssKbfA",
     [PROCESS_READY] = "tTPdtrDKbft",      [PROCESS_RUNNING] = "rTPdrrDKbfr",
@@ -84,7 +84,8 @@ static void check_orders(enum process_state before, enum process_event event, co
         assert_int_equal(orders->signal, 0);
     } else {
         assert_int_equal(after->generation, 7);
-        assert_int_equal(process_state_alive(after->state), lived); /* the state knows whether there is a process */
+        assert_int_equal(process_state_alive(after->state),
+                         lived); /* the state knows whether there is a process */
     }
     if (orders->signal)
         assert_true(lived);
@@ -95,7 +96,8 @@ static void check_orders(enum process_state before, enum process_event event, co
         assert_true(orders->timer_ms > 0); /* it does not wait for ever */
     if (orders->signal == SIGTERM)
         assert_int_equal(orders->timer_ms, LIMITS.stop_timeout_ms); /* TERM may be ignored */
-    bool rests = process_state_up(after->state) || after->state == PROCESS_STOPPED || after->state == PROCESS_FAILED;
+    bool rests =
+        process_state_up(after->state) || after->state == PROCESS_STOPPED || after->state == PROCESS_FAILED;
     if (rests && after->state != before && !process_state_up(before))
         assert_int_equal(orders->timer_ms, TIMER_CANCEL); /* no timer of an earlier state is left */
 }

@@ -1,5 +1,5 @@
-/* sink_driver: a journal full of signal rows, and what the stage's sink thread does with it, in one process that a test
- * can make die at a crash point. */
+/* sink_driver: a journal full of signal rows, and what the stage's sink thread does with it, in one process
+ * that a test can make die at a crash point. */
 #pragma once
 
 #include "base/clock.h"
@@ -163,8 +163,9 @@ static inline bool driver_life(driver_body *run, const char *folder, const char 
     return false;
 }
 
-/* driver_kill_everywhere: for n = 1, 2, … a run that dies at the n-th passing and is then finished by a second life,
- * until there is no n-th passing. `check` looks at the result each time. Returns how many deaths there were. */
+/* driver_kill_everywhere: for n = 1, 2, … a run that dies at the n-th passing and is then finished by a second
+ * life, until there is no n-th passing. `check` looks at the result each time. Returns how many deaths there
+ * were. */
 static inline int driver_kill_everywhere(driver_body *run, const char *crash_point, driver_body *check)
 {
     for (int n = 1;; n++) {

@@ -1,4 +1,4 @@
-// SQLite sink and table: rows and position in one transaction, equal rows count, different ones conflict, wrong keys are refused.
+// SQLite: rows and position in one transaction, equal rows count, different ones conflict, wrong keys are refused.
 // links: store journal proto base
 // timeout: 120
 #include "sink_driver.h"
@@ -121,8 +121,7 @@ static void rows_are_stored_as_the_spec_says(void **state)
     assert_int_equal(ask(database, "SELECT count(*) FROM pragma_index_list('signals')"), 2);
     assert_int_equal(ask(database, "SELECT 1 FROM pragma_journal_mode WHERE journal_mode = 'wal'"), 1);
     database_close(database);
-    database_path_of(folder, path);
-    strcat(path, "-wal");
+    path_join(path, folder, "runtime/signals.db-wal");
     assert_true(file_bytes(path) <= 0); /* closing leaves nothing outside the file */
     check_folder_remove(folder);
 }
