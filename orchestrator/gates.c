@@ -36,6 +36,7 @@ static const struct gate GATES[] = {
     {"accounted_trades", "trades_unaccounted", "trades", "==", 0, IN_REPLAY, MODULE_HARVEST, ANY_SINK, NULL},
     {"accounted_books", "books_unaccounted", "messages", "==", 0, IN_REPLAY, MODULE_HARVEST, ANY_SINK,
      "input_diffs"},
+    {"books_applied", "diffs_never_applied", "messages", "==", 0, IN_REPLAY, MODULE_HARVEST, ANY_SINK, NULL},
     {"accounted_drained", "rows_undrained", "rows", "==", 0, IN_REPLAY, MODULE_HARVEST, ANY_SINK, NULL},
     {"accounted_ended", "streams_open", "streams", "==", 0, IN_REPLAY, MODULE_HARVEST, ANY_SINK, NULL},
     {"sink_jsonl", "jsonl_rows", "rows", ">=", 1, IN_REPLAY, MODULE_SIGNAL, HAS_JSONL, "input_features"},

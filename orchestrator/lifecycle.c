@@ -118,7 +118,9 @@ static void say_go(struct run *run)
     run->go_ms = run_now_ms(run);
     run->go_wall_ms = clock_wall_ms(&run->clock);
     double minutes = config_f64(run->config, "run.minutes");
-    bool limited = minutes > 0 && (!run->recorded || run->options->minutes_given);
+    enum config_origin origin = config_origin_of(run->config, "run.minutes");
+    bool asked = origin == ORIGIN_CLI || origin == ORIGIN_ENVIRONMENT;
+    bool limited = minutes > 0 && (!run->recorded || asked); /* a recording ends by itself */
     run->end_due_ms = limited ? run->go_ms + (int64_t)(minutes * 60000.0) : NEVER_MS;
     run->progress_due_ms = run->go_ms + 2000;
     enter(run, PHASE_FEEDING, 0);

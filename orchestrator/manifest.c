@@ -2,6 +2,7 @@
 
 #include "base/hash.h"
 #include "config/schema.h"
+#include "resolve.h"
 
 #include <math.h>
 #include <orderflow_version.h>
@@ -95,7 +96,7 @@ static void write_environment(struct json *json)
 static void write_config(struct json *json, const struct run *run)
 {
     char hex[SHA256_HEX_BYTES] = "";
-    const char *path = run->options->config_path;
+    const char *path = resolve_config_path(run->options);
     if (path && file_sha256(path, hex) != STATUS_OK)
         hex[0] = 0;
     json_key_text(json, "config_path", path);

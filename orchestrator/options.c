@@ -172,8 +172,6 @@ static const struct option *option_find(const char *text, size_t length)
 static enum status option_take(struct options *options, const struct option *option, const char *value,
                                struct error *error)
 {
-    if (strcmp(option->name, "--minutes") == 0)
-        options->minutes_given = true;
     if (option->take)
         return option->take(options, value, error);
     return add_override(options, option->name, config_option_key(option->name), value ? value : "true",

@@ -39,7 +39,6 @@ struct options {
     size_t fault_count;
     enum gate_set gates;
     const char *run_tag; /* "" when not given */
-    bool minutes_given;
     bool help, version;
     char *owned[OPTIONS_OVERRIDES_MAX]; /* texts cut out of arguments */
     size_t owned_count;

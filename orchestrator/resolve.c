@@ -29,12 +29,19 @@ static void set_override(struct config *config, const struct option_override *ov
         config_errors_add(errors, place, override->key, "%s", wrong.text);
 }
 
+const char *resolve_config_path(const struct options *options)
+{
+    if (options->config_path)
+        return options->config_path;
+    return file_exists(DEFAULT_CONFIG) ? DEFAULT_CONFIG : NULL;
+}
+
 static void load_layers(const struct options *options, config_environment_get *get, void *context,
                         struct config *config, struct config_errors *errors)
 {
     struct error wrong = {{0}};
-    const char *path = options->config_path ? options->config_path : DEFAULT_CONFIG;
-    if (options->config_path || file_exists(path))
+    const char *path = resolve_config_path(options);
+    if (path)
         keep(config_load_file(config, path, errors), errors, path);
     keep(config_load_environment(config, get, context, errors), errors, "environment");
     for (size_t i = 0; i < options->override_count; i++)

@@ -13,6 +13,9 @@
 enum status resolve_config(const struct options *options, config_environment_get *get, void *context,
                            int64_t now_ms, struct config **out_config, struct buffer *out_mistakes) MUST_USE;
 
+/* resolve_config_path: the file it reads, NULL when there is none. */
+const char *resolve_config_path(const struct options *options);
+
 /* resolve_modules: what to start; afterwards run.enable names all of it, for the children. */
 enum status resolve_modules(struct config *config, struct module_choice *out_choice,
                             struct error *error) MUST_USE;

@@ -107,7 +107,7 @@ bool cursor_integer(struct cursor *cursor, int64_t *out)
         return false;
     uint8_t head = *cursor->at;
     if (head <= 0x7f || head >= 0xe0) {
-        *out = (int8_t)head;
+        *out = head <= 0x7f ? head : (int64_t)head - 0x100;
         cursor->at++;
         return true;
     }

@@ -41,7 +41,7 @@ test_pytest() {
     fi
     say "$suite: pytest tests/$suite"
     rm -f "$junit"
-    "$PYTHON" -m pytest -q -rs --durations=5 --durations-min=1 -p no:cacheprovider --junitxml="$junit" "tests/$suite" ||
+    "$PYTHON" -m pytest -q -rs --timeout=300 --durations=5 --durations-min=1 -p no:cacheprovider --junitxml="$junit" "tests/$suite" ||
         status=$?
     # 5: nothing was collected, which is no failure of a folder still empty.
     [ $status != 5 ] || status=0

@@ -22,7 +22,7 @@ static uint32_t rotate_right(uint32_t value, int count)
 static void sha256_block(uint32_t state[8], const uint8_t block[64])
 {
     uint32_t w[64];
-    for (int i = 0; i < 16; i++)
+    for (size_t i = 0; i < 16; i++)
         w[i] = (uint32_t)block[4 * i] << 24 | (uint32_t)block[4 * i + 1] << 16 |
                (uint32_t)block[4 * i + 2] << 8 | block[4 * i + 3];
     for (int i = 16; i < 64; i++) {
@@ -92,7 +92,7 @@ void sha256_finish(struct sha256 *hash, uint8_t out_digest[SHA256_BYTES])
 
 void sha256_hex_of(const uint8_t digest[SHA256_BYTES], char out_hex[SHA256_HEX_BYTES])
 {
-    for (int i = 0; i < SHA256_BYTES; i++)
+    for (size_t i = 0; i < SHA256_BYTES; i++)
         snprintf(out_hex + 2 * i, 3, "%02x", digest[i]);
 }
 

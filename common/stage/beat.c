@@ -258,8 +258,8 @@ static void write_status(struct stage *stage, const struct heartbeat_row *beat,
 void stage_beat(struct stage *stage, bool at_once)
 {
     int64_t now_ms = clock_monotonic_ms(&stage->clock);
-    bool news = !stage->told_caught_up &&
-                stage_caught_up(stage); /* once per life: who waits for it need not wait longer */
+    /* Once per life: who waits for it need not wait longer. */
+    bool news = !stage->told_caught_up && stage_caught_up(stage);
     if (!at_once && !news && now_ms < stage->beat_due_ms)
         return;
     stage->told_caught_up = stage->told_caught_up || news;

@@ -137,9 +137,10 @@ static enum status take(struct stage_options *options, const struct stage_option
             return error_set(error, STATUS_LIMIT, "more than %d captures", STAGE_OVERRIDES_MAX);
         options->replay_files[options->replay_count++] = value;
     } else if (option->key)
-        return add(options->overrides, &options->override_count, option->key, value ? value : "true", error);
+        return add(options->overrides, &options->override_count, option->key,
+                   option->argument ? value : "true", error);
     else
-        return add(options->service_values, &options->service_value_count, name, value ? value : "", error);
+        return add(options->service_values, &options->service_value_count, name, value, error);
     return STATUS_OK;
 }
 
@@ -165,10 +166,10 @@ enum status stage_options_parse(struct stage *stage, int argc, char **argv, bool
                 printf("%s %s\n", stage->service->name, ORDERFLOW_VERSION_LINE);
             return STATUS_OK;
         }
-        const char *value = NULL;
+        const char *value = "";
         if (option->argument) {
-            value = equals ? equals + 1 : i + 1 < argc ? argv[++i] : NULL;
-            if (!value)
+            value = equals ? equals + 1 : i + 1 < argc ? argv[++i] : "";
+            if (!*value && !equals)
                 return error_set(error, STATUS_INVALID, "--%s: needs a value (%s)", option->name,
                                  option->argument);
         } else if (equals) {

@@ -121,8 +121,9 @@ static enum status start_child(struct stage *stage, const char *name, struct err
         arguments[count++] = options->effective_path ? options->effective_path : options->config_path;
     }
     for (size_t i = 0; i < options->override_count; i++) {
-        char *text = stage_options_keep(&stage->options, memory_allocate(2 * PATH_BYTES));
-        snprintf(text, 2 * PATH_BYTES, "%s=%s", options->overrides[i].key, options->overrides[i].value);
+        char *text = stage_options_keep(&stage->options, memory_allocate((size_t)2 * PATH_BYTES));
+        snprintf(text, (size_t)2 * PATH_BYTES, "%s=%s", options->overrides[i].key,
+                 options->overrides[i].value);
         arguments[count++] = "--set";
         arguments[count++] = text;
     }

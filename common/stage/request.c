@@ -150,7 +150,9 @@ void stage_request_handle(void *context, const struct bus_peer_id *peer, const v
     /* One question per message: a few bytes must not call for many answers of CATCH_UP_BYTES_MAX. */
     for (bool answered = false; frame_next(&frame, &view);) {
         bool question = view.kind == ROW_CATCH_UP_REQUEST || view.kind == ROW_COMMAND;
-        if (view.kind == ROW_REGISTER)
+        if (view.kind == ROW_REGISTER && strcmp(frame.header.run_id, stage->run_id) != 0)
+            stage->counts.foreign_frames++; /* must not hold up this run's journal */
+        else if (view.kind == ROW_REGISTER)
             note_consumer(stage, &view);
         else if (!question || answered)
             stage->counts.malformed_requests++;

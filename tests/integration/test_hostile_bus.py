@@ -7,6 +7,7 @@ import contextlib
 import itertools
 import json
 import os
+import signal
 import subprocess
 import time
 
@@ -85,6 +86,15 @@ def features_of(producer_folder, binaries):
             producer.await_subscriptions()
             yield producer, features
         assert not sanitized.REPORT.search(features.log()), features.log()[-5000:]
+
+
+def test_what_a_sanitizer_finds_would_be_seen(binaries, tmp_path):
+    """A fault in a daemon of these tests ends in a report in its log: else their silence would prove nothing."""
+    with pytest.raises(AssertionError, match="AddressSanitizer"):
+        with Daemon("features", tmp_path, binaries=binaries) as features:
+            features.process.send_signal(signal.SIGSEGV)
+            features.process.wait(20)
+    assert sanitized.REPORT.search(features.log())
 
 
 def stage_counts(daemon):

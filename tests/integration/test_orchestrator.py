@@ -512,3 +512,20 @@ def test_children_get_a_minimal_environment(programs, tmp_path, monkeypatch):
     for path in tmp_path.rglob("*"):
         if path.is_file() and not path.is_symlink():
             assert b"secret-token" not in path.read_bytes(), path
+
+
+def test_the_protocol_page_names_every_verb_and_no_other(programs, tmp_path):
+    page = (ROOT / "docs" / "control-protocol.md").read_text()
+    section = page[page.index("## 2. Verbs"):page.index("## 3.")]
+    documented = {verb.strip() for line in section.splitlines() if line.startswith("### ")
+                  for verb in line[4:].split(",")}
+    with Run(programs, tmp_path) as run:
+        run.wait_line("go: all ready")
+        for number, verb in enumerate(sorted(documented - {"shutdown"})):
+            answer = request(tmp_path, {"id": f"d-{number}", "verb": verb, "args": {}})
+            assert answer["ok"] or "needs 'name'" in answer["error"], (verb, answer)
+        assert request(tmp_path, {"id": "end", "verb": "shutdown", "args": {}})["ok"]
+        assert run.finish() == 0
+    source = (ROOT / "orchestrator" / "verbs.c").read_text()
+    table = source[source.index("RUN_VERBS[] = {"):]
+    assert documented == {line.split('"')[1] for line in table.splitlines() if line.strip().startswith('{"')}

@@ -448,6 +448,30 @@ static void test_clock_skew_refuses_but_a_diff_is_applied(void **state)
     finish(&harness);
 }
 
+/* Without a limit too: recorded times may be old, but none lies a year ahead of its receipt or a day from its own E. */
+static void test_absurd_times_are_refused_whatever_the_skew_allowed(void **state)
+{
+    (void)state;
+    static const int64_t YEAR_MS = (int64_t)366 * 86400 * 1000;
+    struct harness harness;
+    begin_live(&harness, VENUE_USDM);
+    trade(&harness, YEAR_MS + 1, 1);
+    diff(&harness, YEAR_MS + 1, 13, 14, 12);
+    assert_int_equal(record(&harness, CAPTURE_MESSAGE,
+                            "{\"stream\":\"btcusdt@trade\",\"data\":{\"E\":1000,\"T\":86401001,\"t\":1,"
+                            "\"p\":\"100.5\",\"q\":\"2\",\"m\":true}}"),
+                     STATUS_OK);
+    assert_int_equal(feed_event_ms(harness.feed, 0), 1000);
+    assert_int_equal(counted(&harness, FEED_INVALID_TIME_TRADES), 2);
+    assert_int_equal(counted(&harness, FEED_INVALID_TIME_BOOKS), 1);
+    diff(&harness, 1100, 15, 16, 14);
+    expect(&harness, "book 16");
+    trade(&harness, YEAR_MS, 1);
+    assert_int_equal(counted(&harness, FEED_INVALID_TIME_TRADES), 2);
+    assert_true(feed_event_ms(harness.feed, 0) == YEAR_MS);
+    finish(&harness);
+}
+
 static void test_the_audit_compares_by_id_and_waits_for_a_later_ticker(void **state)
 {
     (void)state;
@@ -912,6 +936,7 @@ int main(void)
         cmocka_unit_test(test_repeated_and_old_diffs_are_refused_without_a_gap),
         cmocka_unit_test(test_refused_snapshots_are_still_applied_to_the_book),
         cmocka_unit_test(test_clock_skew_refuses_but_a_diff_is_applied),
+        cmocka_unit_test(test_absurd_times_are_refused_whatever_the_skew_allowed),
         cmocka_unit_test(test_the_audit_compares_by_id_and_waits_for_a_later_ticker),
         cmocka_unit_test(test_missing_ids_give_an_event_before_the_trade),
         cmocka_unit_test(test_non_market_prints_are_published_and_nothing_else),

@@ -56,6 +56,7 @@ static const struct figure FIGURES[] = {
     {GATES_REPLAY, "doubled_sqlite", "sqlite_repeated", 0, 1},
     {GATES_REPLAY, "doubled_orders", "orders_repeated", 0, 1},
     {GATES_REPLAY, "key_conflicts", "key_conflicts", 0, 1},
+    {GATES_REPLAY, "books_applied", "diffs_never_applied", 0, 1},
     {GATES_REPLAY, "forks", "forks", 0, 1},
     {GATES_REPLAY, "summary", "summary_fields_missing", 0, 1},
     {GATES_REPLAY, "manifest", "manifests", 1, 0},

@@ -37,7 +37,6 @@ static void the_command_of_the_mission_is_understood(void **unused)
     assert_string_equal(override_of("run.enable"), "harvest,signal,broker,report");
     assert_string_equal(override_of("run.sink"), "dual");
     assert_string_equal(override_of("run.minutes"), "60");
-    assert_true(options.minutes_given);
     options_finish(&options);
 }
 
@@ -62,7 +61,6 @@ static void every_option_sets_its_key(void **unused)
     assert_string_equal(options.captures[1], "b.gz");
     assert_string_equal(options.run_tag, "t");
     assert_int_equal(options.gates, GATES_SMOKE);
-    assert_false(options.minutes_given);
     options_finish(&options);
 }
 

@@ -1,0 +1,133 @@
+"""The orchestrator with the real daemons on a short synthetic market: what it leaves behind, and `orchctl tail`."""
+import hashlib
+import json
+import os
+import subprocess
+
+import pytest
+
+import stack as harness
+
+RUN = dict(run_id="chain", speed=5, sets={"simulator.minutes": 0.7, "simulator.seed": 3}, arguments=["--gates", "replay"])
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """One run, asked while it goes on; (stack, what was seen)."""
+    seen = {}
+    with harness.Stack(tmp_path_factory.mktemp("chain"), **RUN) as stack:
+        harness.wait_for(lambda: stack.rows_written() > 40, 60, "rows in signals.db")
+        seen["tail"] = [json.loads(line) for line in
+                        stack.orchctl("tail", "signal/BTCUSDT", "--from", "1", "--count", "30").stdout.splitlines()]
+        seen["live"] = [json.loads(line) for line in
+                        stack.orchctl("tail", "harvest/BTCUSDT", "--count", "20").stdout.splitlines()]
+        seen["nobody"] = stack.orchctl("tail", "signal/NOBODY", check=False)
+        seen["silent"] = stack.orchctl("--timeout", "0.5", "tail", "dancer/BTCUSDT", check=False)
+        seen["status"] = stack.orchctl("status", check=False)
+        seen["json"] = json.loads(stack.orchctl("status", "--json", check=False).stdout)
+        seen["kill"] = stack.orchctl("kill", "features", "--wait", "20")
+        seen["code"] = stack.finish()
+    return stack, seen
+
+
+def test_the_run_passes_its_gates(finished):
+    stack, seen = finished
+    assert seen["code"] == 0, stack.text()[-4000:]
+    manifest = stack.manifest()
+    assert manifest["overall_verdict"] == "PASS" and manifest["state"] == "finished"
+    for gate in manifest["gates"]:
+        assert gate["verdict"] == "PASS" and gate["measured"] is not None and gate["source_file"], gate
+
+
+def test_tail_shows_rows_of_the_journal_and_live_ones(finished):
+    stack, seen = finished
+    rows = seen["tail"]
+    assert [row["sequence"] for row in rows] == list(range(1, 31))
+    columns, stored = stack.sqlite_rows()
+    by_seq = {row[columns.index("seq")]: dict(zip(columns, row)) for row in stored
+              if row[columns.index("symbol")] == "BTCUSDT"}
+    for row in rows:
+        for name, value in by_seq[row["row"]["seq"]].items():
+            assert row["row"][name] == value or (isinstance(row["row"][name], bool) and row["row"][name] == bool(value))
+    sequences = [row["sequence"] for row in seen["live"]]
+    assert sequences == list(range(sequences[0], sequences[0] + 20)) and sequences[0] > 1
+    assert {row["kind"] for row in seen["live"]} <= {"trade", "book", "quote_audit", "event", "control"}
+
+
+def test_tail_of_what_is_not_there_is_an_error(finished):
+    _, seen = finished
+    assert seen["nobody"].returncode == 1 and "signal/NOBODY" in seen["nobody"].stderr
+    assert seen["silent"].returncode == 1 and "does not answer" in seen["silent"].stderr
+
+
+def test_status_shows_every_process(finished):
+    _, seen = finished
+    names = [process["name"] for process in seen["json"]["processes"]]
+    assert names == ["simulator", "harvest", "archive", "features", "signal", "broker", "report"]
+    for name in names:
+        assert f"\n{name} " in seen["status"].stdout
+    assert seen["status"].returncode in (0, 4)
+
+
+def test_the_fault_is_in_manifest_and_summary(finished):
+    stack, seen = finished
+    assert "features caught up after" in seen["kill"].stdout
+    (fault,) = stack.manifest()["fault_injection"]
+    assert fault["verdict"] == "PASS" and fault["rows_lost"] == 0 and fault["rows_duplicated"] == 0
+    assert fault["parity_verdict"] == "PASS" and fault["recovery_ms"] < 12000
+    (copy,) = stack.summary("jsonl")["fault_injection"]
+    assert copy["process"] == "features" and copy["recovery_ms"] == fault["recovery_ms"]
+
+
+def test_the_summary_carries_the_gates_that_were_known_before_the_stop(finished):
+    stack, _ = finished
+    summary = stack.summary("sqlite")
+    assert summary["overall_verdict"] == "PASS"
+    known = {gate["id"] for gate in stack.manifest()["gates"]}
+    assert {gate["id"] for gate in summary["gates"]} == known - {"shutdown_order", "shutdown_kills"}
+
+
+def test_the_source_manifest_is_read_from_the_capture(finished):
+    stack, _ = finished
+    source = json.loads((stack.folder / "artifacts/source_manifest_chain.json").read_text())
+    assert source["symbols"] == ["BTCUSDT", "ETHUSDT"] and source["input_mode"] == "raw"
+    (endpoint,) = source["ws_endpoints"]
+    assert endpoint["url"].startswith("ws://127.0.0.1:") and endpoint["messages"] > 100
+    assert any(name.startswith("btcusdt@depth") for name in endpoint["streams"])
+    assert endpoint["opened_at"] <= endpoint["closed_at"]
+    assert source["session_start"] <= source["session_end"]
+    assert set(source["config_snapshot"]) == {"harvest", "features", "signal", "broker"}
+
+
+def test_files_in_the_manifest_have_the_content_it_says(finished):
+    stack, _ = finished
+    manifest = stack.manifest()
+    assert manifest["raw_files"] and len(manifest["evidence"]) == 3
+    for entry in manifest["raw_files"] + manifest["evidence"]:
+        data = (stack.folder / entry["path"]).read_bytes()
+        assert len(data) == entry["bytes"] and hashlib.sha256(data).hexdigest() == entry["sha256"], entry
+    assert set(manifest["report"]) == {"jsonl", "sqlite"}
+    assert manifest["report"]["jsonl"]["total"] == len(stack.sqlite_rows()[1])
+
+
+def test_the_effective_configuration_says_what_the_simulator_served(finished):
+    stack, _ = finished
+    shown = stack.orchctl("config", "show").stdout
+    assert "harvest.combined_url = ws://127.0.0.1:" in shown and "run.run_id = chain" in shown
+    fingerprint = stack.orchctl("config", "fingerprint").stdout.strip()
+    assert fingerprint == stack.manifest()["config_fingerprint"]
+    same = stack.orchctl("config", "diff", "runtime/effective_config.json", "runtime/effective_config.json")
+    assert same.stdout == "0 keys differ\n"
+
+
+def test_a_capture_that_is_not_there_ends_at_once(tmp_path):
+    with harness.Stack(tmp_path, ["/nowhere.gz"]) as stack:
+        assert stack.finish(30) == 4
+    assert "simulator is failed" in stack.text()
+
+
+def test_symbols_that_are_not_served_are_a_mistake_of_configuration(tmp_path):
+    with harness.Stack(tmp_path, run_id="r", sets={"simulator.minutes": 0.1, "simulator.symbols": "AAAUSDT"},
+                       arguments=["--symbols", "BBBUSDT"]) as stack:
+        assert stack.finish(30) == 2
+    assert "BBBUSDT is not in what the simulator serves" in stack.text()
