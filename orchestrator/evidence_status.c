@@ -84,7 +84,8 @@ static void inputs(const struct reading *reading)
 {
     figure(reading, "input_trades", "harvest", "emitted_trades");
     figure(reading, "input_books", "harvest", "emitted_books");
-    figure(reading, "diffs_never_applied", "harvest", "diffs_dropped"); /* their book was never synchronised */
+    figure(reading, "diffs_never_applied", "harvest",
+           "diffs_dropped");                                    /* their book was never synchronised */
     figure(reading, "input_diffs", "harvest", "diffs_applied"); /* 0 where every message is a whole book */
     figure(reading, "input_features", "features", "feature_rows");
     figure(reading, "input_orders", "broker", "orders");

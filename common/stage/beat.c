@@ -148,6 +148,7 @@ static void report_stage_counters(const struct stage *stage, struct stage_report
         {"stage_commits", stage->counts.commits},
         {"stage_rows_emitted", stage->counts.rows_emitted},
         {"stage_rows_compared", stage->counts.rows_compared},
+        {"stage_rows_reread", stage->counts.rows_reread},
         {"stage_retention_dropped", stage->counts.retention_dropped},
         {"stage_reconnects", stage->counts.reconnects},
         {"stage_requests", stage->counts.requests},

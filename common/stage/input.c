@@ -179,6 +179,7 @@ static void consume(struct stage *stage, struct input *input, const struct row_v
     struct error error = {{0}};
     input->public.position = view->sequence;
     stage->progress++;
+    stage->counts.rows_reread += stage->rereading;
     stage->state_dirty = true;
     note_times(stage, input, view);
     enum status status = stage->service->row(stage->state, &input->public, view, &error);

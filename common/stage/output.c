@@ -235,6 +235,24 @@ static enum status state_read(struct stage *stage, struct reader *in)
     return stage->service->load(stage->state, in);
 }
 
+/* is_behind: some row journaled in an earlier life has not come out again yet. */
+static bool is_behind(const struct stage *stage)
+{
+    for (size_t i = 0; i < stage->symbol_count; i++)
+        if (stage->outputs[i].emitted < journal_last(stage->journal, stage->outputs[i].journal_stream))
+            return true;
+    return false;
+}
+
+static void note_rereading(struct stage *stage)
+{
+    if (!stage->rereading || is_behind(stage))
+        return;
+    stage->rereading = false;
+    log_event(LOG_INFO, "reread", "input_rows=%lld compared=%lld", (long long)stage->counts.rows_reread,
+              (long long)stage->counts.rows_compared);
+}
+
 enum status stage_state_load(struct stage *stage, bool warm, struct error *error)
 {
     if (!stage->journal)
@@ -255,6 +273,7 @@ enum status stage_state_load(struct stage *stage, bool warm, struct error *error
     buffer_finish(&bytes);
     if (status == STATUS_OK)
         status = stage_consumers_load(stage, error);
+    stage->rereading = status == STATUS_OK && is_behind(stage);
     if (status == STATUS_OK)
         for (size_t i = 0; i < stage->symbol_count; i++)
             log_event(LOG_INFO, "recovered", "stream=%s warm=%d state_at=%lld journaled=%lld",
@@ -385,6 +404,7 @@ static enum status commit_turn(struct stage *stage, bool save, struct error *err
     if (save)
         state_saved(stage);
     stage->counts.commits++;
+    note_rereading(stage);
     return STATUS_OK;
 }
 

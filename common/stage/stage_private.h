@@ -168,6 +168,7 @@ struct stage {
     bool going;    /* go has come (pull services) */
     bool full;     /* the journal is at its limit: nothing is consumed */
     bool pull_more;
+    bool rereading; /* rows come out again that were journaled in an earlier life */
     int ready_descriptor; /* a pipe to say READY on, -1: none */
     int exit_code;
 

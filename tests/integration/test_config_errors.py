@@ -15,7 +15,8 @@ ofi:
 cvd:
   half_life_sec: "ten"
 """
-SHOWN = [r"bad\.yaml:3:11: ofi\.levels: .*20", r"bad\.yaml:4:3: ofi\.z_windw: ", r"bad\.yaml:6:18: cvd\.half_life_sec: "]
+SHOWN = [r"bad\.yaml:3:11: ofi\.levels: .*20", r"bad\.yaml:4:3: ofi\.z_windw: ",
+         r"bad\.yaml:6:18: cvd\.half_life_sec: "]
 # Each a mistake of its own kind: (text of the file, what is said of it).
 KINDS = [
     ("ofi: {levels: 5, levels: 6}", r"bad\.yaml:1:18: ofi\.levels: .*twice"),
@@ -43,7 +44,8 @@ SERVICES = ["simulator", "harvest", "archive", "features", "signal", "broker", "
 
 
 def run(program, *arguments, folder, environment=None):
-    return subprocess.run([str(harness.BIN / program), *map(str, arguments)], cwd=folder, capture_output=True, text=True,
+    return subprocess.run([str(harness.BIN / program), *map(str, arguments)], cwd=folder, capture_output=True,
+                          text=True,
                           timeout=20, env={**os.environ, **(environment or {})})
 
 
@@ -92,7 +94,8 @@ def test_files_that_are_no_configuration(content, tmp_path):
 
 
 def test_mistakes_of_options_and_environment_are_shown_together(bad, tmp_path):
-    done = run("orchestrator", "--config", "bad.yaml", "--set", "no.such=1", "--set", "fusion.gate=much", "--minutes", "-3",
+    done = run("orchestrator", "--config", "bad.yaml", "--set", "no.such=1", "--set", "fusion.gate=much",
+               "--minutes", "-3",
                folder=tmp_path, environment={"V13_SINK": "tape", "HALF_LIFE_SEC": "soon"})
     assert done.returncode == 2, done
     assert_shown(done, [*SHOWN, r".*no\.such", r".*fusion\.gate", r".*run\.minutes|.*--minutes", r".*V13_SINK",

@@ -1,4 +1,4 @@
-"""Each key of the configuration means something: another value changes the fingerprint, or the key is listed as operational.
+"""Each key of the configuration means something: another value changes the fingerprint, or it is listed as operational.
 
 And what the fingerprint promises is true of the rows: for a sample of keys the rows of a replay change too, and
 operational keys leave them alone.
@@ -19,7 +19,8 @@ import stack as harness
 LISTED = harness.ROOT / "docs" / "configuration.md"
 RECORDING = "usdm/btcusdt_20240808.gz"
 SINGLE = {"schema_version", "eval.price"}  # can have one value only
-ROW = re.compile(r"^\| `([a-z0-9_.]+)` \| ([^|]+) \| (.*) \| ([^|]*) \| ([^|]*) \| ([^|]*) \| (yes|no) \|$", re.MULTILINE)
+ROW = re.compile(r"^\| `([a-z0-9_.]+)` \| ([^|]+) \| (.*) \| ([^|]*) \| ([^|]*) \| ([^|]*) \| (yes|no) \|$",
+                 re.MULTILINE)
 
 CANDIDATES = [True, False, 0, 1, 2, 3, 20, 30, 60, 100, 250, 1000, 99999, 0.5, 0.25, -0.5, "now", "ws://localhost",
               "http://host", "127.0.0.2", "Etc/UTC", "UTC", "2025-01-01", "09:00-10:00", "A", "other", "warn",
@@ -151,16 +152,18 @@ def test_a_symbols_own_value_changes_the_fingerprint_when_it_differs(tmp_path):
 # The service whose rows a section's keys change.
 PRINTS = {"harvest": "features", "ofi": "features", "cvd": "features", "features": "features", "fusion": "features",
           "events": "features", "strategy_mode": "features", "signal": "signal", "broker": "broker"}
-# Keys of those sections whose matter does not occur in 45 s of a sound recording: holes, silence, a change of day, other
-# regimes, schedules, or a profile where the capture has every value stored.
+# Keys of those sections whose matter does not occur in 45 s of a sound recording: holes, silence, a change of day,
+# other regimes, schedules, or a profile where the capture has every value stored.
 NOT_IN_THIS_RECORDING = {
     "harvest.venue", "harvest.depth_stream", "harvest.dedup_lru", "harvest.qty_field", "harvest.trade_idle_s",
-    "harvest.book_idle_s", "harvest.backfill", "ofi.reset_on_day_change", "cvd.profile", "cvd.hard_freeze_ms", "cvd.z_window",
+    "harvest.book_idle_s", "harvest.backfill", "ofi.reset_on_day_change", "cvd.profile", "cvd.hard_freeze_ms",
+    "cvd.z_window",
     "cvd.warmup_min", "fusion.profile", "fusion.weights_active", "fusion.flip_rearm_margin", "fusion.min_cooldown_ms",
     "events.price_jump", "strategy_mode.combine", "strategy_mode.min_active_windows", "strategy_mode.min_dwell_ms",
     "strategy_mode.market.min_trades_per_min", "strategy_mode.market.min_quotes_per_sec",
     "strategy_mode.market.max_spread_bps", "strategy_mode.market.min_volatility_bps",
-    "strategy_mode.market.min_volume_usd", "strategy_mode.market.window_s", "strategy_mode.market.basic_gate_multiplier",
+    "strategy_mode.market.min_volume_usd", "strategy_mode.market.window_s",
+    "strategy_mode.market.basic_gate_multiplier",
     "strategy_mode.schedule.timezone", "strategy_mode.schedule.weekdays", "strategy_mode.schedule.holidays",
     "strategy_mode.schedule.windows", "strategy_mode.schedule.wrap_midnight", "signal.dedupe_ms",
     "signal.thresholds.normal.buy", "signal.thresholds.normal.strong", "signal.thresholds.active.buy",
@@ -168,7 +171,8 @@ NOT_IN_THIS_RECORDING = {
     "signal.activity.active_min_tps", "signal.activity.normal_min_tps",
 }
 # Where a row is cut, stored, sent or logged is nobody's business.
-OPERATIONAL = {"bus.recut_seed": 7, "bus.high_water_mark": 1, "journal.state_interval_ms": 20, "health.heartbeat_ms": 37,
+OPERATIONAL = {"bus.recut_seed": 7, "bus.high_water_mark": 1, "journal.state_interval_ms": 20,
+               "health.heartbeat_ms": 37,
                "harvest.region": "elsewhere", "run.debug": "true", "sink.fsync_every_n": 1}
 
 

@@ -1,7 +1,7 @@
-"""Bad input from the venue, sent by the simulator to a running harvest built with sanitizers: what is sound stays as it was.
+"""Bad input from the venue, sent by the simulator to a running harvest built with sanitizers: what is sound stays.
 
-Each run is one cut of a real recording with faults in it. Nothing but the faults may show: all rows that the undisturbed
-run wrote are there, equal, and each fault is found under the counter that names it, as often as it was sent.
+Each run is one cut of a real recording with faults in it. Nothing but the faults may show: all rows that the
+undisturbed run wrote are there, equal, and each fault is found under the counter that names it, as often as it was sent.
 """
 import dataclasses
 import gzip
@@ -141,8 +141,8 @@ def no_envelope():
 def absurd_trades(recorded):
     """A trade that would be news, were it not for one absurd member."""
     numbers = ["1e400", "1" + "0" * 400, "0." + "0" * 400 + "1", "-1", "", " 1", "1 ", "NaN", "Infinity", "-Infinity",
-               "0x10", "1e5", "1E-5", "1.2.3", "--1", "+", ".", "99999999999999999999", "1.000000001", "0", "-0", 5, 1.5,
-               None, True, [], {}, ...]
+               "0x10", "1e5", "1E-5", "1.2.3", "--1", "+", ".", "99999999999999999999", "1.000000001", "0", "-0", 5,
+               1.5, None, True, [], {}, ...]
     wholes = [-1, 1.5, 1e300, 2**53 + 1, 2**63, 2**64 - 1, 10**30, "5", None, True, [], ...]
     times = [-1, 0, 1.5, 4102444800001, 2**53, 2**63 - 1, 1e300, "1723161256298", None, False, ...]
     bad = []
@@ -160,26 +160,29 @@ def absurd_trades(recorded):
 def absurd_books(recorded):
     """A change of the book that would be news, and a bookTicker, each with one absurd member."""
     news = {"U": FAR_ID, "u": FAR_ID + 1, "pu": FAR_ID - 1}
-    levels = [[["1e400", "1"]], [["1", "1e400"]], [["-1", "1"]], [["1", "-1"]], [["0", "1"]], [["1"]], [[]], [1], [None],
-              [["1", 1]], [[1, "1"]], [["1" + "0" * 400, "1"]], {}, "x", None, [["1", "1"], ["2"]], ...]
+    levels = [[["1e400", "1"]], [["1", "1e400"]], [["-1", "1"]], [["1", "-1"]], [["0", "1"]], [["1"]], [[]], [1],
+              [None], [["1", 1]], [[1, "1"]], [["1" + "0" * 400, "1"]], {}, "x", None, [["1", "1"], ["2"]], ...]
     bad = []
     for key in "ab":
         bad += malformed("number", *[envelope(DEPTH, recorded.data(DEPTH, 0, **{**news, key: value}))
                                      for value in levels])
-    wrong = [{"U": -1}, {"u": -1}, {"u": 2**53 + 1}, {"U": FAR_ID + 2}, {"u": "5"}, {"U": ...}, {"u": 1e300}, {"pu": ...},
-             {"pu": -2}, {"pu": "5"}, {"T": -5}, {"T": 4102444800001}, {"T": ...}, {"E": 2**63}, {"E": ...}, {"s": "X"}]
+    wrong = [{"U": -1}, {"u": -1}, {"u": 2**53 + 1}, {"U": FAR_ID + 2}, {"u": "5"}, {"U": ...}, {"u": 1e300},
+             {"pu": ...}, {"pu": -2}, {"pu": "5"}, {"T": -5}, {"T": 4102444800001}, {"T": ...}, {"E": 2**63},
+             {"E": ...}, {"s": "X"}]
     bad += malformed("field", *[envelope(DEPTH, recorded.data(DEPTH, 0, **{**news, **change})) for change in wrong])
     for key in "bBaA":
         bad += malformed("number", *[envelope(TICKERS, recorded.data(TICKERS, 0, u=FAR_ID, **{key: value}))
                                      for value in ("1e400", "-1", "", 1, None, ...)])
-    bad += malformed("field", *[envelope(TICKERS, recorded.data(TICKERS, 0, u=value)) for value in (-1, 1.5, "1", ...)])
+    bad += malformed("field", *[envelope(TICKERS, recorded.data(TICKERS, 0, u=value))
+                                for value in (-1, 1.5, "1", ...)])
     return bad
 
 
 def unknown(recorded):
     trade = recorded.data(TRADES, 0, t=FAR_ID)
     return (filtered("unknown_stream", envelope("btcusdt@somethingNew", trade), envelope("btcusdt", trade),
-                     envelope("btcusdt@", trade), envelope("!", {}), envelope("", {}), envelope("@trade", trade), envelope("x" * 5000 + "@trade", {}),
+                     envelope("btcusdt@", trade), envelope("!", {}), envelope("", {}), envelope("@trade", trade),
+                     envelope("x" * 5000 + "@trade", {}),
                      json.dumps({"e": "somethingNew", "s": "BTCUSDT"}),
                      json.dumps(recorded.data(DEPTH, 0, u=FAR_ID))) +
             filtered("other_stream", envelope("btcusdt@kline_1m", {"e": "kline"}), envelope("!forceOrder@arr", {}),
@@ -205,15 +208,16 @@ def repeated_with_news(recorded):
     """A trade that was seen already, with members and values nobody knows yet: it is a repetition still."""
     twice = {"parsed_messages": 1, "received_trades": 1, "dedup_hits_total": 1}
     strange = {**twice, "unknown_values": 1}
-    return [Bad(envelope(TRADES, recorded.data(TRADES, 1, X=value)), strange) for value in ("LIQUIDATED", "", 7, [], {})] + \
-           [Bad(envelope(TRADES, recorded.data(TRADES, 1, new={"a": [1, {"b": None}]}, é="ü", st=2)), twice)]
+    bad = [Bad(envelope(TRADES, recorded.data(TRADES, 1, X=value)), strange)
+           for value in ("LIQUIDATED", "", 7, [], {})]
+    return bad + [Bad(envelope(TRADES, recorded.data(TRADES, 1, new={"a": [1, {"b": None}]}, é="ü", st=2)), twice)]
 
 
 def times_apart(recorded):
     """Well-formed messages whose T cannot be: C stays where it is, or the whole run would come to nothing.
 
-    The trade would be news; the change of the book is one that was seen already, since one that is news is applied to the book
-    whatever its time (algorithms.md §1 rule 14)."""
+    The trade would be news; the change of the book is one that was seen already, since one that is news is applied to
+    the book whatever its time (algorithms.md §1 rule 14)."""
     bad = []
     century, past = 4102444800000, 1
     for T, E in ((century, None), (past, None), (century, century), (century - 10**9, century - 10**9)):
@@ -277,7 +281,8 @@ def test_messages_that_come_twice_change_nothing(capture, undisturbed, recorded,
 
 def test_a_snapshot_older_than_all_diffs_is_refused_and_asked_for_again(capture, undisturbed, binaries, tmp_path):
     """Wrong answers for the snapshot: too old, broken off, absurd. The fourth request gets the recorded one."""
-    old = {"lastUpdateId": 5, "E": 1723161200000, "T": 1723161200000, "bids": [["1.00", "1"]], "asks": [["2.00", "1"]]}
+    old = {"lastUpdateId": 5, "E": 1723161200000, "T": 1723161200000, "bids": [["1.00", "1"]],
+           "asks": [["2.00", "1"]]}
     answers = [(200, json.dumps(old)), (200, json.dumps(old)[:-10]),
                (200, json.dumps({**old, "lastUpdateId": 2**52, "bids": [["1e400", "-1"]]}))]
     faults = [{"rest": "depth", "status": status, "body": body} for status, body in answers]
@@ -309,7 +314,8 @@ def depth_cut_off(capture, binaries, tmp_path_factory):
 
 
 def rows_by(stack, kind, key, excluded):
-    return {row[key]: {name: value for name, value in row.items() if name not in excluded} for row in stack.parquet(kind)}
+    return {row[key]: {name: value for name, value in row.items() if name not in excluded}
+            for row in stack.parquet(kind)}
 
 
 def events(stack):
@@ -324,8 +330,10 @@ def test_of_a_frame_that_breaks_off_nothing_is_received(trade_cut_off, undisturb
     audited = {name: after[name] - before[name] for name in ("audit_agree", "audit_uncounted", "emitted_audits")}
     assert audited["audit_agree"] + audited["audit_uncounted"] == 0 and audited["audit_uncounted"] >= 0
     assert_counted(trade_cut_off, undisturbed, {
-        "received_messages": -2, "socket_messages": -2, "parsed_messages": -2, "received_trades": -1, "emitted_trades": -1,
-        "received_tickers": -1, "trade_gap_ids_total": 1, "emitted_events": 3, "reconnect_count": 2, "connections_opened": 2,
+        "received_messages": -2, "socket_messages": -2, "parsed_messages": -2, "received_trades": -1,
+        "emitted_trades": -1,
+        "received_tickers": -1, "trade_gap_ids_total": 1, "emitted_events": 3, "reconnect_count": 2,
+        "connections_opened": 2,
         "other_records": 4, **audited})
 
 

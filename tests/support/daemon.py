@@ -30,7 +30,8 @@ class Daemon:
         read_end, write_end = os.pipe()
         with open(self.log_path, "ab") as log:  # the shell puts the pipe where the daemon wants it
             self.process = subprocess.Popen(
-                ["/bin/bash", "-c", f'exec "$@" 3>&{write_end} {write_end}>&-', "bash", *self.command], cwd=self.folder,
+                ["/bin/bash", "-c", f'exec "$@" 3>&{write_end} {write_end}>&-', "bash", *self.command],
+                cwd=self.folder,
                 stdout=log, stderr=log, pass_fds=[write_end])
         os.close(write_end)
         with os.fdopen(read_end) as ready:

@@ -1,7 +1,7 @@
 """Daemons built with the address and undefined-behaviour sanitizers, in a bin folder that is else the ordinary one.
 
-The orchestrator finds daemons beside its own executable, so the folder holds links to (or copies of) all programs. The build
-is shared: whoever comes second finds it done.
+The orchestrator finds daemons beside its own executable, so the folder holds links to (or copies of) all programs.
+The build is shared: whoever comes second finds it done.
 """
 import contextlib
 import fcntl

@@ -15,16 +15,14 @@ def frame(rows, *, run="", instance="harvest", generation=1, first=0, publish_ns
 def trade(number, **changes):
     """A trade row of its own kind: number n at T = 1_700_000_000_000 + 100 n."""
     time = 1_700_000_000_000 + 100 * number
-    fields = {"ts_ms": time, "event_ts_ms": time, "recv_ts_ms": time, "price": [2_500_000 + number % 7, 2], "qty": [1000, 3],
-              "agg_trade_id": number, "first_trade_id": number, "last_trade_id": number, "is_buyer_maker": number % 2 == 0,
+    fields = {"ts_ms": time, "event_ts_ms": time, "recv_ts_ms": time, "price": [2_500_000 + number % 7, 2],
+              "qty": [1000, 3],
+              "agg_trade_id": number, "first_trade_id": number, "last_trade_id": number,
+              "is_buyer_maker": number % 2 == 0,
               "is_market": True, "latency_ms": 0, "recv_rate_tps": 1.0, "gap_before": 0, "backfilled": False,
               "watermark_ms": time - 60, "watermark_after_ms": time - 50, "contract_size": None}
     assert not changes.keys() - fields.keys()
     return [TRADE, *{**fields, **changes}.values()]
-
-
-TRADE_FIELDS = ("ts_ms event_ts_ms recv_ts_ms price qty agg_trade_id first_trade_id last_trade_id is_buyer_maker is_market "
-                "latency_ms recv_rate_tps gap_before backfilled watermark_ms watermark_after_ms contract_size").split()
 
 
 class Client:

@@ -48,6 +48,8 @@ static void start_both(struct world *world)
 static void stop_both(struct world *world)
 {
     for (enum who who = COUNTER; who < SERVICES; who++) {
+        /* A life that has not spoken yet may not have taken the signal in hand. */
+        UNTIL(world, world->services[who].beat.pid == world->services[who].pid);
         int64_t begin_ms = world_now_ms();
         world_signal(world, who, SIGTERM);
         int code = world_wait(world, who);
