@@ -56,7 +56,8 @@ void journal_put(struct journal *journal, const char *key, const void *data, siz
 enum status journal_commit(struct journal *journal, struct error *error) MUST_USE;
 void journal_abort(struct journal *journal);
 
-/* journal_put_now: one record in a transaction of its own; waits for the loop's. */
+/* journal_put_now: one record in a transaction of its own; waits for the loop's, and the loop's next waits for it. Not
+ * inside the loop's own transaction. */
 enum status journal_put_now(struct journal *journal, const char *key, const void *data, size_t bytes,
                             struct error *error) MUST_USE;
 
