@@ -5,7 +5,9 @@
 #include "base/memory.h"
 #include "config/schema.h"
 
+#include <errno.h>
 #include <stdio.h>
+#include <unistd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -36,6 +38,16 @@ const char *resolve_config_path(const struct options *options)
     return file_exists(DEFAULT_CONFIG) ? DEFAULT_CONFIG : NULL;
 }
 
+/* check_captures: a recording that cannot be read is a mistake of the command line, told before anything starts. */
+static void check_captures(const struct config *config, struct config_errors *errors)
+{
+    struct config_list captures = config_list(config, "simulator.captures");
+    for (size_t i = 0; i < captures.count; i++)
+        if (access(captures.texts[i], R_OK) != 0)
+            config_errors_add(errors, config_place(config, "simulator.captures"), "simulator.captures",
+                              "%s cannot be read: %s", captures.texts[i], strerror(errno));
+}
+
 static void load_layers(const struct options *options, config_environment_get *get, void *context,
                         struct config *config, struct config_errors *errors)
 {
@@ -49,6 +61,7 @@ static void load_layers(const struct options *options, config_environment_get *g
     if (options->capture_count && config_set_texts(config, "simulator.captures", options->captures,
                                                    options->capture_count, ORIGIN_CLI, &wrong) != STATUS_OK)
         config_errors_add(errors, "option --capture", "simulator.captures", "%s", wrong.text);
+    check_captures(config, errors);
     if (!errors->count)
         keep(config_validate(config, errors), errors, "configuration");
 }

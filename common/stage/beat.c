@@ -277,11 +277,15 @@ void stage_beat(struct stage *stage, bool at_once)
     report_stage_counters(stage, &report);
     if (stage->service->report)
         stage->service->report(stage->state, &report);
+    int64_t dropped = 0;
     for (size_t i = 0; i < stage->sink_count; i++) {
         struct sink_status_row status;
         stage_sink_status(stage, i, &status);
         stage_report_sink(&report, &status);
+        dropped += status.dropped;
     }
+    if (stage->sink_count)
+        stage_report_counter(&report, "dropped", dropped);
     beat_row(stage, &beat);
     publish_beat(stage, &beat, &report);
     if (file_due && !stage->options.replay_count)
