@@ -128,7 +128,7 @@ static void what_the_simulator_serves_is_taken_over(void **unused)
     (void)unused;
     char mistakes[4096];
     struct error error;
-    struct config *config = RESOLVE(NULL, mistakes, "--capture", "x.gz");
+    struct config *config = RESOLVE(NULL, mistakes, "--capture", "/dev/null");
     struct venue_streams streams = streams_of(SPOT);
     assert_true(resolve_recorded(config));
     assert_ok(resolve_venue(config, &streams, 4711, &error));
@@ -141,6 +141,14 @@ static void what_the_simulator_serves_is_taken_over(void **unused)
     assert_int_equal(config_list(config, "run.symbols").count, 2);
     venue_streams_finish(&streams);
     config_destroy(config);
+}
+
+static void a_capture_that_cannot_be_read_is_a_mistake(void **unused)
+{
+    (void)unused;
+    char mistakes[4096];
+    assert_null(RESOLVE(NULL, mistakes, "--capture", "/nowhere/x.gz"));
+    assert_non_null(strstr(mistakes, "/nowhere/x.gz cannot be read"));
 }
 
 static void what_a_person_chose_stays_or_is_a_contradiction(void **unused)
@@ -220,6 +228,7 @@ int main(void)
         cmocka_unit_test(all_mistakes_of_all_sources_are_told_at_once),
         cmocka_unit_test(a_file_that_is_not_there_is_a_mistake_only_when_it_was_named),
         cmocka_unit_test(run_enable_names_everything_that_will_run),
+        cmocka_unit_test(a_capture_that_cannot_be_read_is_a_mistake),
         cmocka_unit_test(what_the_simulator_serves_is_taken_over),
         cmocka_unit_test(what_a_person_chose_stays_or_is_a_contradiction),
         cmocka_unit_test(aggregated_trades_go_before_raw_ones),
