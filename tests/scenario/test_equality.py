@@ -111,6 +111,19 @@ def test_killing_all_of_them_in_turn_changes_nothing(capture, undisturbed, tmp_p
     harness.assert_equal_runs(undisturbed, stack)
 
 
+@pytest.mark.parametrize("service", ["features", "signal", "broker", "archive", "report"])
+def test_killing_a_daemon_after_the_end_of_stream_changes_nothing(capture, undisturbed, tmp_path, service):
+    """The end has been consumed, sinks and parts are being closed: the daemon dies right then."""
+    stack = harness.Stack(tmp_path, [capture])
+    with stack:
+        pid = harness.wait_for(lambda: stack.statuses().get(service, {}).get("pid"), 30, f"the pid of {service}")
+        harness.wait_for(lambda: "ending: end of all streams" in stack.text() or stack.process.poll() is not None, 60,
+                         "the end of all streams")
+        os.kill(pid, signal.SIGKILL)
+        harness.assert_sound(stack, stack.finish())
+    harness.assert_equal_runs(undisturbed, stack)
+
+
 CRASHES = [f"{program}/{point}" for program in ("features", "signal", "broker") for point in
            ("before_commit:15", "after_commit:15")]
 CRASHES += ["signal/after_write:7", "signal/after_rename:1", "broker/after_write:2", "archive/after_rename:2"]
