@@ -26,8 +26,9 @@ setup_installed() {
     [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
 }
 
+# No `… | grep -q`: grep would leave at its match, apt-cache die of the closed pipe, and pipefail call that "not found".
 setup_installable() {
-    apt-cache policy "$1" 2>/dev/null | grep -q '^  Candidate: [^(]'
+    [[ "$(apt-cache policy "$1" 2>/dev/null)" =~ "Candidate: "[^\(] ]]
 }
 
 # Prints the words of SETUP_PACKAGES, and those that depend on this machine, of which no alternative is installed.
