@@ -1,12 +1,12 @@
 # help: set up, build and run everything that proves the code right; the last line is the count
 #
 #   ./run test              all suites
-#   ./run test unit lint    only the suites named (unit reference golden scenario integration lint)
+#   ./run test unit lint    only the suites named (unit lint reference scenario integration)
 #
 # ORDERFLOW_RECORDINGS names the folder with recorded market data (default: ../shared/data beside the source tree).
 # ORDERFLOW_PRESET chooses another build, e.g. asan.
 
-TEST_SUITES="unit lint reference golden scenario integration"
+TEST_SUITES="unit lint reference scenario integration"
 # Suites with a verb of their own, and how long-running or particular they are: said, not hidden.
 TEST_ELSEWHERE="faults:chaos fuzz:fuzz bench:bench browser:check"
 

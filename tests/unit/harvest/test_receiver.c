@@ -11,12 +11,15 @@
 #include "services/harvest/receiver.h"
 
 #include <fcntl.h>
+#include <arpa/inet.h>
 #include <inttypes.h>
+#include <netinet/in.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -579,6 +582,18 @@ static void keep_answer(void *context, void *data, const struct rest_answer *giv
     assert_ptr_equal(data, context);
 }
 
+/* take_port_without_listening: connections to the URL are refused at once, whatever this machine filters or runs. */
+static int take_port_without_listening(char *out_url, size_t capacity)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t bytes = sizeof address;
+    int taken = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_true(taken >= 0 && bind(taken, (struct sockaddr *)&address, bytes) == 0);
+    assert_int_equal(getsockname(taken, (struct sockaddr *)&address, &bytes), 0);
+    snprintf(out_url, capacity, "http://127.0.0.1:%d/nobody-listens", ntohs(address.sin_port));
+    return taken;
+}
+
 static void test_rest_repeats_what_got_no_answer_and_hands_over_every_answer(void **state)
 {
     (void)state;
@@ -594,10 +609,13 @@ static void test_rest_repeats_what_got_no_answer_and_hands_over_every_answer(voi
     assert_int_equal(rest_request_start(client, &request), STATUS_OK);
     UNTIL(&bench, (rest_client_run(client, 0), rest_client_pending(client) == 0));
     assert_string_equal(kept, "404 1 {\"code\":-1}");
-    request.url = "http://127.0.0.1:1/nobody-listens";
+    char refused_url[64];
+    int taken = take_port_without_listening(refused_url, sizeof refused_url);
+    request.url = refused_url;
     assert_int_equal(rest_request_start(client, &request), STATUS_OK);
     UNTIL(&bench, (rest_client_run(client, 0), rest_client_pending(client) == 0));
     assert_string_equal(kept, "0 3 failed");
+    close(taken);
     request.url = "file:///etc/passwd";
     assert_int_equal(rest_request_start(client, &request), STATUS_INVALID);
     request.url = url;
