@@ -22,13 +22,14 @@ void process_init(struct process *process, size_t module)
     *process =
         (struct process){.module = module_at(module), .module_index = module, .timer_due_ms = NEVER_MS};
     snprintf(process->name, sizeof process->name, "%s", process->module->name);
-    process->child = (struct driver_child){.exit_descriptor = -1, .ready_descriptor = -1};
+    driver_child_init(&process->child);
     supervisor_init(&process->supervisor);
     telemetry_init(&process->telemetry);
 }
 
 void process_finish(struct process *process)
 {
+    process_driver.release(&process->child);
     telemetry_finish(&process->telemetry);
     free(process->restarts);
 }
@@ -90,8 +91,9 @@ static void paths_make(const struct run *run, struct process *process)
 
 static enum status driver_begin(const struct run *run, struct process *process, struct error *error)
 {
-    char program[PATH_BYTES], generation[24];
+    char program[PATH_BYTES], keeper[PATH_BYTES], generation[24];
     path_join(program, run->program_folder, "%s", process->module->name);
+    path_join(keeper, run->program_folder, "keeper");
     snprintf(generation, sizeof generation, "%lld", (long long)process->supervisor.generation);
     const char *const daemon[] = {program,       "--effective",  RUN_EFFECTIVE_PATH, "--instance",
                                   process->name, "--generation", generation,         NULL};
@@ -101,7 +103,11 @@ static enum status driver_begin(const struct run *run, struct process *process, 
     if (folder_make_for(process->stdout_path) != STATUS_OK)
         return error_set(error, STATUS_IO, "%s: its folder cannot be made: %m", process->stdout_path);
     char **environment = resolve_environment(process->module->name, config_environment_process, NULL);
-    struct driver_order order = {.arguments = process->module->beats ? daemon : simulator,
+    struct driver_order order = {.slot = process->name,
+                                 .folder = config_text(run->config, "bus.dir"),
+                                 .keeper = keeper,
+                                 .generation = process->supervisor.generation,
+                                 .arguments = process->module->beats ? daemon : simulator,
                                  .environment = (const char *const *)environment,
                                  .stdout_path = process->stdout_path,
                                  .stderr_path = process->stderr_path};
@@ -110,11 +116,11 @@ static enum status driver_begin(const struct run *run, struct process *process, 
     return status;
 }
 
-static void watch(const struct run *run, const struct process *process, int descriptor, uint64_t kind)
+/* watch: the slot's descriptor; one that is watched already stays so. */
+static void watch(const struct run *run, const struct process *process)
 {
-    struct epoll_event event = {.events = EPOLLIN,
-                                .data.u64 = kind << 32 | (uint64_t)(process - run->processes)};
-    epoll_ctl(run->epoll_descriptor, EPOLL_CTL_ADD, descriptor, &event);
+    struct epoll_event event = {.events = EPOLLIN, .data.u64 = (uint64_t)(process - run->processes)};
+    epoll_ctl(run->epoll_descriptor, EPOLL_CTL_ADD, process->child.descriptor, &event);
 }
 
 static void generation_reset(struct run *run, struct process *process)
@@ -140,8 +146,7 @@ static void spawn(struct run *run, struct process *process)
         return;
     }
     process->last_pid = process->child.pid;
-    watch(run, process, process->child.exit_descriptor, 0);
-    watch(run, process, process->child.ready_descriptor, 1);
+    watch(run, process);
     feed_emit(&run->feed, LOG_INFO, "Start", process->name,
               FEED_FIELDS(NUMBER("pid", process->child.pid),
                           NUMBER("generation", process->supervisor.generation),
@@ -277,11 +282,8 @@ static void welcome(struct run *run, struct process *process)
     }
 }
 
-void process_take_ready(struct run *run, struct process *process)
+static void take_announcement(struct run *run, struct process *process)
 {
-    enum status status = run->driver->announced(&process->child);
-    if (status != STATUS_OK)
-        return; /* without the line it will not get ready in time, which has a rule of its own */
     process->announced = true;
     if (!process->telemetry.seen)
         command_want(process, VERB_STATUS); /* every answer comes with a heartbeat */
@@ -356,21 +358,29 @@ static void tell_exit(struct run *run, const struct process *process, bool asked
     console_say(&run->console, "%s %s %s", process->name, asked ? "stopped" : "ended", how);
 }
 
-void process_take_exit(struct run *run, struct process *process)
+static void take_exit(struct run *run, struct process *process, const struct driver_exit *end)
 {
-    struct driver_exit end;
-    if (run->driver->collect(&process->child, &end) != STATUS_OK)
-        return;
     enum process_state state = process->supervisor.state;
     bool asked = state == PROCESS_STOPPING || state == PROCESS_REPLACING;
-    process->last_exit = end;
+    process->last_exit = *end;
     process->exited = true;
     process->stopped_wall_ms = clock_wall_ms(&run->clock);
     if (run->phase == PHASE_STOPPING && asked && run->shutdown_count < MODULE_COUNT)
         run->shutdown_order[run->shutdown_count++] = process->name;
     tell_exit(run, process, asked);
     faults_note(run, process, FAULT_EXIT);
-    process_step(run, process, end.code == 2 ? EVENT_EXITED_CONFIGURATION : EVENT_EXITED);
+    process_step(run, process, end->code == 2 ? EVENT_EXITED_CONFIGURATION : EVENT_EXITED);
+}
+
+void process_take_news(struct run *run, struct process *process)
+{
+    struct driver_exit end;
+    for (;;)
+        switch (run->driver->news(&process->child, &end)) {
+        case DRIVER_NOTHING: return;
+        case DRIVER_ANNOUNCED: take_announcement(run, process); break;
+        case DRIVER_EXITED: take_exit(run, process, &end); break;
+        }
 }
 
 /* --- time --- */

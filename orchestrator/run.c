@@ -248,7 +248,6 @@ static void take_signals(struct run *run)
         lifecycle_interrupt(run);
 }
 
-/* take_descriptors: readiness before exits: a process that said READY and died at once did say it. */
 static void take_descriptors(struct run *run)
 {
     struct epoll_event events[EPOLL_EVENTS];
@@ -256,11 +255,8 @@ static void take_descriptors(struct run *run)
     for (int i = 0; i < count; i++)
         if (events[i].data.u64 == UINT64_MAX)
             take_signals(run);
-        else if (events[i].data.u64 >> 32 == 1)
-            process_take_ready(run, &run->processes[events[i].data.u64 & UINT32_MAX]);
-    for (int i = 0; i < count; i++)
-        if (events[i].data.u64 >> 32 == 0)
-            process_take_exit(run, &run->processes[events[i].data.u64 & UINT32_MAX]);
+        else
+            process_take_news(run, &run->processes[events[i].data.u64]);
 }
 
 static int poll_timeout(const struct run *run)

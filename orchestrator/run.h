@@ -174,8 +174,7 @@ void process_init(struct process *process, size_t module);
 void process_finish(struct process *process);
 void process_step(struct run *run, struct process *process, enum process_event event);
 void process_take_frame(struct run *run, struct process *process, const void *data, size_t bytes);
-void process_take_ready(struct run *run, struct process *process);
-void process_take_exit(struct run *run, struct process *process);
+void process_take_news(struct run *run, struct process *process); /* of its keeper */
 void process_timers(struct run *run, struct process *process);
 int64_t process_due_ms(const struct run *run, const struct process *process);
 int64_t process_progress(const struct process *process);

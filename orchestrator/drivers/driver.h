@@ -1,7 +1,11 @@
 /* driver: how processes are started, signalled and found dead. The supervisor decides, a driver does.
  *
- * A child is started with an empty environment but for what is given, descriptor 3 as its readiness pipe, its
- * own session, and nothing else inherited. It outlives whoever started it. */
+ * A slot is the place of one service's process, generation after generation. Its keeper (orchestrator/keeper) is the
+ * parent of the process and outlives the orchestrator: a later one adopts the slot and finds the process, whether it has
+ * announced itself, and how it ended.
+ *
+ * A child is started with an empty environment but for what is given, descriptor 3 as its readiness pipe, its own session,
+ * and nothing else inherited. */
 #pragma once
 
 #include "base/status.h"
@@ -11,43 +15,60 @@
 #include <sys/types.h>
 
 struct driver_order {
+    const char *slot;   /* name of the service */
+    const char *folder; /* of the keepers' sockets */
+    const char *keeper; /* path of the keeper's program */
+    int64_t generation;
     const char *const *arguments;   /* [0] is the program's path; NULL-terminated */
     const char *const *environment; /* "NAME=value"; NULL-terminated */
     const char *stdout_path;        /* appended to, created if absent */
     const char *stderr_path;
 };
 
-/* driver_child: a started process. Descriptors are the caller's to watch (level-triggered readable), the
+/* driver_exit, driver_child: a slot and its newest process. The descriptor is the caller's to watch (level-triggered readable), the
  * driver's to close. */
-struct driver_child {
-    pid_t pid;            /* 0: none */
-    int64_t start_ticks;  /* of the process since boot: with the pid it names one process for ever */
-    int exit_descriptor;  /* readable once it has ended */
-    int ready_descriptor; /* readable when it announced itself or closed descriptor 3; -1 when closed */
+struct driver_exit {
+    int code;   /* exit code, -1 when a signal ended it or nobody knows */
+    int signal; /* 0: it exited, or nobody knows */
 };
 
-struct driver_exit {
-    int code;   /* exit code, -1 when a signal ended it */
-    int signal; /* 0: it exited */
+struct driver_child {
+    int descriptor;      /* readable when there is news; -1: the slot has no keeper */
+    pid_t keeper_pid;    /* of a keeper that is our own child, 0: adopted or none */
+    pid_t pid;           /* 0: no process */
+    int64_t start_ticks; /* of the process since boot: with the pid it names one process for ever */
+    int64_t generation;
+    int pid_descriptor; /* -1: no process */
+    bool announced;
+    bool has_ended; /* found so when it was adopted: the next news */
+    struct driver_exit end;
+};
+
+enum driver_news {
+    DRIVER_NOTHING,
+    DRIVER_ANNOUNCED, /* it has written its readiness line */
+    DRIVER_EXITED,    /* it has ended; the child has no process any more */
 };
 
 struct driver {
     const char *name;
-    /* start: STATUS_IO with a sentence when the program cannot be run. */
-    enum status (*start)(const struct driver_order *order, struct driver_child *out_child,
-                         struct error *error);
-    /* announced: reads the readiness pipe. STATUS_OK: a line that begins with READY came; STATUS_AGAIN: not
-     * yet; STATUS_CLOSED: it will not come. The pipe is closed with the first and last answer. */
-    enum status (*announced)(struct driver_child *child);
+    /* start: STATUS_IO with a sentence when the program cannot be run, STATUS_EXISTS when the slot is held by someone
+     * else. Blocks until the process exists, a few milliseconds. */
+    enum status (*start)(const struct driver_order *order, struct driver_child *child, struct error *error);
+    /* adopt: connects to the keeper that an earlier orchestrator left in the slot. STATUS_NOT_FOUND: there is none, hence
+     * no process either. STATUS_OK: the child is as the keeper says; one that ended meanwhile is told by `news`. */
+    enum status (*adopt)(const char *slot, const char *folder, struct driver_child *child, struct error *error);
+    /* news: one piece; asked until DRIVER_NOTHING. */
+    enum driver_news (*news)(struct driver_child *child, struct driver_exit *out_exit);
     /* signal: to that very process, never to another that got its number. STATUS_CLOSED when it has ended. */
     enum status (*signal)(const struct driver_child *child, int signal_number);
-    /* collect: STATUS_OK and the child is released; STATUS_AGAIN while it lives. */
-    enum status (*collect)(struct driver_child *child, struct driver_exit *out_exit);
-    /* release: forgets the child without ending it. */
+    /* release: the run is over, or this orchestrator's part in it: the keeper leaves as soon as it has no process. */
     void (*release)(struct driver_child *child);
 };
 
 extern const struct driver process_driver;
+
+void driver_child_init(struct driver_child *child);
 
 /* driver_resources: what /proc says about a process. */
 struct driver_resources {

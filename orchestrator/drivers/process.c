@@ -1,32 +1,28 @@
-/* The process driver: posix_spawn (which shares the address space until exec, so it does not care about the
- * bus's threads), a pidfd per child, a pipe for the readiness line. */
+/* The process driver: one keeper per slot, which is the parent of the slot's processes and tells what it sees
+ * (orchestrator/keeper/protocol.h). Signals go straight to the process, through a pidfd: they do not depend on the keeper,
+ * and never reach another process that got the number. */
 #include "driver.h"
 
-#include "base/buffer.h"
-#include "base/file.h"
+#include "orchestrator/keeper/protocol.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { READY_DESCRIPTOR = 3, PROC_BYTES_MAX = 8192 };
+enum { CONNECTION_DESCRIPTOR = 3, ANSWER_MS_MAX = 5000 };
 
-static const char READY_WORD[] = "READY"; /* more may follow on the line */
-
-static int pid_descriptor_open(pid_t pid)
+void driver_child_init(struct driver_child *child)
 {
-    int descriptor = (int)syscall(SYS_pidfd_open, pid, 0u);
-    if (descriptor >= 0)
-        fcntl(descriptor, F_SETFD, FD_CLOEXEC);
-    return descriptor;
+    *child = (struct driver_child){.descriptor = -1, .pid_descriptor = -1};
 }
 
 static void descriptor_close(int *descriptor)
@@ -36,188 +32,288 @@ static void descriptor_close(int *descriptor)
     *descriptor = -1;
 }
 
-/* proc_text: the text of /proc/<pid>/<name>, "" when it cannot be read. */
-static void proc_text(pid_t pid, const char *name, char *out_text, size_t size)
+/* --- the process --- */
+
+static void process_forget(struct driver_child *child)
 {
-    char path[64];
-    snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, name);
-    struct buffer text;
-    buffer_init(&text, PROC_BYTES_MAX);
-    out_text[0] = 0;
-    enum status status = file_read(path, &text);
-    if (status == STATUS_OK || status == STATUS_LIMIT)
-        snprintf(out_text, size, "%s", buffer_text(&text));
-    buffer_finish(&text);
+    descriptor_close(&child->pid_descriptor);
+    child->pid = 0;
+    child->start_ticks = 0;
+    child->announced = false;
 }
 
-/* stat_field: the n-th field of /proc/<pid>/stat, counted as proc(5) does; the name in field 2 may hold
- * blanks. */
-static const char *stat_field(const char *stat_text, int number)
+/* process_note: the keeper's child becomes ours to signal. It has not been reaped unless its exit follows, so the number is
+ * still its own, or the descriptor cannot be opened and the exit follows. */
+static void process_note(struct driver_child *child, const struct keeper_report *report)
 {
-    const char *at = strrchr(stat_text, ')');
-    for (int field = 2; at && field < number; field++) {
-        at = strchr(at, ' ');
-        if (at)
-            at++;
+    process_forget(child);
+    child->pid_descriptor = (int)syscall(SYS_pidfd_open, (pid_t)report->pid, 0u);
+    if (child->pid_descriptor >= 0)
+        fcntl(child->pid_descriptor, F_SETFD, FD_CLOEXEC);
+    child->pid = (pid_t)report->pid;
+    child->start_ticks = report->start_ticks;
+    child->generation = report->generation;
+}
+
+/* --- the keeper --- */
+
+/* keeper_end: it is of no more use; one that has left by itself is only reaped. */
+static void keeper_end(struct driver_child *child)
+{
+    descriptor_close(&child->descriptor);
+    if (child->keeper_pid) {
+        kill(child->keeper_pid, SIGKILL);
+        waitpid(child->keeper_pid, NULL, 0);
     }
-    return at ? at : "";
+    child->keeper_pid = 0;
 }
 
-static int64_t start_ticks_of(pid_t pid)
+static int keeper_spawn(const struct driver_order *order, int connection, pid_t *out_pid)
 {
-    char text[1024];
-    proc_text(pid, "stat", text, sizeof text);
-    return strtoll(stat_field(text, 22), NULL, 10);
-}
-
-/* spawn_files: descriptors 0 to 3 of the child; everything above is closed, whoever opened it. */
-static int spawn_files(posix_spawn_file_actions_t *files, const struct driver_order *order, int ready_write)
-{
-    int flags = O_WRONLY | O_CREAT | O_APPEND;
-    int code = posix_spawn_file_actions_addopen(files, 0, "/dev/null", O_RDONLY, 0);
-    code = code ? code : posix_spawn_file_actions_addopen(files, 1, order->stdout_path, flags, 0644);
-    code = code ? code : posix_spawn_file_actions_addopen(files, 2, order->stderr_path, flags, 0644);
-    code = code ? code : posix_spawn_file_actions_adddup2(files, ready_write, READY_DESCRIPTOR);
-    return code ? code : posix_spawn_file_actions_addclosefrom_np(files, READY_DESCRIPTOR + 1);
-}
-
-/* spawn_attributes: own session, default signal actions, nothing blocked. */
-static int spawn_attributes(posix_spawnattr_t *attributes)
-{
+    char *arguments[] = {(char *)(uintptr_t)order->keeper, (char *)(uintptr_t)order->slot,
+                         (char *)(uintptr_t)order->folder, NULL};
+    char *environment[] = {NULL};
+    posix_spawn_file_actions_t files;
+    posix_spawnattr_t attributes;
     sigset_t all, none;
     sigfillset(&all);
     sigemptyset(&none);
-    short flags = POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK;
-    int code = posix_spawnattr_setsigdefault(attributes, &all);
-    code = code ? code : posix_spawnattr_setsigmask(attributes, &none);
-    return code ? code : posix_spawnattr_setflags(attributes, flags);
-}
-
-static int spawn(const struct driver_order *order, int ready_write, pid_t *out_pid)
-{
-    posix_spawn_file_actions_t files;
-    posix_spawnattr_t attributes;
     posix_spawn_file_actions_init(&files);
     posix_spawnattr_init(&attributes);
-    int code = spawn_files(&files, order, ready_write);
-    code = code ? code : spawn_attributes(&attributes);
+    int code = posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
+    code = code ? code : posix_spawn_file_actions_addopen(&files, 1, "/dev/null", O_WRONLY, 0);
     code = code ? code
-                : posix_spawn(out_pid, order->arguments[0], &files, &attributes,
-                              (char *const *)order->arguments, (char *const *)order->environment);
+                : posix_spawn_file_actions_addopen(&files, 2, order->stderr_path,
+                                                   O_WRONLY | O_CREAT | O_APPEND, 0644);
+    code = code ? code : posix_spawn_file_actions_adddup2(&files, connection, CONNECTION_DESCRIPTOR);
+    code = code ? code : posix_spawn_file_actions_addclosefrom_np(&files, CONNECTION_DESCRIPTOR + 1);
+    code = code ? code : posix_spawnattr_setsigdefault(&attributes, &all);
+    code = code ? code : posix_spawnattr_setsigmask(&attributes, &none);
+    code = code ? code
+                : posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGDEF |
+                                                            POSIX_SPAWN_SETSIGMASK);
+    code = code ? code : posix_spawn(out_pid, order->keeper, &files, &attributes, arguments, environment);
     posix_spawn_file_actions_destroy(&files);
     posix_spawnattr_destroy(&attributes);
     return code;
 }
 
-static enum status process_start(const struct driver_order *order, struct driver_child *out_child,
-                                 struct error *error)
+static enum status keeper_begin(const struct driver_order *order, struct driver_child *child,
+                                struct error *error)
 {
-    int ready[2];
-    if (pipe2(ready, O_CLOEXEC | O_NONBLOCK) != 0)
-        return error_set(error, STATUS_IO, "no pipe for %s: %m", order->arguments[0]);
-    pid_t pid = 0;
-    int code = spawn(order, ready[1], &pid);
-    close(ready[1]);
+    int pair[2];
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
+        return error_set(error, STATUS_IO, "no socket for the keeper of %s: %m", order->slot);
+    /* Above what the new process makes of descriptors 0 to 3. */
+    int far = fcntl(pair[1], F_DUPFD_CLOEXEC, CONNECTION_DESCRIPTOR + 1);
+    int code = far < 0 ? errno : keeper_spawn(order, far, &child->keeper_pid);
+    descriptor_close(&far);
+    close(pair[1]);
     if (code) {
-        close(ready[0]);
-        return error_set(error, STATUS_IO, "%s cannot be started: %s", order->arguments[0], strerror(code));
+        close(pair[0]);
+        child->keeper_pid = 0;
+        return error_set(error, STATUS_IO, "%s cannot be started: %s", order->keeper, strerror(code));
     }
-    int exit_descriptor = pid_descriptor_open(pid); /* not reaped yet, so the number is still this child's */
-    if (exit_descriptor < 0) {
-        int reason = errno;
-        close(ready[0]);
-        kill(pid, SIGKILL);
-        waitpid(pid, NULL, 0);
-        return error_set(error, STATUS_IO, "no pidfd for %s: %s", order->arguments[0], strerror(reason));
-    }
-    *out_child = (struct driver_child){.pid = pid,
-                                       .start_ticks = start_ticks_of(pid),
-                                       .exit_descriptor = exit_descriptor,
-                                       .ready_descriptor = ready[0]};
+    child->descriptor = pair[0];
     return STATUS_OK;
 }
 
-static enum status process_announced(struct driver_child *child)
+/* report_wait: the next report within ANSWER_MS_MAX. */
+static enum status report_wait(const struct driver_child *child, struct keeper_report *out_report)
 {
-    if (child->ready_descriptor < 0)
-        return STATUS_CLOSED;
-    char text[64];
-    ssize_t got = read(child->ready_descriptor, text, sizeof text);
-    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+    struct pollfd one = {.fd = child->descriptor, .events = POLLIN};
+    if (poll(&one, 1, ANSWER_MS_MAX) != 1)
         return STATUS_AGAIN;
-    size_t length = sizeof READY_WORD - 1; /* one write of so few bytes is never cut by a pipe */
-    bool ready = got > (ssize_t)length && memcmp(text, READY_WORD, length) == 0 &&
-                 (text[length] == '\n' || text[length] == ' ');
-    descriptor_close(&child->ready_descriptor);
-    return ready ? STATUS_OK : STATUS_CLOSED;
+    ssize_t got = recv(child->descriptor, out_report, sizeof *out_report, MSG_DONTWAIT);
+    bool known = got == (ssize_t)sizeof *out_report && out_report->version == KEEPER_VERSION;
+    return known ? STATUS_OK : STATUS_CLOSED;
+}
+
+/* --- starting --- */
+
+static bool texts_add(char *texts, size_t *length, const char *text)
+{
+    size_t bytes = strlen(text) + 1;
+    if (*length + bytes > KEEPER_TEXTS_BYTES_MAX)
+        return false;
+    memcpy(texts + *length, text, bytes);
+    *length += bytes;
+    return true;
+}
+
+static bool list_add(char *texts, size_t *length, const char *const *list, uint32_t *out_count)
+{
+    bool fits = true;
+    for (*out_count = 0; fits && list[*out_count]; ++*out_count)
+        fits = *out_count < KEEPER_ARGUMENTS_MAX && texts_add(texts, length, list[*out_count]);
+    return fits;
+}
+
+static enum status send_start(const struct driver_order *order, const struct driver_child *child,
+                              struct error *error)
+{
+    static char message[sizeof(struct keeper_order) + KEEPER_TEXTS_BYTES_MAX];
+    struct keeper_order start = {
+        .version = KEEPER_VERSION, .verb = KEEPER_START, .generation = order->generation};
+    char *texts = message + sizeof start;
+    size_t length = 0;
+    bool fits = texts_add(texts, &length, order->stdout_path) && texts_add(texts, &length, order->stderr_path) &&
+                list_add(texts, &length, order->arguments, &start.argument_count) &&
+                list_add(texts, &length, order->environment, &start.environment_count);
+    if (!fits)
+        return error_set(error, STATUS_LIMIT, "%s: arguments and environment are more than %d bytes", order->slot,
+                         KEEPER_TEXTS_BYTES_MAX);
+    memcpy(message, &start, sizeof start);
+    ssize_t sent = send(child->descriptor, message, sizeof start + length, MSG_NOSIGNAL);
+    return sent < 0 ? error_set(error, STATUS_CLOSED, "the keeper of %s does not listen: %m", order->slot) : STATUS_OK;
+}
+
+/* start_once: STATUS_CLOSED: the keeper is gone. */
+static enum status start_once(const struct driver_order *order, struct driver_child *child, struct error *error)
+{
+    struct keeper_report report;
+    enum status status = child->descriptor < 0 ? keeper_begin(order, child, error) : STATUS_OK;
+    status = status == STATUS_OK ? send_start(order, child, error) : status;
+    while (status == STATUS_OK) {
+        status = report_wait(child, &report);
+        if (status == STATUS_AGAIN)
+            return error_set(error, STATUS_IO, "the keeper of %s does not answer", order->slot);
+        if (status != STATUS_OK)
+            return error_set(error, STATUS_CLOSED, "the keeper of %s ended: its slot is held by another, or see %s",
+                             order->slot, order->stderr_path);
+        if (report.news == KEEPER_REFUSED)
+            return error_set(error, STATUS_IO, "%s cannot be started: %s", order->arguments[0],
+                             strerror(report.reason));
+        if (report.news == KEEPER_STARTED)
+            break; /* what came before tells of an earlier generation */
+    }
+    if (status == STATUS_OK)
+        process_note(child, &report);
+    return status;
+}
+
+static enum status process_start(const struct driver_order *order, struct driver_child *child,
+                                 struct error *error)
+{
+    bool had_keeper = child->descriptor >= 0;
+    process_forget(child);
+    enum status status = start_once(order, child, error);
+    if (status != STATUS_CLOSED)
+        return status;
+    keeper_end(child);
+    if (!had_keeper)
+        return STATUS_EXISTS;
+    status = start_once(order, child, error); /* it died between two generations: a new one */
+    if (status == STATUS_CLOSED)
+        keeper_end(child);
+    return status;
+}
+
+/* --- adopting --- */
+
+static enum status process_adopt(const char *slot, const char *folder, struct driver_child *child,
+                                 struct error *error)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    struct keeper_report report;
+    snprintf(address.sun_path, sizeof address.sun_path, "%s/%s.keeper", folder, slot);
+    driver_child_init(child);
+    child->descriptor = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+    if (child->descriptor < 0)
+        return error_set(error, STATUS_IO, "no socket for the keeper of %s: %m", slot);
+    if (connect(child->descriptor, (struct sockaddr *)&address, sizeof address) != 0) {
+        descriptor_close(&child->descriptor);
+        return error_set(error, STATUS_NOT_FOUND, "%s has no keeper: %m", slot);
+    }
+    enum status status = report_wait(child, &report);
+    if (status != STATUS_OK) {
+        descriptor_close(&child->descriptor);
+        return error_set(error, STATUS_IO, "the keeper of %s is of another build or does not answer", slot);
+    }
+    child->generation = report.generation;
+    if (report.child == KEEPER_CHILD_LIVES)
+        process_note(child, &report);
+    child->announced = report.announced;
+    child->has_ended = report.child == KEEPER_CHILD_ENDED;
+    child->end = (struct driver_exit){.code = report.code, .signal = report.signal};
+    return STATUS_OK;
+}
+
+/* --- news --- */
+
+static bool pid_descriptor_readable(const struct driver_child *child)
+{
+    struct pollfd one = {.fd = child->pid_descriptor, .events = POLLIN};
+    return child->pid_descriptor < 0 || poll(&one, 1, 0) == 1;
+}
+
+/* keeper_lost: the keeper died, and its process with it (PR_SET_PDEATHSIG); how is not known. */
+static enum driver_news keeper_lost(struct driver_child *child, struct driver_exit *out_exit)
+{
+    if (child->pid && !pid_descriptor_readable(child)) {
+        syscall(SYS_pidfd_send_signal, child->pid_descriptor, SIGKILL, NULL, 0u);
+        struct pollfd one = {.fd = child->pid_descriptor, .events = POLLIN};
+        poll(&one, 1, ANSWER_MS_MAX);
+    }
+    bool had_process = child->pid != 0;
+    keeper_end(child);
+    process_forget(child);
+    *out_exit = (struct driver_exit){.code = -1};
+    return had_process ? DRIVER_EXITED : DRIVER_NOTHING;
+}
+
+static enum driver_news process_news(struct driver_child *child, struct driver_exit *out_exit)
+{
+    struct keeper_report report;
+    if (child->has_ended) {
+        child->has_ended = false;
+        *out_exit = child->end;
+        return DRIVER_EXITED;
+    }
+    if (child->descriptor < 0)
+        return DRIVER_NOTHING;
+    ssize_t got = recv(child->descriptor, &report, sizeof report, MSG_DONTWAIT);
+    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+        return DRIVER_NOTHING;
+    if (got != (ssize_t)sizeof report || report.version != KEEPER_VERSION)
+        return keeper_lost(child, out_exit);
+    if (report.generation != child->generation || !child->pid)
+        return process_news(child, out_exit); /* of a dead generation */
+    if (report.news == KEEPER_ANNOUNCED) {
+        child->announced = true;
+        return DRIVER_ANNOUNCED;
+    }
+    if (report.news != KEEPER_EXITED)
+        return process_news(child, out_exit);
+    *out_exit = (struct driver_exit){.code = report.code, .signal = report.signal};
+    process_forget(child);
+    return DRIVER_EXITED;
 }
 
 static enum status process_signal(const struct driver_child *child, int signal_number)
 {
-    if (child->pid == 0)
+    if (child->pid == 0 || child->pid_descriptor < 0)
         return STATUS_CLOSED;
-    long code = syscall(SYS_pidfd_send_signal, child->exit_descriptor, signal_number, NULL, 0u);
+    long code = syscall(SYS_pidfd_send_signal, child->pid_descriptor, signal_number, NULL, 0u);
     return code == 0 ? STATUS_OK : errno == ESRCH ? STATUS_CLOSED : STATUS_IO;
 }
 
 static void process_release(struct driver_child *child)
 {
-    descriptor_close(&child->exit_descriptor);
-    descriptor_close(&child->ready_descriptor);
-    *child = (struct driver_child){.exit_descriptor = -1, .ready_descriptor = -1};
-}
-
-static enum status process_collect(struct driver_child *child, struct driver_exit *out_exit)
-{
-    siginfo_t info = {0};
-    if (waitid((idtype_t)P_PIDFD, (id_t)child->exit_descriptor, &info, WEXITED | WNOHANG) != 0)
-        return errno == EINTR ? STATUS_AGAIN : STATUS_IO;
-    if (info.si_pid == 0)
-        return STATUS_AGAIN;
-    bool exited = info.si_code == CLD_EXITED;
-    *out_exit =
-        (struct driver_exit){.code = exited ? info.si_status : -1, .signal = exited ? 0 : info.si_status};
-    process_release(child);
-    return STATUS_OK;
+    struct keeper_order leave = {.version = KEEPER_VERSION, .verb = KEEPER_LEAVE};
+    bool told = child->descriptor >= 0 && send(child->descriptor, &leave, sizeof leave, MSG_NOSIGNAL) > 0;
+    descriptor_close(&child->descriptor);
+    if (told && child->keeper_pid && !child->pid)
+        waitpid(child->keeper_pid, NULL, 0); /* without a process it leaves at once */
+    process_forget(child);
+    child->keeper_pid = 0;
 }
 
 const struct driver process_driver = {
     .name = "process",
     .start = process_start,
-    .announced = process_announced,
+    .adopt = process_adopt,
+    .news = process_news,
     .signal = process_signal,
-    .collect = process_collect,
     .release = process_release,
 };
-
-static int64_t open_files_of(pid_t pid)
-{
-    char path[64];
-    snprintf(path, sizeof path, "/proc/%d/fd", (int)pid);
-    DIR *folder = opendir(path);
-    if (!folder)
-        return -1;
-    int64_t count = -2; /* "." and ".." */
-    while (readdir(folder))
-        count++;
-    closedir(folder);
-    return count;
-}
-
-enum status driver_resources_read(pid_t pid, struct driver_resources *out_resources)
-{
-    char text[1024];
-    proc_text(pid, "stat", text, sizeof text);
-    const char *state = stat_field(text, 3);
-    if (!*state)
-        return STATUS_CLOSED;
-    double page_mb = (double)sysconf(_SC_PAGESIZE) / (1024.0 * 1024.0);
-    struct driver_resources resources = {.run_state = *state,
-                                         .rss_mb = (double)strtoll(stat_field(text, 24), NULL, 10) * page_mb,
-                                         .open_files = open_files_of(pid)};
-    proc_text(pid, "schedstat", text, sizeof text);
-    const char *blank = strchr(text, ' ');
-    resources.starved_ns = blank ? strtoll(blank + 1, NULL, 10) : 0;
-    *out_resources = resources;
-    return STATUS_OK;
-}

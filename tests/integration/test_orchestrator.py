@@ -25,7 +25,7 @@ PATIENCE_S = 30
 @pytest.fixture(scope="session")
 def programs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("bin")
-    for name in ("orchestrator", "orchctl"):
+    for name in ("orchestrator", "orchctl", "keeper"):
         shutil.copy(BUILD / "bin" / name, folder / name)
     for name in SERVICES:
         os.symlink(FAKE, folder / name)

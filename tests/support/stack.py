@@ -92,10 +92,11 @@ class Stack:
                 self.process.kill()
                 self.process.wait()
         self.output.close()
-        for status in self.statuses().values():  # nothing of a failed test may live on
-            with contextlib.suppress(OSError, KeyError):
-                if os.readlink(f"/proc/{status['pid']}/exe").startswith(str(self.binaries)):
-                    os.kill(status["pid"], signal.SIGKILL)
+        for entry in os.listdir("/proc"):  # nothing of a failed test may live on, the keepers first
+            with contextlib.suppress(OSError):
+                if (entry.isdigit() and os.readlink(f"/proc/{entry}/cwd") == str(self.folder.resolve())
+                        and os.readlink(f"/proc/{entry}/exe").startswith(str(self.binaries))):
+                    os.kill(int(entry), signal.SIGKILL)
 
     def text(self):
         return (self.folder / "orchestrator.out").read_text(errors="replace")

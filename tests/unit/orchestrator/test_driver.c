@@ -1,20 +1,24 @@
-// The process driver, on small shell scripts: announcement, death, signals, and what a child inherits. And
-// the lock.
+// The process driver and its keepers, on small shell scripts: announcement, death, signals, adoption, and what a child
+// inherits. And the lock.
 // links: orchestrator base
 #include "orchestrator/drivers/driver.h"
 #include "orchestrator/lock.h"
 #include "tests/support/check.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 enum { PATIENCE_MS = 20000 };
 
-static char folder[PATH_BYTES], out_path[PATH_BYTES], err_path[PATH_BYTES];
+static char folder[PATH_BYTES], out_path[PATH_BYTES], err_path[PATH_BYTES], keeper_path[PATH_BYTES];
 
 static int set_up(void **unused)
 {
@@ -22,6 +26,7 @@ static int set_up(void **unused)
     check_folder(folder);
     path_join(out_path, folder, "out");
     path_join(err_path, folder, "err");
+    path_join(keeper_path, getenv("ORDERFLOW_BUILD"), "bin/keeper");
     return 0;
 }
 
@@ -32,35 +37,80 @@ static int tear_down(void **unused)
     return 0;
 }
 
-static struct driver_child start(const char *script, const char *const *environment)
+static enum status start_in(struct driver_child *child, int64_t generation, const char *script,
+                            const char *const *environment, struct error *error)
 {
     const char *const nothing[] = {NULL};
     const char *const arguments[] = {"/bin/sh", "-c", script, NULL};
-    struct driver_order order = {.arguments = arguments,
+    struct driver_order order = {.slot = "slot",
+                                 .folder = folder,
+                                 .keeper = keeper_path,
+                                 .generation = generation,
+                                 .arguments = arguments,
                                  .environment = environment ? environment : nothing,
                                  .stdout_path = out_path,
                                  .stderr_path = err_path};
+    return process_driver.start(&order, child, error);
+}
+
+static struct driver_child start(const char *script, const char *const *environment)
+{
     struct driver_child child;
     struct error error = {{0}};
-    if (process_driver.start(&order, &child, &error) != STATUS_OK)
+    driver_child_init(&child);
+    if (start_in(&child, 1, script, environment, &error) != STATUS_OK)
         fail_msg("%s", error.text);
     return child;
 }
 
-static void wait_readable(int descriptor)
+/* wait_news: the next news that is any. */
+static enum driver_news wait_news(struct driver_child *child, struct driver_exit *out_end)
 {
-    struct pollfd poll_one = {.fd = descriptor, .events = POLLIN};
-    assert_int_equal(poll(&poll_one, 1, PATIENCE_MS), 1);
+    enum driver_news news;
+    while ((news = process_driver.news(child, out_end)) == DRIVER_NOTHING) {
+        struct pollfd poll_one = {.fd = child->descriptor, .events = POLLIN};
+        assert_int_equal(poll(&poll_one, 1, PATIENCE_MS), 1);
+    }
+    return news;
+}
+
+static void wait_announced(struct driver_child *child)
+{
+    struct driver_exit end;
+    assert_int_equal(wait_news(child, &end), DRIVER_ANNOUNCED);
+    assert_true(child->announced);
+}
+
+/* wait_end: its end, and that nothing announced it before unless it had to. */
+static struct driver_exit wait_end(struct driver_child *child)
+{
+    struct driver_exit end;
+    assert_int_equal(wait_news(child, &end), DRIVER_EXITED);
+    assert_int_equal(child->pid, 0);
+    return end;
 }
 
 static struct driver_exit wait_exit(struct driver_child *child)
 {
-    struct driver_exit end;
-    wait_readable(child->exit_descriptor);
-    assert_ok(process_driver.collect(child, &end));
-    assert_int_equal(child->pid, 0);
-    assert_int_equal(child->exit_descriptor, -1);
+    struct driver_exit end = wait_end(child);
+    process_driver.release(child);
+    assert_int_equal(child->descriptor, -1);
     return end;
+}
+
+/* forget: what a dead orchestrator leaves: its connection closes, nothing is said. */
+static void forget(struct driver_child *child)
+{
+    close(child->descriptor);
+    close(child->pid_descriptor);
+    driver_child_init(child);
+}
+
+static void adopt(struct driver_child *child)
+{
+    struct error error = {{0}};
+    if (process_driver.adopt("slot", folder, child, &error) != STATUS_OK)
+        fail_msg("%s", error.text);
 }
 
 static void text_of(const char *path, char *out_text, size_t size)
@@ -77,10 +127,7 @@ static void a_child_announces_itself_and_its_exit_code_is_known(void **unused)
     (void)unused;
     struct driver_exit end;
     struct driver_child child = start("echo READY port=7 >&3; read -r line < /dev/null; exec cat", NULL);
-    wait_readable(child.ready_descriptor);
-    assert_ok(process_driver.announced(&child));
-    assert_int_equal(child.ready_descriptor, -1);
-    assert_int_equal(process_driver.announced(&child), STATUS_CLOSED);
+    wait_announced(&child);
     end = wait_exit(&child); /* its standard input is /dev/null: cat ends at once */
     assert_int_equal(end.code, 0);
     assert_int_equal(end.signal, 0);
@@ -93,9 +140,7 @@ static void what_is_not_the_line_is_no_announcement(void **unused)
                                           "echo no >&3; exit 5"};
     for (size_t i = 0; i < sizeof SCRIPTS / sizeof *SCRIPTS; i++) {
         struct driver_child child = start(SCRIPTS[i], NULL);
-        wait_readable(child.ready_descriptor);
-        assert_int_equal(process_driver.announced(&child), STATUS_CLOSED);
-        assert_int_equal(wait_exit(&child).code, 5);
+        assert_int_equal(wait_exit(&child).code, 5); /* the first and only news */
     }
 }
 
@@ -104,7 +149,7 @@ static void a_signal_that_ends_it_is_told(void **unused)
     (void)unused;
     struct driver_exit end;
     struct driver_child child = start("exec tail -f /dev/null", NULL);
-    assert_int_equal(process_driver.collect(&child, &end), STATUS_AGAIN);
+    assert_int_equal(process_driver.news(&child, &end), DRIVER_NOTHING);
     assert_ok(process_driver.signal(&child, SIGKILL));
     end = wait_exit(&child);
     assert_int_equal(end.signal, SIGKILL);
@@ -116,12 +161,21 @@ static void a_program_that_is_not_there_is_an_error(void **unused)
 {
     (void)unused;
     const char *const arguments[] = {"/nowhere/at/all", NULL}, *const nothing[] = {NULL};
-    struct driver_order order = {
-        .arguments = arguments, .environment = nothing, .stdout_path = out_path, .stderr_path = err_path};
+    struct driver_order order = {.slot = "slot",
+                                 .folder = folder,
+                                 .keeper = keeper_path,
+                                 .generation = 1,
+                                 .arguments = arguments,
+                                 .environment = nothing,
+                                 .stdout_path = out_path,
+                                 .stderr_path = err_path};
     struct driver_child child;
     struct error error = {{0}};
+    driver_child_init(&child);
     assert_int_equal(process_driver.start(&order, &child, &error), STATUS_IO);
-    assert_non_null(strstr(error.text, "/nowhere/at/all"));
+    assert_non_null(strstr(error.text, "/nowhere/at/all cannot"));
+    assert_non_null(strstr(error.text, strerror(ENOENT)));
+    process_driver.release(&child);
 }
 
 static void a_child_gets_its_environment_and_four_descriptors_and_nothing_else(void **unused)
@@ -165,7 +219,7 @@ static void a_child_is_a_session_of_its_own_and_named_by_pid_and_start(void **un
     (void)unused;
     struct driver_resources resources;
     struct driver_child child = start("echo READY >&3; exec tail -f /dev/null", NULL);
-    wait_readable(child.ready_descriptor);
+    wait_announced(&child);
     assert_int_equal(getsid(child.pid), child.pid);
     assert_true(child.start_ticks > 0);
     do { /* in the middle of its exec a process has no memory yet */
@@ -176,6 +230,106 @@ static void a_child_is_a_session_of_its_own_and_named_by_pid_and_start(void **un
     assert_ok(process_driver.signal(&child, SIGKILL));
     wait_exit(&child);
     assert_int_equal(driver_resources_read(999999999, &resources), STATUS_CLOSED);
+}
+
+static void a_process_without_its_orchestrator_lives_on_and_is_adopted(void **unused)
+{
+    (void)unused;
+    struct driver_child child = start("echo READY >&3; exec tail -f /dev/null", NULL), adopted;
+    pid_t pid = child.pid, keeper = child.keeper_pid;
+    int64_t ticks = child.start_ticks;
+    wait_announced(&child);
+    forget(&child);
+    adopt(&adopted);
+    assert_int_equal(adopted.pid, pid);
+    assert_int_equal(adopted.start_ticks, ticks);
+    assert_int_equal(adopted.generation, 1);
+    assert_true(adopted.announced);
+    assert_ok(process_driver.signal(&adopted, SIGKILL));
+    assert_int_equal(wait_exit(&adopted).signal, SIGKILL);
+    assert_int_equal(waitpid(keeper, NULL, 0), keeper); /* it left with the run */
+}
+
+static void an_end_that_nobody_saw_is_told_to_the_next_orchestrator(void **unused)
+{
+    (void)unused;
+    struct driver_child child = start("read -r line < go; exit 7", NULL), adopted;
+    char fifo[PATH_BYTES], script[2 * PATH_BYTES];
+    assert_int_equal(wait_exit(&child).code, 7); /* there is no `go` to wait for */
+    path_join(fifo, folder, "go");
+    assert_int_equal(mkfifo(fifo, 0600), 0);
+    snprintf(script, sizeof script, "read -r line < %s; echo READY >&3; exit 7", fifo);
+    child = start(script, NULL);
+    pid_t pid = child.pid, keeper = child.keeper_pid;
+    int gone = dup(child.pid_descriptor), writer = open(fifo, O_WRONLY);
+    forget(&child);
+    assert_int_equal(write(writer, "\n", 1), 1);
+    struct pollfd poll_one = {.fd = gone, .events = POLLIN};
+    assert_int_equal(poll(&poll_one, 1, PATIENCE_MS), 1);
+    do /* the keeper reaps it in a moment */
+        adopt(&adopted);
+    while (adopted.pid == pid && (forget(&adopted), true));
+    assert_int_equal(adopted.pid, 0);
+    assert_true(adopted.announced); /* it had said so */
+    assert_int_equal(wait_exit(&adopted).code, 7);
+    waitpid(keeper, NULL, 0);
+    close(writer);
+    close(gone);
+}
+
+static void a_slot_serves_one_generation_after_the_other_and_never_two(void **unused)
+{
+    (void)unused;
+    struct error error = {{0}};
+    struct driver_child child = start("exec tail -f /dev/null", NULL), other;
+    pid_t keeper = child.keeper_pid;
+    driver_child_init(&other);
+    assert_int_equal(start_in(&other, 1, "exit 0", NULL, &error), STATUS_EXISTS); /* another orchestrator's try */
+    assert_non_null(strstr(error.text, "slot"));
+    assert_ok(process_driver.signal(&child, SIGTERM));
+    assert_int_equal(wait_end(&child).signal, SIGTERM);
+    assert_ok(start_in(&child, 2, "exit 3", NULL, &error));
+    assert_int_equal(child.generation, 2);
+    assert_int_equal(child.keeper_pid, keeper);
+    assert_int_equal(wait_exit(&child).code, 3);
+}
+
+static void a_process_dies_with_its_keeper_and_the_slot_is_free_again(void **unused)
+{
+    (void)unused;
+    struct error error = {{0}};
+    struct driver_child child = start("echo READY >&3; exec tail -f /dev/null", NULL);
+    wait_announced(&child);
+    int gone = dup(child.pid_descriptor);
+    assert_int_equal(kill(child.keeper_pid, SIGKILL), 0);
+    struct driver_exit end = wait_end(&child);
+    assert_int_equal(end.code, -1);
+    assert_int_equal(end.signal, 0); /* nobody knows */
+    struct pollfd poll_one = {.fd = gone, .events = POLLIN};
+    assert_int_equal(poll(&poll_one, 1, PATIENCE_MS), 1);
+    close(gone);
+    assert_ok(start_in(&child, 2, "exit 4", NULL, &error));
+    assert_int_equal(wait_exit(&child).code, 4);
+    assert_int_equal(process_driver.adopt("slot", folder, &child, &error), STATUS_NOT_FOUND);
+}
+
+static void what_a_process_leaves_behind_is_ended_and_reaped(void **unused)
+{
+    (void)unused;
+    char text[64];
+    struct driver_child child =
+        start("(setsid tail -f /dev/null & echo $!) > /dev/stdout; echo READY >&3; exec tail -f /dev/null", NULL);
+    wait_announced(&child);
+    text_of(out_path, text, sizeof text);
+    pid_t grandchild = (pid_t)strtol(text, NULL, 10);
+    int gone = (int)syscall(SYS_pidfd_open, grandchild, 0u);
+    assert_true(grandchild > 0 && gone >= 0);
+    assert_ok(process_driver.signal(&child, SIGKILL));
+    wait_end(&child);
+    struct pollfd poll_one = {.fd = gone, .events = POLLIN};
+    assert_int_equal(poll(&poll_one, 1, PATIENCE_MS), 1);
+    close(gone);
+    process_driver.release(&child);
 }
 
 static void the_lock_knows_the_living_from_the_dead(void **unused)
@@ -207,7 +361,7 @@ static void a_child_does_not_hold_the_lock(void **unused)
     path_join(path, folder, "lock");
     assert_ok(lock_take(path, "run-1", 0, &lock, &error));
     struct driver_child child = start("echo READY >&3; exec tail -f /dev/null", NULL);
-    wait_readable(child.ready_descriptor); /* it runs */
+    wait_announced(&child); /* it runs */
     lock_release(&lock);
     assert_ok(lock_take(path, "run-2", 0, &lock, &error));
     lock_release(&lock);
@@ -227,6 +381,16 @@ int main(void)
                                         set_up, tear_down),
         cmocka_unit_test_setup_teardown(logs_are_appended_to, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_child_is_a_session_of_its_own_and_named_by_pid_and_start, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_process_without_its_orchestrator_lives_on_and_is_adopted, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(an_end_that_nobody_saw_is_told_to_the_next_orchestrator, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_slot_serves_one_generation_after_the_other_and_never_two, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(a_process_dies_with_its_keeper_and_the_slot_is_free_again, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(what_a_process_leaves_behind_is_ended_and_reaped, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(the_lock_knows_the_living_from_the_dead, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_child_does_not_hold_the_lock, set_up, tear_down),

@@ -1,0 +1,72 @@
+/* What /proc says about a process. */
+#include "driver.h"
+
+#include "base/buffer.h"
+#include "base/file.h"
+
+#include <dirent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { PROC_BYTES_MAX = 8192, RUN_STATE_FIELD = 3, RSS_PAGES_FIELD = 24 };
+
+/* proc_text: the text of /proc/<pid>/<name>, "" when it cannot be read. */
+static void proc_text(pid_t pid, const char *name, char *out_text, size_t size)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, name);
+    struct buffer text;
+    buffer_init(&text, PROC_BYTES_MAX);
+    out_text[0] = 0;
+    enum status status = file_read(path, &text);
+    if (status == STATUS_OK || status == STATUS_LIMIT)
+        snprintf(out_text, size, "%s", buffer_text(&text));
+    buffer_finish(&text);
+}
+
+/* stat_field: the n-th field of /proc/<pid>/stat, counted as proc(5) does; the name in field 2 may hold
+ * blanks. */
+static const char *stat_field(const char *stat_text, int number)
+{
+    const char *at = strrchr(stat_text, ')');
+    for (int field = 2; at && field < number; field++) {
+        at = strchr(at, ' ');
+        if (at)
+            at++;
+    }
+    return at ? at : "";
+}
+
+static int64_t open_files_of(pid_t pid)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/fd", (int)pid);
+    DIR *folder = opendir(path);
+    if (!folder)
+        return -1;
+    int64_t count = -2; /* "." and ".." */
+    while (readdir(folder))
+        count++;
+    closedir(folder);
+    return count;
+}
+
+enum status driver_resources_read(pid_t pid, struct driver_resources *out_resources)
+{
+    char text[1024];
+    proc_text(pid, "stat", text, sizeof text);
+    const char *state = stat_field(text, RUN_STATE_FIELD);
+    if (!*state)
+        return STATUS_CLOSED;
+    double page_mb = (double)sysconf(_SC_PAGESIZE) / (1024.0 * 1024.0);
+    struct driver_resources resources = {.run_state = *state,
+                                         .rss_mb = (double)strtoll(stat_field(text, RSS_PAGES_FIELD), NULL, 10) * page_mb,
+                                         .open_files = open_files_of(pid)};
+    proc_text(pid, "schedstat", text, sizeof text);
+    const char *blank = strchr(text, ' ');
+    resources.starved_ns = blank ? strtoll(blank + 1, NULL, 10) : 0;
+    *out_resources = resources;
+    return STATUS_OK;
+}

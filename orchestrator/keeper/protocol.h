@@ -1,0 +1,51 @@
+/* protocol: what a keeper and an orchestrator say to each other, over a SEQPACKET socket `<folder>/<slot>.keeper`.
+ *
+ *   orchestrator ──▶ keeper   keeper_order, for START followed by texts, each ended by NUL:
+ *                             stdout path, stderr path, arguments …, environment …
+ *   keeper ──▶ orchestrator   keeper_report
+ *
+ * Whoever connects is told at once what is (HELLO), then every change. One orchestrator is heard at a time, the one that
+ * came last: the one before is dead, since the run's lock lets only one live. Both sides are of one build; another
+ * version is refused. */
+#pragma once
+
+#include <stdint.h>
+
+enum { KEEPER_VERSION = 1, KEEPER_TEXTS_BYTES_MAX = 64 * 1024, KEEPER_ARGUMENTS_MAX = 64 };
+
+enum keeper_verb {
+    KEEPER_START, /* run it as this generation; refused while a child lives */
+    KEEPER_LEAVE, /* the run is over: end as soon as there is no child */
+};
+
+struct keeper_order {
+    uint32_t version;
+    uint32_t verb;
+    int64_t generation;
+    uint32_t argument_count; /* of START */
+    uint32_t environment_count;
+};
+
+enum keeper_news {
+    KEEPER_HELLO,     /* how things are, to someone who has just connected */
+    KEEPER_STARTED,   /* answer to START */
+    KEEPER_REFUSED,   /* answer to START: `reason` is an errno value */
+    KEEPER_ANNOUNCED, /* the child wrote its readiness line */
+    KEEPER_EXITED,    /* it ended: code or signal */
+};
+
+enum keeper_child { KEEPER_NO_CHILD, KEEPER_CHILD_LIVES, KEEPER_CHILD_ENDED };
+
+struct keeper_report {
+    uint32_t version;
+    uint32_t news;
+    uint32_t child;     /* enum keeper_child */
+    uint32_t announced; /* its readiness line has come */
+    int64_t generation; /* of the newest child */
+    int64_t pid;
+    int64_t start_ticks; /* of the child since boot: with the pid it names one process for ever */
+    int32_t code;        /* exit code, -1 when a signal ended it */
+    int32_t signal;
+    int32_t reason;
+    int32_t unused;
+};
