@@ -38,8 +38,7 @@ static enum status holder_write(int descriptor, const char *run_id, int64_t now_
     return written ? STATUS_OK : STATUS_IO;
 }
 
-enum status lock_take(const char *path, const char *run_id, int64_t now_ms, struct run_lock *out_lock,
-                      struct error *error)
+enum status lock_take(const char *path, struct run_lock *out_lock, struct error *error)
 {
     struct run_lock lock = {0};
     lock.descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
@@ -56,11 +55,18 @@ enum status lock_take(const char *path, const char *run_id, int64_t now_ms, stru
             "another folder",
             path, lock.previous);
     }
-    if (busy || holder_write(lock.descriptor, run_id, now_ms) != STATUS_OK) {
+    if (busy) {
         close(lock.descriptor);
-        return error_set(error, STATUS_IO, "%s cannot be locked or written: %s", path, strerror(reason));
+        return error_set(error, STATUS_IO, "%s cannot be locked: %s", path, strerror(reason));
     }
     *out_lock = lock;
+    return STATUS_OK;
+}
+
+enum status lock_name(struct run_lock *lock, const char *run_id, int64_t now_ms, struct error *error)
+{
+    if (holder_write(lock->descriptor, run_id, now_ms) != STATUS_OK)
+        return error_set(error, STATUS_IO, "the run's lock cannot be written: %m");
     return STATUS_OK;
 }
 

@@ -369,7 +369,7 @@ static void write_end(struct json *json, const struct run *run, const struct man
     json_key(json, "shutdown_order");
     json_array_begin(json);
     for (size_t i = 0; i < run->shutdown_count; i++)
-        json_text(json, run->shutdown_order[i]);
+        json_text(json, module_at(run->shutdown_order[i])->name);
     json_array_end(json);
     json_key_text(json, "end_reason", run->end_reason);
     write_files(json, run);

@@ -40,6 +40,8 @@ struct options {
     enum gate_set gates;
     const char *run_tag; /* "" when not given */
     bool help, version;
+    int argument_count; /* as they were given, borrowed */
+    char **arguments;
     char *owned[OPTIONS_OVERRIDES_MAX]; /* texts cut out of arguments */
     size_t owned_count;
 };

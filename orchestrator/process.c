@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "bus/bus.h"
+#include "record.h"
 #include "resolve.h"
 #include "run.h"
 #include "signal_name.h"
@@ -27,9 +28,9 @@ void process_init(struct process *process, size_t module)
     telemetry_init(&process->telemetry);
 }
 
-void process_finish(struct process *process)
+void process_finish(const struct run *run, struct process *process)
 {
-    process_driver.release(&process->child);
+    run->driver->release(&process->child);
     telemetry_finish(&process->telemetry);
     free(process->restarts);
 }
@@ -138,6 +139,7 @@ static void spawn(struct run *run, struct process *process)
 {
     struct error error = {{0}};
     generation_reset(run, process);
+    record_write(run); /* a process that nobody remembers must not come to be */
     if (driver_begin(run, process, &error) != STATUS_OK) {
         feed_emit(&run->feed, LOG_ERROR, "Start", process->name, FEED_FIELDS(TEXT("reason", error.text)));
         console_say(&run->console, "%s cannot be started: %s", process->name, error.text);
@@ -366,7 +368,7 @@ static void take_exit(struct run *run, struct process *process, const struct dri
     process->exited = true;
     process->stopped_wall_ms = clock_wall_ms(&run->clock);
     if (run->phase == PHASE_STOPPING && asked && run->shutdown_count < MODULE_COUNT)
-        run->shutdown_order[run->shutdown_count++] = process->name;
+        run->shutdown_order[run->shutdown_count++] = (enum module_id)process->module_index;
     tell_exit(run, process, asked);
     faults_note(run, process, FAULT_EXIT);
     process_step(run, process, end->code == 2 ? EVENT_EXITED_CONFIGURATION : EVENT_EXITED);
@@ -381,6 +383,37 @@ void process_take_news(struct run *run, struct process *process)
         case DRIVER_ANNOUNCED: take_announcement(run, process); break;
         case DRIVER_EXITED: take_exit(run, process, &end); break;
         }
+}
+
+/* --- left by an orchestrator that died --- */
+
+void process_adopt(struct run *run, struct process *process)
+{
+    struct error error = {{0}};
+    bool alive = process_state_alive(process->supervisor.state);
+    enum status status =
+        run->driver->adopt(process->name, config_text(run->config, "bus.dir"), &process->child, &error);
+    if (status == STATUS_OK)
+        watch(run, process);
+    if (!alive)
+        return;
+    if (status == STATUS_OK && process->child.generation != process->supervisor.generation) {
+        spawn(run, process); /* decided, but not done */
+        return;
+    }
+    if (status != STATUS_OK) { /* the keeper died, and its process with it */
+        log_event(LOG_WARNING, "keeper_lost", "name=%s reason=\"%s\"", process->name, error.text);
+        take_exit(run, process, &(struct driver_exit){.code = -1});
+        return;
+    }
+    process->telemetry.received_ms = run_now_ms(run); /* its silence counts from here */
+    feed_emit(&run->feed, LOG_INFO, "Adopted", process->name,
+              FEED_FIELDS(NUMBER("pid", process->child.pid),
+                          NUMBER("generation", process->supervisor.generation),
+                          TEXT("state", process_state_name(process->supervisor.state))));
+    if (process->child.announced && !process->announced)
+        take_announcement(run, process);
+    process_take_news(run, process);
 }
 
 /* --- time --- */
@@ -419,7 +452,7 @@ static void hang_check(struct run *run, struct process *process)
 {
     int64_t now_ms = run_now_ms(run), timeout_ms = config_i64(run->config, "health.heartbeat_timeout_ms");
     struct driver_resources resources;
-    if (!process_state_up(process->supervisor.state) || process->paused || !process->telemetry.seen ||
+    if (!process_state_up(process->supervisor.state) || process->paused || !process->module->beats ||
         now_ms - process->telemetry.received_ms < timeout_ms ||
         driver_resources_read(process->child.pid, &resources) != STATUS_OK)
         return;
@@ -456,7 +489,7 @@ int64_t process_due_ms(const struct run *run, const struct process *process)
 {
     int64_t due_ms = process->timer_due_ms,
             timeout_ms = config_i64(run->config, "health.heartbeat_timeout_ms");
-    if (process_state_up(process->supervisor.state) && !process->paused && process->telemetry.seen) {
+    if (process_state_up(process->supervisor.state) && !process->paused && process->module->beats) {
         int64_t silent_ms = process->suspect_ms ? process->suspect_ms : process->telemetry.received_ms;
         if (silent_ms + timeout_ms < due_ms)
             due_ms = silent_ms + timeout_ms;

@@ -2,10 +2,12 @@
 #include "run.h"
 
 #include "base/file.h"
+#include "adopt.h"
 #include "base/memory.h"
 #include "bus/bus.h"
 #include "conclude.h"
 #include "preflight.h"
+#include "record.h"
 #include "resolve.h"
 
 #include <errno.h>
@@ -96,10 +98,12 @@ static void processes_make(struct run *run)
 
 static enum status take_lock(struct run *run, struct error *error)
 {
+    if (run->lock.descriptor >= 0)
+        return STATUS_OK;
     if (folder_make("runtime", 0755) != STATUS_OK)
         return error_set(error, STATUS_INVALID, "the folder runtime cannot be made here: %s",
                          strerror(errno));
-    return lock_take(RUN_LOCK_PATH, run->run_id, run->started_wall_ms, &run->lock, error);
+    return lock_take(RUN_LOCK_PATH, &run->lock, error);
 }
 
 static enum status open_log(const struct run *run, struct error *error)
@@ -197,6 +201,7 @@ static enum status prepare(struct run *run, struct error *error)
         return status;
     processes_make(run);
     status = take_lock(run, error);
+    status = status == STATUS_OK ? lock_name(&run->lock, run->run_id, run->started_wall_ms, error) : status;
     status = status == STATUS_OK ? open_log(run, error) : status;
     status = status == STATUS_OK ? check(run, run->process_count == 0, error) : status;
     if (status != STATUS_OK || run->process_count == 0)
@@ -204,6 +209,21 @@ static enum status prepare(struct run *run, struct error *error)
     status = resolve_write(run->config, RUN_EFFECTIVE_PATH, error);
     status = status == STATUS_OK ? open_signals(run, error) : status;
     return status == STATUS_OK ? open_bus(run, error) : status;
+}
+
+/* prepare_adopted: a run that its orchestrator left: everything stands but for this process's own parts. */
+static enum status prepare_adopted(struct run *run, struct error *error)
+{
+    take_config(run);
+    enum status status = resolve_modules(run->config, &run->choice, error);
+    if (status != STATUS_OK)
+        return status;
+    processes_make(run);
+    status = lock_name(&run->lock, run->run_id, run->started_wall_ms, error);
+    status = status == STATUS_OK ? open_log(run, error) : status;
+    status = status == STATUS_OK ? open_signals(run, error) : status;
+    status = status == STATUS_OK ? open_bus(run, error) : status;
+    return status == STATUS_OK ? adopt_all(run, error) : status;
 }
 
 /* --- loop --- */
@@ -287,6 +307,7 @@ static void loop(struct run *run)
         for (size_t i = 0; i < run->process_count; i++)
             commands_send(run, &run->processes[i]);
         inspect_step(run);
+        record_write(run);
     }
 }
 
@@ -295,7 +316,12 @@ static void loop(struct run *run)
 static void run_finish(struct run *run)
 {
     for (size_t i = 0; i < run->process_count; i++)
-        process_finish(&run->processes[i]);
+        process_finish(run, &run->processes[i]);
+    buffer_finish(&run->recorded_last);
+    if (run->adopted)
+        options_finish(run->adopted);
+    free(run->adopted);
+    record_finish(&run->left);
     control_finish(&run->control);
     feed_finish(&run->feed);
     bus_destroy(run->bus);
@@ -335,7 +361,17 @@ static struct run *run_create(const struct options *options)
     feed_init(&run->feed, &run->clock);
     control_init(&run->control);
     program_folder_find(run->program_folder);
+    record_boot_id(run->boot_id);
+    buffer_init(&run->recorded_last, 0);
     return run;
+}
+
+static int run_to_its_end(struct run *run)
+{
+    loop(run);
+    int code = conclude(run);
+    record_remove();
+    return code;
 }
 
 static int run_processes(struct run *run)
@@ -344,8 +380,14 @@ static int run_processes(struct run *run)
     say_what(run);
     if (conclude_begin(run, &error) != STATUS_OK)
         return complain(STATUS_IO, &error);
-    loop(run);
-    return conclude(run);
+    return run_to_its_end(run);
+}
+
+static int run_adopted(struct run *run)
+{
+    struct error error = {{0}};
+    enum status status = prepare_adopted(run, &error);
+    return status == STATUS_OK ? run_to_its_end(run) : complain(status, &error);
 }
 
 int run_main(const struct options *options)
@@ -353,7 +395,12 @@ int run_main(const struct options *options)
     struct run *run = run_create(options);
     struct error error = {{0}};
     int code = EXIT_DONE;
-    if (load_config(run) != STATUS_OK) {
+    enum status left = adopt_find(run, &error);
+    if (left == STATUS_OK) {
+        code = run_adopted(run);
+    } else if (left != STATUS_NOT_FOUND) {
+        code = complain(left, &error);
+    } else if (load_config(run) != STATUS_OK) {
         fprintf(stderr, "orchestrator: nothing was started\n");
         code = EXIT_USAGE;
     } else {

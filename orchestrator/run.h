@@ -107,6 +107,18 @@ enum run_phase {
 
 const char *run_phase_name(enum run_phase phase);
 
+enum { RECORD_BOOT_BYTES = 64 };
+
+/* record: what an earlier orchestrator left (record.h), as it was read, before anything in it is believed. */
+struct record {
+    struct buffer bytes;
+    char run_id[RUN_ID_BYTES];
+    char boot_id[RECORD_BOOT_BYTES];
+    int argument_count;
+    char **arguments; /* into bytes */
+    size_t state_offset;
+};
+
 struct run {
     struct clock clock;
     const struct options *options;
@@ -151,10 +163,15 @@ struct run {
     size_t faults_started;       /* of options->faults, in order of time */
     size_t share_faults_started; /* a bit for each of options->faults that waits for a share of the market */
     struct venue_streams market; /* its extent; symbols are not kept */
-    const char *shutdown_order[MODULE_COUNT];
+    enum module_id shutdown_order[MODULE_COUNT];
     size_t shutdown_count;
 
     int64_t tick_due_ms, resource_due_ms, progress_due_ms;
+    char boot_id[RECORD_BOOT_BYTES];
+    struct record left;      /* of an orchestrator that died, when there is one */
+    struct options *adopted; /* its command line; NULL: ours counts */
+    int64_t adoptions;           /* orchestrators before this one that died */
+    struct buffer recorded_last; /* record.h: as it was written last */
     double own_max_rss_mb;
     int64_t own_max_open_files;
     bool unhealthy; /* ticks come faster */
@@ -171,12 +188,15 @@ struct process *run_process(struct run *run, const char *name); /* NULL: not par
 
 /* process.c */
 void process_init(struct process *process, size_t module);
-void process_finish(struct process *process);
+void process_finish(const struct run *run, struct process *process);
 void process_step(struct run *run, struct process *process, enum process_event event);
 void process_take_frame(struct run *run, struct process *process, const void *data, size_t bytes);
 void process_take_news(struct run *run, struct process *process); /* of its keeper */
 void process_timers(struct run *run, struct process *process);
 int64_t process_due_ms(const struct run *run, const struct process *process);
+/* process_adopt: of a restored run: its process as its keeper has it, or its end, or its start if that had only been
+ * decided. */
+void process_adopt(struct run *run, struct process *process);
 int64_t process_progress(const struct process *process);
 /* process_signal: a person's signal, recorded as a fault. STATUS_CLOSED when there is no process. */
 enum status process_signal(struct run *run, struct process *process, int signal_number, int64_t *out_fault_id,

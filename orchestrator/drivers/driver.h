@@ -55,6 +55,8 @@ struct driver {
     /* start: STATUS_IO with a sentence when the program cannot be run, STATUS_EXISTS when the slot is held by someone
      * else. Blocks until the process exists, a few milliseconds. */
     enum status (*start)(const struct driver_order *order, struct driver_child *child, struct error *error);
+    /* kept: whether a keeper holds the slot. */
+    bool (*kept)(const char *slot, const char *folder);
     /* adopt: connects to the keeper that an earlier orchestrator left in the slot. STATUS_NOT_FOUND: there is none, hence
      * no process either. STATUS_OK: the child is as the keeper says; one that ended meanwhile is told by `news`. */
     enum status (*adopt)(const char *slot, const char *folder, struct driver_child *child, struct error *error);

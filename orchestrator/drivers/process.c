@@ -3,6 +3,7 @@
  * and never reach another process that got the number. */
 #include "driver.h"
 
+#include "base/file.h"
 #include "orchestrator/keeper/protocol.h"
 
 #include <errno.h>
@@ -12,6 +13,7 @@
 #include <spawn.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
@@ -39,7 +41,7 @@ static void process_forget(struct driver_child *child)
     descriptor_close(&child->pid_descriptor);
     child->pid = 0;
     child->start_ticks = 0;
-    child->announced = false;
+    child->announced = child->has_ended = false;
 }
 
 /* process_note: the keeper's child becomes ours to signal. It has not been reaped unless its exit follows, so the number is
@@ -211,6 +213,16 @@ static enum status process_start(const struct driver_order *order, struct driver
 
 /* --- adopting --- */
 
+static bool process_kept(const char *slot, const char *folder)
+{
+    char path[PATH_BYTES];
+    path_join(path, folder, "%s.slot", slot);
+    int descriptor = open(path, O_RDWR | O_CLOEXEC);
+    bool held = descriptor >= 0 && flock(descriptor, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+    descriptor_close(&descriptor); /* and with it the lock, had it been free */
+    return held;
+}
+
 static enum status process_adopt(const char *slot, const char *folder, struct driver_child *child,
                                  struct error *error)
 {
@@ -312,6 +324,7 @@ static void process_release(struct driver_child *child)
 const struct driver process_driver = {
     .name = "process",
     .start = process_start,
+    .kept = process_kept,
     .adopt = process_adopt,
     .news = process_news,
     .signal = process_signal,

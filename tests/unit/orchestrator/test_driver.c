@@ -339,15 +339,18 @@ static void the_lock_knows_the_living_from_the_dead(void **unused)
     struct run_lock lock, other;
     struct error error;
     path_join(path, folder, "lock");
-    assert_ok(lock_take(path, "run-1", 0, &lock, &error));
+    assert_ok(lock_take(path, &lock, &error));
+    assert_ok(lock_name(&lock, "run-1", 0, &error));
     assert_string_equal(lock.previous, "");
-    assert_int_equal(lock_take(path, "run-2", 0, &other, &error), STATUS_EXISTS);
+    assert_int_equal(lock_take(path, &other, &error), STATUS_EXISTS);
     assert_non_null(strstr(error.text, "run-1"));
     lock_release(&lock);
-    assert_ok(lock_take(path, "run-2", 0, &lock, &error));
+    assert_ok(lock_take(path, &lock, &error));
+    assert_ok(lock_name(&lock, "run-2", 0, &error));
     assert_string_equal(lock.previous, ""); /* run-1 ended properly */
     close(lock.descriptor);                 /* as a kill would */
-    assert_ok(lock_take(path, "run-3", 0, &lock, &error));
+    assert_ok(lock_take(path, &lock, &error));
+    assert_ok(lock_name(&lock, "run-3", 0, &error));
     assert_non_null(strstr(lock.previous, "run-2"));
     lock_release(&lock);
 }
@@ -359,11 +362,13 @@ static void a_child_does_not_hold_the_lock(void **unused)
     struct run_lock lock;
     struct error error;
     path_join(path, folder, "lock");
-    assert_ok(lock_take(path, "run-1", 0, &lock, &error));
+    assert_ok(lock_take(path, &lock, &error));
+    assert_ok(lock_name(&lock, "run-1", 0, &error));
     struct driver_child child = start("echo READY >&3; exec tail -f /dev/null", NULL);
     wait_announced(&child); /* it runs */
     lock_release(&lock);
-    assert_ok(lock_take(path, "run-2", 0, &lock, &error));
+    assert_ok(lock_take(path, &lock, &error));
+    assert_ok(lock_name(&lock, "run-2", 0, &error));
     lock_release(&lock);
     assert_ok(process_driver.signal(&child, SIGKILL));
     wait_exit(&child);

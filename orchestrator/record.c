@@ -1,0 +1,273 @@
+#include "record.h"
+
+#include "base/hash.h"
+#include "base/memory.h"
+
+#include <orderflow_version.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const char MAGIC[] = "orderflow run 1\n";
+
+/* kept: a member that is written as it stands in memory; the file never leaves this host and this build. */
+struct kept {
+    size_t offset, bytes;
+};
+
+#define KEEP(type, member)                                                    \
+    {                                                                         \
+        offsetof(struct type, member), sizeof(((struct type *)NULL)->member) \
+    }
+
+static const struct kept RUN_KEPT[] = {
+    KEEP(run, phase), /* first: record_phase */
+    KEEP(run, choice),
+    KEEP(run, failed_start),
+    KEEP(run, venue_resolved),
+    KEEP(run, stop_index),
+    KEEP(run, phase_ms),
+    KEEP(run, deadline_ms),
+    KEEP(run, started_ms),
+    KEEP(run, started_wall_ms),
+    KEEP(run, go_ms),
+    KEEP(run, go_wall_ms),
+    KEEP(run, fed_until_wall_ms),
+    KEEP(run, ended_wall_ms),
+    KEEP(run, end_due_ms),
+    KEEP(run, end_reason),
+    KEEP(run, interrupts),
+    KEEP(run, skipped_drain),
+    KEEP(run, bad_configuration),
+    KEEP(run, faults_started),
+    KEEP(run, share_faults_started),
+    KEEP(run, market),
+    KEEP(run, shutdown_order),
+    KEEP(run, shutdown_count),
+    KEEP(run, own_max_rss_mb),
+    KEEP(run, own_max_open_files),
+    KEEP(run, adoptions),
+};
+
+static const struct kept PROCESS_KEPT[] = {
+    KEEP(process, supervisor),
+    KEEP(process, commands),
+    KEEP(process, timer_due_ms),
+    KEEP(process, announced),
+    KEEP(process, paused),
+    KEEP(process, wanted),
+    KEEP(process, last_pid),
+    KEEP(process, spawned_ms),
+    KEEP(process, progress_at_ready),
+    KEEP(process, started_wall_ms),
+    KEEP(process, ready_wall_ms),
+    KEEP(process, stopped_wall_ms),
+    KEEP(process, last_exit),
+    KEEP(process, exited),
+    KEEP(process, kill_on_stop),
+    KEEP(process, health),
+    KEEP(process, max_rss_mb),
+    KEEP(process, max_open_files),
+};
+
+enum { RUN_KEPT_COUNT = sizeof RUN_KEPT / sizeof *RUN_KEPT, PROCESS_KEPT_COUNT = sizeof PROCESS_KEPT / sizeof *PROCESS_KEPT };
+
+static void members_save(struct buffer *out, const void *object, const struct kept *kept, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        buffer_append(out, (const char *)object + kept[i].offset, kept[i].bytes);
+}
+
+static void members_load(struct reader *in, void *object, const struct kept *kept, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        reader_take(in, (char *)object + kept[i].offset, kept[i].bytes);
+}
+
+static void text_save(struct buffer *out, const char *text)
+{
+    buffer_append_u32(out, (uint32_t)strlen(text));
+    buffer_append(out, text, strlen(text) + 1);
+}
+
+/* text_load: borrowed from the record; "" and a failed reader when it is none. */
+static char *text_load(struct reader *in)
+{
+    static char nothing[1];
+    uint32_t length = reader_u32(in);
+    const char *text = reader_borrow(in, (size_t)length + 1);
+    if (!text || text[length]) {
+        in->failed = true;
+        return nothing;
+    }
+    return (char *)(uintptr_t)text;
+}
+
+void record_boot_id(char out_text[RECORD_BOOT_BYTES])
+{
+    struct buffer text;
+    buffer_init(&text, RECORD_BOOT_BYTES - 1);
+    if (file_read("/proc/sys/kernel/random/boot_id", &text) != STATUS_OK)
+        buffer_append_text(&text, "unknown");
+    snprintf(out_text, RECORD_BOOT_BYTES, "%s", buffer_text(&text));
+    buffer_finish(&text);
+}
+
+/* items: an array behind its count. */
+static void items_save(struct buffer *out, const void *items, size_t count, size_t item_bytes)
+{
+    buffer_append_u64(out, count);
+    buffer_append(out, items, count * item_bytes);
+}
+
+/* --- writing --- */
+
+static void process_save(struct buffer *out, const struct process *process)
+{
+    text_save(out, process->name);
+    members_save(out, process, PROCESS_KEPT, PROCESS_KEPT_COUNT);
+    items_save(out, process->restarts, process->restart_count, sizeof *process->restarts);
+}
+
+static void record_make(const struct run *run, struct buffer *out)
+{
+    buffer_append(out, MAGIC, sizeof MAGIC);
+    text_save(out, ORDERFLOW_VERSION_LINE);
+    text_save(out, run->boot_id);
+    text_save(out, run->run_id);
+    buffer_append_u32(out, (uint32_t)run->options->argument_count);
+    for (int i = 0; i < run->options->argument_count; i++)
+        text_save(out, run->options->arguments[i]);
+    members_save(out, run, RUN_KEPT, RUN_KEPT_COUNT);
+    items_save(out, run->faults, run->fault_count, sizeof *run->faults);
+    buffer_append_i64(out, run->feed.serial);
+    buffer_append_u64(out, run->process_count);
+    for (size_t i = 0; i < run->process_count; i++)
+        process_save(out, &run->processes[i]);
+    buffer_append_u32(out, crc32c(0, out->data, out->length));
+}
+
+void record_write(struct run *run)
+{
+    struct buffer made;
+    buffer_init(&made, 0);
+    record_make(run, &made);
+    bool same = made.length == run->recorded_last.length &&
+                memcmp(made.data, run->recorded_last.data, made.length) == 0;
+    if (!same && file_replace(RECORD_PATH, made.data, made.length, false) != STATUS_OK) {
+        log_event(LOG_WARNING, "write_error", "file=%s reason=\"%m\"", RECORD_PATH);
+        same = true; /* tried again when it has changed further, or at the next turn */
+        buffer_clear(&run->recorded_last);
+    }
+    if (!same) {
+        struct buffer before = run->recorded_last;
+        run->recorded_last = made;
+        made = before;
+    }
+    buffer_finish(&made);
+}
+
+void record_remove(void)
+{
+    unlink(RECORD_PATH);
+}
+
+/* --- reading --- */
+
+static enum status head_read(struct record *record)
+{
+    struct reader in;
+    char magic[sizeof MAGIC];
+    uint32_t crc;
+    if (record->bytes.length < sizeof magic + sizeof crc)
+        return STATUS_MALFORMED;
+    size_t length = record->bytes.length - sizeof crc;
+    memcpy(&crc, record->bytes.data + length, sizeof crc);
+    reader_init(&in, record->bytes.data, length);
+    reader_take(&in, magic, sizeof magic);
+    if (memcmp(magic, MAGIC, sizeof magic) != 0 || crc32c(0, record->bytes.data, length) != crc ||
+        strcmp(text_load(&in), ORDERFLOW_VERSION_LINE) != 0)
+        return STATUS_MALFORMED;
+    snprintf(record->boot_id, sizeof record->boot_id, "%s", text_load(&in));
+    snprintf(record->run_id, sizeof record->run_id, "%s", text_load(&in));
+    uint32_t count = reader_u32(&in);
+    if (in.failed || count > record->bytes.length)
+        return STATUS_MALFORMED;
+    record->arguments = memory_allocate((count + 1) * sizeof *record->arguments);
+    for (record->argument_count = 0; record->argument_count < (int)count; record->argument_count++)
+        record->arguments[record->argument_count] = text_load(&in);
+    record->state_offset = in.offset;
+    return in.failed ? STATUS_MALFORMED : STATUS_OK;
+}
+
+enum status record_read(struct record *out_record)
+{
+    *out_record = (struct record){.argument_count = 0};
+    buffer_init(&out_record->bytes, 0);
+    enum status status = file_read(RECORD_PATH, &out_record->bytes);
+    if (status == STATUS_OK)
+        status = head_read(out_record);
+    if (status != STATUS_OK)
+        record_finish(out_record);
+    return status;
+}
+
+enum run_phase record_phase(const struct record *record)
+{
+    enum run_phase phase; /* the first of RUN_KEPT */
+    struct reader in;
+    reader_init(&in, record->bytes.data, record->bytes.length);
+    in.offset = record->state_offset;
+    reader_take(&in, &phase, sizeof phase);
+    return phase;
+}
+
+void record_finish(struct record *record)
+{
+    free(record->arguments);
+    record->arguments = NULL;
+    buffer_finish(&record->bytes);
+}
+
+/* faults_load: false when there are more than a run can have. */
+static bool faults_load(struct reader *in, struct run *run)
+{
+    run->fault_count = reader_count(in, sizeof *run->faults);
+    if (in->failed || run->fault_count > RUN_FAULTS_MAX)
+        return false;
+    reader_take(in, run->faults, run->fault_count * sizeof *run->faults);
+    return true;
+}
+
+static void process_load(struct reader *in, struct process *process)
+{
+    if (strcmp(text_load(in), process->name) != 0)
+        in->failed = true;
+    members_load(in, process, PROCESS_KEPT, PROCESS_KEPT_COUNT);
+    size_t count = reader_count(in, sizeof *process->restarts);
+    if (in->failed || count > RUN_RESTARTS_KEPT) {
+        in->failed = true;
+        return;
+    }
+    process->restarts =
+        memory_grow(process->restarts, &process->restart_capacity, count, sizeof *process->restarts);
+    reader_take(in, process->restarts, count * sizeof *process->restarts);
+    process->restart_count = count;
+}
+
+enum status record_restore(const struct record *record, struct run *run)
+{
+    struct reader in;
+    reader_init(&in, record->bytes.data, record->bytes.length - sizeof(uint32_t));
+    in.offset = record->state_offset;
+    members_load(&in, run, RUN_KEPT, RUN_KEPT_COUNT);
+    if (!faults_load(&in, run))
+        return STATUS_MALFORMED;
+    run->feed.serial = reader_i64(&in);
+    if (reader_u64(&in) != run->process_count)
+        return STATUS_MALFORMED;
+    for (size_t i = 0; i < run->process_count; i++)
+        process_load(&in, &run->processes[i]);
+    return reader_done(&in);
+}
