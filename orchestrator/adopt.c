@@ -59,7 +59,9 @@ enum status adopt_find(struct run *run, struct error *error)
         return status;
     status = record_read(&run->left);
     if (status == STATUS_MALFORMED)
-        fprintf(stderr, "orchestrator: %s cannot be read (damaged, or of another build): the run it belongs to cannot go on\n",
+        fprintf(stderr,
+                "orchestrator: %s cannot be read (damaged, or of another build): the run it belongs to "
+                "cannot go on\n",
                 RECORD_PATH);
     if (status != STATUS_OK || strcmp(run->left.boot_id, run->boot_id) != 0)
         return STATUS_NOT_FOUND;
@@ -72,7 +74,8 @@ enum status adopt_find(struct run *run, struct error *error)
     config_destroy(config);
     if (alive)
         return error_set(error, STATUS_INVALID,
-                         "run %s still lives in this folder, its orchestrator died: go on with it (without --run-id, or with "
+                         "run %s still lives in this folder, its orchestrator died: go on with it (without "
+                         "--run-id, or with "
                          "--run-id %s), and end it with `orchctl shutdown`; or use another folder for %s",
                          run->left.run_id, run->left.run_id, asked);
     return STATUS_NOT_FOUND;

@@ -174,7 +174,8 @@ static void say_shutdown(struct run *run)
     char names[256] = "";
     for (size_t i = 0; i < run->shutdown_count; i++) {
         size_t length = strlen(names);
-        snprintf(names + length, sizeof names - length, "%s%s", i ? ", " : "", module_at(run->shutdown_order[i])->name);
+        snprintf(names + length, sizeof names - length, "%s%s", i ? ", " : "",
+                 module_at(run->shutdown_order[i])->name);
     }
     console_say(&run->console, "stopped in this order: %s", names);
 }

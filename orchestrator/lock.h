@@ -18,7 +18,8 @@ struct run_lock {
 /* lock_take: STATUS_EXISTS with a sentence naming the living holder; STATUS_IO. What a dead holder left stays in the file
  * until lock_name says whose it is now. */
 enum status lock_take(const char *path, struct run_lock *out_lock, struct error *error) MUST_USE;
-enum status lock_name(struct run_lock *lock, const char *run_id, int64_t now_ms, struct error *error) MUST_USE;
+enum status lock_name(struct run_lock *lock, const char *run_id, int64_t now_ms,
+                      struct error *error) MUST_USE;
 
 /* lock_release: empties the file: the next holder sees that this one ended properly. */
 void lock_release(struct run_lock *lock);

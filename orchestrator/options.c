@@ -180,8 +180,8 @@ static enum status option_take(struct options *options, const struct option *opt
 
 enum status options_parse(int argc, char **argv, struct options *out_options, struct error *error)
 {
-    *out_options = (struct options){
-        .gates = GATES_DEFAULT, .run_tag = "", .argument_count = argc, .arguments = argv};
+    *out_options =
+        (struct options){.gates = GATES_DEFAULT, .run_tag = "", .argument_count = argc, .arguments = argv};
     for (int i = 1; i < argc; i++) {
         const char *text = argv[i], *equals = strncmp(text, "--", 2) == 0 ? strchr(text, '=') : NULL;
         const struct option *option = option_find(text, equals ? (size_t)(equals - text) : strlen(text));

@@ -16,8 +16,8 @@ struct kept {
     size_t offset, bytes;
 };
 
-#define KEEP(type, member)                                                    \
-    {                                                                         \
+#define KEEP(type, member)                                                   \
+    {                                                                        \
         offsetof(struct type, member), sizeof(((struct type *)NULL)->member) \
     }
 
@@ -51,27 +51,18 @@ static const struct kept RUN_KEPT[] = {
 };
 
 static const struct kept PROCESS_KEPT[] = {
-    KEEP(process, supervisor),
-    KEEP(process, commands),
-    KEEP(process, timer_due_ms),
-    KEEP(process, announced),
-    KEEP(process, paused),
-    KEEP(process, wanted),
-    KEEP(process, last_pid),
-    KEEP(process, spawned_ms),
-    KEEP(process, progress_at_ready),
-    KEEP(process, started_wall_ms),
-    KEEP(process, ready_wall_ms),
-    KEEP(process, stopped_wall_ms),
-    KEEP(process, last_exit),
-    KEEP(process, exited),
-    KEEP(process, kill_on_stop),
-    KEEP(process, health),
-    KEEP(process, max_rss_mb),
-    KEEP(process, max_open_files),
+    KEEP(process, supervisor),      KEEP(process, commands),      KEEP(process, timer_due_ms),
+    KEEP(process, announced),       KEEP(process, paused),        KEEP(process, wanted),
+    KEEP(process, last_pid),        KEEP(process, spawned_ms),    KEEP(process, progress_at_ready),
+    KEEP(process, started_wall_ms), KEEP(process, ready_wall_ms), KEEP(process, stopped_wall_ms),
+    KEEP(process, last_exit),       KEEP(process, exited),        KEEP(process, kill_on_stop),
+    KEEP(process, health),          KEEP(process, max_rss_mb),    KEEP(process, max_open_files),
 };
 
-enum { RUN_KEPT_COUNT = sizeof RUN_KEPT / sizeof *RUN_KEPT, PROCESS_KEPT_COUNT = sizeof PROCESS_KEPT / sizeof *PROCESS_KEPT };
+enum {
+    RUN_KEPT_COUNT = sizeof RUN_KEPT / sizeof *RUN_KEPT,
+    PROCESS_KEPT_COUNT = sizeof PROCESS_KEPT / sizeof *PROCESS_KEPT
+};
 
 static void members_save(struct buffer *out, const void *object, const struct kept *kept, size_t count)
 {

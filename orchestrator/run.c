@@ -1,8 +1,8 @@
 /* The orchestrator from its first check to its exit code: prepare (nothing started yet), loop, conclude. */
 #include "run.h"
 
-#include "base/file.h"
 #include "adopt.h"
+#include "base/file.h"
 #include "base/memory.h"
 #include "bus/bus.h"
 #include "conclude.h"

@@ -168,8 +168,8 @@ struct run {
 
     int64_t tick_due_ms, resource_due_ms, progress_due_ms;
     char boot_id[RECORD_BOOT_BYTES];
-    struct record left;      /* of an orchestrator that died, when there is one */
-    struct options *adopted; /* its command line; NULL: ours counts */
+    struct record left;          /* of an orchestrator that died, when there is one */
+    struct options *adopted;     /* its command line; NULL: ours counts */
     int64_t adoptions;           /* orchestrators before this one that died */
     struct buffer recorded_last; /* record.h: as it was written last */
     double own_max_rss_mb;

@@ -59,7 +59,8 @@ struct driver {
     bool (*kept)(const char *slot, const char *folder);
     /* adopt: connects to the keeper that an earlier orchestrator left in the slot. STATUS_NOT_FOUND: there is none, hence
      * no process either. STATUS_OK: the child is as the keeper says; one that ended meanwhile is told by `news`. */
-    enum status (*adopt)(const char *slot, const char *folder, struct driver_child *child, struct error *error);
+    enum status (*adopt)(const char *slot, const char *folder, struct driver_child *child,
+                         struct error *error);
     /* news: one piece; asked until DRIVER_NOTHING. */
     enum driver_news (*news)(struct driver_child *child, struct driver_exit *out_exit);
     /* signal: to that very process, never to another that got its number. STATUS_CLOSED when it has ended. */

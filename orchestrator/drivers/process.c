@@ -159,19 +159,22 @@ static enum status send_start(const struct driver_order *order, const struct dri
         .version = KEEPER_VERSION, .verb = KEEPER_START, .generation = order->generation};
     char *texts = message + sizeof start;
     size_t length = 0;
-    bool fits = texts_add(texts, &length, order->stdout_path) && texts_add(texts, &length, order->stderr_path) &&
+    bool fits = texts_add(texts, &length, order->stdout_path) &&
+                texts_add(texts, &length, order->stderr_path) &&
                 list_add(texts, &length, order->arguments, &start.argument_count) &&
                 list_add(texts, &length, order->environment, &start.environment_count);
     if (!fits)
-        return error_set(error, STATUS_LIMIT, "%s: arguments and environment are more than %d bytes", order->slot,
-                         KEEPER_TEXTS_BYTES_MAX);
+        return error_set(error, STATUS_LIMIT, "%s: arguments and environment are more than %d bytes",
+                         order->slot, KEEPER_TEXTS_BYTES_MAX);
     memcpy(message, &start, sizeof start);
     ssize_t sent = send(child->descriptor, message, sizeof start + length, MSG_NOSIGNAL);
-    return sent < 0 ? error_set(error, STATUS_CLOSED, "the keeper of %s does not listen: %m", order->slot) : STATUS_OK;
+    return sent < 0 ? error_set(error, STATUS_CLOSED, "the keeper of %s does not listen: %m", order->slot)
+                    : STATUS_OK;
 }
 
 /* start_once: STATUS_CLOSED: the keeper is gone. */
-static enum status start_once(const struct driver_order *order, struct driver_child *child, struct error *error)
+static enum status start_once(const struct driver_order *order, struct driver_child *child,
+                              struct error *error)
 {
     struct keeper_report report;
     enum status status = child->descriptor < 0 ? keeper_begin(order, child, error) : STATUS_OK;
@@ -181,8 +184,9 @@ static enum status start_once(const struct driver_order *order, struct driver_ch
         if (status == STATUS_AGAIN)
             return error_set(error, STATUS_IO, "the keeper of %s does not answer", order->slot);
         if (status != STATUS_OK)
-            return error_set(error, STATUS_CLOSED, "the keeper of %s ended: its slot is held by another, or see %s",
-                             order->slot, order->stderr_path);
+            return error_set(error, STATUS_CLOSED,
+                             "the keeper of %s ended: its slot is held by another, or see %s", order->slot,
+                             order->stderr_path);
         if (report.news == KEEPER_REFUSED)
             return error_set(error, STATUS_IO, "%s cannot be started: %s", order->arguments[0],
                              strerror(report.reason));

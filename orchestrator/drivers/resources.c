@@ -61,9 +61,10 @@ enum status driver_resources_read(pid_t pid, struct driver_resources *out_resour
     if (!*state)
         return STATUS_CLOSED;
     double page_mb = (double)sysconf(_SC_PAGESIZE) / (1024.0 * 1024.0);
-    struct driver_resources resources = {.run_state = *state,
-                                         .rss_mb = (double)strtoll(stat_field(text, RSS_PAGES_FIELD), NULL, 10) * page_mb,
-                                         .open_files = open_files_of(pid)};
+    struct driver_resources resources = {
+        .run_state = *state,
+        .rss_mb = (double)strtoll(stat_field(text, RSS_PAGES_FIELD), NULL, 10) * page_mb,
+        .open_files = open_files_of(pid)};
     proc_text(pid, "schedstat", text, sizeof text);
     const char *blank = strchr(text, ' ');
     resources.starved_ns = blank ? strtoll(blank + 1, NULL, 10) : 0;

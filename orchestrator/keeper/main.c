@@ -48,8 +48,8 @@ static void tell(struct keeper *keeper, enum keeper_news news, int reason)
     report.version = KEEPER_VERSION;
     report.news = news;
     report.reason = reason;
-    if (keeper->connection >= 0 &&
-        send(keeper->connection, &report, sizeof report, MSG_NOSIGNAL | MSG_DONTWAIT) != (ssize_t)sizeof report)
+    if (keeper->connection >= 0 && send(keeper->connection, &report, sizeof report,
+                                        MSG_NOSIGNAL | MSG_DONTWAIT) != (ssize_t)sizeof report)
         hang_up(keeper); /* whoever connects next is told how things are */
 }
 

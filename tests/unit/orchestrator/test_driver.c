@@ -284,7 +284,8 @@ static void a_slot_serves_one_generation_after_the_other_and_never_two(void **un
     struct driver_child child = start("exec tail -f /dev/null", NULL), other;
     pid_t keeper = child.keeper_pid;
     driver_child_init(&other);
-    assert_int_equal(start_in(&other, 1, "exit 0", NULL, &error), STATUS_EXISTS); /* another orchestrator's try */
+    assert_int_equal(start_in(&other, 1, "exit 0", NULL, &error),
+                     STATUS_EXISTS); /* another orchestrator's try */
     assert_non_null(strstr(error.text, "slot"));
     assert_ok(process_driver.signal(&child, SIGTERM));
     assert_int_equal(wait_end(&child).signal, SIGTERM);
@@ -317,8 +318,8 @@ static void what_a_process_leaves_behind_is_ended_and_reaped(void **unused)
 {
     (void)unused;
     char text[64];
-    struct driver_child child =
-        start("(setsid tail -f /dev/null & echo $!) > /dev/stdout; echo READY >&3; exec tail -f /dev/null", NULL);
+    struct driver_child child = start(
+        "(setsid tail -f /dev/null & echo $!) > /dev/stdout; echo READY >&3; exec tail -f /dev/null", NULL);
     wait_announced(&child);
     text_of(out_path, text, sizeof text);
     pid_t grandchild = (pid_t)strtol(text, NULL, 10);
@@ -395,8 +396,7 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_process_dies_with_its_keeper_and_the_slot_is_free_again, set_up,
                                         tear_down),
-        cmocka_unit_test_setup_teardown(what_a_process_leaves_behind_is_ended_and_reaped, set_up,
-                                        tear_down),
+        cmocka_unit_test_setup_teardown(what_a_process_leaves_behind_is_ended_and_reaped, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_lock_knows_the_living_from_the_dead, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_child_does_not_hold_the_lock, set_up, tear_down),
     };
