@@ -2,6 +2,7 @@
 #include "run.h"
 
 #include "adopt.h"
+#include "base/crash_point.h"
 #include "base/file.h"
 #include "base/memory.h"
 #include "bus/bus.h"
@@ -369,7 +370,9 @@ static struct run *run_create(const struct options *options)
 static int run_to_its_end(struct run *run)
 {
     loop(run);
+    crash_point("before_conclude");
     int code = conclude(run);
+    crash_point("after_conclude");
     record_remove();
     return code;
 }

@@ -1,7 +1,8 @@
 /* crash_point: a named place where a test can make the process die as if it were killed there.
  *
  * Names in use: before_commit, after_commit (the stage's commit), after_write (bytes or rows are written, their
- * position is not), after_rename (a file has its final name, its position or checkpoint does not say so yet). */
+ * position is not), after_rename (a file has its final name, its position or checkpoint does not say so yet);
+ * the orchestrator's before_conclude, after_conclude (the last process is gone; the manifest is final). */
 #pragma once
 
 /* crash_point: nothing, unless the environment variable ORDERFLOW_CRASH_POINT is

@@ -1,5 +1,4 @@
 """The orchestrator may die at any moment: its daemons do not notice, and another one goes on with the run."""
-import json
 import os
 import random
 import signal
@@ -153,19 +152,14 @@ def test_a_damaged_record_is_refused_and_said(run):
     assert all(alive(pid) for pid in before.values())
 
 
-def test_one_that_died_while_it_concluded_is_concluded(run):
-    """The last process is gone, the manifest not yet final: what a new one does with the record it finds."""
-    path = run.folder / "runtime/orchestrator.state"
-    run.process.send_signal(signal.SIGINT)
-    kept = b""
-    while run.process.poll() is None:
-        try:
-            kept = path.read_bytes() or kept
-        except FileNotFoundError:
-            pass
-    manifest_path = run.folder / "artifacts/run_logs/run_manifest_test.json"
-    manifest_path.write_text(json.dumps({"state": "running"}))
-    path.write_bytes(kept)
-    run.start_again()
-    assert run.finish() in (0, 3)
-    assert json.loads(manifest_path.read_text())["state"] == "finished"
+@pytest.mark.parametrize("point", ["before_conclude", "after_conclude"])
+def test_one_that_died_while_it_concluded_is_concluded(programs, tmp_path, monkeypatch, point):  # noqa: F811
+    monkeypatch.setenv("ORDERFLOW_CRASH_POINT", f"orchestrator/{point}:1:{tmp_path}/died")
+    with Mortal(programs, tmp_path, "--minutes", "0.001") as run:
+        assert run.finish() == -signal.SIGKILL
+        run.start_again()
+        assert run.finish() == 0, run.text()
+        manifest = run.manifest()
+        assert manifest["state"] == "finished" and manifest["exit_code"] == 0
+        assert manifest["shutdown_order"] == SERVICES[::-1]
+        assert not list((run.folder / "runtime").glob("orchestrator.state"))
