@@ -1,5 +1,48 @@
 #include "figures.h"
 
+#include "base/memory.h"
+#include "proto/trade.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+void row_figures_init(struct row_figures *figures, size_t symbol_count)
+{
+    latency_init(&figures->latency);
+    figures->symbol_count = symbol_count;
+    figures->rates_tps = memory_allocate(symbol_count * sizeof *figures->rates_tps);
+    for (size_t i = 0; i < symbol_count; i++)
+        figures->rates_tps[i] = NAN;
+}
+
+void row_figures_finish(struct row_figures *figures)
+{
+    latency_finish(&figures->latency);
+    free(figures->rates_tps);
+}
+
+void row_figures_add(struct row_figures *figures, size_t symbol, const struct message *message,
+                     const void *row)
+{
+    const struct trade_row *trade = row;
+    if (message != &trade_message)
+        return;
+    latency_add(&figures->latency, trade->recv_ts_ms, trade->latency_ms);
+    figures->rates_tps[symbol] = trade->recv_rate_tps;
+}
+
+static void report_rows(const struct row_figures *rows, struct stage_report *report)
+{
+    double rate_tps = NAN; /* of all symbols together */
+    for (size_t i = 0; i < rows->symbol_count; i++)
+        if (!isnan(rows->rates_tps[i]))
+            rate_tps = (isnan(rate_tps) ? 0 : rate_tps) + rows->rates_tps[i];
+    stage_report_gauge(report, "latency_ms_p50", latency_quantile(&rows->latency, 0.5));
+    stage_report_gauge(report, "latency_ms_p90", latency_quantile(&rows->latency, 0.9));
+    stage_report_gauge(report, "latency_ms_p99", latency_quantile(&rows->latency, 0.99));
+    stage_report_gauge(report, "recv_rate_tps", rate_tps);
+}
+
 static void report_receiver(const struct receiver *receiver, struct stage_report *report)
 {
     struct receiver_figures figures = receiver_figures(receiver);
@@ -25,9 +68,11 @@ static void report_receiver(const struct receiver *receiver, struct stage_report
         stage_report_counter(report, counters[i].name, counters[i].value);
 }
 
-void figures_report(const struct feed *feed, const struct receiver *receiver, const struct capture_writer *writer,
+void figures_report(const struct feed *feed, const struct receiver *receiver,
+                    const struct capture_writer *writer, const struct row_figures *rows,
                     struct stage_report *report)
 {
+    report_rows(rows, report);
     for (enum feed_counter counter = 0; counter < FEED_COUNTER_COUNT; counter++)
         stage_report_counter(report, feed_counter_name(counter), feed_count(feed, FEED_ALL, counter));
     if (receiver)

@@ -2,9 +2,22 @@
 #pragma once
 
 #include "feed.h"
+#include "latency.h"
 #include "receiver.h"
 #include "stage/stage.h"
 
+/* row_figures: what is told of the rows themselves. */
+struct row_figures {
+    struct latency latency; /* of trades */
+    double *rates_tps;      /* recv_rate_tps of each symbol's newest trade, NaN: none yet */
+    size_t symbol_count;
+};
+void row_figures_init(struct row_figures *figures, size_t symbol_count);
+void row_figures_finish(struct row_figures *figures);
+void row_figures_add(struct row_figures *figures, size_t symbol, const struct message *message,
+                     const void *row);
+
 /* figures_report: `receiver` and `writer` are NULL in a replay; what they would tell is then not reported, not 0. */
-void figures_report(const struct feed *feed, const struct receiver *receiver, const struct capture_writer *writer,
+void figures_report(const struct feed *feed, const struct receiver *receiver,
+                    const struct capture_writer *writer, const struct row_figures *rows,
                     struct stage_report *report);

@@ -12,6 +12,7 @@
 struct harvest {
     struct stage *stage;
     struct feed *feed;
+    struct row_figures rows;
     struct intake intake; /* capture, its reader, the receiver */
     bool at_end;          /* nothing more is readable just now */
 };
@@ -19,6 +20,7 @@ struct harvest {
 static void emit(void *context, size_t symbol, const struct message *message, const void *row)
 {
     struct harvest *harvest = context;
+    row_figures_add(&harvest->rows, symbol, message, row);
     stage_emit(harvest->stage, symbol, message, row);
 }
 
@@ -27,6 +29,7 @@ static void harvest_close(void *service)
     struct harvest *harvest = service;
     intake_close(&harvest->intake);
     feed_destroy(harvest->feed);
+    row_figures_finish(&harvest->rows);
     free(harvest);
 }
 
@@ -38,6 +41,7 @@ static enum status harvest_open(struct stage *stage, void **out_service, struct 
     for (size_t i = 0; i < stage_symbol_count(stage); i++)
         symbols[i] = stage_symbol(stage, i);
     harvest->stage = stage;
+    row_figures_init(&harvest->rows, stage_symbol_count(stage));
     feed_settings(stage_config(stage), symbols, stage_symbol_count(stage), &settings);
     harvest->feed = feed_create(&settings, emit, harvest, error);
     enum status status = harvest->feed ? intake_open(&harvest->intake, stage, &settings, error) : STATUS_INVALID;
@@ -116,7 +120,8 @@ static enum status harvest_command(void *service, const char *verb, const char *
 static void harvest_report(void *service, struct stage_report *report)
 {
     struct harvest *harvest = service;
-    figures_report(harvest->feed, harvest->intake.receiver, harvest->intake.writer, report);
+    figures_report(harvest->feed, harvest->intake.receiver, harvest->intake.writer, &harvest->rows,
+                   report);
 }
 
 static bool harvest_caught_up(void *service)

@@ -1,0 +1,75 @@
+// Quantiles of the receive latency against sorting all of it.
+// links: service_harvest market journal net proto base yyjson
+#include "base/random.h"
+#include "market/statistics.h"
+#include "services/harvest/latency.h"
+#include "tests/support/check.h"
+
+#include <math.h>
+
+enum { SAMPLES = 20000, MINUTE = 60000 };
+
+static void nothing_is_known_of_nothing(void **unused)
+{
+    (void)unused;
+    struct latency latency;
+    latency_init(&latency);
+    assert_true(isnan(latency_quantile(&latency, 0.5)));
+    latency_add(&latency, MINUTE, -7);
+    assert_true(latency_quantile(&latency, 0) == -7 && latency_quantile(&latency, 0.99) == -7);
+    latency_finish(&latency);
+}
+
+static void quantiles_are_those_of_the_last_ten_minutes(void **unused)
+{
+    (void)unused;
+    static double kept[SAMPLES];
+    struct latency latency;
+    struct random random;
+    size_t count = 0;
+    latency_init(&latency);
+    random_seed(&random, 20240808);
+    for (int64_t i = 0; i < SAMPLES; i++) {
+        int64_t recv_ms = 1700000000000 + i * 60; /* twenty minutes */
+        int64_t value =
+            (int64_t)random_below(&random, 400) - 100 + (int64_t)(random_below(&random, 50) == 0) * 900;
+        latency_add(&latency, recv_ms, value);
+        if (recv_ms / MINUTE > (1700000000000 + (SAMPLES - 1) * 60) / MINUTE - LATENCY_WINDOW_MINUTES)
+            kept[count++] = (double)value;
+    }
+    assert_in_range(count, 9000, 10000);
+    statistics_sort(kept, count);
+    for (int percent = 0; percent <= 100; percent++)
+        if (latency_quantile(&latency, percent / 100.0) !=
+            statistics_quantile_sorted(kept, count, percent / 100.0))
+            fail_msg("p%d: %f is not %f", percent, latency_quantile(&latency, percent / 100.0),
+                     statistics_quantile_sorted(kept, count, percent / 100.0));
+    latency_finish(&latency);
+}
+
+static void what_is_beyond_the_limit_counts_at_it_and_old_minutes_are_forgotten(void **unused)
+{
+    (void)unused;
+    struct latency latency;
+    latency_init(&latency);
+    latency_add(&latency, 0, 1000000);
+    latency_add(&latency, 0, -1000000);
+    assert_true(latency_quantile(&latency, 0) == -LATENCY_LIMIT_MS);
+    assert_true(latency_quantile(&latency, 1) == LATENCY_LIMIT_MS);
+    latency_add(&latency, 10 * MINUTE, 3);
+    assert_true(latency_quantile(&latency, 0) == 3 && latency_quantile(&latency, 1) == 3);
+    latency_add(&latency, 0, 500); /* from long ago */
+    assert_true(latency_quantile(&latency, 1) == 3);
+    latency_finish(&latency);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(nothing_is_known_of_nothing),
+        cmocka_unit_test(quantiles_are_those_of_the_last_ten_minutes),
+        cmocka_unit_test(what_is_beyond_the_limit_counts_at_it_and_old_minutes_are_forgotten),
+    };
+    check_filter();
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
