@@ -441,7 +441,8 @@ static enum status load(struct config *config, const char *name, const void *dat
         config_errors_add(errors, name, "", "no memory to read it");
     } else {
         yaml_parser_set_encoding(&loader.parser, YAML_UTF8_ENCODING);
-        yaml_parser_set_input_string(&loader.parser, loader.data, bytes);
+        static const uint8_t NOTHING[1]; /* libyaml aborts on NULL, which is what an empty file is read as */
+        yaml_parser_set_input_string(&loader.parser, loader.data ? loader.data : NOTHING, bytes);
         load_document(&loader);
         if (loader.has_event)
             yaml_event_delete(&loader.event);

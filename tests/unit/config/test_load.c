@@ -383,6 +383,24 @@ static void files_are_limited(void **state)
     config_destroy(config);
 }
 
+static void an_empty_file_leaves_every_default(void **state)
+{
+    (void)state;
+    char path[] = "/tmp/orderflow-config-XXXXXX";
+    int file = mkstemp(path);
+    assert_true(file >= 0);
+    close(file);
+    struct config *config = config_create();
+    struct config_errors errors;
+    config_errors_init(&errors);
+    assert_int_equal(config_load_file(config, path, &errors), STATUS_OK);
+    assert_int_equal(errors.count, 0);
+    assert_int_equal(config_origin_of(config, "run.sink"), ORIGIN_BUILT_IN);
+    unlink(path);
+    config_errors_finish(&errors);
+    config_destroy(config);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -400,6 +418,7 @@ int main(void)
         cmocka_unit_test(bad_encodings_are_placed),
         cmocka_unit_test(random_bytes_do_no_harm),
         cmocka_unit_test(files_are_limited),
+        cmocka_unit_test(an_empty_file_leaves_every_default),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
