@@ -7,10 +7,10 @@
 
 #include <errno.h>
 #include <stdio.h>
-#include <unistd.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 static const char DEFAULT_CONFIG[] = "./config/defaults.yaml";
 
@@ -28,7 +28,7 @@ static void set_override(struct config *config, const struct option_override *ov
     char place[96];
     snprintf(place, sizeof place, "option %s", override->option);
     if (config_set(config, override->key, override->value, ORIGIN_CLI, &wrong) != STATUS_OK)
-        config_errors_add(errors, place, override->key, "%s", wrong.text);
+        config_errors_add(errors, place, "", "%s", wrong.text);
 }
 
 const char *resolve_config_path(const struct options *options)
@@ -77,7 +77,7 @@ static void load_layers(const struct options *options, config_environment_get *g
         set_override(config, &options->overrides[i], errors);
     if (options->capture_count && config_set_texts(config, "simulator.captures", options->captures,
                                                    options->capture_count, ORIGIN_CLI, &wrong) != STATUS_OK)
-        config_errors_add(errors, "option --capture", "simulator.captures", "%s", wrong.text);
+        config_errors_add(errors, "option --capture", "", "%s", wrong.text);
     check_captures(config, errors);
     check_not_built(config, errors);
     if (!errors->count)
@@ -95,7 +95,7 @@ static void run_id_make(struct config *config, int64_t now_ms, struct config_err
     snprintf(text, sizeof text, "%s-%04x", stamp, chance);
     struct error wrong = {{0}};
     if (config_set(config, "run.run_id", text, ORIGIN_CLI, &wrong) != STATUS_OK)
-        config_errors_add(errors, "run id", "run.run_id", "%s", wrong.text);
+        config_errors_add(errors, "run id", "", "%s", wrong.text);
 }
 
 enum status resolve_config(const struct options *options, config_environment_get *get, void *context,
@@ -149,28 +149,9 @@ enum status resolve_modules(struct config *config, struct module_choice *out_cho
     return status;
 }
 
-/* chosen: a person set this key, not a default nor the printed list of defaults. */
-static bool chosen(const struct config *config, const char *key)
-{
-    enum config_origin origin = config_origin_of(config, key);
-    if (origin != ORIGIN_FILE)
-        return origin == ORIGIN_CLI || origin == ORIGIN_ENVIRONMENT;
-    struct config *untouched = config_create();
-    struct buffer ours, standard;
-    buffer_init(&ours, 0);
-    buffer_init(&standard, 0);
-    config_value_text(config, key, &ours);
-    config_value_text(untouched, key, &standard);
-    bool differs = strcmp(buffer_text(&ours), buffer_text(&standard)) != 0;
-    buffer_finish(&ours);
-    buffer_finish(&standard);
-    config_destroy(untouched);
-    return differs;
-}
-
 static enum status take_over(struct config *config, const char *key, const char *text, struct error *error)
 {
-    if (!*text || chosen(config, key))
+    if (!*text || config_is_chosen(config, key))
         return STATUS_OK;
     return config_set(config, key, text, ORIGIN_CLI, error);
 }
@@ -178,7 +159,7 @@ static enum status take_over(struct config *config, const char *key, const char 
 static enum status take_symbols(struct config *config, const struct venue_streams *streams,
                                 struct error *error)
 {
-    if (!chosen(config, "run.symbols"))
+    if (!config_is_chosen(config, "run.symbols"))
         return config_set_texts(config, "run.symbols", (const char *const *)streams->symbols,
                                 streams->symbol_count, ORIGIN_CLI, error);
     struct config_list wanted = config_list(config, "run.symbols");
@@ -192,7 +173,7 @@ static enum status take_symbols(struct config *config, const struct venue_stream
 static enum status take_market(struct config *config, const struct venue_streams *streams,
                                struct error *error)
 {
-    if (chosen(config, "harvest.market") && *streams->market &&
+    if (config_is_chosen(config, "harvest.market") && *streams->market &&
         strcmp(config_text(config, "harvest.market"), streams->market) != 0)
         return error_set(error, STATUS_INVALID, "harvest.market: is %s, but the simulator serves %s",
                          config_text(config, "harvest.market"), streams->market);

@@ -154,6 +154,10 @@ struct config_value config_symbol_get(const struct config *config, const char *s
 enum config_origin config_origin_of(const struct config *config, const char *key);
 const char *config_origin_name(enum config_origin origin); /* "built-in", "profile", "file", "env", "cli" */
 
+/* config_is_chosen: a person wants this value: it is from an option, the environment, or a file where it differs from the
+ * built-in one. A file that lists the defaults has chosen nothing; a recording may say otherwise. */
+bool config_is_chosen(const struct config *config, const char *key);
+
 /* config_place: where the value was written ("file.yaml:12:5"), "built-in" when nowhere. */
 const char *config_place(const struct config *config, const char *key);
 

@@ -224,6 +224,24 @@ void config_value_text(const struct config *config, const char *key, struct buff
     value_write_text(out, &value);
 }
 
+bool config_is_chosen(const struct config *config, const char *key)
+{
+    enum config_origin origin = config_origin_of(config, key);
+    if (origin != ORIGIN_FILE)
+        return origin > ORIGIN_FILE;
+    struct config *untouched = config_create();
+    struct buffer ours, standard;
+    buffer_init(&ours, 0);
+    buffer_init(&standard, 0);
+    config_value_text(config, key, &ours);
+    config_value_text(untouched, key, &standard);
+    bool differs = strcmp(buffer_text(&ours), buffer_text(&standard)) != 0;
+    buffer_finish(&ours);
+    buffer_finish(&standard);
+    config_destroy(untouched);
+    return differs;
+}
+
 static void show_one(const struct config *config, const char *symbol, const struct config_key *key,
                      struct buffer *out)
 {

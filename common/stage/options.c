@@ -189,8 +189,8 @@ static enum status errors_to_sentence(const struct config_errors *errors, struct
     config_errors_print(errors, &text);
     fputs(buffer_text(&text), stderr);
     buffer_finish(&text);
-    return error_set(error, STATUS_INVALID, "%zu mistakes in the configuration, all listed above",
-                     errors->count + errors->not_kept);
+    return error_set(error, STATUS_INVALID, "%zu mistake%s in the configuration, listed above",
+                     errors->count + errors->not_kept, errors->count + errors->not_kept == 1 ? "" : "s");
 }
 
 /* load_layers: file, environment, options; every mistake is kept. */
@@ -209,8 +209,10 @@ static void load_layers(struct stage *stage, struct config_errors *errors)
         struct error wrong;
         if (config_set(stage->config, options->overrides[i].key, options->overrides[i].value, ORIGIN_CLI,
                        &wrong) != STATUS_OK)
-            config_errors_add(errors, "command line", options->overrides[i].key, "%s", wrong.text);
+            config_errors_add(errors, "command line", "", "%s", wrong.text);
     }
+    if (options->config_path && !options->effective_path && options->replay_count)
+        stage_replay_facts(stage, errors);
     if (!errors->count)
         ignored = config_validate(stage->config, errors);
     (void)ignored;

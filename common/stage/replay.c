@@ -38,7 +38,9 @@ static const char *configuration_in(const struct capture_record *record, size_t 
     return at;
 }
 
-void stage_replay_config(struct stage *stage, struct config_errors *errors)
+/* recorded_configuration: into `out` what the run that made the capture was configured with, if the capture tells. */
+static void recorded_configuration(const struct stage *stage, struct config *out,
+                                   struct config_errors *errors)
 {
     struct capture_reader *reader;
     struct capture_record record;
@@ -46,19 +48,46 @@ void stage_replay_config(struct stage *stage, struct config_errors *errors)
     const struct stage_options *options = &stage->options;
     if (capture_reader_open_files(options->replay_files, options->replay_count, &reader, &error) !=
         STATUS_OK) {
-        config_errors_add(errors, options->replay_files[0], "", "%s", error.text);
+        config_errors_add(errors, "option --replay", "", "%s", error.text);
         return;
     }
     size_t bytes = 0;
     const char *text =
         capture_next(reader, &record, &error) == STATUS_OK ? configuration_in(&record, &bytes) : NULL;
-    if (text && config_load_text(stage->config, options->replay_files[0], text, bytes, errors) != STATUS_OK &&
+    if (text && config_load_text(out, options->replay_files[0], text, bytes, errors) != STATUS_OK &&
         !errors->count)
         config_errors_add(errors, options->replay_files[0], "", "its configuration cannot be read");
     capture_reader_close(reader);
 }
 
-/* reads_from: the services a service needs, nearest last. The stage knows the picture of design.md §1 here only. */
+void stage_replay_config(struct stage *stage, struct config_errors *errors)
+{
+    recorded_configuration(stage, stage->config, errors);
+}
+
+void stage_replay_facts(struct stage *stage, struct config_errors *errors)
+{
+    static const char *const FACTS[] = {"run.run_id",           "run.symbols",
+                                        "harvest.market",       "harvest.trade_stream",
+                                        "harvest.depth_stream", "harvest.book_source"};
+    struct config *recorded = config_create();
+    recorded_configuration(stage, recorded, errors);
+    for (size_t i = 0; i < sizeof FACTS / sizeof FACTS[0]; i++) {
+        struct buffer text;
+        struct error error = {{0}};
+        if (config_is_chosen(stage->config, FACTS[i]) ||
+            config_origin_of(recorded, FACTS[i]) == ORIGIN_BUILT_IN)
+            continue;
+        buffer_init(&text, 0);
+        config_value_text(recorded, FACTS[i], &text);
+        if (config_set(stage->config, FACTS[i], buffer_text(&text), ORIGIN_CLI, &error) != STATUS_OK)
+            config_errors_add(errors, stage->options.replay_files[0], "", "%s", error.text);
+        buffer_finish(&text);
+    }
+    config_destroy(recorded);
+}
+
+/* reads_from: the services a service that prints rows needs, nearest last. The stage knows the picture of design.md §1 here only. */
 static const struct {
     const char *service;
     const char *needs[5];
@@ -67,8 +96,6 @@ static const struct {
     {"features", {"harvest", NULL}},
     {"signal", {"harvest", "features", NULL}},
     {"broker", {"harvest", "features", "signal", NULL}},
-    {"archive", {"harvest", "features", NULL}},
-    {"report", {"harvest", "features", "signal", "broker", NULL}},
 };
 
 static enum status set(struct stage *stage, const char *key, const char *format, const char *argument,
@@ -150,7 +177,12 @@ enum status stage_replay_start(struct stage *stage, struct error *error)
     struct stage_options *options = &stage->options;
     if (!options->replay_count || options->replay_link)
         return STATUS_OK;
-    options->print_rows = stage->service->publishes;
+    if (!stage->service->publishes)
+        return error_set(error, STATUS_INVALID,
+                         "--replay prints rows, and %s makes none: replay the capture through a whole run "
+                         "(orchestrator --capture FILE)",
+                         stage->service->name);
+    options->print_rows = true;
     enum status status = own_folders(stage, error);
     for (size_t i = 0; status == STATUS_OK && i < sizeof READS_FROM / sizeof READS_FROM[0]; i++)
         for (const char *const *need = READS_FROM[i].needs;

@@ -168,7 +168,7 @@ struct stage {
     bool going;    /* go has come (pull services) */
     bool full;     /* the journal is at its limit: nothing is consumed */
     bool pull_more;
-    bool rereading; /* rows come out again that were journaled in an earlier life */
+    bool rereading;       /* rows come out again that were journaled in an earlier life */
     int ready_descriptor; /* a pipe to say READY on, -1: none */
     int exit_code;
 
@@ -227,6 +227,8 @@ int64_t stage_sinks_durable(struct stage *stage,
 
 /* replay.c */
 void stage_replay_config(struct stage *stage, struct config_errors *errors); /* from the capture's metadata */
+/* stage_replay_facts: what is so in the recording whatever a --config says: run, symbols, market, kinds of streams. */
+void stage_replay_facts(struct stage *stage, struct config_errors *errors);
 enum status stage_replay_start(struct stage *stage, struct error *error);
 void stage_replay_print(struct stage *stage, size_t symbol_index, const struct message *message,
                         const void *row);

@@ -1,4 +1,5 @@
 """One input, one output: whatever happens on the way, the run's rows are those of the undisturbed run."""
+import json
 import os
 import random
 import signal
@@ -6,6 +7,7 @@ import subprocess
 
 import pytest
 
+import replay
 import stack as harness
 
 RECORDING = "usdm/btcusdt_20240808.gz"
@@ -140,19 +142,38 @@ def test_dying_at_a_crash_point_changes_nothing(capture, undisturbed, tmp_path, 
     harness.assert_equal_runs(undisturbed, stack)
 
 
-def test_a_replay_of_the_own_capture_equals_the_run(undisturbed, tmp_path):
-    raw = sorted((undisturbed.folder / "data" / "raw").rglob("*.ofr"))
-    assert raw
-    command = [str(harness.BIN / "signal"), "--effective", str(undisturbed.folder / "runtime/effective_config.json")]
-    for path in raw:
-        command += ["--replay", str(path)]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=120)
-    assert done.returncode == 0, done.stderr[-3000:]
-    import json
-    again = [json.loads(line)["row"] for line in done.stdout.splitlines() if '"kind":"signal"' in line]
-    columns, rows = undisturbed.sqlite_rows()
+def signals_again(undisturbed, folder, *arguments):
+    """The signal rows that the run's own capture gives, and those the run stored."""
+    captures = sorted((undisturbed.folder / "data" / "raw").rglob("*.ofr"))
+    assert captures
+    printed = map(json.loads, replay.lines("signal", captures, *arguments, folder=folder))
+    again = [line["row"] for line in printed if line["kind"] == "signal"]
+    return sorted(again, key=lambda row: (row["symbol"], row["ts_ms"])), *undisturbed.sqlite_rows()
+
+
+def assert_same_signals(again, columns, rows):
     assert len(again) == len(rows)
-    position = {name: index for index, name in enumerate(columns)}
-    for new, old in zip(sorted(again, key=lambda r: (r["symbol"], r["ts_ms"])), rows):
-        for name in columns:
-            assert new[name] == old[position[name]] or (isinstance(new[name], bool) and int(new[name]) == old[position[name]]), (name, new, old)
+    for new, old in zip(again, rows):
+        for name, value in zip(columns, old):
+            assert new[name] == value, (name, new, old)  # SQLite's 0 and 1 equal Python's False and True
+
+
+def test_a_replay_of_the_own_capture_equals_the_run(undisturbed, tmp_path):
+    effective = undisturbed.folder / "runtime/effective_config.json"
+    assert_same_signals(*signals_again(undisturbed, tmp_path, "--effective", effective))
+
+
+def test_a_replay_by_hand_takes_from_the_recording_what_a_configuration_does_not_choose(undisturbed, tmp_path):
+    """The list of all defaults says BTCUSDT, ETHUSDT and aggregated trades; the recording knows better, whoever is asked how."""
+    (tmp_path / "empty.yaml").touch()
+    assert_same_signals(*signals_again(undisturbed, tmp_path, "--config", tmp_path / "empty.yaml"))
+    assert_same_signals(*signals_again(undisturbed, tmp_path, "--config", harness.ROOT / "config/defaults.yaml"))
+    assert_same_signals(*signals_again(undisturbed, tmp_path))
+
+
+@pytest.mark.parametrize("service", ["archive", "report"])
+def test_a_service_without_rows_refuses_to_replay(service, undisturbed, tmp_path):
+    capture = next((undisturbed.folder / "data" / "raw").rglob("*.ofr"))
+    done = subprocess.run([str(harness.BIN / service), "--replay", str(capture)], cwd=tmp_path, capture_output=True, text=True,
+                          timeout=60)
+    assert done.returncode == 2 and "makes none" in done.stderr and not list(tmp_path.iterdir()), done

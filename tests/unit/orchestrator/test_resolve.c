@@ -78,6 +78,7 @@ static void all_mistakes_of_all_sources_are_told_at_once(void **unused)
     assert_null(config);
     assert_non_null(strstr(mistakes, "SQLITE_BATCH_N"));
     assert_non_null(strstr(mistakes, "option --sink: run.sink"));
+    assert_null(strstr(mistakes, "run.sink: run.sink"));
     assert_non_null(strstr(mistakes, "ofi.levls"));
     assert_non_null(strstr(mistakes, "run.minutes"));
 }
