@@ -151,12 +151,13 @@ static void say_gates(struct run *run, const struct gate_results *gates)
         passed += gate->verdict == GATE_PASS;
         log_event(LOG_INFO, "verdict", "gate=%s measured=%s op=\"%s\" threshold=%s verdict=%s", gate->id,
                   measured, gate->op, threshold, gate_verdict_name(gate->verdict));
-        if (gate->verdict != GATE_PASS)
+        if (gate->verdict != GATE_PASS && run->go_ms) /* without a market they all say the same */
             console_say(&run->console, "gate %s: %s (%s %s, must be %s %s)", gate->id,
                         gate_verdict_name(gate->verdict), isnan(gate->measured) ? "not measured" : measured,
                         gate->unit, gate->op, threshold);
     }
-    console_say(&run->console, "gates %s: %zu of %zu pass", gate_set_name(run->gates), passed, gates->count);
+    console_say(&run->console, "gates %s: %zu of %zu pass%s", gate_set_name(run->gates), passed, gates->count,
+                run->go_ms ? "" : ": no market was seen, so nothing could be measured");
 }
 
 static void say_faults(struct run *run, const struct fault_loss *losses)
@@ -177,7 +178,8 @@ static void say_shutdown(struct run *run)
         snprintf(names + length, sizeof names - length, "%s%s", i ? ", " : "",
                  module_at(run->shutdown_order[i])->name);
     }
-    console_say(&run->console, "stopped in this order: %s", names);
+    if (*names)
+        console_say(&run->console, "stopped in this order: %s", names);
 }
 
 static void say_places(struct run *run)

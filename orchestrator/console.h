@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/status.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct console {
@@ -14,6 +15,9 @@ struct console {
 
 void console_init(struct console *console, const struct clock *clock);
 void console_say(const struct console *console, const char *format, ...) PRINTF_LIKE(2, 3);
+
+/* console_say_log_end: the last line of a log, after its writer's name; nothing when there is none. */
+void console_say_log_end(const struct console *console, const char *name, const char *log_path);
 
 /* count_text: "1,234,567". */
 enum { COUNT_TEXT_BYTES = 32 };

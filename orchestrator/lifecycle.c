@@ -56,6 +56,16 @@ static void start_failed(struct run *run, const char *reason)
     lifecycle_end(run, reason);
 }
 
+/* tell_skipped: what of the recordings is not part of the run, since whoever judges the run must know. */
+static void tell_skipped(struct run *run, int64_t lines)
+{
+    char count[COUNT_TEXT_BYTES];
+    feed_emit(&run->feed, LOG_WARNING, "captures_skipped", "simulator", FEED_FIELDS(NUMBER("lines", lines)));
+    console_say(&run->console,
+                "simulator left out %s line%s of the captures that cannot be read; %s says which",
+                count_text(lines, count), lines == 1 ? "" : "s", simulator_of(run)->stderr_path);
+}
+
 /* venue_take: what the simulator serves becomes part of the configuration before anyone else reads it. */
 static enum status venue_take(struct run *run, struct error *error)
 {
@@ -72,8 +82,10 @@ static enum status venue_take(struct run *run, struct error *error)
     if (status == STATUS_OK)
         status = resolve_write(run->config, RUN_EFFECTIVE_PATH, error);
     if (status == STATUS_OK)
-        console_say(&run->console, "simulator serves %s: %zu symbols on port %lld", streams.market,
-                    streams.symbol_count, (long long)port);
+        console_say(&run->console, "simulator serves %s: %zu symbol%s on port %lld", streams.market,
+                    streams.symbol_count, streams.symbol_count == 1 ? "" : "s", (long long)port);
+    if (status == STATUS_OK && streams.skipped > 0)
+        tell_skipped(run, streams.skipped);
     run->market = (struct venue_streams){.messages = streams.messages,
                                          .first_recv_ms = streams.first_recv_ms,
                                          .last_recv_ms = streams.last_recv_ms};
@@ -141,6 +153,7 @@ static void step_starting(struct run *run)
         if (!process->wanted)
             process_step(run, process, EVENT_START);
         if (process->supervisor.gave_up && feeds) {
+            run->bad_configuration = process->last_exit.code == 2;
             start_failed(run, "without the simulator and harvest there is nothing to work on");
             return;
         }

@@ -358,6 +358,8 @@ static void tell_exit(struct run *run, const struct process *process, bool asked
                           NUMBER("generation", process->supervisor.generation),
                           TEXT("reason", asked ? "asked" : "by itself")));
     console_say(&run->console, "%s %s %s", process->name, asked ? "stopped" : "ended", how);
+    if (!asked && end->code > 0)
+        console_say_log_end(&run->console, process->name, process->stderr_path);
 }
 
 static void take_exit(struct run *run, struct process *process, const struct driver_exit *end)

@@ -70,6 +70,7 @@ enum status venue_streams_parse(const void *json, size_t bytes, struct venue_str
     copy_text(yyjson_obj_get(root, "trade_stream"), streams.trade_stream, sizeof streams.trade_stream);
     copy_text(yyjson_obj_get(root, "depth_stream"), streams.depth_stream, sizeof streams.depth_stream);
     streams.messages = yyjson_get_sint(yyjson_obj_get(root, "messages"));
+    streams.skipped = yyjson_get_sint(yyjson_obj_get(root, "skipped"));
     streams.first_recv_ms = yyjson_get_sint(yyjson_obj_get(root, "first_recv_ms"));
     streams.last_recv_ms = yyjson_get_sint(yyjson_obj_get(root, "last_recv_ms"));
     take_stream_names(yyjson_obj_get(root, "streams"), &streams);

@@ -16,6 +16,7 @@ struct venue_streams {
     char **symbols;
     size_t symbol_count;
     int64_t messages;      /* of a recording; 0: not known beforehand */
+    int64_t skipped;       /* lines and records of it that could not be read */
     int64_t first_recv_ms; /* where the market begins and ends; 0: endless */
     int64_t last_recv_ms;
 };

@@ -49,12 +49,12 @@ static enum status inflate_members(const struct buffer *file, struct buffer *out
     return status;
 }
 
-static enum status unpack(const char *path, struct buffer *file, struct buffer *out, struct error *error)
+static enum status unpack(const char *path, struct buffer *file, struct buffer *out, bool *out_cut,
+                          struct error *error)
 {
     enum status status = inflate_members(file, out);
     if ((status == STATUS_END || status == STATUS_MALFORMED) && out->length) {
-        log_event(LOG_WARNING, "capture_cut", "path=%s bytes=%zu reason=\"the gzip data breaks off here\"",
-                  path, out->length);
+        *out_cut = true;
         status = STATUS_OK;
     }
     if (status == STATUS_LIMIT)
@@ -66,7 +66,7 @@ static enum status unpack(const char *path, struct buffer *file, struct buffer *
     return STATUS_OK;
 }
 
-enum status content_load(const char *path, uint64_t limit, char **out_text, size_t *out_bytes,
+enum status content_load(const char *path, uint64_t limit, char **out_text, size_t *out_bytes, bool *out_cut,
                          struct error *error)
 {
     struct buffer file, unpacked;
@@ -80,7 +80,7 @@ enum status content_load(const char *path, uint64_t limit, char **out_text, size
         status = error_set(error, status == STATUS_IO ? STATUS_INVALID : status, "%s: %s", path,
                            status == STATUS_NOT_FOUND ? "no such file" : strerror(errno));
     else if (is_gzip(&file)) {
-        status = unpack(path, &file, &unpacked, error);
+        status = unpack(path, &file, &unpacked, out_cut, error);
         buffer_finish(&file);
         file = unpacked;
         buffer_init(&unpacked, 0);

@@ -260,13 +260,23 @@ uint64_t capture_bytes_held(const struct capture *capture)
     return bytes_held(capture->recording) + capture->count * sizeof *capture->entries;
 }
 
+static uint64_t line_count(struct span content)
+{
+    uint64_t count = 0;
+    for (const char *at = content.text, *end = at + content.bytes;
+         at < end && (at = memchr(at, '\n', (size_t)(end - at))); at++)
+        count++;
+    return count;
+}
+
 static enum status read_text(struct capture *capture, struct error *error)
 {
     uint64_t held = bytes_held(capture->recording);
     uint64_t limit = held < RECORDING_BYTES_MAX ? RECORDING_BYTES_MAX - held : 1;
     char *text;
     size_t bytes;
-    enum status status = content_load(capture->path, limit, &text, &bytes, error);
+    bool cut = false;
+    enum status status = content_load(capture->path, limit, &text, &bytes, &cut, error);
     if (status != STATUS_OK)
         return status;
     tape_take_block(&capture->recording->tape, text, bytes);
@@ -275,6 +285,8 @@ static enum status read_text(struct capture *capture, struct error *error)
         return error_set(error, STATUS_UNSUPPORTED, "%s: a compressed raw capture; unpack it first (gunzip)",
                          capture->path);
     capture_read_lines(capture, content);
+    if (cut)
+        capture_skip(capture, line_count(content) + 1, "the gzip data breaks off here");
     return STATUS_OK;
 }
 

@@ -44,6 +44,7 @@ bool capture_has_records(struct span content);
 /* capture_bytes_held: by all captures together, this one's table included. */
 uint64_t capture_bytes_held(const struct capture *capture);
 
-/* content_load: the whole file, decompressed, at most `limit` bytes; malloc'd. */
-enum status content_load(const char *path, uint64_t limit, char **out_text, size_t *out_bytes,
+/* content_load: the whole file, decompressed, at most `limit` bytes; malloc'd. `out_cut`: its gzip data breaks off,
+ * the text is what came before. */
+enum status content_load(const char *path, uint64_t limit, char **out_text, size_t *out_bytes, bool *out_cut,
                          struct error *error) MUST_USE;

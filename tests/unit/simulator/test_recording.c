@@ -150,6 +150,7 @@ static void gzip_members_and_cut_files(void **state)
     gzclose(file);
     assert_ok(load(&recording, paths, 1, &error));
     assert_int_equal(recording.tape.count, 10);
+    assert_int_equal(recording.skipped, 0);
     recording_finish(&recording);
 
     struct buffer bytes;
@@ -158,6 +159,7 @@ static void gzip_members_and_cut_files(void **state)
     assert_ok(file_replace(path, bytes.data, bytes.length - 12, false));
     assert_ok(load(&recording, paths, 1, &error));
     assert_in_range(recording.tape.count, 5, 10);
+    assert_in_range(recording.skipped, 1, 2); /* the cut, and the line it went through */
     recording_finish(&recording);
     buffer_finish(&bytes);
 }
