@@ -17,26 +17,36 @@ demo_usage() {
     sed -n 's/^# \{0,1\}//p' "$ROOT/scripts/demo.sh" | sed '1s/^help: //'
 }
 
-# demo_options: turns the demo's options into the orchestrator's, in DEMO_ARGUMENTS.
+# demo_wrong SENTENCE: wrong use, told before anything is installed, built or made.
+demo_wrong() {
+    warn "demo: $*"
+    exit 2
+}
+
+# demo_options: turns the demo's options into the orchestrator's, in DEMO_ARGUMENTS. Paths are relative to where the user stands.
 demo_options() {
     DEMO_DIR="" DEMO_MINUTES=1.5 DEMO_KILL=yes DEMO_SPEED="" DEMO_SINK=dual
     DEMO_ARGUMENTS=() DEMO_CAPTURES=()
+    local path
     while [ $# -gt 0 ]; do
         case "$1" in
         --help | -h) demo_usage; exit 0 ;;
         --no-kill) DEMO_KILL=no; shift; continue ;;
+        --capture=* | --symbols=* | --speed=* | --sink=* | --dir=* | --run-id=* | --minutes=*)
+            set -- "${1%%=*}" "${1#*=}" "${@:2}" ;;
         --capture | --symbols | --speed | --sink | --dir | --run-id | --minutes) ;;
-        *) die "demo: $1: unknown option; see ./run demo --help" ;;
+        *) demo_wrong "$1: unknown option; see ./run demo --help" ;;
         esac
-        [ $# -gt 1 ] || die "demo: $1 needs a value"
+        [ $# -gt 1 ] || demo_wrong "$1 needs a value"
         case "$1" in
         --capture)
-            # Relative to where the user stands, not to the run's folder.
-            local path
-            path=$(cd "$CALLER_DIR" && readlink -e -- "$2") || die "demo: --capture $2: there is no such file"
+            path=$(cd "$CALLER_DIR" && readlink -e -- "$2") || demo_wrong "--capture $2: there is no such file"
             DEMO_CAPTURES+=(--capture "$path")
             ;;
-        --dir) DEMO_DIR=$(cd "$CALLER_DIR" && readlink -m -- "$2") ;;
+        --dir)
+            DEMO_DIR=$([ -n "$2" ] && cd "$CALLER_DIR" && readlink -m -- "$2") || demo_wrong "--dir needs the name of a folder"
+            [ -d "$DEMO_DIR" ] || [ ! -e "$DEMO_DIR" ] || demo_wrong "--dir $2: is there already, and is no folder"
+            ;;
         --speed) DEMO_SPEED="$2" ;;
         --sink) DEMO_SINK="$2" ;;
         --minutes) DEMO_MINUTES="$2" ;;
@@ -50,28 +60,55 @@ demo_options() {
         DEMO_ARGUMENTS+=(--set "simulator.minutes=$DEMO_MINUTES" --speed "${DEMO_SPEED:-1}")
     fi
     [ "$DEMO_KILL" = no ] || DEMO_ARGUMENTS+=(--fault "signal@45%")
-    DEMO_DIR="${DEMO_DIR:-$ROOT/demo/$(date -u +%Y%m%d_%H%M%S)}"
 }
 
+# demo_folder: makes the folder of the run. Without --dir a new one that nobody else has, whoever starts in the same second.
+demo_folder() {
+    local stamp number=1
+    if [ -n "$DEMO_DIR" ]; then
+        mkdir -p "$DEMO_DIR" || die "demo: $DEMO_DIR cannot be made; choose another with --dir"
+        return
+    fi
+    stamp="$ROOT/demo/$(date -u +%Y%m%d_%H%M%S)"
+    mkdir -p "$ROOT/demo"
+    DEMO_DIR="$stamp"
+    while ! mkdir "$DEMO_DIR" 2>/dev/null; do
+        [ -e "$DEMO_DIR" ] || die "demo: $DEMO_DIR cannot be made; choose another with --dir"
+        number=$((number + 1))
+        DEMO_DIR="$stamp-$number"
+    done
+}
+
+# demo_report STARTED: the newest summary written since then (both sinks say the same; the parity file proves it), and what there is.
 demo_report() {
-    local report
+    local report newest="" path meaning
     for report in "$DEMO_DIR"/logs/report/summary_*.md; do
-        [ -f "$report" ] || continue
-        echo
-        say "the day report: $report"
-        cat "$report"
-        break # both sinks say the same; the parity file proves it
+        if [ -f "$report" ] && [ "$(stat -c %Y "$report")" -ge "$1" ] && { [ -z "$newest" ] || [ "$report" -nt "$newest" ]; }; then
+            newest="$report"
+        fi
     done
     echo
+    if [ -n "$newest" ]; then
+        say "the day report: $newest"
+        cat "$newest" || true # a Ctrl-C here ends only the reading
+        echo
+    fi
+    if rmdir "$DEMO_DIR" 2>/dev/null; then
+        say "nothing was started"
+        return
+    fi
     say "everything of this run lies in $DEMO_DIR"
-    printf '   %-28s %s\n' \
-        data/raw/ "raw capture, as received" \
-        data/ofi_cvd/ "Parquet: prices, orderbook, ofi, cvd, fusion, events, features" \
-        runtime/signals.db "signals (SQLite)" \
-        runtime/ready/signal/ "signals (JSON lines)" \
-        runtime/mock_orders.jsonl "paper orders" \
-        logs/ "logs of all daemons, reports in logs/report/" \
-        artifacts/ "manifests, parity of both sinks, verdict"
+    while read -r path meaning; do
+        [ ! -e "$DEMO_DIR/$path" ] || printf '   %-28s %s\n' "$path" "$meaning"
+    done <<'PLACES'
+data/raw/ raw capture, as received
+data/ofi_cvd/ Parquet: prices, orderbook, ofi, cvd, fusion, events, features
+runtime/signals.db signals (SQLite)
+runtime/ready/signal/ signals (JSON lines)
+runtime/mock_orders.jsonl paper orders
+logs/ logs of all daemons, reports in logs/report/
+artifacts/ manifests, parity of both sinks, verdict
+PLACES
 }
 
 demo_main() {
@@ -80,19 +117,20 @@ demo_main() {
     need build
     setup_main
     build_preset dev
-    local status=0
-    mkdir -p "$DEMO_DIR"
+    local status=0 started
+    demo_folder
     say "running in $DEMO_DIR"
-    # Ctrl-C reaches the orchestrator too, which drains; this script only has to survive it.
+    started="$(date +%s)"
+    # Ctrl-C reaches the orchestrator too, which drains; this script only has to survive it, to the verdict. Should this script be
+    # ended otherwise, its death is the orchestrator's signal to drain.
     trap : INT
     (
         trap - INT
-        cd "$DEMO_DIR" && exec "$ROOT/build/dev/bin/orchestrator" --enable harvest,signal,broker,report --sink "$DEMO_SINK" --minutes 0 \
-            --set health.heartbeat_ms=20 "${DEMO_ARGUMENTS[@]}"
+        cd "$DEMO_DIR" && exec setpriv --pdeathsig TERM "$ROOT/build/dev/bin/orchestrator" --enable harvest,signal,broker,report \
+            --sink "$DEMO_SINK" --minutes 0 --set health.heartbeat_ms=20 "${DEMO_ARGUMENTS[@]}"
     ) || status=$?
-    trap - INT
-    demo_report
+    demo_report "$started"
     echo
-    say "verdict: exit code $status ($([ "$status" = 0 ] && echo "all gates passed" || echo "see artifacts/run_logs/ and logs/"))"
+    say "verdict: exit code $status ($([ "$status" = 0 ] && echo "all gates passed" || echo "the reasons are above, more in logs/"))"
     return "$status"
 }
