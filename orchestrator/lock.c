@@ -8,7 +8,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <unistd.h>
 
 static void holder_read(int descriptor, char out_text[LOCK_TEXT_BYTES])
@@ -44,10 +43,10 @@ enum status lock_take(const char *path, struct run_lock *out_lock, struct error 
     lock.descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (lock.descriptor < 0)
         return error_set(error, STATUS_IO, "%s cannot be opened: %m", path);
-    bool busy = flock(lock.descriptor, LOCK_EX | LOCK_NB) != 0;
+    enum status status = file_lock(lock.descriptor);
     int reason = errno;
     holder_read(lock.descriptor, lock.previous);
-    if (busy && reason == EWOULDBLOCK) {
+    if (status == STATUS_EXISTS) {
         close(lock.descriptor);
         return error_set(
             error, STATUS_EXISTS,
@@ -55,7 +54,7 @@ enum status lock_take(const char *path, struct run_lock *out_lock, struct error 
             "another folder",
             path, lock.previous);
     }
-    if (busy) {
+    if (status != STATUS_OK) {
         close(lock.descriptor);
         return error_set(error, STATUS_IO, "%s cannot be locked: %s", path, strerror(reason));
     }

@@ -1,4 +1,4 @@
-/* lock: one orchestrator per run folder. The lock belongs to the open file (flock), so the kernel frees it at
+/* lock: one orchestrator per run folder. The lock belongs to the open file, so the kernel frees it at
  * death, however that comes; the file's text names the holder for people:
  * {"run_id":…,"pid":…,"started_at":…}. */
 #pragma once

@@ -3,11 +3,9 @@
 #include "base/file.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -96,12 +94,7 @@ static bool holder_alive(const char *folder, const char *instance)
 {
     char path[PATH_BYTES];
     path_join(path, folder, "%s.lock", instance);
-    int descriptor = open(path, O_RDWR | O_CLOEXEC);
-    if (descriptor < 0)
-        return false;
-    bool held = flock(descriptor, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
-    close(descriptor);
-    return held;
+    return file_lock_held(path);
 }
 
 static void check_sockets(const struct config *config, const char *const *instances,

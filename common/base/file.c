@@ -119,6 +119,25 @@ enum status file_read(const char *path, struct buffer *out)
     return status;
 }
 
+enum status file_lock(int file_descriptor)
+{
+    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    if (fcntl(file_descriptor, F_OFD_SETLK, &whole) == 0)
+        return STATUS_OK;
+    return errno == EAGAIN || errno == EACCES ? STATUS_EXISTS : STATUS_IO;
+}
+
+bool file_lock_held(const char *path)
+{
+    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    int file = open(path, O_RDONLY | O_CLOEXEC);
+    if (file < 0)
+        return false;
+    bool held = fcntl(file, F_OFD_GETLK, &whole) == 0 && whole.l_type != F_UNLCK;
+    close(file);
+    return held;
+}
+
 bool file_exists(const char *path)
 {
     return access(path, F_OK) == 0;

@@ -32,6 +32,13 @@ enum status file_read(const char *path, struct buffer *out) MUST_USE;
 /* file_write_all: write() until done, through EINTR and short writes. */
 enum status file_write_all(int file_descriptor, const void *data, size_t bytes) MUST_USE;
 
+/* file_lock: takes the lock of a file open for writing, now or not at all: STATUS_EXISTS when another has it, STATUS_IO. It
+ * belongs to the open file: death frees it, and who inherits the descriptor holds it. */
+enum status file_lock(int file_descriptor) MUST_USE;
+
+/* file_lock_held: whether somebody holds it. Asking takes nothing, so it cannot stand in the way of who wants the lock. */
+bool file_lock_held(const char *path);
+
 bool file_exists(const char *path);
 int64_t file_bytes(const char *path); /* -1 when absent */
 

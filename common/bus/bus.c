@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include <zmq.h>
@@ -163,7 +162,7 @@ static enum status instance_lock(struct bus *bus, struct error *error)
     int descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
     if (descriptor < 0)
         return error_set(error, STATUS_IO, "%s cannot be opened: %m", path);
-    if (flock(descriptor, LOCK_EX | LOCK_NB) != 0) {
+    if (file_lock(descriptor) != STATUS_OK) {
         close(descriptor);
         return error_set(error, STATUS_EXISTS, "%s: a live %s holds this name", path, bus->instance);
     }

@@ -253,7 +253,8 @@ static void show_one(const struct config *config, const char *symbol, const stru
     bool unit = strcmp(key->unit, "–") != 0;
     buffer_format(out, "  # %s%s%s", unit ? key->unit : "", unit ? ", " : "",
                   config_origin_name(found.origin));
-    if (strcmp(found.place, config_origin_name(found.origin)) != 0)
+    /* Where something stands in a written effective configuration tells nobody anything. */
+    if (!config->frozen && strcmp(found.place, config_origin_name(found.origin)) != 0)
         buffer_format(out, " (%s)", found.place);
     buffer_append_text(out, "\n");
 }

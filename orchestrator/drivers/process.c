@@ -13,7 +13,6 @@
 #include <spawn.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
@@ -221,10 +220,7 @@ static bool process_kept(const char *slot, const char *folder)
 {
     char path[PATH_BYTES];
     path_join(path, folder, "%s.slot", slot);
-    int descriptor = open(path, O_RDWR | O_CLOEXEC);
-    bool held = descriptor >= 0 && flock(descriptor, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
-    descriptor_close(&descriptor); /* and with it the lock, had it been free */
-    return held;
+    return file_lock_held(path);
 }
 
 static enum status process_adopt(const char *slot, const char *folder, struct driver_child *child,

@@ -1,5 +1,6 @@
 #include "keeper.h"
 
+#include "base/file.h"
 #include "child.h"
 
 #include <errno.h>
@@ -8,7 +9,6 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -190,7 +190,7 @@ static int take_slot(struct keeper *keeper, const char *slot, const char *folder
     char path[sizeof keeper->socket_path];
     snprintf(path, sizeof path, "%s/%s.slot", folder, slot);
     keeper->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    return keeper->lock >= 0 && flock(keeper->lock, LOCK_EX | LOCK_NB) == 0 ? 0 : complain(slot, path);
+    return keeper->lock >= 0 && file_lock(keeper->lock) == STATUS_OK ? 0 : complain(slot, path);
 }
 
 static int listen_at(struct keeper *keeper, const char *slot, const char *folder)

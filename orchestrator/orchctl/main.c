@@ -38,7 +38,7 @@ static const struct verb VERBS[] = {
      0,
      "what happens: a snapshot, then live",
      {{"--since", "SERIAL", "no snapshot; all events above this serial"},
-      {"--count", "N", "stop after so many"}},
+      {"--count", "N", "stop after so many, the snapshot not counted"}},
      verb_events},
     {"tail",
      "TOPIC",
@@ -180,18 +180,24 @@ static int take_common(struct parsing *parsing, const char *name, const char *va
     return EXIT_FINE;
 }
 
-static int take_option(struct parsing *parsing, const char *name, char **argv, int argc, int *at)
+/* take_option: "--name value", "--name=value" or a switch. */
+static int take_option(struct parsing *parsing, char **argv, int argc, int *at)
 {
+    char name[32];
     size_t index = 0;
+    const char *text = argv[*at], *equals = strncmp(text, "--", 2) == 0 ? strchr(text, '=') : NULL;
+    snprintf(name, sizeof name, "%.*s", equals ? (int)(equals - text) : (int)strlen(text), text);
     const struct verb *verb = parsing->invocation.verb;
     const struct verb_option *own = verb ? option_find(verb->options, name, &index) : NULL;
     size_t unused;
     const struct verb_option *option = own ? own : option_find(COMMON, name, &unused);
     if (!option)
-        return complain(EXIT_WRONG_USE, "%s: unknown option; see orchctl %s --help", name,
-                        verb ? verb->name : "");
-    const char *value = "";
-    if (option->argument) {
+        return complain(EXIT_WRONG_USE, "%s: unknown option; see orchctl %s%s--help", text,
+                        verb ? verb->name : "", verb ? " " : "");
+    const char *value = equals ? equals + 1 : "";
+    if (equals && !option->argument)
+        return complain(EXIT_WRONG_USE, "%s: takes no value", name);
+    if (option->argument && !equals) {
         if (*at + 1 >= argc)
             return complain(EXIT_WRONG_USE, "%s: needs a value (%s)", name, option->argument);
         value = argv[++*at];
@@ -222,8 +228,7 @@ static int parse(struct parsing *parsing, int argc, char **argv)
 {
     int code = EXIT_FINE;
     for (int i = 1; code == EXIT_FINE && i < argc; i++)
-        code =
-            argv[i][0] == '-' ? take_option(parsing, argv[i], argv, argc, &i) : take_word(parsing, argv[i]);
+        code = argv[i][0] == '-' ? take_option(parsing, argv, argc, &i) : take_word(parsing, argv[i]);
     return code;
 }
 

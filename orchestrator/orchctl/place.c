@@ -2,11 +2,6 @@
 
 #include "base/file.h"
 
-#include <errno.h>
-#include <fcntl.h>
-#include <sys/file.h>
-#include <unistd.h>
-
 enum status place_config(struct config **out_config, struct error *error)
 {
     static const char PATH[] = "runtime/effective_config.json";
@@ -29,10 +24,5 @@ enum status place_config(struct config **out_config, struct error *error)
 
 bool place_orchestrator_lives(void)
 {
-    int descriptor = open("runtime/orchestrator.lock", O_RDWR | O_CLOEXEC);
-    if (descriptor < 0)
-        return false;
-    bool held = flock(descriptor, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK;
-    close(descriptor);
-    return held;
+    return file_lock_held("runtime/orchestrator.lock");
 }

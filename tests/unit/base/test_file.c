@@ -198,6 +198,26 @@ static void write_all_says_when_it_cannot(void **state)
     }
 }
 
+static void a_lock_is_seen_by_others_and_asking_takes_nothing(void **state)
+{
+    (void)state;
+    char path[PATH_BYTES];
+    snprintf(path, sizeof path, "%s", inside("lock"));
+    assert_false(file_lock_held(path));
+    int holder = open(path, O_RDWR | O_CREAT, 0600), other = open(path, O_RDWR);
+    assert_false(file_lock_held(path));
+    assert_int_equal(file_lock(holder), STATUS_OK);
+    assert_int_equal(file_lock(other), STATUS_EXISTS);
+    assert_true(file_lock_held(path));
+    close(other); /* of the same process: its close must not give away the holder's lock */
+    assert_true(file_lock_held(path));
+    close(holder);
+    assert_false(file_lock_held(path));
+    int reading = open(path, O_RDONLY);
+    assert_int_equal(file_lock(reading), STATUS_IO);
+    close(reading);
+}
+
 static void the_own_folder_is_known(void **state)
 {
     (void)state;
@@ -218,6 +238,7 @@ int main(void)
         IN_A_FOLDER(walk_visits_finished_files_in_byte_order),
         IN_A_FOLDER(remove_follows_no_links),
         IN_A_FOLDER(write_all_says_when_it_cannot),
+        IN_A_FOLDER(a_lock_is_seen_by_others_and_asking_takes_nothing),
         cmocka_unit_test(paths_are_cut_not_overrun),
         cmocka_unit_test(the_own_folder_is_known),
     };
