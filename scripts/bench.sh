@@ -41,6 +41,10 @@ bench_recovery() { "$PYTHON" tests/bench/recovery.py usdm/btcusdt_20240808.gz --
 bench_reread() { "$PYTHON" tests/bench/reread.py spot/nexousdt_20240723.dat.gz spot/nexousdt_20240724.dat.gz; }
 
 bench_main() {
+    local part status=0
+    for part in ${@:-$BENCH_PARTS}; do
+        [[ " $BENCH_PARTS " == *" $part "* ]] || wrong "bench: there is no bench '$part'; there are: $BENCH_PARTS"
+    done
     need build
     export PRESET="${ORDERFLOW_PRESET:-release}"
     (need setup && setup_main) && build_preset "$PRESET" || die "it could not be built"
@@ -50,10 +54,6 @@ bench_main() {
     export ORDERFLOW_RECORDINGS
     export PYTHONDONTWRITEBYTECODE=1
 
-    local part status=0
-    for part in ${@:-$BENCH_PARTS}; do
-        [[ " $BENCH_PARTS " == *" $part "* ]] || die "there is no bench '$part'; there are: $BENCH_PARTS"
-    done
     say "$(nproc) cores, load $(cut -d' ' -f1-3 /proc/loadavg)"
     for part in ${@:-$BENCH_PARTS}; do
         say "$part"

@@ -18,9 +18,10 @@ build_preset() {
 }
 
 build_main() {
+    local preset="${1:-dev}"
+    grep -q "\"name\": \"$preset\"" CMakePresets.json || wrong "build: there is no preset '$preset'; ./run build --help lists them"
     need setup
     setup_main
-    local preset="${1:-dev}"
     [ $# -eq 0 ] || shift
     build_preset "$preset" "$@"
 }

@@ -5,7 +5,7 @@ check_files() {
     if [ "${1:-}" != all ] && git rev-parse -q --verify HEAD >/dev/null 2>&1; then
         { git diff --name-only --diff-filter=d HEAD; git ls-files -o --exclude-standard; } | sort -u
     else
-        find common proto services orchestrator tests -name '*.[ch]' 2>/dev/null | sort
+        find common proto services orchestrator tests tools -name '*.[ch]' 2>/dev/null | sort
     fi | grep -E '\.[ch]$' || true
 }
 
@@ -40,7 +40,7 @@ check_main() {
     all) scope=all ;;
     format | tidy) step="$1" scope="${2:-}" ;;
     "") ;;
-    *) die "check: all, format [all] or tidy [all]" ;;
+    *) wrong "check: all, format [all] or tidy [all]; not $1" ;;
     esac
     need setup
     setup_main

@@ -11,6 +11,15 @@ die() {
     exit 1
 }
 
+# wrong SENTENCE: wrong use of a verb, told before it has done anything.
+wrong() {
+    warn "$*"
+    exit 2
+}
+
+# usage VERB: the comment its file begins with.
+usage() { sed -n '/^#/!q; s/^# \{0,1\}//; 1s/^help: //; p' "$ROOT/scripts/$1.sh"; }
+
 # need VERB: sources another verb's file, so that its functions can be called.
 need() { . "$ROOT/scripts/$1.sh"; }
 

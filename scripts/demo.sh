@@ -13,16 +13,6 @@
 #
 # Ctrl-C drains the stack and still prints the report. The exit code is the orchestrator's verdict.
 
-demo_usage() {
-    sed -n 's/^# \{0,1\}//p' "$ROOT/scripts/demo.sh" | sed '1s/^help: //'
-}
-
-# demo_wrong SENTENCE: wrong use, told before anything is installed, built or made.
-demo_wrong() {
-    warn "demo: $*"
-    exit 2
-}
-
 # demo_options: turns the demo's options into the orchestrator's, in DEMO_ARGUMENTS. Paths are relative to where the user stands.
 demo_options() {
     DEMO_DIR="" DEMO_MINUTES=1.5 DEMO_KILL=yes DEMO_SPEED="" DEMO_SINK=dual
@@ -30,22 +20,22 @@ demo_options() {
     local path
     while [ $# -gt 0 ]; do
         case "$1" in
-        --help | -h) demo_usage; exit 0 ;;
+        --help | -h) usage demo; exit 0 ;;
         --no-kill) DEMO_KILL=no; shift; continue ;;
         --capture=* | --symbols=* | --speed=* | --sink=* | --dir=* | --run-id=* | --minutes=*)
             set -- "${1%%=*}" "${1#*=}" "${@:2}" ;;
         --capture | --symbols | --speed | --sink | --dir | --run-id | --minutes) ;;
-        *) demo_wrong "$1: unknown option; see ./run demo --help" ;;
+        *) wrong "demo: $1: unknown option; see ./run demo --help" ;;
         esac
-        [ $# -gt 1 ] || demo_wrong "$1 needs a value"
+        [ $# -gt 1 ] || wrong "demo: $1 needs a value"
         case "$1" in
         --capture)
-            path=$(cd "$CALLER_DIR" && readlink -e -- "$2") || demo_wrong "--capture $2: there is no such file"
+            path=$(cd "$CALLER_DIR" && readlink -e -- "$2") || wrong "demo: --capture $2: there is no such file"
             DEMO_CAPTURES+=(--capture "$path")
             ;;
         --dir)
-            DEMO_DIR=$([ -n "$2" ] && cd "$CALLER_DIR" && readlink -m -- "$2") || demo_wrong "--dir needs the name of a folder"
-            [ -d "$DEMO_DIR" ] || [ ! -e "$DEMO_DIR" ] || demo_wrong "--dir $2: is there already, and is no folder"
+            DEMO_DIR=$([ -n "$2" ] && cd "$CALLER_DIR" && readlink -m -- "$2") || wrong "demo: --dir needs the name of a folder"
+            [ -d "$DEMO_DIR" ] || [ ! -e "$DEMO_DIR" ] || wrong "demo: --dir $2: is there already, and is no folder"
             ;;
         --speed) DEMO_SPEED="$2" ;;
         --sink) DEMO_SINK="$2" ;;

@@ -38,7 +38,7 @@ soak_main() {
     if [ "${1:-}" = --dir ] && [ $# = 2 ]; then
         dir=$(cd "$CALLER_DIR" && readlink -m -- "$2")
     elif [ $# != 0 ]; then
-        die "soak: ./run soak [--dir DIR]"
+        wrong "soak: ./run soak [--dir DIR]"
     fi
     need setup
     need build

@@ -61,6 +61,10 @@ test_elsewhere() {
 }
 
 test_main() {
+    local suite
+    for suite in "$@"; do
+        [[ " $TEST_SUITES " == *" $suite "* ]] || wrong "test: there is no suite '$suite'; there are: $TEST_SUITES"
+    done
     need setup
     need build
     export PRESET="${ORDERFLOW_PRESET:-dev}"
@@ -80,7 +84,7 @@ test_main() {
     mkdir -p "$TEST_OUT"
 
     # Which recordings were used is seen, not claimed: a watcher notes every recording that is opened while the tests run.
-    local opened="$TEST_OUT/recordings-opened.txt" watcher="" suite start=$SECONDS
+    local opened="$TEST_OUT/recordings-opened.txt" watcher="" start=$SECONDS
     rm -f "$opened"
     if [ -d "$ORDERFLOW_RECORDINGS" ]; then
         coproc WATCH { exec "$PYTHON" scripts/recordings.py watch "$ORDERFLOW_RECORDINGS" "$opened"; }
