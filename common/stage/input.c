@@ -193,6 +193,24 @@ static void consume(struct stage *stage, struct input *input, const struct row_v
         note_control(input, view);
 }
 
+/* breathe: of a long turn parts are committed, and heartbeats go out in time: whoever works is not taken for hung. Never
+ * between a row and its commit: a heartbeat must not tell of rows whose outputs are not out. */
+static bool breathe(struct stage *stage, const struct row_view *view)
+{
+    struct error error = {{0}};
+    bool beat_due = view->sequence % STAGE_ROWS_PER_GLANCE == 0 &&
+                    clock_monotonic_ms(&stage->clock) >= stage->beat_due_ms;
+    if (!beat_due && stage->pending_bytes < STAGE_TURN_BYTES)
+        return true;
+    if (stage_commit(stage, false, &error) != STATUS_OK) {
+        stage_fail(stage, &error);
+        return false;
+    }
+    if (beat_due)
+        stage_beat(stage, false);
+    return true;
+}
+
 static void consume_frame(struct stage *stage, struct input *input, struct frame *frame)
 {
     struct row_view view;
@@ -200,13 +218,8 @@ static void consume_frame(struct stage *stage, struct input *input, struct frame
         if (view.sequence <= input->public.position)
             continue;
         consume(stage, input, &view);
-        if (stage->pending_bytes >= STAGE_TURN_BYTES) {
-            struct error error = {{0}};
-            if (stage_commit(stage, false, &error) != STATUS_OK) {
-                stage_fail(stage, &error);
-                return;
-            }
-        }
+        if (!breathe(stage, &view))
+            return;
     }
 }
 

@@ -25,6 +25,7 @@ enum {
     STAGE_PULL_BUDGET = 2048,      /* items of one pull */
     STAGE_CHUNK_BYTES =
         128 * 1024, /* rows of one stream are journaled and published in chunks of about so much */
+    STAGE_ROWS_PER_GLANCE = 16,     /* so often a turn looks whether a heartbeat is due */
     STAGE_TURN_BYTES = 512 * 1024,  /* so much pending is committed before more is consumed */
     STAGE_REQUEST_TIMEOUT_MS = 250, /* an unanswered catch-up request is sent again */
     STAGE_REGISTER_MS = 1000,

@@ -1,5 +1,6 @@
 #include "tests/support/services/services.h"
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/memory.h"
 #include "proto/control.h"
@@ -36,6 +37,7 @@ struct lines {
 struct adder {
     struct stage *stage;
     struct sum *sums;
+    int64_t work_us; /* of each row */
     struct lines lines;
     struct sink sink;
 };
@@ -159,6 +161,8 @@ static enum status adder_open(struct stage *stage, void **out_service, struct er
     (void)error;
     adder->stage = stage;
     adder->sums = memory_allocate(stage_symbol_count(stage) * sizeof *adder->sums);
+    const char *work = stage_option_value(stage, "work-us");
+    adder->work_us = work ? strtoll(work, NULL, 10) : 0;
     if (stage_option_value(stage, "lines"))
         add_sink(adder, stage_option_value(stage, "lines"));
     *out_service = adder;
@@ -184,6 +188,15 @@ static void emit_sum(struct adder *adder, const struct stage_input *input)
     stage_emit(adder->stage, input->symbol_index, &fill_message, &row);
 }
 
+/* work: keeps the processor busy for so long. */
+static void work(int64_t work_us)
+{
+    struct clock clock = clock_system();
+    int64_t until_ns = clock_monotonic_ns(&clock) + work_us * 1000;
+    while (work_us && clock_monotonic_ns(&clock) < until_ns)
+        ;
+}
+
 static enum status adder_row(void *service, const struct stage_input *input, const struct row_view *view,
                              struct error *error)
 {
@@ -204,6 +217,7 @@ static enum status adder_row(void *service, const struct stage_input *input, con
         return error_set(error, STATUS_CONFLICT, "row %lld of %s where %lld should be",
                          (long long)number.agg_trade_id, input->symbol, (long long)sum->rows);
     sum->total += number.cvd;
+    work(adder->work_us);
     if (sum->rows % 3 == 0)
         emit_sum(adder, input);
     return STATUS_OK;
@@ -233,6 +247,7 @@ static const char *const INPUTS[] = {"counter", NULL};
 static const struct stage_option OPTIONS[] = {
     {"lines", "FILE", NULL, "a sink that appends to this file"},
     {"lines-fail", "N", NULL, "the sink's first N writes fail"},
+    {"work-us", "N", NULL, "each row takes so long"},
     {0},
 };
 

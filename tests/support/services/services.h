@@ -8,5 +8,6 @@
 extern const struct stage_service counter_service;
 
 /* adder_service: reads counter; publishes a fill for every third row, which says the sum of all prices so far, and passes
- * end_of_stream on. --lines FILE: a sink that appends `stream sequence` lines; --lines-fail N: its first N writes fail. */
+ * end_of_stream on. --lines FILE: a sink that appends `stream sequence` lines; --lines-fail N: its first N writes fail.
+ * --work-us N: each row takes so long. */
 extern const struct stage_service adder_service;

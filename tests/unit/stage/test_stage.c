@@ -252,6 +252,22 @@ static void a_late_joiner_reads_from_the_beginning(void **state)
     finish(&world);
 }
 
+/* One catch-up answer holds all rows of a symbol, and here they take 3 s: who is silent for so long would be taken for hung. */
+static void a_long_turn_beats_and_publishes_on_its_way(void **state)
+{
+    (void)state;
+    struct world world;
+    const struct stream_status_row *stream;
+    begin(&world);
+    ARGUMENTS(&world, ADDER, "--work-us", "1000", "--set", "health.heartbeat_ms=50");
+    world_start(&world, COUNTER);
+    UNTIL(&world, world_ended(&world, COUNTER));
+    world_start(&world, ADDER);
+    UNTIL(&world, (stream = world_stream(&world, "adder/AAA")) && stream->last_sequence > 0);
+    assert_in_range(stream->last_sequence, 1, ROWS / 3 - 1);
+    finish(&world);
+}
+
 static void a_consumer_may_come_before_its_producer(void **state)
 {
     (void)state;
@@ -582,6 +598,7 @@ int main(void)
         cmocka_unit_test(frames_may_be_cut_anywhere),
         cmocka_unit_test(a_stopped_subscriber_with_the_smallest_queue_catches_up),
         cmocka_unit_test(a_late_joiner_reads_from_the_beginning),
+        cmocka_unit_test(a_long_turn_beats_and_publishes_on_its_way),
         cmocka_unit_test(a_consumer_may_come_before_its_producer),
         cmocka_unit_test(a_full_journal_waits_for_its_consumer),
         cmocka_unit_test(a_restarted_producer_remembers_its_consumers),
