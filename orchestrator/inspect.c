@@ -96,6 +96,26 @@ static void say_figure(char *line, size_t size, int64_t value, const char *what)
         snprintf(line + length, size - length, ", %s %s", count_text(value, text), what);
 }
 
+/* say_behind: who has most left to read, so that the line moves while only that is being waited for. */
+static void say_behind(const struct run *run, char *line, size_t size)
+{
+    enum { BEHIND_SAID = 10000 };
+    const struct process *last = NULL;
+    int64_t most = 0;
+    char what[96];
+    for (size_t i = 0; i < run->process_count; i++) {
+        int64_t lag = run_lag_rows(run, &run->processes[i]);
+        if (lag > most) {
+            most = lag;
+            last = &run->processes[i];
+        }
+    }
+    if (most < BEHIND_SAID)
+        return;
+    snprintf(what, sizeof what, "rows still before %s", last->name);
+    say_figure(line, size, most, what);
+}
+
 static void progress_tick(struct run *run)
 {
     char line[512] = "", time_text[TIME_TEXT_BYTES] = "no event yet";
@@ -109,6 +129,7 @@ static void progress_tick(struct run *run)
     say_figure(line, sizeof line, figure(run, "signal", "processed"), "signals");
     say_figure(line, sizeof line, figure(run, "signal", "confirmed"), "confirmed");
     say_figure(line, sizeof line, figure(run, "broker", "orders"), "orders");
+    say_behind(run, line, sizeof line);
     console_say(&run->console, "%s", line);
     run->progress_due_ms = run_now_ms(run) + PROGRESS_MS;
 }

@@ -227,7 +227,7 @@ static int64_t progress_of(const struct run *run)
 {
     int64_t progress = 0;
     for (size_t i = 0; i < run->process_count; i++)
-        progress += process_progress(&run->processes[i]);
+        progress += process_progress(&run->processes[i]) + telemetry_written(&run->processes[i].telemetry);
     return progress;
 }
 

@@ -112,6 +112,14 @@ enum status telemetry_read(struct telemetry *telemetry, const struct telemetry_e
     return status;
 }
 
+int64_t telemetry_written(const struct telemetry *telemetry)
+{
+    int64_t written = 0;
+    for (size_t i = 0; i < telemetry_count(telemetry, PART_SINKS); i++)
+        written += telemetry_sinks(telemetry)[i].written;
+    return written;
+}
+
 bool telemetry_counter(const struct telemetry *telemetry, const char *name, int64_t *out_value)
 {
     const struct counter_row *rows = telemetry_counters(telemetry);

@@ -62,6 +62,9 @@ void telemetry_forget(struct telemetry *telemetry);
 enum status telemetry_read(struct telemetry *telemetry, const struct telemetry_expected *expected,
                            int64_t now_ms, const void *data, size_t bytes, struct error *error) MUST_USE;
 
+/* telemetry_written: rows all its sinks have made durable. */
+int64_t telemetry_written(const struct telemetry *telemetry);
+
 /* telemetry_counter, telemetry_gauge: false when the last heartbeat did not carry it. */
 bool telemetry_counter(const struct telemetry *telemetry, const char *name, int64_t *out_value);
 bool telemetry_gauge(const struct telemetry *telemetry, const char *name, double *out_value);
