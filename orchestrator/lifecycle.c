@@ -153,7 +153,9 @@ static void step_starting(struct run *run)
         if (!process->wanted)
             process_step(run, process, EVENT_START);
         if (process->supervisor.gave_up && feeds) {
-            run->bad_configuration = process->last_exit.code == 2;
+            /* What the simulator refuses at its start is what the command line gave it. */
+            run->bad_configuration =
+                process->module_index == MODULE_SIMULATOR && process->last_exit.code == 2;
             start_failed(run, "without the simulator and harvest there is nothing to work on");
             return;
         }

@@ -156,7 +156,7 @@ struct run {
     char end_reason[ERROR_TEXT_BYTES];
     int interrupts;
     bool skipped_drain;
-    bool bad_configuration; /* found only when simulator and harvest were being started */
+    bool bad_configuration; /* found only when the simulator was being started */
 
     struct fault faults[RUN_FAULTS_MAX];
     size_t fault_count;
