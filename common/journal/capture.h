@@ -127,6 +127,11 @@ enum status capture_seek(struct capture_reader *reader, uint64_t seq, uint64_t h
 /* capture_place: number of the next record, and its offset in its file as a hint for capture_seek. */
 void capture_place(const struct capture_reader *reader, uint64_t *out_seq, uint64_t *out_offset);
 
+/* capture_record_place: file and offset of the record that capture_next gave last. The path is good until the reader is
+ * closed or finds new files. */
+void capture_record_place(const struct capture_reader *reader, const struct capture_record *record,
+                          const char **out_path, uint64_t *out_offset);
+
 /* capture_torn_offset: where the last file's torn record begins, 0 when there is none. */
 uint64_t capture_torn_offset(const struct capture_reader *reader);
 

@@ -589,6 +589,14 @@ void capture_place(const struct capture_reader *reader, uint64_t *out_seq, uint6
     *out_offset = reader->block_offset + reader->start;
 }
 
+void capture_record_place(const struct capture_reader *reader, const struct capture_record *record,
+                          const char **out_path, uint64_t *out_offset)
+{
+    *out_path = reader->files.items[reader->current].path;
+    *out_offset =
+        reader->block_offset + reader->start - CAPTURE_RECORD_HEADER_BYTES - record->payload_bytes;
+}
+
 uint64_t capture_torn_offset(const struct capture_reader *reader)
 {
     return reader->torn_offset;

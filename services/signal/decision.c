@@ -139,17 +139,37 @@ static void add_codes(struct reasons *reasons, const char *codes)
     }
 }
 
+static struct signal_gate gate_above(const char *name, double value, double limit)
+{
+    return (struct signal_gate){name, ">", value, limit, value > limit};
+}
+
+static struct signal_gate gate_below(const char *name, double value, double limit)
+{
+    return (struct signal_gate){name, "<", value, limit, value < limit};
+}
+
+void signal_decision_gates(const struct signal_decision *decision, const struct feature_row *feature, int regime,
+                           double score, struct signal_gate out_gates[SIGNAL_GATES])
+{
+    const struct signal_config *config = &decision->config;
+    bool warmup = feature->warmup == 1;
+    out_gates[0] = (struct signal_gate){"warmup", "=", warmup, 1, warmup};
+    out_gates[1] = gate_above("spread", feature->spread_bps, config->spread_bps_cap);
+    out_gates[2] = gate_above("lag", feature->lag_sec, config->lag_cap_sec);
+    out_gates[3] = gate_below("low_consistency", feature->consistency, config->consistency_min[regime]);
+    out_gates[4] = gate_below("weak_signal", fabs(score), config->weak_threshold);
+    out_gates[4].closed = out_gates[4].closed && !warmup; /* a score in warm-up is no signal at all */
+}
+
 /* Step 4. */
 static void collect_reasons(const struct signal_decision *decision, const struct feature_row *feature,
                             int regime, double score, struct reasons *reasons)
 {
-    const struct signal_config *config = &decision->config;
-    bool warmup = feature->warmup == 1;
-    add_named(reasons, warmup, "warmup");
-    add_named(reasons, feature->spread_bps > config->spread_bps_cap, "spread");
-    add_named(reasons, feature->lag_sec > config->lag_cap_sec, "lag");
-    add_named(reasons, feature->consistency < config->consistency_min[regime], "low_consistency");
-    add_named(reasons, fabs(score) < config->weak_threshold && !warmup, "weak_signal");
+    struct signal_gate gates[SIGNAL_GATES];
+    signal_decision_gates(decision, feature, regime, score, gates);
+    for (size_t i = 0; i < SIGNAL_GATES; i++)
+        add_named(reasons, gates[i].closed, gates[i].name);
     add_codes(reasons, feature->reason_codes);
     if (regime == REGIME_ACTIVE && decision->slice_weight_active == 0)
         add_codes(reasons, "slice_suspended");

@@ -58,6 +58,21 @@ struct signal_decision {
 
 void signal_decision_init(struct signal_decision *decision, const struct signal_config *config);
 
+/* signal_gate: one comparison of step 4. Closed gates become reasons, in their order, before the row's reason codes. */
+struct signal_gate {
+    const char *name;     /* the reason */
+    const char *relation; /* that closes it: "=", ">", "<" */
+    double value;
+    double limit;
+    bool closed;
+};
+
+enum { SIGNAL_GATES = 5 };
+
+/* signal_decision_gates: what each gate makes of a complete feature row whose regime and score are these. */
+void signal_decision_gates(const struct signal_decision *decision, const struct feature_row *feature, int regime,
+                           double score, struct signal_gate out_gates[SIGNAL_GATES]);
+
 /* signal_decision_feed: true when *out_row was written. */
 bool signal_decision_feed(struct signal_decision *decision, const struct feature_row *feature,
                           struct signal_row *out_row);
