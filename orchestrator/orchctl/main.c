@@ -47,6 +47,21 @@ static const struct verb VERBS[] = {
      "rows of a stream as JSON lines, e.g. signal/BTCUSDT",
      {{"--from", "N", "begin with row N (default: with the next)"}, {"--count", "N", "stop after so many"}},
      verb_tail},
+    {"why",
+     "[RUN/]SYMBOL/TS_MS | SYMBOL TS_MS | --all",
+     0,
+     2,
+     "the chain behind one signal, recomputed from the capture and compared bit for bit",
+     {{"--all", NULL, "compare every signal and order of the run"},
+      {"--run", "RUN", "an earlier run of this folder (default: the newest)"}},
+     verb_why},
+    {"replay",
+     "CAPTURE…",
+     1,
+     VERB_WORDS_MAX,
+     "recompute a capture and compare all with what a run has stored",
+     {{"--compare", "RUN", "the run"}},
+     verb_replay},
     {"config",
      "check|show|fingerprint|diff [FILE [FILE]]",
      1,
@@ -149,7 +164,7 @@ static int print_help(const struct verb *verb)
         printf("  %-10s %s\n", VERBS[i].name, VERBS[i].summary);
     printf("\norchctl VERB --help tells more. Exit codes: 0 done, 1 refused or no answer, 2 wrong use or "
            "configuration, "
-           "4 not healthy\n");
+           "3 recomputed and stored rows differ, 4 not healthy\n");
     return EXIT_FINE;
 }
 

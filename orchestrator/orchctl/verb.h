@@ -8,9 +8,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { EXIT_FINE = 0, EXIT_REFUSED = 1, EXIT_WRONG_USE = 2, EXIT_NOT_HEALTHY = 4 };
+enum { EXIT_FINE = 0, EXIT_REFUSED = 1, EXIT_WRONG_USE = 2, EXIT_NOT_HEALTHY = 4 }; /* why, replay: 3 differs */
 
-enum { VERB_OPTIONS_MAX = 8, VERB_WORDS_MAX = 4 };
+enum { VERB_OPTIONS_MAX = 8, VERB_WORDS_MAX = 32 };
 
 /* verb_option: "--count N", "-f". The table of a verb ends with a NULL name. */
 struct verb_option {
@@ -67,3 +67,6 @@ int verb_config(const struct invocation *invocation);
 /* file_verbs.c */
 int verb_manifest(const struct invocation *invocation);
 int verb_logs(const struct invocation *invocation);
+/* why_verb.c */
+int verb_why(const struct invocation *invocation);
+int verb_replay(const struct invocation *invocation);

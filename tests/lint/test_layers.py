@@ -23,7 +23,17 @@ LAYERS = {
     "services": {"base", "proto", "config", "net", "journal", "bus", "store", "market", "stage"},
     "orchestrator": {"base", "proto", "config", "net", "journal", "bus", "store"},
     "tools": {"base", "proto", "store"},
+    "recompute": {"base", "proto", "config", "journal", "store", "market"},
 }
+
+# tools/recompute makes a run's rows once more without its daemons: it chains the engines themselves and reads the sinks with
+# the reader that report has. So this one program sees into services, but only their pure parts and the settings and readers
+# that go with them: no stage, no socket, nothing that writes. A copy of any of them would prove nothing.
+RECOMPUTE_SEES = {"services/harvest/feed.h", "services/harvest/settings.h", "services/harvest/venue.h",
+                  "services/features/settings.h", "services/features/symbol.h", "services/features/zone.h",
+                  "services/signal/decision.h", "services/signal/settings.h", "services/broker/paper.h",
+                  "services/archive/kinds.h", "services/archive/quality.h",
+                  "services/report/row_text.h", "services/report/signal_files.h", "services/report/sink_reader.h"}
 
 # The rooms that see a library's header.
 LIBRARIES = {
@@ -34,7 +44,7 @@ LIBRARIES = {
     r"yaml\.h": {"common/config"},
     r"msgpack(\.h|/.*)": {"proto"},
     r"yyjson\.h": {"common/config", "services/harvest", "services/simulator", "services/report", "services/archive",
-                   "orchestrator"},
+                   "orchestrator", "tools/recompute"},
 }
 
 # Pure functions of their input: no socket, clock, file, log, thread or global state.
@@ -44,6 +54,7 @@ ENGINES = {
     "services/harvest": "ordering hold sync audit rate feed_symbol feed_trades feed_books",
     "services/signal": "decision",
     "services/broker": "paper",
+    "tools/recompute": "difference",
 }
 ENGINE_INCLUDES = {"base", "proto", "market"}
 ENGINE_FORBIDDEN_HEADERS = r'"base/(log|file|crash_point)\.h"|<(time|unistd|fcntl|pthread|signal|poll|sys/[^>]+)\.h>'
@@ -82,6 +93,8 @@ def room_of(path):
         return parts[1], f"common/{parts[1]}"
     if parts[0] == "services":
         return "services", f"services/{parts[1]}"
+    if parts[:2] == ("tools", "recompute"):
+        return "recompute", "tools/recompute"
     return parts[0], parts[0]
 
 
@@ -111,6 +124,8 @@ def wrong_includes(path, names):
         if include[0] == "<":
             continue
         first = name.split("/")[0]
+        if layer == "recompute" and name in RECOMPUTE_SEES:
+            continue
         own = "/" not in name or first == layer or (path.parent / name).is_file() or name.startswith(folder)
         if not own and first not in LAYERS[layer] and name not in LAYERS[layer]:
             found.append(f"{relative(path)}: {include}")
@@ -134,10 +149,13 @@ def test_rooms_include_only_what_lies_below_them():
 def test_a_wrong_include_would_be_found():
     for path, wrong in (("common/base/x.c", '"stage/stage.h"'), ("common/store/x.c", '"stage/stage.h"'),
                         ("services/report/x.c", '"services/harvest/feed.h"'), ("proto/x.c", '"../common/base/map.h"'),
-                        ("orchestrator/x.c", '"services/harvest/feed.h"')):
+                        ("orchestrator/x.c", '"services/harvest/feed.h"'), ("tools/x.c", '"services/harvest/feed.h"'),
+                        ("tools/recompute/x.c", '"services/harvest/receiver.h"'),
+                        ("tools/recompute/x.c", '"stage/stage.h"'), ("tools/recompute/x.c", '"bus/bus.h"')):
         assert wrong_includes(ROOT / path, [wrong]), (path, wrong)
     for path, right in (("common/base/x.c", '"base/map.h"'), ("common/store/x.c", '"stage/sink.h"'),
-                        ("services/report/x.c", '"tally.h"'), ("services/report/x.c", '"stage/stage.h"')):
+                        ("services/report/x.c", '"tally.h"'), ("services/report/x.c", '"stage/stage.h"'),
+                        ("tools/recompute/x.c", '"services/harvest/feed.h"')):
         assert not wrong_includes(ROOT / path, [right]), (path, right)
 
 

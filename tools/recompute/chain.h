@@ -3,8 +3,8 @@
  *     capture record ─▶ feed ─▶ rows of harvest ─▶ features_symbol ─▶ rows ─▶ decision ─▶ signal ─▶ paper ─▶ order …
  *
  * What goes from one engine to the next is what goes from one daemon to the next: every row of the stream, in its order. So the
- * rows are those of the run, with the sequences they have in its streams (docs/architecture.md, "The promises"). Pure like the
- * engines: no socket, clock or file. */
+ * rows are those of the run, with the sequences they have in its streams (docs/architecture.md, "The promises"). Records and rows
+ * pass through memory only; beside the configuration nothing but the time zone it names is read. */
 #pragma once
 
 #include "config/config.h"

@@ -1,0 +1,160 @@
+/* why and replay: what a run stored against what its capture gives. The computing is done by the program `recompute`, which this
+ * one becomes; here the words and the places of the run in this folder are found. */
+#include "base/file.h"
+#include "place.h"
+#include "verb.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { ARGUMENTS_MAX = VERB_WORDS_MAX * 2 + 16, KEY_BYTES = 256 };
+
+/* command: the command line of recompute. */
+struct command {
+    const char *arguments[ARGUMENTS_MAX + 1];
+    size_t count;
+    char raw[PATH_BYTES], manifest[PATH_BYTES], run_id[128], symbol[64], time[32];
+};
+
+/* key: what a key says; empty what it leaves out. */
+struct key {
+    char run_id[128], symbol[64], time[32];
+};
+
+static void add(struct command *command, const char *argument)
+{
+    command->arguments[command->count++] = argument;
+}
+
+/* take_part: false when it is empty or too long. */
+static bool take_part(const char *from, const char *to, char *out, size_t size)
+{
+    size_t length = (size_t)(to - from);
+    if (length == 0 || length >= size)
+        return false;
+    memcpy(out, from, length);
+    out[length] = 0;
+    return true;
+}
+
+/* parse_key: RUN/SYMBOL/TS_MS or SYMBOL/TS_MS. */
+static bool parse_key(const char *text, struct key *out)
+{
+    const char *last = strrchr(text, '/');
+    const char *first = strchr(text, '/');
+    if (!last || !take_part(last + 1, text + strlen(text), out->time, sizeof out->time))
+        return false;
+    if (first == last)
+        return take_part(text, last, out->symbol, sizeof out->symbol);
+    return take_part(text, first, out->run_id, sizeof out->run_id) &&
+           take_part(first + 1, last, out->symbol, sizeof out->symbol) && !strchr(out->symbol, '/');
+}
+
+/* parse_words: the key of one word, or SYMBOL TS_MS; nothing with --all. */
+static bool parse_words(const struct invocation *invocation, bool all, struct key *out)
+{
+    const char *const *words = invocation->words;
+    if (all)
+        return invocation->word_count == 0;
+    if (invocation->word_count == 1)
+        return parse_key(words[0], out);
+    return invocation->word_count == 2 &&
+           take_part(words[0], words[0] + strlen(words[0]), out->symbol, sizeof out->symbol) &&
+           take_part(words[1], words[1] + strlen(words[1]), out->time, sizeof out->time);
+}
+
+/* find_places: of the run in this folder; of an earlier one that lies beside it too. STATUS_NOT_FOUND: no run is named and none was
+ * started here. */
+static enum status find_places(struct command *command, const char *run_id, bool *out_going, struct error *error)
+{
+    struct config *config = NULL;
+    enum status status = place_config(&config, error);
+    if (status != STATUS_OK)
+        return status;
+    const char *here = config_text(config, "run.run_id");
+    snprintf(command->run_id, sizeof command->run_id, "%s", run_id && *run_id ? run_id : here);
+    path_join(command->raw, config_text(config, "run.data_root"), "raw");
+    path_join(command->manifest, config_text(config, "run.artifacts_dir"), "run_logs/run_manifest_%s.json",
+              command->run_id);
+    *out_going = strcmp(command->run_id, here) == 0 && place_orchestrator_lives();
+    config_destroy(config);
+    if (!command->run_id[0])
+        return error_set(error, STATUS_NOT_FOUND, "no run has been started in this folder (use --dir DIR for another)");
+    return STATUS_OK;
+}
+
+/* become: recompute lies beside this program (build tree), or in libexec (installed). */
+static int become(struct command *command)
+{
+    char own[PATH_BYTES], program[PATH_BYTES];
+    process_folder(own);
+    path_join(program, own, "recompute");
+    if (!file_exists(program))
+        path_join(program, own, "../libexec/orderflow/recompute");
+    command->arguments[0] = program;
+    command->arguments[command->count] = NULL;
+    fflush(NULL);
+    execv(program, (char *const *)(uintptr_t)command->arguments);
+    return complain(EXIT_REFUSED, "%s cannot be started: %s", program, strerror(errno));
+}
+
+static void begin(struct command *command, const struct invocation *invocation, bool going)
+{
+    command->count = 0;
+    add(command, "recompute");
+    add(command, "--run");
+    add(command, command->run_id);
+    add(command, "--raw");
+    add(command, command->raw);
+    add(command, "--manifest");
+    add(command, command->manifest);
+    if (going)
+        add(command, "--going");
+    if (invocation->json)
+        add(command, "--json");
+}
+
+int verb_why(const struct invocation *invocation)
+{
+    bool all = invocation_value(invocation, "--all") != NULL, going = false;
+    const char *run_id = invocation_value(invocation, "--run");
+    struct command command;
+    struct key key = {.run_id = ""};
+    struct error error = {{0}};
+    if (!parse_words(invocation, all, &key))
+        return complain(EXIT_WRONG_USE, "why: write RUN/SYMBOL/TS_MS, or SYMBOL TS_MS, or --all");
+    if (key.run_id[0] && run_id && strcmp(key.run_id, run_id) != 0)
+        return complain(EXIT_WRONG_USE, "why: the key names run %s, --run names %s", key.run_id, run_id);
+    if (find_places(&command, run_id ? run_id : key.run_id, &going, &error) != STATUS_OK)
+        return complain(EXIT_REFUSED, "%s", error.text);
+    begin(&command, invocation, going);
+    if (all) {
+        add(&command, "--all");
+    } else {
+        add(&command, key.symbol);
+        add(&command, key.time);
+    }
+    return become(&command);
+}
+
+int verb_replay(const struct invocation *invocation)
+{
+    const char *run_id = invocation_value(invocation, "--compare");
+    bool going = false;
+    struct command command;
+    struct error error = {{0}};
+    if (!run_id)
+        return complain(EXIT_WRONG_USE, "replay: --compare RUN says whose stored rows are compared");
+    if (find_places(&command, run_id, &going, &error) != STATUS_OK)
+        return complain(EXIT_REFUSED, "%s", error.text);
+    begin(&command, invocation, going);
+    for (size_t i = 0; i < invocation->word_count; i++) {
+        add(&command, "--capture");
+        add(&command, invocation->words[i]);
+    }
+    add(&command, "--all");
+    return become(&command);
+}
