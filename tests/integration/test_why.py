@@ -1,0 +1,250 @@
+"""orchctl why: a stored signal comes out of the raw capture again, bit for bit, or the difference is named."""
+import contextlib
+import json
+import random
+import os
+import shutil
+import sqlite3
+import struct
+
+import pytest
+
+import stack as harness
+
+RECORDINGS = ["usdm/btcusdt_20240808.gz", "usdm/ethusdt_20240808.gz"]
+LINES = 16000
+SEED = int(os.environ.get("ORDERFLOW_SEED", "20240808"))
+
+
+def captures(folder, files=RECORDINGS):
+    paths = [harness.recording(file) for file in files]
+    if not all(paths):
+        pytest.skip(f"recordings {files} are not here")
+    return [harness.cut(path, LINES, folder) for path in paths]
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory):
+    """A run of two symbols whose harvest was killed twice and whose signal was killed once."""
+    stack = harness.Stack(tmp_path_factory.mktemp("killed"), captures(tmp_path_factory.mktemp("capture")), run_id="killed",
+                          speed=20)
+    with stack:
+        for rows, service in ((150, "harvest"), (400, "signal"), (700, "harvest")):
+            harness.wait_for(lambda: stack.rows_written() >= rows, 60, f"{rows} rows")
+            stack.orchctl("kill", service, "--wait", "20")
+        stack.finish()
+    return stack
+
+
+@pytest.fixture
+def copy(killed, tmp_path):
+    """The run's files in a folder of their own, to be tampered with."""
+    folder = tmp_path / "copy"
+    shutil.copytree(killed.folder, folder, ignore=shutil.ignore_patterns("bus", "journal", "*.lock", "duckdb"))
+    stack = harness.Stack(folder, run_id="killed")
+    return stack
+
+
+def signals(stack, where="1", symbol="BTCUSDT"):
+    with contextlib.closing(sqlite3.connect(stack.folder / "runtime" / "signals.db")) as database:
+        return [row[0] for row in database.execute(
+            f"select ts_ms from signals where run_id = ? and symbol = ? and {where} order by ts_ms", (stack.run_id, symbol))]
+
+
+def orders(stack):
+    return [json.loads(line) for line in (stack.folder / "runtime" / "mock_orders.jsonl").read_text().splitlines()]
+
+
+def change(stack, statement, *values):
+    with contextlib.closing(sqlite3.connect(stack.folder / "runtime" / "signals.db")) as database, database:
+        assert database.execute(statement, values).rowcount == 1
+
+
+def capture_files(stack):
+    return sorted((stack.folder / "data" / "raw").rglob("*.ofr"), key=lambda path: path.name[-10:])
+
+
+def why(stack, *words, code=0):
+    done = stack.orchctl("why", *map(str, words), check=False)
+    assert done.returncode == code, f"why {words}: {done.returncode}\n{done.stdout[-3000:]}\n{done.stderr[-3000:]}"
+    return done
+
+
+def why_json(stack, *words, code=0):
+    return json.loads(why(stack, *words, "--json", code=code).stdout)
+
+
+# ---- all ----
+
+def test_a_run_whose_harvest_was_killed_comes_out_again_to_the_last_bit(killed):
+    assert len(capture_files(killed)) == 3, "harvest began no new file after its kills"
+    found = why_json(killed, "--all")
+    assert found["verdict"] == "same" and found["bad"] == 0
+    counts = {(sink["symbol"], sink["sink"]): sink["same"] for sink in found["sinks"]}
+    for symbol in ("BTCUSDT", "ETHUSDT"):
+        stored = len(signals(killed, symbol=symbol))
+        assert counts[symbol, "sqlite"] == counts[symbol, "jsonl"] == stored > 200
+    assert sum(count for (_, sink), count in counts.items() if sink == "orders") == len(orders(killed)) > 0
+    assert "100.00 %" in why(killed, "--all").stdout
+
+
+def test_every_kind_of_difference_is_counted_on_its_side(copy):
+    times = signals(copy)
+    change(copy, "delete from signals where symbol = 'BTCUSDT' and ts_ms = ?", times[10])
+    change(copy, "update signals set ts_ms = ts_ms + 1 where symbol = 'BTCUSDT' and ts_ms = ?", times[20])
+    change(copy, "update signals set score = 'x' where symbol = 'BTCUSDT' and ts_ms = ?", times[30])
+    change(copy, "update signals set symbol = 'OTHER' where symbol = 'BTCUSDT' and ts_ms = ?", times[40])
+    shard = next(path for path in (copy.folder / "runtime/ready/signal/ETHUSDT").glob("*.jsonl"))
+    lines = shard.read_bytes().splitlines(keepends=True)
+    shard.write_bytes(b"".join(lines[:5] + [lines[5], lines[5], b"{\n"] + lines[7:]))
+    book = copy.folder / "runtime/mock_orders.jsonl"
+    lines = book.read_bytes().splitlines(keepends=True)
+    book.write_bytes(b"".join([lines[0].replace(b'"status":"FILLED"', b'"status":"REJECTED"')] + lines[2:]))
+    found = why_json(copy, "--all", code=3)
+    sinks = {(sink["symbol"], sink["sink"]): sink for sink in found["sinks"]}
+    sqlite = sinks["BTCUSDT", "sqlite"]
+    assert (sqlite["not_stored"], sqlite["not_recomputed"], sqlite["unreadable"]) == (4, 1, 1)
+    jsonl = sinks["ETHUSDT", "jsonl"]
+    assert (jsonl["doubled"], jsonl["unreadable"], jsonl["not_stored"], jsonl["different"]) == (1, 1, 1, 0)
+    by_symbol = [sinks[symbol, "orders"] for symbol in ("BTCUSDT", "ETHUSDT")]
+    assert (sum(s["different"] for s in by_symbol), sum(s["not_stored"] for s in by_symbol)) == (1, 1)
+    assert found["bad"] == 4 + 1 + 1 + 1 + 1 + 1 + 1 + 1 + 1  # the last: the row of a symbol the run does not have
+    said = why(copy, "--all", code=3).stderr
+    assert f"sqlite, killed/BTCUSDT/{times[10]}: not_stored" in said
+    assert 'status: recomputed "FILLED", stored "REJECTED"' in said
+    assert "1 rows of this run are of no symbol of it" in said
+
+
+def test_a_run_without_anything_stored_is_not_called_equal(copy):
+    shutil.rmtree(copy.folder / "runtime" / "ready")
+    (copy.folder / "runtime" / "signals.db").unlink()
+    (copy.folder / "runtime" / "mock_orders.jsonl").unlink()
+    found = why_json(copy, "--all", code=3)
+    assert (found["verdict"], found["same"]) == ("different", 0)
+
+
+# ---- one ----
+
+def test_why_of_a_confirmed_signal_shows_its_messages_and_its_order(killed):
+    order = orders(killed)[-1]
+    found = why_json(killed, f"killed/{order['symbol']}/{order['signal_ts_ms']}")
+    assert found["verdict"] == "same"
+    assert {sink: found["stored"][sink]["finding"] for sink in found["stored"]} == dict.fromkeys(
+        ("sqlite", "jsonl", "orders"), "same")
+    assert found["order"]["row"]["order_id"] == order["order_id"]
+    assert found["signal"]["row"]["confirm"] is True and not any(gate["closed"] for gate in found["gates"])
+    trade, diff = (json.loads(found["messages"][name]["text"])["data"] if found["messages"][name]["bytes"] <= 2000
+                   else found["messages"][name]["text"] for name in ("trade", "diff"))
+    assert trade["t"] == found["trade"]["row"]["agg_trade_id"] and trade["s"] == order["symbol"]
+    assert f'"u":{found["book"]["row"]["last_id"]}' in found["messages"]["diff"]["text"].replace(" ", "")
+    assert found["snapshot"]["last_update_id"] > 0 and "/depth?" in found["messages"]["snapshot"]["text"]
+    assert found["due"]["record"] == found["messages"]["due"]["record"] >= found["trade"]["record"]
+    text = why(killed, order["symbol"], order["signal_ts_ms"]).stdout
+    for word in ("verdict   same bits", order["order_id"], "threshold", "bid price", "synchronisation"):
+        assert word in text
+
+
+def test_the_messages_lie_where_why_says(killed):
+    generator = random.Random(SEED)
+    for ts_ms in generator.sample(signals(killed), 12):
+        print(f"seed {SEED}: {ts_ms}")
+        found = why_json(killed, f"BTCUSDT/{ts_ms}")
+        for raw in found["messages"].values():
+            data = (killed.folder / raw["file"]).read_bytes()[raw["offset"]:]
+            payload_bytes, _, seq, recv_ns, _, kind, _, _ = struct.unpack_from("<IIQqqHHI", data)
+            assert (payload_bytes, seq, recv_ns) == (raw["bytes"], raw["record"], raw["recv_ns"])
+            assert data[40:40 + payload_bytes].startswith(raw["text"].encode())
+        assert found["book"]["row"]["ts_ms"] == ts_ms - found["feature"]["row"]["age_ofi_ms"]
+        assert found["trade"]["row"]["ts_ms"] == ts_ms - found["feature"]["row"]["age_cvd_ms"]
+        assert found["fusion"]["row"]["score"] == found["signal"]["row"]["score"]
+
+
+def test_one_bit_of_a_stored_score_is_named_with_both_values(copy):
+    ts_ms = signals(copy, "abs(score) > 0.5")[-1]
+    with contextlib.closing(sqlite3.connect(copy.folder / "runtime" / "signals.db")) as database:
+        (score,) = database.execute("select score from signals where symbol = 'BTCUSDT' and ts_ms = ?",
+                                    (ts_ms,)).fetchone()
+    (bits,) = struct.unpack("<Q", struct.pack("<d", score))
+    (other,) = struct.unpack("<d", struct.pack("<Q", bits ^ 1))
+    change(copy, "update signals set score = ? where symbol = 'BTCUSDT' and ts_ms = ?", other, ts_ms)
+    for words in ((f"killed/BTCUSDT/{ts_ms}",), ("--all",)):
+        said = why(copy, *words, code=3).stderr
+        assert f"sqlite, killed/BTCUSDT/{ts_ms}: different" in said
+        assert f"score: recomputed {score!r} ({bits:016x}), stored {other!r} ({bits ^ 1:016x})" in said
+    found = why_json(copy, "BTCUSDT", ts_ms, code=3)
+    assert found["stored"]["sqlite"]["differences"] == [{"field": "score", "recomputed": score, "stored": other}]
+    assert found["stored"]["jsonl"]["finding"] == "same"
+
+
+def test_stored_without_being_recomputed_and_the_reverse_are_differences(copy):
+    times = signals(copy)
+    change(copy, "update signals set ts_ms = ts_ms + 1 where symbol = 'BTCUSDT' and ts_ms = ?", times[50])
+    assert "not_recomputed" in why(copy, "BTCUSDT", times[50] + 1, code=3).stderr
+    assert "not_stored" in why(copy, "BTCUSDT", times[50], code=3).stderr
+
+
+def test_an_unknown_key_is_answered_with_its_neighbours(killed):
+    times = signals(killed)
+    said = why(killed, f"killed/BTCUSDT/{times[5] + 1}", code=1).stderr
+    assert f"killed/BTCUSDT/{times[5]} " in said and f"killed/BTCUSDT/{times[6]} " in said
+    assert "BTCUSDT, ETHUSDT" in why(killed, "XRPUSDT", times[5], code=1).stderr
+    assert "no file of run other" in why(killed, f"other/BTCUSDT/{times[5]}", code=1).stderr
+
+
+@pytest.mark.parametrize("words", [["BTCUSDT"], ["a/b/c/d"], ["BTCUSDT", "soon"], ["BTCUSDT", "1", "2"], [],
+                                   ["--all", "BTCUSDT", "1"], ["killed/BTCUSDT/1", "--run", "other"]])
+def test_wrong_use_is_told(killed, words):
+    assert why(killed, *words, code=2).stderr
+
+
+# ---- the capture ----
+
+def test_a_damaged_capture_is_named_with_its_offset(copy):
+    path, key = capture_files(copy)[1], signals(copy)[-1]
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 4
+    path.write_bytes(data)
+    for words in (("--all",), ("BTCUSDT", key)):
+        said = why(copy, *words, code=3).stderr
+        assert path.name in said and "damaged record at offset" in said
+
+
+def test_a_missing_capture_file_is_named(copy):
+    path = capture_files(copy)[1]
+    path.unlink()
+    for words in (("--all",), ("BTCUSDT", signals(copy)[-1])):
+        said = why(copy, *words, code=3).stderr
+        assert path.name in said and "missing" in said
+
+
+# ---- other runs ----
+
+def test_a_run_can_be_asked_while_it_goes_on(tmp_path):
+    stack = harness.Stack(tmp_path / "run", captures(tmp_path), run_id="going", speed=5)
+    with stack:
+        harness.wait_for(lambda: stack.rows_written() >= 60, 60, "60 rows")
+        ts_ms = signals(stack)[0]
+        assert why_json(stack, "BTCUSDT", ts_ms)["verdict"] == "same"
+        found = why_json(stack, "--all")
+        assert found["bad"] == 0 and found["same"] > 0
+        assert "the run is going on" in why(stack, "BTCUSDT", ts_ms + 3_600_000, code=1).stderr
+        assert stack.process.poll() is None, "it ended before it was asked"
+        stack.orchctl("shutdown")
+        stack.finish()
+    assert why_json(stack, "--all")["verdict"] == "same"
+
+
+def test_a_capture_replayed_against_another_run_of_the_same_market_is_equal(killed, tmp_path):
+    one, other = (harness.Stack(tmp_path / "run", captures(tmp_path, RECORDINGS[:1]), run_id=name, sink=sink)
+                  for name, sink in (("first", "dual"), ("second", "dual")))
+    for stack in (one, other):
+        with stack:
+            harness.assert_sound(stack, stack.finish())
+    files = [str(path) for path in capture_files(one) if "raw-first-" in path.name]
+    done = one.orchctl("replay", *files, "--compare", "second", "--json")
+    assert json.loads(done.stdout)["verdict"] == "same"
+    assert why_json(one, "--all", "--run", "first")["verdict"] == "same"  # an earlier run of the folder
+    ts_ms = signals(other)[40]
+    change(other, "update signals set z_ofi = 0.125 where run_id = 'second' and symbol = 'BTCUSDT' and ts_ms = ?", ts_ms)
+    assert one.orchctl("replay", *files, "--compare", "second", check=False).returncode == 3
+    assert why_json(one, "--all", "--run", "first")["verdict"] == "same"
