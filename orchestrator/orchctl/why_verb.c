@@ -1,4 +1,4 @@
-/* why and replay: what a run stored against what its capture gives. The computing is done by the program `recompute`, which this
+/* why and replay: what a run stored against what its capture gives. The computing is done by the programs of tools/recompute, which this
  * one becomes; here the words and the places of the run in this folder are found. */
 #include "base/file.h"
 #include "place.h"
@@ -86,14 +86,14 @@ static enum status find_places(struct command *command, const char *run_id, bool
     return STATUS_OK;
 }
 
-/* become: recompute lies beside this program (build tree), or in libexec (installed). */
-static int become(struct command *command)
+/* become: the program lies beside this one (build tree), or in libexec (installed). */
+static int become(struct command *command, const char *name)
 {
     char own[PATH_BYTES], program[PATH_BYTES];
     process_folder(own);
-    path_join(program, own, "recompute");
+    path_join(program, own, "%s", name);
     if (!file_exists(program))
-        path_join(program, own, "../libexec/orderflow/recompute");
+        path_join(program, own, "../libexec/orderflow/%s", name);
     command->arguments[0] = program;
     command->arguments[command->count] = NULL;
     fflush(NULL);
@@ -137,7 +137,7 @@ int verb_why(const struct invocation *invocation)
         add(&command, key.symbol);
         add(&command, key.time);
     }
-    return become(&command);
+    return become(&command, "recompute");
 }
 
 int verb_replay(const struct invocation *invocation)
@@ -156,5 +156,5 @@ int verb_replay(const struct invocation *invocation)
         add(&command, invocation->words[i]);
     }
     add(&command, "--all");
-    return become(&command);
+    return become(&command, "recompute_replay");
 }

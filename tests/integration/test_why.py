@@ -234,17 +234,58 @@ def test_a_run_can_be_asked_while_it_goes_on(tmp_path):
     assert why_json(stack, "--all")["verdict"] == "same"
 
 
-def test_a_capture_replayed_against_another_run_of_the_same_market_is_equal(killed, tmp_path):
-    one, other = (harness.Stack(tmp_path / "run", captures(tmp_path, RECORDINGS[:1]), run_id=name, sink=sink)
-                  for name, sink in (("first", "dual"), ("second", "dual")))
-    for stack in (one, other):
+# ---- replay --compare ----
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    """Three runs of one recording in one folder; the third smooths OFI otherwise, which no signal depends on."""
+    folder, paths = tmp_path_factory.mktemp("runs"), captures(tmp_path_factory.mktemp("cut"), RECORDINGS[:1])
+    stacks = {name: harness.Stack(folder, paths, run_id=name, sink="dual", sets=sets)
+              for name, sets in (("first", {}), ("second", {}), ("third", {"ofi.ema_alpha": 0.5}))}
+    for stack in stacks.values():
         with stack:
             harness.assert_sound(stack, stack.finish())
-    files = [str(path) for path in capture_files(one) if "raw-first-" in path.name]
-    done = one.orchctl("replay", *files, "--compare", "second", "--json")
-    assert json.loads(done.stdout)["verdict"] == "same"
-    assert why_json(one, "--all", "--run", "first")["verdict"] == "same"  # an earlier run of the folder
-    ts_ms = signals(other)[40]
-    change(other, "update signals set z_ofi = 0.125 where run_id = 'second' and symbol = 'BTCUSDT' and ts_ms = ?", ts_ms)
-    assert one.orchctl("replay", *files, "--compare", "second", check=False).returncode == 3
-    assert why_json(one, "--all", "--run", "first")["verdict"] == "same"
+    return stacks
+
+
+def replay(stack, capture_of, against, code=0):
+    files = [str(path) for path in capture_files(stack) if f"raw-{capture_of}-" in path.name]
+    done = stack.orchctl("replay", *files, "--compare", against, "--json", check=False)
+    assert done.returncode == code, f"{done.returncode}\n{done.stdout}\n{done.stderr}"
+    rows, data = map(json.loads, done.stdout.splitlines())
+    return rows, {entry["kind"]: entry for entry in data["parquet"]}, done.stderr
+
+
+@pytest.mark.parametrize("against", ["first", "second"])
+def test_a_replayed_capture_gives_every_row_of_the_run_and_of_another_of_the_same_market(runs, against):
+    rows, data, _ = replay(runs["first"], "first", against)
+    assert rows["verdict"] == "same"
+    assert set(data) == set(harness.KINDS)
+    for kind, entry in data.items():
+        assert entry["recomputed"] == entry["stored"] and not entry["only_recomputed"] and not entry["only_stored"], entry
+        assert entry["stored"] == len(runs["first"].parquet(kind)) / len(runs), kind
+
+
+def test_a_setting_that_changes_one_column_is_seen_in_its_data_sets_only(runs):
+    rows, data, said = replay(runs["first"], "first", "third", code=3)
+    assert rows["verdict"] == "same"
+    different = {kind for kind, entry in data.items() if entry["only_recomputed"] or entry["only_stored"]}
+    assert different == {"ofi", "features"}
+    assert "parquet ofi, stored only" in said and '"ema_ofi"' in said
+
+
+def test_data_sets_that_are_gone_are_missed(runs, tmp_path):
+    folder = tmp_path / "copy"
+    shutil.copytree(runs["first"].folder, folder, ignore=shutil.ignore_patterns("bus", "journal", "*.lock", "duckdb"))
+    stack = harness.Stack(folder, run_id="first")
+    shutil.rmtree(next((folder / "data/ofi_cvd").glob("*/*/kind=cvd")))
+    _, data, _ = replay(stack, "first", "first", code=3)
+    assert data["cvd"]["only_recomputed"] == data["cvd"]["recomputed"] > 0
+    assert not data["ofi"]["only_recomputed"]
+
+
+def test_an_earlier_run_of_the_folder_can_be_asked(runs):
+    assert why_json(runs["third"], "--all", "--run", "first")["verdict"] == "same"
+    ts_ms = signals(runs["second"])[40]
+    assert why_json(runs["third"], f"second/BTCUSDT/{ts_ms}")["run_id"] == "second"
+    assert why_json(runs["third"], "BTCUSDT", ts_ms)["run_id"] == "third"

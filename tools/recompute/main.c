@@ -1,132 +1,14 @@
-/* recompute: makes the rows of a run once more from its raw capture and compares them with what its sinks hold. orchctl why and
- * orchctl replay start it; --help says how to start it by hand. */
+/* recompute: makes the rows of a run once more from its raw capture and compares its signals and orders with what its sinks hold.
+ * orchctl why starts it; --help says how to start it by hand. */
 #include "request.h"
 
-#include <errno.h>
-#include <orderflow_version.h>
-#include <stdarg.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-static int usage(FILE *out, int code)
-{
-    fprintf(out, "usage: recompute --run RUN [options] (--all | SYMBOL TS_MS)\n\n"
-                 "Recomputes the signals of a run from its raw capture and compares them, bit for bit, with what is\n"
-                 "stored. With SYMBOL TS_MS it tells the chain behind that one signal.\n\n"
-                 "  --run RUN        the run whose sinks are compared\n"
-                 "  --raw FOLDER     where its capture lies (default: data/raw)\n"
-                 "  --capture FILE   this capture instead (repeat for several files)\n"
-                 "  --manifest FILE  the run manifest (default: artifacts/run_logs/run_manifest_RUN.json)\n"
-                 "  --all            every signal and order of the run\n"
-                 "  --going          the run has not ended\n"
-                 "  --json           JSON instead of text\n"
-                 "  --help, --version\n\n"
-                 "Exit codes: 0 same bits, 1 no such run or key, 2 wrong use, 3 different or damaged\n");
-    return code;
-}
-
-int complain(int code, const char *format, ...)
-{
-    va_list arguments;
-    fputs("recompute: ", stderr);
-    va_start(arguments, format);
-    vfprintf(stderr, format, arguments);
-    va_end(arguments);
-    fputc('\n', stderr);
-    return code;
-}
-
-int code_of(enum status status)
-{
-    return status == STATUS_NOT_FOUND || status == STATUS_INVALID ? EXIT_UNKNOWN : EXIT_DIFFERENT;
-}
-
-struct parsing {
-    struct request request;
-    const char *time_text;
-    char manifest[512];
-};
-
-static bool take_value(struct parsing *parsing, const char *name, const char *value)
-{
-    struct request *request = &parsing->request;
-    if (strcmp(name, "--run") == 0)
-        request->run_id = value;
-    else if (strcmp(name, "--raw") == 0)
-        request->raw_folder = value;
-    else if (strcmp(name, "--manifest") == 0)
-        request->manifest_path = value;
-    else if (strcmp(name, "--capture") == 0 && request->file_count < REQUEST_FILES_MAX)
-        request->files[request->file_count++] = value;
-    else
-        return false;
-    return true;
-}
-
-static bool take_switch(struct request *request, const char *name)
-{
-    if (strcmp(name, "--all") == 0)
-        request->all = true;
-    else if (strcmp(name, "--going") == 0)
-        request->going = true;
-    else if (strcmp(name, "--json") == 0)
-        request->json = true;
-    else
-        return false;
-    return true;
-}
-
-static bool take_word(struct parsing *parsing, const char *word)
-{
-    if (parsing->time_text)
-        return false;
-    if (parsing->request.symbol)
-        parsing->time_text = word;
-    else
-        parsing->request.symbol = word;
-    return true;
-}
-
-static int parse(struct parsing *parsing, int argc, char **argv)
-{
-    struct request *request = &parsing->request;
-    for (int i = 1; i < argc; i++) {
-        bool is_option = strncmp(argv[i], "--", 2) == 0;
-        bool taken = is_option ? take_switch(request, argv[i]) : take_word(parsing, argv[i]);
-        if (!taken && is_option && i + 1 < argc)
-            taken = take_value(parsing, argv[i], argv[i + 1]) && ++i;
-        if (!taken)
-            return complain(EXIT_WRONG_USE, "%s: not understood, or its value is missing; see --help", argv[i]);
-    }
-    if (!request->run_id || request->all == (parsing->time_text != NULL))
-        return usage(stderr, EXIT_WRONG_USE);
-    if (request->all)
-        return EXIT_SAME;
-    char *end;
-    errno = 0;
-    request->ts_ms = strtoll(parsing->time_text, &end, 10);
-    if (errno || *end || end == parsing->time_text || request->ts_ms <= 0)
-        return complain(EXIT_WRONG_USE, "%s: must be a time in ms since 1970", parsing->time_text);
-    return EXIT_SAME;
-}
+#include <stddef.h>
 
 int main(int argc, char **argv)
 {
-    struct parsing parsing = {.request.raw_folder = "data/raw"};
-    if (argc == 2 && strcmp(argv[1], "--version") == 0) {
-        printf("recompute %s\n", ORDERFLOW_VERSION_LINE);
-        return EXIT_SAME;
-    }
-    if (argc == 2 && strcmp(argv[1], "--help") == 0)
-        return usage(stdout, EXIT_SAME);
-    int code = parse(&parsing, argc, argv);
-    if (code != EXIT_SAME)
+    struct request request;
+    int code;
+    if (!request_take(&request, "recompute", argc, argv, &code))
         return code;
-    if (!parsing.request.manifest_path) {
-        snprintf(parsing.manifest, sizeof parsing.manifest, "artifacts/run_logs/run_manifest_%.200s.json",
-                 parsing.request.run_id);
-        parsing.request.manifest_path = parsing.manifest;
-    }
-    return parsing.request.all ? why_all(&parsing.request) : why_one(&parsing.request);
+    return request.all ? why_all(&request, NULL) : why_one(&request);
 }

@@ -14,7 +14,8 @@ enum { REQUEST_FILES_MAX = 1000 };
 struct request {
     const char *raw_folder;    /* data/raw */
     const char *run_id;        /* whose sinks are compared */
-    const char *manifest_path; /* the run manifest; it need not exist */
+    const char *manifest_path; /* the run manifest; NULL: the default's place. See request_manifest */
+    char manifest_default[256];
     const char *files[REQUEST_FILES_MAX + 1];
     size_t file_count; /* captures to take instead of the run's own */
     const char *symbol;
@@ -24,9 +25,27 @@ struct request {
     bool json;
 };
 
-/* why_one, why_all: do it, print it, return the exit code. */
+/* request_take: from a command line. False: it is done with already (help, mistakes), and *out_code the exit code. */
+bool request_take(struct request *request, const char *program, int argc, char **argv, int *out_code);
+
+/* request_manifest: path of the run manifest; it need not exist. */
+const char *request_manifest(const struct request *request);
+
+/* companion: compares more than signals and orders in the same walk through the capture. */
+struct recording;
+struct chain;
+struct chain_row;
+struct companion {
+    void *context;
+    enum status (*open)(void *context, const struct request *request, const struct recording *recording,
+                        const struct chain *chain, struct error *error);
+    void (*row)(void *context, const struct chain_row *row);
+    int (*conclude)(void *context); /* prints, and returns an exit code; called when the chain ran to its end */
+};
+
+/* why_one, why_all: do it, print it, return the exit code. `companion` may be NULL. */
 int why_one(const struct request *request);
-int why_all(const struct request *request);
+int why_all(const struct request *request, const struct companion *companion);
 
 /* complain: "recompute: <sentence>" on stderr; returns `code`. */
 int complain(int code, const char *format, ...) PRINTF_LIKE(2, 3);

@@ -28,6 +28,7 @@ struct walk {
 
 struct all {
     const struct request *request;
+    const struct companion *companion; /* NULL: none */
     struct recording recording;
     struct ledger ledger;
     struct chain *chain;
@@ -144,6 +145,8 @@ static void visit(void *context, const struct chain_row *told)
 {
     struct all *all = context;
     all->rows[told->service]++;
+    if (all->companion)
+        all->companion->row(all->companion->context, told);
     if (told->message->kind == ROW_SIGNAL) {
         compare(all, told->symbol, STORED_SQLITE, told->row);
         compare(all, told->symbol, STORED_JSONL, told->row);
@@ -176,7 +179,7 @@ static enum status open_walk(struct all *all, size_t symbol, enum stored_sink si
 static enum status open_all(struct all *all, struct error *error)
 {
     const struct request *request = all->request;
-    enum status status = ledger_read(request->manifest_path, &all->ledger, error);
+    enum status status = ledger_read(request_manifest(request), &all->ledger, error);
     if (status == STATUS_OK)
         status = request->file_count
                      ? recording_open_files(&all->recording, request->files, request->file_count, error)
@@ -191,6 +194,8 @@ static enum status open_all(struct all *all, struct error *error)
     all->walks = memory_allocate(all->symbol_count * STORED_SINKS * sizeof *all->walks);
     for (size_t i = 0; status == STATUS_OK && i < all->symbol_count * STORED_SINKS; i++)
         status = open_walk(all, i / STORED_SINKS, (enum stored_sink)(i % STORED_SINKS), error);
+    if (status == STATUS_OK && all->companion)
+        status = all->companion->open(all->companion->context, request, &all->recording, all->chain, error);
     return status;
 }
 
@@ -332,14 +337,18 @@ static int conclude(struct all *all)
     return total.bad == 0 && total.same > 0 ? EXIT_SAME : EXIT_DIFFERENT;
 }
 
-int why_all(const struct request *request)
+int why_all(const struct request *request, const struct companion *companion)
 {
-    struct all all = {.request = request};
+    struct all all = {.request = request, .companion = companion};
     struct error error;
     enum status status = open_all(&all, &error);
     if (status == STATUS_OK)
         status = run_chain(&all, &error);
     int code = status == STATUS_OK ? conclude(&all) : complain(code_of(status), "%s", error.text);
+    if (status == STATUS_OK && companion) {
+        int other = companion->conclude(companion->context);
+        code = code == EXIT_SAME ? other : code;
+    }
     close_all(&all);
     return code;
 }

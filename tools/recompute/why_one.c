@@ -166,7 +166,7 @@ static int tell(const struct one *one, const struct stored_range *range)
 static enum status open_all(struct one *one, struct error *error)
 {
     const struct request *request = one->request;
-    enum status status = ledger_read(request->manifest_path, &one->ledger, error);
+    enum status status = ledger_read(request_manifest(request), &one->ledger, error);
     if (status == STATUS_OK)
         status = request->file_count
                      ? recording_open_files(&one->recording, request->files, request->file_count, error)
