@@ -68,7 +68,7 @@ static bool parse_words(const struct invocation *invocation, bool all, struct ke
 
 /* find_places: of the run in this folder; of an earlier one that lies beside it too. STATUS_NOT_FOUND: no run is named and none was
  * started here. */
-static enum status find_places(struct command *command, const char *run_id, bool *out_going, struct error *error)
+static enum status find_places(struct command *command, const char *run_id, struct error *error)
 {
     struct config *config = NULL;
     enum status status = place_config(&config, error);
@@ -79,7 +79,6 @@ static enum status find_places(struct command *command, const char *run_id, bool
     path_join(command->raw, config_text(config, "run.data_root"), "raw");
     path_join(command->manifest, config_text(config, "run.artifacts_dir"), "run_logs/run_manifest_%s.json",
               command->run_id);
-    *out_going = strcmp(command->run_id, here) == 0 && place_orchestrator_lives();
     config_destroy(config);
     if (!command->run_id[0])
         return error_set(error, STATUS_NOT_FOUND, "no run has been started in this folder (use --dir DIR for another)");
@@ -101,7 +100,7 @@ static int become(struct command *command, const char *name)
     return complain(EXIT_REFUSED, "%s cannot be started: %s", program, strerror(errno));
 }
 
-static void begin(struct command *command, const struct invocation *invocation, bool going)
+static void begin(struct command *command, const struct invocation *invocation)
 {
     command->count = 0;
     add(command, "recompute");
@@ -111,15 +110,13 @@ static void begin(struct command *command, const struct invocation *invocation, 
     add(command, command->raw);
     add(command, "--manifest");
     add(command, command->manifest);
-    if (going)
-        add(command, "--going");
     if (invocation->json)
         add(command, "--json");
 }
 
 int verb_why(const struct invocation *invocation)
 {
-    bool all = invocation_value(invocation, "--all") != NULL, going = false;
+    bool all = invocation_value(invocation, "--all") != NULL;
     const char *run_id = invocation_value(invocation, "--run");
     struct command command;
     struct key key = {.run_id = ""};
@@ -128,9 +125,9 @@ int verb_why(const struct invocation *invocation)
         return complain(EXIT_WRONG_USE, "why: write RUN/SYMBOL/TS_MS, or SYMBOL TS_MS, or --all");
     if (key.run_id[0] && run_id && strcmp(key.run_id, run_id) != 0)
         return complain(EXIT_WRONG_USE, "why: the key names run %s, --run names %s", key.run_id, run_id);
-    if (find_places(&command, run_id ? run_id : key.run_id, &going, &error) != STATUS_OK)
+    if (find_places(&command, run_id ? run_id : key.run_id, &error) != STATUS_OK)
         return complain(EXIT_REFUSED, "%s", error.text);
-    begin(&command, invocation, going);
+    begin(&command, invocation);
     if (all) {
         add(&command, "--all");
     } else {
@@ -143,14 +140,13 @@ int verb_why(const struct invocation *invocation)
 int verb_replay(const struct invocation *invocation)
 {
     const char *run_id = invocation_value(invocation, "--compare");
-    bool going = false;
     struct command command;
     struct error error = {{0}};
     if (!run_id)
         return complain(EXIT_WRONG_USE, "replay: --compare RUN says whose stored rows are compared");
-    if (find_places(&command, run_id, &going, &error) != STATUS_OK)
+    if (find_places(&command, run_id, &error) != STATUS_OK)
         return complain(EXIT_REFUSED, "%s", error.text);
-    begin(&command, invocation, going);
+    begin(&command, invocation);
     for (size_t i = 0; i < invocation->word_count; i++) {
         add(&command, "--capture");
         add(&command, invocation->words[i]);

@@ -183,6 +183,19 @@ def test_stored_without_being_recomputed_and_the_reverse_are_differences(copy):
     assert "not_stored" in why(copy, "BTCUSDT", times[50], code=3).stderr
 
 
+def test_of_a_run_that_was_never_concluded_only_the_rows_behind_its_sinks_are_not_yet_there(copy):
+    manifest = copy.folder / "artifacts/run_logs/run_manifest_killed.json"
+    manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "state": "running"}))
+    times = signals(copy)
+    for index in (70, -1):
+        change(copy, "delete from signals where symbol = 'BTCUSDT' and ts_ms = ?", times[index])
+    found = why_json(copy, "--all", code=3)
+    sink = next(s for s in found["sinks"] if (s["symbol"], s["sink"]) == ("BTCUSDT", "sqlite"))
+    assert (found["bad"], sink["not_stored"], sink["not_yet"]) == (1, 1, 1)
+    assert why_json(copy, "BTCUSDT", times[70], code=3)["stored"]["sqlite"]["finding"] == "not_stored"
+    assert why_json(copy, "BTCUSDT", times[-1])["stored"]["sqlite"]["finding"] == "not_yet"
+
+
 def test_an_unknown_key_is_answered_with_its_neighbours(killed):
     times = signals(killed)
     said = why(killed, f"killed/BTCUSDT/{times[5] + 1}", code=1).stderr
@@ -227,7 +240,7 @@ def test_a_run_can_be_asked_while_it_goes_on(tmp_path):
         assert why_json(stack, "BTCUSDT", ts_ms)["verdict"] == "same"
         found = why_json(stack, "--all")
         assert found["bad"] == 0 and found["same"] > 0
-        assert "the run is going on" in why(stack, "BTCUSDT", ts_ms + 3_600_000, code=1).stderr
+        assert "the run has not been concluded" in why(stack, "BTCUSDT", ts_ms + 3_600_000, code=1).stderr
         assert stack.process.poll() is None, "it ended before it was asked"
         stack.orchctl("shutdown")
         stack.finish()

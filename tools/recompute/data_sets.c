@@ -39,6 +39,7 @@ struct data_sets {
     char fingerprint[SHA256_HEX_BYTES];
     char stored_root[PATH_BYTES], folder[PATH_BYTES], duckdb[PATH_BYTES];
     char writer[WRITER_HEX + 1]; /* as the archive marks its files */
+    bool running;
     bool fed_apart;              /* the capture is another run's: when a message was received differs (data.md §8) */
     enum status status;          /* of a write that failed; then nothing is compared */
     struct error error;
@@ -80,12 +81,13 @@ static enum status make_folder(struct data_sets *sets, struct error *error)
 }
 
 static enum status open_sets(void *context, const struct request *request, const struct recording *recording,
-                             const struct chain *chain, struct error *error)
+                             const struct chain *chain, bool running, struct error *error)
 {
     struct data_sets *sets = context;
     const struct config *config = recording->config;
     char hash[SHA256_HEX_BYTES];
     sets->request = request;
+    sets->running = running;
     sets->fed_apart = strcmp(recording->run_id, request->run_id) != 0;
     sets->chain = chain;
     sets->symbol_count = chain_symbol_count(chain);
@@ -266,7 +268,7 @@ static enum status compare_set(const struct data_sets *sets, size_t symbol, enum
                   MINE, THEIRS);
     enum status status = numbers_of(sets, buffer_text(&sql), NAMES, numbers, error);
     buffer_finish(&sql);
-    if (status == STATUS_OK && set->only_recomputed && !sets->request->going)
+    if (status == STATUS_OK && set->only_recomputed && !sets->running)
         print_examples(sets, symbol, kind, "recomputed", MINE);
     if (status == STATUS_OK && set->only_stored)
         print_examples(sets, symbol, kind, "stored", THEIRS);
@@ -275,7 +277,7 @@ static enum status compare_set(const struct data_sets *sets, size_t symbol, enum
 
 static bool is_bad(const struct data_sets *sets, const struct data_set *set)
 {
-    return set->only_stored > 0 || (set->only_recomputed > 0 && !sets->request->going);
+    return set->only_stored > 0 || (set->only_recomputed > 0 && !sets->running);
 }
 
 static void print_text(const struct data_sets *sets)

@@ -22,11 +22,28 @@ bool finding_sink_used(const struct config *config, enum stored_sink sink)
     return enabled(config, "signal") && (strcmp(kind, "dual") == 0 || strcmp(kind, STORED_SINK_NAMES[sink]) == 0);
 }
 
-static enum finding when_absent(const void *recomputed, bool going)
+/* has_later: the sink holds a row of a later time, of this month: it has passed the one looked for. */
+static bool has_later(enum stored_sink sink, const struct stored_range *range)
+{
+    static const int64_t MONTH_MS = INT64_C(30) * 86400 * 1000;
+    struct stored_range later = *range;
+    struct stored_cursor *cursor = NULL;
+    union stored_row row;
+    struct error ignored;
+    later.from_ms = range->to_ms + 1;
+    later.to_ms = range->to_ms + MONTH_MS;
+    bool found = stored_open(sink, &later, &cursor, &ignored) == STATUS_OK &&
+                 stored_next(cursor, &row, &ignored) != STATUS_END;
+    stored_close(cursor);
+    return found;
+}
+
+static enum finding when_absent(enum stored_sink sink, const struct stored_range *range, const void *recomputed,
+                                bool running)
 {
     if (!recomputed)
         return FINDING_NONE;
-    return going ? FINDING_NOT_YET : FINDING_NOT_STORED;
+    return running && !has_later(sink, range) ? FINDING_NOT_YET : FINDING_NOT_STORED;
 }
 
 static enum finding judge(enum stored_sink sink, const void *recomputed, const char *passed_over,
@@ -38,7 +55,7 @@ static enum finding judge(enum stored_sink sink, const void *recomputed, const c
     return out->difference.count ? FINDING_DIFFERENT : FINDING_SAME;
 }
 
-void finding_look(enum stored_sink sink, const struct stored_range *range, const void *recomputed, bool going,
+void finding_look(enum stored_sink sink, const struct stored_range *range, const void *recomputed, bool running,
                   const char *passed_over, struct finding_row *out)
 {
     struct stored_cursor *cursor = NULL;
@@ -48,7 +65,7 @@ void finding_look(enum stored_sink sink, const struct stored_range *range, const
     if (status == STATUS_OK)
         status = stored_next(cursor, &out->stored, &out->why);
     if (status == STATUS_END || status == STATUS_NOT_FOUND)
-        out->finding = when_absent(recomputed, going);
+        out->finding = when_absent(sink, range, recomputed, running);
     else if (status == STATUS_OK)
         out->finding = judge(sink, recomputed, passed_over, out);
     if (status == STATUS_OK && stored_next(cursor, &second, &out->why) != STATUS_END)

@@ -9,7 +9,7 @@ enum finding {
     FINDING_NOT_USED, /* the run had no such sink */
     FINDING_NONE,     /* neither stored nor recomputed */
     FINDING_SAME,
-    FINDING_NOT_YET, /* recomputed; the sink of the going run has not come so far */
+    FINDING_NOT_YET, /* recomputed; the run goes on and the sink has not come so far */
     /* From here on something is wrong. */
     FINDING_DIFFERENT,
     FINDING_NOT_STORED,     /* recomputed only */
@@ -35,7 +35,7 @@ struct finding_row {
 /* finding_sink_used: whether a run of this configuration had the sink. */
 bool finding_sink_used(const struct config *config, enum stored_sink sink);
 
-/* finding_look: `recomputed` is NULL when there is no such row. `range` holds one time. `going`: what is not stored yet is not
- * missing. `passed_over`: a field not to compare, or NULL. */
-void finding_look(enum stored_sink sink, const struct stored_range *range, const void *recomputed, bool going,
+/* finding_look: `recomputed` is NULL when there is no such row. `range` holds one time. `running`: what the sink has not come to yet
+ * is not missing. `passed_over`: a field not to compare, or NULL. */
+void finding_look(enum stored_sink sink, const struct stored_range *range, const void *recomputed, bool running,
                   const char *passed_over, struct finding_row *out);

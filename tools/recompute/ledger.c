@@ -32,6 +32,7 @@ static enum status read_root(yyjson_val *root, struct ledger *ledger, struct err
     if (!state)
         return error_set(error, STATUS_MALFORMED, "it has no state");
     ledger->known = true;
+    ledger->running = strcmp(state, "running") == 0;
     ledger->finished = strcmp(state, "finished") == 0;
     yyjson_arr_iter_init(yyjson_obj_get(root, "raw_files"), &files);
     while (ledger->finished && status == STATUS_OK && (entry = yyjson_arr_iter_next(&files))) {

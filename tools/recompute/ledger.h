@@ -8,7 +8,8 @@
 
 struct ledger {
     bool known;    /* there is a manifest */
-    bool finished; /* and it says that the run ended in good order */
+    bool running;  /* and it says that the run has not been concluded: it goes on, or nobody has seen to its end yet */
+    bool finished; /* or that it ended in good order */
     size_t raw_files;
 };
 

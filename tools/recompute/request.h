@@ -21,7 +21,6 @@ struct request {
     const char *symbol;
     int64_t ts_ms;
     bool all;
-    bool going; /* the run has not ended: what is not stored yet is not missing */
     bool json;
 };
 
@@ -37,8 +36,9 @@ struct chain;
 struct chain_row;
 struct companion {
     void *context;
+    /* `running`: what is not stored yet is not missing. */
     enum status (*open)(void *context, const struct request *request, const struct recording *recording,
-                        const struct chain *chain, struct error *error);
+                        const struct chain *chain, bool running, struct error *error);
     void (*row)(void *context, const struct chain_row *row);
     int (*conclude)(void *context); /* prints, and returns an exit code; called when the chain ran to its end */
 };

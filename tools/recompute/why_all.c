@@ -128,7 +128,7 @@ static void compare(struct all *all, size_t symbol, enum stored_sink sink, const
     while (!walk->at_end && stored_key(sink, &walk->row) < ts_ms)
         pass(all, symbol, sink);
     if (walk->at_end || stored_key(sink, &walk->row) > ts_ms) {
-        bool is_ahead = walk->at_end && all->request->going;
+        bool is_ahead = walk->at_end && all->ledger.running;
         count(all, symbol, sink, is_ahead ? FINDING_NOT_YET : FINDING_NOT_STORED, ts_ms);
         return;
     }
@@ -195,7 +195,8 @@ static enum status open_all(struct all *all, struct error *error)
     for (size_t i = 0; status == STATUS_OK && i < all->symbol_count * STORED_SINKS; i++)
         status = open_walk(all, i / STORED_SINKS, (enum stored_sink)(i % STORED_SINKS), error);
     if (status == STATUS_OK && all->companion)
-        status = all->companion->open(all->companion->context, request, &all->recording, all->chain, error);
+        status = all->companion->open(all->companion->context, request, &all->recording, all->chain,
+                                      all->ledger.running, error);
     return status;
 }
 
@@ -220,7 +221,7 @@ static enum status run_chain(struct all *all, struct error *error)
     if (torn && all->ledger.finished)
         return error_set(error, STATUS_MALFORMED, "%s: its last record, at offset %" PRIu64 ", is damaged",
                          capture_file_path(all->recording.reader, capture_file_count(all->recording.reader) - 1), torn);
-    if (!all->request->going)
+    if (!all->ledger.running)
         chain_end(all->chain);
     for (size_t i = 0; i < all->symbol_count * STORED_SINKS; i++)
         while (!all->walks[i].at_end)
@@ -239,7 +240,7 @@ static int64_t strangers(struct all *all, enum stored_sink sink)
     struct error error;
     for (size_t i = 0; i < all->symbol_count; i++)
         read += walk_of(all, i, sink)->read - (sink == STORED_ORDERS ? walk_of(all, i, sink)->counts[FINDING_UNREADABLE] : 0);
-    if (all->request->going || !walk_of(all, 0, sink)->cursor ||
+    if (all->ledger.running || !walk_of(all, 0, sink)->cursor ||
         stored_count(sink, config_text(all->recording.config, "run.output_dir"), all->request->run_id, &stored, &error) !=
             STATUS_OK)
         return 0;
@@ -284,7 +285,7 @@ static void print_text(const struct all *all, const struct sums *total)
     printf("verdict: %s: %" PRId64 " of %" PRId64 " (%.2f %%) bit-equal%s\n",
            total->bad ? "DIFFERENT" : total->same ? "same bits" : "UNKNOWN, nothing was compared", total->same, stored,
            stored ? 100.0 * (double)total->same / (double)stored : 0.0,
-           all->request->going ? "; the run is going on" : "");
+           all->ledger.running ? "; the run has not been concluded" : "");
 }
 
 static void print_json(const struct all *all, const struct sums *total)
@@ -332,7 +333,7 @@ static int conclude(struct all *all)
     if (all->said > SAID_MAX)
         fprintf(stderr, "… and %" PRId64 " more\n", all->said - SAID_MAX);
     (all->request->json ? print_json : print_text)(all, &total);
-    if (!all->ledger.finished && !all->request->going)
+    if (!all->ledger.finished && !all->ledger.running)
         fprintf(stderr, "note: the run did not end in good order; its sinks may lack rows that its journals hold\n");
     return total.bad == 0 && total.same > 0 ? EXIT_SAME : EXIT_DIFFERENT;
 }
