@@ -81,7 +81,8 @@ static enum status find_places(struct command *command, const char *run_id, stru
               command->run_id);
     config_destroy(config);
     if (!command->run_id[0])
-        return error_set(error, STATUS_NOT_FOUND, "no run has been started in this folder (use --dir DIR for another)");
+        return error_set(error, STATUS_NOT_FOUND,
+                         "no run has been started in this folder (use --dir DIR for another)");
     return STATUS_OK;
 }
 

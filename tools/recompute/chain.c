@@ -39,8 +39,8 @@ struct chain {
     size_t symbol;   /* its symbol */
 };
 
-static void tell(struct chain *chain, enum chain_service service, size_t symbol, const struct message *message,
-                 const void *row)
+static void tell(struct chain *chain, enum chain_service service, size_t symbol,
+                 const struct message *message, const void *row)
 {
     const struct chain_row told = {
         .service = service,
@@ -165,7 +165,8 @@ struct chain *chain_create(const struct config *config, const char *run_id, chai
         chain_destroy(chain);
         return NULL;
     }
-    for (size_t i = 0; i < list.count; i++) /* the configuration's own texts were borrowed for the call only */
+    for (size_t i = 0; i < list.count;
+         i++) /* the configuration's own texts were borrowed for the call only */
         chain->names[i] = chain->symbols[i].name;
     return chain;
 }

@@ -51,13 +51,14 @@ void chain_end(struct chain *chain);
 size_t chain_symbol_count(const struct chain *chain);
 const char *chain_symbol(const struct chain *chain, size_t index);
 size_t chain_symbol_index(const struct chain *chain, const char *symbol); /* SIZE_MAX: not in the run */
-int chain_levels(const struct chain *chain);                               /* published book levels */
+int chain_levels(const struct chain *chain);                              /* published book levels */
 
 /* chain_parser: a parser of the run's messages with a memory of its own. Release with venue_destroy. */
 struct venue *chain_parser(const struct chain *chain);
 
 /* For a visitor, about what was processed up to this very row. */
 int64_t chain_synchronisations(const struct chain *chain, size_t symbol); /* of the local book */
-int64_t chain_books_taken(const struct chain *chain, size_t symbol);      /* accepted by features, priming ones too */
+int64_t chain_books_taken(const struct chain *chain,
+                          size_t symbol); /* accepted by features, priming ones too */
 int64_t chain_trades_taken(const struct chain *chain, size_t symbol);
 const struct signal_decision *chain_decision(const struct chain *chain, size_t symbol);

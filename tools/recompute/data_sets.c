@@ -40,8 +40,8 @@ struct data_sets {
     char stored_root[PATH_BYTES], folder[PATH_BYTES], duckdb[PATH_BYTES];
     char writer[WRITER_HEX + 1]; /* as the archive marks its files */
     bool running;
-    bool fed_apart;              /* the capture is another run's: when a message was received differs (data.md §8) */
-    enum status status;          /* of a write that failed; then nothing is compared */
+    bool fed_apart;     /* the capture is another run's: when a message was received differs (data.md §8) */
+    enum status status; /* of a write that failed; then nothing is compared */
     struct error error;
 };
 
@@ -112,7 +112,8 @@ static enum status open_sets(void *context, const struct request *request, const
 
 /* --- rows --- */
 
-static void set_folder(const struct data_sets *sets, size_t symbol, enum data_kind kind, char out_path[PATH_BYTES])
+static void set_folder(const struct data_sets *sets, size_t symbol, enum data_kind kind,
+                       char out_path[PATH_BYTES])
 {
     path_join(out_path, sets->folder, "%s/%s", chain_symbol(sets->chain, symbol), KINDS[kind].name);
 }
@@ -181,8 +182,8 @@ static void tables(const struct data_sets *sets, size_t symbol, enum data_kind k
 }
 
 /* numbers_of: what a query's one row holds under each of `names`. */
-static enum status numbers_of(const struct data_sets *sets, const char *sql, const char *const *names, int64_t *const *out,
-                              struct error *error)
+static enum status numbers_of(const struct data_sets *sets, const char *sql, const char *const *names,
+                              int64_t *const *out, struct error *error)
 {
     char path[PATH_BYTES];
     struct buffer text;
@@ -192,7 +193,9 @@ static enum status numbers_of(const struct data_sets *sets, const char *sql, con
         return status;
     buffer_init(&text, 0);
     status = file_read(path, &text);
-    yyjson_doc *document = status == STATUS_OK ? yyjson_read((const char *)text.data, text.length, YYJSON_READ_STOP_WHEN_DONE) : NULL;
+    yyjson_doc *document = status == STATUS_OK
+                               ? yyjson_read((const char *)text.data, text.length, YYJSON_READ_STOP_WHEN_DONE)
+                               : NULL;
     yyjson_val *root = yyjson_doc_get_root(document);
     for (size_t i = 0; names[i]; i++)
         *out[i] = yyjson_get_sint(yyjson_obj_get(root, names[i]));
@@ -212,7 +215,8 @@ struct search {
 static enum status look_at(void *context, const char *path)
 {
     struct search *search = context;
-    search->found = search->found || (strstr(path, search->middle) && strstr(strrchr(path, '/'), search->writer));
+    search->found =
+        search->found || (strstr(path, search->middle) && strstr(strrchr(path, '/'), search->writer));
     return STATUS_OK;
 }
 
@@ -220,7 +224,8 @@ static enum status look_at(void *context, const char *path)
 static bool has_parts(const struct data_sets *sets, size_t symbol, enum data_kind kind)
 {
     struct search search = {.found = false};
-    snprintf(search.middle, sizeof search.middle, "/symbol=%s/kind=%s/", chain_symbol(sets->chain, symbol), KINDS[kind].name);
+    snprintf(search.middle, sizeof search.middle, "/symbol=%s/kind=%s/", chain_symbol(sets->chain, symbol),
+             KINDS[kind].name);
     snprintf(search.writer, sizeof search.writer, "-%s-", sets->writer);
     enum status status = folder_walk(sets->stored_root, look_at, &search);
     return status == STATUS_OK && search.found;
@@ -237,14 +242,15 @@ static void print_examples(const struct data_sets *sets, size_t symbol, enum dat
     buffer_init(&text, 0);
     tables(sets, symbol, kind, &sql);
     buffer_format(&sql, "SELECT * FROM (%s) ORDER BY ts_ms, row_id LIMIT %d", difference, EXAMPLES);
-    if (query_to_file(buffer_text(&sql), QUERY_JSON, path, &error) == STATUS_OK && file_read(path, &text) == STATUS_OK &&
-        text.length)
+    if (query_to_file(buffer_text(&sql), QUERY_JSON, path, &error) == STATUS_OK &&
+        file_read(path, &text) == STATUS_OK && text.length)
         fprintf(stderr, "parquet %s, %s only:\n%s", KINDS[kind].name, side, buffer_text(&text));
     buffer_finish(&sql);
     buffer_finish(&text);
 }
 
-static enum status compare_set(const struct data_sets *sets, size_t symbol, enum data_kind kind, struct error *error)
+static enum status compare_set(const struct data_sets *sets, size_t symbol, enum data_kind kind,
+                               struct error *error)
 {
     static const char MINE[] = "SELECT * FROM mine EXCEPT ALL SELECT * FROM theirs";
     static const char THEIRS[] = "SELECT * FROM theirs EXCEPT ALL SELECT * FROM mine";
@@ -262,10 +268,11 @@ static enum status compare_set(const struct data_sets *sets, size_t symbol, enum
     }
     buffer_init(&sql, 0);
     tables(sets, symbol, kind, &sql);
-    buffer_format(&sql,
-                  "SELECT (SELECT count(*) FROM theirs) AS stored, (SELECT count(*) FROM (%s)) AS only_recomputed, "
-                  "(SELECT count(*) FROM (%s)) AS only_stored",
-                  MINE, THEIRS);
+    buffer_format(
+        &sql,
+        "SELECT (SELECT count(*) FROM theirs) AS stored, (SELECT count(*) FROM (%s)) AS only_recomputed, "
+        "(SELECT count(*) FROM (%s)) AS only_stored",
+        MINE, THEIRS);
     enum status status = numbers_of(sets, buffer_text(&sql), NAMES, numbers, error);
     buffer_finish(&sql);
     if (status == STATUS_OK && set->only_recomputed && !sets->running)
@@ -282,8 +289,8 @@ static bool is_bad(const struct data_sets *sets, const struct data_set *set)
 
 static void print_text(const struct data_sets *sets)
 {
-    printf("%-12s %-10s %10s %10s %16s %12s\n", "symbol", "parquet", "recomputed", "stored", "only_recomputed",
-           "only_stored");
+    printf("%-12s %-10s %10s %10s %16s %12s\n", "symbol", "parquet", "recomputed", "stored",
+           "only_recomputed", "only_stored");
     for (size_t i = 0; i < sets->symbol_count * KIND_COUNT; i++) {
         const struct data_set *set = &sets->sets[i];
         printf("%-12s %-10s %10" PRId64 " %10" PRId64 " %16" PRId64 " %12" PRId64 "%s\n",
@@ -335,7 +342,10 @@ static int conclude(void *context)
         return complain(EXIT_DIFFERENT, "%s", sets->error.text);
     (sets->request->json ? print_json : print_text)(sets);
     if (!sets->request->json)
-        printf("verdict: Parquet: %s, %" PRId64 " rows\n", bad ? "DIFFERENT" : rows ? "equal" : "UNKNOWN, nothing is stored",
+        printf("verdict: Parquet: %s, %" PRId64 " rows\n",
+               bad    ? "DIFFERENT"
+               : rows ? "equal"
+                      : "UNKNOWN, nothing is stored",
                rows);
     return bad || !rows ? EXIT_DIFFERENT : EXIT_SAME;
 }

@@ -33,8 +33,8 @@ static bool same(const struct field *field, const void *left, const void *right)
     }
 }
 
-void difference_of(const struct message *message, const void *recomputed, const void *stored, const char *passed_over,
-                   struct difference *out)
+void difference_of(const struct message *message, const void *recomputed, const void *stored,
+                   const char *passed_over, struct difference *out)
 {
     *out = (struct difference){.count = 0};
     for (size_t i = 0; i < message->field_count_default; i++) {

@@ -2,7 +2,7 @@
 
 #include <string.h>
 
-const char *const FINDING_NAMES[] = {"not_used",  "none",       "same",           "not_yet", "different",
+const char *const FINDING_NAMES[] = {"not_used",   "none",           "same",    "not_yet",    "different",
                                      "not_stored", "not_recomputed", "doubled", "unreadable", NULL};
 
 static bool enabled(const struct config *config, const char *module)
@@ -19,7 +19,8 @@ bool finding_sink_used(const struct config *config, enum stored_sink sink)
     const char *kind = config_text(config, "run.sink");
     if (sink == STORED_ORDERS)
         return enabled(config, "broker") && config_bool(config, "broker.paper_enable");
-    return enabled(config, "signal") && (strcmp(kind, "dual") == 0 || strcmp(kind, STORED_SINK_NAMES[sink]) == 0);
+    return enabled(config, "signal") &&
+           (strcmp(kind, "dual") == 0 || strcmp(kind, STORED_SINK_NAMES[sink]) == 0);
 }
 
 /* has_later: the sink holds a row of a later time, of this month: it has passed the one looked for. */
@@ -38,8 +39,8 @@ static bool has_later(enum stored_sink sink, const struct stored_range *range)
     return found;
 }
 
-static enum finding when_absent(enum stored_sink sink, const struct stored_range *range, const void *recomputed,
-                                bool running)
+static enum finding when_absent(enum stored_sink sink, const struct stored_range *range,
+                                const void *recomputed, bool running)
 {
     if (!recomputed)
         return FINDING_NONE;
@@ -55,8 +56,8 @@ static enum finding judge(enum stored_sink sink, const void *recomputed, const c
     return out->difference.count ? FINDING_DIFFERENT : FINDING_SAME;
 }
 
-void finding_look(enum stored_sink sink, const struct stored_range *range, const void *recomputed, bool running,
-                  const char *passed_over, struct finding_row *out)
+void finding_look(enum stored_sink sink, const struct stored_range *range, const void *recomputed,
+                  bool running, const char *passed_over, struct finding_row *out)
 {
     struct stored_cursor *cursor = NULL;
     union stored_row second;

@@ -37,5 +37,5 @@ bool finding_sink_used(const struct config *config, enum stored_sink sink);
 
 /* finding_look: `recomputed` is NULL when there is no such row. `range` holds one time. `running`: what the sink has not come to yet
  * is not missing. `passed_over`: a field not to compare, or NULL. */
-void finding_look(enum stored_sink sink, const struct stored_range *range, const void *recomputed, bool running,
-                  const char *passed_over, struct finding_row *out);
+void finding_look(enum stored_sink sink, const struct stored_range *range, const void *recomputed,
+                  bool running, const char *passed_over, struct finding_row *out);

@@ -7,8 +7,9 @@
 #include <stddef.h>
 
 struct ledger {
-    bool known;    /* there is a manifest */
-    bool running;  /* and it says that the run has not been concluded: it goes on, or nobody has seen to its end yet */
+    bool known; /* there is a manifest */
+    bool
+        running; /* and it says that the run has not been concluded: it goes on, or nobody has seen to its end yet */
     bool finished; /* or that it ended in good order */
     size_t raw_files;
 };

@@ -13,7 +13,8 @@ struct metadata {
 
 static enum status damaged(const struct capture_record *record, const char *what, struct error *error)
 {
-    return error_set(error, STATUS_MALFORMED, "capture record %llu: %s", (unsigned long long)record->seq, what);
+    return error_set(error, STATUS_MALFORMED, "capture record %llu: %s", (unsigned long long)record->seq,
+                     what);
 }
 
 static bool take_text(yyjson_val *root, const char *key, char *out_text, size_t size)
@@ -25,7 +26,8 @@ static bool take_text(yyjson_val *root, const char *key, char *out_text, size_t 
     return true;
 }
 
-static enum status metadata_read(const struct capture_record *record, struct metadata *out, struct error *error)
+static enum status metadata_read(const struct capture_record *record, struct metadata *out,
+                                 struct error *error)
 {
     if (record->kind != CAPTURE_METADATA)
         return damaged(record, "a capture begins with the run's metadata, this does not", error);
@@ -37,7 +39,8 @@ static enum status metadata_read(const struct capture_record *record, struct met
     return fits ? STATUS_OK : damaged(record, "its metadata names no run and no config_fingerprint", error);
 }
 
-static enum status config_read(const struct capture_record *record, struct config *config, struct error *error)
+static enum status config_read(const struct capture_record *record, struct config *config,
+                               struct error *error)
 {
     yyjson_doc *document = yyjson_read(record->payload, record->payload_bytes, 0);
     yyjson_val *value = yyjson_obj_get(yyjson_doc_get_root(document), "config");
@@ -48,7 +51,8 @@ static enum status config_read(const struct capture_record *record, struct confi
     enum status status = text ? config_load_text(config, "the capture's metadata", text, bytes, &errors)
                               : damaged(record, "its metadata holds no configuration", error);
     if (text && status != STATUS_OK)
-        status = error_set(error, STATUS_MALFORMED, "capture record %llu: its configuration cannot be read: %s: %s",
+        status = error_set(error, STATUS_MALFORMED,
+                           "capture record %llu: its configuration cannot be read: %s: %s",
                            (unsigned long long)record->seq, errors.count ? errors.items[0].key : "",
                            errors.count ? errors.items[0].reason : status_name(status));
     config_errors_finish(&errors);
@@ -77,10 +81,11 @@ static enum status take_first(struct recording *recording, struct error *error)
     memcpy(recording->fingerprint, metadata.fingerprint, sizeof recording->fingerprint);
     if (strcmp(found, metadata.fingerprint) == 0)
         return STATUS_OK;
-    return error_set(error, STATUS_CONFLICT,
-                     "%s: its configuration has the fingerprint %.16s here, the run had %.16s: it was made by "
-                     "another version of orderflow, and has to be recomputed by that one",
-                     capture_file_path(recording->reader, 0), found, metadata.fingerprint);
+    return error_set(
+        error, STATUS_CONFLICT,
+        "%s: its configuration has the fingerprint %.16s here, the run had %.16s: it was made by "
+        "another version of orderflow, and has to be recomputed by that one",
+        capture_file_path(recording->reader, 0), found, metadata.fingerprint);
 }
 
 enum status recording_open(struct recording *recording, const char *folder, const char *run_id,
@@ -106,7 +111,8 @@ void recording_close(struct recording *recording)
     *recording = (struct recording){0};
 }
 
-enum status recording_next(struct recording *recording, struct capture_record *out_record, struct error *error)
+enum status recording_next(struct recording *recording, struct capture_record *out_record,
+                           struct error *error)
 {
     struct metadata metadata;
     enum status status = STATUS_OK;

@@ -9,17 +9,19 @@
 
 static int usage(FILE *out, int code)
 {
-    fprintf(out, "usage: recompute --run RUN [options] (--all | SYMBOL TS_MS)\n\n"
-                 "Recomputes the signals of a run from its raw capture and compares them, bit for bit, with what is\n"
-                 "stored. With SYMBOL TS_MS it tells the chain behind that one signal.\n\n"
-                 "  --run RUN        the run whose sinks are compared\n"
-                 "  --raw FOLDER     where its capture lies (default: data/raw)\n"
-                 "  --capture FILE   this capture instead (repeat for several files)\n"
-                 "  --manifest FILE  the run manifest (default: artifacts/run_logs/run_manifest_RUN.json)\n"
-                 "  --all            every signal and order of the run\n"
-                 "  --json           JSON instead of text\n"
-                 "  --help, --version\n\n"
-                 "Exit codes: 0 same bits, 1 no such run or key, 2 wrong use, 3 different or damaged\n");
+    fprintf(
+        out,
+        "usage: recompute --run RUN [options] (--all | SYMBOL TS_MS)\n\n"
+        "Recomputes the signals of a run from its raw capture and compares them, bit for bit, with what is\n"
+        "stored. With SYMBOL TS_MS it tells the chain behind that one signal.\n\n"
+        "  --run RUN        the run whose sinks are compared\n"
+        "  --raw FOLDER     where its capture lies (default: data/raw)\n"
+        "  --capture FILE   this capture instead (repeat for several files)\n"
+        "  --manifest FILE  the run manifest (default: artifacts/run_logs/run_manifest_RUN.json)\n"
+        "  --all            every signal and order of the run\n"
+        "  --json           JSON instead of text\n"
+        "  --help, --version\n\n"
+        "Exit codes: 0 same bits, 1 no such run or key, 2 wrong use, 3 different or damaged\n");
     return code;
 }
 
@@ -91,7 +93,8 @@ static int parse(struct parsing *parsing, int argc, char **argv)
         if (!taken && is_option && i + 1 < argc)
             taken = take_value(parsing, argv[i], argv[i + 1]) && ++i;
         if (!taken)
-            return complain(EXIT_WRONG_USE, "%s: not understood, or its value is missing; see --help", argv[i]);
+            return complain(EXIT_WRONG_USE, "%s: not understood, or its value is missing; see --help",
+                            argv[i]);
     }
     if (!request->run_id || request->all == (parsing->time_text != NULL))
         return usage(stderr, EXIT_WRONG_USE);

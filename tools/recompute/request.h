@@ -40,7 +40,8 @@ struct companion {
     enum status (*open)(void *context, const struct request *request, const struct recording *recording,
                         const struct chain *chain, bool running, struct error *error);
     void (*row)(void *context, const struct chain_row *row);
-    int (*conclude)(void *context); /* prints, and returns an exit code; called when the chain ran to its end */
+    int (*conclude)(
+        void *context); /* prints, and returns an exit code; called when the chain ran to its end */
 };
 
 /* why_one, why_all: do it, print it, return the exit code. `companion` may be NULL. */

@@ -67,8 +67,9 @@ static enum status open_table(struct stored_cursor *cursor, struct error *error)
     buffer_init(&sql, 0);
     buffer_append_text(&sql, "SELECT ");
     cursor->time_column = row_columns(&signal_message, &sql);
-    buffer_append_text(&sql, ", ts_ms FROM signals WHERE +run_id = ?1 AND symbol = ?2 AND ts_ms BETWEEN ?3 AND ?4"
-                             " ORDER BY symbol, ts_ms");
+    buffer_append_text(&sql,
+                       ", ts_ms FROM signals WHERE +run_id = ?1 AND symbol = ?2 AND ts_ms BETWEEN ?3 AND ?4"
+                       " ORDER BY symbol, ts_ms");
     status = statement_prepare(cursor->database, buffer_text(&sql), &cursor->select, error);
     buffer_finish(&sql);
     if (status != STATUS_OK)
@@ -110,12 +111,14 @@ static struct line *lines_add(struct lines *lines, int64_t offset)
 }
 
 /* parse: false: of another run, or outside the range. A line that is no row is of interest wherever it stands. */
-static bool parse(struct stored_cursor *cursor, enum line_kind kind, const char *text, size_t length, struct line *line)
+static bool parse(struct stored_cursor *cursor, enum line_kind kind, const char *text, size_t length,
+                  struct line *line)
 {
     const struct stored_range *range = &cursor->range;
     const struct message *message = stored_message(cursor->sink);
     struct error reason = {"the line is too long"};
-    line->bad = kind == LINE_TOO_LONG || row_from_json(message, text, length, &line->row, &reason) != STATUS_OK;
+    line->bad =
+        kind == LINE_TOO_LONG || row_from_json(message, text, length, &line->row, &reason) != STATUS_OK;
     snprintf(line->reason, sizeof line->reason, "%.199s", reason.text);
     bool is_order = cursor->sink == STORED_ORDERS;
     if (line->bad)
@@ -123,11 +126,12 @@ static bool parse(struct stored_cursor *cursor, enum line_kind kind, const char 
     const char *run_id = is_order ? line->row.order.run_id : line->row.signal.run_id;
     const char *symbol = is_order ? line->row.order.symbol : line->row.signal.symbol;
     int64_t key_ms = stored_key(cursor->sink, &line->row);
-    return strcmp(run_id, range->run_id) == 0 && strcmp(symbol, range->symbol) == 0 && key_ms >= range->from_ms &&
-           key_ms <= range->to_ms;
+    return strcmp(run_id, range->run_id) == 0 && strcmp(symbol, range->symbol) == 0 &&
+           key_ms >= range->from_ms && key_ms <= range->to_ms;
 }
 
-static enum status take_line(void *context, enum line_kind kind, const char *text, size_t length, int64_t offset)
+static enum status take_line(void *context, enum line_kind kind, const char *text, size_t length,
+                             int64_t offset)
 {
     struct stored_cursor *cursor = context;
     struct line *line = lines_add(&cursor->lines, offset);
@@ -137,7 +141,8 @@ static enum status take_line(void *context, enum line_kind kind, const char *tex
 }
 
 /* read_lines: a torn last line is given only by a closed file: the writer of an open one is still at it. */
-static enum status read_lines(struct stored_cursor *cursor, const char *path, bool is_open, struct error *error)
+static enum status read_lines(struct stored_cursor *cursor, const char *path, bool is_open,
+                              struct error *error)
 {
     int64_t offset = 0;
     lines_clear(&cursor->lines);
@@ -199,7 +204,8 @@ static enum status open_shards(struct stored_cursor *cursor, struct error *error
 }
 
 /* read_shard: one that was renamed since it was listed is looked for once more, under its new name. */
-static enum status read_shard(struct stored_cursor *cursor, const struct signal_file *file, struct error *error)
+static enum status read_shard(struct stored_cursor *cursor, const struct signal_file *file,
+                              struct error *error)
 {
     struct signal_files again;
     enum status status = read_lines(cursor, file->path, file->open, error);
@@ -216,7 +222,8 @@ static enum status read_shard(struct stored_cursor *cursor, const struct signal_
     return status;
 }
 
-static enum status next_of_shards(struct stored_cursor *cursor, union stored_row *out_row, struct error *error)
+static enum status next_of_shards(struct stored_cursor *cursor, union stored_row *out_row,
+                                  struct error *error)
 {
     for (;;) {
         enum status status = next_line(&cursor->lines, out_row, error);
@@ -259,8 +266,8 @@ static enum status open_orders(struct stored_cursor *cursor, struct error *error
 
 /* --- all --- */
 
-enum status stored_open(enum stored_sink sink, const struct stored_range *range, struct stored_cursor **out_cursor,
-                        struct error *error)
+enum status stored_open(enum stored_sink sink, const struct stored_range *range,
+                        struct stored_cursor **out_cursor, struct error *error)
 {
     struct stored_cursor *cursor = memory_allocate(sizeof *cursor);
     enum status status = STATUS_INVALID;
@@ -301,13 +308,15 @@ enum status stored_next(struct stored_cursor *cursor, union stored_row *out_row,
 
 /* --- counting --- */
 
-static enum status count_table(const char *output_dir, const char *run_id, int64_t *out_rows, struct error *error)
+static enum status count_table(const char *output_dir, const char *run_id, int64_t *out_rows,
+                               struct error *error)
 {
     struct database *database = NULL;
     struct statement *statement = NULL;
     enum status status = signals_database_open(output_dir, &database, error);
     if (status == STATUS_OK)
-        status = statement_prepare(database, "SELECT count(*) FROM signals WHERE run_id = ?1", &statement, error);
+        status =
+            statement_prepare(database, "SELECT count(*) FROM signals WHERE run_id = ?1", &statement, error);
     if (status == STATUS_OK) {
         statement_bind_text(statement, 1, run_id);
         status = statement_step(statement, error);
@@ -319,14 +328,16 @@ static enum status count_table(const char *output_dir, const char *run_id, int64
     return status;
 }
 
-static enum status count_line(void *context, enum line_kind kind, const char *text, size_t length, int64_t offset)
+static enum status count_line(void *context, enum line_kind kind, const char *text, size_t length,
+                              int64_t offset)
 {
     (void)kind, (void)text, (void)length, (void)offset;
     ++*(int64_t *)context;
     return STATUS_OK;
 }
 
-static enum status count_shards(const char *output_dir, const char *run_id, int64_t *out_rows, struct error *error)
+static enum status count_shards(const char *output_dir, const char *run_id, int64_t *out_rows,
+                                struct error *error)
 {
     struct signal_files files;
     int64_t rows = 0;
@@ -349,7 +360,8 @@ struct order_count {
     int64_t rows;
 };
 
-static enum status count_order(void *context, enum line_kind kind, const char *text, size_t length, int64_t offset)
+static enum status count_order(void *context, enum line_kind kind, const char *text, size_t length,
+                               int64_t offset)
 {
     struct order_count *count = context;
     struct order_row row;
@@ -359,7 +371,8 @@ static enum status count_order(void *context, enum line_kind kind, const char *t
     return STATUS_OK;
 }
 
-static enum status count_orders(const char *output_dir, const char *run_id, int64_t *out_rows, struct error *error)
+static enum status count_orders(const char *output_dir, const char *run_id, int64_t *out_rows,
+                                struct error *error)
 {
     struct order_count count = {.run_id = run_id};
     char path[PATH_BYTES];

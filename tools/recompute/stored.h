@@ -35,13 +35,14 @@ struct stored_cursor;
 
 /* stored_open: STATUS_NOT_FOUND: the sink has left nothing at all (no file, no table). The texts of `range` are borrowed as long as
  * the cursor lives. */
-enum status stored_open(enum stored_sink sink, const struct stored_range *range, struct stored_cursor **out_cursor,
-                        struct error *error) MUST_USE;
+enum status stored_open(enum stored_sink sink, const struct stored_range *range,
+                        struct stored_cursor **out_cursor, struct error *error) MUST_USE;
 void stored_close(struct stored_cursor *cursor); /* accepts NULL */
 
 /* stored_next: STATUS_END behind the last. STATUS_MALFORMED: what is stored there is not a row; `error` says where and why, and the
  * next call goes on behind it. */
-enum status stored_next(struct stored_cursor *cursor, union stored_row *out_row, struct error *error) MUST_USE;
+enum status stored_next(struct stored_cursor *cursor, union stored_row *out_row,
+                        struct error *error) MUST_USE;
 
 /* stored_count: rows that sink holds of the run, of all symbols; lines that cannot be read count too. Of orders: those of the run. */
 enum status stored_count(enum stored_sink sink, const char *output_dir, const char *run_id, int64_t *out_rows,

@@ -6,7 +6,8 @@
 
 const char *const STORY_MESSAGE_NAMES[] = {"diff", "trade", "due", "snapshot", NULL};
 
-static void keep(struct story_raw *raw, const struct capture_reader *reader, const struct capture_record *record)
+static void keep(struct story_raw *raw, const struct capture_reader *reader,
+                 const struct capture_record *record)
 {
     const char *path;
     raw->record = record->seq;
@@ -18,7 +19,8 @@ static void keep(struct story_raw *raw, const struct capture_reader *reader, con
     memcpy(raw->text, record->payload, raw->text_bytes);
 }
 
-static void look_at(struct story *story, const struct capture_reader *reader, const struct capture_record *record)
+static void look_at(struct story *story, const struct capture_reader *reader,
+                    const struct capture_record *record)
 {
     const struct trace *trace = story->trace;
     struct story_raw *messages = story->messages;
@@ -44,7 +46,8 @@ enum status story_collect(struct story *story, struct capture_reader *reader, st
     if (status != STATUS_OK && status != STATUS_END)
         return status;
     if (!story->messages[STORY_DIFF].record || !story->messages[STORY_TRADE].record)
-        return error_set(error, STATUS_CONFLICT, "the message of the last %s is not to be found in the capture",
+        return error_set(error, STATUS_CONFLICT,
+                         "the message of the last %s is not to be found in the capture",
                          story->messages[STORY_DIFF].record ? "trade" : "book");
     return STATUS_OK;
 }
@@ -67,8 +70,9 @@ void story_differences(const struct story *story, struct buffer *out)
             sink == STORED_ORDERS ? (const void *)&story->trace->order : (const void *)&story->trace->signal;
         if (!finding_is_bad(found->finding))
             continue;
-        buffer_format(out, "%s, %s/%s/%" PRId64 ": %s%s%s\n", STORED_SINK_NAMES[sink], story->run_id, story->symbol,
-                      story->ts_ms, FINDING_NAMES[found->finding], found->why.text[0] ? ": " : "", found->why.text);
+        buffer_format(out, "%s, %s/%s/%" PRId64 ": %s%s%s\n", STORED_SINK_NAMES[sink], story->run_id,
+                      story->symbol, story->ts_ms, FINDING_NAMES[found->finding],
+                      found->why.text[0] ? ": " : "", found->why.text);
         for (size_t i = 0; found->finding == FINDING_DIFFERENT && i < found->difference.count; i++)
             tell_field(found->difference.fields[i], found, recomputed, out);
     }

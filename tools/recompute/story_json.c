@@ -9,8 +9,8 @@ static void key_place(struct json *json, const struct trace_place *place)
 }
 
 /* key_row: a row with its place; null when there is none. */
-static void key_row(struct json *json, const struct story *story, const char *key, const struct message *message,
-                    const void *row, const struct trace_place *place)
+static void key_row(struct json *json, const struct story *story, const char *key,
+                    const struct message *message, const void *row, const struct trace_place *place)
 {
     json_key(json, key);
     if (!place->sequence) {

@@ -35,8 +35,8 @@ static void say_place(struct buffer *out, const char *head, const struct story *
                       const struct trace_place *place)
 {
     title(out, head);
-    buffer_format(out, "%s/%s #%" PRId64 ", made at record %" PRIu64 "\n", service, story->symbol, place->sequence,
-                  place->record);
+    buffer_format(out, "%s/%s #%" PRId64 ", made at record %" PRIu64 "\n", service, story->symbol,
+                  place->sequence, place->record);
 }
 
 /* --- messages --- */
@@ -63,8 +63,8 @@ static void say_message(struct buffer *out, const char *head, const struct story
         return;
     }
     time_iso_ms(raw->recv_ns / 1000000, time);
-    buffer_format(out, "record %" PRIu64 ", received %s, %s at offset %" PRIu64 "\n", raw->record, time, raw->path,
-                  raw->offset);
+    buffer_format(out, "record %" PRIu64 ", received %s, %s at offset %" PRIu64 "\n", raw->record, time,
+                  raw->path, raw->offset);
     say_text(out, raw);
 }
 
@@ -81,7 +81,8 @@ static void say_messages(struct buffer *out, const struct story *story)
     if (!trace->book.snapshot_record)
         return;
     title(out, "");
-    buffer_format(out, "the local book descends from it: lastUpdateId %" PRId64 ", synchronisation %" PRId64 "\n",
+    buffer_format(out,
+                  "the local book descends from it: lastUpdateId %" PRId64 ", synchronisation %" PRId64 "\n",
                   trace->book.snapshot_id, trace->book.synchronisation);
 }
 
@@ -98,8 +99,8 @@ static void say_side(struct buffer *out, const struct decimal *price, const stru
 
 static void say_book(struct buffer *out, const struct story *story)
 {
-    static const char *const NAMES[] = {"ts_ms", "first_id", "last_id", "prev_last_id", "source", "book_reset",
-                                        "mid",   "spread_bps", NULL};
+    static const char *const NAMES[] = {
+        "ts_ms", "first_id", "last_id", "prev_last_id", "source", "book_reset", "mid", "spread_bps", NULL};
     const struct trace_book *book = &story->trace->book;
     say_place(out, "book", story, "harvest", &book->place);
     say_fields(out, "", &book_message, &book->row, NAMES);
@@ -115,8 +116,10 @@ static void say_book(struct buffer *out, const struct story *story)
 
 static void say_ofi(struct buffer *out, const struct story *story)
 {
-    static const char *const VALUES[] = {"ofi_value", "ema_ofi", "ofi_z", "ofi_z_raw", "scale", "regime", NULL};
-    static const char *const STATE[] = {"warmup", "std_zero", "session_reset", "bad_points", "ofi_mode", NULL};
+    static const char *const VALUES[] = {"ofi_value", "ema_ofi", "ofi_z", "ofi_z_raw",
+                                         "scale",     "regime",  NULL};
+    static const char *const STATE[] = {"warmup",     "std_zero", "session_reset",
+                                        "bad_points", "ofi_mode", NULL};
     const struct trace_book *book = &story->trace->book;
     struct json json;
     if (!book->ofi_place.sequence) {
@@ -138,11 +141,11 @@ static void say_ofi(struct buffer *out, const struct story *story)
 
 static void say_cvd(struct buffer *out, const struct story *story)
 {
-    static const char *const TRADE[] = {"ts_ms", "agg_trade_id", "price", "qty", "is_buyer_maker", "gap_before",
-                                        "backfilled", NULL};
+    static const char *const TRADE[] = {"ts_ms",          "agg_trade_id", "price",      "qty",
+                                        "is_buyer_maker", "gap_before",   "backfilled", NULL};
     static const char *const VALUES[] = {"delta", "cvd", "ema_cvd", "z_raw", "z_cvd", "regime", NULL};
-    static const char *const SCALE[] = {"scale", "sigma_floor", "floor_used", "ewma_fast", "ewma_slow", "ewma_mix",
-                                        "boost", "tps", NULL};
+    static const char *const SCALE[] = {"scale",    "sigma_floor", "floor_used", "ewma_fast", "ewma_slow",
+                                        "ewma_mix", "boost",       "tps",        NULL};
     static const char *const STATE[] = {"warmup", "frozen", "std_zero", "side_source", NULL};
     const struct trace_trade *trade = &story->trace->trade;
     say_place(out, "trade", story, "harvest", &trade->place);
@@ -155,14 +158,15 @@ static void say_cvd(struct buffer *out, const struct story *story)
 
 static void say_grid(struct buffer *out, const struct story *story)
 {
-    static const char *const SCORE[] = {"score", "score_z", "consistency", "signal", "regime", "dispersion",
-                                        "sign_agree", NULL};
-    static const char *const PARTS[] = {"comp_ofi", "w_ofi", "comp_cvd", "w_cvd", "lag_ms", "proba",
-                                        "calibration_state", "cvd_direction", "warmup", "reason_codes", NULL};
-    static const char *const INPUTS[] = {"z_ofi", "age_ofi_ms", "z_cvd", "age_cvd_ms", "price", "mid", "best_bid",
-                                         "best_ask", "warmup", "reason_codes", NULL};
-    static const char *const RATES[] = {"tps", "trade_rate", "quote_rate", "volume_usd", "realized_vol_bps", "return_1s",
-                                        "div_type", NULL};
+    static const char *const SCORE[] = {"score",  "score_z",    "consistency", "signal",
+                                        "regime", "dispersion", "sign_agree",  NULL};
+    static const char *const PARTS[] = {
+        "comp_ofi",          "w_ofi",         "comp_cvd", "w_cvd",        "lag_ms", "proba",
+        "calibration_state", "cvd_direction", "warmup",   "reason_codes", NULL};
+    static const char *const INPUTS[] = {"z_ofi",    "age_ofi_ms", "z_cvd",  "age_cvd_ms",   "price", "mid",
+                                         "best_bid", "best_ask",   "warmup", "reason_codes", NULL};
+    static const char *const RATES[] = {
+        "tps", "trade_rate", "quote_rate", "volume_usd", "realized_vol_bps", "return_1s", "div_type", NULL};
     const struct trace *trace = story->trace;
     say_place(out, "fusion", story, "features", &trace->fusion_place);
     say_fields(out, "", &fusion_message, &trace->fusion, SCORE);
@@ -201,10 +205,11 @@ static void say_gates(struct buffer *out, const struct trace *trace)
 
 static void say_decision(struct buffer *out, const struct story *story)
 {
-    static const char *const SIGNAL[] = {"seq", "signal_type", "confirm", "gating", "guard_reason", "score", "regime", NULL};
+    static const char *const SIGNAL[] = {"seq",          "signal_type", "confirm", "gating",
+                                         "guard_reason", "score",       "regime",  NULL};
     static const char *const ORDER[] = {"order_id", "side", "strength", "status", "reject_reason", NULL};
-    static const char *const FILL[] = {"filled_qty", "filled_price", "mid", "notional", "slippage_bps", "fee_bps", "fee",
-                                       NULL};
+    static const char *const FILL[] = {"filled_qty",   "filled_price", "mid", "notional",
+                                       "slippage_bps", "fee_bps",      "fee", NULL};
     static const char *const POSITION[] = {"qty", "cash", "fees", "orders", NULL};
     const struct trace *trace = story->trace;
     say_place(out, "signal", story, "signal", &trace->signal_place);

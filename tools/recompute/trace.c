@@ -27,8 +27,9 @@ void trace_record(struct trace *trace, const struct capture_record *record)
 {
     struct venue_message message;
     enum venue_reason reason;
-    if (record->kind != CAPTURE_REST || venue_parse_rest(trace->parser, record->payload, record->payload_bytes, &message,
-                                                         &reason, NULL) != STATUS_OK)
+    if (record->kind != CAPTURE_REST ||
+        venue_parse_rest(trace->parser, record->payload, record->payload_bytes, &message, &reason, NULL) !=
+            STATUS_OK)
         return;
     if (message.kind != VENUE_SNAPSHOT || message.symbol != (int32_t)trace->symbol)
         return;
@@ -186,7 +187,8 @@ bool trace_is_over(const struct trace *trace)
 enum status trace_check(const struct trace *trace, struct error *error)
 {
     const struct feature_row *feature = &trace->feature;
-    int64_t book_age_ms = trace->ts_ms - trace->book.row.ts_ms, trade_age_ms = trace->ts_ms - trace->trade.row.ts_ms;
+    int64_t book_age_ms = trace->ts_ms - trace->book.row.ts_ms,
+            trade_age_ms = trace->ts_ms - trace->trade.row.ts_ms;
     if (trace->feature_place.sequence && trace->book.place.sequence && trace->trade.place.sequence &&
         book_age_ms == feature->age_ofi_ms && trade_age_ms == feature->age_cvd_ms)
         return STATUS_OK;
@@ -204,9 +206,11 @@ static bool parse(const struct trace *trace, const struct capture_record *record
     if (record->recv_ns / 1000000 != recv_ms)
         return false;
     if (record->kind == CAPTURE_MESSAGE)
-        status = venue_parse_text(trace->parser, record->payload, record->payload_bytes, out_message, &reason, NULL);
+        status = venue_parse_text(trace->parser, record->payload, record->payload_bytes, out_message, &reason,
+                                  NULL);
     else if (record->kind == CAPTURE_REST)
-        status = venue_parse_rest(trace->parser, record->payload, record->payload_bytes, out_message, &reason, NULL);
+        status = venue_parse_rest(trace->parser, record->payload, record->payload_bytes, out_message, &reason,
+                                  NULL);
     return status == STATUS_OK && out_message->symbol == (int32_t)trace->symbol;
 }
 
@@ -234,5 +238,6 @@ bool trace_carries_book(const struct trace *trace, const struct capture_record *
     const struct book_row *row = &trace->book.row;
     struct venue_message message;
     return trace->book.place.sequence && parse(trace, record, row->recv_ts_ms, &message) &&
-           (message.kind == VENUE_DIFF || message.kind == VENUE_PARTIAL) && message.depth.last_id == row->last_id;
+           (message.kind == VENUE_DIFF || message.kind == VENUE_PARTIAL) &&
+           message.depth.last_id == row->last_id;
 }

@@ -62,7 +62,8 @@ static void say(struct all *all, size_t symbol, enum stored_sink sink, enum find
                 chain_symbol(all->chain, symbol), ts_ms, FINDING_NAMES[finding]);
 }
 
-static void say_fields(const struct all *all, enum stored_sink sink, const void *recomputed, const void *stored)
+static void say_fields(const struct all *all, enum stored_sink sink, const void *recomputed,
+                       const void *stored)
 {
     struct difference difference;
     struct buffer text;
@@ -219,8 +220,9 @@ static enum status run_chain(struct all *all, struct error *error)
         return status;
     uint64_t torn = capture_torn_offset(all->recording.reader);
     if (torn && all->ledger.finished)
-        return error_set(error, STATUS_MALFORMED, "%s: its last record, at offset %" PRIu64 ", is damaged",
-                         capture_file_path(all->recording.reader, capture_file_count(all->recording.reader) - 1), torn);
+        return error_set(
+            error, STATUS_MALFORMED, "%s: its last record, at offset %" PRIu64 ", is damaged",
+            capture_file_path(all->recording.reader, capture_file_count(all->recording.reader) - 1), torn);
     if (!all->ledger.running)
         chain_end(all->chain);
     for (size_t i = 0; i < all->symbol_count * STORED_SINKS; i++)
@@ -239,10 +241,11 @@ static int64_t strangers(struct all *all, enum stored_sink sink)
     int64_t stored = 0, read = 0;
     struct error error;
     for (size_t i = 0; i < all->symbol_count; i++)
-        read += walk_of(all, i, sink)->read - (sink == STORED_ORDERS ? walk_of(all, i, sink)->counts[FINDING_UNREADABLE] : 0);
+        read += walk_of(all, i, sink)->read -
+                (sink == STORED_ORDERS ? walk_of(all, i, sink)->counts[FINDING_UNREADABLE] : 0);
     if (all->ledger.running || !walk_of(all, 0, sink)->cursor ||
-        stored_count(sink, config_text(all->recording.config, "run.output_dir"), all->request->run_id, &stored, &error) !=
-            STATUS_OK)
+        stored_count(sink, config_text(all->recording.config, "run.output_dir"), all->request->run_id,
+                     &stored, &error) != STATUS_OK)
         return 0;
     if (stored > read)
         fprintf(stderr, "%s: %" PRId64 " rows of this run are of no symbol of it\n", STORED_SINK_NAMES[sink],
@@ -264,8 +267,8 @@ static struct sums sum_of(const struct walk *walk)
 
 static void print_text(const struct all *all, const struct sums *total)
 {
-    printf("%-12s %-8s %10s %10s %10s %14s %8s %10s %8s\n", "symbol", "sink", "same", "different", "not_stored",
-           "not_recomputed", "doubled", "unreadable", "not_yet");
+    printf("%-12s %-8s %10s %10s %10s %14s %8s %10s %8s\n", "symbol", "sink", "same", "different",
+           "not_stored", "not_recomputed", "doubled", "unreadable", "not_yet");
     for (size_t i = 0; i < all->symbol_count * STORED_SINKS; i++) {
         const struct walk *walk = &all->walks[i];
         if (!walk->used)
@@ -274,17 +277,20 @@ static void print_text(const struct all *all, const struct sums *total)
                " %8" PRId64 "\n",
                chain_symbol(all->chain, i / STORED_SINKS), STORED_SINK_NAMES[i % STORED_SINKS],
                walk->counts[FINDING_SAME], walk->counts[FINDING_DIFFERENT], walk->counts[FINDING_NOT_STORED],
-               walk->counts[FINDING_NOT_RECOMPUTED], walk->counts[FINDING_DOUBLED], walk->counts[FINDING_UNREADABLE],
-               walk->counts[FINDING_NOT_YET]);
+               walk->counts[FINDING_NOT_RECOMPUTED], walk->counts[FINDING_DOUBLED],
+               walk->counts[FINDING_UNREADABLE], walk->counts[FINDING_NOT_YET]);
     }
     printf("run %s: %" PRIu64 " records in %zu files; recomputed rows: harvest %" PRId64 ", features %" PRId64
            ", signal %" PRId64 ", broker %" PRId64 "\n",
            all->request->run_id, all->recording.records, capture_file_count(all->recording.reader),
-           all->rows[CHAIN_HARVEST], all->rows[CHAIN_FEATURES], all->rows[CHAIN_SIGNAL], all->rows[CHAIN_BROKER]);
+           all->rows[CHAIN_HARVEST], all->rows[CHAIN_FEATURES], all->rows[CHAIN_SIGNAL],
+           all->rows[CHAIN_BROKER]);
     int64_t stored = total->same + total->bad;
     printf("verdict: %s: %" PRId64 " of %" PRId64 " (%.2f %%) bit-equal%s\n",
-           total->bad ? "DIFFERENT" : total->same ? "same bits" : "UNKNOWN, nothing was compared", total->same, stored,
-           stored ? 100.0 * (double)total->same / (double)stored : 0.0,
+           total->bad    ? "DIFFERENT"
+           : total->same ? "same bits"
+                         : "UNKNOWN, nothing was compared",
+           total->same, stored, stored ? 100.0 * (double)total->same / (double)stored : 0.0,
            all->ledger.running ? "; the run has not been concluded" : "");
 }
 
@@ -334,7 +340,8 @@ static int conclude(struct all *all)
         fprintf(stderr, "… and %" PRId64 " more\n", all->said - SAID_MAX);
     (all->request->json ? print_json : print_text)(all, &total);
     if (!all->ledger.finished && !all->ledger.running)
-        fprintf(stderr, "note: the run did not end in good order; its sinks may lack rows that its journals hold\n");
+        fprintf(stderr,
+                "note: the run did not end in good order; its sinks may lack rows that its journals hold\n");
     return total.bad == 0 && total.same > 0 ? EXIT_SAME : EXIT_DIFFERENT;
 }
 

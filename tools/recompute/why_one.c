@@ -25,8 +25,8 @@ static int unknown_symbol(const struct one *one)
     buffer_init(&names, 0);
     for (size_t i = 0; i < chain_symbol_count(one->chain); i++)
         buffer_format(&names, "%s%s", i ? ", " : "", chain_symbol(one->chain, i));
-    int code = complain(EXIT_UNKNOWN, "run %s has no symbol %s; it has %s", one->recording.run_id, one->request->symbol,
-                        buffer_text(&names));
+    int code = complain(EXIT_UNKNOWN, "run %s has no symbol %s; it has %s", one->recording.run_id,
+                        one->request->symbol, buffer_text(&names));
     buffer_finish(&names);
     return code;
 }
@@ -44,9 +44,10 @@ static enum status run_chain(struct one *one, struct error *error)
         chain_record(one->chain, &record);
     }
     if (status == STATUS_END && one->ledger.finished && capture_torn_offset(one->recording.reader))
-        return error_set(error, STATUS_MALFORMED, "%s: its last record, at offset %" PRIu64 ", is damaged",
-                         capture_file_path(one->recording.reader, capture_file_count(one->recording.reader) - 1),
-                         capture_torn_offset(one->recording.reader));
+        return error_set(
+            error, STATUS_MALFORMED, "%s: its last record, at offset %" PRIu64 ", is damaged",
+            capture_file_path(one->recording.reader, capture_file_count(one->recording.reader) - 1),
+            capture_torn_offset(one->recording.reader));
     if (status == STATUS_END && !one->ledger.running)
         chain_end(one->chain);
     return status == STATUS_END ? STATUS_OK : status;
@@ -60,7 +61,8 @@ static void nearest(struct buffer *out, const struct one *one, const char *word,
     if (ts_ms == FIELD_NULL_I64)
         return;
     time_iso_ms(ts_ms, time);
-    buffer_format(out, "\n  %s %s/%s/%" PRId64 " (%s)", word, one->request->run_id, one->request->symbol, ts_ms, time);
+    buffer_format(out, "\n  %s %s/%s/%" PRId64 " (%s)", word, one->request->run_id, one->request->symbol,
+                  ts_ms, time);
 }
 
 static bool is_stored(const struct one *one, enum stored_sink sink, const struct stored_range *range)
@@ -81,14 +83,16 @@ static int not_found(const struct one *one, const struct stored_range *range)
     for (enum stored_sink sink = 0; sink < STORED_SINKS && !may_come; sink++)
         if (is_stored(one, sink, range))
             return complain(EXIT_DIFFERENT,
-                            "%s/%s/%" PRId64 " is stored (%s) but does not come out of the capture: not_recomputed",
+                            "%s/%s/%" PRId64
+                            " is stored (%s) but does not come out of the capture: not_recomputed",
                             request->run_id, request->symbol, request->ts_ms, STORED_SINK_NAMES[sink]);
     buffer_init(&text, 0);
     nearest(&text, one, "before:", one->trace.nearest_before_ms);
     nearest(&text, one, "behind:", one->trace.nearest_after_ms);
-    int code = complain(EXIT_UNKNOWN, "there is no signal %s/%s/%" PRId64 "%s%s%s", request->run_id, request->symbol,
-                        request->ts_ms, may_come ? " yet; the run has not been concluded" : "",
-                        text.length ? "; the nearest keys are" : "", buffer_text(&text));
+    int code =
+        complain(EXIT_UNKNOWN, "there is no signal %s/%s/%" PRId64 "%s%s%s", request->run_id, request->symbol,
+                 request->ts_ms, may_come ? " yet; the run has not been concluded" : "",
+                 text.length ? "; the nearest keys are" : "", buffer_text(&text));
     buffer_finish(&text);
     return code;
 }
@@ -141,7 +145,8 @@ static int print(const struct one *one, const struct story *story)
     fputs(buffer_text(&text), stdout);
     fputs(buffer_text(&differences), stderr);
     if (!story->is_same && !differences.length)
-        complain(EXIT_DIFFERENT, "no sink holds it%s: nothing was compared", one->ledger.running ? " yet" : "");
+        complain(EXIT_DIFFERENT, "no sink holds it%s: nothing was compared",
+                 one->ledger.running ? " yet" : "");
     buffer_finish(&text);
     buffer_finish(&differences);
     return story->is_same ? EXIT_SAME : EXIT_DIFFERENT;

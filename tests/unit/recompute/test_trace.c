@@ -34,12 +34,15 @@ static struct bench *bench_open(int64_t ts_ms)
 {
     static const struct {
         const char *key, *text;
-    } SETTINGS[] = {{"run.symbols", "BTCUSDT,ETHUSDT"}, {"harvest.trade_stream", "aggTrade"}, {"harvest.watermark_ms", "50"}};
+    } SETTINGS[] = {{"run.symbols", "BTCUSDT,ETHUSDT"},
+                    {"harvest.trade_stream", "aggTrade"},
+                    {"harvest.watermark_ms", "50"}};
     struct bench *bench = calloc(1, sizeof *bench);
     struct config *config = config_create();
     struct error error;
     for (size_t i = 0; i < sizeof SETTINGS / sizeof SETTINGS[0]; i++)
-        assert_int_equal(config_set(config, SETTINGS[i].key, SETTINGS[i].text, ORIGIN_CLI, &error), STATUS_OK);
+        assert_int_equal(config_set(config, SETTINGS[i].key, SETTINGS[i].text, ORIGIN_CLI, &error),
+                         STATUS_OK);
     bench->chain = chain_create(config, "unit", visit, bench, &error);
     assert_non_null(bench->chain);
     config_destroy(config);
@@ -98,8 +101,9 @@ static uint64_t trade_of(struct bench *bench, const char *wire, int64_t id, int6
     for (size_t i = 0; i <= length; i++)
         symbol[i] = (char)(wire[i] >= 'a' ? wire[i] - 32 : wire[i]);
     return give(bench, CAPTURE_MESSAGE,
-                format("{\"stream\":\"%s@aggTrade\",\"data\":{\"e\":\"aggTrade\",\"E\":%" PRId64 ",\"s\":\"%s\",\"a\":%" PRId64
-                       ",\"p\":\"100.0\",\"q\":\"1\",\"f\":%" PRId64 ",\"l\":%" PRId64 ",\"T\":%" PRId64 ",\"m\":false}}",
+                format("{\"stream\":\"%s@aggTrade\",\"data\":{\"e\":\"aggTrade\",\"E\":%" PRId64
+                       ",\"s\":\"%s\",\"a\":%" PRId64 ",\"p\":\"100.0\",\"q\":\"1\",\"f\":%" PRId64
+                       ",\"l\":%" PRId64 ",\"T\":%" PRId64 ",\"m\":false}}",
                        wire, ts_ms, symbol, id, id, id, ts_ms));
 }
 
@@ -111,9 +115,9 @@ static uint64_t trade(struct bench *bench, int64_t id, int64_t ts_ms)
 static uint64_t diff(struct bench *bench, int64_t first, int64_t last, int64_t before, int64_t ts_ms)
 {
     return give(bench, CAPTURE_MESSAGE,
-                format("{\"stream\":\"btcusdt@depth\",\"data\":{\"e\":\"depthUpdate\",\"E\":%" PRId64 ",\"T\":%" PRId64
-                       ",\"s\":\"BTCUSDT\",\"U\":%" PRId64 ",\"u\":%" PRId64 ",\"pu\":%" PRId64
-                       ",\"b\":[[\"99.9\",\"%" PRId64 "\"]],\"a\":[[\"100.1\",\"5\"]]}}",
+                format("{\"stream\":\"btcusdt@depth\",\"data\":{\"e\":\"depthUpdate\",\"E\":%" PRId64
+                       ",\"T\":%" PRId64 ",\"s\":\"BTCUSDT\",\"U\":%" PRId64 ",\"u\":%" PRId64
+                       ",\"pu\":%" PRId64 ",\"b\":[[\"99.9\",\"%" PRId64 "\"]],\"a\":[[\"100.1\",\"5\"]]}}",
                        ts_ms, ts_ms, first, last, before, last));
 }
 
@@ -121,7 +125,8 @@ static uint64_t snapshot(struct bench *bench, int64_t id)
 {
     return give(bench, CAPTURE_REST,
                 format("http://venue/fapi/v1/depth?symbol=BTCUSDT&limit=1000\n{\"lastUpdateId\":%" PRId64
-                       ",\"E\":%" PRId64 ",\"T\":%" PRId64 ",\"bids\":[[\"99.8\",\"1\"]],\"asks\":[[\"100.2\",\"1\"]]}",
+                       ",\"E\":%" PRId64 ",\"T\":%" PRId64
+                       ",\"bids\":[[\"99.8\",\"1\"]],\"asks\":[[\"100.2\",\"1\"]]}",
                        id, T0, T0));
 }
 
