@@ -593,8 +593,7 @@ void capture_record_place(const struct capture_reader *reader, const struct capt
                           const char **out_path, uint64_t *out_offset)
 {
     *out_path = reader->files.items[reader->current].path;
-    *out_offset =
-        reader->block_offset + reader->start - CAPTURE_RECORD_HEADER_BYTES - record->payload_bytes;
+    *out_offset = reader->block_offset + reader->start - CAPTURE_RECORD_HEADER_BYTES - record->payload_bytes;
 }
 
 uint64_t capture_torn_offset(const struct capture_reader *reader)

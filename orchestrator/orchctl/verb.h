@@ -8,7 +8,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { EXIT_FINE = 0, EXIT_REFUSED = 1, EXIT_WRONG_USE = 2, EXIT_NOT_HEALTHY = 4 }; /* why, replay: 3 differs */
+enum {
+    EXIT_FINE = 0,
+    EXIT_REFUSED = 1,
+    EXIT_WRONG_USE = 2,
+    EXIT_NOT_HEALTHY = 4
+}; /* why, replay: 3 differs */
 
 enum { VERB_OPTIONS_MAX = 8, VERB_WORDS_MAX = 32 };
 

@@ -149,8 +149,8 @@ static struct signal_gate gate_below(const char *name, double value, double limi
     return (struct signal_gate){name, "<", value, limit, value < limit};
 }
 
-void signal_decision_gates(const struct signal_decision *decision, const struct feature_row *feature, int regime,
-                           double score, struct signal_gate out_gates[SIGNAL_GATES])
+void signal_decision_gates(const struct signal_decision *decision, const struct feature_row *feature,
+                           int regime, double score, struct signal_gate out_gates[SIGNAL_GATES])
 {
     const struct signal_config *config = &decision->config;
     bool warmup = feature->warmup == 1;

@@ -70,8 +70,8 @@ struct signal_gate {
 enum { SIGNAL_GATES = 5 };
 
 /* signal_decision_gates: what each gate makes of a complete feature row whose regime and score are these. */
-void signal_decision_gates(const struct signal_decision *decision, const struct feature_row *feature, int regime,
-                           double score, struct signal_gate out_gates[SIGNAL_GATES]);
+void signal_decision_gates(const struct signal_decision *decision, const struct feature_row *feature,
+                           int regime, double score, struct signal_gate out_gates[SIGNAL_GATES]);
 
 /* signal_decision_feed: true when *out_row was written. */
 bool signal_decision_feed(struct signal_decision *decision, const struct feature_row *feature,
