@@ -11,6 +11,7 @@ import contextlib
 import json
 import pathlib
 import random
+import resource
 import sqlite3
 import subprocess
 import sys
@@ -26,14 +27,19 @@ def keys(stack):
         return database.execute("select symbol, ts_ms from signals order by symbol, ts_ms").fetchall()
 
 
+def cpu_s():
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def timed(stack, *arguments):
-    begin = time.perf_counter()
+    begin, cpu_begin = time.perf_counter(), cpu_s()
     done = stack.orchctl(*arguments, "--json", check=False)
-    took_ms = (time.perf_counter() - begin) * 1000
+    took_ms, cpu_ms = (time.perf_counter() - begin) * 1000, (cpu_s() - cpu_begin) * 1000
     found = json.loads(done.stdout)
     if done.returncode != 0 or found["verdict"] != "same":
         sys.exit(f"orchctl {' '.join(arguments)}: exit code {done.returncode}, {found['verdict']}\n{done.stderr[-2000:]}")
-    return took_ms, found
+    return took_ms, cpu_ms, found
 
 
 def read_only_ms(stack):
@@ -54,13 +60,14 @@ def main():
         with harness.Stack(temporary, [harness.RECORDINGS / options.recording], run_id="bench") as stack:
             if stack.finish() != 0:
                 sys.exit(f"the run failed:\n{stack.text()[-3000:]}")
-        took = [timed(stack, "why", f"{symbol}/{ts_ms}")[0] for symbol, ts_ms in chance.sample(keys(stack), options.calls)]
+        calls = [timed(stack, "why", f"{symbol}/{ts_ms}") for symbol, ts_ms in chance.sample(keys(stack), options.calls)]
         whole = [timed(stack, "why", "--all") for _ in range(3)]
         bare = evidence.median(read_only_ms(stack) for _ in range(3))
-    found = whole[0][1]
+    took, found = [call[0] for call in calls], whole[0][2]
     print(f"why: {len(took)} single calls, median {evidence.median(took):.0f} ms, p99 {evidence.percentile(took, 99):.0f} ms, "
-          f"largest {max(took):.0f} ms (seed {options.seed})")
-    print(f"why --all: {found['records']} records, median {evidence.median(ms for ms, _ in whole):.0f} ms; "
+          f"largest {max(took):.0f} ms; CPU median {evidence.median(call[1] for call in calls):.0f} ms (seed {options.seed})")
+    print(f"why --all: {found['records']} records, median {evidence.median(run[0] for run in whole):.0f} ms, "
+          f"CPU {evidence.median(run[1] for run in whole):.0f} ms; "
           f"{found['same']} of {found['same'] + found['bad']} rows of the sinks bit-equal "
           f"({100 * found['same'] / (found['same'] + found['bad']):.2f} %)")
     print(f"why: reading the capture without computing (sha256sum): {bare:.0f} ms")

@@ -230,6 +230,35 @@ def test_a_missing_capture_file_is_named(copy):
         assert path.name in said and "missing" in said
 
 
+def test_no_flipped_bit_of_a_capture_goes_unseen(copy):
+    generator = random.Random(SEED)
+    for path, at, bit in [(generator.choice(capture_files(copy)), generator.random(), 1 << generator.randrange(8))
+                          for _ in range(15)]:
+        whole = path.read_bytes()
+        offset = 32 + int(at * (len(whole) - 32))  # the file's header says nothing a row depends on
+        path.write_bytes(whole[:offset] + bytes([whole[offset] ^ bit]) + whole[offset + 1:])
+        print(f"seed {SEED}: {path.name} bit {bit} of byte {offset}")
+        assert why(copy, "--all", code=3).stderr
+        path.write_bytes(whole)
+    assert why(copy, "--all")
+
+
+@pytest.mark.parametrize("name", ["runtime/signals.db", "runtime/mock_orders.jsonl",
+                                  "artifacts/run_logs/run_manifest_killed.json"])
+def test_damaged_files_of_a_run_end_in_a_sentence(copy, name):
+    generator = random.Random(f"{SEED} {name}")
+    path = copy.folder / name
+    whole = path.read_bytes()
+    for _ in range(8):
+        damaged = bytearray(whole)
+        for offset in generator.sample(range(len(whole)), 20):
+            damaged[offset] ^= 1 << generator.randrange(8)
+        path.write_bytes(damaged[:generator.randrange(len(whole) // 2, len(whole))])
+        done = copy.orchctl("why", "--all", check=False)
+        print(f"seed {SEED}: {name} {done.returncode} {done.stderr[:200]}")
+        assert done.returncode == 3 and done.stderr
+
+
 # ---- other runs ----
 
 def test_a_run_can_be_asked_while_it_goes_on(tmp_path):
