@@ -197,6 +197,11 @@ void grid_complete(const struct grid_quality *quality, bool fusion_warmup, bool 
         append_code(row->reason_codes, length, "lag_exceeded");
 }
 
+double grid_tps(const struct grid *grid, int64_t t_ms)
+{
+    return (double)history_trades(&grid->history, t_ms, MINUTE_MS) / 60;
+}
+
 void grid_strategy_inputs(struct grid *grid, int64_t boundary_ms, struct strategy_inputs *out_inputs)
 {
     int64_t lookback_ms = grid->config.lookback_ms, trades;

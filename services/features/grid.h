@@ -86,6 +86,9 @@ void grid_row(struct grid *grid, int64_t grid_time_ms, struct feature_row *out_r
 void grid_complete(const struct grid_quality *quality, bool fusion_warmup, bool lag_exceeded,
                    struct feature_row *row);
 
+/* grid_tps: trades fed so far with T in (t_ms - 60000, t_ms], divided by 60. */
+double grid_tps(const struct grid *grid, int64_t t_ms);
+
 /* grid_strategy_inputs: StrategyMode's five figures at a boundary; `young` is the caller's. */
 void grid_strategy_inputs(struct grid *grid, int64_t boundary_ms, struct strategy_inputs *out_inputs);
 

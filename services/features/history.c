@@ -74,8 +74,6 @@ static void drop_trades(struct history *history, size_t count)
 void history_feed_trade(struct history *history, int64_t ts_ms, double value_usd)
 {
     struct history_trade trade = {.ts_ms = ts_ms, .value_usd = value_usd};
-    if (ts_ms <= history->minute_ms - history->keep_ms)
-        return;
     if (history->trades.count == TIMELINE_LIMIT) {
         drop_trades(history, 1);
         history->trades.overflowed++;
@@ -93,9 +91,8 @@ void history_feed_trade(struct history *history, int64_t ts_ms, double value_usd
 
 void history_feed_book(struct history *history, int64_t ts_ms, double mid, double spread_bps)
 {
+    /* However late it is: it may be the newest before a time that is still asked for. */
     struct history_book book = {.ts_ms = ts_ms, .mid = mid, .spread_bps = spread_bps};
-    if (ts_ms <= history->minute_ms - history->keep_ms)
-        return;
     timeline_insert(&history->books, &book);
     if (ts_ms <= history->volatility_second_ms)
         history->volatility_second_ms = 0;
@@ -131,6 +128,12 @@ void history_over(const struct history *history, int64_t t_ms, int64_t window_ms
         exact_sum_add(&volume, value_at(history, i));
     *out_trades = (int64_t)(end - begin);
     *out_volume_usd = exact_sum_value(&volume);
+}
+
+int64_t history_trades(const struct history *history, int64_t t_ms, int64_t window_ms)
+{
+    return (int64_t)(timeline_until(&history->trades, t_ms) -
+                     timeline_until(&history->trades, t_ms - window_ms));
 }
 
 int64_t history_quotes(const struct history *history, int64_t t_ms, int64_t window_ms)

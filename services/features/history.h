@@ -42,7 +42,9 @@ void history_minute(struct history *history, int64_t t_ms, int64_t *out_trades, 
 void history_over(const struct history *history, int64_t t_ms, int64_t window_ms, int64_t *out_trades,
                   double *out_volume_usd);
 
-/* history_quotes: snapshots with T in (t_ms - window_ms, t_ms]; history_median_spread_bps: of theirs, NaN if none. */
+/* history_trades, history_quotes: items with T in (t_ms - window_ms, t_ms]; history_median_spread_bps: of the snapshots
+ * among them, NaN if none. */
+int64_t history_trades(const struct history *history, int64_t t_ms, int64_t window_ms);
 int64_t history_quotes(const struct history *history, int64_t t_ms, int64_t window_ms);
 double history_median_spread_bps(const struct history *history, int64_t t_ms, int64_t window_ms);
 

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { STATE_TAG = 0x424d5953, NOT_DUE = 0 };
+enum { STATE_TAG = 0x324d5953, NOT_DUE = 0 };
 
 /* A contract's value beyond this is no value. */
 static const double CONTRACT_SIZE_MAX = 1e15;
@@ -26,7 +26,6 @@ struct features_symbol {
     struct grid grid;
     int64_t first_item_ms;    /* T of the first item fed; 0 = none yet */
     int64_t next_boundary_ms; /* NOT_DUE before the first item and while StrategyMode is off */
-    int tps_regime;           /* by the tps of the last grid row, while StrategyMode is off */
     struct features_counters counters;
 };
 
@@ -57,7 +56,6 @@ static void open_engines(struct features_symbol *symbol)
     grid_init(&symbol->grid, &grid);
     symbol->first_item_ms = 0;
     symbol->next_boundary_ms = NOT_DUE;
-    symbol->tps_regime = REGIME_NORMAL;
     symbol->counters = (struct features_counters){0};
 }
 
@@ -94,18 +92,19 @@ static void emit(const struct feeding *feeding, const struct message *message, c
 
 /* --- what becomes due --- */
 
-static int regime_in_force(const struct features_symbol *symbol)
-{
-    if (!symbol->config.strategy_mode.enabled)
-        return symbol->tps_regime;
-    return strategy_mode_engine_mode(symbol->strategy) == MODE_ACTIVE ? REGIME_ACTIVE : REGIME_QUIET;
-}
-
 static int regime_of_tps(const struct features_config *config, double tps)
 {
     if (tps >= config->active_min_tps)
         return REGIME_ACTIVE;
     return tps >= config->normal_min_tps ? REGIME_NORMAL : REGIME_QUIET;
+}
+
+/* The mode in force; while StrategyMode is off, by the trade rate at the row's own time. */
+static int regime_at(const struct features_symbol *symbol, int64_t ts_ms)
+{
+    if (!symbol->config.strategy_mode.enabled)
+        return regime_of_tps(&symbol->config, grid_tps(&symbol->grid, ts_ms));
+    return strategy_mode_engine_mode(symbol->strategy) == MODE_ACTIVE ? REGIME_ACTIVE : REGIME_QUIET;
 }
 
 static void close_window(const struct feeding *feeding)
@@ -143,8 +142,7 @@ static void make_grid_row(const struct feeding *feeding, int64_t grid_time_ms)
     struct fusion_row fused;
     struct grid_quality quality;
     grid_row(&symbol->grid, grid_time_ms, &row, &quality);
-    symbol->tps_regime = regime_of_tps(&symbol->config, row.tps);
-    row.regime = (int8_t)regime_in_force(symbol);
+    row.regime = (int8_t)regime_at(symbol, grid_time_ms);
     row.source = feeding->source;
 
     struct fusion_input input = {
@@ -266,7 +264,7 @@ static void feed_book(const struct feeding *feeding, const struct book_row *book
     if (outcome == OFI_PRIMED)
         return;
     row.source = feeding->source;
-    row.regime = (int8_t)regime_in_force(symbol);
+    row.regime = (int8_t)regime_at(symbol, row.ts_ms);
     emit(feeding, &ofi_message, &row);
 }
 
@@ -318,7 +316,7 @@ static void feed_trade(const struct feeding *feeding, const struct trade_row *tr
     grid_feed_trade(&symbol->grid, &item, trade_value_usd(trade));
     symbol->counters.trades++;
     row.source = feeding->source;
-    row.regime = (int8_t)regime_in_force(symbol);
+    row.regime = (int8_t)regime_at(symbol, row.ts_ms);
     emit(feeding, &cvd_message, &row);
     raise_price_anomaly(feeding, trade->ts_ms, item.price);
 }
@@ -446,7 +444,6 @@ void features_symbol_save(const struct features_symbol *symbol, struct buffer *o
     state_begin(out, STATE_TAG);
     buffer_append_i64(out, symbol->first_item_ms);
     buffer_append_i64(out, symbol->next_boundary_ms);
-    buffer_append_i64(out, symbol->tps_regime);
     for (size_t i = 0; i < COUNTER_COUNT; i++)
         buffer_append(out, (const char *)&symbol->counters + COUNTERS[i].offset, sizeof(int64_t));
     ofi_engine_save(symbol->ofi, out);
@@ -463,7 +460,6 @@ static void load_own(struct features_symbol *symbol, struct reader *in)
     state_expect(in, STATE_TAG);
     symbol->first_item_ms = state_take_between(in, 0, EVENT_TIME_MAX_MS);
     symbol->next_boundary_ms = state_take_between(in, NOT_DUE, EVENT_TIME_MAX_MS + step_ms);
-    symbol->tps_regime = (int)state_take_between(in, REGIME_ACTIVE, REGIME_QUIET);
     if (symbol->next_boundary_ms % step_ms != 0 ||
         (symbol->next_boundary_ms != NOT_DUE && !symbol->config.strategy_mode.enabled))
         in->failed = true;

@@ -14,7 +14,7 @@
 #include <string.h>
 
 /* A state begins with this and ends with the book of the last symbol. */
-static const uint64_t STATE_MAGIC = 0x3144454546464f31; /* raise its digit when the layout changes */
+static const uint64_t STATE_MAGIC = 0x3144454546464f32; /* raise its digit when the layout changes */
 
 static const char END_OF_RECORDING[] = "1000 end of recording";
 static const char PLANNED[] = "planned";
@@ -59,6 +59,8 @@ static const char *const COUNTER_NAMES[FEED_COUNTER_COUNT] = {
     [FEED_EARLY_RELEASES] = "early_releases",
     [FEED_NON_MARKET_TRADES] = "non_market_trades",
     [FEED_INVALID_TIME_TRADES] = "invalid_time_trades",
+    [FEED_INVALID_PRICE] = "invalid_price",
+    [FEED_INVALID_QTY] = "invalid_qty",
     [FEED_INVALID_TIME_BOOKS] = "invalid_time_books",
     [FEED_SILENCES] = "silences",
     [FEED_BOOK_SEQ_GAP] = "book_seq_gap_total",

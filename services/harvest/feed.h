@@ -27,6 +27,7 @@ struct feed_config {
     bool raw_trades; /* trade_stream resolved: false aggTrade, true raw trade */
     enum book_source book_source;
     bool use_nq;    /* qty_field */
+    bool crossed_books; /* ofi.mode legacy knows no rejects: a crossed book is published (§2.2) */
     int32_t levels; /* published book levels, 5…BOOK_LEVELS_MAX */
     int64_t watermark_ms;
     int64_t dedup_lru;
@@ -42,7 +43,7 @@ struct feed_config {
 void feed_config_defaults(struct feed_config *config);
 
 /* feed_counter: one ledger. Every message ends in exactly one of: parsed, malformed_*, filtered_*; every
- * trade in one of: emitted, duplicate, late, invalid time, held, waiting; every diff in one of: applied,
+ * trade in one of: emitted, duplicate, late, invalid time, price or quantity, held, waiting; every diff in one of: applied,
  * backward, before the snapshot, held, dropped. feed_imbalance() checks that. */
 enum feed_counter {
     FEED_MESSAGES, /* records of kind 1 */
@@ -82,6 +83,8 @@ enum feed_counter {
     FEED_EARLY_RELEASES,
     FEED_NON_MARKET_TRADES,
     FEED_INVALID_TIME_TRADES,
+    FEED_INVALID_PRICE,
+    FEED_INVALID_QTY,
     FEED_INVALID_TIME_BOOKS,
     FEED_SILENCES,
     FEED_BOOK_SEQ_GAP,

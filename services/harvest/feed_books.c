@@ -12,7 +12,7 @@ static void fill_side(struct decimal *prices, struct decimal *quantities, const 
     }
 }
 
-/* emit_book: the top of the local book as it stands, which is proper. */
+/* emit_book: the top of the local book as it stands; both sides have one. */
 static void emit_book(struct feed_symbol *symbol, const struct venue_message *message,
                       enum book_source source)
 {
@@ -57,11 +57,13 @@ static void publish_book(struct feed_symbol *symbol, const struct venue_message 
         feed_symbol_counts(symbol, FEED_BOOK_TIME_BACKWARD);
         return;
     }
-    switch (book_shape(&symbol->sync.book)) {
-    case BOOK_EMPTY: feed_symbol_counts(symbol, FEED_BOOK_EMPTY); return;
-    case BOOK_CROSSED: feed_symbol_counts(symbol, FEED_BOOK_CROSSED); return;
-    case BOOK_PROPER: emit_book(symbol, message, source);
-    }
+    enum book_shape shape = book_shape(&symbol->sync.book);
+    if (shape == BOOK_EMPTY)
+        feed_symbol_counts(symbol, FEED_BOOK_EMPTY);
+    else if (shape == BOOK_CROSSED && !symbol->feed->config.crossed_books)
+        feed_symbol_counts(symbol, FEED_BOOK_CROSSED);
+    else
+        emit_book(symbol, message, source);
 }
 
 void feed_symbol_audited(void *context, const struct audit_quote *book, const struct audit_quote *ticker,

@@ -237,7 +237,8 @@ enum status feed_symbol_imbalance(const struct feed_symbol *symbol, struct error
     const int64_t *counters = symbol->state.counters;
     int64_t trades_in = counters[FEED_RECEIVED_TRADES] + counters[FEED_BACKFILLED_TRADES];
     int64_t trades_out = counters[FEED_EMITTED_TRADES] + symbol->ordering.duplicates + symbol->ordering.late +
-                         counters[FEED_INVALID_TIME_TRADES] + held_trades(symbol) +
+                         counters[FEED_INVALID_TIME_TRADES] + counters[FEED_INVALID_PRICE] +
+                         counters[FEED_INVALID_QTY] + held_trades(symbol) +
                          (int64_t)symbol->ordering.waiting_count;
     if (trades_in != trades_out)
         return error_set(error, STATUS_CONFLICT,

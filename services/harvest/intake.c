@@ -12,6 +12,32 @@ static enum status open_replay(struct intake *intake, const char *const *files, 
     return capture_reader_open_files(files, count, &intake->reader, error);
 }
 
+/* names_aggregates: a message of an aggTrade stream, or a URL that asks for one. */
+static bool names_aggregates(const struct capture_record *record)
+{
+    static const char NAME[] = "aggTrade";
+    return (record->kind == CAPTURE_MESSAGE || record->kind == CAPTURE_OPENED) &&
+           memmem(record->payload, record->payload_bytes, NAME, sizeof NAME - 1);
+}
+
+void intake_resolve_trades(const struct stage *stage, struct feed_config *settings)
+{
+    const char *const *files = stage_replay_files(stage);
+    if (!files || strcmp(config_text(stage_config(stage), "harvest.trade_stream"), "auto") != 0)
+        return;
+    struct intake intake = {0};
+    struct capture_record record;
+    struct error error = {{0}}; /* a capture that cannot be read is told when it is read for its rows */
+    bool found = false;
+    enum status status = open_replay(&intake, files, &error);
+    while (status == STATUS_OK && !found) {
+        status = capture_next(intake.reader, &record, &error);
+        found = status == STATUS_OK && names_aggregates(&record);
+    }
+    settings->raw_trades = !found;
+    intake_close(&intake);
+}
+
 static enum status open_writer(struct intake *intake, struct stage *stage, const char *folder, struct error *error)
 {
     const struct config *config = stage_config(stage);

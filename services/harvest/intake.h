@@ -18,6 +18,10 @@ enum status intake_open(struct intake *intake, struct stage *stage, const struct
                         struct error *error) MUST_USE;
 void intake_close(struct intake *intake);
 
+/* intake_resolve_trades: harvest.trade_stream auto in a replay of captures that say nothing of it: aggregate trades where
+ * the captures have any or asked for them, else raw trades. */
+void intake_resolve_trades(const struct stage *stage, struct feed_config *settings);
+
 /* intake_is_over: behind what can be read now nothing will come: end of a replay, or intake was stopped. */
 bool intake_is_over(const struct intake *intake);
 

@@ -43,6 +43,7 @@ static enum status harvest_open(struct stage *stage, void **out_service, struct 
     harvest->stage = stage;
     row_figures_init(&harvest->rows, stage_symbol_count(stage));
     feed_settings(stage_config(stage), symbols, stage_symbol_count(stage), &settings);
+    intake_resolve_trades(stage, &settings);
     harvest->feed = feed_create(&settings, emit, harvest, error);
     enum status status = harvest->feed ? intake_open(&harvest->intake, stage, &settings, error) : STATUS_INVALID;
     free(symbols);

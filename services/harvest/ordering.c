@@ -242,7 +242,11 @@ static void trade_enter(struct ordering *ordering, size_t place, const struct ve
         release_smallest(ordering, watermark_ms);
         release_consecutive(ordering, watermark_ms);
     }
-    time_moves(ordering, trade->transaction_ms);
+    if (venue_trade_is_sound(trade))
+        time_moves(ordering, trade->transaction_ms);
+    else if (ordering->has_time)
+        time_moves(ordering, ordering->newest_ms); /* C stays; the trade may be due all the same */
+    pending_flush(ordering);
 }
 
 void ordering_trade(struct ordering *ordering, const struct venue_trade *trade)

@@ -20,6 +20,7 @@ void feed_settings(const struct config *config, const char *const *symbols, size
     out->raw_trades = is(config, "harvest.trade_stream", "trade");
     out->book_source = is(config, "harvest.book_source", "partial") ? BOOK_SOURCE_PARTIAL : BOOK_SOURCE_DIFF;
     out->use_nq = is(config, "harvest.qty_field", "nq");
+    out->crossed_books = is(config, "ofi.mode", "legacy");
     int64_t levels = config_i64(config, "ofi.levels");
     out->levels = (int32_t)(levels > BOOK_LEVELS_DEFAULT ? levels : BOOK_LEVELS_DEFAULT);
     out->watermark_ms = config_i64(config, "harvest.watermark_ms");

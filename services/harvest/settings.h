@@ -6,7 +6,7 @@
 #include "receiver.h"
 
 /* feed_settings: `symbols` is borrowed. harvest.trade_stream must not be auto any more: the orchestrator resolves it from
- * what the venue offers; by hand auto means aggTrade. */
+ * what the venue offers, a replay by hand from its captures (intake.h); a harvest by hand on a venue: aggTrade. */
 void feed_settings(const struct config *config, const char *const *symbols, size_t symbol_count,
                    struct feed_config *out);
 

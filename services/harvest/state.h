@@ -58,8 +58,9 @@ static inline bool state_is_trade(const struct venue_trade *trade)
 {
     return state_is_id(trade->id) && trade->id >= 0 && state_is_id(trade->first_id) &&
            state_is_id(trade->last_id) && state_is_time(trade->transaction_ms) &&
-           state_is_time(trade->event_ms) && state_is_time(trade->recv_ms) && trade->price_units >= 0 &&
-           trade->qty_units >= 0 && (uint8_t)trade->is_buyer_maker <= 1 && (uint8_t)trade->is_market <= 1 &&
+           state_is_time(trade->event_ms) && state_is_time(trade->recv_ms) &&
+           trade->price_units != DECIMAL_NULL_UNITS && trade->qty_units != DECIMAL_NULL_UNITS &&
+           (uint8_t)trade->is_buyer_maker <= 1 && (uint8_t)trade->is_market <= 1 &&
            (uint8_t)trade->is_backfilled <= 1;
 }
 

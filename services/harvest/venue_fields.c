@@ -154,9 +154,10 @@ enum status venue_take_trade_fields(struct parse *parse, bool raw, struct venue_
     trade.is_buyer_maker = yyjson_get_bool(keys['m']);
     take_order_type(parse, &trade);
     yyjson_val *qty = parse->venue->use_nq && parse->net_quantity ? parse->net_quantity : keys['q'];
-    if (!venue_take_decimal(keys['p'], scale->price_exponent, trade.is_market, &trade.price_units))
+    /* Any number is decodable here; venue_trade_is_sound judges it. */
+    if (!venue_take_decimal(keys['p'], scale->price_exponent, -INT64_MAX, &trade.price_units))
         return venue_refuse_key(parse, VENUE_BAD_NUMBER, "p");
-    if (!venue_take_decimal(qty, scale->qty_exponent, trade.is_market, &trade.qty_units))
+    if (!venue_take_decimal(qty, scale->qty_exponent, -INT64_MAX, &trade.qty_units))
         return venue_refuse_key(parse, VENUE_BAD_NUMBER, "q");
     *out_trade = trade;
     return STATUS_OK;

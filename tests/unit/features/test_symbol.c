@@ -361,8 +361,17 @@ static void without_strategy_mode_the_regime_follows_the_trade_rate(void **state
     }
     assert_int_equal(last_feature(&collector)->regime, REGIME_ACTIVE);
     assert_int_equal(count_of_kind(&collector, ROW_STRATEGY_STATE), 0);
-    assert_int_equal(row_of_kind(&collector, ROW_OFI, 0)->row.ofi.regime,
-                     REGIME_NORMAL); /* none computed yet */
+    /* The other rows by the trades up to their own T, themselves included. */
+    int trades = 0;
+    for (size_t i = 0; i < collector.count; i++) {
+        const struct kept_row *kept = &collector.rows[i];
+        trades += kept->kind == ROW_CVD;
+        int wanted = trades >= 180 ? REGIME_ACTIVE : trades >= 60 ? REGIME_NORMAL : REGIME_QUIET;
+        if (kept->kind == ROW_CVD)
+            assert_int_equal(kept->row.cvd.regime, wanted);
+        else if (kept->kind == ROW_OFI)
+            assert_int_equal(kept->row.ofi.regime, wanted);
+    }
     collector_close(&collector);
 }
 
@@ -419,6 +428,25 @@ static void a_late_trade_at_the_start_of_the_window_is_out_for_good(void **state
     assert_int_equal(last_feature(&collector)->ts_ms, end + 100);
     assert_agrees(last_feature(&collector)->trade_rate, 1);
     assert_agrees(last_feature(&collector)->volume_usd, 100);
+    collector_close(&collector);
+}
+
+/* A book that comes more than a minute late, after a synchronisation, is still the newest before times that
+ * realized_vol_bps asks for. */
+static void a_book_late_by_more_than_a_minute_counts_as_of_its_time(void **state)
+{
+    (void)state;
+    struct features_config config = plain_config();
+    struct collector collector = collector_open(&config);
+    int64_t end = EPOCH_MS + 200000;
+    feed_book_row(&collector, simple_book(EPOCH_MS, 100, 1, 102, 1));
+    feed_trade_row(&collector, any_trade(EPOCH_MS + 10, 1));
+    feed_trade_row(&collector, any_trade(end, 2)); /* W = end - 50 */
+    feed_book_row(&collector, simple_book(end - 80000, 200, 1, 202, 1));
+    feed_book_row(&collector, simple_book(end - 10, 200, 1, 202, 1));
+    feed_trade_row(&collector, any_trade(end + 50, 3));
+    assert_int_equal(last_feature(&collector)->ts_ms, end);
+    assert_agrees(last_feature(&collector)->realized_vol_bps, 0); /* 201 all the minute, never 101 */
     collector_close(&collector);
 }
 
@@ -499,6 +527,7 @@ int main(void)
         cmocka_unit_test(without_strategy_mode_the_regime_follows_the_trade_rate),
         cmocka_unit_test(windows_exclude_their_start_and_include_their_end),
         cmocka_unit_test(a_late_trade_at_the_start_of_the_window_is_out_for_good),
+        cmocka_unit_test(a_book_late_by_more_than_a_minute_counts_as_of_its_time),
         cmocka_unit_test(a_market_younger_than_the_look_back_is_unknown),
         cmocka_unit_test(a_silence_of_years_is_bounded),
         cmocka_unit_test(absurd_times_are_rejected_and_counted),

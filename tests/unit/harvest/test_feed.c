@@ -426,6 +426,27 @@ static void test_refused_snapshots_are_still_applied_to_the_book(void **state)
     finish(&harness);
 }
 
+/* §2.2: not in legacy. Without one side there is no mid, so an empty book stays out even there. */
+static void test_a_crossed_book_is_published_for_legacy(void **state)
+{
+    (void)state;
+    struct harness harness;
+    begin(&harness, VENUE_USDM);
+    feed_destroy(harness.feed);
+    harness.config.crossed_books = true;
+    harness.feed = feed_create(&harness.config, collect, &harness, NULL);
+    snapshot(&harness, 10);
+    diff(&harness, 1000, 9, 12, 8);
+    diff_levels(&harness, 1001, 13, 14, 12, "[[\"102\",\"3\"]]", "[]");
+    expect(&harness, "reset 12, book 14");
+    assert_true(harness.last_book.spread_bps < 0);
+    diff_levels(&harness, 1002, 15, 16, 14, "[[\"102\",\"0\"],[\"100\",\"0\"],[\"99\",\"0\"]]", "[]");
+    expect(&harness, "");
+    assert_int_equal(counted(&harness, FEED_BOOK_EMPTY), 1);
+    assert_int_equal(counted(&harness, FEED_BOOK_CROSSED), 0);
+    finish(&harness);
+}
+
 static void test_clock_skew_refuses_but_a_diff_is_applied(void **state)
 {
     (void)state;
@@ -545,6 +566,36 @@ static void test_non_market_prints_are_published_and_nothing_else(void **state)
     expect(&harness, "gap 200001, trade 3");
     assert_true(harness.last_trade.recv_rate_tps == 1 / 60.0);
     assert_int_equal(counted(&harness, FEED_NON_MARKET_TRADES), 1);
+    finish(&harness);
+}
+
+/* §3.1 rule 2, §1 rule 10: rejected, so it moves nothing; but it was there, so its id is no hole. With qty_field nq
+ * such trades are real: nq is 0 when all of it were RPI orders. */
+static void test_a_trade_without_price_or_quantity_is_only_counted(void **state)
+{
+    (void)state;
+    static const char *const NUMBERS[] = {"\"p\":\"0\",\"q\":\"2\"", "\"p\":\"1\",\"q\":\"0.000\"",
+                                          "\"p\":\"1\",\"q\":\"-2\""};
+    struct harness harness;
+    begin_live(&harness, VENUE_USDM);
+    trade(&harness, 1001, 1);
+    for (int i = 0; i < 3; i++) {
+        char text[200];
+        snprintf(text, sizeof text,
+                 "{\"stream\":\"btcusdt@trade\",\"data\":{\"E\":9000,\"T\":9000,\"t\":%d,%s,\"X\":\"MARKET\","
+                 "\"m\":true}}",
+                 i + 2, NUMBERS[i]);
+        record(&harness, CAPTURE_MESSAGE, text);
+    }
+    diff(&harness, 1060, 13, 14, 12);
+    assert_int_equal(feed_event_ms(harness.feed, 0), 1060);
+    trade(&harness, 1070, 5);
+    expect(&harness, "trade 1, book 14, trade 5");
+    assert_int_equal(harness.last_trade.gap_before, 0);
+    assert_true(harness.last_trade.recv_rate_tps == 2 / 60.0);
+    assert_int_equal(counted(&harness, FEED_INVALID_PRICE), 1);
+    assert_int_equal(counted(&harness, FEED_INVALID_QTY), 2);
+    assert_int_equal(counted(&harness, FEED_PARSE_ERRORS), 0);
     finish(&harness);
 }
 
@@ -935,11 +986,13 @@ int main(void)
         cmocka_unit_test(test_a_gap_inside_the_kept_diffs_is_a_new_gap),
         cmocka_unit_test(test_repeated_and_old_diffs_are_refused_without_a_gap),
         cmocka_unit_test(test_refused_snapshots_are_still_applied_to_the_book),
+        cmocka_unit_test(test_a_crossed_book_is_published_for_legacy),
         cmocka_unit_test(test_clock_skew_refuses_but_a_diff_is_applied),
         cmocka_unit_test(test_absurd_times_are_refused_whatever_the_skew_allowed),
         cmocka_unit_test(test_the_audit_compares_by_id_and_waits_for_a_later_ticker),
         cmocka_unit_test(test_missing_ids_give_an_event_before_the_trade),
         cmocka_unit_test(test_non_market_prints_are_published_and_nothing_else),
+        cmocka_unit_test(test_a_trade_without_price_or_quantity_is_only_counted),
         cmocka_unit_test(test_silences_end_with_an_event),
         cmocka_unit_test(test_the_rate_counts_the_last_minute),
         cmocka_unit_test(test_missing_aggregate_trades_are_wanted_and_inserted),
