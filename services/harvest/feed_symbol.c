@@ -89,6 +89,12 @@ static void hold_message(struct feed_symbol *symbol, const struct venue_message 
         judge_first(symbol, &message->depth);
 }
 
+/* holds_back: rule 11. */
+static bool holds_back(const struct feed_symbol *symbol)
+{
+    return symbol->sync.state == SYNC_FIRST && symbol->feed->config.book_source == BOOK_SOURCE_DIFF;
+}
+
 void feed_symbol_message(struct feed_symbol *symbol, const struct venue_message *message)
 {
     bool is_book = message->kind == VENUE_DIFF || message->kind == VENUE_PARTIAL;
@@ -99,9 +105,7 @@ void feed_symbol_message(struct feed_symbol *symbol, const struct venue_message 
         feed_symbol_counts(symbol, FEED_RECEIVED_TICKERS);
     else if (is_book)
         feed_symbol_counts(symbol, FEED_RECEIVED_BOOKS);
-    bool holds_back = symbol->sync.state == SYNC_FIRST && message->kind != VENUE_PARTIAL &&
-                      symbol->feed->config.book_source == BOOK_SOURCE_DIFF;
-    if (holds_back && (message->kind == VENUE_DIFF || !symbol->state.trades_free))
+    if (holds_back(symbol) && (message->kind == VENUE_DIFF || !symbol->state.trades_free))
         hold_message(symbol, message);
     else
         process(symbol, message);
@@ -130,6 +134,8 @@ void feed_symbol_snapshot_failed(struct feed_symbol *symbol)
 
 void feed_symbol_backfill(struct feed_symbol *symbol, const struct venue_message *message, int64_t recv_ms)
 {
+    if (holds_back(symbol) && !symbol->state.trades_free)
+        return; /* no trade was let go yet, so nobody can have asked: not our answer */
     for (size_t i = 0; i < message->trade_count; i++) {
         struct venue_trade trade = message->trades[i];
         trade.recv_ms = recv_ms;

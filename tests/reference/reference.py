@@ -28,7 +28,7 @@ DEFAULTS = {
     "harvest.trade_stream": "auto",
     "harvest.dedup_lru": 8192,
     "harvest.max_clock_skew_ms": 0,           # venue simulator
-    "harvest.qty_field": "q",
+    "harvest.qty_field": "q", "harvest.book_source": "diff",
     "harvest.trade_idle_s": 150,
     "harvest.book_idle_s": 180,
     "harvest.max_held": 10000,                # data.md 1.4.1
@@ -66,11 +66,14 @@ CVD_PROFILES = {
                ewma_init="debiased"),
     "step16": dict(winsor_limit=8.0, mad_multiplier=1.47, scale_fast_weight=0.325, half_life_trades=300,
                    half_life_fast_trades=80, freeze_min=50, ewma_init="debiased"),
-    "v2_class": dict(winsor_limit=2.0, mad_multiplier=1.70, scale_fast_weight=0.30, half_life_sec=600, freeze_min=20,
+    "v2_class": dict(winsor_limit=2.0, mad_multiplier=1.70, scale_fast_weight=0.30, half_life_sec=600,
+                     half_life_fast_sec=60, freeze_min=20,
                      ewma_init="first"),
-    "v2_btc": dict(winsor_limit=1.9, mad_multiplier=1.75, scale_fast_weight=0.30, half_life_sec=600, freeze_min=20,
+    "v2_btc": dict(winsor_limit=1.9, mad_multiplier=1.75, scale_fast_weight=0.30, half_life_sec=600,
+                   half_life_fast_sec=60, freeze_min=20,
                    ewma_init="first"),
-    "v2_eth": dict(winsor_limit=2.3, mad_multiplier=1.70, scale_fast_weight=0.30, half_life_sec=600, freeze_min=20,
+    "v2_eth": dict(winsor_limit=2.3, mad_multiplier=1.70, scale_fast_weight=0.30, half_life_sec=600,
+                   half_life_fast_sec=60, freeze_min=20,
                    ewma_init="first"),
 }
 
@@ -92,7 +95,7 @@ def make_config(overrides=None):
     for key, value in (overrides or {}).items():
         known = key in DEFAULTS or key.startswith("cvd.per_symbol.") \
             or (key.startswith("cvd.") and key[4:] in _EXTRA_CVD) \
-            or (key.startswith("fusion.") and key[7:] in _FUSION_KEYS)
+            or (key.startswith("fusion.") and key[7:] in _FUSION_KEYS + ("fuse_sell", "fuse_strong_sell"))
         if not known:
             raise KeyError("unknown key " + key)
         config[key] = value
@@ -148,6 +151,8 @@ def fusion_params(config):
     for key, value in config.items():
         if key.startswith("fusion."):
             values[key[7:]] = value
+    values.setdefault("fuse_sell", -values["fuse_buy"])
+    values.setdefault("fuse_strong_sell", -values["fuse_strong_buy"])
     return Params(values)
 
 
@@ -251,7 +256,10 @@ def scaled(text):
     body = digits[1:] if digits[:1] in "+-" else digits
     if not body.isdigit():
         raise BadNumber(text)
-    return int(digits) * 10 ** (8 - len(fraction))
+    value = int(digits) * 10 ** (8 - len(fraction))
+    if abs(value) >= 1 << 63:
+        raise BadNumber(text)
+    return value
 
 
 def decimal_text(value, exponent=8):
@@ -362,8 +370,9 @@ class Ofi:
         b, bad_b = self._side(bids, 1)
         a, bad_a = self._side(asks, -1)
         # 2.4.1
-        if self.last_t is None or synchronised or t - self.last_t > p.gap_reset_ms \
-                or (p.reset_on_day_change and t // 86400000 != self.last_t // 86400000):
+        last = self.last_t
+        if synchronised or (last is not None and (                  # [A43]
+                t - last > p.gap_reset_ms or (p.reset_on_day_change and t // 86400000 != last // 86400000))):
             self.history.clear()
             self.ema = None
             self.tail = [0, 0, 0]
@@ -565,11 +574,11 @@ class Cvd:
         else:
             m = seq_sum(h) / n
             s = math.sqrt(seq_sum([(v - m) * (v - m) for v in h]) / n)
+            out["scale"] = s
             if s <= 1e-9:
                 out["std_zero"] = True
                 out["z_raw"] = out["z_cvd"] = 0.0
             else:
-                out["scale"] = s
                 out["z_raw"] = (self.cvd - m) / s
                 out["z_cvd"] = clamp(out["z_raw"], p.winsor_limit)
         h.append(self.cvd)
@@ -663,15 +672,15 @@ class Fusion:
         if weak:
             if score > p.fuse_buy:
                 raw = "buy"
-            elif score < -p.fuse_buy:
+            elif score < p.fuse_sell:
                 raw = "sell"
         elif score > p.fuse_strong_buy and consistency > p.strong_min_consistency:
             raw = "strong_buy"
-        elif score < -p.fuse_strong_buy and consistency > p.strong_min_consistency:
+        elif score < p.fuse_strong_sell and consistency > p.strong_min_consistency:
             raw = "strong_sell"
         elif score > p.fuse_buy and consistency > p.min_consistency:
             raw = "buy"
-        elif score < -p.fuse_buy and consistency > p.min_consistency:
+        elif score < p.fuse_sell and consistency > p.min_consistency:
             raw = "sell"
         sign = 0 if raw == "neutral" else 1 if raw.endswith("buy") else -1
         # 8
@@ -685,8 +694,9 @@ class Fusion:
         # 9
         if not p.compat_v13 and self.last_emit is not None and g - self.last_emit > p.hold_ttl_ms:
             self.last_signal = "neutral"
-        # 10 (thresholds are symmetric)
-        thr, strong = p.fuse_buy, p.fuse_strong_buy
+        # 10
+        is_sell = (sign or score) < 0 and not p.compat_v13
+        thr, strong = (-p.fuse_sell, -p.fuse_strong_sell) if is_sell else (p.fuse_buy, p.fuse_strong_buy)
         flip = sign != 0 and self.direction != 0 and self.direction != sign \
             and abs(score) >= thr * (1 + p.flip_rearm_margin)
         cooling = self.last_emit is not None and g - self.last_emit < p.cooldown_ms
@@ -696,7 +706,7 @@ class Fusion:
         if cooling:
             strength = 0.0
             if abs(score) >= thr:
-                strength = min(1.0, max(0.0, (abs(score) - thr) / (strong - thr)))
+                strength = min(1.0, max(0.0, (abs(score) - thr) / (strong - thr))) if strong > thr else 1.0
             effective = max(p.min_cooldown_ms, p.cooldown_ms * (1 - p.adaptive_cooldown_k * strength))
             if effective < p.cooldown_ms:
                 n["adaptive_cooldown_used"] += 1
@@ -728,7 +738,7 @@ class Fusion:
             if consistency > p.boost_consistency and signal == "neutral":
                 if score > p.boost_factor * p.fuse_buy:
                     signal, kept = "buy", True
-                elif score < -p.boost_factor * p.fuse_buy:
+                elif score < p.boost_factor * p.fuse_sell:
                     signal, kept = "sell", True
                 if kept:
                     reasons.append("consistency_boost")
@@ -1205,7 +1215,9 @@ class Harvest:
         self.book = Book()
         self.last_u = None
         self.last_book_t = None                 # of accepted snapshots [A12]
-        self.state = "hold"                     # hold, invalid, live
+        self.source = config["harvest.book_source"]
+        # hold, invalid, live; partial books need no synchronisation
+        self.state = "hold" if self.source == "diff" else "live"
         self.held = []                          # before the first synchronisation: everything
         self.held_diffs = 0
         self.pending = deque()                  # while invalid later: diffs
@@ -1321,16 +1333,24 @@ class Harvest:
         if what == "reconnect":
             self.reconnect = data
             return
-        if self.reconnect is not None:
+        if self.reconnect is not None and not data.get("backfilled") and self._timely(recv, data):
             meta, self.reconnect = self.reconnect, None
             self.x.event("reconnect", "socket", data["t"], meta)
         if what == "trade":
             self._trade(recv, data)
+        elif self.source == "partial":
+            self._partial(recv, data, conn_first)
         else:
             self._depth(recv, data, conn_first, live)
 
+    def _timely(self, recv, item):
+        """Rule 1, and what would be absurd whatever the skew limit [A41]."""
+        age = recv // 1_000_000 - item["t"]
+        day = 86_400_000
+        return not (self.skew and abs(age) > self.skew) and age >= -366 * day and abs(item["e"] - item["t"]) <= day
+
     def _trade(self, recv, trade):
-        if not trade["backfilled"] and self.skew and abs(recv // 1_000_000 - trade["t"]) > self.skew:
+        if not trade["backfilled"] and not self._timely(recv, trade):
             self.count("invalid_time")
             return
         a = trade["a"]
@@ -1360,7 +1380,7 @@ class Harvest:
             return 1 if d["U"] <= last + 1 else 0
         if d["u"] < last:
             return -1
-        return 1 if d["U"] <= last else 0
+        return 1 if d["U"] <= last or d["pu"] == last else 0        # [A42]
 
     def rest(self, last_id, bids, asks):
         if self.state == "live":
@@ -1436,7 +1456,7 @@ class Harvest:
 
     def _depth(self, recv, d, conn_first, live):
         t = d["t"]
-        timely = not (self.skew and abs(recv // 1_000_000 - t) > self.skew)
+        timely = self._timely(recv, d)
         if timely:                              # [A2] [A4] also while invalid, also if dropped as old
             if self.t_book is not None and t - self.t_book > self.c["harvest.book_idle_s"] * 1000:
                 self.silent_from = self.t_book
@@ -1495,12 +1515,36 @@ class Harvest:
             self.applied_sync += 1
         best_bid, best_ask = self.book.best()
         self.applied.append((u, best_bid, best_ask, live))
-        if self.skew and abs(recv // 1_000_000 - t) > self.skew:
+        if self._timely(recv, d):
+            self._publish(recv, d, *self.book.top(self.levels))
+
+    def _partial(self, recv, d, conn_first):
+        """Book source partial: each message is the whole top of the book (data.md 1.5)."""
+        t, u = d["t"], d["u"]
+        if not self._timely(recv, d):
+            self.count("invalid_time")
             return
+        silent_from, self.t_book = self.t_book, t
+        self._move(t)
+        backward = self.last_u is not None and u <= self.last_u
+        if not backward and not conn_first and self.last_u is not None and d["pu"] != self.last_u:
+            self.count("book_seq_gap_total")
+            self.x.event("gap", "book", t, {"gap_kind": "book_seq", "missing": None, "from": self.last_u, "to": d["pu"]})
+        if silent_from is not None and t - silent_from > self.c["harvest.book_idle_s"] * 1000:
+            self.silent_from = silent_from
+            self._silence(t)
+        if backward:
+            self.count("book_backward")
+            return
+        self.last_u = u
+        self._publish(recv, d, sorted(d["b"], key=lambda level: -level[0]), sorted(d["a"], key=lambda level: level[0]))
+
+    def _publish(self, recv, d, bids, asks):
+        """The row of a book as it stands, unless rule 2 or section 2.2 forbids it."""
+        t, u = d["t"], d["u"]
         if self.last_book_t is not None and t < self.last_book_t:
             self.count("book_time_backward")
             return
-        bids, asks = self.book.top(self.levels)
         reason = book_reject(bids, asks)
         if reason and self.c["ofi.mode"] != "legacy":
             self.count(reason)
@@ -1515,8 +1559,8 @@ class Harvest:
         mid = (bid + ask) / 2
         row = {"ts_ms": t, "symbol": self.symbol, "row_id": "%s|orderbook|%d" % (self.symbol, u),
                "event_ts_ms": d["e"], "recv_ts_ms": recv_ms, "latency_ms": recv_ms - d["e"], "first_id": d["U"],
-               "last_id": u, "prev_last_id": d["pu"], "source": "diff", "book_reset": fresh,
-               "levels": min(len(bids), len(asks)), "best_bid": bid, "best_ask": ask, "mid": mid,
+               "last_id": u, "prev_last_id": d["pu"], "source": self.source, "book_reset": fresh,
+               "levels": min(len(bids), len(asks), self.levels), "best_bid": bid, "best_ask": ask, "mid": mid,
                "spread_bps": (ask - bid) / mid * 1e4}
         for name, side in (("bid", bids), ("ask", asks)):
             for i in range(self.levels):
@@ -1635,9 +1679,10 @@ def guess_market(events):
     return "usdm"
 
 
-def is_diff_stream(stream):
+def is_book_stream(stream, source):
+    """The stream's name alone tells a diff from a complete top."""
     kind = stream.split("@")[1] if "@" in stream else ""
-    return kind == "depth"
+    return kind == "depth" if source == "diff" else kind in ("depth5", "depth10", "depth20")
 
 
 class Run:
@@ -1690,12 +1735,13 @@ class Run:
         suffix = "@" + stream_kind
         raw = stream_kind == "trade"
         qty_field = c["harvest.qty_field"]
+        source = c["harvest.book_source"]
         for recv, kind, stream, symbol, text, conn in events:
             if kind == rec.MSG:
                 if wanted is not None and symbol not in wanted:
                     continue
                 is_trade = stream.endswith(suffix)
-                is_depth = not is_trade and is_diff_stream(stream)
+                is_depth = not is_trade and is_book_stream(stream, source)
                 is_ticker = not is_trade and not is_depth and stream.endswith("@bookTicker")
                 if not (is_trade or is_depth or is_ticker):
                     if not stream:
@@ -1727,7 +1773,7 @@ class Run:
             elif kind == rec.OPEN:
                 key = tuple(sorted(rec.url_streams(stream))) or (stream,)
                 for s in rec.url_streams(stream):
-                    if is_diff_stream(s):
+                    if is_book_stream(s, source):
                         self.first_diff_due.add(rec.stream_symbol(s))
                 if key in self.closed and not self.open_urls.get(key):
                     closed_at, reason = self.closed.pop(key)
@@ -1768,13 +1814,15 @@ class Run:
                 self._error("rest_errors")
         elif "/aggTrades" in url:
             part = self._symbol(symbol)
+            if part.state == "hold" and not part.trades_free:
+                return                          # [A44]
             try:
                 trades = json.loads(text)
                 for d in trades:
                     a = int(d["a"])
                     if part.last_a is not None and a <= part.last_a or a in part.buffer:
                         continue
-                    item = parse_trade(dict(d, E=d["T"]), False, "q")
+                    item = parse_trade(dict(d, E=d["T"]), False, self.c["harvest.qty_field"])
                     item["backfilled"] = True
                     part.arrive(recv, "trade", item)
             except (ValueError, KeyError, TypeError):
