@@ -26,9 +26,9 @@ struct feed_config {
     size_t symbol_count;
     bool raw_trades; /* trade_stream resolved: false aggTrade, true raw trade */
     enum book_source book_source;
-    bool use_nq;    /* qty_field */
+    bool use_nq;        /* qty_field */
     bool crossed_books; /* ofi.mode legacy knows no rejects: a crossed book is published (§2.2) */
-    int32_t levels; /* published book levels, 5…BOOK_LEVELS_MAX */
+    int32_t levels;     /* published book levels, 5…BOOK_LEVELS_MAX */
     int64_t watermark_ms;
     int64_t dedup_lru;
     int64_t max_clock_skew_ms; /* 0: off */
