@@ -11,7 +11,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { STATE_TAG = 0x324d5953, NOT_DUE = 0 };
+enum {
+    STATE_TAG = 0x324d5953,
+    NOT_DUE = 0,
+    /* Without StrategyMode the rate of a late item's own minute is asked for: kept for items up to 2 minutes late. */
+    TPS_REACH_MS = 3 * 60000,
+};
 
 /* A contract's value beyond this is no value. */
 static const double CONTRACT_SIZE_MAX = 1e15;
@@ -38,10 +43,11 @@ struct feeding {
 
 static struct grid_config grid_config_of(const struct features_config *config)
 {
+    bool by_tps = !config->strategy_mode.enabled;
     return (struct grid_config){
         .grid_ms = config->grid_ms,
         .max_age_ms = config->max_age_ms,
-        .lookback_ms = config->strategy_mode.lookback_ms,
+        .lookback_ms = by_tps ? TPS_REACH_MS : config->strategy_mode.lookback_ms,
     };
 }
 

@@ -57,7 +57,7 @@ CASES = {
                               "strategy_mode.schedule.weekdays": ["tue", "wed"],
                               "strategy_mode.schedule.holidays": ["2023-11-15"]}),
     "force_active": (24, {}, {"strategy_mode.mode": "force_active"}),
-    "strategy-off": (25, {}, {"strategy_mode.enabled": False}),
+    "strategy-off": (1003, {}, {"strategy_mode.enabled": False}),
     "signal-gates": (26, {}, {"signal.dedupe_ms": 350, "signal.spread_bps_cap": 3, "signal.lag_cap_sec": 0.2,
                               "signal.weak_threshold": 0.5}),
 }
