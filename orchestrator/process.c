@@ -98,8 +98,8 @@ static enum status driver_begin(const struct run *run, struct process *process, 
     snprintf(generation, sizeof generation, "%lld", (long long)process->supervisor.generation);
     const char *const daemon[] = {program,       "--effective",  RUN_EFFECTIVE_PATH, "--instance",
                                   process->name, "--generation", generation,         NULL};
-    const char *const simulator[] = {program,       "--config",    RUN_EFFECTIVE_PATH,
-                                     "--port-file", RUN_PORT_PATH, NULL};
+    const char *const simulator[] = {program,       "--config",        RUN_EFFECTIVE_PATH, "--port-file",
+                                     RUN_PORT_PATH, "--position-file", RUN_POSITION_PATH,  NULL};
     paths_make(run, process);
     if (folder_make_for(process->stdout_path) != STATUS_OK)
         return error_set(error, STATUS_IO, "%s: its folder cannot be made: %m", process->stdout_path);

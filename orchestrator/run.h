@@ -40,6 +40,7 @@ struct bus;
 #define RUN_LOCK_PATH      "runtime/orchestrator.lock"
 #define RUN_EFFECTIVE_PATH "runtime/effective_config.json"
 #define RUN_PORT_PATH      "runtime/simulator.port"
+#define RUN_POSITION_PATH  "runtime/simulator.position"
 #define RUN_GIVEN_PATH     "runtime/summary_given.json"
 
 enum { RUN_FAULTS_MAX = 256, RUN_RESTARTS_KEPT = 1000 };

@@ -65,6 +65,11 @@ bool server_socket_send(struct server_socket *socket, const char *text, size_t b
     return block->length < LWS_PRE + SERVER_BLOCK_BYTES;
 }
 
+bool server_socket_is_clear(const struct server_socket *socket)
+{
+    return !lws_partial_buffered(socket->connection);
+}
+
 void server_socket_cut(struct server_socket *socket, const char *text, size_t bytes)
 {
     append_frame_header(&socket->server->block, FRAME_TEXT, bytes);

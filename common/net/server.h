@@ -93,6 +93,9 @@ void server_socket_ask(struct server_socket *socket);
 /* server_socket_send: one text message; only inside `writable`. False: it was taken, but no more for now. */
 bool server_socket_send(struct server_socket *socket, const char *text, size_t bytes);
 
+/* server_socket_is_clear: all that was sent is in the kernel's hands: it arrives even if this process dies. */
+bool server_socket_is_clear(const struct server_socket *socket);
+
 /* server_socket_cut: begins this message, breaks off in its middle and drops the connection, as a failing
  * network would. For tests of receivers; only inside `writable`. */
 void server_socket_cut(struct server_socket *socket, const char *text, size_t bytes);

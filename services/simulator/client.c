@@ -50,6 +50,7 @@ void client_open(void *context, struct server_socket *socket, const struct serve
         .combined = path && strcmp(path, "/stream") == 0,
         .idle = true,
         .cursor = simulator->market.position,
+        .given = simulator->market.position,
         .subscribed = memory_allocate(simulator->stream_count * sizeof *client->subscribed),
         .symbol_streams = memory_allocate(simulator->symbol_count * sizeof *client->symbol_streams),
     };

@@ -34,6 +34,27 @@ void market_start(struct market *market, int64_t now_ns)
     set_clock(market, entry->recv_ns, now_ns);
 }
 
+/* RESUME_STEP: so much of a synthetic market is made at once on the way to where it was; what lies behind is
+ * forgotten. */
+enum { RESUME_STEP = 10000 };
+
+void market_resume(struct market *market, uint64_t number, bool held, int64_t base_market_ns, int64_t away_ns,
+                   int64_t now_ns)
+{
+    while (market->position < number && next_entry(market)) {
+        uint64_t step = number - market->position < RESUME_STEP ? number - market->position : RESUME_STEP;
+        venue_extend(market->venue, market->position + step - 1);
+        uint64_t end = tape_end(venue_tape(market->venue));
+        market->position = market->position + step < end ? market->position + step : end;
+        if (market->venue->synthetic)
+            tape_forget(venue_tape(market->venue), market->position - 1);
+    }
+    market->started = true;
+    market->held = held;
+    market->beyond_snapshot = market->position;
+    set_clock(market, base_market_ns, now_ns - away_ns);
+}
+
 const struct tape_entry *market_snapshot(struct market *market)
 {
     const struct tape_entry *entry = next_entry(market);
@@ -72,6 +93,8 @@ bool market_run(struct market *market, int64_t now_ns, uint64_t limit)
         if (stops)
             break;
         market->position++;
+        if (entry->kind == TAPE_SNAPSHOT)
+            market->beyond_snapshot = market->position;
     }
     return market->position > before;
 }
@@ -94,4 +117,5 @@ void market_fetched(struct market *market, int64_t now_ns)
         set_clock(market, snapshot->recv_ns, now_ns);
     market->held = false;
     market->position++;
+    market->beyond_snapshot = market->position;
 }

@@ -24,6 +24,7 @@ struct market {
     uint64_t position;
     bool started;
     bool held;                            /* stands in front of a snapshot */
+    uint64_t beyond_snapshot;             /* number behind the newest snapshot passed; 0: none */
     int64_t base_market_ns, base_mono_ns; /* N×: market time at a moment of monotonic time */
 };
 
@@ -32,6 +33,12 @@ void market_init(struct market *market, struct venue *venue, double speed,
 
 /* market_start: the first subscription is there; harmless later. */
 void market_start(struct market *market, int64_t now_ns);
+
+/* market_resume: the market had got to `number` when its venue died, `away_ns` of wall time ago by the clock that
+ * showed `base_market_ns` then. Nothing before `number` is said again; at N× the clock has run on meanwhile. A
+ * market that was held in front of a snapshot (`held`) stands there still. */
+void market_resume(struct market *market, uint64_t number, bool held, int64_t base_market_ns, int64_t away_ns,
+                   int64_t now_ns);
 
 /* market_run: says what is due by now, but nothing from number `limit` on. At max everything is due. Returns
  * whether the position moved. */

@@ -33,6 +33,7 @@ static const struct option_row {
     {"host", "ADDRESS", NULL, "where to listen (default 127.0.0.1; elsewhere only with --tls)"},
     {"port", "N", "simulator.port", "0: any free one"},
     {"port-file", "FILE", NULL, "receives the port when listening"},
+    {"position-file", "FILE", NULL, "keeps where the market is: a simulator that died goes on as a venue would"},
     {"tls", NULL, "simulator.tls", "wss and https, with a certificate made at start"},
     {"state-dir", "DIR", "run.state_dir", "where that certificate goes"},
     {"rest-delay-ms", "N", "simulator.rest_delay_ms", "delays every depth answer"},
@@ -47,6 +48,7 @@ enum { OPTION_COUNT = sizeof OPTIONS / sizeof *OPTIONS };
 struct given {
     const char *config_file;
     const char *host;
+    const char *position_file;
     const char *captures[CAPTURES_MAX];
     size_t capture_count;
     int ping_interval_s;
@@ -87,6 +89,8 @@ static bool take_own(const char *name, const char *value, struct given *given, s
         given->host = value;
     else if (strcmp(name, "port-file") == 0)
         options->port_file = value;
+    else if (strcmp(name, "position-file") == 0)
+        given->position_file = value;
     else if (strcmp(name, "ping-interval") == 0)
         return take_ping_interval(value, given);
     else if (strcmp(name, "pass-snapshots") == 0)
@@ -175,6 +179,8 @@ static bool describe(const struct given *given, struct options *options)
     simulator_settings(options->config, simulator);
     simulator->ping_interval_s = given->ping_interval_s;
     simulator->pass_snapshots = given->pass_snapshots;
+    simulator->position_path = given->position_file;
+    simulator->run_id = config_text(options->config, "run.run_id");
     if (given->host)
         simulator->host = given->host;
     if (!is_loopback(simulator->host) && !simulator->tls)

@@ -31,6 +31,8 @@ struct simulator_config {
     int64_t rest_delay_ms;   /* added to every depth answer, wall time */
     int ping_interval_s;     /* 0: 180, as the venue does */
     bool pass_snapshots;     /* do not stop at snapshots nobody asked for */
+    const char *position_path; /* NULL: where the market is is not kept */
+    const char *run_id;        /* whose position that is */
     struct clock clock;
 };
 

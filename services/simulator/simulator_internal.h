@@ -4,6 +4,7 @@
 
 #include "inject.h"
 #include "market.h"
+#include "position.h"
 #include "simulator.h"
 
 #include "base/buffer.h"
@@ -16,6 +17,7 @@ struct client {
     bool idle;                /* has been sent all there was */
     bool done;                /* closed or cut by us */
     uint64_t cursor;          /* next entry of the tape */
+    uint64_t given;           /* what lies before it is in the kernel's hands */
     bool *subscribed;         /* by stream */
     uint16_t *symbol_streams; /* by symbol: how many of its streams */
     size_t subscribed_count;
@@ -35,6 +37,9 @@ struct simulator {
     struct server *server;
     char *certificate_path, *key_path;
     size_t stream_count, symbol_count; /* fixed once open */
+    struct position_file *position; /* NULL: nothing is kept */
+    int64_t start_ms;               /* of simulator.start, when the market began */
+    int64_t base_mono_ns, base_wall_ns; /* the market's base in both clocks, as kept */
     struct client *clients;
     struct pending *pendings; /* depth requests, oldest first */
     size_t pending_count;
@@ -45,6 +50,13 @@ int64_t simulator_now_ns(const struct simulator *simulator);
 
 /* simulator_advance: lets the market say the entry `number` if it may; true when it is said. */
 bool simulator_advance(struct simulator *simulator, uint64_t number);
+
+/* resume_open: finds out whether this run's market was under way when a simulator died; resume_market: takes it
+ * there; resume_keep: writes down where it is (resume.c). */
+enum status resume_open(struct simulator *simulator, const struct simulator_config *config,
+                        struct position *out_position, bool *out_found, struct error *error) MUST_USE;
+void resume_market(struct simulator *simulator, const struct position *position);
+void resume_keep(struct simulator *simulator, int64_t now_ns);
 
 /* client_…: handlers of the server. */
 unsigned client_accept(void *context, const struct server_target *target);

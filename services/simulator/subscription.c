@@ -22,7 +22,7 @@ static size_t find_unknown(const struct client *client, const char *name)
 static void listen_to(struct simulator *simulator, struct client *client, uint16_t stream)
 {
     if (!client->subscribed_count)
-        client->cursor = simulator->market.position;
+        client->cursor = client->given = simulator->market.position;
     client->subscribed[stream] = true;
     client->subscribed_count++;
     uint16_t symbol = venue_catalogue(&simulator->venue)->streams[stream].symbol;
