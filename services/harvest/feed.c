@@ -14,7 +14,7 @@
 #include <string.h>
 
 /* A state begins with this and ends with the book of the last symbol. */
-static const uint64_t STATE_MAGIC = 0x3144454546464f32; /* raise its digit when the layout changes */
+static const uint64_t STATE_MAGIC = 0x3144454546464f33; /* raise its digit when the layout changes */
 
 static const char END_OF_RECORDING[] = "1000 end of recording";
 static const char PLANNED[] = "planned";
@@ -49,6 +49,8 @@ static const char *const COUNTER_NAMES[FEED_COUNTER_COUNT] = {
     [FEED_RECEIVED_BOOKS] = "received_books",
     [FEED_RECEIVED_TICKERS] = "received_tickers",
     [FEED_BACKFILLED_TRADES] = "backfilled_trades",
+    [FEED_BACKFILLS] = "backfills",
+    [FEED_BACKFILLS_GIVEN_UP] = "backfills_given_up",
     [FEED_EMITTED_TRADES] = "emitted_trades",
     [FEED_EMITTED_BOOKS] = "emitted_books",
     [FEED_EMITTED_AUDITS] = "emitted_audits",
@@ -122,6 +124,7 @@ void feed_config_defaults(struct feed_config *config)
         .step_ms = 10000,
         .trade_idle_s = 150,
         .book_idle_s = 180,
+        .backfill = true,
     };
 }
 
@@ -409,8 +412,8 @@ static enum status take_rest(struct feed *feed, const struct capture_record *rec
         feed_symbol_snapshot(symbol, &message);
     else if (message.kind == VENUE_SNAPSHOT)
         feed_symbol_snapshot_failed(symbol);
-    else if (message.kind == VENUE_TRADES && status == STATUS_OK && !feed->config.raw_trades)
-        feed_symbol_backfill(symbol, &message, record->recv_ns / 1000000);
+    else if (message.kind == VENUE_TRADES && !feed->config.raw_trades)
+        feed_symbol_backfill(symbol, &message, status == STATUS_OK, record->recv_ns / 1000000);
     return status;
 }
 
@@ -489,9 +492,13 @@ bool feed_wants_reconnect(const struct feed *feed, size_t symbol)
     return keeps_books(feed) && sync->state != SYNC_LIVE && !sync->has_snapshot && sync_gave_up(sync);
 }
 
-bool feed_wants_trades(const struct feed *feed, size_t symbol, int64_t *out_first_id, int64_t *out_last_id)
+bool feed_wants_trades(const struct feed *feed, size_t symbol, int64_t *out_first_id, int64_t *out_last_id,
+                       int64_t *out_ticket)
 {
-    return !feed->config.raw_trades && !feed->state.has_ended &&
+    if (feed->config.raw_trades || feed->state.has_ended)
+        return false;
+    *out_ticket = feed->symbols[symbol].state.page_ticket;
+    return feed_symbol_missed(&feed->symbols[symbol], out_first_id, out_last_id) ||
            ordering_hole(&feed->symbols[symbol].ordering, out_first_id, out_last_id);
 }
 
@@ -535,7 +542,8 @@ int64_t feed_count(const struct feed *feed, size_t symbol, enum feed_counter cou
 
 int64_t feed_held(const struct feed *feed, size_t symbol)
 {
-    return (int64_t)(feed->symbols[symbol].held.count + feed->symbols[symbol].kept.count);
+    const struct feed_symbol *held = &feed->symbols[symbol];
+    return (int64_t)(held->held.count + held->kept.count + held->behind.count);
 }
 
 int64_t feed_waiting(const struct feed *feed, size_t symbol)

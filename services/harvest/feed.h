@@ -36,8 +36,13 @@ struct feed_config {
     int64_t step_ms;           /* strategy_mode.step_ms */
     int64_t trade_idle_s;
     int64_t book_idle_s;
+    bool backfill;          /* aggTrade: behind a re-opening wait until REST has given what was missed */
     size_t side_levels_max; /* 0: BOOK_SIDE_LEVELS_MAX */
 };
+
+/* FEED_PAGE_TRADES: trades of one REST answer. FEED_PAGE_TRIES_MAX: answers in a row that bring nothing before what
+ * was missed is given up. */
+enum { FEED_PAGE_TRADES = 1000, FEED_PAGE_TRIES_MAX = 5 };
 
 /* feed_config_defaults: those of algorithms.md §1, without symbols. */
 void feed_config_defaults(struct feed_config *config);
@@ -73,6 +78,8 @@ enum feed_counter {
     FEED_RECEIVED_BOOKS,
     FEED_RECEIVED_TICKERS,
     FEED_BACKFILLED_TRADES, /* those of REST answers that were still missing */
+    FEED_BACKFILLS,         /* re-openings behind which REST was asked for what was missed */
+    FEED_BACKFILLS_GIVEN_UP, /* of these: not all of it could be had */
     FEED_EMITTED_TRADES,
     FEED_EMITTED_BOOKS,
     FEED_EMITTED_AUDITS,
@@ -146,9 +153,11 @@ int64_t feed_wants_snapshot(const struct feed *feed, size_t symbol);
 /* feed_wants_reconnect: five snapshots did not fit: its book socket should be re-opened (data.md §1.4.4). */
 bool feed_wants_reconnect(const struct feed *feed, size_t symbol);
 
-/* feed_wants_trades: ids missing before the smallest waiting trade, to be fetched through REST aggTrades;
- * false: none. */
-bool feed_wants_trades(const struct feed *feed, size_t symbol, int64_t *out_first_id, int64_t *out_last_id);
+/* feed_wants_trades: ids to be fetched through REST aggTrades: missing before the smallest waiting trade, or
+ * since a socket was re-opened (then up to FEED_PAGE_TRADES, as far as is known). False: none. Ask once for
+ * each first id and ticket; a new ticket for the same ids means: again, after a pause. */
+bool feed_wants_trades(const struct feed *feed, size_t symbol, int64_t *out_first_id, int64_t *out_last_id,
+                       int64_t *out_ticket);
 
 /* feed_sequence: number of the newest row of a symbol (0: none yet). */
 int64_t feed_sequence(const struct feed *feed, size_t symbol);

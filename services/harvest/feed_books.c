@@ -131,7 +131,7 @@ static int64_t book_moves_time(struct feed_symbol *symbol, const struct venue_me
     return previous_ms;
 }
 
-/* is_first_of_connection: of this symbol's depth messages. */
+/* is_first_of_connection: of this symbol's depth messages that are judged by the one before. */
 static bool is_first_of_connection(struct feed_symbol *symbol, const struct venue_message *message)
 {
     if (message->connection <= symbol->state.depth_connection)
@@ -140,11 +140,14 @@ static bool is_first_of_connection(struct feed_symbol *symbol, const struct venu
     return true;
 }
 
+/* emit_sequence_gap: what came between two connections was missed by us, not skipped by the venue: told, but not
+ * counted as a break of its sequence (algorithms.md §1 rule 2, data.md §1.4.5). */
 static void emit_sequence_gap(struct feed_symbol *symbol, const struct venue_message *message,
-                              int64_t last_id)
+                              int64_t last_id, bool is_first)
 {
     bool is_spot = symbol->feed->config.market == VENUE_SPOT;
-    feed_symbol_counts(symbol, FEED_BOOK_SEQ_GAP);
+    if (!is_first)
+        feed_symbol_counts(symbol, FEED_BOOK_SEQ_GAP);
     feed_symbol_gap(symbol, FEED_ORDINAL_BOOK_GAP, message->transaction_ms, "book_seq", last_id,
                     is_spot ? message->depth.first_id : message->depth.prev_last_id, -1);
 }
@@ -168,15 +171,14 @@ void feed_symbol_keep(struct feed_symbol *symbol, struct hold *hold, const struc
 
 /* apply_diff: one diff of a live book. `previous_ms`: for the silence test, FIELD_NULL_I64 where it was made
  * before. */
-static void apply_diff(struct feed_symbol *symbol, const struct venue_message *message, int64_t previous_ms,
-                       bool is_first)
+static void apply_diff(struct feed_symbol *symbol, const struct venue_message *message, int64_t previous_ms)
 {
+    bool is_first = is_first_of_connection(symbol, message);
     int64_t last_id = sync_last_id(&symbol->sync);
     enum sync_verdict verdict = sync_apply(&symbol->sync, message);
     if (verdict == SYNC_BROKEN) {
         feed_symbol_counts(symbol, FEED_BOOK_RESYNC);
-        if (!is_first)
-            emit_sequence_gap(symbol, message, last_id);
+        emit_sequence_gap(symbol, message, last_id, is_first);
     }
     feed_symbol_silence(symbol, FEED_ORDINAL_BOOK_GAP, previous_ms, message->transaction_ms,
                         symbol->feed->config.book_idle_s);
@@ -210,7 +212,7 @@ static void apply_kept(struct feed_symbol *symbol)
     hold_swap(&walked, &symbol->kept);
     while (hold_next(&walked, &offset, &message)) {
         if (symbol->sync.state == SYNC_LIVE)
-            apply_diff(symbol, &message, FIELD_NULL_I64, false);
+            apply_diff(symbol, &message, FIELD_NULL_I64);
         else
             feed_symbol_keep(symbol, &symbol->kept, &message);
     }
@@ -238,11 +240,10 @@ void feed_symbol_resynchronise(struct feed_symbol *symbol)
 
 void feed_symbol_diff(struct feed_symbol *symbol, const struct venue_message *message)
 {
-    bool is_first = is_first_of_connection(symbol, message);
     bool timely;
     int64_t previous_ms = book_moves_time(symbol, message, &timely);
     if (symbol->sync.state == SYNC_LIVE) {
-        apply_diff(symbol, message, previous_ms, is_first);
+        apply_diff(symbol, message, previous_ms);
         return;
     }
     if (timely)
@@ -273,7 +274,7 @@ void feed_symbol_partial(struct feed_symbol *symbol, const struct venue_message 
     int64_t last_id = symbol->state.partial_id;
     bool is_backward = last_id != FIELD_NULL_I64 && depth->last_id <= last_id;
     if (!is_backward && !is_first && last_id != FIELD_NULL_I64 && depth->prev_last_id != last_id)
-        emit_sequence_gap(symbol, message, last_id);
+        emit_sequence_gap(symbol, message, last_id, false);
     feed_symbol_silence(symbol, FEED_ORDINAL_BOOK_GAP, previous_ms, message->transaction_ms,
                         symbol->feed->config.book_idle_s);
     if (is_backward) {

@@ -19,9 +19,20 @@ static void process(struct feed_symbol *symbol, const struct venue_message *mess
     case VENUE_DIFF: feed_symbol_diff(symbol, message); break;
     case VENUE_PARTIAL: feed_symbol_partial(symbol, message); break;
     case VENUE_TICKER: audit_ticker(&symbol->audit, &message->ticker); break;
-    case VENUE_REOPENED: feed_symbol_note_reopened(symbol, message); break;
+    case VENUE_REOPENED:
+        feed_symbol_note_reopened(symbol, message);
+        feed_symbol_catch_up(symbol);
+        break;
     default: break;
     }
+}
+
+void feed_symbol_deliver(struct feed_symbol *symbol, const struct venue_message *message)
+{
+    if (symbol->state.catches_up)
+        feed_symbol_keep_behind(symbol, message);
+    else
+        process(symbol, message);
 }
 
 /* synchronise_first: the snapshot bridges: the held messages in arrival order. */
@@ -35,7 +46,7 @@ static void synchronise_first(struct feed_symbol *symbol)
     sync_start(&symbol->sync);
     symbol->state.reset_pending = 1;
     while (hold_next(&walked, &offset, &message))
-        process(symbol, &message);
+        feed_symbol_deliver(symbol, &message);
     hold_finish(&walked);
 }
 
@@ -52,7 +63,7 @@ static void free_trades(struct feed_symbol *symbol)
         if (message.kind == VENUE_DIFF)
             feed_symbol_keep(symbol, &symbol->held, &message);
         else
-            process(symbol, &message);
+            feed_symbol_deliver(symbol, &message);
     }
     hold_finish(&walked);
 }
@@ -80,7 +91,7 @@ static void hold_message(struct feed_symbol *symbol, const struct venue_message 
     if (message->kind != VENUE_DIFF) {
         if (hold_push(&symbol->held, message) != STATUS_OK) {
             free_trades(symbol);
-            process(symbol, message);
+            feed_symbol_deliver(symbol, message);
         }
         return;
     }
@@ -108,7 +119,7 @@ void feed_symbol_message(struct feed_symbol *symbol, const struct venue_message 
     if (holds_back(symbol) && (message->kind == VENUE_DIFF || !symbol->state.trades_free))
         hold_message(symbol, message);
     else
-        process(symbol, message);
+        feed_symbol_deliver(symbol, message);
 }
 
 void feed_symbol_snapshot(struct feed_symbol *symbol, const struct venue_message *snapshot)
@@ -132,17 +143,6 @@ void feed_symbol_snapshot_failed(struct feed_symbol *symbol)
         snapshot_refused(symbol);
 }
 
-void feed_symbol_backfill(struct feed_symbol *symbol, const struct venue_message *message, int64_t recv_ms)
-{
-    if (holds_back(symbol) && !symbol->state.trades_free)
-        return; /* no trade was let go yet, so nobody can have asked: not our answer */
-    for (size_t i = 0; i < message->trade_count; i++) {
-        struct venue_trade trade = message->trades[i];
-        trade.recv_ms = recv_ms;
-        symbol->state.counters[FEED_BACKFILLED_TRADES] += ordering_backfill(&symbol->ordering, &trade);
-    }
-}
-
 void feed_symbol_control(struct feed_symbol *symbol, int8_t action, const char *json, size_t bytes)
 {
     struct control_row row;
@@ -158,6 +158,7 @@ void feed_symbol_end(struct feed_symbol *symbol)
 {
     if (symbol->sync.state == SYNC_FIRST && !symbol->state.trades_free)
         free_trades(symbol);
+    feed_symbol_let_go(symbol);
     symbol->state.counters[FEED_DIFFS_DROPPED] +=
         (int64_t)(symbol->held.diff_count + symbol->kept.diff_count);
     hold_clear(&symbol->held);
@@ -188,6 +189,7 @@ void feed_symbol_init(struct feed_symbol *symbol, struct feed *feed, size_t inde
     rate_init(&symbol->rate);
     hold_init(&symbol->held);
     hold_init(&symbol->kept);
+    hold_init(&symbol->behind);
     struct feed_symbol_state *state = &symbol->state;
     state->last_trade_ms = state->last_book_ms = state->accepted_book_ms = state->partial_id = FIELD_NULL_I64;
     state->depth_connection = -1;
@@ -201,6 +203,7 @@ void feed_symbol_finish(struct feed_symbol *symbol)
     rate_finish(&symbol->rate);
     hold_finish(&symbol->held);
     hold_finish(&symbol->kept);
+    hold_finish(&symbol->behind);
 }
 
 int64_t feed_symbol_count(const struct feed_symbol *symbol, enum feed_counter counter)
@@ -228,12 +231,12 @@ int64_t feed_symbol_count(const struct feed_symbol *symbol, enum feed_counter co
     }
 }
 
-static int64_t held_trades(const struct feed_symbol *symbol)
+static int64_t held_trades(const struct hold *hold)
 {
     struct venue_message message;
     size_t offset = 0;
     int64_t trades = 0;
-    while (hold_next(&symbol->held, &offset, &message))
+    while (hold_next(hold, &offset, &message))
         trades += message.kind == VENUE_TRADE;
     return trades;
 }
@@ -244,8 +247,8 @@ enum status feed_symbol_imbalance(const struct feed_symbol *symbol, struct error
     int64_t trades_in = counters[FEED_RECEIVED_TRADES] + counters[FEED_BACKFILLED_TRADES];
     int64_t trades_out = counters[FEED_EMITTED_TRADES] + symbol->ordering.duplicates + symbol->ordering.late +
                          counters[FEED_INVALID_TIME_TRADES] + counters[FEED_INVALID_PRICE] +
-                         counters[FEED_INVALID_QTY] + held_trades(symbol) +
-                         (int64_t)symbol->ordering.waiting_count;
+                         counters[FEED_INVALID_QTY] + held_trades(&symbol->held) +
+                         held_trades(&symbol->behind) + (int64_t)symbol->ordering.waiting_count;
     if (trades_in != trades_out)
         return error_set(error, STATUS_CONFLICT,
                          "feed ledger of symbol %zu: %" PRId64 " trades in, %" PRId64 " out", symbol->index,
@@ -255,7 +258,8 @@ enum status feed_symbol_imbalance(const struct feed_symbol *symbol, struct error
     int64_t diffs_in = counters[FEED_RECEIVED_BOOKS];
     int64_t diffs_out = symbol->sync.diffs_applied + counters[FEED_BOOK_BACKWARD] +
                         counters[FEED_DIFFS_BEFORE_SNAPSHOT] + counters[FEED_DIFFS_DROPPED] +
-                        (int64_t)(symbol->held.diff_count + symbol->kept.diff_count);
+                        (int64_t)(symbol->held.diff_count + symbol->kept.diff_count +
+                                  symbol->behind.diff_count);
     if (diffs_in != diffs_out)
         return error_set(error, STATUS_CONFLICT,
                          "feed ledger of symbol %zu: %" PRId64 " diffs in, %" PRId64 " out", symbol->index,
@@ -272,6 +276,7 @@ void feed_symbol_save(const struct feed_symbol *symbol, struct buffer *out)
     rate_save(&symbol->rate, out);
     hold_save(&symbol->held, out);
     hold_save(&symbol->kept, out);
+    hold_save(&symbol->behind, out);
 }
 
 static bool is_time_or_null(int64_t value)
@@ -282,7 +287,8 @@ static bool is_time_or_null(int64_t value)
 static bool state_is_sound(const struct feed_symbol_state *state)
 {
     bool sound = state_is_count(state->sequence) && state->reopened_count >= 0 &&
-                 state->reopened_count <= FEED_REOPENED_MAX && is_time_or_null(state->last_trade_ms) &&
+                 state->reopened_count <= FEED_REOPENED_MAX && state_is_count(state->page_ticket) &&
+                 state->page_tries >= 0 && state->page_tries < FEED_PAGE_TRIES_MAX && is_time_or_null(state->last_trade_ms) &&
                  is_time_or_null(state->last_book_ms) && is_time_or_null(state->accepted_book_ms);
     for (size_t i = 0; i < FEED_COUNTER_COUNT; i++)
         sound = sound && state_is_count(state->counters[i]);
@@ -302,7 +308,8 @@ enum status feed_symbol_load(struct feed_symbol *symbol, struct reader *in)
         sync_load(&symbol->sync, in) != STATUS_OK || audit_load(&symbol->audit, in) != STATUS_OK ||
         rate_load(&symbol->rate, in) != STATUS_OK ||
         hold_load(&symbol->held, (int32_t)symbol->index, in) != STATUS_OK ||
-        hold_load(&symbol->kept, (int32_t)symbol->index, in) != STATUS_OK)
+        hold_load(&symbol->kept, (int32_t)symbol->index, in) != STATUS_OK ||
+        hold_load(&symbol->behind, (int32_t)symbol->index, in) != STATUS_OK)
         return STATUS_MALFORMED;
     return STATUS_OK;
 }

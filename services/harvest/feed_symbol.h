@@ -29,6 +29,7 @@ struct feed_symbol {
     struct rate rate;
     struct hold held; /* all messages until the first synchronisation */
     struct hold kept; /* diffs while the book is invalid again */
+    struct hold behind; /* all messages behind a re-opening, until what was missed has been fetched */
     /* Everything from here to the end is saved as it lies. */
     struct feed_symbol_state {
         int64_t counters[FEED_COUNTER_COUNT];
@@ -37,10 +38,13 @@ struct feed_symbol {
         int64_t last_book_ms;     /* of messages that passed rule 1; FIELD_NULL_I64: none */
         int64_t accepted_book_ms; /* of published snapshots; FIELD_NULL_I64: none */
         int64_t partial_id;       /* u of the last partial message; FIELD_NULL_I64: none */
-        int64_t depth_connection; /* newest opening a depth message came through */
+        int64_t depth_connection; /* newest opening a depth message was judged from */
         int64_t trades_free;      /* trades are published without a book */
         int64_t reset_pending;    /* the next published book row is the first after a synchronisation */
         int64_t reopened_count;
+        int64_t catches_up;  /* messages go into `behind` */
+        int64_t page_ticket; /* number of the REST page wanted; a new one after each answer */
+        int64_t page_tries;  /* answers in a row that brought nothing */
         struct feed_ordinal ordinals[FEED_ORDINALS]; /* gap on trade, gap on book, reconnect */
         char reopened[FEED_REOPENED_MAX][META_BYTES];
     } state;
@@ -83,8 +87,9 @@ void feed_symbol_message(struct feed_symbol *symbol, const struct venue_message 
 void feed_symbol_snapshot(struct feed_symbol *symbol, const struct venue_message *snapshot);
 void feed_symbol_snapshot_failed(struct feed_symbol *symbol);
 
-/* feed_symbol_backfill: trades fetched through REST. */
-void feed_symbol_backfill(struct feed_symbol *symbol, const struct venue_message *message, int64_t recv_ms);
+/* feed_symbol_backfill: an aggTrades answer of REST, or (not `is_good`) what came instead of one. */
+void feed_symbol_backfill(struct feed_symbol *symbol, const struct venue_message *answer, bool is_good,
+                          int64_t recv_ms);
 
 /* feed_symbol_control: a control row. */
 void feed_symbol_control(struct feed_symbol *symbol, int8_t action, const char *json, size_t bytes);
@@ -98,6 +103,17 @@ void feed_symbol_save(const struct feed_symbol *symbol, struct buffer *out);
 enum status feed_symbol_load(struct feed_symbol *symbol, struct reader *in);
 
 /* --- steps, shared by feed_symbol.c, feed_events.c, feed_trades.c, feed_books.c --- */
+
+/* feed_symbol_deliver: a message whose turn has come; into `behind` while the symbol catches up. */
+void feed_symbol_deliver(struct feed_symbol *symbol, const struct venue_message *message);
+
+/* feed_symbol_catch_up: a socket was re-opened: what was missed comes first. feed_symbol_keep_behind: holds a
+ * message back meanwhile. feed_symbol_missed: which ids are wanted; false: none. feed_symbol_let_go: the end: no
+ * longer waits. (feed_backfill.c) */
+void feed_symbol_catch_up(struct feed_symbol *symbol);
+void feed_symbol_keep_behind(struct feed_symbol *symbol, const struct venue_message *message);
+bool feed_symbol_missed(const struct feed_symbol *symbol, int64_t *out_first_id, int64_t *out_last_id);
+void feed_symbol_let_go(struct feed_symbol *symbol);
 
 enum { FEED_ORDINAL_TRADE_GAP, FEED_ORDINAL_BOOK_GAP, FEED_ORDINAL_RECONNECT };
 
@@ -119,6 +135,9 @@ void feed_symbol_tell_reopened(struct feed_symbol *symbol, int64_t ts_ms);
 
 /* feed_symbol_is_timely: rule 1, and a T that is neither far ahead of the receipt nor far from its own E. */
 bool feed_symbol_is_timely(const struct feed_symbol *symbol, const struct venue_message *message);
+
+/* feed_symbol_is_ahead: such a T would move C for good. */
+bool feed_symbol_is_ahead(int64_t transaction_ms, int64_t recv_ms);
 
 void feed_symbol_trade(struct feed_symbol *symbol, const struct venue_message *message);
 void feed_symbol_diff(struct feed_symbol *symbol, const struct venue_message *message);

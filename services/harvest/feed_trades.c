@@ -7,13 +7,19 @@
 #define AHEAD_MS_MAX ((int64_t)366 * 86400 * 1000)
 #define APART_MS_MAX ((int64_t)86400 * 1000)
 
+/* feed_symbol_is_ahead: such a T would move C for good. */
+bool feed_symbol_is_ahead(int64_t transaction_ms, int64_t recv_ms)
+{
+    return recv_ms - transaction_ms < -AHEAD_MS_MAX;
+}
+
 /* feed_symbol_is_timely: rule 1, and a T that is neither far ahead of the receipt nor far from its own E. */
 bool feed_symbol_is_timely(const struct feed_symbol *symbol, const struct venue_message *message)
 {
     int64_t skew_ms = symbol->feed->config.max_clock_skew_ms;
     int64_t age_ms = message->recv_ms - message->transaction_ms;
     int64_t apart_ms = message->event_ms - message->transaction_ms;
-    if (age_ms < -AHEAD_MS_MAX || apart_ms < -APART_MS_MAX || apart_ms > APART_MS_MAX)
+    if (feed_symbol_is_ahead(message->transaction_ms, message->recv_ms) || apart_ms < -APART_MS_MAX || apart_ms > APART_MS_MAX)
         return false;
     return skew_ms == 0 || (age_ms <= skew_ms && age_ms >= -skew_ms);
 }

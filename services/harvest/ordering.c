@@ -297,6 +297,18 @@ bool ordering_hole(const struct ordering *ordering, int64_t *out_first_id, int64
     return true;
 }
 
+bool ordering_next(const struct ordering *ordering, int64_t *out_id)
+{
+    const struct venue_trade *smallest = waiting_smallest(ordering);
+    if (!ordering->has_id && !smallest)
+        return false;
+    int64_t id = ordering->has_id ? ordering->last_id + 1 : smallest->id;
+    for (size_t i = 0; i < ordering->waiting_count && smallest[i].id == id; i++)
+        id++;
+    *out_id = id;
+    return true;
+}
+
 /* --- state
  * ------------------------------------------------------------------------------------------------------ */
 

@@ -36,30 +36,38 @@ static void begin(struct receiver *receiver)
     receiver_ask_instruments(receiver);
 }
 
+static void record_end(struct receiver *receiver)
+{
+    receiver_append(receiver, CAPTURE_CLOSED, receiver->last_conn_id, receiver->last_reason,
+                    strlen(receiver->last_reason));
+    receiver->phase = PHASE_STOPPED;
+}
+
 static void obey(struct receiver *receiver)
 {
     if (atomic_load(&receiver->is_stopping) && receiver->phase < PHASE_ENDING)
         stop_intake(receiver);
+    if (atomic_load(&receiver->is_stopping) && receiver->phase == PHASE_ENDING)
+        record_end(receiver);
     if (receiver->phase == PHASE_WAITING && atomic_load(&receiver->is_going))
         begin(receiver);
     if (receiver->phase == PHASE_STREAMS)
         receiver_ask_streams(receiver);
 }
 
-/* end: the recording's end is recorded once every answer has arrived, so that its moment changes nothing. */
+/* end: the recording's end is recorded once every answer has arrived, also to what the feed found missing in the
+ * last records, so that their moment changes nothing. */
 static void end(struct receiver *receiver)
 {
-    if (receiver->phase != PHASE_ENDING || rest_client_pending(receiver->rest) > 0)
-        return;
-    receiver_append(receiver, CAPTURE_CLOSED, receiver->last_conn_id, receiver->last_reason,
-                    strlen(receiver->last_reason));
-    receiver->phase = PHASE_STOPPED;
+    if (receiver->phase == PHASE_ENDING && rest_client_pending(receiver->rest) == 0 &&
+        !receiver_wants_more(receiver))
+        record_end(receiver);
 }
 
 /* read_sockets: waits for the sockets, and before an awaited answer is looked at reads them empty. */
 static enum status read_sockets(struct receiver *receiver)
 {
-    bool awaits = rest_client_pending(receiver->rest) > 0;
+    bool awaits = rest_client_pending(receiver->rest) > 0 || receiver->phase == PHASE_ENDING;
     enum status status = websocket_client_run_once(receiver->sockets, awaits ? REST_TURN_MS : IDLE_TURN_MS);
     int64_t before = -1;
     for (int i = 0; awaits && status == STATUS_OK && i < DRAIN_TURNS && before != receiver->figures.messages;
@@ -269,16 +277,18 @@ static bool put(_Atomic int64_t *place, int64_t value)
 void receiver_ask(struct receiver *receiver, size_t symbol, const struct feed *feed)
 {
     struct want *want = &receiver->wants[symbol];
-    int64_t first = 0, last = 0;
-    if (!feed_wants_trades(feed, symbol, &first, &last))
-        first = last = 0;
+    int64_t first = 0, last = 0, ticket = 0;
+    if (!feed_wants_trades(feed, symbol, &first, &last, &ticket))
+        first = last = ticket = 0;
     bool is_new = put(&want->snapshot_ticket, feed_wants_snapshot(feed, symbol));
     is_new = put(&want->hole_first, first) || is_new;
     is_new = put(&want->hole_last, last) || is_new;
+    is_new = put(&want->hole_ticket, ticket) || is_new;
     bool reconnect = feed_wants_reconnect(feed, symbol);
     is_new =
         atomic_exchange_explicit(&want->reconnect, reconnect, memory_order_acq_rel) != reconnect || is_new;
-    atomic_store_explicit(&receiver->consumed_seq, feed_position(feed), memory_order_release);
+    if (symbol + 1 == receiver->config.symbol_count) /* only now is known what all of them want */
+        atomic_store_explicit(&receiver->consumed_seq, feed_position(feed), memory_order_release);
     bool may_resume =
         atomic_load(&receiver->shows_pause) && receiver_backlog(receiver) < RECEIVER_BACKLOG_MAX / 2;
     if (is_new || may_resume)

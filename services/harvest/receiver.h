@@ -5,8 +5,9 @@
  *                                           stage loop ── receiver_ask: snapshots, missing trades, position ──▶
  *
  * Also recorded: each opening (kind 2, its URL) and each end of a connection (kind 3, its reason), and REST
- * answers the venue gave (kind 4; error bodies too). What could not be had at all is asked for again and not
- * recorded.
+ * answers the venue gave (kind 4; error bodies too). A snapshot that could not be had at all is asked for again
+ * and not recorded; missed trades that could not be had after REST_ATTEMPTS tries are recorded with an empty
+ * body, since the feed waits for them.
  *
  * Limits: with `waits_when_full` reading stops while more than RECEIVER_BACKLOG_MAX records wait for the
  * stage loop, or while the disk takes nothing; messages read before that wait in memory up to
@@ -81,7 +82,8 @@ void receiver_stop_intake(struct receiver *receiver);
  * in the capture and readable. */
 bool receiver_stopped(const struct receiver *receiver);
 
-/* receiver_ask: takes over what the feed wants for a symbol, and how far it has got. Cheap; call it every turn. */
+/* receiver_ask: takes over what the feed wants for a symbol and, with the last symbol, how far it has got. Cheap;
+ * call it every turn for all of them, in order. */
 void receiver_ask(struct receiver *receiver, size_t symbol, const struct feed *feed);
 
 struct receiver_figures {

@@ -26,7 +26,6 @@ enum {
     REST_TIMEOUT_MS = 10000,
     SIMULATOR_TIMEOUT_MS = 3600 * 1000, /* its market may be far from the snapshot */
     REST_ATTEMPTS = 5,
-    BACKFILL_TRADES_MAX = 1000,
     SNAPSHOT_LEVELS = 1000,
     SNAPSHOT_LEVELS_SPOT = 5000,
     QUEUE_RETRY_MS = 100,
@@ -58,11 +57,15 @@ struct want {
     _Atomic int64_t snapshot_ticket; /* wanted by the feed, 0: none */
     _Atomic int64_t hole_first;
     _Atomic int64_t hole_last; /* 0: none */
+    _Atomic int64_t hole_ticket;
     _Atomic bool reconnect;
     /* The thread's own. */
     int64_t asked_ticket;
     int64_t not_before_ms;
     int64_t asked_hole_first;
+    int64_t asked_hole_ticket;
+    int64_t hole_not_before_ms; /* for the same ids again */
+    bool asked_at_end;          /* PHASE_ENDING: the one snapshot that may still be asked for */
     bool has_reconnected;
 };
 
@@ -134,4 +137,8 @@ bool receiver_refused(void *context, struct websocket *socket, const char *reaso
 void receiver_ask_streams(struct receiver *receiver);
 void receiver_ask_instruments(struct receiver *receiver);
 void receiver_serve_wants(struct receiver *receiver);
+
+/* receiver_wants_more: the stage loop has not seen all records yet, or the feed wants something that is to be
+ * asked for. */
+bool receiver_wants_more(const struct receiver *receiver);
 void receiver_answered(void *context, void *data, const struct rest_answer *answer);

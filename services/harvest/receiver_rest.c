@@ -63,13 +63,15 @@ static bool is_venue_answer(const struct rest_answer *answer)
            (answer->body[0] == '{' || answer->body[0] == '[');
 }
 
-static void append_answer(struct receiver *receiver, const struct rest_answer *answer)
+/* append_answer: without a body when the venue gave none. */
+static void append_answer(struct receiver *receiver, const struct rest_answer *answer, bool is_answer)
 {
     struct buffer payload;
     buffer_init(&payload, CAPTURE_PAYLOAD_BYTES_MAX);
     buffer_append_text(&payload, answer->url);
     buffer_append_byte(&payload, '\n');
-    buffer_append(&payload, answer->body, answer->body_bytes);
+    if (is_answer)
+        buffer_append(&payload, answer->body, answer->body_bytes);
     if (payload.overflowed)
         receiver_add(&receiver->figures.messages_too_large, 1);
     else
@@ -90,13 +92,19 @@ static void streams_answered(struct receiver *receiver, const struct rest_answer
     receiver_ask_instruments(receiver);
 }
 
-static void snapshot_answered(struct receiver *receiver, size_t symbol, const struct rest_answer *answer)
+/* next_try_ms: how long to leave the venue alone after this answer. */
+static int64_t next_try_ms(const struct receiver *receiver, const struct rest_answer *answer)
 {
-    struct want *want = &receiver->wants[symbol];
     int64_t pause_ms = answer->http_status == 418   ? BANNED_MS
                        : answer->http_status == 429 ? SLOWER_MS
                                                     : ASK_AGAIN_MS;
-    want->not_before_ms = receiver_now_ms(receiver) + pause_ms;
+    return receiver_now_ms(receiver) + pause_ms;
+}
+
+static void snapshot_answered(struct receiver *receiver, size_t symbol, const struct rest_answer *answer)
+{
+    struct want *want = &receiver->wants[symbol];
+    want->not_before_ms = next_try_ms(receiver, answer);
     if (!is_venue_answer(answer))
         want->asked_ticket = 0; /* nothing was recorded, so the feed still wants the same */
 }
@@ -114,13 +122,13 @@ void receiver_answered(void *context, void *data, const struct rest_answer *answ
     }
     if (receiver->phase == PHASE_STOPPED)
         return;
-    if (is_answer && purpose != REST_STREAMS)
-        append_answer(receiver, answer);
+    if ((is_answer && purpose != REST_STREAMS) || purpose == REST_BACKFILL)
+        append_answer(receiver, answer, is_answer);
     switch (purpose) {
     case REST_STREAMS: streams_answered(receiver, answer); break;
     case REST_INSTRUMENTS: receiver_open_sockets(receiver); break;
     case REST_SNAPSHOT: snapshot_answered(receiver, symbol, answer); break;
-    case REST_BACKFILL:
+    case REST_BACKFILL: receiver->wants[symbol].hole_not_before_ms = next_try_ms(receiver, answer); break;
     case REST_PURPOSES: break;
     }
 }
@@ -145,14 +153,24 @@ static int64_t snapshot_spacing_ms(const struct receiver *receiver)
     return receiver->config.market == VENUE_SPOT ? 2600 : 520;
 }
 
+/* wants_snapshot: one is wanted that has not been asked for. When the recording is at its end the feed may find
+ * a last one missing: that is asked for once. */
+static bool wants_snapshot(const struct receiver *receiver, const struct want *want)
+{
+    int64_t ticket = atomic_load_explicit(&want->snapshot_ticket, memory_order_acquire);
+    return ticket && ticket != want->asked_ticket &&
+           (receiver->phase == PHASE_OPEN || (receiver->phase == PHASE_ENDING && !want->asked_at_end));
+}
+
 static void ask_snapshot(struct receiver *receiver, size_t symbol)
 {
     struct want *want = &receiver->wants[symbol];
-    int64_t ticket = atomic_load_explicit(&want->snapshot_ticket, memory_order_acquire),
-            now = receiver_now_ms(receiver);
-    if (!ticket || ticket == want->asked_ticket || now < want->not_before_ms ||
-        now < receiver->next_snapshot_ms || !receiver_link_is_open(book_link(receiver, symbol)))
+    int64_t now = receiver_now_ms(receiver);
+    bool is_ending = receiver->phase == PHASE_ENDING;
+    if (!wants_snapshot(receiver, want) || now < want->not_before_ms || now < receiver->next_snapshot_ms ||
+        !(is_ending || receiver_link_is_open(book_link(receiver, symbol))))
         return;
+    int64_t ticket = atomic_load_explicit(&want->snapshot_ticket, memory_order_acquire);
     char url[1024];
     snprintf(url, sizeof url, "%s%s/depth?symbol=%s&limit=%d", receiver->config.rest_url,
              api_prefix(receiver->config.market), receiver->config.symbols[symbol],
@@ -161,24 +179,42 @@ static void ask_snapshot(struct receiver *receiver, size_t symbol)
     if (!request(receiver, REST_SNAPSHOT, symbol, url))
         return;
     want->asked_ticket = ticket;
+    want->asked_at_end = is_ending;
     receiver->next_snapshot_ms = now + snapshot_spacing_ms(receiver);
     receiver_add(&receiver->figures.snapshots_asked, 1);
+}
+
+/* wants_trades: ids are missing that have not been asked for, or not under this ticket. */
+static bool wants_trades(const struct receiver *receiver, const struct want *want)
+{
+    int64_t last = atomic_load_explicit(&want->hole_last, memory_order_acquire);
+    int64_t first = atomic_load_explicit(&want->hole_first, memory_order_acquire);
+    int64_t ticket = atomic_load_explicit(&want->hole_ticket, memory_order_acquire);
+    return receiver->config.backfill && last && first <= last &&
+           (first != want->asked_hole_first || ticket != want->asked_hole_ticket);
 }
 
 static void ask_backfill(struct receiver *receiver, size_t symbol)
 {
     struct want *want = &receiver->wants[symbol];
+    int64_t now = receiver_now_ms(receiver);
+    if (!wants_trades(receiver, want) || now < receiver->next_snapshot_ms)
+        return;
     int64_t last = atomic_load_explicit(&want->hole_last, memory_order_acquire);
     int64_t first = atomic_load_explicit(&want->hole_first, memory_order_acquire);
-    if (!receiver->config.backfill || !last || first == want->asked_hole_first || first > last)
+    int64_t ticket = atomic_load_explicit(&want->hole_ticket, memory_order_acquire);
+    if (first > last || (first == want->asked_hole_first && now < want->hole_not_before_ms))
         return;
-    int64_t limit = last - first + 1 < BACKFILL_TRADES_MAX ? last - first + 1 : BACKFILL_TRADES_MAX;
+    int64_t limit = last - first + 1 < FEED_PAGE_TRADES ? last - first + 1 : FEED_PAGE_TRADES;
     char url[1024];
     snprintf(url, sizeof url, "%s%s/aggTrades?symbol=%s&fromId=%" PRId64 "&limit=%" PRId64,
              receiver->config.rest_url, api_prefix(receiver->config.market), receiver->config.symbols[symbol],
              first, limit);
-    if (request(receiver, REST_BACKFILL, symbol, url))
-        want->asked_hole_first = first;
+    if (!request(receiver, REST_BACKFILL, symbol, url))
+        return;
+    want->asked_hole_first = first;
+    want->asked_hole_ticket = ticket;
+    receiver->next_snapshot_ms = now + snapshot_spacing_ms(receiver); /* both weigh the same */
 }
 
 /* reconnect_for: five snapshots did not fit: one re-opening of the book socket for each such time. */
@@ -197,9 +233,20 @@ static void reconnect_for(struct receiver *receiver, size_t symbol)
 
 void receiver_serve_wants(struct receiver *receiver)
 {
-    for (size_t i = 0; receiver->phase == PHASE_OPEN && i < receiver->config.symbol_count; i++) {
+    if (receiver->phase != PHASE_OPEN && receiver->phase != PHASE_ENDING)
+        return;
+    for (size_t i = 0; i < receiver->config.symbol_count; i++) {
         ask_snapshot(receiver, i);
         ask_backfill(receiver, i);
-        reconnect_for(receiver, i);
+        if (receiver->phase == PHASE_OPEN)
+            reconnect_for(receiver, i);
     }
+}
+
+bool receiver_wants_more(const struct receiver *receiver)
+{
+    bool wants = receiver_backlog(receiver) > 0 || receiver->queue.length > 0;
+    for (size_t i = 0; i < receiver->config.symbol_count && !wants; i++)
+        wants = wants_snapshot(receiver, &receiver->wants[i]) || wants_trades(receiver, &receiver->wants[i]);
+    return wants;
 }

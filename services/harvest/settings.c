@@ -19,6 +19,7 @@ void feed_settings(const struct config *config, const char *const *symbols, size
     out->symbol_count = symbol_count;
     out->raw_trades = is(config, "harvest.trade_stream", "trade");
     out->book_source = is(config, "harvest.book_source", "partial") ? BOOK_SOURCE_PARTIAL : BOOK_SOURCE_DIFF;
+    out->backfill = config_bool(config, "harvest.backfill");
     out->use_nq = is(config, "harvest.qty_field", "nq");
     out->crossed_books = is(config, "ofi.mode", "legacy");
     int64_t levels = config_i64(config, "ofi.levels");
@@ -40,7 +41,7 @@ void receiver_settings(const struct config *config, const struct feed_config *fe
         .symbol_count = feed->symbol_count,
         .raw_trades = feed->raw_trades,
         .partial_books = feed->book_source == BOOK_SOURCE_PARTIAL,
-        .backfill = config_bool(config, "harvest.backfill"),
+        .backfill = feed->backfill,
         .is_simulator = is(config, "harvest.venue", "simulator"),
         .is_routed = is(config, "harvest.url_mode", "routed"),
         .public_url = config_text(config, "harvest.public_url"),

@@ -101,6 +101,12 @@ struct venue_ticker {
     int64_t ask_price_units, ask_qty_units;
 };
 
+/* venue_page: which trades a REST answer was asked for; FIELD_NULL_I64 where the URL does not say. */
+struct venue_page {
+    int64_t from_id;
+    int64_t limit;
+};
+
 struct venue_message {
     int32_t kind;   /* enum venue_kind */
     int32_t symbol; /* index into the run's symbols; -1: none */
@@ -114,6 +120,7 @@ struct venue_message {
         struct venue_trade trade;
         struct venue_depth depth;
         struct venue_ticker ticker;
+        struct venue_page page; /* VENUE_TRADES, also when the answer gave none */
     };
     /* Borrowed. */
     const struct book_level *bids;

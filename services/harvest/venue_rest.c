@@ -16,19 +16,44 @@ static bool url_has_path(const char *url, size_t length, const char *word)
            memcmp(url + path_length - word_length, word, word_length) == 0;
 }
 
-/* url_symbol: index of the symbol in the query, -1 when there is none of ours. */
-static int url_symbol(const struct venue *venue, const char *url, size_t length)
+/* url_argument: the value behind "key=" in the query, NULL when it is not there or empty. */
+static const char *url_argument(const char *url, size_t length, const char *key, size_t *out_bytes)
 {
+    size_t key_bytes = strlen(key);
     const char *end = url + length;
     const char *mark = memchr(url, '?', length);
     for (const char *at = mark ? mark + 1 : end; at < end;) {
         const char *next = memchr(at, '&', (size_t)(end - at));
         const char *stop = next ? next : end;
-        if (stop - at > 7 && memcmp(at, "symbol=", 7) == 0)
-            return venue_symbol(venue, at + 7, (size_t)(stop - at - 7));
+        if ((size_t)(stop - at) > key_bytes && memcmp(at, key, key_bytes) == 0) {
+            *out_bytes = (size_t)(stop - at) - key_bytes;
+            return at + key_bytes;
+        }
         at = stop + 1;
     }
-    return -1;
+    return NULL;
+}
+
+/* url_symbol: index of the symbol in the query, -1 when there is none of ours. */
+static int url_symbol(const struct venue *venue, const char *url, size_t length)
+{
+    size_t bytes;
+    const char *symbol = url_argument(url, length, "symbol=", &bytes);
+    return symbol ? venue_symbol(venue, symbol, bytes) : -1;
+}
+
+/* url_number: FIELD_NULL_I64 when it is not there or none. */
+static int64_t url_number(const char *url, size_t length, const char *key)
+{
+    size_t bytes;
+    int64_t number = 0;
+    const char *text = url_argument(url, length, key, &bytes);
+    bool is_number = text && bytes <= 18;
+    for (size_t i = 0; is_number && i < bytes; i++) {
+        is_number = text[i] >= '0' && text[i] <= '9';
+        number = 10 * number + (text[i] - '0');
+    }
+    return is_number ? number : FIELD_NULL_I64;
 }
 
 static enum status take_snapshot(struct parse *parse, yyjson_val *body)
@@ -146,9 +171,12 @@ static enum status take_instruments(struct parse *parse, yyjson_val *body)
     return STATUS_OK;
 }
 
-static enum status parse_body(struct parse *parse, yyjson_doc *document)
+/* parse_body: an empty one is what the receiver records when all its tries got no answer. */
+static enum status parse_body(struct parse *parse, yyjson_doc *document, bool is_empty)
 {
     yyjson_val *body = document ? yyjson_doc_get_root(document) : NULL;
+    if (is_empty)
+        return venue_refuse(parse, VENUE_REST_ERROR, "the venue gave no answer");
     if (!body)
         return venue_refuse(parse, VENUE_BAD_JSON, "the body is not JSON");
     if (yyjson_is_obj(body) && yyjson_obj_get(body, "code"))
@@ -184,9 +212,13 @@ enum status venue_parse_rest(struct venue *venue, const void *payload, size_t by
         out_message->kind = VENUE_INSTRUMENTS;
     if (end)
         out_message->symbol = url_symbol(venue, url, url_bytes);
+    if (out_message->kind == VENUE_TRADES)
+        out_message->page = (struct venue_page){.from_id = url_number(url, url_bytes, "fromId="),
+                                                .limit = url_number(url, url_bytes, "limit=")};
     if (status == STATUS_OK) {
         void *spare;
-        status = parse_body(&parse, venue_read_json(venue, end + 1, bytes - url_bytes - 1, &spare));
+        size_t body_bytes = bytes - url_bytes - 1;
+        status = parse_body(&parse, venue_read_json(venue, end + 1, body_bytes, &spare), body_bytes == 0);
         free(spare);
     }
     *out_reason = parse.reason;
