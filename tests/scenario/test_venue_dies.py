@@ -1,0 +1,122 @@
+"""harvest killed, the simulator killed: what the venue sent meanwhile is fetched again where it can be, the book is
+synchronised anew, what is gone for good is named once; and such a run equals the replay of its own capture.
+"""
+import json
+import os
+import random
+
+import pytest
+
+import own_capture
+import stack as harness
+
+RAW_TRADES = "usdm/btcusdt_20240808.gz"
+CUT_LINES = 24000  # about 100 s of market, 7 MB of capture
+AGG_TRADES = {"usdm": "cryptofeed/BINANCE_FUTURES-1125a2.0.gz", "spot": "cryptofeed/BINANCE-ee25be.0.gz"}
+SEED = int(os.environ.get("ORDERFLOW_SEED", "20240808"))
+QUICK = {"harvest.backoff_initial_ms": 100}  # a reconnection need not take a second here
+
+
+def path_of(name):
+    path = harness.recording(name)
+    if not path:
+        pytest.skip(f"recording {name} is not here")
+    return path
+
+
+@pytest.fixture(scope="module")
+def capture(tmp_path_factory):
+    return harness.cut(path_of(RAW_TRADES), CUT_LINES, tmp_path_factory.mktemp("capture"))
+
+
+def captured(stack):
+    """Bytes received so far."""
+    return sum(path.stat().st_size for path in (stack.folder / "data" / "raw").rglob("*.ofr"))
+
+
+def restarts(stack, service):
+    """Times the service was started again, as the orchestrator said it."""
+    return stack.text().count(f"{service} restarted")
+
+
+def wait_captured(stack, bytes_):
+    harness.wait_for(lambda: captured(stack) >= bytes_ or stack.process.poll() is not None, 60, f"{bytes_} captured bytes")
+    assert stack.process.poll() is None, f"the run ended before {bytes_} bytes:\n{stack.text()[-3000:]}"
+
+
+def kill(stack, *services):
+    for service in services:
+        stack.orchctl("kill", service)
+
+
+def kill_at(stack, kills):
+    """[(captured bytes, services)]: kills them together when so much has been received."""
+    for bytes_, services in kills:
+        wait_captured(stack, bytes_)
+        kill(stack, *services)
+
+
+def events(stack, kind):
+    rows = stack.parquet("events", where=f"event_type = '{kind}'", order="symbol, ts_ms")
+    return [{**row, "meta": json.loads(row["meta_json"])} for row in rows]
+
+
+def assert_holes_are_named_once(stack):
+    """Every missing id lies in exactly one gap event, and all three ledgers say the same number."""
+    prices = stack.parquet("prices", order="symbol, agg_trade_id")
+    gaps = [gap for gap in events(stack, "gap") if gap["meta"]["gap_kind"] == "trade_id"]
+    before = {}
+    named = {}
+    for row in prices:
+        symbol, number = row["symbol"], int(row["agg_trade_id"])
+        missing = number - before[symbol] - 1 if symbol in before else 0
+        assert int(row["gap_before"]) == missing, row
+        if missing:
+            named[symbol, before[symbol], number] = row["ts_ms"]
+        before[symbol] = number
+    assert {(gap["symbol"], gap["meta"]["from"], gap["meta"]["to"]): gap["ts_ms"] for gap in gaps} == named
+    assert len(gaps) == len(named)
+    total = sum(to - start - 1 for _, start, to in named)
+    assert total == sum(gap["meta"]["missing"] for gap in gaps)
+    assert stack.manifest()["harvester_metrics"]["trade_gap_ids_total"] == total
+    assert stack.summary()["harvester_metrics"]["trade_gap_ids_total"] == total
+    return total
+
+
+def finish(stack, folder):
+    """Its gates hold, its ledger names every hole, and the replay of its own capture is the same run."""
+    code = stack.finish()
+    harness.assert_sound(stack, code)
+    missing = assert_holes_are_named_once(stack)
+    own_capture.Replay(stack, folder).assert_equals_run()
+    return missing
+
+
+def seeded(name, *ranges):
+    generator = random.Random(f"{SEED} {name}")
+    values = [generator.randint(low, high) for low, high in ranges]
+    print(f"seed {SEED}, {name}: {values}")
+    return values
+
+
+MB = 1 << 20
+MOMENTS = {  # captured bytes of some 7.4 MB
+    "first rows": [(20_000, 60_000)],
+    "middle": [(3 * MB, 4 * MB)],
+    "near the end": [(7 * MB, 7 * MB + 200_000)],
+    "three times": [(MB, 2 * MB), (5 * MB // 2, 4 * MB), (9 * MB // 2, 6 * MB)],
+}
+
+
+@pytest.mark.parametrize("services", ["harvest", "simulator", "harvest simulator"])
+@pytest.mark.parametrize("moment", MOMENTS)
+def test_a_killed_run_equals_the_replay_of_its_own_capture(capture, tmp_path, services, moment):
+    services = services.split()
+    kills = [(bytes_, services) for bytes_ in seeded(f"{services} {moment}", *MOMENTS[moment])]
+    stack = harness.Stack(tmp_path / "run", [capture], speed=20, sets=QUICK)
+    with stack:
+        kill_at(stack, kills)
+        finish(stack, tmp_path)
+    for service in services:
+        assert stack.manifest()["processes"][service]["restart_count"] == len(kills)
+    assert stack.manifest()["harvester_metrics"]["reconnect_count"] >= len(kills)
