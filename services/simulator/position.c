@@ -42,23 +42,29 @@ static bool parse(yyjson_val *root, struct position *out)
     return good;
 }
 
-/* read_position: whether the file holds a position of this run and market. */
-static bool read_position(const struct position_file *file, const char *path, struct position *out)
+/* read_position: *out_found: the file holds a position of this run. STATUS_INVALID: but of another market. */
+static enum status read_position(const struct position_file *file, const char *path, struct position *out,
+                                 bool *out_found, struct error *error)
 {
     char text[POSITION_BYTES];
+    enum status status = STATUS_OK;
     ssize_t got = pread(file->descriptor, text, sizeof text, 0);
+    *out_found = false;
     if (got <= 0)
-        return false;
+        return STATUS_OK;
     yyjson_doc *document = yyjson_read(text, (size_t)got, 0);
     yyjson_val *root = yyjson_doc_get_root(document);
     bool own_run = yyjson_equals_str(yyjson_obj_get(root, "run_id"), file->run_id);
-    bool own_market = yyjson_equals_str(yyjson_obj_get(root, "market"), file->market);
-    bool found = own_run && own_market && parse(root, out);
-    if (!document || (own_run && !found))
-        log_event(LOG_WARNING, "position_refused", "file=%.200s what=\"%s; the market begins anew\"", path,
-                  !document ? "not JSON" : own_market ? "damaged" : "of the same run, but of another market");
+    if (own_run && !yyjson_equals_str(yyjson_obj_get(root, "market"), file->market))
+        status = error_set(error, STATUS_INVALID,
+                           "%s: run %s began on another market (captures, symbols, seed, rate, speed or faults differ)",
+                           path, file->run_id);
+    else if (own_run)
+        *out_found = parse(root, out);
+    if (status == STATUS_OK && (!document || (own_run && !*out_found)))
+        log_event(LOG_WARNING, "position_damaged", "file=%.200s what=\"the market begins anew\"", path);
     yyjson_doc_free(document);
-    return found;
+    return status;
 }
 
 enum status position_open(const char *path, const char *run_id, const char *market,
@@ -80,9 +86,12 @@ enum status position_open(const char *path, const char *run_id, const char *mark
         free(file);
         return status;
     }
-    *out_found = read_position(file, path, out_position);
-    *out_file = file;
-    return STATUS_OK;
+    enum status status = read_position(file, path, out_position, out_found, error);
+    if (status == STATUS_OK)
+        *out_file = file;
+    else
+        position_close(file);
+    return status;
 }
 
 void position_close(struct position_file *file)

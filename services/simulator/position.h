@@ -23,7 +23,7 @@ struct position_file; /* NULL: nothing is kept */
 
 /* position_open: creates the file, or reads it. `run_id` and `market` (a digest of what is played) say whose
  * it has to be; *out_found: it was theirs, and *out_position is what it said. STATUS_IO: it cannot be written;
- * STATUS_INVALID: run_id or market is too long. */
+ * STATUS_INVALID: the run began on another market, or its name is too long. */
 enum status position_open(const char *path, const char *run_id, const char *market,
                           struct position_file **out_file, struct position *out_position, bool *out_found,
                           struct error *error) MUST_USE;

@@ -7,7 +7,8 @@
 
 #include <stdio.h>
 
-/* digest_market: what is played and how; where it begins (start_ms) is kept beside it. */
+/* digest_market: what is played and how. Where it begins (start_ms) is kept beside it; what a recording says of
+ * itself may be in the configuration only after the first start, and is left out. */
 static void digest_market(const struct simulator_config *config, char out_text[POSITION_MARKET_BYTES])
 {
     const struct venue_config *venue = &config->venue;
@@ -15,10 +16,12 @@ static void digest_market(const struct simulator_config *config, char out_text[P
     char hex[SHA256_HEX_BYTES];
     struct buffer text;
     buffer_init(&text, 0);
-    buffer_format(&text, "speed %.17g shift %d seed %llu market %d rate %.17g flow %.17g length %lld inject %s",
-                  config->speed, venue->shift, (unsigned long long)made->seed, (int)made->market,
-                  made->rate_per_s, made->flow_strength, (long long)made->length_ms,
+    buffer_format(&text, "speed %.17g shift %d inject %s", config->speed, venue->shift,
                   config->inject_path ? config->inject_path : "");
+    if (venue->capture_count == 0)
+        buffer_format(&text, "\nseed %llu market %d rate %.17g flow %.17g length %lld",
+                      (unsigned long long)made->seed, (int)made->market, made->rate_per_s,
+                      made->flow_strength, (long long)made->length_ms);
     for (size_t i = 0; i < venue->capture_count; i++)
         buffer_format(&text, "\ncapture %s", venue->captures[i]);
     for (size_t i = 0; i < made->symbol_count; i++)

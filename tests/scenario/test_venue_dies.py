@@ -120,3 +120,80 @@ def test_a_killed_run_equals_the_replay_of_its_own_capture(capture, tmp_path, se
     for service in services:
         assert stack.manifest()["processes"][service]["restart_count"] == len(kills)
     assert stack.manifest()["harvester_metrics"]["reconnect_count"] >= len(kills)
+
+
+@pytest.mark.parametrize("services", ["harvest", "simulator", "harvest simulator"])
+def test_killed_in_the_first_synchronisation(capture, tmp_path, services):
+    """The snapshot has been asked for and is not there yet; everything received so far is held back."""
+    stack = harness.Stack(tmp_path / "run", [capture], speed=20, sets={**QUICK, "simulator.rest_delay_ms": 1500})
+    with stack:
+        harness.wait_for(lambda: b"/depth?" not in raw_bytes(stack) and raw_bytes(stack).count(b"@depth@0ms") > 3, 30,
+                         "the first diffs")
+        kill(stack, *services.split())
+        finish(stack, tmp_path)
+    (audit,) = stack.summary()["book_audit"].values()
+    assert audit["book_resets"] == 1 and audit["different"] == 0
+
+
+def raw_bytes(stack):
+    return b"".join(path.read_bytes() for path in sorted((stack.folder / "data" / "raw").rglob("*.ofr")))
+
+
+@pytest.mark.parametrize("service", ["harvest", "simulator"])
+def test_killed_again_as_soon_as_it_is_back(capture, tmp_path, service):
+    """The second life ends before what the first one missed is settled."""
+    stack = harness.Stack(tmp_path / "run", [capture], speed=20, sets=QUICK)
+    with stack:
+        kill_at(stack, [(bytes_, [service]) for bytes_ in seeded(f"{service} twice", (MB, 4 * MB))])
+        harness.wait_for(lambda: restarts(stack, service) == 1, 20, "the second life")
+        if service == "harvest":
+            before = raw_bytes(stack).count(b"harvest was restarted")
+            harness.wait_for(lambda: raw_bytes(stack).count(b"harvest was restarted") > before, 20, "its first record")
+        kill(stack, service)
+        finish(stack, tmp_path)
+    assert stack.manifest()["processes"][service]["restart_count"] == 2
+
+
+@pytest.mark.parametrize("services", ["harvest", "harvest simulator"])
+def test_killed_at_full_speed(tmp_path, services):
+    """At max the market stands still while nobody reads: only what was on its way is lost."""
+    stack = harness.Stack(tmp_path / "run", [path_of(RAW_TRADES)], speed="max", sets=QUICK)
+    with stack:
+        kill_at(stack, [(bytes_, services.split()) for bytes_ in seeded(f"{services} max", (2 * MB, 8 * MB))])
+        finish(stack, tmp_path)
+
+
+def test_a_simulator_killed_at_full_speed_loses_nothing(tmp_path):
+    undisturbed = harness.Stack(tmp_path / "undisturbed", [path_of(RAW_TRADES)])
+    with undisturbed:
+        harness.assert_sound(undisturbed, undisturbed.finish())
+    stack = harness.Stack(tmp_path / "run", [path_of(RAW_TRADES)], sets=QUICK)
+    with stack:
+        kill_at(stack, [(bytes_, ["simulator"]) for bytes_ in seeded("simulator max", (2 * MB, 6 * MB), (10 * MB, 14 * MB))])
+        assert finish(stack, tmp_path) == 0
+    assert events(stack, "reconnect") and not events(stack, "gap")
+    harness.assert_equal_runs(undisturbed, stack, parquet=False)
+    for kind in ("prices", "orderbook", "ofi", "cvd", "features"):
+        order, excluded = harness.KINDS[kind]
+        rows = [[{name: cell for name, cell in row.items() if name not in excluded} for row in run.parquet(kind, order=order)]
+                for run in (undisturbed, stack)]
+        assert rows[0] == rows[1], kind
+
+
+@pytest.mark.parametrize("services", ["harvest", "simulator", "harvest simulator"])
+@pytest.mark.parametrize("market", AGG_TRADES)
+def test_aggregate_trades_are_complete_after_the_back_fill(tmp_path, market, services):
+    capture = path_of(AGG_TRADES[market])
+    (entry,) = [entry for entry in json.loads((harness.RECORDINGS / "facts.json").read_text())["recordings"]
+                if entry["paths"] == [AGG_TRADES[market]]]
+    stack = harness.Stack(tmp_path / "run", [capture], speed=20, sets=QUICK)
+    with stack:
+        share = seeded(f"{market} {services}", (200, 500), (600, 850))
+        kills = [(per_mille * MB * (2 if market == "usdm" else 3) // 1000 // 2, services.split()) for per_mille in share]
+        kill_at(stack, kills)
+        assert finish(stack, tmp_path) == 0
+    prices = stack.parquet("prices", order="symbol, agg_trade_id")
+    assert not any(own_capture.holes(prices).values())
+    assert any(row["backfilled"] == "true" for row in prices)
+    assert not [gap for gap in events(stack, "gap") if gap["channel"] == "trade"]
+    print(entry["recording"], len(prices))
