@@ -117,8 +117,25 @@ static void from_orders(const struct evidence_places *places, struct evidence *e
 struct summaries {
     const char *run_id;
     int64_t found, missing_fields;
+    int64_t named_ids; /* trade ids the newest one names as missing; -1: it does not say */
     char newest[PATH_BYTES];
 };
+
+/* named_ids: Σ volumes.*.missing_trade_ids, which report adds up from the rows; -1 when one does not say. */
+static int64_t named_ids(yyjson_val *volumes)
+{
+    size_t index, count;
+    yyjson_val *symbol, *volume;
+    int64_t sum = yyjson_is_obj(volumes) ? 0 : -1;
+    yyjson_obj_foreach(volumes, index, count, symbol, volume)
+    {
+        yyjson_val *missing = yyjson_obj_get(volume, "missing_trade_ids");
+        if (!yyjson_is_int(missing))
+            return -1;
+        sum += yyjson_get_sint(missing);
+    }
+    return sum;
+}
 
 static enum status summary_visit(void *context, const char *path)
 {
@@ -139,6 +156,7 @@ static enum status summary_visit(void *context, const char *path)
                 strstr(FIELDS[i], "_ratio") != NULL; /* null by definition while nothing is confirmed */
             summaries->missing_fields += !value || (yyjson_is_null(value) && (!ratio || confirmed));
         }
+        summaries->named_ids = named_ids(yyjson_obj_get(root, "volumes"));
         summaries->found++;
         snprintf(summaries->newest, sizeof summaries->newest, "%s", path);
     }
@@ -158,6 +176,10 @@ static void from_summaries(const struct evidence_places *places, struct evidence
     if (summaries.found)
         evidence_add(evidence, "summary_fields_missing", (double)summaries.missing_fields, summaries.newest,
                      "total, buy_ratio, strong_ratio, per_minute, dropped, warnings");
+    const struct evidence_fact *counted = evidence_find(evidence, "trade_gap_ids");
+    if (summaries.found && counted && summaries.named_ids >= 0)
+        evidence_add(evidence, "gap_ids_unnamed", counted->value - (double)summaries.named_ids,
+                     summaries.newest, "trade_gap_ids_total of harvest - volumes.*.missing_trade_ids");
 }
 
 /* --- comparison of the sinks --- */

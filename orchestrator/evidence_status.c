@@ -89,6 +89,7 @@ static void inputs(const struct reading *reading)
     figure(reading, "input_diffs", "harvest", "diffs_applied"); /* 0 where every message is a whole book */
     figure(reading, "input_features", "features", "feature_rows");
     figure(reading, "input_orders", "broker", "orders");
+    figure(reading, "trade_gap_ids", "harvest", "trade_gap_ids_total");
     figure(reading, "deadletter_rows", "archive", "deadletter_rows");
     int64_t events = 0;
     bool known = counter_of(reading, "harvest", "emitted_events", &events) &&

@@ -1,6 +1,7 @@
 """harvest killed, the simulator killed: what the venue sent meanwhile is fetched again where it can be, the book is
 synchronised anew, what is gone for good is named once; and such a run equals the replay of its own capture.
 """
+import gzip
 import json
 import os
 import random
@@ -184,8 +185,7 @@ def test_a_simulator_killed_at_full_speed_loses_nothing(tmp_path):
 @pytest.mark.parametrize("market", AGG_TRADES)
 def test_aggregate_trades_are_complete_after_the_back_fill(tmp_path, market, services):
     capture = path_of(AGG_TRADES[market])
-    (entry,) = [entry for entry in json.loads((harness.RECORDINGS / "facts.json").read_text())["recordings"]
-                if entry["paths"] == [AGG_TRADES[market]]]
+    recorded = sum(b"\"e\":\"aggTrade\"" in line for line in gzip.open(capture, "rb"))
     stack = harness.Stack(tmp_path / "run", [capture], speed=20, sets=QUICK)
     with stack:
         share = seeded(f"{market} {services}", (200, 500), (600, 850))
@@ -196,4 +196,58 @@ def test_aggregate_trades_are_complete_after_the_back_fill(tmp_path, market, ser
     assert not any(own_capture.holes(prices).values())
     assert any(row["backfilled"] == "true" for row in prices)
     assert not [gap for gap in events(stack, "gap") if gap["channel"] == "trade"]
-    print(entry["recording"], len(prices))
+    assert len(prices) == recorded
+
+
+def test_killed_during_the_back_fill(tmp_path):
+    """REST refuses for some seconds what the restarted harvest asks for; it dies a second time while it waits."""
+    faults = tmp_path / "faults"
+    faults.write_text(json.dumps({"rest": "aggTrades", "status": 503, "body": "{\"code\":-1001,\"msg\":\"try again\"}",
+                                  "times": 3}) + "\n")
+    stack = harness.Stack(tmp_path / "run", [path_of(AGG_TRADES["usdm"])], speed=20,
+                          sets={**QUICK, "simulator.inject": faults})
+    with stack:
+        kill_at(stack, [(bytes_, ["harvest"]) for bytes_ in seeded("back-fill", (300_000, 900_000))])
+        harness.wait_for(lambda: b"/aggTrades?" in raw_bytes(stack), 20, "the first refusal")
+        kill(stack, "harvest")
+        assert finish(stack, tmp_path) == 0
+    prices = stack.parquet("prices", order="symbol, agg_trade_id")
+    assert not any(own_capture.holes(prices).values()) and any(row["backfilled"] == "true" for row in prices)
+
+
+def test_trades_that_rest_does_not_have_are_one_gap(tmp_path):
+    faults = tmp_path / "faults"
+    faults.write_text(json.dumps({"rest": "aggTrades", "status": 400, "body": "{\"code\":-1130}", "times": 10_000}) + "\n")
+    stack = harness.Stack(tmp_path / "run", [path_of(AGG_TRADES["usdm"])], speed=10,
+                          sets={**QUICK, "simulator.inject": faults})
+    with stack:
+        kill_at(stack, [(bytes_, ["harvest"]) for bytes_ in seeded("no back-fill", (300_000, 500_000))])
+        assert finish(stack, tmp_path) > 0
+
+
+@pytest.mark.parametrize("service", ["harvest", "simulator"])
+def test_a_planned_restart_equals_the_replay_of_its_own_capture(capture, tmp_path, service):
+    stack = harness.Stack(tmp_path / "run", [capture], speed=20, sets=QUICK)
+    with stack:
+        wait_captured(stack, *seeded(f"{service} planned", (2 * MB, 4 * MB)))
+        stack.orchctl("restart", service)
+        finish(stack, tmp_path)
+    assert not stack.manifest()["fault_injection"]
+
+
+@pytest.mark.parametrize("services", ["harvest", "simulator", "harvest simulator"])
+def test_the_synthetic_market_goes_on_at_its_own_pace(tmp_path, services):
+    """Same seed, same bytes: after its death the market says what it would have said, at the time it would have."""
+    services = services.split()
+    stack = harness.Stack(tmp_path / "run", speed=1, sets={**QUICK, "simulator.minutes": 0.25, "simulator.seed": SEED},
+                          arguments=["--gates", "replay"])
+    with stack:
+        kill_at(stack, [(bytes_, services) for bytes_ in seeded(f"{services} synthetic", (150_000, 400_000))])
+        assert finish(stack, tmp_path) == 0
+    undisturbed = harness.Stack(tmp_path / "undisturbed", speed="max",
+                                sets={"simulator.minutes": 0.25, "simulator.seed": SEED}, arguments=["--gates", "replay"])
+    with undisturbed:
+        harness.assert_sound(undisturbed, undisturbed.finish())
+    seen = [{(row["symbol"], row["agg_trade_id"]): (row["ts_ms"], row["price"], row["qty"]) for row in run.parquet("prices")}
+            for run in (undisturbed, stack)]
+    assert seen[0] == seen[1]

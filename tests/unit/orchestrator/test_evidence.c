@@ -263,7 +263,10 @@ static void orders_summaries_and_the_comparison_of_the_sinks(void **unused)
         "\"per_minute\":[],\"dropped\":0,\"warnings\":[]}");
     put("logs/report/summary_20240808_0000_sqlite.json",
         "{\"run_id\":\"" RUN "\",\"confirmed\":2,\"total\":1,\"buy_ratio\":null,\"strong_ratio\":0.5,"
-        "\"per_minute\":[],\"warnings\":[]}");
+        "\"per_minute\":[],\"warnings\":[],\"volumes\":{\"A\":{\"missing_trade_ids\":4},"
+        "\"B\":{\"missing_trade_ids\":3}}}");
+    put("status.json", "{\"run_id\":\"" RUN "\",\"processes\":[{\"name\":\"harvest\",\"counters\":"
+                       "{\"trade_gap_ids_total\":9}}]}");
     put("artifacts/parity_diff_" RUN ".json",
         "{\"run_id\":\"" RUN
         "\",\"only_jsonl\":1,\"only_sqlite\":0,\"content_mismatch\":0,\"duplicates_jsonl\":0,"
@@ -277,6 +280,7 @@ static void orders_summaries_and_the_comparison_of_the_sinks(void **unused)
     check_value(&evidence, "summaries", 2);
     check_value(&evidence, "summary_fields_missing",
                 2); /* sqlite: no dropped, and a ratio that must be there */
+    check_value(&evidence, "gap_ids_unnamed", 2);
     check_value(&evidence, "sink_differences", 2);
 }
 
@@ -316,6 +320,7 @@ static void damaged_files_are_no_figures(void **unused)
     evidence_gather(&places, &evidence);
     check_absent(&evidence, "messages_unaccounted");
     check_absent(&evidence, "sink_differences");
+    check_absent(&evidence, "gap_ids_unnamed");
     check_absent(&evidence, "sqlite_rows");
     check_absent(&evidence, "max_rss_mb");
     check_value(&evidence, "manifests", 0);

@@ -59,6 +59,7 @@ static const struct figure FIGURES[] = {
     {GATES_REPLAY, "books_applied", "diffs_never_applied", 0, 1},
     {GATES_REPLAY, "forks", "forks", 0, 1},
     {GATES_REPLAY, "summary", "summary_fields_missing", 0, 1},
+    {GATES_REPLAY, "gaps_named", "gap_ids_unnamed", 0, 7},
     {GATES_REPLAY, "manifest", "manifests", 1, 0},
     {GATES_SMOKE, "log_events", "log_events_missing", 0, 1},
     {GATES_REPLAY, "shutdown_order", "shutdown_mistakes", 0, 1},
