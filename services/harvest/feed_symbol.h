@@ -77,6 +77,12 @@ struct feed {
     } state;
 };
 
+/* feed_connection_of: the slot of a connection, NULL when it is unknown. feed_connection_opened,
+ * feed_connection_closed: records of those kinds. (feed_connections.c) */
+struct feed_connection *feed_connection_of(struct feed *feed, uint16_t conn_id);
+void feed_connection_opened(struct feed *feed, const struct capture_record *record);
+void feed_connection_closed(struct feed *feed, const struct capture_record *record);
+
 void feed_symbol_init(struct feed_symbol *symbol, struct feed *feed, size_t index);
 void feed_symbol_finish(struct feed_symbol *symbol);
 

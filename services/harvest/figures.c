@@ -27,7 +27,8 @@ void row_figures_add(struct row_figures *figures, size_t symbol, const struct me
     const struct trade_row *trade = row;
     if (message != &trade_message)
         return;
-    latency_add(&figures->latency, trade->recv_ts_ms, trade->latency_ms);
+    if (!trade->backfilled) /* a fetched trade's is the length of the outage */
+        latency_add(&figures->latency, trade->recv_ts_ms, trade->latency_ms);
     figures->rates_tps[symbol] = trade->recv_rate_tps;
 }
 
