@@ -77,8 +77,8 @@ enum feed_counter {
     FEED_RECEIVED_TRADES,
     FEED_RECEIVED_BOOKS,
     FEED_RECEIVED_TICKERS,
-    FEED_BACKFILLED_TRADES, /* those of REST answers that were still missing */
-    FEED_BACKFILLS,         /* re-openings behind which REST was asked for what was missed */
+    FEED_BACKFILLED_TRADES,  /* those of REST answers that were still missing */
+    FEED_BACKFILLS,          /* re-openings behind which REST was asked for what was missed */
     FEED_BACKFILLS_GIVEN_UP, /* of these: not all of it could be had */
     FEED_EMITTED_TRADES,
     FEED_EMITTED_BOOKS,

@@ -38,8 +38,8 @@ void feed_symbol_catch_up(struct feed_symbol *symbol)
     const struct feed_config *config = &symbol->feed->config;
     int64_t next_id;
     bool no_book_yet = symbol->sync.state == SYNC_FIRST && config->book_source == BOOK_SOURCE_DIFF;
-    if (config->raw_trades || !config->backfill || !ordering_next(&symbol->ordering, &next_id) || no_book_yet ||
-        symbol->feed->state.has_ended)
+    if (config->raw_trades || !config->backfill || !ordering_next(&symbol->ordering, &next_id) ||
+        no_book_yet || symbol->feed->state.has_ended)
         return;
     symbol->state.catches_up = 1;
     symbol->state.page_tries = 0;

@@ -256,10 +256,10 @@ enum status feed_symbol_imbalance(const struct feed_symbol *symbol, struct error
     if (symbol->feed->config.book_source != BOOK_SOURCE_DIFF)
         return STATUS_OK;
     int64_t diffs_in = counters[FEED_RECEIVED_BOOKS];
-    int64_t diffs_out = symbol->sync.diffs_applied + counters[FEED_BOOK_BACKWARD] +
-                        counters[FEED_DIFFS_BEFORE_SNAPSHOT] + counters[FEED_DIFFS_DROPPED] +
-                        (int64_t)(symbol->held.diff_count + symbol->kept.diff_count +
-                                  symbol->behind.diff_count);
+    int64_t diffs_out =
+        symbol->sync.diffs_applied + counters[FEED_BOOK_BACKWARD] + counters[FEED_DIFFS_BEFORE_SNAPSHOT] +
+        counters[FEED_DIFFS_DROPPED] +
+        (int64_t)(symbol->held.diff_count + symbol->kept.diff_count + symbol->behind.diff_count);
     if (diffs_in != diffs_out)
         return error_set(error, STATUS_CONFLICT,
                          "feed ledger of symbol %zu: %" PRId64 " diffs in, %" PRId64 " out", symbol->index,
@@ -288,8 +288,9 @@ static bool state_is_sound(const struct feed_symbol_state *state)
 {
     bool sound = state_is_count(state->sequence) && state->reopened_count >= 0 &&
                  state->reopened_count <= FEED_REOPENED_MAX && state_is_count(state->page_ticket) &&
-                 state->page_tries >= 0 && state->page_tries < FEED_PAGE_TRIES_MAX && is_time_or_null(state->last_trade_ms) &&
-                 is_time_or_null(state->last_book_ms) && is_time_or_null(state->accepted_book_ms);
+                 state->page_tries >= 0 && state->page_tries < FEED_PAGE_TRIES_MAX &&
+                 is_time_or_null(state->last_trade_ms) && is_time_or_null(state->last_book_ms) &&
+                 is_time_or_null(state->accepted_book_ms);
     for (size_t i = 0; i < FEED_COUNTER_COUNT; i++)
         sound = sound && state_is_count(state->counters[i]);
     for (size_t i = 0; i < FEED_ORDINALS; i++)

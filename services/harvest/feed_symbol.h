@@ -27,8 +27,8 @@ struct feed_symbol {
     struct sync sync;
     struct audit audit;
     struct rate rate;
-    struct hold held; /* all messages until the first synchronisation */
-    struct hold kept; /* diffs while the book is invalid again */
+    struct hold held;   /* all messages until the first synchronisation */
+    struct hold kept;   /* diffs while the book is invalid again */
     struct hold behind; /* all messages behind a re-opening, until what was missed has been fetched */
     /* Everything from here to the end is saved as it lies. */
     struct feed_symbol_state {

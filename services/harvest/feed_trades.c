@@ -19,7 +19,8 @@ bool feed_symbol_is_timely(const struct feed_symbol *symbol, const struct venue_
     int64_t skew_ms = symbol->feed->config.max_clock_skew_ms;
     int64_t age_ms = message->recv_ms - message->transaction_ms;
     int64_t apart_ms = message->event_ms - message->transaction_ms;
-    if (feed_symbol_is_ahead(message->transaction_ms, message->recv_ms) || apart_ms < -APART_MS_MAX || apart_ms > APART_MS_MAX)
+    if (feed_symbol_is_ahead(message->transaction_ms, message->recv_ms) || apart_ms < -APART_MS_MAX ||
+        apart_ms > APART_MS_MAX)
         return false;
     return skew_ms == 0 || (age_ms <= skew_ms && age_ms >= -skew_ms);
 }

@@ -33,7 +33,8 @@ void feed_settings(const struct config *config, const char *const *symbols, size
     out->book_idle_s = (int64_t)config_f64(config, "harvest.book_idle_s");
 }
 
-void receiver_settings(const struct config *config, const struct feed_config *feed, struct receiver_config *out)
+void receiver_settings(const struct config *config, const struct feed_config *feed,
+                       struct receiver_config *out)
 {
     *out = (struct receiver_config){
         .market = feed->market,
@@ -63,7 +64,8 @@ void receiver_settings(const struct config *config, const struct feed_config *fe
     };
 }
 
-void feed_metadata(const struct config *config, const char *run_id, const char *fingerprint, struct buffer *out)
+void feed_metadata(const struct config *config, const char *run_id, const char *fingerprint,
+                   struct buffer *out)
 {
     struct json json;
     struct config_list symbols = config_list(config, "run.symbols");

@@ -56,9 +56,10 @@ static enum status read_position(const struct position_file *file, const char *p
     yyjson_val *root = yyjson_doc_get_root(document);
     bool own_run = yyjson_equals_str(yyjson_obj_get(root, "run_id"), file->run_id);
     if (own_run && !yyjson_equals_str(yyjson_obj_get(root, "market"), file->market))
-        status = error_set(error, STATUS_INVALID,
-                           "%s: run %s began on another market (captures, symbols, seed, rate, speed or faults differ)",
-                           path, file->run_id);
+        status = error_set(
+            error, STATUS_INVALID,
+            "%s: run %s began on another market (captures, symbols, seed, rate, speed or faults differ)",
+            path, file->run_id);
     else if (own_run)
         *out_found = parse(root, out);
     if (status == STATUS_OK && (!document || (own_run && !*out_found)))
@@ -77,9 +78,8 @@ enum status position_open(const char *path, const char *run_id, const char *mark
     struct position_file *file = memory_allocate(sizeof *file);
     snprintf(file->run_id, sizeof file->run_id, "%s", run_id);
     snprintf(file->market, sizeof file->market, "%s", market);
-    file->descriptor = folder_make_for(path) == STATUS_OK
-                           ? open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600)
-                           : -1;
+    file->descriptor =
+        folder_make_for(path) == STATUS_OK ? open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600) : -1;
     if (file->descriptor < 0) {
         enum status status =
             error_set(error, STATUS_IO, "%s: the position cannot be kept: %s", path, strerror(errno));

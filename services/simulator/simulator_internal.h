@@ -36,9 +36,9 @@ struct simulator {
     struct market market;
     struct server *server;
     char *certificate_path, *key_path;
-    size_t stream_count, symbol_count; /* fixed once open */
-    struct position_file *position; /* NULL: nothing is kept */
-    int64_t start_ms;               /* of simulator.start, when the market began */
+    size_t stream_count, symbol_count;  /* fixed once open */
+    struct position_file *position;     /* NULL: nothing is kept */
+    int64_t start_ms;                   /* of simulator.start, when the market began */
     int64_t base_mono_ns, base_wall_ns; /* the market's base in both clocks, as kept */
     struct client *clients;
     struct pending *pendings; /* depth requests, oldest first */

@@ -355,7 +355,7 @@ static void test_the_end_and_a_full_hold_give_up(void **state)
 enum { TRADES = 120, ROUNDS = 300 };
 
 struct story {
-    struct random random; /* of the market and its breaks */
+    struct random random;  /* of the market and its breaks */
     struct random answers; /* when REST answers, and how often not */
     int64_t answered_ticket;
     int failures; /* in a row; fewer than make the feed give up */

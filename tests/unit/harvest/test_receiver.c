@@ -10,8 +10,8 @@
 #include "net/websocket_client.h"
 #include "services/harvest/receiver.h"
 
-#include <fcntl.h>
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <netinet/in.h>
 #include <setjmp.h>
@@ -440,7 +440,8 @@ static void test_the_end_waits_for_what_its_last_records_show_missing(void **sta
     assert_int_equal(feed_count(bench.feed, 0, FEED_EMITTED_TRADES), 4);
     assert_int_equal(feed_count(bench.feed, 0, FEED_BACKFILLED_TRADES), 2);
     assert_int_equal(feed_count(bench.feed, 0, FEED_TRADE_GAP_IDS), 0);
-    assert_non_null(strstr(buffer_text(&bench.last_rest), "/fapi/v1/aggTrades?symbol=BTCUSDT&fromId=6&limit="));
+    assert_non_null(
+        strstr(buffer_text(&bench.last_rest), "/fapi/v1/aggTrades?symbol=BTCUSDT&fromId=6&limit="));
     bench_finish(&bench);
 }
 

@@ -50,7 +50,8 @@ static void keep(const char *run_id, const char *market, const struct position *
 static void what_was_kept_is_found_again(void **state)
 {
     (void)state;
-    struct position position = {.start_ms = 1, .number = 77, .base_market_ns = 2, .base_wall_ns = 3, .held = true};
+    struct position position = {
+        .start_ms = 1, .number = 77, .base_market_ns = 2, .base_wall_ns = 3, .held = true};
     struct position again = {0};
     assert_false(found("r", "m", &again)); /* an empty file is there now, and says nothing */
     keep("r", "m", &position);
@@ -90,7 +91,8 @@ static void a_damaged_file_is_no_position(void **state)
 {
     (void)state;
     static const char *const DAMAGED[] = {
-        "{\"run_id\":\"r\",\"market\":\"m\",\"start_ms\":1,\"position\":-7,\"base_market_ns\":0,\"base_wall_ns\":0,"
+        "{\"run_id\":\"r\",\"market\":\"m\",\"start_ms\":1,\"position\":-7,\"base_market_ns\":0,\"base_wall_"
+        "ns\":0,"
         "\"held\":false}",
         "{\"run_id\":\"r\",\"market\":\"m\",\"start_ms\":1,\"position\":7}",
         "{\"run_id\":\"r\",\"market\":\"m\",\"start_",
@@ -115,7 +117,8 @@ static void a_folder_that_cannot_be_written_is_an_error(void **state)
     char long_name[POSITION_RUN_BYTES + 1];
     memset(long_name, 'r', sizeof long_name);
     long_name[POSITION_RUN_BYTES] = 0;
-    assert_int_equal(position_open("/proc/nowhere/position", "r", "m", &file, &again, &is_found, &error), STATUS_IO);
+    assert_int_equal(position_open("/proc/nowhere/position", "r", "m", &file, &again, &is_found, &error),
+                     STATUS_IO);
     assert_non_null(strstr(error.text, "/proc/nowhere/position"));
     assert_int_equal(position_open(path, long_name, "m", &file, &again, &is_found, &error), STATUS_INVALID);
 }
@@ -153,7 +156,8 @@ static void at_a_pace_time_has_passed_meanwhile(void **state)
     /* It stood behind the first entry; its clock showed the beginning 350 µs ago. */
     market_resume(&market, 1, false, FIRST_NS, 350000, 9000000);
     assert_int_equal(market.position, 1);
-    assert_true(market_run(&market, 9000000, UINT64_MAX)); /* the snapshot, too: nobody was there to want it */
+    assert_true(
+        market_run(&market, 9000000, UINT64_MAX)); /* the snapshot, too: nobody was there to want it */
     assert_int_equal(market.position, 4);
     assert_int_equal(market_due_ns(&market), 9000000 + 50000 + 1);
     market_run(&market, 9000000 + 50001, UINT64_MAX);
