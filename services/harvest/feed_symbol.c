@@ -164,6 +164,8 @@ void feed_symbol_end(struct feed_symbol *symbol)
     hold_clear(&symbol->held);
     hold_clear(&symbol->kept);
     ordering_end(&symbol->ordering);
+    if (symbol->ordering.has_time) /* a re-opening behind which nothing came is told all the same */
+        feed_symbol_tell_reopened(symbol, symbol->ordering.newest_ms);
     audit_end(&symbol->audit);
     feed_symbol_control(symbol, CONTROL_END_OF_STREAM, "", 0);
 }

@@ -340,6 +340,13 @@ static void test_the_end_and_a_full_hold_give_up(void **state)
     finish(&harness);
 
     begin_live(&harness, false);
+    reopen(&harness); /* nothing comes any more */
+    page(&harness, 6, 1000, 6, 7, 2000);
+    record(&harness, CAPTURE_CLOSED, "1000 end of recording");
+    expect(&harness, "filled 6, filled 7, reconnect 2000, end 0");
+    finish(&harness);
+
+    begin_live(&harness, false);
     reopen(&harness);
     for (int64_t i = 0; i < 10001; i++)
         diff(&harness, 3000 + i, 13 + i, 13 + i, 12 + i);
