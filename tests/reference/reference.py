@@ -28,7 +28,7 @@ DEFAULTS = {
     "harvest.trade_stream": "auto",
     "harvest.dedup_lru": 8192,
     "harvest.max_clock_skew_ms": 0,           # venue simulator
-    "harvest.qty_field": "q", "harvest.book_source": "diff",
+    "harvest.backfill": False, "harvest.qty_field": "q", "harvest.book_source": "diff",
     "harvest.trade_idle_s": 150,
     "harvest.book_idle_s": 180,
     "harvest.max_held": 10000,                # data.md 1.4.1
@@ -1574,10 +1574,10 @@ class Harvest:
     def _break(self, recv, d, conn_first, last):
         """Sequence broken: invalid until synchronised again; the breaking message is the first kept one."""
         self.count("book_resync_total")
-        if not conn_first:                       # [A3]
+        if not conn_first:                       # [A3] the event is told in either case (decision 0016)
             self.count("book_seq_gap_total")
-            self.x.event("gap", "book", d["t"], {"gap_kind": "book_seq", "missing": None, "from": last,
-                                                 "to": d["U"] if self.spot else d["pu"]})
+        self.x.event("gap", "book", d["t"], {"gap_kind": "book_seq", "missing": None, "from": last,
+                                             "to": d["U"] if self.spot else d["pu"]})
         self._silence(d["t"])
         self.state = "invalid"
         self.snapshot = None
@@ -1598,6 +1598,9 @@ class Harvest:
         while self.heap:
             self._release()
             self._consecutive()
+        if self.reconnect is not None:          # nothing came behind it (decision 0016)
+            meta, self.reconnect = self.reconnect, None
+            self.x.event("reconnect", "socket", self.clock, meta)
         self._advance(self.clock, self.clock)
 
     def audit(self):
