@@ -1,5 +1,6 @@
 #include "conclude.h"
 
+#include "accounting.h"
 #include "base/memory.h"
 #include "manifest.h"
 
@@ -17,7 +18,8 @@ enum status conclude_begin(const struct run *run, struct error *error)
 
 static void gather(const struct run *run, struct evidence *out_evidence)
 {
-    char status_path[PATH_BYTES], run_path[PATH_BYTES], log_path[PATH_BYTES];
+    char status_path[PATH_BYTES], run_path[PATH_BYTES], log_path[PATH_BYTES], ledger_path[PATH_BYTES];
+    accounting_path(run, ledger_path);
     manifest_status_path(run, status_path);
     manifest_path(run, run_path);
     path_join(log_path, config_text(run->config, "run.logs_dir"), "orchestrator/orchestrator.log");
@@ -26,6 +28,7 @@ static void gather(const struct run *run, struct evidence *out_evidence)
         .status_path = status_path,
         .manifest_path = run_path,
         .log_path = log_path,
+        .ledger_path = ledger_path,
         .output_dir = config_text(run->config, "run.output_dir"),
         .data_root = config_text(run->config, "run.data_root"),
         .artifacts_dir = config_text(run->config, "run.artifacts_dir"),
@@ -211,6 +214,7 @@ static enum status write_all(struct run *run, struct gate_results *gates, struct
     status = status == STATUS_OK ? manifest_write(run, &conclusion, error) : status;
     if (status != STATUS_OK)
         return status;
+    accounting_make(run);
     gather(run, &evidence);
     struct gate_conditions conditions = conditions_of(run);
     gates_judge(&conditions, &evidence, gates);

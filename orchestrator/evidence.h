@@ -3,7 +3,7 @@
  *
  *   evidence_status.c   the final status file: counters, positions, sinks
  *   evidence_signals.c  signal rows as JSONL and SQLite hold them
- *   evidence_files.c    Parquet parts, orders, summaries, comparison of the sinks, manifest, log */
+ *   evidence_files.c    Parquet parts, orders, summaries, comparison of the sinks, ledger, manifest, log */
 #pragma once
 
 #include "module.h"
@@ -31,6 +31,7 @@ struct evidence_places {
     const char *status_path;
     const char *manifest_path;
     const char *log_path;
+    const char *ledger_path;
     const char *output_dir, *data_root, *artifacts_dir, *logs_dir;
     const char *sink; /* jsonl, sqlite, dual */
     module_set modules;

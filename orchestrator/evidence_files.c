@@ -1,5 +1,5 @@
-/* The other files of a run: Parquet parts, orders, summaries, the comparison of the sinks, manifest and
- * log. */
+/* The other files of a run: Parquet parts, orders, summaries, the comparison of the sinks, the loss ledger,
+ * manifest and log. */
 #include "base/buffer.h"
 #include "base/file.h"
 #include "base/hash.h"
@@ -208,6 +208,23 @@ static void from_parity(const struct evidence_places *places, struct evidence *e
     yyjson_doc_free(document);
 }
 
+/* --- loss ledger --- */
+
+/* from_ledger: lines that do not balance; not known while there is one that could not be judged and none that
+ * failed. */
+static void from_ledger(const struct evidence_places *places, struct evidence *evidence)
+{
+    yyjson_doc *document = json_open(places->ledger_path);
+    yyjson_val *root = yyjson_doc_get_root(document);
+    yyjson_val *unbalanced = yyjson_obj_get(root, "unbalanced"), *unknown = yyjson_obj_get(root, "unknown");
+    if (yyjson_equals_str(yyjson_obj_get(root, "run_id"), places->run_id) && yyjson_is_int(unbalanced) &&
+        yyjson_is_int(unknown) && yyjson_arr_size(yyjson_obj_get(root, "lines")) > 0 &&
+        (yyjson_get_sint(unbalanced) > 0 || yyjson_get_sint(unknown) == 0))
+        evidence_add(evidence, "ledger_unbalanced", (double)yyjson_get_sint(unbalanced), places->ledger_path,
+                     "unbalanced");
+    yyjson_doc_free(document);
+}
+
 /* --- manifest and log --- */
 
 /* order_mistakes: names of shutdown_order that are not where the reverse start order has them. */
@@ -292,6 +309,7 @@ void evidence_from_files(const struct evidence_places *places, struct evidence *
     from_orders(places, evidence);
     from_summaries(places, evidence);
     from_parity(places, evidence);
+    from_ledger(places, evidence);
     from_manifest(places, evidence);
     from_log(places, evidence);
 }

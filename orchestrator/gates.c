@@ -38,6 +38,7 @@ static const struct gate GATES[] = {
      "input_diffs"},
     {"books_applied", "diffs_never_applied", "messages", "==", 0, IN_REPLAY, MODULE_HARVEST, ANY_SINK, NULL},
     {"accounted_drained", "rows_undrained", "rows", "==", 0, IN_REPLAY, MODULE_HARVEST, ANY_SINK, NULL},
+    {"ledger", "ledger_unbalanced", "lines", "==", 0, IN_BOTH | STOPPED, MODULE_HARVEST, ANY_SINK, NULL},
     {"accounted_ended", "streams_open", "streams", "==", 0, IN_REPLAY, MODULE_HARVEST, ANY_SINK, NULL},
     {"gaps_named", "gap_ids_unnamed", "ids", "==", 0, IN_BOTH, MODULE_REPORT, ANY_SINK, NULL},
     {"sink_jsonl", "jsonl_rows", "rows", ">=", 1, IN_REPLAY, MODULE_SIGNAL, HAS_JSONL, "input_features"},

@@ -1,5 +1,6 @@
 #include "manifest.h"
 
+#include "accounting.h"
 #include "base/hash.h"
 #include "config/schema.h"
 #include "resolve.h"
@@ -11,7 +12,7 @@
 #include <string.h>
 #include <yyjson.h>
 
-enum { SUMMARY_BYTES_MAX = 16 * 1024 * 1024 };
+enum { SUMMARY_BYTES_MAX = 16 * 1024 * 1024, LEDGER_BYTES_MAX = 64 * 1024 * 1024 };
 
 void manifest_path(const struct run *run, char out_path[PATH_BYTES])
 {
@@ -349,7 +350,29 @@ static void write_files(struct json *json, const struct run *run)
     write_file(json, path);
     path_join(path, config_text(run->config, "run.artifacts_dir"), "parity_diff_%s.json", run->run_id);
     write_file(json, path);
+    accounting_path(run, path);
+    write_file(json, path);
     json_array_end(json);
+}
+
+/* write_ledger: the loss ledger as its program wrote it; null while the run goes on. */
+static void write_ledger(struct json *json, const struct run *run)
+{
+    char path[PATH_BYTES];
+    struct buffer text;
+    accounting_path(run, path);
+    buffer_init(&text, LEDGER_BYTES_MAX);
+    yyjson_doc *document =
+        file_read(path, &text) == STATUS_OK ? yyjson_read((const char *)text.data, text.length, 0) : NULL;
+    json_key(json, "ledger");
+    while (document && text.length && text.data[text.length - 1] == '\n')
+        text.length--;
+    if (document)
+        json_raw(json, (const char *)text.data, text.length);
+    else
+        json_null(json);
+    yyjson_doc_free(document);
+    buffer_finish(&text);
 }
 
 /* --- the whole --- */
@@ -408,6 +431,7 @@ static void write_manifest(struct json *json, const struct run *run,
     json_key_null(json, "alerts");
     write_harvester(json, run);
     write_sinks(json, run);
+    write_ledger(json, run);
     write_usage(json, run);
     write_faults(json, run, conclusion ? conclusion->losses : NULL);
     write_end(json, run, conclusion);

@@ -62,7 +62,8 @@ enum status stage_inputs_open(struct stage *stage, struct error *error)
             return status;
     }
     for (size_t i = 0; stage->service->resume && i < stage->input_count; i++)
-        stage->inputs[i].public.position = stage->service->resume(stage->state, stage->inputs[i].stream);
+        stage->inputs[i].public.position = stage->inputs[i].consumed =
+            stage->service->resume(stage->state, stage->inputs[i].stream);
     return STATUS_OK;
 }
 
@@ -183,7 +184,9 @@ static void consume(struct stage *stage, struct input *input, const struct row_v
     stage->state_dirty = true;
     note_times(stage, input, view);
     enum status status = stage->service->row(stage->state, &input->public, view, &error);
+    input->consumed += status == STATUS_OK;
     if (status != STATUS_OK) {
+        input->malformed++;
         stage->counts.malformed_rows++;
         remember_error(stage, &error);
         log_event(LOG_ERROR, "row_rejected", "stream=%s sequence=%lld reason=\"%s\"", input->stream,
@@ -332,6 +335,7 @@ static void rows_gone(struct stage *stage, struct input *input, int64_t oldest)
     int64_t missing = oldest - 1 - input->public.position;
     if (missing <= 0)
         return;
+    input->lost += missing;
     stage->counts.rows_lost += missing;
     log_event(LOG_ERROR, "rows_lost", "stream=%s from=%lld to=%lld rows=%lld", input->stream,
               (long long)input->public.position + 1, (long long)oldest - 1, (long long)missing);

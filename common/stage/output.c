@@ -10,7 +10,7 @@
 #include <string.h>
 
 /* The map is larger than what the stage lets the journal grow to: copied pages and the turn that finds it full fit. */
-enum { STATE_VERSION = 1, MAP_RESERVE_BYTES = 64 * 1024 * 1024 };
+enum { STATE_VERSION = 2, MAP_RESERVE_BYTES = 64 * 1024 * 1024 };
 static const char STATE_KEY[] = "state";
 
 enum status stage_outputs_open(struct stage *stage, struct error *error)
@@ -75,6 +75,7 @@ void stage_emit(struct stage *stage, size_t symbol_index, const struct message *
     chunk->bytes += output->rows.length - before;
     chunk->row_count++;
     output->emitted++;
+    output->kinds[message->kind]++;
     stage->pending_bytes += output->rows.length - before;
     stage->counts.rows_emitted++;
     note_emitted(stage, output, message, row);
@@ -193,12 +194,16 @@ static void state_write(struct stage *stage, struct buffer *out)
     for (size_t i = 0; i < stage->symbol_count; i++) {
         buffer_append_i64(out, stage->outputs[i].emitted);
         buffer_append_byte(out, stage->outputs[i].end_emitted);
+        buffer_append(out, stage->outputs[i].kinds, sizeof stage->outputs[i].kinds);
     }
     buffer_append_u64(out, stage->input_count);
     for (size_t i = 0; i < stage->input_count; i++) {
         buffer_append(out, stage->inputs[i].stream, sizeof stage->inputs[i].stream);
         buffer_append_i64(out, stage->inputs[i].public.position);
         buffer_append_byte(out, stage->inputs[i].public.ended);
+        buffer_append_i64(out, stage->inputs[i].consumed);
+        buffer_append_i64(out, stage->inputs[i].malformed);
+        buffer_append_i64(out, stage->inputs[i].lost);
     }
     buffer_append_i64(out, stage->event_ts_ms);
     buffer_append_byte(out, stage->own_end);
@@ -212,6 +217,16 @@ static bool take_flag(struct reader *in)
     return flag != 0;
 }
 
+/* input_counts_read: the heartbeat's sums go on from them. */
+static void input_counts_read(struct stage *stage, struct input *input, struct reader *in)
+{
+    input->consumed = reader_i64(in);
+    input->malformed = reader_i64(in);
+    input->lost = reader_i64(in);
+    stage->counts.malformed_rows += input->malformed;
+    stage->counts.rows_lost += input->lost;
+}
+
 static enum status state_read(struct stage *stage, struct reader *in)
 {
     if (reader_u32(in) != STATE_VERSION || reader_u64(in) != stage->symbol_count)
@@ -219,6 +234,7 @@ static enum status state_read(struct stage *stage, struct reader *in)
     for (size_t i = 0; i < stage->symbol_count; i++) {
         stage->outputs[i].emitted = reader_i64(in);
         stage->outputs[i].end_emitted = take_flag(in);
+        reader_take(in, stage->outputs[i].kinds, sizeof stage->outputs[i].kinds);
     }
     if (reader_u64(in) != stage->input_count)
         return STATUS_MALFORMED;
@@ -229,6 +245,7 @@ static enum status state_read(struct stage *stage, struct reader *in)
             return STATUS_MALFORMED;
         stage->inputs[i].public.position = stage->inputs[i].state_position = reader_i64(in);
         stage->inputs[i].public.ended = take_flag(in);
+        input_counts_read(stage, &stage->inputs[i], in);
     }
     stage->event_ts_ms = reader_i64(in);
     stage->own_end = take_flag(in);

@@ -92,6 +92,19 @@ static void note_consumer(struct stage *stage, const struct row_view *view)
         stage->counts.malformed_requests++;
 }
 
+/* give_ledger: counters and journal must be of one moment: while rows come out again they are not. */
+static enum status give_ledger(struct stage *stage, struct error *error)
+{
+    if (stage->rereading)
+        return error_set(error, STATUS_AGAIN, "%s is still reading its input again", stage->instance);
+    enum status status = stage_commit(stage, false, error);
+    if (status != STATUS_OK) {
+        stage_fail(stage, error);
+        return status;
+    }
+    return stage_ledger_write(stage, error);
+}
+
 /* perform: the stage's own verbs; what it does not know goes to the service. All are idempotent. */
 static enum status perform(struct stage *stage, const struct command_row *command, struct error *error)
 {
@@ -103,6 +116,8 @@ static enum status perform(struct stage *stage, const struct command_row *comman
                          (long long)command->generation);
     if (strcmp(command->verb, "status") == 0)
         return STATUS_OK;
+    if (strcmp(command->verb, "ledger") == 0)
+        return give_ledger(stage, error);
     if (strcmp(command->verb, "stop") == 0) {
         stage->stopping = true;
         return STATUS_OK;

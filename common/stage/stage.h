@@ -43,6 +43,12 @@ void stage_report_counter(struct stage_report *report, const char *name, int64_t
 void stage_report_gauge(struct stage_report *report, const char *name, double value); /* NaN: not measured */
 void stage_report_sink(struct stage_report *report, const struct sink_status_row *status);
 
+/* stage_ledger: where a service writes the counters that the loss ledger balances (docs/ledger.md): of one symbol, or of
+ * what belongs to none (STAGE_NO_SYMBOL). */
+struct stage_ledger;
+#define STAGE_NO_SYMBOL SIZE_MAX
+void stage_ledger_count(struct stage_ledger *ledger, size_t symbol_index, const char *name, int64_t value);
+
 struct stage_service {
     const char *name;
     const char *summary;                /* one sentence for --help */
@@ -89,6 +95,10 @@ struct stage_service {
 
     /* report: counters and gauges for the heartbeat. */
     void (*report)(void *service, struct stage_report *report);
+
+    /* ledger: what the service's counters say of each symbol and of all (stage_ledger_count). They are part of its saved
+     * state, so that no restart loses or doubles them. */
+    void (*ledger)(void *service, struct stage_ledger *ledger);
 
     /* command: verbs beside the stage's own (drain, status, …); go and stop_intake come here. STATUS_UNSUPPORTED:
      * unknown verb. */

@@ -3,8 +3,8 @@
  *   options.c   command line and configuration        input.c    upstream streams, gaps, catch-up
  *   output.c    emit → commit → publish, state        request.c  what comes in on the ROUTER
  *   retention.c consumers, what the journal may drop  sink_thread.c  one thread per sink
- *   beat.c      heartbeats and status file            replay.c   a daemon by hand on a capture
- *   stage.c     life and loop */
+ *   beat.c      heartbeats and status file            ledger.c   counters for the loss ledger
+ *   replay.c    a daemon by hand on a capture         stage.c    life and loop */
 #pragma once
 
 #include "base/file.h"
@@ -36,6 +36,7 @@ enum {
     STAGE_DRAIN_MS = 5000,   /* TERM: wait so long for sinks */
     STAGE_FORK_BEATS = 10,
     STAGE_OVERRIDES_MAX = 256,
+    DATA_KINDS_LIMIT = ROW_HEARTBEAT, /* kinds below it are data */
 };
 
 /* output_chunk: encoded rows of one stream, a piece of output.rows. */
@@ -48,8 +49,9 @@ struct output_chunk {
 struct output {
     char stream[STREAM_BYTES];
     size_t journal_stream;
-    int64_t emitted;  /* sequence of the newest row emitted in this life */
-    bool end_emitted; /* its end_of_stream is among them */
+    int64_t emitted;                 /* sequence of the newest row emitted in this life */
+    bool end_emitted;                /* its end_of_stream is among them */
+    int64_t kinds[DATA_KINDS_LIMIT]; /* how many of the rows emitted are of each kind */
     /* As of the last commit, hence what may be told to others: */
     int64_t source; /* harvest sequence up to which the stream is complete */
     bool ended;
@@ -70,7 +72,11 @@ struct input {
     int64_t requested_from; /* open catch-up request, 0 = none */
     int64_t requested_ms;
     int64_t state_position; /* position in the newest saved state */
-    int beats_behind;       /* heartbeats in a row that told of fewer rows than we hold */
+    /* Since the stream's first row; part of the state. */
+    int64_t consumed;  /* rows the service has taken */
+    int64_t malformed; /* rows it could not read */
+    int64_t lost;      /* rows their producer no longer held */
+    int beats_behind;  /* heartbeats in a row that told of fewer rows than we hold */
 };
 
 struct upstream {
@@ -216,6 +222,9 @@ void stage_request_handle(void *context, const struct bus_peer_id *peer, const v
 
 /* beat.c */
 void stage_beat(struct stage *stage, bool at_once);
+
+/* ledger.c */
+enum status stage_ledger_write(struct stage *stage, struct error *error); /* as of the last commit */
 
 /* sink_thread.c */
 enum status stage_sinks_open(struct stage *stage, struct error *error);

@@ -62,6 +62,13 @@ static const struct verb VERBS[] = {
      "recompute a capture and compare all with what a run has stored",
      {{"--compare", "RUN", "the run"}},
      verb_replay},
+    {"account",
+     "",
+     0,
+     0,
+     "the loss ledger: every stream balanced from the socket to each sink",
+     {{"--run-id", "ID", "an earlier run of this folder (default: the last one)"}},
+     verb_account},
     {"config",
      "check|show|fingerprint|diff [FILE [FILE]]",
      1,
@@ -164,7 +171,7 @@ static int print_help(const struct verb *verb)
         printf("  %-10s %s\n", VERBS[i].name, VERBS[i].summary);
     printf("\norchctl VERB --help tells more. Exit codes: 0 done, 1 refused or no answer, 2 wrong use or "
            "configuration, "
-           "3 recomputed and stored rows differ, 4 not healthy\n");
+           "3 recomputed and stored rows differ or the ledger does not balance, 4 not healthy\n");
     return EXIT_FINE;
 }
 

@@ -12,8 +12,9 @@ enum {
     EXIT_FINE = 0,
     EXIT_REFUSED = 1,
     EXIT_WRONG_USE = 2,
+    EXIT_NOT_EVEN = 3, /* account; why, replay: differs */
     EXIT_NOT_HEALTHY = 4
-}; /* why, replay: 3 differs */
+};
 
 enum { VERB_OPTIONS_MAX = 8, VERB_WORDS_MAX = 32 };
 
@@ -67,6 +68,8 @@ int verb_shutdown(const struct invocation *invocation);
 int verb_events(const struct invocation *invocation);
 /* tail_verb.c */
 int verb_tail(const struct invocation *invocation);
+/* account_verb.c */
+int verb_account(const struct invocation *invocation);
 /* config_verbs.c */
 int verb_config(const struct invocation *invocation);
 /* file_verbs.c */

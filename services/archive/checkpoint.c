@@ -96,6 +96,7 @@ static void write_set(struct json *json, const struct checkpoint_set *set)
     i64_or_null(json, "last_update_id", set->last_update_id);
     json_key_text(json, "last_file", set->last_file);
     json_key_i64(json, "rows", set->rows);
+    json_key_i64(json, "duplicates", set->duplicates);
     json_object_end(json);
 }
 
@@ -202,7 +203,8 @@ static bool read_set(struct checkpoint *checkpoint, const char *key, yyjson_val 
            take_i64(value, "last_agg_trade_id", &set->last_agg_trade_id) &&
            take_i64(value, "last_update_id", &set->last_update_id) &&
            take_text(value, "last_file", set->last_file, sizeof set->last_file) &&
-           take_i64(value, "rows", &set->rows);
+           take_i64(value, "rows", &set->rows) &&
+           (!yyjson_obj_get(value, "duplicates") || take_i64(value, "duplicates", &set->duplicates));
 }
 
 static bool read_stream(struct checkpoint *checkpoint, const char *name, yyjson_val *value)

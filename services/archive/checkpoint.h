@@ -40,6 +40,7 @@ struct checkpoint_set {
     int64_t last_update_id;
     char last_file[192];
     int64_t rows;
+    int64_t duplicates; /* rows left out for a row_id met before */
 };
 
 struct checkpoint_counts {

@@ -52,3 +52,13 @@ void figures_report(const struct collector *collector, struct writer *writer, st
     stage_report_gauge(report, "waiting_jobs", (double)written.waiting_jobs);
     report_sink(&collected, &written, rows, report);
 }
+
+void figures_ledger(struct writer *writer, struct stage *stage, struct stage_ledger *ledger)
+{
+    char name[48];
+    for (size_t i = 0; i < stage_symbol_count(stage); i++)
+        for (enum data_kind kind = 0; kind < KIND_COUNT; kind++) {
+            snprintf(name, sizeof name, "duplicates.%s", KINDS[kind].name);
+            stage_ledger_count(ledger, i, name, writer_duplicates(writer, stage_symbol(stage, i), kind));
+        }
+}

@@ -5,8 +5,8 @@
 #include "collector.h"
 #include "figures.h"
 #include "origin.h"
+#include "settings.h"
 
-#include "base/file.h"
 #include "base/memory.h"
 #include "stage/stage.h"
 
@@ -20,37 +20,16 @@ struct archive {
     struct writer *writer;
     struct collector *collector;
     size_t *streams; /* collector's number of input service × symbols + symbol */
-    char root[PATH_BYTES], deadletter_root[PATH_BYTES], checkpoint_path[PATH_BYTES], temp_folder[PATH_BYTES];
+    struct archive_paths paths;
 };
-
-static void wake(void *stage)
-{
-    stage_wake(stage);
-}
 
 static enum status open_writer(struct archive *archive, struct error *error)
 {
-    struct stage *stage = archive->stage;
-    const struct config *config = stage_config(stage);
-    path_join(archive->root, config_text(config, "run.data_root"), "ofi_cvd");
-    path_join(archive->deadletter_root, config_text(config, "run.artifacts_dir"), "deadletter");
-    path_join(archive->checkpoint_path, config_text(config, "run.state_dir"), "checkpoint.json");
-    path_join(archive->temp_folder, config_text(config, "run.state_dir"), "duckdb");
-    struct writer_config settings = {
-        .root = archive->root,
-        .deadletter_root = archive->deadletter_root,
-        .checkpoint_path = archive->checkpoint_path,
-        .run_id = stage_run_id(stage),
-        .parquet = {.memory_mb = config_i64(config, "archive.duckdb_memory_mb"),
-                    .threads = config_i64(config, "archive.duckdb_threads"),
-                    .temp_folder = archive->temp_folder,
-                    .config_fingerprint = stage_fingerprint(stage),
-                    .sync = strcmp(config_text(config, "journal.durability"), "power") == 0},
-        .wake = wake,
-        .wake_context = stage,
-    };
-    bool is_replay = config_i64(config, "run.replay_mode") || stage_replay_files(stage);
-    enum status status = origin_claim(archive->root, is_replay, error);
+    struct writer_config settings;
+    bool is_replay =
+        config_i64(stage_config(archive->stage), "run.replay_mode") || stage_replay_files(archive->stage);
+    writer_settings(archive->stage, &archive->paths, &settings);
+    enum status status = origin_claim(archive->paths.root, is_replay, error);
     return status == STATUS_OK ? writer_open(&settings, &archive->writer, error) : status;
 }
 
@@ -130,6 +109,12 @@ static void archive_report(void *service, struct stage_report *report)
     figures_report(archive->collector, archive->writer, report);
 }
 
+static void archive_ledger(void *service, struct stage_ledger *ledger)
+{
+    const struct archive *archive = service;
+    figures_ledger(archive->writer, archive->stage, ledger);
+}
+
 static const struct stage_service ARCHIVE = {
     .name = "archive",
     .summary = "Writes trades, books, features and events as Parquet data sets.",
@@ -141,6 +126,7 @@ static const struct stage_service ARCHIVE = {
     .resume = archive_resume,
     .durable = archive_durable,
     .report = archive_report,
+    .ledger = archive_ledger,
     .idle = archive_idle,
 };
 

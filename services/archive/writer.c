@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 /* --- queue --- */
 
@@ -221,4 +222,17 @@ void writer_figures(struct writer *writer, struct writer_figures *out_figures)
     out_figures->waiting_jobs = writer->waiting_jobs;
     out_figures->waiting_bytes = writer->waiting_bytes;
     pthread_mutex_unlock(&writer->mutex);
+}
+
+int64_t writer_duplicates(struct writer *writer, const char *symbol, enum data_kind kind)
+{
+    int64_t duplicates = 0;
+    pthread_mutex_lock(&writer->mutex);
+    for (size_t i = 0; i < writer->checkpoint.set_count; i++) {
+        const struct checkpoint_set *set = &writer->checkpoint.sets[i];
+        if (set->kind == kind && strcmp(set->symbol, symbol) == 0)
+            duplicates += set->duplicates;
+    }
+    pthread_mutex_unlock(&writer->mutex);
+    return duplicates;
 }

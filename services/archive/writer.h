@@ -70,6 +70,9 @@ bool writer_idle(struct writer *writer); /* nothing waits, nothing is being writ
 /* writer_stream: what is durable of a stream. */
 struct checkpoint_stream writer_stream(struct writer *writer, const char *name);
 
+/* writer_duplicates: rows of a symbol and kind left out for a row_id met before. */
+int64_t writer_duplicates(struct writer *writer, const char *symbol, enum data_kind kind);
+
 /* writer_figures: for the heartbeat. */
 struct writer_figures {
     struct checkpoint_counts counts;

@@ -195,6 +195,9 @@ static bool write_item(struct item_job *job)
     pthread_mutex_lock(&writer->mutex);
     writer->checkpoint.counts.deadletter_rows += job->item->reject_count;
     writer->checkpoint.counts.duplicate_row_ids += job->item->duplicates;
+    if (job->item->duplicates)
+        checkpoint_set(&writer->checkpoint, job->flush->symbol, job->item->kind)->duplicates +=
+            job->item->duplicates;
     pthread_mutex_unlock(&writer->mutex);
     return true;
 }

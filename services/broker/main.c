@@ -121,6 +121,12 @@ static void broker_report(void *service, struct stage_report *report)
     figures_report(broker->papers, stage_symbol_count(broker->stage), report);
 }
 
+static void broker_ledger(void *service, struct stage_ledger *ledger)
+{
+    struct broker *broker = service;
+    figures_ledger(broker->papers, stage_symbol_count(broker->stage), ledger);
+}
+
 static const char *const INPUTS[] = {"signal", NULL};
 
 static const struct stage_service BROKER = {
@@ -134,6 +140,7 @@ static const struct stage_service BROKER = {
     .save = broker_save,
     .load = broker_load,
     .report = broker_report,
+    .ledger = broker_ledger,
 };
 
 int main(int argc, char **argv)

@@ -35,3 +35,11 @@ void figures_report(const struct figures *figures, struct stage_report *report)
     stage_report_gauge(report, "p_abs_z_gt2", figures->worst.abs_z_gt2);
     stage_report_gauge(report, "p_abs_z_gt3", figures->worst.abs_z_gt3);
 }
+
+void figures_ledger(const struct features_symbol *symbol, size_t index, struct stage_ledger *ledger)
+{
+    const char *name;
+    int64_t value;
+    for (size_t i = 0; features_symbol_counter(symbol, i, &name, &value); i++)
+        stage_ledger_count(ledger, index, name, value);
+}

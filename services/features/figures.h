@@ -17,3 +17,6 @@ struct figures {
 void figures_init(struct figures *figures);
 void figures_add(struct figures *figures, const struct features_symbol *symbol);
 void figures_report(const struct figures *figures, struct stage_report *report);
+
+/* figures_ledger: all counters of one symbol. */
+void figures_ledger(const struct features_symbol *symbol, size_t index, struct stage_ledger *ledger);

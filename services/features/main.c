@@ -117,6 +117,13 @@ static void features_report(void *service, struct stage_report *report)
     figures_report(&figures, report);
 }
 
+static void features_ledger(void *service, struct stage_ledger *ledger)
+{
+    struct features *features = service;
+    for (size_t i = 0; i < features->symbol_count; i++)
+        figures_ledger(features->symbols[i].engine, i, ledger);
+}
+
 static const char *const INPUTS[] = {"harvest", NULL};
 
 static const struct stage_service FEATURES = {
@@ -130,6 +137,7 @@ static const struct stage_service FEATURES = {
     .save = features_save,
     .load = features_load,
     .report = features_report,
+    .ledger = features_ledger,
 };
 
 int main(int argc, char **argv)

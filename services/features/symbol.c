@@ -267,6 +267,7 @@ static void feed_book(const struct feeding *feeding, const struct book_row *book
     note_item(symbol, book->ts_ms);
     grid_feed_book(&symbol->grid, &item);
     symbol->counters.books++;
+    symbol->counters.books_primed += outcome == OFI_PRIMED;
     if (outcome == OFI_PRIMED)
         return;
     row.source = feeding->source;
@@ -333,14 +334,14 @@ static void take_book(const struct feeding *feeding, const struct book_row *book
     if (event_time_valid(book->ts_ms))
         feed_book(feeding, book);
     else
-        feeding->symbol->counters.invalid_time++;
+        feeding->symbol->counters.invalid_time_books++;
 }
 
 static void take_trade(const struct feeding *feeding, const struct trade_row *trade)
 {
     advance(feeding, trade->watermark_ms);
     if (!event_time_valid(trade->ts_ms))
-        feeding->symbol->counters.invalid_time++;
+        feeding->symbol->counters.invalid_time_trades++;
     else if (trade->is_market == 0)
         feeding->symbol->counters.non_market_trades++;
     else
@@ -385,7 +386,9 @@ static const struct {
     COUNTER(trades),
     COUNTER(books),
     COUNTER(non_market_trades),
-    COUNTER(invalid_time),
+    COUNTER(books_primed),
+    COUNTER(invalid_time_trades),
+    COUNTER(invalid_time_books),
     COUNTER(invalid_qty),
     COUNTER(invalid_price),
     COUNTER(side_unknown),

@@ -56,10 +56,12 @@ enum {
 struct features_counters {
     int64_t rows; /* emitted, of all kinds */
     int64_t feature_rows;
-    int64_t trades; /* accepted */
-    int64_t books;  /* accepted */
+    int64_t trades;       /* accepted */
+    int64_t books;        /* accepted */
+    int64_t books_primed; /* those of them that made no ofi row: the first, and the first behind a gap */
     int64_t non_market_trades;
-    int64_t invalid_time; /* rows with a time outside 1970…9999 */
+    int64_t invalid_time_trades; /* rows with a time outside 1970…9999 */
+    int64_t invalid_time_books;
     int64_t invalid_qty;
     int64_t invalid_price;
     int64_t side_unknown;

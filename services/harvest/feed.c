@@ -66,6 +66,7 @@ static const char *const COUNTER_NAMES[FEED_COUNTER_COUNT] = {
     [FEED_BOOK_CROSSED] = "book_crossed",
     [FEED_BOOK_EMPTY] = "book_empty",
     [FEED_BOOK_DUPLICATE_PRICE] = "book_duplicate_price",
+    [FEED_BOOK_UNTIMELY] = "book_untimely",
     [FEED_DIFFS_APPLIED] = "diffs_applied",
     [FEED_DIFFS_BEFORE_SNAPSHOT] = "diffs_before_snapshot",
     [FEED_DIFFS_DROPPED] = "diffs_dropped",
@@ -377,28 +378,6 @@ int64_t feed_held(const struct feed *feed, size_t symbol)
 int64_t feed_waiting(const struct feed *feed, size_t symbol)
 {
     return (int64_t)feed->symbols[symbol].ordering.waiting_count;
-}
-
-enum status feed_imbalance(const struct feed *feed, struct error *error)
-{
-    const int64_t *counters = feed->state.counters;
-    int64_t out = counters[FEED_PARSED] + counters[FEED_PARSE_ERRORS];
-    for (int i = FEED_FILTERED_UNKNOWN_STREAM; i <= FEED_FILTERED_AFTER_END; i++)
-        out += counters[i];
-    int64_t parsed = feed_count(feed, FEED_ALL, FEED_RECEIVED_TRADES) +
-                     feed_count(feed, FEED_ALL, FEED_RECEIVED_BOOKS) +
-                     feed_count(feed, FEED_ALL, FEED_RECEIVED_TICKERS);
-    if (counters[FEED_MESSAGES] != out || counters[FEED_PARSED] != parsed)
-        return error_set(error, STATUS_CONFLICT,
-                         "feed ledger: %" PRId64 " messages in, %" PRId64 " accounted for; %" PRId64
-                         " parsed, %" PRId64 " of a known kind",
-                         counters[FEED_MESSAGES], out, counters[FEED_PARSED], parsed);
-    for (size_t i = 0; i < feed->config.symbol_count; i++) {
-        enum status status = feed_symbol_imbalance(&feed->symbols[i], error);
-        if (status != STATUS_OK)
-            return status;
-    }
-    return STATUS_OK;
 }
 
 /* --- state

@@ -101,6 +101,7 @@ enum feed_counter {
     FEED_BOOK_CROSSED,
     FEED_BOOK_EMPTY,
     FEED_BOOK_DUPLICATE_PRICE,
+    FEED_BOOK_UNTIMELY, /* diffs that moved the book, and whose time rule 1 forbids to publish */
     FEED_DIFFS_APPLIED,
     FEED_DIFFS_BEFORE_SNAPSHOT,
     FEED_DIFFS_DROPPED, /* at HOLD_DIFFS_MAX, or left over at the end */
@@ -177,9 +178,15 @@ const struct venue_instrument *feed_instrument(const struct feed *feed, size_t s
 #define FEED_ALL SIZE_MAX
 int64_t feed_count(const struct feed *feed, size_t symbol, enum feed_counter counter);
 
-/* feed_held, feed_waiting: messages held back, and trades waiting behind a hole. */
+/* feed_held, feed_waiting: messages held back, and trades waiting behind a hole. feed_held_trades, feed_held_books: those
+ * of the held that are trades, diffs. */
 int64_t feed_held(const struct feed *feed, size_t symbol);
+int64_t feed_held_trades(const struct feed *feed, size_t symbol);
+int64_t feed_held_books(const struct feed *feed, size_t symbol);
 int64_t feed_waiting(const struct feed *feed, size_t symbol);
+
+/* feed_books_are_whole: every book message is one (partial depth); otherwise they are diffs. */
+bool feed_books_are_whole(const struct feed *feed);
 
 /* feed_imbalance: STATUS_OK when the ledger balances; STATUS_CONFLICT with the sums that differ. */
 enum status feed_imbalance(const struct feed *feed, struct error *error) MUST_USE;

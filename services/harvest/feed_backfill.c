@@ -1,4 +1,4 @@
-/* What was missed while no socket was open comes first (data.md §1.5, docs/decisions/0016).
+/* What was missed while no socket was open comes first (data.md §1.5, docs/decisions/0014).
  *
  *     re-opened ─▶ catches up: every message of the symbol is held behind ─▶ the hole is closed ─▶ they follow
  *                      │                                                         ▲

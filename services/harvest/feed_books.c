@@ -190,6 +190,8 @@ static void apply_diff(struct feed_symbol *symbol, const struct venue_message *m
     }
     if (feed_symbol_is_timely(symbol, message))
         publish_book(symbol, message, BOOK_SOURCE_DIFF);
+    else
+        feed_symbol_counts(symbol, FEED_BOOK_UNTIMELY);
     audit_book(symbol, message);
 }
 

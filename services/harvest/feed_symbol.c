@@ -233,40 +233,84 @@ int64_t feed_symbol_count(const struct feed_symbol *symbol, enum feed_counter co
     }
 }
 
-static int64_t held_trades(const struct hold *hold)
+static int64_t held_of_kind(const struct hold *hold, enum venue_kind kind)
 {
     struct venue_message message;
     size_t offset = 0;
-    int64_t trades = 0;
+    int64_t count = 0;
     while (hold_next(hold, &offset, &message))
-        trades += message.kind == VENUE_TRADE;
-    return trades;
+        count += message.kind == (int32_t)kind;
+    return count;
+}
+
+int64_t feed_symbol_held_trades(const struct feed_symbol *symbol)
+{
+    return held_of_kind(&symbol->held, VENUE_TRADE) + held_of_kind(&symbol->behind, VENUE_TRADE);
+}
+
+int64_t feed_symbol_held_books(const struct feed_symbol *symbol)
+{
+    return (int64_t)(symbol->held.diff_count + symbol->kept.diff_count + symbol->behind.diff_count) +
+           held_of_kind(&symbol->held, VENUE_PARTIAL) + held_of_kind(&symbol->behind, VENUE_PARTIAL);
+}
+
+static enum status imbalance(const struct feed_symbol *symbol, const char *what, int64_t in, int64_t out,
+                             struct error *error)
+{
+    if (in == out)
+        return STATUS_OK;
+    return error_set(error, STATUS_CONFLICT, "feed ledger of symbol %zu: %" PRId64 " %s in, %" PRId64 " out",
+                     symbol->index, in, what, out);
+}
+
+static enum status trades_imbalance(const struct feed_symbol *symbol, struct error *error)
+{
+    const int64_t *counters = symbol->state.counters;
+    int64_t in = counters[FEED_RECEIVED_TRADES] + counters[FEED_BACKFILLED_TRADES];
+    int64_t out = counters[FEED_EMITTED_TRADES] + symbol->ordering.duplicates + symbol->ordering.late +
+                  counters[FEED_INVALID_TIME_TRADES] + counters[FEED_INVALID_PRICE] +
+                  counters[FEED_INVALID_QTY] + feed_symbol_held_trades(symbol) +
+                  (int64_t)symbol->ordering.waiting_count;
+    return imbalance(symbol, "trades", in, out, error);
+}
+
+/* books_published: book rows, and books that were not fit to be one. */
+static int64_t books_published(const struct feed_symbol *symbol)
+{
+    const int64_t *counters = symbol->state.counters;
+    return counters[FEED_EMITTED_BOOKS] + counters[FEED_BOOK_TIME_BACKWARD] + counters[FEED_BOOK_EMPTY] +
+           counters[FEED_BOOK_CROSSED];
+}
+
+static enum status diffs_imbalance(const struct feed_symbol *symbol, struct error *error)
+{
+    const int64_t *counters = symbol->state.counters;
+    int64_t out = symbol->sync.diffs_applied + counters[FEED_BOOK_BACKWARD] +
+                  counters[FEED_DIFFS_BEFORE_SNAPSHOT] + counters[FEED_DIFFS_DROPPED] +
+                  feed_symbol_held_books(symbol);
+    enum status status = imbalance(symbol, "diffs", counters[FEED_RECEIVED_BOOKS], out, error);
+    if (status != STATUS_OK)
+        return status;
+    return imbalance(symbol, "applied diffs", symbol->sync.diffs_applied,
+                     books_published(symbol) + counters[FEED_BOOK_UNTIMELY], error);
+}
+
+static enum status whole_books_imbalance(const struct feed_symbol *symbol, struct error *error)
+{
+    const int64_t *counters = symbol->state.counters;
+    int64_t out = books_published(symbol) + counters[FEED_BOOK_BACKWARD] +
+                  counters[FEED_BOOK_DUPLICATE_PRICE] + counters[FEED_INVALID_TIME_BOOKS] +
+                  feed_symbol_held_books(symbol);
+    return imbalance(symbol, "books", counters[FEED_RECEIVED_BOOKS], out, error);
 }
 
 enum status feed_symbol_imbalance(const struct feed_symbol *symbol, struct error *error)
 {
-    const int64_t *counters = symbol->state.counters;
-    int64_t trades_in = counters[FEED_RECEIVED_TRADES] + counters[FEED_BACKFILLED_TRADES];
-    int64_t trades_out = counters[FEED_EMITTED_TRADES] + symbol->ordering.duplicates + symbol->ordering.late +
-                         counters[FEED_INVALID_TIME_TRADES] + counters[FEED_INVALID_PRICE] +
-                         counters[FEED_INVALID_QTY] + held_trades(&symbol->held) +
-                         held_trades(&symbol->behind) + (int64_t)symbol->ordering.waiting_count;
-    if (trades_in != trades_out)
-        return error_set(error, STATUS_CONFLICT,
-                         "feed ledger of symbol %zu: %" PRId64 " trades in, %" PRId64 " out", symbol->index,
-                         trades_in, trades_out);
-    if (symbol->feed->config.book_source != BOOK_SOURCE_DIFF)
-        return STATUS_OK;
-    int64_t diffs_in = counters[FEED_RECEIVED_BOOKS];
-    int64_t diffs_out =
-        symbol->sync.diffs_applied + counters[FEED_BOOK_BACKWARD] + counters[FEED_DIFFS_BEFORE_SNAPSHOT] +
-        counters[FEED_DIFFS_DROPPED] +
-        (int64_t)(symbol->held.diff_count + symbol->kept.diff_count + symbol->behind.diff_count);
-    if (diffs_in != diffs_out)
-        return error_set(error, STATUS_CONFLICT,
-                         "feed ledger of symbol %zu: %" PRId64 " diffs in, %" PRId64 " out", symbol->index,
-                         diffs_in, diffs_out);
-    return STATUS_OK;
+    enum status status = trades_imbalance(symbol, error);
+    if (status != STATUS_OK)
+        return status;
+    return symbol->feed->config.book_source == BOOK_SOURCE_DIFF ? diffs_imbalance(symbol, error)
+                                                                : whole_books_imbalance(symbol, error);
 }
 
 void feed_symbol_save(const struct feed_symbol *symbol, struct buffer *out)

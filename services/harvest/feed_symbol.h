@@ -103,6 +103,8 @@ void feed_symbol_control(struct feed_symbol *symbol, int8_t action, const char *
 void feed_symbol_end(struct feed_symbol *symbol);
 
 int64_t feed_symbol_count(const struct feed_symbol *symbol, enum feed_counter counter);
+int64_t feed_symbol_held_trades(const struct feed_symbol *symbol);
+int64_t feed_symbol_held_books(const struct feed_symbol *symbol);
 enum status feed_symbol_imbalance(const struct feed_symbol *symbol, struct error *error);
 
 void feed_symbol_save(const struct feed_symbol *symbol, struct buffer *out);

@@ -81,3 +81,30 @@ void figures_report(const struct feed *feed, const struct receiver *receiver,
     if (writer)
         stage_report_counter(report, "capture_bytes", capture_written_bytes(writer));
 }
+
+static void count_symbol(const struct feed *feed, size_t symbol, struct stage_ledger *ledger)
+{
+    for (enum feed_counter counter = 0; counter < FEED_COUNTER_COUNT; counter++)
+        stage_ledger_count(ledger, symbol, feed_counter_name(counter), feed_count(feed, symbol, counter));
+    stage_ledger_count(ledger, symbol, "trades_held", feed_held_trades(feed, symbol));
+    stage_ledger_count(ledger, symbol, "trades_waiting", feed_waiting(feed, symbol));
+    stage_ledger_count(ledger, symbol, "books_held", feed_held_books(feed, symbol));
+}
+
+void figures_ledger(const struct feed *feed, size_t symbol_count, const struct intake *intake,
+                    struct stage_ledger *ledger)
+{
+    for (enum feed_counter counter = 0; counter < FEED_COUNTER_COUNT; counter++)
+        stage_ledger_count(ledger, STAGE_NO_SYMBOL, feed_counter_name(counter),
+                           feed_count(feed, FEED_ALL, counter));
+    stage_ledger_count(ledger, STAGE_NO_SYMBOL, "books_are_whole", feed_books_are_whole(feed));
+    for (size_t i = 0; i < symbol_count; i++)
+        count_symbol(feed, i, ledger);
+    if (!intake->receiver)
+        return;
+    struct receiver_figures figures = receiver_figures(intake->receiver);
+    stage_ledger_count(ledger, STAGE_NO_SYMBOL, "socket_messages", figures.messages);
+    stage_ledger_count(ledger, STAGE_NO_SYMBOL, "socket_first_record", (int64_t)intake->first_record);
+    stage_ledger_count(ledger, STAGE_NO_SYMBOL, "queue_dropped", figures.queue_dropped);
+    stage_ledger_count(ledger, STAGE_NO_SYMBOL, "messages_too_large", figures.messages_too_large);
+}

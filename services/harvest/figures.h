@@ -2,8 +2,8 @@
 #pragma once
 
 #include "feed.h"
+#include "intake.h"
 #include "latency.h"
-#include "receiver.h"
 #include "stage/stage.h"
 
 /* row_figures: what is told of the rows themselves. */
@@ -21,3 +21,8 @@ void row_figures_add(struct row_figures *figures, size_t symbol, const struct me
 void figures_report(const struct feed *feed, const struct receiver *receiver,
                     const struct capture_writer *writer, const struct row_figures *rows,
                     struct stage_report *report);
+
+/* figures_ledger: the feed's counters of the run and of each symbol, what it holds back, and what the sockets of this life
+ * gave. */
+void figures_ledger(const struct feed *feed, size_t symbol_count, const struct intake *intake,
+                    struct stage_ledger *ledger);

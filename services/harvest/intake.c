@@ -1,6 +1,7 @@
 #include "intake.h"
 
 #include "base/file.h"
+#include "base/log.h"
 
 #include <string.h>
 
@@ -88,7 +89,10 @@ enum status intake_open(struct intake *intake, struct stage *stage, const struct
     enum status status = open_writer(intake, stage, folder, error);
     if (status == STATUS_OK)
         status = capture_reader_open(folder, stage_run_id(stage), intake->writer, &intake->reader, error);
-    return status == STATUS_OK ? open_receiver(intake, stage, feed, error) : status;
+    if (status != STATUS_OK)
+        return status;
+    intake->first_record = capture_appended_seq(intake->writer) + 1;
+    return open_receiver(intake, stage, feed, error);
 }
 
 void intake_close(struct intake *intake)
@@ -120,4 +124,25 @@ enum status intake_command(struct intake *intake, const char *verb, bool ended)
     else if (!go)
         receiver_stop_intake(intake->receiver);
     return STATUS_OK;
+}
+
+void intake_save(const struct intake *intake, const struct feed *feed, struct buffer *out)
+{
+    uint64_t seq, offset;
+    capture_place(intake->reader, &seq, &offset);
+    buffer_append_u64(out, seq);
+    buffer_append_u64(out, offset);
+    feed_save(feed, out);
+}
+
+enum status intake_load(struct intake *intake, struct feed *feed, struct reader *in)
+{
+    struct error error = {{0}};
+    uint64_t seq = reader_u64(in), offset = reader_u64(in);
+    enum status status = feed_load(feed, in, &error);
+    if (status == STATUS_OK)
+        status = capture_seek(intake->reader, seq, offset, &error);
+    if (status != STATUS_OK)
+        log_event(LOG_ERROR, "state_refused", "reason=\"%s\"", error.text);
+    return status;
 }

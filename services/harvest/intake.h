@@ -11,6 +11,7 @@ struct intake {
     struct capture_writer *writer; /* NULL in a replay */
     struct capture_reader *reader;
     struct receiver *receiver; /* NULL in a replay */
+    uint64_t first_record;     /* number of the first record this life may append */
 };
 
 /* intake_open: `feed` is borrowed for the call. intake_close: safe on a zeroed or half opened intake. */
@@ -30,3 +31,7 @@ void intake_ask(struct intake *intake, size_t symbol, const struct feed *feed);
 
 /* intake_command: go and stop_intake; go after the end changes nothing. STATUS_UNSUPPORTED: neither. */
 enum status intake_command(struct intake *intake, const char *verb, bool ended) MUST_USE;
+
+/* intake_save, intake_load: the feed's whole state, and the record of the capture it goes on with. */
+void intake_save(const struct intake *intake, const struct feed *feed, struct buffer *out);
+enum status intake_load(struct intake *intake, struct feed *feed, struct reader *in) MUST_USE;

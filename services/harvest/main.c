@@ -4,7 +4,6 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "figures.h"
-#include "intake.h"
 #include "stage/stage.h"
 
 #include <stdlib.h>
@@ -90,24 +89,13 @@ static enum status harvest_pull(void *service, size_t budget, int wait_ms, bool 
 static void harvest_save(void *service, struct buffer *out)
 {
     struct harvest *harvest = service;
-    uint64_t seq, offset;
-    capture_place(harvest->intake.reader, &seq, &offset);
-    buffer_append_u64(out, seq);
-    buffer_append_u64(out, offset);
-    feed_save(harvest->feed, out);
+    intake_save(&harvest->intake, harvest->feed, out);
 }
 
 static enum status harvest_load(void *service, struct reader *in)
 {
     struct harvest *harvest = service;
-    struct error error = {{0}};
-    uint64_t seq = reader_u64(in), offset = reader_u64(in);
-    enum status status = feed_load(harvest->feed, in, &error);
-    if (status == STATUS_OK)
-        status = capture_seek(harvest->intake.reader, seq, offset, &error);
-    if (status != STATUS_OK)
-        log_event(LOG_ERROR, "state_refused", "reason=\"%s\"", error.text);
-    return status;
+    return intake_load(&harvest->intake, harvest->feed, in);
 }
 
 static enum status harvest_command(void *service, const char *verb, const char *arguments_json, struct error *error)
@@ -123,6 +111,12 @@ static void harvest_report(void *service, struct stage_report *report)
     struct harvest *harvest = service;
     figures_report(harvest->feed, harvest->intake.receiver, harvest->intake.writer, &harvest->rows,
                    report);
+}
+
+static void harvest_ledger(void *service, struct stage_ledger *ledger)
+{
+    struct harvest *harvest = service;
+    figures_ledger(harvest->feed, stage_symbol_count(harvest->stage), &harvest->intake, ledger);
 }
 
 static bool harvest_caught_up(void *service)
@@ -141,6 +135,7 @@ static const struct stage_service HARVEST = {
     .load = harvest_load,
     .command = harvest_command,
     .report = harvest_report,
+    .ledger = harvest_ledger,
     .caught_up = harvest_caught_up,
 };
 

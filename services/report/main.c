@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "report_service.h"
 #include "stage/stage.h"
+#include "telling.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -112,16 +113,15 @@ static int64_t report_position(void *service, const char *stream)
     return report_service_position(((struct daemon *)service)->service, stream);
 }
 
-static void report_figures(void *service, struct stage_report *report)
+static void report_tell(void *service, struct stage_report *report)
 {
-    struct report_service_figures figures = report_service_figures(((struct daemon *)service)->service);
-    stage_report_counter(report, "rows", figures.rows);
-    stage_report_counter(report, "malformed_rows", figures.malformed_rows);
-    stage_report_counter(report, "commits", figures.commits);
-    stage_report_counter(report, "write_errors_total", figures.commit_failures + figures.worker.failures);
-    stage_report_counter(report, "summaries_written", figures.worker.written);
-    stage_report_counter(report, "final_summary_written", figures.worker.done_final);
-    stage_report_gauge(report, "summary_age_s", figures.summary_age_s);
+    telling_report(((struct daemon *)service)->service, report);
+}
+
+static void report_ledger(void *service, struct stage_ledger *ledger)
+{
+    struct daemon *daemon = service;
+    telling_ledger(daemon->service, daemon->stage, ledger);
 }
 
 static const char *const INPUTS[] = {"harvest", "features", "signal", "broker", NULL};
@@ -137,7 +137,8 @@ static const struct stage_service REPORT_SERVICE = {
     .turn = report_turn,
     .resume = report_position,
     .durable = report_position,
-    .report = report_figures,
+    .report = report_tell,
+    .ledger = report_ledger,
     .command = report_command,
     .idle = report_idle,
 };

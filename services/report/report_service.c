@@ -214,6 +214,11 @@ int64_t report_service_position(const struct report_service *service, const char
     return found->durable - at_end;
 }
 
+const struct symbol_figures *report_service_symbol(struct report_service *service, const char *symbol)
+{
+    return figures_symbol(&service->figures, symbol);
+}
+
 struct report_service_figures report_service_figures(struct report_service *service)
 {
     struct report_service_figures figures = service->counts;

@@ -62,6 +62,9 @@ bool report_service_idle(struct report_service *service, bool stopping);
  * its end is read again after a restart and the stage knows of it. */
 int64_t report_service_position(const struct report_service *service, const char *stream);
 
+/* report_service_symbol: what has been counted of a symbol; valid until the next row. */
+const struct symbol_figures *report_service_symbol(struct report_service *service, const char *symbol);
+
 struct report_service_figures {
     int64_t rows, malformed_rows, commits, commit_failures;
     struct worker_figures worker;

@@ -1,5 +1,6 @@
 /* signal: decides on every feature row, says why it did not confirm, and stores what it decided as JSON lines, in
  * SQLite, or both. One pure engine per symbol (decision.h); the sinks read the daemon's own journal. */
+#include "figures.h"
 #include "settings.h"
 
 #include "base/file.h"
@@ -100,24 +101,13 @@ static enum status signal_load(void *service, struct reader *in)
 static void signal_report(void *service, struct stage_report *report)
 {
     struct signal *signal = service;
-    struct signal_counters sum = {0};
-    for (size_t i = 0; i < stage_symbol_count(signal->stage); i++) {
-        const struct signal_counters *counters = &signal->decisions[i].counters;
-        sum.processed += counters->processed;
-        sum.signals += counters->signals;
-        sum.confirmed += counters->confirmed;
-        sum.pending += counters->pending;
-        sum.deduplicated += counters->deduplicated;
-        sum.late_feature_row += counters->late_feature_row;
-        sum.bad_feature_row += counters->bad_feature_row;
-    }
-    stage_report_counter(report, "processed", sum.processed);
-    stage_report_counter(report, "signals", sum.signals);
-    stage_report_counter(report, "confirmed", sum.confirmed);
-    stage_report_counter(report, "pending", sum.pending);
-    stage_report_counter(report, "deduplicated", sum.deduplicated);
-    stage_report_counter(report, "late_feature_row", sum.late_feature_row);
-    stage_report_counter(report, "bad_feature_row", sum.bad_feature_row);
+    figures_report(signal->decisions, stage_symbol_count(signal->stage), report);
+}
+
+static void signal_ledger(void *service, struct stage_ledger *ledger)
+{
+    struct signal *signal = service;
+    figures_ledger(signal->decisions, stage_symbol_count(signal->stage), ledger);
 }
 
 static const char *const INPUTS[] = {"features", NULL};
@@ -133,6 +123,7 @@ static const struct stage_service SIGNAL = {
     .save = signal_save,
     .load = signal_load,
     .report = signal_report,
+    .ledger = signal_ledger,
 };
 
 int main(int argc, char **argv)

@@ -84,7 +84,7 @@ def test_the_summary_carries_the_gates_that_were_known_before_the_stop(finished)
     summary = stack.summary("sqlite")
     assert summary["overall_verdict"] == "PASS"
     known = {gate["id"] for gate in stack.manifest()["gates"]}
-    assert {gate["id"] for gate in summary["gates"]} == known - {"shutdown_order", "shutdown_kills"}
+    assert {gate["id"] for gate in summary["gates"]} == known - {"ledger", "shutdown_order", "shutdown_kills"}
 
 
 def test_the_source_manifest_is_read_from_the_capture(finished):
@@ -102,7 +102,7 @@ def test_the_source_manifest_is_read_from_the_capture(finished):
 def test_files_in_the_manifest_have_the_content_it_says(finished):
     stack, _ = finished
     manifest = stack.manifest()
-    assert manifest["raw_files"] and len(manifest["evidence"]) == 3
+    assert manifest["raw_files"] and len(manifest["evidence"]) == 4
     for entry in manifest["raw_files"] + manifest["evidence"]:
         data = (stack.folder / entry["path"]).read_bytes()
         assert len(data) == entry["bytes"] and hashlib.sha256(data).hexdigest() == entry["sha256"], entry

@@ -1574,7 +1574,7 @@ class Harvest:
     def _break(self, recv, d, conn_first, last):
         """Sequence broken: invalid until synchronised again; the breaking message is the first kept one."""
         self.count("book_resync_total")
-        if not conn_first:                       # [A3] the event is told in either case (decision 0016)
+        if not conn_first:                       # [A3] the event is told in either case (decision 0014)
             self.count("book_seq_gap_total")
         self.x.event("gap", "book", d["t"], {"gap_kind": "book_seq", "missing": None, "from": last,
                                              "to": d["U"] if self.spot else d["pu"]})
@@ -1598,7 +1598,7 @@ class Harvest:
         while self.heap:
             self._release()
             self._consecutive()
-        if self.reconnect is not None:          # nothing came behind it (decision 0016)
+        if self.reconnect is not None:          # nothing came behind it (decision 0014)
             meta, self.reconnect = self.reconnect, None
             self.x.event("reconnect", "socket", self.clock, meta)
         self._advance(self.clock, self.clock)

@@ -24,7 +24,7 @@ LIVELY = {
     "strategy_mode.market.min_trades_per_min": 60, "strategy_mode.market.min_quotes_per_sec": 1,
     "strategy_mode.market.max_spread_bps": 5000, "strategy_mode.market.min_volatility_bps": 0,
     "strategy_mode.market.min_volume_usd": 10, "harvest.trade_idle_s": 10, "harvest.book_idle_s": 12,
-    "harvest.backfill": False,  # the reference inserts what REST answers, but does not wait for it (decision 0016)
+    "harvest.backfill": False,  # the reference inserts what REST answers, but does not wait for it (decision 0014)
 }
 # name: (seed, what is generated, what is configured)
 CASES = {

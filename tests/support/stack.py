@@ -143,6 +143,10 @@ class Stack:
         (path,) = (self.folder / "logs" / "report").glob(f"summary_*{suffix}.json")
         return json.loads(path.read_text())
 
+    def ledger_bytes(self):
+        """The loss ledger as the orchestrator had it written behind the last exit."""
+        return (self.folder / f"artifacts/run_logs/ledger_{self.run_id}.json").read_bytes()
+
     def jsonl(self):
         """{relative name: bytes} of the ready shards; no shard may be left open after a run's end."""
         ready = self.folder / "runtime" / "ready" / "signal"
@@ -182,7 +186,8 @@ KINDS = {  # order of comparison, and what data.md §8 leaves out when two runs 
 
 
 def assert_equal_runs(one, other, parquet=True):
-    """Everything two runs of one input wrote is equal: JSONL byte for byte, SQLite and orders row for row, Parquet."""
+    """Everything two runs of one input wrote is equal: JSONL byte for byte, SQLite and orders row for row, Parquet, and
+    the loss ledger with every counter in it."""
     left, right = one.jsonl(), other.jsonl()
     assert left, "no JSONL shards at all"
     assert left.keys() == right.keys(), f"shards differ: {sorted(left.keys() ^ right.keys())[:10]}"
@@ -190,12 +195,20 @@ def assert_equal_runs(one, other, parquet=True):
         assert left[name] == right[name], f"{name} differs: {first_difference(left[name], right[name])}"
     assert one.sqlite_rows() == other.sqlite_rows()
     assert one.orders() == other.orders()
+    assert one.ledger_bytes() == other.ledger_bytes(), ledger_difference(one, other)
     for kind, (order, excluded) in KINDS.items() if parquet else ():
         rows = [[{k: v for k, v in row.items() if k not in excluded} for row in run.parquet(kind, order=order)]
                 for run in (one, other)]
         assert len(rows[0]) == len(rows[1]), f"{kind}: {len(rows[0])} rows against {len(rows[1])}"
         for a, b in zip(*rows):
             assert a == b, f"{kind}: {[(k, a[k], b[k]) for k in a if a[k] != b[k]]} at {a['row_id']}"
+
+
+def ledger_difference(one, other):
+    lines = [{(line["id"], line["symbol"]): (line["in"], line["out"]) for line in json.loads(run.ledger_bytes())["lines"]}
+             for run in (one, other)]
+    return [(key, lines[0].get(key), lines[1].get(key)) for key in lines[0] | lines[1]
+            if lines[0].get(key) != lines[1].get(key)]
 
 
 def first_difference(left, right):

@@ -243,6 +243,13 @@ static void adder_report(void *service, struct stage_report *report)
     stage_report_gauge(report, "unmeasured", FIELD_NULL_F64);
 }
 
+static void adder_ledger(void *service, struct stage_ledger *ledger)
+{
+    struct adder *adder = service;
+    for (size_t i = 0; i < stage_symbol_count(adder->stage); i++)
+        stage_ledger_count(ledger, i, "sums", adder->sums[i].rows / 3);
+}
+
 static const char *const INPUTS[] = {"counter", NULL};
 static const struct stage_option OPTIONS[] = {
     {"lines", "FILE", NULL, "a sink that appends to this file"},
@@ -263,4 +270,5 @@ const struct stage_service adder_service = {
     .save = adder_save,
     .load = adder_load,
     .report = adder_report,
+    .ledger = adder_ledger,
 };

@@ -503,7 +503,8 @@ static void absurd_times_are_rejected_and_counted(void **state)
         struct control_row end = {.ts_ms = TIMES[i], .action = CONTROL_END_OF_STREAM};
         feed_any(&collector, ROW_CONTROL, &end);
     }
-    assert_int_equal(counter_of(&collector, "invalid_time"), 10);
+    assert_int_equal(counter_of(&collector, "invalid_time_trades"), 5);
+    assert_int_equal(counter_of(&collector, "invalid_time_books"), 5);
     assert_int_equal(collector.count, 5);
     collector_close(&collector);
 }

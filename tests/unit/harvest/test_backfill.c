@@ -1,4 +1,4 @@
-// What was missed while no socket was open (data.md §1.5, docs/decisions/0016): fetched page by page, put before what came
+// What was missed while no socket was open (data.md §1.5, docs/decisions/0014): fetched page by page, put before what came
 // since, told as a gap where REST has it not. Rows are noted as short words, in order; fetched trades as "filled".
 // links: service_harvest market journal proto base yyjson
 #include "base/random.h"

@@ -10,7 +10,7 @@
 
 static char folder[PATH_BYTES];
 static struct evidence_places places;
-static char paths[7][PATH_BYTES];
+static char paths[8][PATH_BYTES];
 
 static void put(const char *name, const char *text)
 {
@@ -23,10 +23,10 @@ static void put(const char *name, const char *text)
 static int set_up(void **unused)
 {
     static const char *const NAMES[] = {"status.json", "manifest.json", "orchestrator.log", "runtime", "data",
-                                        "artifacts",   "logs"};
+                                        "artifacts",   "logs",          "ledger.json"};
     (void)unused;
     check_folder(folder);
-    for (size_t i = 0; i < 7; i++)
+    for (size_t i = 0; i < 8; i++)
         path_join(paths[i], folder, "%s", NAMES[i]);
     places = (struct evidence_places){.run_id = RUN,
                                       .status_path = paths[0],
@@ -36,6 +36,7 @@ static int set_up(void **unused)
                                       .data_root = paths[4],
                                       .artifacts_dir = paths[5],
                                       .logs_dir = paths[6],
+                                      .ledger_path = paths[7],
                                       .sink = "dual",
                                       .modules = (1 << MODULE_COUNT) - 1};
     return 0;
@@ -284,6 +285,38 @@ static void orders_summaries_and_the_comparison_of_the_sinks(void **unused)
     check_value(&evidence, "sink_differences", 2);
 }
 
+static void put_ledger(const char *run_id, int unbalanced, int unknown, const char *lines)
+{
+    char text[256];
+    snprintf(text, sizeof text, "{\"run_id\":\"%s\",\"unbalanced\":%d,\"unknown\":%d,\"lines\":%s}", run_id,
+             unbalanced, unknown, lines);
+    put("ledger.json", text);
+}
+
+static void the_ledger_counts_lines_that_do_not_balance(void **unused)
+{
+    (void)unused;
+    struct evidence evidence;
+    put_ledger(RUN, 0, 0, "[{}]");
+    evidence_gather(&places, &evidence);
+    check_value(&evidence, "ledger_unbalanced", 0);
+    put_ledger(RUN, 3, 2, "[{}]");
+    evidence_gather(&places, &evidence);
+    check_value(&evidence, "ledger_unbalanced", 3);
+    put_ledger(RUN, 0, 1, "[{}]"); /* a line that could not be judged */
+    evidence_gather(&places, &evidence);
+    check_absent(&evidence, "ledger_unbalanced");
+    put_ledger(RUN, 0, 0, "[]"); /* nothing was judged at all */
+    evidence_gather(&places, &evidence);
+    check_absent(&evidence, "ledger_unbalanced");
+    put_ledger("run-2", 0, 0, "[{}]");
+    evidence_gather(&places, &evidence);
+    check_absent(&evidence, "ledger_unbalanced");
+    put("ledger.json", "{\"run_id\":\"" RUN "\",\"unbal");
+    evidence_gather(&places, &evidence);
+    check_absent(&evidence, "ledger_unbalanced");
+}
+
 static void manifest_and_log_tell_of_start_and_stop(void **unused)
 {
     (void)unused;
@@ -339,6 +372,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(rows_of_parquet_are_in_the_names_of_this_run_s_parts, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(orders_summaries_and_the_comparison_of_the_sinks, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(the_ledger_counts_lines_that_do_not_balance, set_up, tear_down),
         cmocka_unit_test_setup_teardown(manifest_and_log_tell_of_start_and_stop, set_up, tear_down),
         cmocka_unit_test_setup_teardown(damaged_files_are_no_figures, set_up, tear_down),
     };

@@ -29,6 +29,8 @@ static const struct figure FIGURES[] = {
     {GATES_REPLAY, "accounted_trades", "trades_unaccounted", 0, 1},
     {GATES_REPLAY, "accounted_books", "books_unaccounted", 0, -3},
     {GATES_REPLAY, "accounted_drained", "rows_undrained", 0, 1},
+    {GATES_REPLAY, "ledger", "ledger_unbalanced", 0, 1},
+    {GATES_SMOKE, "ledger", "ledger_unbalanced", 0, 2},
     {GATES_REPLAY, "accounted_ended", "streams_open", 0, 1},
     {GATES_REPLAY, "sink_jsonl", "jsonl_rows", 1, 0},
     {GATES_REPLAY, "sink_sqlite", "sqlite_rows", 1, 0},

@@ -1,0 +1,94 @@
+#include "accounting.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+void accounting_path(const struct run *run, char out_path[PATH_BYTES])
+{
+    path_join(out_path, config_text(run->config, "run.artifacts_dir"), "run_logs/ledger_%s.json",
+              run->run_id);
+}
+
+/* spawn_files: nothing of ours is inherited but what it writes to. */
+static int spawn_files(posix_spawn_file_actions_t *files, const char *log_path)
+{
+    int code = posix_spawn_file_actions_addopen(files, 0, "/dev/null", O_RDONLY, 0);
+    code = code ? code
+                : posix_spawn_file_actions_addopen(files, 1, log_path, O_WRONLY | O_CREAT | O_APPEND, 0644);
+    code = code ? code : posix_spawn_file_actions_adddup2(files, 1, 2);
+    return code ? code : posix_spawn_file_actions_addclosefrom_np(files, 3);
+}
+
+static int spawn(const char *const *arguments, const char *log_path, pid_t *out_pid)
+{
+    static const char *const environment[] = {"LANG=C", "TZ=UTC", NULL};
+    posix_spawn_file_actions_t files;
+    posix_spawnattr_t attributes;
+    sigset_t all, none;
+    sigfillset(&all);
+    sigemptyset(&none);
+    posix_spawn_file_actions_init(&files);
+    posix_spawnattr_init(&attributes);
+    int code = spawn_files(&files, log_path);
+    code = code ? code : posix_spawnattr_setsigdefault(&attributes, &all);
+    code = code ? code : posix_spawnattr_setsigmask(&attributes, &none);
+    code =
+        code ? code : posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+    code = code ? code
+                : posix_spawn(out_pid, arguments[0], &files, &attributes, (char *const *)arguments,
+                              (char *const *)environment);
+    posix_spawn_file_actions_destroy(&files);
+    posix_spawnattr_destroy(&attributes);
+    return code;
+}
+
+static enum status start(const struct run *run, const char *out_path, pid_t *out_pid, struct error *error)
+{
+    char program[PATH_BYTES], log_path[PATH_BYTES];
+    path_join(program, run->program_folder, "account");
+    path_join(log_path, config_text(run->config, "run.logs_dir"), "account/%s_stderr.log", run->run_id);
+    const char *const arguments[] = {program,     "--effective", RUN_EFFECTIVE_PATH, "--run-id",
+                                     run->run_id, "--out",       out_path,           NULL};
+    if (folder_make_for(log_path) != STATUS_OK)
+        return error_set(error, STATUS_IO, "%s: its folder cannot be made: %m", log_path);
+    int code = spawn(arguments, log_path, out_pid);
+    return code ? error_set(error, STATUS_IO, "%s cannot be started: %s", program, strerror(code))
+                : STATUS_OK;
+}
+
+/* wait_for: its exit code, -1 when it was killed, by us when it took too long. */
+static int wait_for(pid_t pid)
+{
+    int status = 0;
+    int descriptor = (int)syscall(SYS_pidfd_open, pid, 0u);
+    struct pollfd ended = {.fd = descriptor, .events = POLLIN};
+    if (descriptor < 0 || poll(&ended, 1, ACCOUNTING_LIMIT_MS) <= 0)
+        kill(pid, SIGKILL); /* not reaped yet, so the number is still this child's */
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        ;
+    if (descriptor >= 0)
+        close(descriptor);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+}
+
+void accounting_make(struct run *run)
+{
+    char path[PATH_BYTES];
+    pid_t pid;
+    struct error error;
+    accounting_path(run, path);
+    unlink(path);
+    if (start(run, path, &pid, &error) != STATUS_OK) {
+        log_event(LOG_ERROR, "ledger", "reason=\"%s\"", error.text);
+        return;
+    }
+    int code = wait_for(pid);
+    log_event(code == 0 ? LOG_INFO : LOG_ERROR, "ledger", "file=%s exit_code=%d", path, code);
+}

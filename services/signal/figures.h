@@ -1,0 +1,10 @@
+/* figures: what signal tells of itself: in the heartbeat (operations.md §9), and for the loss ledger. */
+#pragma once
+
+#include "decision.h"
+
+#include "stage/stage.h"
+
+/* figures_report: the counters of all symbols together. figures_ledger: those of each symbol. */
+void figures_report(const struct signal_decision *decisions, size_t count, struct stage_report *report);
+void figures_ledger(const struct signal_decision *decisions, size_t count, struct stage_ledger *ledger);
