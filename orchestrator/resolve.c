@@ -222,7 +222,8 @@ enum status resolve_write(const struct config *config, const char *path, struct 
     buffer_append_byte(&text, '\n');
     enum status status = folder_make_for(path);
     if (status == STATUS_OK)
-        status = file_replace(path, text.data, text.length, false);
+        status = file_replace(path, text.data, text.length,
+                              strcmp(config_text(config, "journal.durability"), "power") == 0);
     buffer_finish(&text);
     return status == STATUS_OK ? status : error_set(error, status, "%s cannot be written: %m", path);
 }

@@ -210,7 +210,8 @@ enum status manifest_write_source(const struct run *run, struct error *error)
     manifest_source_path(run, path);
     enum status status = folder_make_for(path);
     if (status == STATUS_OK)
-        status = file_replace(path, text.data, text.length, false);
+        status = file_replace(path, text.data, text.length,
+                              strcmp(config_text(run->config, "journal.durability"), "power") == 0);
     buffer_finish(&text);
     return status == STATUS_OK ? status : error_set(error, status, "%s cannot be written: %m", path);
 }

@@ -1,5 +1,6 @@
 #include "base/file.h"
 
+#include "base/crash_point.h"
 #include "base/hash.h"
 #include "base/memory.h"
 
@@ -72,6 +73,30 @@ enum status file_write_all(int file_descriptor, const void *data, size_t bytes)
     return STATUS_OK;
 }
 
+static enum status folder_sync(const char *path)
+{
+    int descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (descriptor < 0)
+        return STATUS_IO;
+    enum status status = fsync(descriptor) == 0 ? STATUS_OK : STATUS_IO;
+    close(descriptor);
+    return status;
+}
+
+enum status folder_sync_of(const char *path)
+{
+    char folder[PATH_BYTES];
+    snprintf(folder, sizeof folder, "%s", path);
+    for (char *slash; (slash = strrchr(folder, '/'));) {
+        slash[slash == folder ? 1 : 0] = 0;
+        if (folder_sync(folder) != STATUS_OK)
+            return errno == EACCES ? STATUS_OK : STATUS_IO; /* what we may not even read we have not made */
+        if (slash == folder)
+            return STATUS_OK;
+    }
+    return folder_sync(".");
+}
+
 static void temporary_name(const char *path, char out_path[PATH_BYTES])
 {
     const char *slash = strrchr(path, '/');
@@ -91,11 +116,17 @@ enum status file_replace(const char *path, const void *data, size_t bytes, bool 
         status = STATUS_IO;
     if (close(descriptor) != 0 && status == STATUS_OK)
         status = STATUS_IO;
+    crash_point("before_replace");
     if (status == STATUS_OK && rename(temporary, path) != 0)
         status = STATUS_IO;
-    if (status != STATUS_OK)
+    if (status != STATUS_OK) {
+        int cause = errno;
         unlink(temporary);
-    return status;
+        errno = cause;
+        return status;
+    }
+    crash_point("after_replace");
+    return sync ? folder_sync_of(path) : STATUS_OK;
 }
 
 enum status file_read(const char *path, struct buffer *out)

@@ -1,7 +1,7 @@
 /* file: the few file habits everybody shares (data.md S3).
  *
  * Files become visible only under their final name, complete: temporary name in the same folder
- * (".<name>.tmp"), write, optionally fsync, rename. */
+ * (".<name>.tmp"), write, optionally fsync, rename, optionally fsync the folder. */
 #pragma once
 
 #include "base/buffer.h"
@@ -22,7 +22,12 @@ enum status folder_make(const char *path, mode_t mode) MUST_USE;
 /* folder_make_for: creates the folder that `path` lies in. */
 enum status folder_make_for(const char *path) MUST_USE;
 
-/* file_replace: atomically makes `path` hold exactly these bytes. */
+/* folder_sync_of: makes the names on the way to `path` durable: its own in its folder, and every folder's in its parent, up to where
+ * the path begins. All of them, not only what is new to us: who made a folder may have died before its name was durable. */
+enum status folder_sync_of(const char *path) MUST_USE;
+
+/* file_replace: atomically makes `path` hold exactly these bytes; with `sync` durably, name and all, when it returns. Crash points:
+ * before_replace, after_replace. */
 enum status file_replace(const char *path, const void *data, size_t bytes, bool sync) MUST_USE;
 
 /* file_read: appends the whole file to `out` (whose limit holds). STATUS_NOT_FOUND, STATUS_LIMIT, STATUS_IO; `out` is

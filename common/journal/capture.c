@@ -69,20 +69,22 @@ static void batch_add(struct capture_writer *writer, const struct capture_record
     atomic_store_explicit(&writer->appended_seq, record->seq, memory_order_release);
 }
 
-/* write_whole: all bytes, or none: a partial write is taken back. */
+/* write_whole: all bytes, or none: a partial write is taken back, and so is one that the device did not confirm (the
+ * kernel may have forgotten those pages). */
 static enum status write_whole(struct capture_writer *writer, const void *data, size_t bytes)
 {
-    if (file_write_all(writer->file, data, bytes) != STATUS_OK) {
+    enum status status = file_write_all(writer->file, data, bytes);
+    if (status == STATUS_OK && writer->sync && fdatasync(writer->file) != 0)
+        status = STATUS_IO;
+    if (status != STATUS_OK) {
         int cause = errno;
         if (ftruncate(writer->file, writer->file_bytes) == 0)
             lseek(writer->file, writer->file_bytes, SEEK_SET);
         errno = cause;
-        return STATUS_IO;
+        return status;
     }
     writer->file_bytes += (int64_t)bytes;
     atomic_fetch_add_explicit(&writer->written_bytes, (int64_t)bytes, memory_order_relaxed);
-    if (writer->sync && fdatasync(writer->file) != 0)
-        return STATUS_IO;
     return STATUS_OK;
 }
 
@@ -134,6 +136,8 @@ static enum status file_begin(struct capture_writer *writer)
         return STATUS_IO;
     writer->file_bytes = 0;
     enum status status = write_file_header(writer);
+    if (status == STATUS_OK && writer->sync)
+        status = folder_sync_of(path);
     if (status != STATUS_OK) {
         unlink(path);
         file_finish(writer);
@@ -227,6 +231,18 @@ int64_t capture_written_bytes(const struct capture_writer *writer)
     return atomic_load_explicit(&writer->written_bytes, memory_order_relaxed);
 }
 
+/* sync_repaired: what an earlier life wrote and was killed before it had synchronised counts from now on. */
+static enum status sync_repaired(const struct capture_file *file, struct error *error)
+{
+    int descriptor = open(file->path, O_RDONLY | O_CLOEXEC);
+    enum status status = descriptor >= 0 && fsync(descriptor) == 0 ? folder_sync_of(file->path) : STATUS_IO;
+    if (status != STATUS_OK)
+        error_set(error, status, "capture: %s cannot be synchronised: %s", file->path, strerror(errno));
+    if (descriptor >= 0)
+        close(descriptor);
+    return status;
+}
+
 /* continue_run: finds the end of what the run has already, cutting off a torn record. */
 static enum status continue_run(struct capture_writer *writer, struct error *error)
 {
@@ -237,7 +253,10 @@ static enum status continue_run(struct capture_writer *writer, struct error *err
         struct capture_file *last = &files.items[--files.count];
         if (last->number > writer->file_number)
             writer->file_number = last->number;
-        status = capture_file_repair(last, &last_seq, error);
+        status = writer->sync ? capture_file_repair_cut(last, &last_seq, error)
+                              : capture_file_repair(last, &last_seq, error);
+        if (status == STATUS_OK && last_seq && writer->sync)
+            status = sync_repaired(last, error);
     }
     writer->continued = last_seq > 0;
     atomic_store(&writer->appended_seq, last_seq);

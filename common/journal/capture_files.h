@@ -1,4 +1,4 @@
-/* capture_files: the files of one run, in order. Private to capture.c and capture_reader.c. */
+/* capture_files: the files of one run, in order. Private to the files capture*.c. */
 #pragma once
 
 #include "base/file.h"
@@ -32,6 +32,11 @@ void capture_files_finish(struct capture_files *files);
  * 0: it has none, and was removed. */
 enum status capture_file_repair(struct capture_file *file, uint64_t *out_last_seq,
                                 struct error *error) MUST_USE;
+
+/* capture_file_repair_cut: the same for a capture that is synchronised batch by batch: reads every record, and cuts off what
+ * can be pieces of one batch that a power cut left behind. */
+enum status capture_file_repair_cut(const struct capture_file *file, uint64_t *out_last_seq,
+                                    struct error *error) MUST_USE;
 
 /* capture_encode_header: the 40 bytes before a record's payload. */
 void capture_encode_header(const struct capture_record *record,

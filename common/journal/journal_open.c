@@ -52,14 +52,25 @@ static enum status set_aside_if_foreign(const struct journal_config *config,
             status = error_set(error, STATUS_IO, "journal %s of another run cannot be moved to %s: %m",
                                config->folder, aside);
     }
-    if (status == STATUS_OK && !same) {
-        if (folder_make(config->folder, 0700) != STATUS_OK)
-            status = error_set(error, STATUS_IO, "journal folder %s cannot be made: %m", config->folder);
-        else if (file_replace(path, want.data, want.length, config->sync) != STATUS_OK)
-            status = error_set(error, STATUS_IO, "%s cannot be written: %m", path);
-    }
+    if (status == STATUS_OK && folder_make(config->folder, 0700) != STATUS_OK)
+        status = error_set(error, STATUS_IO, "journal folder %s cannot be made: %m", config->folder);
     buffer_finish(&want);
     buffer_finish(&have);
+    return status;
+}
+
+/* write_identity: last of all. A journal without one is of a beginning that was cut off: nothing has come out of it. */
+static enum status write_identity(const struct journal_config *config, struct error *error)
+{
+    char path[PATH_BYTES];
+    struct buffer want;
+    buffer_init(&want, 0);
+    identity(config, &want);
+    path_join(path, config->folder, "identity");
+    enum status status = file_replace(path, want.data, want.length, config->sync);
+    if (status != STATUS_OK)
+        error_set(error, status, "%s cannot be written: %m", path);
+    buffer_finish(&want);
     return status;
 }
 
@@ -198,8 +209,14 @@ enum status journal_open(const struct journal_config *config, struct journal **o
         code = open_tables(journal);
     if (!code)
         code = load_ranges(journal);
-    if (code) {
+    /* A life that was killed inside its last commit may have left it in the page cache only. */
+    if (!code && config->sync)
+        code = mdb_env_sync(journal->environment, 1);
+    if (code)
         status = journal_failed(error, journal, "cannot be opened; remove the folder to begin anew", code);
+    else if (beginning != JOURNAL_WARM)
+        status = write_identity(config, error);
+    if (status != STATUS_OK) {
         journal_close(journal);
         return status;
     }

@@ -77,21 +77,6 @@ void append_file_close(struct append_file *file)
     file->descriptor = -1;
 }
 
-enum status folder_sync_of(const char *path)
-{
-    char folder[PATH_BYTES];
-    snprintf(folder, sizeof folder, "%s", path);
-    char *slash = strrchr(folder, '/');
-    if (slash)
-        slash[slash == folder ? 1 : 0] = 0;
-    int descriptor = open(slash ? folder : ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (descriptor < 0)
-        return STATUS_IO;
-    enum status status = fsync(descriptor) == 0 ? STATUS_OK : STATUS_IO;
-    close(descriptor);
-    return status;
-}
-
 /* rename_once: 0 or errno. A file system without RENAME_NOREPLACE gets a check and a rename: only one writer makes
  * names in this folder. */
 static int rename_once(const char *from, const char *to)

@@ -30,9 +30,6 @@ enum status append_file_write(struct append_file *file, const void *data, size_t
 enum status append_file_sync(struct append_file *file) MUST_USE;
 void append_file_close(struct append_file *file); /* may be called twice */
 
-/* folder_sync_of: makes names in the folder of `path` survive a power cut. */
-enum status folder_sync_of(const char *path) MUST_USE;
-
 /* file_rename_once: gives a complete file its final name and never overwrites one. A file already there with
  * the same content counts as done: `from` is removed, *out_repeated set. STATUS_CONFLICT when it differs;
  * STATUS_IO. */

@@ -13,6 +13,11 @@ static const char WRITER_PRAGMAS[] = "PRAGMA journal_mode=WAL;"
                                      "PRAGMA temp_store=MEMORY;"
                                      "PRAGMA cache_size=-20000;";
 
+/* A life that was killed inside its last commit may have left it in the page cache only: the checkpoint synchronises the
+ * log before anybody is told of what it holds. */
+static const char DURABLE_PRAGMAS[] = "PRAGMA synchronous=FULL;"
+                                      "PRAGMA wal_checkpoint(TRUNCATE);";
+
 enum { BUSY_TIMEOUT_MS = 5000 };
 
 struct database {
@@ -43,7 +48,7 @@ static enum status failed(struct database *database, int code, const char *doing
 enum status database_open(const char *path, enum database_mode mode, struct database **out_database,
                           struct error *error)
 {
-    bool writer = mode == DATABASE_WRITE;
+    bool writer = mode != DATABASE_READ;
     if (writer && folder_make_for(path) != STATUS_OK)
         return error_set(error, STATUS_IO, "the folder of %s cannot be made: %m", path);
     if (!writer && !file_exists(path))
@@ -61,6 +66,10 @@ enum status database_open(const char *path, enum database_mode mode, struct data
         sqlite3_busy_timeout(database->handle, BUSY_TIMEOUT_MS);
     if (status == STATUS_OK && writer)
         status = database_execute(database, WRITER_PRAGMAS, error);
+    if (status == STATUS_OK && mode == DATABASE_WRITE_DURABLE)
+        status = database_execute(database, DURABLE_PRAGMAS, error);
+    if (status == STATUS_OK && mode == DATABASE_WRITE_DURABLE && folder_sync_of(path) != STATUS_OK)
+        status = error_set(error, STATUS_IO, "the folder of %s cannot be synchronised: %m", path);
     if (status != STATUS_OK) {
         sqlite3_close(database->handle);
         free(database);
@@ -74,7 +83,7 @@ void database_close(struct database *database)
 {
     if (!database)
         return;
-    if (database->mode == DATABASE_WRITE)
+    if (database->mode != DATABASE_READ)
         sqlite3_wal_checkpoint_v2(database->handle, NULL, SQLITE_CHECKPOINT_TRUNCATE, NULL, NULL);
     sqlite3_close(database->handle);
     free(database);

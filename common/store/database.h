@@ -1,7 +1,8 @@
 /* database: SQLite as orderflow uses it; together with sqlite_table the only part that sees it.
  *
  * A connection belongs to one thread. Writers open in WAL mode with synchronous NORMAL, temp_store MEMORY,
- * cache_size -20000 and busy_timeout 5000 (data.md §5.3). Errors come back as STATUS_IO (disk full, locked,
+ * cache_size -20000 and busy_timeout 5000 (data.md §5.3). A durable writer (journal.durability: power) has synchronous
+ * FULL: with NORMAL a power cut takes the newest transactions back, and with them a position that others have acted on. Errors come back as STATUS_IO (disk full, locked,
  * refused), STATUS_MALFORMED (not a database, damaged) or STATUS_INVALID (a statement that does not fit), with
  * a sentence that names the file. */
 #pragma once
@@ -15,9 +16,9 @@
 struct database;
 struct statement;
 
-enum database_mode { DATABASE_WRITE, DATABASE_READ };
+enum database_mode { DATABASE_WRITE, DATABASE_WRITE_DURABLE, DATABASE_READ };
 
-/* database_open: DATABASE_WRITE makes file and folder; DATABASE_READ needs them (STATUS_NOT_FOUND). */
+/* database_open: the writing modes make file and folder; DATABASE_READ needs them (STATUS_NOT_FOUND). */
 enum status database_open(const char *path, enum database_mode mode, struct database **out_database,
                           struct error *error) MUST_USE;
 

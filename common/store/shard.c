@@ -35,6 +35,17 @@ void shard_ready_path(const struct shard *shard, const char *output_dir, char ou
     shard_path(shard, output_dir, "ready", ".jsonl", out_path);
 }
 
+/* prepare_folder: a new name must not be durable, and the old one gone, while the folders on the way to it are not. */
+static enum status prepare_folder(const char *ready, struct error *error)
+{
+    enum status status = folder_make_for(ready);
+    if (status == STATUS_OK)
+        status = folder_sync_of(ready);
+    return status == STATUS_OK
+               ? status
+               : error_set(error, status, "the folder of %s cannot be made durable: %m", ready);
+}
+
 enum status shard_publish(const struct shard *shard, const struct jsonl_sink_config *config,
                           bool *out_repeated, struct error *error)
 {
@@ -42,15 +53,20 @@ enum status shard_publish(const struct shard *shard, const struct jsonl_sink_con
     shard_part_path(shard, config->output_dir, part);
     shard_ready_path(shard, config->output_dir, ready);
     *out_repeated = false;
-    if (!file_exists(part) && file_bytes(ready) == shard->bytes)
-        return STATUS_OK;
-    struct append_file file;
-    enum status status = append_file_resume(&file, part, shard->bytes, error);
-    if (status != STATUS_OK)
-        return status;
-    append_file_close(&file);
-    status = file_rename_once(part, ready, out_repeated, error);
-    crash_point("after_rename");
+    enum status status = STATUS_OK;
+    if (file_exists(part) || file_bytes(ready) != shard->bytes) {
+        struct append_file file;
+        status = append_file_resume(&file, part, shard->bytes, error);
+        if (status != STATUS_OK)
+            return status;
+        append_file_close(&file);
+        if (config->sync)
+            status = prepare_folder(ready, error);
+        if (status == STATUS_OK)
+            status = file_rename_once(part, ready, out_repeated, error);
+        crash_point("after_rename");
+    }
+    /* Also when an earlier life renamed it: that one may have died before it could do this. */
     if (status == STATUS_OK && config->sync &&
         (folder_sync_of(ready) != STATUS_OK || folder_sync_of(part) != STATUS_OK))
         status = error_set(error, STATUS_IO, "the folder of %s cannot be synchronised: %m", ready);

@@ -48,7 +48,8 @@ static enum status sqlite_open(void *context, struct journal *journal, struct er
     sqlite_close(sink);
     enum status status = sqlite_positions_journal(journal, journal_name, error);
     if (status == STATUS_OK)
-        status = database_open(config->path, DATABASE_WRITE, &sink->database, error);
+        status = database_open(config->path, config->sync ? DATABASE_WRITE_DURABLE : DATABASE_WRITE,
+                               &sink->database, error);
     if (status == STATUS_OK)
         status = sqlite_table_open(sink->database, &table, &sink->table, error);
     if (status == STATUS_OK)

@@ -16,6 +16,7 @@ struct sqlite_sink_config {
     const char *index;           /* "symbol, ts_ms"; NULL: none */
     size_t batch_rows;           /* sink.sqlite_batch_n */
     int flush_ms;                /* sink.sqlite_flush_ms */
+    bool sync;                   /* journal.durability: power */
 };
 
 struct sink *sqlite_sink_create(const struct sqlite_sink_config *config); /* texts are borrowed */

@@ -1,6 +1,7 @@
 #include "checkpoint.h"
 
 #include "base/file.h"
+#include "base/hash.h"
 #include "base/json.h"
 #include "base/memory.h"
 
@@ -156,6 +157,26 @@ static void write_json(const struct checkpoint *checkpoint, struct json *json)
     json_object_end(json);
 }
 
+/* The checksum stands last and covers every byte before it: a flipped bit in a number would still be a number. */
+static const char CHECKSUM_KEY[] = ",\"checksum\":\"";
+enum { CHECKSUM_BYTES = sizeof CHECKSUM_KEY - 1 + 8 + sizeof "\"}\n" - 1 };
+
+static void add_checksum(struct buffer *text)
+{
+    text->length--; /* the closing brace */
+    buffer_format(text, "%s%08x\"}\n", CHECKSUM_KEY, crc32c(0, text->data, text->length));
+}
+
+static bool checksum_fits(const struct buffer *text)
+{
+    char wanted[CHECKSUM_BYTES + 1];
+    if (text->length < CHECKSUM_BYTES)
+        return false;
+    size_t covered = text->length - CHECKSUM_BYTES;
+    snprintf(wanted, sizeof wanted, "%s%08x\"}\n", CHECKSUM_KEY, crc32c(0, text->data, covered));
+    return memcmp(text->data + covered, wanted, CHECKSUM_BYTES) == 0;
+}
+
 enum status checkpoint_write(const struct checkpoint *checkpoint, const char *path, bool sync)
 {
     struct buffer text;
@@ -163,7 +184,8 @@ enum status checkpoint_write(const struct checkpoint *checkpoint, const char *pa
     buffer_init(&text, CHECKPOINT_BYTES_MAX);
     json_init(&json, &text);
     write_json(checkpoint, &json);
-    buffer_append_byte(&text, '\n');
+    if (!text.overflowed)
+        add_checksum(&text);
     enum status status = text.overflowed ? STATUS_LIMIT : folder_make_for(path);
     if (status == STATUS_OK)
         status = file_replace(path, text.data, text.length, sync);
@@ -286,11 +308,12 @@ enum status checkpoint_read(struct checkpoint *checkpoint, const char *path, str
     checkpoint_init(checkpoint, "", "");
     enum status status = file_read(path, &text);
     if (status == STATUS_OK) {
-        yyjson_doc *document = yyjson_read((const char *)text.data, text.length, 0);
+        yyjson_doc *document =
+            checksum_fits(&text) ? yyjson_read((const char *)text.data, text.length, 0) : NULL;
         if (!read_root(checkpoint, yyjson_doc_get_root(document)))
             status = error_set(
                 error, STATUS_MALFORMED,
-                "%s is not a checkpoint of the archive: restore it, or begin a new run with another "
+                "%s is not a checkpoint of the archive, or damaged: restore it, or begin a new run with another "
                 "run id and data root",
                 path);
         yyjson_doc_free(document);

@@ -11,10 +11,10 @@
 #include <string.h>
 #include <unistd.h>
 
-void parts_init(struct parts *parts, const char *root, const char *run_id)
+void parts_init(struct parts *parts, const char *root, const char *run_id, bool sync)
 {
     char hash[SHA256_HEX_BYTES];
-    *parts = (struct parts){0};
+    *parts = (struct parts){.sync = sync};
     snprintf(parts->root, sizeof parts->root, "%s", root);
     sha256_hex(run_id, strlen(run_id), hash);
     snprintf(parts->writer, sizeof parts->writer, "%.8s", hash);
@@ -86,11 +86,16 @@ static bool is_unfinished(const struct parts *parts, const char *name)
     return strncmp(name, ".part-", 6) == 0 && strstr(name, writer) && strstr(name, ".parquet.tmp");
 }
 
+static bool remove_file(const struct parts *parts, const char *path)
+{
+    return unlink(path) == 0 && (!parts->sync || folder_sync_of(path) == STATUS_OK);
+}
+
 static bool scan_file(struct parts *parts, const FTSENT *entry, int64_t next_file, size_t *out_removed)
 {
     struct part part;
     if (is_unfinished(parts, entry->fts_name))
-        return unlink(entry->fts_path) == 0;
+        return remove_file(parts, entry->fts_path);
     if (!part_parse(parts, entry->fts_path, &part))
         return true;
     if (part.number < next_file) {
@@ -98,7 +103,7 @@ static bool scan_file(struct parts *parts, const FTSENT *entry, int64_t next_fil
         return true;
     }
     ++*out_removed;
-    return unlink(entry->fts_path) == 0;
+    return remove_file(parts, entry->fts_path);
 }
 
 enum status parts_scan(struct parts *parts, int64_t next_file, size_t *out_removed, struct error *error)

@@ -27,11 +27,12 @@ struct part {
 struct parts {
     char root[PATH_BYTES]; /* "<data_root>/ofi_cvd" */
     char writer[WRITER_HEX_BYTES];
+    bool sync; /* journal.durability: power: what is removed stays removed */
     struct part *items;
     size_t count, capacity;
 };
 
-void parts_init(struct parts *parts, const char *root, const char *run_id);
+void parts_init(struct parts *parts, const char *root, const char *run_id, bool sync);
 void parts_finish(struct parts *parts);
 
 void part_path(const struct parts *parts, const struct part *part, char out_path[PATH_BYTES]);

@@ -145,7 +145,7 @@ enum status writer_open(const struct writer_config *config, struct writer **out_
     writer->config = *config;
     writer->clock = clock_system();
     init_condition(writer);
-    parts_init(&writer->parts, config->root, config->run_id);
+    parts_init(&writer->parts, config->root, config->run_id, config->parquet.sync);
     enum status status = writer_open_checkpoint(writer, error);
     if (status == STATUS_OK)
         status = parquet_open(&config->parquet, &writer->parquet, error);

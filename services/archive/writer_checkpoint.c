@@ -1,5 +1,6 @@
 #include "writer_private.h"
 
+#include "base/crash_point.h"
 #include "base/file.h"
 #include "base/log.h"
 
@@ -38,6 +39,30 @@ static enum status begin_checkpoint(struct writer *writer, bool had_one, struct 
     return writer_write_checkpoint(writer, NULL, error);
 }
 
+enum status writer_remove_merged(struct writer *writer, void *unused, struct error *error)
+{
+    struct checkpoint *checkpoint = &writer->checkpoint;
+    struct part part;
+    (void)unused;
+    for (size_t i = 0; i < checkpoint->deleting_count; i++) {
+        const char *path = checkpoint->deleting[i];
+        if (!part_parse(&writer->parts, path, &part))
+            return error_set(error, STATUS_INVALID, "%s names %s to be deleted, which is no file of this run",
+                             writer->config.checkpoint_path, path);
+        crash_point("before_remove");
+        if (unlink(path) != 0 && errno != ENOENT)
+            return error_set(error, STATUS_IO, "%s cannot be removed: %m", path);
+    }
+    for (size_t i = 0; writer->config.parquet.sync && i < checkpoint->deleting_count; i++)
+        if (folder_sync_of(checkpoint->deleting[i]) != STATUS_OK && errno != ENOENT)
+            return error_set(error, STATUS_IO, "the folder of %s cannot be synchronised: %m",
+                             checkpoint->deleting[i]);
+    pthread_mutex_lock(&writer->mutex);
+    checkpoint_deleted(checkpoint);
+    pthread_mutex_unlock(&writer->mutex);
+    return STATUS_OK;
+}
+
 /* remove_unnamed_letter: dead letters of a job that no checkpoint names. */
 static enum status remove_unnamed_letter(void *context, const char *path)
 {
@@ -47,19 +72,21 @@ static enum status remove_unnamed_letter(void *context, const char *path)
     snprintf(wanted, sizeof wanted, "bad-%s-", writer->config.run_id);
     size_t length = strlen(wanted);
     if (strncmp(name, wanted, length) == 0 &&
-        strtoll(name + length, NULL, 10) >= writer->checkpoint.next_file)
-        return unlink(path) == 0 ? STATUS_OK : STATUS_IO;
+        strtoll(name + length, NULL, 10) >= writer->checkpoint.next_file) {
+        if (unlink(path) != 0)
+            return STATUS_IO;
+        return writer->config.parquet.sync ? folder_sync_of(path) : STATUS_OK;
+    }
     return STATUS_OK;
 }
 
 static enum status continue_checkpoint(struct writer *writer, struct error *error)
 {
     size_t removed;
-    for (size_t i = 0; i < writer->checkpoint.deleting_count; i++)
-        if (unlink(writer->checkpoint.deleting[i]) != 0 && errno != ENOENT)
-            return error_set(error, STATUS_IO, "%s cannot be removed: %m", writer->checkpoint.deleting[i]);
-    checkpoint_deleted(&writer->checkpoint);
-    enum status status = parts_scan(&writer->parts, writer->checkpoint.next_file, &removed, error);
+    enum status status = writer_remove_merged(writer, NULL, error);
+    if (status != STATUS_OK)
+        return status;
+    status = parts_scan(&writer->parts, writer->checkpoint.next_file, &removed, error);
     if (status != STATUS_OK)
         return status;
     status = folder_walk(writer->config.deadletter_root, remove_unnamed_letter, writer);

@@ -282,16 +282,11 @@ static bool replace_parts(struct writer *writer, const struct part *hour, const 
     pthread_mutex_unlock(&writer->mutex);
     if (!writer_save_checkpoint(writer))
         return false;
-    for (size_t i = 0; i < count; i++) {
-        part_path(&writer->parts, &parts[i], path);
-        if (unlink(path) != 0 && errno != ENOENT)
-            log_event(LOG_WARNING, "write_error", "file=%s reason=\"cannot be removed: %m\"", path);
+    for (size_t i = 0; i < count; i++)
         parts_remove(&writer->parts, parts[i].number);
-    }
     parts_add(&writer->parts, hour);
-    pthread_mutex_lock(&writer->mutex);
-    checkpoint_deleted(&writer->checkpoint);
-    pthread_mutex_unlock(&writer->mutex);
+    if (!persist(writer, writer_remove_merged, NULL))
+        return false;
     log_event(LOG_INFO, "compact", "kind=%s symbol=%s file=%s rows=%lld parts=%zu", KINDS[hour->kind].name,
               hour->symbol, set->last_file, (long long)hour->rows, count);
     return true;

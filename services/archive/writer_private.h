@@ -53,6 +53,9 @@ bool writer_save_checkpoint(struct writer *writer);
 /* writer_write_checkpoint: one attempt. */
 enum status writer_write_checkpoint(struct writer *writer, void *unused, struct error *error) MUST_USE;
 
+/* writer_remove_merged: what the checkpoint says is to be deleted goes, durably before the checkpoint forgets it. One attempt. */
+enum status writer_remove_merged(struct writer *writer, void *unused, struct error *error) MUST_USE;
+
 /* writer_publish_durable: what others may rely on, now that the file says so. */
 void writer_publish_durable(struct writer *writer);
 

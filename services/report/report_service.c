@@ -49,6 +49,7 @@ static enum status open_store(struct report_service *service, struct error *erro
         .run_id = service->config.reporter.run_id,
         .fingerprint = service->config.fingerprint,
         .now_ms = clock_wall_ms(&service->config.clock),
+        .sync = service->config.reporter.sync,
     };
     enum status status = report_store_open(&config, &service->store, error);
     if (status == STATUS_OK)

@@ -88,10 +88,12 @@ static enum status prepare(struct report_store *store, struct error *error)
     return status;
 }
 
-static enum status open_file(const char *path, struct report_store **out_store, struct error *error)
+static enum status open_file(const struct report_store_config *config, struct report_store **out_store,
+                             struct error *error)
 {
     struct report_store *store = memory_allocate(sizeof *store);
-    enum status status = database_open(path, DATABASE_WRITE, &store->database, error);
+    enum status status = database_open(config->path, config->sync ? DATABASE_WRITE_DURABLE : DATABASE_WRITE,
+                                       &store->database, error);
     if (status == STATUS_OK)
         status = prepare(store, error);
     if (status == STATUS_OK)
@@ -122,7 +124,10 @@ static enum status claim(struct report_store *store, const struct report_store_c
                          bool *out_same_run, bool *out_ours, struct error *error)
 {
     char boot[64], started[32], found[128];
-    boot_id(boot);
+    if (config->sync)
+        snprintf(boot, sizeof boot, "durable");
+    else
+        boot_id(boot);
     snprintf(started, sizeof started, "%" PRId64, config->now_ms);
     const struct {
         const char *key, *value;
@@ -157,7 +162,7 @@ enum status report_store_open(const struct report_store_config *config, struct r
     struct report_store_config own = *config;
     struct report_store *store = NULL;
     bool same_run = false, ours = false;
-    enum status status = open_file(own.path, &store, error);
+    enum status status = open_file(&own, &store, error);
     if (status == STATUS_OK)
         status = claim(store, &own, &same_run, &ours, error);
     if (status == STATUS_OK && !ours) {
@@ -167,7 +172,7 @@ enum status report_store_open(const struct report_store_config *config, struct r
         store = NULL;
         status = set_aside(own.path, error);
         if (status == STATUS_OK)
-            status = open_file(own.path, &store, error);
+            status = open_file(&own, &store, error);
         if (status == STATUS_OK)
             status = claim(store, &own, &same_run, &ours, error);
     }

@@ -18,11 +18,12 @@ struct report_store_config {
     const char *run_id;
     const char *fingerprint; /* of the configuration */
     int64_t now_ms;          /* wall time: the start of the run, if it is new */
+    bool sync;               /* journal.durability: power */
 };
 
 /* report_store_open: opens or begins. A database of another run, another configuration or another boot of
  * the machine is set aside as <path>.aside (the journals it belongs to are set aside likewise); the start
- * time of the same run is carried over. */
+ * time of the same run is carried over. With `sync` it outlives a boot, as they do. */
 enum status report_store_open(const struct report_store_config *config, struct report_store **out_store,
                               struct error *error) MUST_USE;
 void report_store_close(struct report_store *store); /* accepts NULL */

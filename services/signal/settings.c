@@ -69,6 +69,7 @@ static struct sink *sqlite(const struct config *config, const char *run_id, cons
         .index = "symbol, ts_ms",
         .batch_rows = (size_t)config_i64(config, "sink.sqlite_batch_n"),
         .flush_ms = (int)config_i64(config, "sink.sqlite_flush_ms"),
+        .sync = strcmp(config_text(config, "journal.durability"), "power") == 0,
     };
     return sqlite_sink_create(&settings);
 }

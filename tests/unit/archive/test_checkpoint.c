@@ -87,6 +87,31 @@ static void every_cut_of_it_is_refused(void **state)
     check_folder_remove(folder);
 }
 
+static void every_flipped_bit_of_it_is_refused(void **state)
+{
+    char folder[PATH_BYTES], path[PATH_BYTES];
+    struct checkpoint checkpoint;
+    struct error error = {{0}};
+    struct buffer text;
+    (void)state;
+    check_folder(folder);
+    path_join(path, folder, "checkpoint.json");
+    fill(&checkpoint);
+    assert_ok(checkpoint_write(&checkpoint, path, false));
+    checkpoint_finish(&checkpoint);
+    buffer_init(&text, 0);
+    assert_ok(file_read(path, &text));
+    for (size_t bit = 0; bit < 8 * text.length; bit++) {
+        text.data[bit / 8] ^= (uint8_t)(1 << bit % 8);
+        assert_ok(file_replace(path, text.data, text.length, false));
+        assert_int_equal(checkpoint_read(&checkpoint, path, &error), STATUS_MALFORMED);
+        assert_non_null(strstr(error.text, path));
+        text.data[bit / 8] ^= (uint8_t)(1 << bit % 8);
+    }
+    buffer_finish(&text);
+    check_folder_remove(folder);
+}
+
 static void the_rule_says_which_rows_are_durable(void **state)
 {
     struct checkpoint_stream stream = {.through = 100, .below_ms = 60000, .whole[KIND_OFI] = 40};
@@ -106,7 +131,7 @@ static void names_of_parts_come_back(void **state)
     struct parts parts;
     char path[PATH_BYTES];
     (void)state;
-    parts_init(&parts, "/data/ofi_cvd", "run-1");
+    parts_init(&parts, "/data/ofi_cvd", "run-1", false);
     struct part part = {.symbol = "BTCUSDT",
                         .kind = KIND_ORDERBOOK,
                         .first_ts_ms = 1723161255030,
@@ -148,7 +173,7 @@ static void foreign_names_are_not_ours(void **state)
     struct part part;
     char path[PATH_BYTES];
     (void)state;
-    parts_init(&parts, "/data/ofi_cvd", "run-1");
+    parts_init(&parts, "/data/ofi_cvd", "run-1", false);
     for (size_t i = 0; i < sizeof NAMES / sizeof NAMES[0]; i++) {
         path_join(path, parts.root, "%s", NAMES[i]);
         assert_false(part_parse(&parts, path, &part));
@@ -161,6 +186,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_was_written_is_read_back),        cmocka_unit_test(every_cut_of_it_is_refused),
+        cmocka_unit_test(every_flipped_bit_of_it_is_refused),
         cmocka_unit_test(the_rule_says_which_rows_are_durable), cmocka_unit_test(names_of_parts_come_back),
         cmocka_unit_test(foreign_names_are_not_ours),
     };
