@@ -137,11 +137,12 @@ static void losses(const struct reading *reading)
     int64_t lost = 0, forks = 0, queue_dropped = 0;
     size_t sinks;
     int64_t dropped = sinks_sum(reading, "dropped", &sinks);
-    bool queue_known = counter_of(reading, "harvest", "queue_dropped", &queue_dropped);
+    bool queue_known = counter_of(reading, "harvest", "queue_dropped", &queue_dropped) &&
+                       sum_over(reading, "stage_retention_dropped", &dropped);
     bool wants_sinks = reading->places->modules & module_bit(MODULE_SIGNAL);
     if (queue_known && (sinks || !wants_sinks))
         evidence_add(reading->evidence, "dropped", (double)(dropped + queue_dropped), path,
-                     "processes.harvest.counters.queue_dropped + sinks.dropped");
+                     "processes.harvest.counters.queue_dropped + *.counters.stage_retention_dropped + sinks.dropped");
     if (sum_over(reading, "stage_rows_lost", &lost))
         evidence_add(reading->evidence, "rows_lost", (double)lost, path,
                      "processes.*.counters.stage_rows_lost");

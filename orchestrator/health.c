@@ -21,6 +21,7 @@ static const struct condition CONDITIONS[] = {
     {"harvest", "received_trades", DEMAND_GROWTH, 60000},
     {"harvest", "received_books", DEMAND_GROWTH, 60000},
     {"harvest", "queue_dropped", DEMAND_STEADY, 0},
+    {"harvest", "stage_retention_dropped", DEMAND_STEADY, 0},
     {"archive", "files_written", DEMAND_GROWTH, 90000},
     {"archive", "write_errors_total", DEMAND_STEADY, 0},
     {"archive", "deadletter_rows", DEMAND_STEADY, 0},

@@ -323,11 +323,12 @@ enum status journal_read(const struct journal *journal, size_t stream, int64_t f
 
 size_t journal_bytes_used(const struct journal *journal)
 {
-    MDB_txn *transaction;
+    MDB_txn *transaction = journal->transaction;
     MDB_stat stat = {0};
-    if (mdb_txn_begin(journal->environment, NULL, MDB_RDONLY, &transaction))
+    if (!transaction && mdb_txn_begin(journal->environment, NULL, MDB_RDONLY, &transaction))
         return 0;
     int code = mdb_stat(transaction, journal->rows, &stat);
-    mdb_txn_abort(transaction);
+    if (transaction != journal->transaction)
+        mdb_txn_abort(transaction);
     return code ? 0 : stat.ms_psize * (stat.ms_branch_pages + stat.ms_leaf_pages + stat.ms_overflow_pages);
 }

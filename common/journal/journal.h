@@ -75,5 +75,6 @@ enum status journal_read(const struct journal *journal, size_t stream, int64_t f
  * so that the stream remembers how far it is. Returns rows dropped. Their pages are free again two commits later. */
 int64_t journal_trim(struct journal *journal, size_t stream, int64_t before);
 
-/* journal_bytes_used: pages that hold rows; free ones are not counted. */
+/* journal_bytes_used: pages that hold rows; free ones are not counted. Inside the loop's transaction: as that will leave it. The
+ * loop's thread only. */
 size_t journal_bytes_used(const struct journal *journal);

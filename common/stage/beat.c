@@ -150,6 +150,8 @@ static void report_stage_counters(const struct stage *stage, struct stage_report
         {"stage_rows_compared", stage->counts.rows_compared},
         {"stage_rows_reread", stage->counts.rows_reread},
         {"stage_retention_dropped", stage->counts.retention_dropped},
+        {"stage_retention_unread", stage->counts.retention_unread},
+        {"stage_retention_alerts", stage->counts.retention_alerts},
         {"stage_reconnects", stage->counts.reconnects},
         {"stage_requests", stage->counts.requests},
         {"stage_malformed_requests", stage->counts.malformed_requests},
@@ -275,6 +277,8 @@ void stage_beat(struct stage *stage, bool at_once)
     report_init(&report);
     report_streams(stage, &report);
     report_stage_counters(stage, &report);
+    if (stage->journal)
+        stage_report_gauge(&report, "stage_journal_fill", stage_journal_fill(stage));
     if (stage->service->report)
         stage->service->report(stage->state, &report);
     int64_t dropped = 0;
@@ -288,6 +292,7 @@ void stage_beat(struct stage *stage, bool at_once)
         stage_report_counter(&report, "dropped", dropped);
     beat_row(stage, &beat);
     publish_beat(stage, &beat, &report);
+    stage->alert_sent = stage->alert_told;
     if (file_due && !stage->options.replay_count)
         write_status(stage, &beat, &report);
     report_finish(&report);

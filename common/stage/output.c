@@ -289,7 +289,7 @@ enum status stage_state_load(struct stage *stage, bool warm, struct error *error
     }
     buffer_finish(&bytes);
     if (status == STATUS_OK)
-        status = stage_consumers_load(stage, error);
+        status = stage_retention_load(stage, error);
     stage->rereading = status == STATUS_OK && is_behind(stage);
     if (status == STATUS_OK)
         for (size_t i = 0; i < stage->symbol_count; i++)
@@ -430,7 +430,7 @@ enum status stage_commit(struct stage *stage, bool force_state, struct error *er
     enum status status = STATUS_OK;
     if (!stage->journal)
         return STATUS_OK;
-    bool save = state_due(stage, force_state);
+    bool save = state_due(stage, force_state || stage->consumer_added);
     if (save || stage->pending_bytes || stage_retention_urgent(stage)) {
         for (size_t i = 0; status == STATUS_OK && i < stage->symbol_count; i++)
             if (stage->outputs[i].chunk_count)

@@ -6,11 +6,13 @@
 #include <string.h>
 
 /* What the journal may give back: rows that every registered consumer and every own sink holds durably, when they are
- * older than journal.max_age_s or the journal is more than half full. Consumers are journaled with the state, so that a
- * restarted stage knows them before they speak again. At nine tenths the stage stops consuming until there is room; only
- * a harvest that may not keep its venue waiting (harvest.on_full: drop) lets go of rows that are still needed, counted. */
+ * older than journal.max_age_s or the journal is more than half full. Consumers are journaled, so that a restarted stage knows
+ * them before they speak again. What holds up more than three quarters of the limit, or rows older than the greatest age, is told
+ * by name before anything else happens. At nine tenths the stage stops consuming until there is room; only a harvest that may not
+ * keep its venue waiting (harvest.on_full: drop) lets go of rows that are still needed: only after the alert has left in a
+ * heartbeat, and counted in the same transaction that takes them. */
 
-static const char CONSUMERS_KEY[] = "consumers";
+static const char CONSUMERS_KEY[] = "consumers", LOSSES_KEY[] = "retention";
 
 /* --- consumers --- */
 
@@ -27,7 +29,7 @@ static struct consumer *consumer_of(struct stage *stage, const char *name, size_
                                    sizeof *stage->consumers);
     struct consumer *added = &stage->consumers[stage->consumer_count++];
     *added = (struct consumer){.output = output};
-    stage->consumers_dirty = true;
+    stage->consumers_dirty = stage->consumer_added = true;
     memcpy(added->name, name, strlen(name) + 1);
     return added;
 }
@@ -69,7 +71,7 @@ void stage_consumers_save(struct stage *stage)
     }
     journal_put(stage->journal, CONSUMERS_KEY, record.data, record.length);
     buffer_finish(&record);
-    stage->consumers_dirty = false;
+    stage->consumers_dirty = stage->consumer_added = false;
 }
 
 static enum status consumers_read(struct stage *stage, struct reader *in)
@@ -87,7 +89,7 @@ static enum status consumers_read(struct stage *stage, struct reader *in)
     return reader_done(in);
 }
 
-enum status stage_consumers_load(struct stage *stage, struct error *error)
+static enum status consumers_load(struct stage *stage)
 {
     struct buffer record;
     struct reader reader;
@@ -97,11 +99,46 @@ enum status stage_consumers_load(struct stage *stage, struct error *error)
         reader_init(&reader, record.data, record.length);
         status = consumers_read(stage, &reader);
     }
+    stage->consumers_dirty = stage->consumer_added = false;
     buffer_finish(&record);
-    if (status == STATUS_OK || status == STATUS_NOT_FOUND)
-        return STATUS_OK;
+    return status == STATUS_NOT_FOUND ? STATUS_OK : status;
+}
+
+static void losses_save(struct stage *stage)
+{
+    struct buffer record;
+    buffer_init(&record, 0);
+    buffer_append_i64(&record, stage->counts.retention_dropped);
+    buffer_append_i64(&record, stage->counts.retention_unread);
+    journal_put(stage->journal, LOSSES_KEY, record.data, record.length);
+    buffer_finish(&record);
+}
+
+static enum status losses_load(struct stage *stage)
+{
+    struct buffer record;
+    struct reader reader;
+    buffer_init(&record, 0);
+    enum status status = journal_get(stage->journal, LOSSES_KEY, &record);
+    if (status == STATUS_OK) {
+        reader_init(&reader, record.data, record.length);
+        stage->counts.retention_dropped = reader_i64(&reader);
+        stage->counts.retention_unread = reader_i64(&reader);
+        status = reader_done(&reader);
+    }
+    buffer_finish(&record);
+    return status == STATUS_NOT_FOUND ? STATUS_OK : status;
+}
+
+enum status stage_retention_load(struct stage *stage, struct error *error)
+{
+    enum status status = consumers_load(stage);
+    if (status == STATUS_OK)
+        status = losses_load(stage);
+    if (status == STATUS_OK)
+        return status;
     return error_set(error, status,
-                     "the consumers noted in the journal of %s cannot be read; remove it to begin anew",
+                     "what the journal of %s says of its consumers cannot be read; remove it to begin anew",
                      stage->instance);
 }
 
@@ -115,14 +152,28 @@ static bool anybody_reads(const struct stage *stage, size_t output)
     return stage->sink_count > 0;
 }
 
-/* held_by_all: the newest row that every consumer and sink of an output holds durably, 0 when nobody is known. */
-static int64_t held_by_all(struct stage *stage, size_t output)
+/* held_by_all: the newest row that every consumer and sink of an output holds durably, 0 when nobody is known. *out_name (may be
+ * NULL): who holds least. */
+static int64_t held_by_all(struct stage *stage, size_t output, const char **out_name)
 {
-    int64_t durable = stage_sinks_durable(stage, stage->outputs[output].stream);
+    int64_t held = INT64_MAX;
+    const char *name = "nobody";
+    for (size_t i = 0; i < stage->sink_count; i++) {
+        const struct sink *sink = stage->sinks[i].sink;
+        int64_t position = sink->position(sink->context, stage->outputs[output].stream);
+        if (position < held) {
+            held = position;
+            name = sink->name;
+        }
+    }
     for (size_t i = 0; i < stage->consumer_count; i++)
-        if (stage->consumers[i].output == output && stage->consumers[i].durable_sequence < durable)
-            durable = stage->consumers[i].durable_sequence;
-    return durable == INT64_MAX ? 0 : durable;
+        if (stage->consumers[i].output == output && stage->consumers[i].durable_sequence < held) {
+            held = stage->consumers[i].durable_sequence;
+            name = stage->consumers[i].name;
+        }
+    if (out_name)
+        *out_name = name;
+    return held == INT64_MAX ? 0 : held;
 }
 
 /* note_age: the newest rows at points in time an eighth of the greatest age apart; the oldest note is that age old. */
@@ -140,63 +191,128 @@ static void note_age(struct stage *stage, int64_t now_ms)
     }
 }
 
+/* trim: drops chunks before a row; `first` of the output goes along. */
+static int64_t trim(struct stage *stage, struct output *output, int64_t before)
+{
+    int64_t dropped = journal_trim(stage->journal, output->journal_stream, before);
+    output->first += dropped;
+    return dropped;
+}
+
 static void give_back(struct stage *stage, bool short_of_room)
 {
     for (size_t i = 0; i < stage->symbol_count; i++) {
-        const struct output *output = &stage->outputs[i];
-        int64_t held = held_by_all(stage, i);
+        struct output *output = &stage->outputs[i];
+        int64_t held = held_by_all(stage, i, NULL);
+        output->first = journal_first(stage->journal, output->journal_stream);
         if (!short_of_room && output->age_marks[0] < held)
             held = output->age_marks[0];
         if (held > 0)
-            journal_trim(stage->journal, output->journal_stream, held + 1);
+            trim(stage, output, held + 1);
     }
 }
 
-static bool may_drop(const struct stage *stage)
-{
-    return strcmp(stage->service->name, "harvest") == 0 &&
-           strcmp(config_text(stage->config, "harvest.on_full"), "drop") == 0;
-}
-
-/* drop_oldest: an eighth of a stream. */
-static int64_t drop_oldest(struct stage *stage, const struct output *output)
-{
-    int64_t first = journal_first(stage->journal, output->journal_stream);
-    int64_t last = journal_last(stage->journal, output->journal_stream);
-    return journal_trim(stage->journal, output->journal_stream, first + (last - first) / 8 + 1);
-}
-
-/* relieve: at nine tenths. Streams nobody has asked for give up their oldest rows; streams that are read only where the
- * venue cannot wait. True when consuming must stop. */
-static bool relieve(struct stage *stage)
-{
-    bool waits = false;
-    for (size_t i = 0; i < stage->symbol_count; i++) {
-        const struct output *output = &stage->outputs[i];
-        bool needed = anybody_reads(stage, i);
-        if (needed && !may_drop(stage)) {
-            waits = true;
-            continue;
-        }
-        int64_t first = journal_first(stage->journal, output->journal_stream);
-        int64_t dropped = drop_oldest(stage, output);
-        if (!needed || !dropped)
-            continue;
-        stage->counts.retention_dropped += dropped;
-        log_event(LOG_ERROR, "data_dropped", "stream=%s from=%lld rows=%lld reason=journal_full",
-                  output->stream, (long long)first, (long long)dropped);
-    }
-    return waits;
-}
+/* --- telling --- */
 
 static size_t limit_of(const struct stage *stage)
 {
     return (size_t)config_i64(stage->config, "journal.max_mb") * 1024 * 1024;
 }
 
+double stage_journal_fill(const struct stage *stage)
+{
+    return (double)journal_bytes_used(stage->journal) / (double)limit_of(stage);
+}
+
+/* overdue: somebody needs rows of this stream that are older than the greatest age. */
+static bool overdue(struct stage *stage, size_t output)
+{
+    return anybody_reads(stage, output) &&
+           stage->outputs[output].age_marks[0] > held_by_all(stage, output, NULL);
+}
+
+static void tell_who_waits(struct stage *stage, size_t used)
+{
+    for (size_t i = 0; i < stage->symbol_count; i++) {
+        const struct output *output = &stage->outputs[i];
+        const char *name;
+        int64_t held = held_by_all(stage, i, &name), last = journal_last(stage->journal, output->journal_stream);
+        if (held < last)
+            log_event(LOG_WARNING, "journal_pressure",
+                      "stream=%s held_up_by=%s position=%lld rows=%lld used_mb=%zu limit_mb=%zu reason=%s", output->stream,
+                      name, (long long)held, (long long)(last - held), used >> 20, limit_of(stage) >> 20,
+                      overdue(stage, i) ? "age" : "size");
+    }
+}
+
+/* raise_alert: once until it is over; a heartbeat takes it along at once. */
+static void raise_alert(struct stage *stage, size_t used)
+{
+    bool pressed = used > limit_of(stage) / 4 * 3;
+    for (size_t i = 0; i < stage->symbol_count; i++)
+        pressed = pressed || overdue(stage, i);
+    if (pressed && !stage->alert_told) {
+        stage->alert_told = true;
+        stage->counts.retention_alerts++;
+        stage->beat_due_ms = 0;
+        tell_who_waits(stage, used);
+    } else if (!pressed && stage->alert_told && used <= limit_of(stage) / 2) {
+        stage->alert_told = stage->alert_sent = false;
+        log_event(LOG_INFO, "journal_relieved", "used_mb=%zu limit_mb=%zu", used >> 20, limit_of(stage) >> 20);
+    }
+}
+
+/* --- what must go --- */
+
+static bool may_drop(const struct stage *stage)
+{
+    return stage->service->cannot_wait && strcmp(config_text(stage->config, "harvest.on_full"), "drop") == 0;
+}
+
+/* drop_oldest: an eighth of a stream, or as much more as it takes to drop anything: rows lie in chunks. */
+static int64_t drop_oldest(struct stage *stage, struct output *output)
+{
+    int64_t first = output->first, last = journal_last(stage->journal, output->journal_stream), dropped = 0;
+    for (int64_t share = 8; share >= 1 && !dropped; share /= 2)
+        dropped = trim(stage, output, first + (last - first) / share + 1);
+    return dropped;
+}
+
+/* drop_needed: counts what somebody did not hold yet, not what went with it in the same chunk. */
+static void drop_needed(struct stage *stage, size_t index)
+{
+    struct output *output = &stage->outputs[index];
+    const char *name;
+    int64_t held = held_by_all(stage, index, &name), first = output->first;
+    int64_t from = held >= first ? held + 1 : first;
+    if (!drop_oldest(stage, output) || output->first <= from)
+        return;
+    stage->counts.retention_dropped += output->first - from;
+    log_event(LOG_ERROR, "data_dropped", "stream=%s from=%lld to=%lld rows=%lld needed_by=%s reason=journal_full",
+              output->stream, (long long)from, (long long)output->first - 1, (long long)(output->first - from), name);
+}
+
+/* relieve: at nine tenths. Streams nobody has asked for give up their oldest rows; streams that are read only where the
+ * venue cannot wait, and not before the alert is out. True when consuming must stop. */
+static bool relieve(struct stage *stage)
+{
+    bool waits = false;
+    for (size_t i = 0; i < stage->symbol_count; i++) {
+        if (!anybody_reads(stage, i))
+            stage->counts.retention_unread += drop_oldest(stage, &stage->outputs[i]);
+        else if (may_drop(stage) && stage->alert_sent)
+            drop_needed(stage, i);
+        else
+            waits = true;
+    }
+    losses_save(stage);
+    return waits;
+}
+
 static bool retention_due(const struct stage *stage)
 {
     return stage->appended_bytes >= limit_of(stage) / STAGE_RETENTION_PARTS ||
+           (stage->full && stage->alert_sent && may_drop(stage)) ||
            clock_monotonic_ms(&stage->clock) >= stage->retention_due_ms;
 }
 
@@ -205,7 +321,7 @@ bool stage_retention_urgent(struct stage *stage)
     if (!retention_due(stage))
         return false;
     int64_t now_ms = clock_monotonic_ms(&stage->clock);
-    if (stage->full || now_ms >= stage->age_mark_due_ms ||
+    if (stage->full || stage->alert_told || now_ms >= stage->age_mark_due_ms ||
         journal_bytes_used(stage->journal) > limit_of(stage) / 2)
         return true;
     stage->retention_due_ms = now_ms + STAGE_RETENTION_MS;
@@ -220,11 +336,11 @@ void stage_retain(struct stage *stage)
     stage->retention_due_ms = now_ms + STAGE_RETENTION_MS;
     stage->appended_bytes = 0;
     size_t limit = limit_of(stage);
-    size_t used = journal_bytes_used(stage->journal);
-    bool full = used > limit / 10 * 9;
     note_age(stage, now_ms);
-    give_back(stage, used > limit / 2);
-    full = full && relieve(stage);
+    give_back(stage, journal_bytes_used(stage->journal) > limit / 2);
+    size_t used = journal_bytes_used(stage->journal); /* without what has just been given back */
+    raise_alert(stage, used);
+    bool full = used > limit / 10 * 9 && relieve(stage);
     if (full != stage->full)
         log_event(LOG_WARNING, full ? "journal_full" : "journal_has_room", "used_mb=%zu limit_mb=%zu",
                   used >> 20, limit >> 20);

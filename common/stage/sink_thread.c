@@ -227,16 +227,6 @@ bool stage_sinks_idle(struct stage *stage)
     return true;
 }
 
-int64_t stage_sinks_durable(struct stage *stage, const char *stream)
-{
-    int64_t durable = INT64_MAX;
-    for (size_t i = 0; i < stage->sink_count; i++) {
-        int64_t position = stage->sinks[i].sink->position(stage->sinks[i].sink->context, stream);
-        durable = position < durable ? position : durable;
-    }
-    return durable;
-}
-
 void stage_sink_status(struct stage *stage, size_t index, struct sink_status_row *out_status)
 {
     struct sink_runner *runner = &stage->sinks[index];

@@ -73,6 +73,10 @@ struct stage_service {
     /* pull_blocks: pull waits by itself (its descriptors are not the stage's); commands are seen between calls. */
     bool pull_blocks;
 
+    /* cannot_wait: what comes in does not wait while the journal is full: with harvest.on_full: drop, the oldest rows go instead, even
+     * those that somebody needs. */
+    bool cannot_wait;
+
     /* heartbeat: one beat of an upstream instance; `rest` holds its stream, counter, gauge and sink rows. */
     void (*heartbeat)(void *service, const struct heartbeat_row *beat, struct frame *rest);
 

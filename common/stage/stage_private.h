@@ -56,6 +56,7 @@ struct output {
     int64_t source; /* harvest sequence up to which the stream is complete */
     bool ended;
     int64_t age_marks[STAGE_AGE_MARKS]; /* newest row at the retention's points in time */
+    int64_t first;                      /* oldest row, as the open transaction will leave it; the retention's */
     struct buffer rows;
     struct output_chunk *chunks;
     size_t chunk_count, chunk_capacity;
@@ -153,6 +154,7 @@ struct stage {
     struct consumer *consumers;
     size_t consumer_count, consumer_capacity;
     bool consumers_dirty; /* not as journaled */
+    bool consumer_added;  /* one of them is not journaled at all: at once, lest its rows go while both are dead */
     struct sink_runner sinks[STAGE_SINKS_MAX];
     size_t sink_count;
 
@@ -174,6 +176,7 @@ struct stage {
     bool own_end;  /* stage_end was called */
     bool going;    /* go has come (pull services) */
     bool full;     /* the journal is at its limit: nothing is consumed */
+    bool alert_told, alert_sent; /* the journal's pressure is in the log; … and in a heartbeat */
     bool pull_more;
     bool rereading;       /* rows come out again that were journaled in an earlier life */
     int ready_descriptor; /* a pipe to say READY on, -1: none */
@@ -182,7 +185,7 @@ struct stage {
     struct {
         int64_t frames, foreign_frames, malformed_frames, malformed_rows, gaps_seen, catch_up_requests,
             catch_up_rows, rows_lost, forks, commits, rows_emitted, rows_compared, rows_reread, requests,
-            malformed_requests, retention_dropped, reconnects;
+            malformed_requests, retention_dropped, retention_unread, retention_alerts, reconnects;
     } counts;
 };
 
@@ -212,7 +215,8 @@ enum status stage_commit(struct stage *stage, bool force_state, struct error *er
 /* retention.c */
 void stage_consumer_note(struct stage *stage, const struct register_row *entry);
 void stage_consumers_save(struct stage *stage); /* inside the transaction */
-enum status stage_consumers_load(struct stage *stage, struct error *error);
+enum status stage_retention_load(struct stage *stage, struct error *error);
+double stage_journal_fill(const struct stage *stage); /* share of journal.max_mb that rows take */
 bool stage_retention_urgent(struct stage *stage); /* reason enough for a commit of its own */
 void stage_retain(
     struct stage *stage); /* inside the transaction: gives back what nobody needs, notes when full */
@@ -232,8 +236,6 @@ void stage_sinks_notify(struct stage *stage);
 bool stage_sinks_idle(struct stage *stage);
 void stage_sinks_close(struct stage *stage);
 void stage_sink_status(struct stage *stage, size_t index, struct sink_status_row *out_status);
-int64_t stage_sinks_durable(struct stage *stage,
-                            const char *stream); /* smallest position, INT64_MAX without sinks */
 
 /* replay.c */
 void stage_replay_config(struct stage *stage, struct config_errors *errors); /* from the capture's metadata */

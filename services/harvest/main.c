@@ -128,6 +128,7 @@ static const struct stage_service HARVEST = {
     .name = "harvest",
     .summary = "Receives the venue's messages, keeps them in the raw capture, publishes ordered trades and books.",
     .publishes = true,
+    .cannot_wait = true,
     .open = harvest_open,
     .close = harvest_close,
     .pull = harvest_pull,

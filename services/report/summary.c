@@ -42,8 +42,10 @@ static void add(int64_t *sum, int64_t value)
     *sum = (*sum == FIELD_NULL_I64 ? 0 : *sum) + value;
 }
 
+static const char *const PUBLISHERS[] = {"harvest", "features", "signal", "broker"};
+
 /* compute_sinks: over all sinks, not only the one whose rows were read, so that both summaries of a run
- * are equal. */
+ * are equal. What a journal let go while somebody needed it is dropped as well. */
 static void compute_sinks(const struct figures *figures, struct summary *summary)
 {
     summary->dropped = summary->dedup = summary->write_errors = FIELD_NULL_I64;
@@ -54,6 +56,11 @@ static void compute_sinks(const struct figures *figures, struct summary *summary
             add(&summary->dedup, instance->sinks[k].dedup);
             add(&summary->write_errors, instance->sinks[k].write_errors);
         }
+    }
+    for (size_t i = 0; i < sizeof PUBLISHERS / sizeof *PUBLISHERS; i++) {
+        int64_t dropped = figures_counter(figures, PUBLISHERS[i], "stage_retention_dropped");
+        if (dropped != FIELD_NULL_I64 && dropped > 0)
+            add(&summary->dropped, dropped);
     }
     summary->deduplicated = figures_counter(figures, "signal", "deduplicated");
 }

@@ -152,6 +152,7 @@ const struct stage_service counter_service = {
     .name = "counter",
     .summary = "Publishes numbers, for tests.",
     .publishes = true,
+    .cannot_wait = true,
     .options = OPTIONS,
     .open = counter_open,
     .close = counter_close,

@@ -91,7 +91,7 @@ static const char STATUS[] =
     "\"received_trades\":40,\"received_books\":30,\"received_tickers\":20,\"backfilled_trades\":1,"
     "\"emitted_trades\":38,\"dedup_hits_total\":2,\"late_event_dropped\":0,\"invalid_time_trades\":0,"
     "\"diffs_applied\":29,\"book_backward\":0,\"diffs_before_snapshot\":1,\"diffs_dropped\":0,"
-    "\"emitted_books\":29,\"emitted_events\":4,\"queue_dropped\":1,\"stage_rows_lost\":0,\"stage_forks\":0},"
+    "\"emitted_books\":29,\"emitted_events\":4,\"queue_dropped\":1,\"stage_rows_lost\":0,\"stage_retention_dropped\":0,\"stage_forks\":0},"
     "\"sinks\":[],\"streams\":[{\"stream\":\"harvest/"
     "A\",\"published\":true,\"last_sequence\":70,\"ended\":true}]},"
     "{\"name\":\"features\",\"counters\":{\"feature_rows\":12,\"events_anomaly_z\":2,\"events_price_"
