@@ -239,8 +239,8 @@ static void tell_who_waits(struct stage *stage, size_t used)
         int64_t held = held_by_all(stage, i, &name), last = journal_last(stage->journal, output->journal_stream);
         if (held < last)
             log_event(LOG_WARNING, "journal_pressure",
-                      "stream=%s held_up_by=%s position=%lld rows=%lld used_mb=%zu limit_mb=%zu reason=%s", output->stream,
-                      name, (long long)held, (long long)(last - held), used >> 20, limit_of(stage) >> 20,
+                      "stream=%s held_up_by=%s position=%lld rows=%lld used_kb=%zu limit_kb=%zu reason=%s", output->stream,
+                      name, (long long)held, (long long)(last - held), used >> 10, limit_of(stage) >> 10,
                       overdue(stage, i) ? "age" : "size");
     }
 }
@@ -258,7 +258,7 @@ static void raise_alert(struct stage *stage, size_t used)
         tell_who_waits(stage, used);
     } else if (!pressed && stage->alert_told && used <= limit_of(stage) / 2) {
         stage->alert_told = stage->alert_sent = false;
-        log_event(LOG_INFO, "journal_relieved", "used_mb=%zu limit_mb=%zu", used >> 20, limit_of(stage) >> 20);
+        log_event(LOG_INFO, "journal_relieved", "used_kb=%zu limit_kb=%zu", used >> 10, limit_of(stage) >> 10);
     }
 }
 
@@ -342,7 +342,7 @@ void stage_retain(struct stage *stage)
     raise_alert(stage, used);
     bool full = used > limit / 10 * 9 && relieve(stage);
     if (full != stage->full)
-        log_event(LOG_WARNING, full ? "journal_full" : "journal_has_room", "used_mb=%zu limit_mb=%zu",
-                  used >> 20, limit >> 20);
+        log_event(LOG_WARNING, full ? "journal_full" : "journal_has_room", "used_kb=%zu limit_kb=%zu",
+                  used >> 10, limit >> 10);
     stage->full = full;
 }
