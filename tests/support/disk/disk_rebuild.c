@@ -99,6 +99,7 @@ struct object {
 struct name_change {
     size_t record;
     bool is_durable, is_kept;
+    bool is_given; /* was there before anything was recorded: says nothing of what came before it in this list */
     struct object *from, *to, *object;
     char *from_name, *to_name;
 };
@@ -154,7 +155,24 @@ static void entry_set(struct object *folder, const char *name, struct object *ob
     folder->entries[folder->entry_count++] = (struct entry){memory_copy_text(name), object};
 }
 
-/* walk: the folder that holds a path, and the name in it; NULL when the folder is not there. */
+static struct name_change *name_change_add(struct model *model, size_t record)
+{
+    model->names = memory_grow(model->names, &model->name_capacity, model->name_count + 1, sizeof *model->names);
+    struct name_change *change = &model->names[model->name_count++];
+    *change = (struct name_change){.record = record};
+    return change;
+}
+
+/* durable_name: of something that nobody recorded being made: it was there. */
+static void durable_name(struct model *model, struct object *folder, const char *name, struct object *object)
+{
+    struct name_change *change = name_change_add(model, 0);
+    *change = (struct name_change){
+        .is_durable = true, .is_given = true, .to = folder, .to_name = memory_copy_text(name), .object = object};
+    entry_set(folder, name, object);
+}
+
+/* walk: the folder that holds a path, and the name in it. A folder that is not known was made by a process that was not recorded. */
 static struct object *walk(struct model *model, const char *path, char out_name[PATH_BYTES])
 {
     struct object *folder = model->top;
@@ -165,9 +183,10 @@ static struct object *walk(struct model *model, const char *path, char out_name[
         at += strcspn(at, "/");
         if (*out_name) {
             size_t i = entry_find(folder, out_name);
-            if (i == folder->entry_count || !folder->entries[i].object->is_folder)
-                return NULL;
+            if (i == folder->entry_count)
+                durable_name(model, folder, out_name, object_new(model, true));
             folder = folder->entries[i].object;
+            assert(folder->is_folder);
         }
         snprintf(out_name, PATH_BYTES, "%.*s", (int)(at - begin), begin);
     }
@@ -178,7 +197,7 @@ static struct object *lookup(struct model *model, const char *path)
 {
     char name[PATH_BYTES];
     struct object *folder = walk(model, path, name);
-    if (!folder || !*name)
+    if (!*name)
         return folder;
     size_t i = entry_find(folder, name);
     return i < folder->entry_count ? folder->entries[i].object : NULL;
@@ -201,19 +220,11 @@ static struct object *bound(struct model *model, uint64_t inode)
     return model->inodes[slot].object;
 }
 
-static struct name_change *name_change_add(struct model *model, size_t record)
-{
-    model->names = memory_grow(model->names, &model->name_capacity, model->name_count + 1, sizeof *model->names);
-    struct name_change *change = &model->names[model->name_count++];
-    *change = (struct name_change){.record = record};
-    return change;
-}
-
 static void make_name(struct model *model, size_t record, const char *path, struct object *object)
 {
     char name[PATH_BYTES];
     struct object *folder = walk(model, path, name);
-    assert(folder && *name);
+    assert(*name);
     struct name_change *change = name_change_add(model, record);
     change->to = folder;
     change->to_name = memory_copy_text(name);
@@ -225,7 +236,7 @@ static void drop_name(struct model *model, size_t record, const char *path)
 {
     char name[PATH_BYTES];
     struct object *folder = walk(model, path, name);
-    assert(folder && *name);
+    assert(*name);
     struct name_change *change = name_change_add(model, record);
     change->from = folder;
     change->from_name = memory_copy_text(name);
@@ -236,7 +247,8 @@ static void move_name(struct model *model, size_t record, const char *paths)
 {
     char from_name[PATH_BYTES], to_name[PATH_BYTES];
     struct object *from = walk(model, paths, from_name), *to = walk(model, paths + strlen(paths) + 1, to_name);
-    assert(from && to && entry_find(from, from_name) < from->entry_count);
+    if (entry_find(from, from_name) == from->entry_count)
+        return; /* of a file that nobody recorded */
     struct name_change *change = name_change_add(model, record);
     *change = (struct name_change){.record = record,
                                    .from = from,
@@ -264,10 +276,7 @@ static void load_base(struct model *model, struct object *folder, const char *pa
             continue;
         struct object *object = object_new(model, S_ISDIR(status.st_mode));
         memcpy(object->base, child, sizeof object->base);
-        struct name_change *change = name_change_add(model, 0);
-        *change = (struct name_change){
-            .is_durable = true, .to = folder, .to_name = memory_copy_text(found->d_name), .object = object};
-        entry_set(folder, found->d_name, object);
+        durable_name(model, folder, found->d_name, object);
         if (object->is_folder)
             load_base(model, object, child);
     }
@@ -360,7 +369,7 @@ static void choose_names(struct model *model, struct random *random)
         for (size_t k = 0; folder->is_folder && k < model->name_count; k++)
             if (concerns(&model->names[k], folder)) {
                 last = k + 1;
-                durable = model->names[k].is_durable ? k + 1 : durable;
+                durable = model->names[k].is_durable && !model->names[k].is_given ? k + 1 : durable;
             }
         uint64_t mode = random_below(random, 4);
         folder->kept = mode == 0 ? durable : mode == 1 ? last : durable + random_below(random, last - durable + 1);
@@ -374,6 +383,8 @@ static void choose_names(struct model *model, struct random *random)
             if (!kept)
                 continue;
             change->is_kept = true;
+            if (change->is_given)
+                continue;
             struct object *folders[] = {change->from, change->to};
             for (int i = 0; i < 2; i++)
                 if (folders[i] && folders[i]->kept <= k) {
