@@ -141,8 +141,9 @@ static void losses(const struct reading *reading)
                        sum_over(reading, "stage_retention_dropped", &dropped);
     bool wants_sinks = reading->places->modules & module_bit(MODULE_SIGNAL);
     if (queue_known && (sinks || !wants_sinks))
-        evidence_add(reading->evidence, "dropped", (double)(dropped + queue_dropped), path,
-                     "processes.harvest.counters.queue_dropped + *.counters.stage_retention_dropped + sinks.dropped");
+        evidence_add(
+            reading->evidence, "dropped", (double)(dropped + queue_dropped), path,
+            "processes.harvest.counters.queue_dropped + *.counters.stage_retention_dropped + sinks.dropped");
     if (sum_over(reading, "stage_rows_lost", &lost))
         evidence_add(reading->evidence, "rows_lost", (double)lost, path,
                      "processes.*.counters.stage_rows_lost");

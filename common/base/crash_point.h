@@ -1,7 +1,9 @@
 /* crash_point: a named place where a test can make the process die as if it were killed there.
  *
  * Names in use: before_commit, after_commit (the stage's commit), after_write (bytes or rows are written, their
- * position is not), after_rename (a file has its final name, its position or checkpoint does not say so yet);
+ * position is not), after_rename (a file has its final name, its position or checkpoint does not say so yet),
+ * before_replace, after_replace (files replaced as a whole: summary, manifest, checkpoint, status, identity),
+ * before_remove (the checkpoint names a merged hour and the parts that go; one more of them goes now);
  * the orchestrator's before_conclude, after_conclude (the last process is gone; the manifest is final). */
 #pragma once
 

@@ -47,18 +47,20 @@ static enum status find_end(const char *path, uint64_t *out_end, uint64_t *out_l
     return status == STATUS_END || (status == STATUS_MALFORMED && one_batch) ? STATUS_OK : status;
 }
 
-enum status capture_file_repair_cut(const struct capture_file *file, uint64_t *out_last_seq, struct error *error)
+enum status capture_file_repair_cut(const struct capture_file *file, uint64_t *out_last_seq,
+                                    struct error *error)
 {
     uint64_t end = 0;
     *out_last_seq = 0;
-    enum status status = never_begun(file->path) ? STATUS_OK : find_end(file->path, &end, out_last_seq, error);
+    enum status status =
+        never_begun(file->path) ? STATUS_OK : find_end(file->path, &end, out_last_seq, error);
     if (status != STATUS_OK)
         return status;
     int64_t bytes = file_bytes(file->path);
     if (*out_last_seq && bytes == (int64_t)end)
         return STATUS_OK;
-    log_event(LOG_WARNING, "capture_cut", "file=%s offset=%" PRIu64 " bytes=%" PRId64 " last_record=%" PRIu64, file->path,
-              end, bytes - (int64_t)end, *out_last_seq);
+    log_event(LOG_WARNING, "capture_cut", "file=%s offset=%" PRIu64 " bytes=%" PRId64 " last_record=%" PRIu64,
+              file->path, end, bytes - (int64_t)end, *out_last_seq);
     if ((*out_last_seq ? truncate(file->path, (off_t)end) : unlink(file->path)) != 0)
         return error_set(error, STATUS_IO, "capture: cannot cut off the torn end of %s: %s", file->path,
                          strerror(errno));

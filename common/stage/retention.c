@@ -236,12 +236,13 @@ static void tell_who_waits(struct stage *stage, size_t used)
     for (size_t i = 0; i < stage->symbol_count; i++) {
         const struct output *output = &stage->outputs[i];
         const char *name;
-        int64_t held = held_by_all(stage, i, &name), last = journal_last(stage->journal, output->journal_stream);
+        int64_t held = held_by_all(stage, i, &name),
+                last = journal_last(stage->journal, output->journal_stream);
         if (held < last)
             log_event(LOG_WARNING, "journal_pressure",
-                      "stream=%s held_up_by=%s position=%lld rows=%lld used_kb=%zu limit_kb=%zu reason=%s", output->stream,
-                      name, (long long)held, (long long)(last - held), used >> 10, limit_of(stage) >> 10,
-                      overdue(stage, i) ? "age" : "size");
+                      "stream=%s held_up_by=%s position=%lld rows=%lld used_kb=%zu limit_kb=%zu reason=%s",
+                      output->stream, name, (long long)held, (long long)(last - held), used >> 10,
+                      limit_of(stage) >> 10, overdue(stage, i) ? "age" : "size");
     }
 }
 
@@ -258,7 +259,8 @@ static void raise_alert(struct stage *stage, size_t used)
         tell_who_waits(stage, used);
     } else if (!pressed && stage->alert_told && used <= limit_of(stage) / 2) {
         stage->alert_told = stage->alert_sent = false;
-        log_event(LOG_INFO, "journal_relieved", "used_kb=%zu limit_kb=%zu", used >> 10, limit_of(stage) >> 10);
+        log_event(LOG_INFO, "journal_relieved", "used_kb=%zu limit_kb=%zu", used >> 10,
+                  limit_of(stage) >> 10);
     }
 }
 
@@ -288,8 +290,9 @@ static void drop_needed(struct stage *stage, size_t index)
     if (!drop_oldest(stage, output) || output->first <= from)
         return;
     stage->counts.retention_dropped += output->first - from;
-    log_event(LOG_ERROR, "data_dropped", "stream=%s from=%lld to=%lld rows=%lld needed_by=%s reason=journal_full",
-              output->stream, (long long)from, (long long)output->first - 1, (long long)(output->first - from), name);
+    log_event(LOG_ERROR, "data_dropped",
+              "stream=%s from=%lld to=%lld rows=%lld needed_by=%s reason=journal_full", output->stream,
+              (long long)from, (long long)output->first - 1, (long long)(output->first - from), name);
 }
 
 /* relieve: at nine tenths. Streams nobody has asked for give up their oldest rows; streams that are read only where the

@@ -311,11 +311,11 @@ enum status checkpoint_read(struct checkpoint *checkpoint, const char *path, str
         yyjson_doc *document =
             checksum_fits(&text) ? yyjson_read((const char *)text.data, text.length, 0) : NULL;
         if (!read_root(checkpoint, yyjson_doc_get_root(document)))
-            status = error_set(
-                error, STATUS_MALFORMED,
-                "%s is not a checkpoint of the archive, or damaged: restore it, or begin a new run with another "
-                "run id and data root",
-                path);
+            status = error_set(error, STATUS_MALFORMED,
+                               "%s is not a checkpoint of the archive, or damaged: restore it, or begin a "
+                               "new run with another "
+                               "run id and data root",
+                               path);
         yyjson_doc_free(document);
     } else if (status != STATUS_NOT_FOUND) {
         error_set(error, status, "%s cannot be read: %m", path);

@@ -20,12 +20,12 @@ typedef void fuzz_take(const void *data, size_t bytes);
 void fuzz_seeds(fuzz_take *take);
 
 /* fuzz_require: as assert, also where assertions are off. */
-#define fuzz_require(condition)                                                          \
-    do {                                                                                 \
-        if (!(condition)) {                                                              \
-            fprintf(stderr, "%s:%d: not true: %s\n", __FILE__, __LINE__, #condition);    \
-            abort();                                                                     \
-        }                                                                                \
+#define fuzz_require(condition)                                                       \
+    do {                                                                              \
+        if (!(condition)) {                                                           \
+            fprintf(stderr, "%s:%d: not true: %s\n", __FILE__, __LINE__, #condition); \
+            abort();                                                                  \
+        }                                                                             \
     } while (0)
 
 /* fuzz_folder: a folder of this process, in memory where there is one; the same at every call. */

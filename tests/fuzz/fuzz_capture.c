@@ -83,11 +83,14 @@ void fuzz_seeds(fuzz_take *take)
     struct capture_writer *writer;
     struct buffer text;
     path_join(folder, fuzz_folder(), "seed");
-    struct capture_writer_config config = {
-        .folder = folder, .run_id = "run-1", .metadata_json = "{\"a\":1}", .clock = clock_from_manual(&manual)};
+    struct capture_writer_config config = {.folder = folder,
+                                           .run_id = "run-1",
+                                           .metadata_json = "{\"a\":1}",
+                                           .clock = clock_from_manual(&manual)};
     fuzz_require(capture_writer_open(&config, &writer, NULL) == STATUS_OK);
     for (int i = 0; i < 4; i++)
-        fuzz_require(capture_append(writer, CAPTURE_MESSAGE, 1, i, i, "{\"e\":\"trade\"}", (size_t)i * 4, NULL) == STATUS_OK);
+        fuzz_require(capture_append(writer, CAPTURE_MESSAGE, 1, i, i, "{\"e\":\"trade\"}", (size_t)i * 4,
+                                    NULL) == STATUS_OK);
     capture_writer_close(writer);
     path_join(path, folder, "date=2024-08-08/raw-run-1-1723161255030-000001.ofr");
     buffer_init(&text, 0);

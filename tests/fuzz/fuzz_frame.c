@@ -18,7 +18,8 @@ static void decode_again(const struct message *message, const void *row)
     void *again = memory_allocate(message->row_bytes);
     buffer_init(&encoded, 0);
     row_encode(&encoded, message, message->field_count, row);
-    fuzz_require(rows_next(encoded.data, encoded.length, &offset, &view) == STATUS_OK && offset == encoded.length);
+    fuzz_require(rows_next(encoded.data, encoded.length, &offset, &view) == STATUS_OK &&
+                 offset == encoded.length);
     fuzz_require(row_decode(&view, message, again, NULL) == STATUS_OK);
     fuzz_require(!row_difference(message, row, again));
     buffer_finish(&encoded);

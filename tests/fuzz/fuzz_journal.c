@@ -35,9 +35,10 @@ static void put(const char *table, const void *key, size_t key_bytes, const void
     char path[PATH_BYTES];
     MDB_val name = {key_bytes, (void *)(uintptr_t)key}, content = {value_bytes, (void *)(uintptr_t)value};
     journal_path(path);
-    fuzz_require(!mdb_env_create(&environment) && !mdb_env_set_maxdbs(environment, 3) &&
-                 !mdb_env_set_mapsize(environment, MAP_BYTES) && !mdb_env_open(environment, path, MDB_NOSYNC, 0600) &&
-                 !mdb_txn_begin(environment, NULL, 0, &transaction) && !mdb_dbi_open(transaction, table, 0, &number));
+    fuzz_require(
+        !mdb_env_create(&environment) && !mdb_env_set_maxdbs(environment, 3) &&
+        !mdb_env_set_mapsize(environment, MAP_BYTES) && !mdb_env_open(environment, path, MDB_NOSYNC, 0600) &&
+        !mdb_txn_begin(environment, NULL, 0, &transaction) && !mdb_dbi_open(transaction, table, 0, &number));
     (void)mdb_put(transaction, number, &name, &content, 0);
     fuzz_require(!mdb_txn_commit(transaction));
     mdb_env_close(environment);
@@ -66,7 +67,8 @@ static void read_all(struct journal *journal)
     struct error error = {{0}};
     size_t count, stream = journal_stream(journal, "harvest/BTCUSDT");
     buffer_init(&out, 1 << 20);
-    for (int64_t from = journal_first(journal, stream); from <= journal_last(journal, stream); from += (int64_t)count) {
+    for (int64_t from = journal_first(journal, stream); from <= journal_last(journal, stream);
+         from += (int64_t)count) {
         size_t before = out.length, offset = 0, rows = 0;
         struct row_view view;
         if (journal_read(journal, stream, from, 4096, SIZE_MAX, &out, &count, &error) != STATUS_OK) {

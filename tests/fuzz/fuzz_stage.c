@@ -207,9 +207,12 @@ static struct stage *open_stage(void)
     bool done;
     snprintf(state_dir, sizeof state_dir, "run.state_dir=%s/state", fuzz_folder());
     snprintf(output_dir, sizeof output_dir, "run.output_dir=%s/runtime", fuzz_folder());
-    char *arguments[] = {"listener", "--run-id", "run-1",    "--symbols",        "AAA",   "--set",
-                         state_dir,  "--set",    output_dir, "--set", "journal.max_mb=64", NULL};
-    stage = (struct stage){.service = &SERVICE, .clock = clock_from_manual(&manual), .wake_descriptor = -1, .ready_descriptor = -1};
+    char *arguments[] = {"listener", "--run-id", "run-1", "--symbols",         "AAA", "--set", state_dir,
+                         "--set",    output_dir, "--set", "journal.max_mb=64", NULL};
+    stage = (struct stage){.service = &SERVICE,
+                           .clock = clock_from_manual(&manual),
+                           .wake_descriptor = -1,
+                           .ready_descriptor = -1};
     fuzz_require(stage_options_parse(&stage, 11, arguments, &done, &error) == STATUS_OK);
     fuzz_require(stage_config_load(&stage, &error) == STATUS_OK);
     log_configure("listener", "run-1", (enum log_level)(LOG_ERROR + 1));
@@ -258,7 +261,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 
 /* --- seeds --- */
 
-static void add_part(struct buffer *out, const struct message *message, const void *row, size_t times, int64_t first)
+static void add_part(struct buffer *out, const struct message *message, const void *row, size_t times,
+                     int64_t first)
 {
     struct buffer rows;
     struct frame_header header = {.version = FRAME_VERSION,
@@ -301,7 +305,8 @@ void fuzz_seeds(fuzz_take *take)
 {
     struct buffer all, head, body;
     struct cvd_row row;
-    struct catch_up_answer_row answer = {.stream = "counter/AAA", .from = HELD + 1, .oldest = 1, .last = HELD + 9, .row_count = 9};
+    struct catch_up_answer_row answer = {
+        .stream = "counter/AAA", .from = HELD + 1, .oldest = 1, .last = HELD + 9, .row_count = 9};
     struct catch_up_request_row request = {.consumer = "x", .stream = "listener/AAA", .from = 1};
     struct register_row entry = {.consumer = "x", .stream = "listener/AAA", .durable_sequence = 3};
     struct command_row command = {.verb = "status"};

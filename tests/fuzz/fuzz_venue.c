@@ -42,26 +42,36 @@ static const struct {
     uint8_t choice;
     const char *text;
 } SEEDS[] = {
-    {0, "{\"stream\":\"btcusdt@aggTrade\",\"data\":{\"e\":\"aggTrade\",\"E\":1723161255030,\"s\":\"BTCUSDT\",\"a\":26129,"
+    {0, "{\"stream\":\"btcusdt@aggTrade\",\"data\":{\"e\":\"aggTrade\",\"E\":1723161255030,\"s\":\"BTCUSDT\","
+        "\"a\":26129,"
         "\"p\":\"61659.70\",\"q\":\"0.002\",\"f\":100,\"l\":105,\"T\":1723161255028,\"m\":true}}"},
-    {64, "{\"stream\":\"btcusdt@trade\",\"data\":{\"e\":\"trade\",\"E\":1723161255030,\"s\":\"BTCUSDT\",\"t\":26129,"
+    {64, "{\"stream\":\"btcusdt@trade\",\"data\":{\"e\":\"trade\",\"E\":1723161255030,\"s\":\"BTCUSDT\","
+         "\"t\":26129,"
          "\"p\":\"61659.70\",\"q\":\"0.002\",\"X\":\"MARKET\",\"T\":1723161255028,\"m\":true}}"},
-    {1, "{\"stream\":\"btcusdt@depth@100ms\",\"data\":{\"e\":\"depthUpdate\",\"E\":1723161255030,\"T\":1723161255028,\"s\":"
-        "\"BTCUSDT\",\"U\":157,\"u\":160,\"pu\":149,\"b\":[[\"61659.70\",\"10\"]],\"a\":[[\"61659.80\",\"0\"]]}}"},
+    {1, "{\"stream\":\"btcusdt@depth@100ms\",\"data\":{\"e\":\"depthUpdate\",\"E\":1723161255030,\"T\":"
+        "1723161255028,\"s\":"
+        "\"BTCUSDT\",\"U\":157,\"u\":160,\"pu\":149,\"b\":[[\"61659.70\",\"10\"]],\"a\":[[\"61659.80\",\"0\"]"
+        "]}}"},
     {32, "{\"stream\":\"btcusdt@depth5@100ms\",\"data\":{\"lastUpdateId\":160,\"bids\":[[\"0.0024\",\"10\"]],"
          "\"asks\":[[\"0.0026\",\"100\"]]}}"},
-    {0, "{\"stream\":\"btcusdt@bookTicker\",\"data\":{\"u\":400900217,\"s\":\"BTCUSDT\",\"b\":\"25.35190000\",\"B\":"
+    {0, "{\"stream\":\"btcusdt@bookTicker\",\"data\":{\"u\":400900217,\"s\":\"BTCUSDT\",\"b\":\"25."
+        "35190000\",\"B\":"
         "\"31.21000000\",\"a\":\"25.36520000\",\"A\":\"40.66000000\"}}"},
     {0, "{\"result\":null,\"id\":1}"},
     {0, "{\"error\":{\"code\":2,\"msg\":\"Invalid request\"},\"id\":1}"},
-    {3, "https://api.binance.com/api/v3/depth?symbol=BTCUSDT&limit=1000\n{\"lastUpdateId\":1027024,\"bids\":[["
-        "\"4.00000000\",\"431.00000000\"]],\"asks\":[[\"4.00000200\",\"12.00000000\"]]}"},
-    {4, "https://fapi.binance.com/fapi/v1/aggTrades?symbol=BTCUSDT&fromId=1\n[{\"a\":26129,\"p\":\"0.01633102\",\"q\":"
+    {3,
+     "https://api.binance.com/api/v3/depth?symbol=BTCUSDT&limit=1000\n{\"lastUpdateId\":1027024,\"bids\":[["
+     "\"4.00000000\",\"431.00000000\"]],\"asks\":[[\"4.00000200\",\"12.00000000\"]]}"},
+    {4, "https://fapi.binance.com/fapi/v1/"
+        "aggTrades?symbol=BTCUSDT&fromId=1\n[{\"a\":26129,\"p\":\"0.01633102\",\"q\":"
         "\"4.70443515\",\"f\":27781,\"l\":27781,\"T\":1498793709153,\"m\":true}]"},
-    {3, "https://api.binance.com/api/v3/exchangeInfo?symbol=BTCUSDT\n{\"symbols\":[{\"symbol\":\"BTCUSDT\",\"filters\":[{"
-        "\"filterType\":\"PRICE_FILTER\",\"tickSize\":\"0.01000000\"},{\"filterType\":\"LOT_SIZE\",\"stepSize\":"
-        "\"0.00001000\"}]}]}"},
-    {5, "https://dapi.binance.com/dapi/v1/exchangeInfo\n{\"symbols\":[{\"symbol\":\"BTCUSD_PERP\",\"contractSize\":100,"
+    {3,
+     "https://api.binance.com/api/v3/"
+     "exchangeInfo?symbol=BTCUSDT\n{\"symbols\":[{\"symbol\":\"BTCUSDT\",\"filters\":[{"
+     "\"filterType\":\"PRICE_FILTER\",\"tickSize\":\"0.01000000\"},{\"filterType\":\"LOT_SIZE\",\"stepSize\":"
+     "\"0.00001000\"}]}]}"},
+    {5, "https://dapi.binance.com/dapi/v1/"
+        "exchangeInfo\n{\"symbols\":[{\"symbol\":\"BTCUSD_PERP\",\"contractSize\":100,"
         "\"pricePrecision\":1,\"quantityPrecision\":0}]}"},
     {3, "https://api.binance.com/api/v3/depth?symbol=BTCUSDT\n{\"code\":-1121,\"msg\":\"Invalid symbol.\"}"},
     {6, "{\"action\":\"calibration_off\",\"symbol\":\"BTCUSDT\"}"},

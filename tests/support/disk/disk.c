@@ -186,13 +186,13 @@ static int open_at(int folder, const char *path, int flags, mode_t mode)
     return descriptor;
 }
 
-#define MODE_OF(flags)                                                    \
-    __extension__({                                                       \
-        va_list arguments_;                                               \
-        va_start(arguments_, flags);                                      \
-        mode_t mode_ = (flags) & O_CREAT ? va_arg(arguments_, mode_t) : 0; \
-        va_end(arguments_);                                               \
-        mode_;                                                            \
+#define MODE_OF(flags)                                                   \
+    __extension__({                                                      \
+        va_list arguments_;                                              \
+        va_start(arguments_, flags);                                     \
+        mode_t mode_ = (flags)&O_CREAT ? va_arg(arguments_, mode_t) : 0; \
+        va_end(arguments_);                                              \
+        mode_;                                                           \
     })
 
 int open(const char *path, int flags, ...)
@@ -257,8 +257,8 @@ static ssize_t write_parts(int descriptor, const struct iovec *parts, int count,
                               : syscall(SYS_pwritev, descriptor, parts, count, offset, 0L);
     if (tracked && written > 0) {
         off_t at = offset < 0 ? (off_t)syscall(SYS_lseek, descriptor, 0, SEEK_CUR) - written : offset;
-        put(tracked->is_sync ? DISK_WRITE_SYNC : DISK_WRITE, tracked->inode, (uint64_t)at, NULL, 0, parts, count,
-            (size_t)written);
+        put(tracked->is_sync ? DISK_WRITE_SYNC : DISK_WRITE, tracked->inode, (uint64_t)at, NULL, 0, parts,
+            count, (size_t)written);
     }
     if (dies)
         die();
@@ -289,7 +289,8 @@ ssize_t pwritev(int descriptor, const struct iovec *parts, int count, off_t offs
     return write_parts(descriptor, parts, count, offset);
 }
 
-ssize_t pwrite64(int descriptor, const void *data, size_t bytes, off64_t offset) __attribute__((alias("pwrite")));
+ssize_t pwrite64(int descriptor, const void *data, size_t bytes, off64_t offset)
+    __attribute__((alias("pwrite")));
 ssize_t pwritev64(int descriptor, const struct iovec *parts, int count, off64_t offset)
     __attribute__((alias("pwritev")));
 

@@ -11,14 +11,16 @@
 
 static int show(const char *path)
 {
-    static const char *const KINDS[] = {"",      "create", "open",   "write",  "write_sync", "truncate", "sync_begin",
-                                        "sync_end", "mkdir",  "rename", "unlink", "rmdir",      "note"};
+    static const char *const KINDS[] = {"",         "create",     "open",     "write", "write_sync",
+                                        "truncate", "sync_begin", "sync_end", "mkdir", "rename",
+                                        "unlink",   "rmdir",      "note"};
     struct disk_log *log = disk_log_read(path);
     for (size_t i = 0; i < disk_log_count(log); i++) {
         const char *name;
         const struct disk_record *record = disk_log_at(log, i, &name);
         printf("%zu %u %s inode=%llu offset=%llu bytes=%u %s\n", i, record->pid, KINDS[record->kind],
-               (unsigned long long)record->inode, (unsigned long long)record->offset, record->data_bytes, name);
+               (unsigned long long)record->inode, (unsigned long long)record->offset, record->data_bytes,
+               name);
     }
     disk_log_close(log);
     return 0;

@@ -61,9 +61,8 @@ const struct disk_record *disk_log_at(const struct disk_log *log, size_t index, 
     static _Thread_local struct disk_record record;
     memcpy(&record, log->bytes.data + log->offsets[index], sizeof record);
     if (out_path)
-        *out_path = record.path_bytes
-                        ? (const char *)log->bytes.data + log->offsets[index] + sizeof record
-                        : "";
+        *out_path =
+            record.path_bytes ? (const char *)log->bytes.data + log->offsets[index] + sizeof record : "";
     return &record;
 }
 
@@ -99,7 +98,8 @@ struct object {
 struct name_change {
     size_t record;
     bool is_durable, is_kept;
-    bool is_given; /* was there before anything was recorded: says nothing of what came before it in this list */
+    bool
+        is_given; /* was there before anything was recorded: says nothing of what came before it in this list */
     struct object *from, *to, *object;
     char *from_name, *to_name;
 };
@@ -150,14 +150,15 @@ static void entry_remove(struct object *folder, const char *name)
 static void entry_set(struct object *folder, const char *name, struct object *object)
 {
     entry_remove(folder, name);
-    folder->entries =
-        memory_grow(folder->entries, &folder->entry_capacity, folder->entry_count + 1, sizeof *folder->entries);
+    folder->entries = memory_grow(folder->entries, &folder->entry_capacity, folder->entry_count + 1,
+                                  sizeof *folder->entries);
     folder->entries[folder->entry_count++] = (struct entry){memory_copy_text(name), object};
 }
 
 static struct name_change *name_change_add(struct model *model, size_t record)
 {
-    model->names = memory_grow(model->names, &model->name_capacity, model->name_count + 1, sizeof *model->names);
+    model->names =
+        memory_grow(model->names, &model->name_capacity, model->name_count + 1, sizeof *model->names);
     struct name_change *change = &model->names[model->name_count++];
     *change = (struct name_change){.record = record};
     return change;
@@ -167,8 +168,11 @@ static struct name_change *name_change_add(struct model *model, size_t record)
 static void durable_name(struct model *model, struct object *folder, const char *name, struct object *object)
 {
     struct name_change *change = name_change_add(model, 0);
-    *change = (struct name_change){
-        .is_durable = true, .is_given = true, .to = folder, .to_name = memory_copy_text(name), .object = object};
+    *change = (struct name_change){.is_durable = true,
+                                   .is_given = true,
+                                   .to = folder,
+                                   .to_name = memory_copy_text(name),
+                                   .object = object};
     entry_set(folder, name, object);
 }
 
@@ -246,7 +250,8 @@ static void drop_name(struct model *model, size_t record, const char *path)
 static void move_name(struct model *model, size_t record, const char *paths)
 {
     char from_name[PATH_BYTES], to_name[PATH_BYTES];
-    struct object *from = walk(model, paths, from_name), *to = walk(model, paths + strlen(paths) + 1, to_name);
+    struct object *from = walk(model, paths, from_name),
+                  *to = walk(model, paths + strlen(paths) + 1, to_name);
     if (entry_find(from, from_name) == from->entry_count)
         return; /* of a file that nobody recorded */
     struct name_change *change = name_change_add(model, record);
@@ -285,8 +290,8 @@ static void load_base(struct model *model, struct object *folder, const char *pa
 
 static void change_add(struct object *object, const struct file_change *change)
 {
-    object->changes =
-        memory_grow(object->changes, &object->change_capacity, object->change_count + 1, sizeof *object->changes);
+    object->changes = memory_grow(object->changes, &object->change_capacity, object->change_count + 1,
+                                  sizeof *object->changes);
     object->changes[object->change_count++] = *change;
 }
 
@@ -306,12 +311,14 @@ static void open_object(struct model *model, const struct disk_record *record, c
         bind(model, record->inode, object);
 }
 
-static void take_change(struct model *model, size_t index, const struct disk_record *record, const uint8_t *data)
+static void take_change(struct model *model, size_t index, const struct disk_record *record,
+                        const uint8_t *data)
 {
     struct object *object = bound(model, record->inode);
     if (!object)
         return; /* nothing of this root */
-    struct file_change change = {.record = index, .offset = record->offset, .data = data, .bytes = record->data_bytes};
+    struct file_change change = {
+        .record = index, .offset = record->offset, .data = data, .bytes = record->data_bytes};
     switch (record->kind) {
     case DISK_WRITE: change_add(object, &change); break;
     case DISK_WRITE_SYNC:
@@ -372,7 +379,9 @@ static void choose_names(struct model *model, struct random *random)
                 durable = model->names[k].is_durable && !model->names[k].is_given ? k + 1 : durable;
             }
         uint64_t mode = random_below(random, 4);
-        folder->kept = mode == 0 ? durable : mode == 1 ? last : durable + random_below(random, last - durable + 1);
+        folder->kept = mode == 0   ? durable
+                       : mode == 1 ? last
+                                   : durable + random_below(random, last - durable + 1);
     }
     for (bool again = true; again;) {
         again = false;
@@ -415,7 +424,8 @@ static void resize(struct buffer *content, size_t bytes)
 {
     static const uint8_t zeros[4096];
     while (content->length < bytes)
-        buffer_append(content, zeros, bytes - content->length < sizeof zeros ? bytes - content->length : sizeof zeros);
+        buffer_append(content, zeros,
+                      bytes - content->length < sizeof zeros ? bytes - content->length : sizeof zeros);
     content->length = bytes;
 }
 

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 
 static const char RUN[] = "run-1", FINGERPRINT[] = "0123456789abcdef";
-static struct feed feed; /* the same for all lives of a test */
+static struct feed feed;  /* the same for all lives of a test */
 static bool archive_sync; /* journal.durability: power */
 
 struct archive {
@@ -24,7 +24,7 @@ struct archive {
 static const char *const NAMES[FEED_STREAMS] = {"harvest/BTCUSDT", "features/BTCUSDT"};
 
 static inline enum status open_writer(struct archive *archive, const char *folder, const char *fingerprint,
-                               struct error *error)
+                                      struct error *error)
 {
     path_join(archive->root, folder, "data/ofi_cvd");
     path_join(archive->deadletter, folder, "artifacts/deadletter");

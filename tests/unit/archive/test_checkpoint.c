@@ -185,9 +185,11 @@ static void foreign_names_are_not_ours(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(what_was_written_is_read_back),        cmocka_unit_test(every_cut_of_it_is_refused),
+        cmocka_unit_test(what_was_written_is_read_back),
+        cmocka_unit_test(every_cut_of_it_is_refused),
         cmocka_unit_test(every_flipped_bit_of_it_is_refused),
-        cmocka_unit_test(the_rule_says_which_rows_are_durable), cmocka_unit_test(names_of_parts_come_back),
+        cmocka_unit_test(the_rule_says_which_rows_are_durable),
+        cmocka_unit_test(names_of_parts_come_back),
         cmocka_unit_test(foreign_names_are_not_ours),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

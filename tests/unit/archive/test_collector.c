@@ -1,13 +1,13 @@
 // Archive: every row is stored exactly once, in its window, wherever a life ends and whatever the disk does.
 // links: archive store proto base duckdb
-// timeout: 300
-#include "base/log.h"
+// timeout: 600
 #include "archive_driver.h"
+#include "base/log.h"
 #include "services/archive/origin.h"
 
-#include <stdlib.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -139,12 +139,13 @@ static void planned_stops_leave_no_trace(void **state)
 
 static void killed_anywhere_every_row_is_stored_once(void **state)
 {
-    static const char *const POINTS[] = {"after_write", "after_rename", "before_commit", "after_commit"};
+    static const char *const POINTS[] = {"after_write",  "after_rename",  "before_commit",
+                                         "after_commit", "before_remove", "before_replace"};
     life *const bodies[] = {whole_life, slow_life};
     struct random random = check_random();
     (void)state;
     for (size_t body = 0; body < 2; body++)
-        for (size_t point = 0; point < 4; point++) {
+        for (size_t point = 0; point < sizeof POINTS / sizeof POINTS[0]; point++) {
             char text[64];
             int n = 1, deaths = -1;
             do {

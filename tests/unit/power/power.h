@@ -69,8 +69,8 @@ static inline struct disk_log *power_recorded_life(const struct power_subject *s
 
 /* power_cut: leaves below `root` what a cut chosen by the seed could have left; one time in four the life behind it is cut short as
  * well. */
-static inline void power_cut(const struct power_subject *subject, const struct disk_log *log, const char *world,
-                             const char *root, uint64_t seed)
+static inline void power_cut(const struct power_subject *subject, const struct disk_log *log,
+                             const char *world, const char *root, uint64_t seed)
 {
     char base[PATH_BYTES], again[PATH_BYTES];
     struct random random;

@@ -47,7 +47,8 @@ static void append_rows(struct journal *journal, size_t symbol, size_t from, siz
 }
 
 /* produce: a few more rows of each stream, published when they are journaled. *out_more: some are left. */
-static enum status produce(struct journal *journal, struct random *random, bool *out_more, struct error *error)
+static enum status produce(struct journal *journal, struct random *random, bool *out_more,
+                           struct error *error)
 {
     enum status status = journal_begin(journal, error);
     *out_more = false;
@@ -72,7 +73,8 @@ static void expect_promises(struct sink *sink, struct journal *journal)
     char promise[96];
     for (size_t i = 0; i < DRIVER_STREAMS; i++) {
         snprintf(promise, sizeof promise, "sink of %s", DRIVER_NAMES[i]);
-        assert_true(journal_last(journal, journal_stream(journal, DRIVER_NAMES[i])) >= power_promised(DRIVER_NAMES[i]));
+        assert_true(journal_last(journal, journal_stream(journal, DRIVER_NAMES[i])) >=
+                    power_promised(DRIVER_NAMES[i]));
         assert_true(sink->position(sink->context, DRIVER_NAMES[i]) >= power_promised(promise));
     }
 }
@@ -88,7 +90,8 @@ static void promise_positions(struct sink *sink)
 
 /* live_once: the stage's loop and its sink thread, in turns. A position promised lets the journal's producer forget. A failed write
  * is tried again; a journal that fails ends the process, which its supervisor starts again. */
-static enum status live_once(struct sink *sink, const char *folder, struct random *random, struct error *error)
+static enum status live_once(struct sink *sink, const char *folder, struct random *random,
+                             struct error *error)
 {
     struct journal *journal;
     bool more = true, left = true, opened = false;
@@ -246,8 +249,8 @@ static void check_sqlite(const char *folder)
     path_join(path, folder, "runtime/signals.db");
     if (database_open(path, DATABASE_READ, &database, &error) != STATUS_OK)
         fail_msg("%s", error.text);
-    assert_ok(statement_prepare(database, "SELECT symbol, seq, ts_ms FROM signals ORDER BY symbol, seq", &statement,
-                                &error));
+    assert_ok(statement_prepare(database, "SELECT symbol, seq, ts_ms FROM signals ORDER BY symbol, seq",
+                                &statement, &error));
     for (size_t symbol = 0; symbol < DRIVER_STREAMS; symbol++)
         for (size_t i = 0; i < DRIVER_ROWS; i++) {
             struct signal_row row = driver_row(symbol, i);

@@ -71,7 +71,8 @@ static void what_is_dropped_is_told_before_and_counted_to_the_row(void **state)
     (void)state;
     struct world world;
     bool alert_alone = false;
-    BEGIN(&world, "--rows", "12000", "--hold", "100", "--set", "journal.max_mb=1", "--set", "harvest.on_full=drop");
+    BEGIN(&world, "--rows", "12000", "--hold", "100", "--set", "journal.max_mb=1", "--set",
+          "harvest.on_full=drop");
     hold(&world, HELD, HELD);
     assert_true(world_tell(&world, COUNTER, "release")->ok);
     UNTIL_DOING(&world, world_ended(&world, COUNTER),
@@ -79,8 +80,9 @@ static void what_is_dropped_is_told_before_and_counted_to_the_row(void **state)
                                world_counter(&world, COUNTER, "stage_retention_dropped") == 0;
                 told_before_dropped(&world));
     assert_true(alert_alone); /* a heartbeat had the alert and no loss yet */
-    assert_true(world_logged(&world, COUNTER, "journal_pressure stream=counter/AAA held_up_by=reader position=50") ||
-                world_logged(&world, COUNTER, "held_up_by=reader position=50"));
+    assert_true(
+        world_logged(&world, COUNTER, "journal_pressure stream=counter/AAA held_up_by=reader position=50") ||
+        world_logged(&world, COUNTER, "held_up_by=reader position=50"));
     assert_true(world_logged(&world, COUNTER, "data_dropped"));
     assert_true(lost(&world) > 1000);
     assert_int_equal(world_counter(&world, COUNTER, "stage_retention_dropped"), lost(&world));
@@ -100,7 +102,8 @@ static void who_waits_loses_nothing_however_dead_its_consumer_is(void **state)
 {
     (void)state;
     struct world world;
-    BEGIN(&world, "--rows", "12000", "--hold", "100", "--set", "journal.max_mb=1", "--set", "harvest.on_full=wait");
+    BEGIN(&world, "--rows", "12000", "--hold", "100", "--set", "journal.max_mb=1", "--set",
+          "harvest.on_full=wait");
     hold(&world, HELD, HELD);
     /* Killed at once: who registered is remembered all the same. */
     world_signal(&world, COUNTER, SIGKILL);
@@ -116,7 +119,8 @@ static void who_waits_loses_nothing_however_dead_its_consumer_is(void **state)
     assert_int_equal(world_stream(&world, STREAMS[0])->last_sequence, stood);
     assert_true(stood < 12000);
     while (!world_ended(&world, COUNTER))
-        hold(&world, world_stream(&world, STREAMS[0])->last_sequence, world_stream(&world, STREAMS[1])->last_sequence);
+        hold(&world, world_stream(&world, STREAMS[0])->last_sequence,
+             world_stream(&world, STREAMS[1])->last_sequence);
     assert_int_equal(world_counter(&world, COUNTER, "stage_retention_dropped"), 0);
     assert_true(world_stream(&world, STREAMS[0])->first_sequence > HELD);
     UNTIL_DOING(&world, world_logged(&world, COUNTER, "journal_relieved"),
@@ -136,7 +140,8 @@ static void age_takes_what_all_hold_and_only_tells_of_the_rest(void **state)
     assert_true(world_tell(&world, COUNTER, "release")->ok);
     UNTIL(&world, world_ended(&world, COUNTER));
     hold(&world, 3001, HELD);
-    UNTIL(&world, world_stream(&world, STREAMS[0])->first_sequence > 2000); /* a nearly empty journal, and yet */
+    UNTIL(&world,
+          world_stream(&world, STREAMS[0])->first_sequence > 2000); /* a nearly empty journal, and yet */
     assert_true(world_stream(&world, STREAMS[1])->first_sequence <= HELD + 1);
     UNTIL(&world, world_logged(&world, COUNTER, "reason=age"));
     assert_int_equal(world_counter(&world, COUNTER, "stage_retention_dropped"), 0);
