@@ -235,7 +235,7 @@ def test_tests_do_not_sleep():
 def test_decisions_are_numbered():
     decisions = sorted((ROOT / "docs" / "decisions").glob("*.md"))
     numbers = [int(path.name[:4]) for path in decisions]
-    assert len(set(numbers)) == len(numbers), [path.name for path in decisions]
+    assert numbers == list(range(1, len(numbers) + 1)), [path.name for path in decisions]
     for path in decisions:
         assert re.fullmatch(r"\d{4}(-[a-z0-9]+)+\.md", path.name), path.name
         assert path.read_text().startswith(f"# {path.name[:4]} "), path.name
