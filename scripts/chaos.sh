@@ -1,0 +1,27 @@
+# help: hurt runs as a seed says (kill, stop, hang, crash points, far behind) and compare with undisturbed ones
+#
+#   ./run chaos [--seed N] [--seeds K] [--capture FILE] [--speed N]
+#
+# Each seed draws its faults and prints them first, runs a cut of one of three recordings (or of FILE) at 20x, and compares
+# every row with the undisturbed run of that cut. Exit code 1 when a seed failed, with the command that repeats it.
+# ORDERFLOW_RECORDINGS names the folder with the recordings; ORDERFLOW_PRESET another build.
+
+chaos_main() {
+    local arguments=() word previous=""
+    for word in "$@"; do
+        # Relative to where the user stands.
+        [ "$previous" != --capture ] || word=$(cd "$CALLER_DIR" && readlink -m -- "$word")
+        arguments+=("$word")
+        previous="$word"
+    done
+    need setup
+    need build
+    export PRESET="${ORDERFLOW_PRESET:-dev}"
+    (setup_main) && build_preset "$PRESET" || die "chaos: it could not be built"
+    export ORDERFLOW_ROOT="$ROOT"
+    export ORDERFLOW_BUILD="$ROOT/build/$PRESET"
+    ORDERFLOW_RECORDINGS="$(readlink -m "${ORDERFLOW_RECORDINGS:-$ROOT/../shared/data}")"
+    export ORDERFLOW_RECORDINGS
+    export PYTHONDONTWRITEBYTECODE=1
+    "$PYTHON" tests/chaos/chaos.py "${arguments[@]}"
+}
