@@ -258,14 +258,22 @@ static void write_status(struct stage *stage, const struct heartbeat_row *beat,
     buffer_finish(&text);
 }
 
+/* news: each once per life: who waits for it need not wait longer. Of one that dies behind its first progress the
+ * supervisor must know that it had made some. */
+static bool news(struct stage *stage)
+{
+    bool caught_up = !stage->told_caught_up && stage_caught_up(stage);
+    bool progress = !stage->told_progress && stage->progress > 0;
+    stage->told_caught_up = stage->told_caught_up || caught_up;
+    stage->told_progress = stage->told_progress || progress;
+    return caught_up || progress;
+}
+
 void stage_beat(struct stage *stage, bool at_once)
 {
     int64_t now_ms = clock_monotonic_ms(&stage->clock);
-    /* Once per life: who waits for it need not wait longer. */
-    bool news = !stage->told_caught_up && stage_caught_up(stage);
-    if (!at_once && !news && now_ms < stage->beat_due_ms)
+    if (!news(stage) && !at_once && now_ms < stage->beat_due_ms)
         return;
-    stage->told_caught_up = stage->told_caught_up || news;
     stage->beat_due_ms = now_ms + config_i64(stage->config, "health.heartbeat_ms");
     bool file_due = now_ms >= stage->status_due_ms;
     if (file_due) {

@@ -111,6 +111,12 @@ static void request_missing(struct stage *stage, struct input *input)
         request_send(stage, input);
 }
 
+void stage_inputs_join(struct stage *stage)
+{
+    for (size_t i = 0; i < stage->input_count; i++)
+        request_missing(stage, &stage->inputs[i]);
+}
+
 /* overdue: an answer that should have come; while the producer is silent the request still lies in its queue. */
 static bool overdue(const struct stage *stage, const struct input *input, int64_t now_ms)
 {
@@ -371,6 +377,7 @@ static void on_answer(void *context, size_t connection, const void *head, size_t
     int64_t before = input->public.position;
     if (answer.last > input->producer_last)
         input->producer_last = answer.last;
+    input->producer_seen = input->producer_seen || !*answer.error;
     if (answer.oldest > input->public.position + 1)
         rows_gone(stage, input, answer.oldest);
     else if (body && frame_usable(stage, &frame, body, body_bytes, answer.stream) &&

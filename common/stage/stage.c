@@ -374,6 +374,7 @@ int stage_main(const struct stage_service *service, int argc, char **argv)
         status = stage_open(stage, &error);
     int code = status == STATUS_OK ? EXIT_CLEAN : refuse(stage, status, &error);
     if (status == STATUS_OK && !done) {
+        stage_inputs_join(stage);
         announce_ready(stage);
         loop(stage);
         wind_down(stage);

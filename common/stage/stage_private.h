@@ -69,7 +69,7 @@ struct input {
     size_t upstream;        /* into stage.upstreams */
     int64_t producer_last;  /* newest row its producer told of, 0 = none yet */
     int64_t source;         /* source up to which what has been consumed is complete */
-    bool producer_seen;     /* a heartbeat of it has arrived */
+    bool producer_seen;     /* it has told what its newest row is */
     int64_t requested_from; /* open catch-up request, 0 = none */
     int64_t requested_ms;
     int64_t state_position; /* position in the newest saved state */
@@ -165,7 +165,7 @@ struct stage {
     const struct field *source_fields[ROW_KIND_LIMIT]; /* source likewise */
     int64_t beat_due_ms, status_due_ms, register_due_ms, retention_due_ms, age_mark_due_ms;
     int64_t beat_seq, progress;
-    bool told_caught_up; /* a heartbeat of this life has said so */
+    bool told_caught_up, told_progress; /* a heartbeat of this life has said so */
     int64_t event_ts_ms;
     int64_t open_files;
     struct buffer scratch, frame_scratch;
@@ -200,6 +200,7 @@ enum status stage_config_load(struct stage *stage, struct error *error);
 /* input.c */
 enum status stage_inputs_open(struct stage *stage, struct error *error);
 void stage_inputs_poll(struct stage *stage, int timeout_ms);
+void stage_inputs_join(struct stage *stage);     /* asks every producer where it is */
 void stage_inputs_retry(struct stage *stage);    /* overdue requests */
 void stage_inputs_register(struct stage *stage); /* durable positions to the producers */
 int64_t stage_source_consumed(const struct stage *stage,

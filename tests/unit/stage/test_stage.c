@@ -293,6 +293,43 @@ static void a_consumer_may_come_before_its_producer(void **state)
     finish(&world);
 }
 
+/* heartbeats_rare: none but those with news in them, for longer than a test has patience. */
+static void heartbeats_rare(struct world *world, enum who who)
+{
+    ARGUMENTS(world, who, "--set", "health.heartbeat_ms=55000", "--set", "health.heartbeat_timeout_ms=60000");
+}
+
+static void a_joiner_asks_and_need_not_wait_for_a_heartbeat_of_its_producer(void **state)
+{
+    (void)state;
+    struct world world;
+    begin(&world);
+    heartbeats_rare(&world, COUNTER);
+    world_start(&world, COUNTER);
+    UNTIL_DOING(&world, world_ended(&world, COUNTER), world_tell(&world, COUNTER, "status"));
+    int64_t beat = world.services[COUNTER].beat.seq;
+    world_start(&world, ADDER);
+    UNTIL(&world, world_ended(&world, ADDER) && world.services[ADDER].beat.caught_up == 1);
+    assert_int_equal(world.services[COUNTER].beat.seq, beat);
+    finish(&world);
+}
+
+static void the_first_progress_of_a_life_is_told_at_once(void **state)
+{
+    (void)state;
+    struct world world;
+    begin(&world);
+    world.services[COUNTER].arguments[1] = "1000000000"; /* never through, hence never caught up */
+    ARGUMENTS(&world, COUNTER, "--hold", "0", "--set", "journal.max_mb=1");
+    heartbeats_rare(&world, COUNTER);
+    world_start(&world, COUNTER);
+    UNTIL_DOING(&world, world.services[COUNTER].beat.pid, world_tell(&world, COUNTER, "status"));
+    assert_int_equal(world.services[COUNTER].beat.progress, 0);
+    assert_true(world_tell(&world, COUNTER, "release")->ok);
+    UNTIL(&world, world.services[COUNTER].beat.progress > 0);
+    world_end(&world);
+}
+
 /* --- the journal's room --- */
 
 static void start_with_little_room(struct world *world)
@@ -654,6 +691,8 @@ int main(void)
         cmocka_unit_test(a_late_joiner_reads_from_the_beginning),
         cmocka_unit_test(a_long_turn_beats_and_publishes_on_its_way),
         cmocka_unit_test(a_consumer_may_come_before_its_producer),
+        cmocka_unit_test(a_joiner_asks_and_need_not_wait_for_a_heartbeat_of_its_producer),
+        cmocka_unit_test(the_first_progress_of_a_life_is_told_at_once),
         cmocka_unit_test(a_full_journal_waits_for_its_consumer),
         cmocka_unit_test(a_restarted_producer_remembers_its_consumers),
         cmocka_unit_test(a_service_says_what_it_counted_when_asked_and_when_it_stops),
