@@ -36,7 +36,7 @@ bench_latency() {
         "$PYTHON" tests/bench/latency.py usdm/btcusdt_20240808.gz --speed 20
 }
 
-bench_recovery() { "$PYTHON" tests/bench/recovery.py usdm/btcusdt_20240808.gz --kills 20; }
+bench_recovery() { "$PYTHON" tests/bench/recovery.py usdm/btcusdt_20240808.gz usdm/ethusdt_20240808.gz --kills 50; }
 
 bench_reread() { "$PYTHON" tests/bench/reread.py spot/nexousdt_20240723.dat.gz spot/nexousdt_20240724.dat.gz; }
 

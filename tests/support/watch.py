@@ -11,7 +11,7 @@ import threading
 import msgpack
 import zmq
 
-HEARTBEAT, STREAM_STATUS = 60, 61
+STREAM_STATUS, COUNTER = 61, 62
 ANSWER_MS = 5000
 
 
@@ -79,9 +79,11 @@ class Watch(threading.Thread):
             self.events.append(json.loads(body))
         elif topic.startswith("heartbeat/"):
             rows = msgpack.unpackb(body, raw=False, strict_map_key=False)[5]
-            name, pid, generation = rows[0][1:4]
-            position = sum(row[4] for row in rows if row[0] == STREAM_STATUS and not row[2])
-            self.beats[name] = {"pid": pid, "generation": generation, "position": position}
+            beat = rows[0]
+            self.beats[beat[1]] = {
+                "pid": beat[2], "generation": beat[3], "event_ts_ms": beat[8], "rss_mb": beat[12], "open_files": beat[13],
+                "position": sum(row[4] for row in rows if row[0] == STREAM_STATUS and not row[2]),
+                "counters": {row[1]: row[2] for row in rows if row[0] == COUNTER}}
         else:
             with self.moved:
                 self.streams[topic] = max(rows_end(body), self.streams.get(topic, 0))
