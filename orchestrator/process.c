@@ -267,7 +267,8 @@ static void welcome(struct run *run, struct process *process)
     if (!process->announced || !heard || process->supervisor.state != PROCESS_STARTING)
         return;
     process->ready_wall_ms = clock_wall_ms(&run->clock);
-    process->progress_at_ready = process_progress(process);
+    /* The readiness line precedes the first row of a life: what this heartbeat already counts came behind it. */
+    process->progress_at_ready = process_progress(process) - process->telemetry.beat.progress;
     int64_t took_ms = run_now_ms(run) - process->spawned_ms;
     process_step(run, process, EVENT_ANNOUNCED);
     feed_emit(&run->feed, LOG_INFO, "Ready", process->name,

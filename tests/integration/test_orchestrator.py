@@ -273,6 +273,17 @@ def test_a_killed_process_comes_back_at_once_and_leaves_evidence(programs, tmp_p
     assert fault["verdict"] == "UNKNOWN"  # no sink to count lost rows in
 
 
+def test_one_killed_right_behind_its_first_heartbeat_had_worked_and_comes_back_at_once(programs, tmp_path):
+    """Its first heartbeat already tells of all the work it ever does: no later one could show progress."""
+    with Run(programs, tmp_path, behave={"signal": "stands_at=100"}) as run:
+        run.wait_line("go: all ready")
+        for _ in range(3):
+            assert run.orchctl("kill", "signal", "--wait", "10").returncode == 0
+        run.process.send_signal(signal.SIGTERM)
+        run.finish()
+    assert [fault["backoff_ms"] for fault in run.manifest()["fault_injection"]] == [0, 0, 0]
+
+
 def test_faults_of_the_command_line_happen_in_time(programs, tmp_path):
     with Run(programs, tmp_path, "--fault", "features@0.3:TERM", "--fault", "broker@0.1", "--minutes", "0.02") as run:
         assert run.finish() == 0

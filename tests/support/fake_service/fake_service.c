@@ -5,7 +5,7 @@
  * Its name is its instance's. How it behaves stands in the file fake/<instance> of the current folder, one
  * word per line, read at every start: no_ready, ready_after_ms=N, exit_code=N (before READY),
  * crash_after_ms=N (after READY, exit 1), ignore_term, hang_after_ms=N, end_after_ms=N (harvest: ends its
- * streams so long after go), no_drain, refuse_go. */
+ * streams so long after go), no_drain, refuse_go, stands_at=N (so many rows from its first heartbeat on, never more). */
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -220,6 +220,7 @@ static void work(struct fake *fake)
     for (size_t i = 0; i < fake->input_count; i++)
         if (fake->upstream[i].last_sequence > fake->rows)
             fake->rows = fake->upstream[i].last_sequence;
+    word(fake, "stands_at", &fake->rows);
     if (word(fake, "crash_after_ms", &value) && now_ms - fake->begun_ms > value)
         exit(1);
     if (now_ms - fake->beat_ms >= BEAT_MS)
@@ -274,6 +275,7 @@ static void open_fake(struct fake *fake, const char *effective)
         exit(5);
     }
     connect_inputs(fake);
+    word(fake, "stands_at", &fake->rows);
 }
 
 int main(int argc, char **argv)
