@@ -12,6 +12,7 @@ import stack as harness
 
 from watch import wall_ms
 
+ENDING = ("kill", "kill_two", "term", "hang", "crash")  # kinds that end the process they hit
 UP = ("ready", "running", "draining", "drained")
 UP_S = 20       # until a daemon that was hurt before can be hurt again
 ROW_S = 60      # until the next fault's row has come
@@ -189,15 +190,15 @@ def settle(deeds, watch, stack, died):
             settle_crash(deed, deeds, watch, died)
         for hit in deed.hits:
             settle_hit(hit, deed, watch)
-            if deed.fault.kind in ("kill", "kill_two", "term", "hang", "crash") and not deed.nothing and not hit.ended:
+            if deed.fault.kind in ENDING and not deed.nothing and not hit.ended:
                 deed.nothing = f"{hit.name} ({hit.pid}) did not end"
     return unexplained(deeds, stack.manifest())
 
 
 def settle_crash(deed, deeds, watch, died):
-    """Whoever died by KILL and by nobody's hand was the one at the crash point."""
+    """Whoever died by KILL and by nobody's hand was the one at the crash point; it may have been stopped before."""
     name = deed.fault.targets[0]
-    known = {hit.pid for other in deeds for hit in other.hits}
+    known = {hit.pid for other in deeds if other.fault.kind in ENDING for hit in other.hits}
     ends = [event for event in watch.events if event["event"] == "Exit" and event["name"] == name
             and event["exit_signal"] == "KILL" and event["pid"] not in known]
     if not died.exists() or not ends:
@@ -212,7 +213,7 @@ def settle_hit(hit, deed, watch):
     if not end:
         return
     hit.ended = f"ended by {end['exit_signal']}" if end["exit_code"] < 0 else f"ended with code {end['exit_code']}"
-    if deed.fault.kind == "hang" or deed.fault.kind == "stop":  # counts from the supervisor's own KILL
+    if deed.fault.kind in ("hang", "stop", "behind"):  # its end was somebody else's: the supervisor's, a crash point's
         hit.at_ms = wall_ms(end["at"])
     next_life = next((event for event in watch.events if event["event"] == "Start" and event["name"] == hit.name
                       and event["serial"] > end["serial"]), None)
