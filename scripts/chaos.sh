@@ -7,12 +7,19 @@
 # ORDERFLOW_RECORDINGS names the folder with the recordings; ORDERFLOW_PRESET another build.
 
 chaos_main() {
-    local arguments=() word previous=""
-    for word in "$@"; do
-        # Relative to where the user stands.
-        [ "$previous" != --capture ] || word=$(cd "$CALLER_DIR" && readlink -m -- "$word")
-        arguments+=("$word")
-        previous="$word"
+    local arguments=()
+    while [ $# -gt 0 ]; do
+        case "$1" in
+        --seed | --seeds | --capture | --speed) [ $# -gt 1 ] || wrong "chaos: $1 needs a value" ;;
+        *) wrong "chaos: $1: unknown option; see ./run chaos --help" ;;
+        esac
+        if [ "$1" = --capture ]; then
+            # Relative to where the user stands.
+            arguments+=(--capture "$(cd "$CALLER_DIR" && readlink -m -- "$2")")
+        else
+            arguments+=("$1" "$2")
+        fi
+        shift 2
     done
     need setup
     need build
