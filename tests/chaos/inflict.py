@@ -49,6 +49,7 @@ class Deed:
     fault: object
     at_row: int = 0          # where harvest was when it began
     rows_held: int = 0       # rows harvest went on by while it lasted
+    over_ms: int = 0         # wall time at which it ended, of those that last
     hits: list = dataclasses.field(default_factory=list)
     nothing: str = ""        # why it touched nothing
 
@@ -135,6 +136,7 @@ class Inflictor:
         harness.wait_for(lambda: process_stopped(pid), 5, f"process {pid} to stand still")
         before = self.watch.rows
         deed.rows_held = self.watch.wait_rows(before + fault.hold_rows, seconds) - before
+        deed.over_ms = round(time.time() * 1000)
         if not process_stopped(pid):
             raise Nothing(f"{deed.hits[0].name} did not stand still")
         if not deed.rows_held:
@@ -210,10 +212,10 @@ def settle_crash(deed, deeds, watch, died):
 def settle_hit(hit, deed, watch):
     hit.position_after = watch.position(hit.name)
     end = watch.find("Exit", pid=hit.pid)
-    if not end:
+    if not end or (deed.over_ms and wall_ms(end["at"]) > deed.over_ms):  # not at all, or later and by another hand
         return
     hit.ended = f"ended by {end['exit_signal']}" if end["exit_code"] < 0 else f"ended with code {end['exit_code']}"
-    if deed.fault.kind in ("hang", "stop", "behind"):  # its end was somebody else's: the supervisor's, a crash point's
+    if deed.fault.kind in ("hang", "stop"):  # its end was the supervisor's KILL
         hit.at_ms = wall_ms(end["at"])
     next_life = next((event for event in watch.events if event["event"] == "Start" and event["name"] == hit.name
                       and event["serial"] > end["serial"]), None)
