@@ -78,6 +78,13 @@ static enum status read_sockets(struct receiver *receiver)
     return status;
 }
 
+/* all_readable: neither the queue nor the capture's batch holds a record that the disk has not taken yet. */
+static bool all_readable(const struct receiver *receiver)
+{
+    const struct capture_writer *writer = receiver->config.writer;
+    return receiver->queue.length == 0 && capture_flushed_seq(writer) == capture_appended_seq(writer);
+}
+
 static void *receiver_main(void *context)
 {
     struct receiver *receiver = context;
@@ -91,7 +98,7 @@ static void *receiver_main(void *context)
         rest_client_run(receiver->rest, 0);
         end(receiver);
         receiver_flush(receiver);
-        if (receiver->phase == PHASE_STOPPED && receiver->queue.length == 0 &&
+        if (receiver->phase == PHASE_STOPPED && all_readable(receiver) &&
             !atomic_load(&receiver->is_stopped)) {
             atomic_store(&receiver->is_stopped, true);
             receiver->config.wake(receiver->config.wake_context);

@@ -15,10 +15,12 @@
 #include <inttypes.h>
 #include <netinet/in.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -537,6 +539,36 @@ static void test_a_stop_ends_the_intake_and_says_so(void **state)
     bench_finish(&bench);
 }
 
+/* limit_files: no file may grow beyond so many bytes: a full disk. */
+static void limit_files(rlim_t bytes)
+{
+    struct rlimit limit = {bytes, RLIM_INFINITY};
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+static void test_the_intake_is_not_over_while_the_disk_refuses_its_last_records(void **state)
+{
+    (void)state;
+    struct bench bench;
+    bench_begin(&bench);
+    struct receiver_config settings = receiver_settings(&bench);
+    bench_go(&bench, &settings);
+    UNTIL(&bench, strchr(buffer_text(&bench.kinds), 'O'));
+    limit_files(1);
+    receiver_stop_intake(bench.receiver);
+    UNTIL(&bench,
+          bench.venue.closed == 1 && capture_appended_seq(bench.writer) > capture_flushed_seq(bench.writer));
+    for (int i = 0; i < 300; i++) {
+        assert_false(receiver_stopped(bench.receiver));
+        turn(&bench);
+    }
+    limit_files(RLIM_INFINITY);
+    UNTIL(&bench, receiver_stopped(bench.receiver) && bench.last_closed.length);
+    assert_string_equal(buffer_text(&bench.last_closed), "1001 intake stopped");
+    bench_finish(&bench);
+}
+
 static void test_answers_that_are_none_are_asked_for_again_and_not_recorded(void **state)
 {
     (void)state;
@@ -758,6 +790,7 @@ int main(void)
         cmocka_unit_test(test_nothing_is_opened_before_go),
         cmocka_unit_test(test_a_broken_connection_comes_back_and_both_ends_are_recorded),
         cmocka_unit_test(test_a_stop_ends_the_intake_and_says_so),
+        cmocka_unit_test(test_the_intake_is_not_over_while_the_disk_refuses_its_last_records),
         cmocka_unit_test(test_answers_that_are_none_are_asked_for_again_and_not_recorded),
         cmocka_unit_test(test_large_messages_arrive_whole_and_too_large_ones_are_passed_over),
         cmocka_unit_test(test_reading_stops_while_the_stage_is_behind_and_nothing_is_lost),
