@@ -42,6 +42,10 @@ struct sink {
     enum status (*commit)(void *context, struct error *error);
     /* rollback: after a failed begin, write or commit: back to the last durable position. */
     void (*rollback)(void *context);
+    /* unfinished: rows are durable, but not yet where they are looked for (a complete file that could not be renamed): the
+     * thread tries again with an empty batch, and until it succeeds the stage is not drained. NULL: never. Called from any
+     * thread, from open's end to close. */
+    bool (*unfinished)(void *context);
     /* close: flush and release. */
     void (*close)(void *context);
     /* figures of the sink itself: files open, dedup, key_conflict; the thread fills the rest. Called from any thread, from

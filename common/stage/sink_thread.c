@@ -22,6 +22,11 @@ static int64_t pending_rows(const struct sink_runner *runner)
     return pending;
 }
 
+static bool is_unfinished(const struct sink *sink)
+{
+    return sink->unfinished && sink->unfinished(sink->context);
+}
+
 /* wait_ms: sleeps until notified or the time is over; the mutex is held. */
 static void wait_ms(struct sink_runner *runner, int milliseconds)
 {
@@ -50,8 +55,10 @@ static bool wait_for_batch(struct sink_runner *runner)
         if (pending && !since_ms)
             since_ms = now_ms(runner);
         int64_t left_ms = pending ? since_ms + runner->sink->flush_ms - now_ms(runner) : IDLE_WAIT_MS;
-        work = pending > 0;
-        if (runner->stop || pending >= (int64_t)runner->sink->batch_rows || (pending && left_ms <= 0))
+        bool unfinished = is_unfinished(runner->sink);
+        work = pending > 0 || unfinished;
+        if (runner->stop || unfinished || pending >= (int64_t)runner->sink->batch_rows ||
+            (pending && left_ms <= 0))
             break;
         wait_ms(runner, (int)left_ms);
     }
@@ -222,7 +229,8 @@ void stage_sinks_notify(struct stage *stage)
 bool stage_sinks_idle(struct stage *stage)
 {
     for (size_t i = 0; i < stage->sink_count; i++)
-        if (stage->sinks[i].started && pending_rows(&stage->sinks[i]) > 0)
+        if (stage->sinks[i].started &&
+            (pending_rows(&stage->sinks[i]) > 0 || is_unfinished(stage->sinks[i].sink)))
             return false;
     return true;
 }

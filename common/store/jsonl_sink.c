@@ -50,6 +50,7 @@ struct jsonl_sink {
     bool large_file;
     bool told_pressure;
     atomic_llong open_files, repeated;
+    atomic_bool unnamed; /* renames is not empty */
 };
 
 static void shard_list_add(struct shard_list *list, const struct shard *shard)
@@ -307,6 +308,7 @@ static enum status publish_finished(struct jsonl_sink *sink, struct error *error
         if (status != STATUS_OK)
             return status;
         sink->renames.count--;
+        atomic_store(&sink->unnamed, sink->renames.count > 0);
         atomic_fetch_add(&sink->repeated, repeated);
         if (sink->shard_count >= 0)
             sink->shard_count++;
@@ -342,6 +344,8 @@ static void accept(struct jsonl_sink *sink)
     for (size_t i = 0; i < sink->finished.count; i++)
         shard_list_add(&sink->renames, &sink->finished.items[i]);
     sink->finished.count = 0;
+    atomic_store(&sink->unnamed,
+                 sink->renames.count > 0); /* before the position says that these rows are done */
     positions_commit(&sink->positions);
 }
 
@@ -381,6 +385,7 @@ static void forget(struct jsonl_sink *sink)
         close_file(sink, &sink->streams[i]);
     sink->stream_count = 0;
     sink->finished.count = sink->renames.count = 0;
+    atomic_store(&sink->unnamed, false);
     sink->shard_count = -1;
     positions_clear(&sink->positions);
 }
@@ -416,6 +421,11 @@ static int64_t jsonl_position(void *context, const char *stream)
     return positions_durable(&((struct jsonl_sink *)context)->positions, stream);
 }
 
+static bool jsonl_unfinished(void *context)
+{
+    return atomic_load(&((struct jsonl_sink *)context)->unnamed);
+}
+
 static void jsonl_figures(void *context, struct sink_status_row *status)
 {
     struct jsonl_sink *sink = context;
@@ -442,6 +452,7 @@ struct sink *jsonl_sink_create(const struct jsonl_sink_config *config)
         .write = jsonl_write,
         .commit = jsonl_commit,
         .rollback = jsonl_rollback,
+        .unfinished = jsonl_unfinished,
         .close = jsonl_close,
         .figures = jsonl_figures,
     };

@@ -187,6 +187,39 @@ static void full_disk_is_an_error_and_costs_no_row(void **state)
     check_folder_remove(folder);
 }
 
+static void a_rename_that_fails_is_unfinished_work_until_it_succeeds(void **state)
+{
+    char folder[PATH_BYTES], output[PATH_BYTES], in_the_way[PATH_BYTES];
+    struct error error = {{0}};
+    bool left;
+    (void)state;
+    check_folder(folder);
+    path_join(output, folder, "runtime");
+    path_join(in_the_way, output, "ready"); /* a file where a folder should be */
+    driver_fill(folder, true);
+    assert_ok(folder_make(output, 0755));
+    assert_ok(file_replace(in_the_way, "", 0, false));
+    struct jsonl_sink_config config = settings(output);
+    struct sink *sink = jsonl_sink_create(&config);
+    struct journal *journal = driver_open(folder);
+    assert_ok(sink->open(sink->context, journal, &error));
+    assert_false(sink->unfinished(sink->context));
+    assert_int_equal(driver_batch(sink, journal, DRIVER_ROWS + 1, &left, &error), STATUS_IO);
+    assert_int_equal(sink->position(sink->context, DRIVER_NAMES[0]),
+                     DRIVER_ROWS + 1);            /* the rows are safe … */
+    assert_true(sink->unfinished(sink->context)); /* … but not visible */
+    assert_int_equal(driver_batch(sink, journal, 1, &left, &error), STATUS_IO);
+    assert_true(sink->unfinished(sink->context));
+    assert_int_equal(unlink(in_the_way), 0);
+    assert_ok(driver_batch(sink, journal, 1, &left, &error)); /* nothing new: the names alone */
+    assert_false(sink->unfinished(sink->context));
+    sink->close(sink->context);
+    journal_close(journal);
+    jsonl_sink_destroy(sink);
+    check_complete(folder);
+    check_folder_remove(folder);
+}
+
 static void a_journal_begun_anew_writes_the_same_files_again(void **state)
 {
     char folder[PATH_BYTES], journal[PATH_BYTES];
@@ -302,6 +335,7 @@ int main(void)
         cmocka_unit_test(planned_stop_leaves_the_part_and_goes_on_in_it),
         cmocka_unit_test(killed_anywhere_every_row_is_there_once),
         cmocka_unit_test(full_disk_is_an_error_and_costs_no_row),
+        cmocka_unit_test(a_rename_that_fails_is_unfinished_work_until_it_succeeds),
         cmocka_unit_test(a_journal_begun_anew_writes_the_same_files_again),
         cmocka_unit_test(ready_file_with_another_content_is_not_overwritten),
         cmocka_unit_test(part_shorter_than_recorded_is_refused),
