@@ -1,0 +1,83 @@
+/* fault: what a seed does to a run, decided beforehand and printed first.
+ *
+ * A point is a moment at which a daemon could die and leave something behind: before and after each commit, publish,
+ * write, rename, removal, cut and sync, and each crash_point of the product. They are counted per daemon over all its
+ * lives; a kill happens at the n-th. */
+#pragma once
+
+#include "base/random.h"
+#include "tests/simulation/process.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+enum fault_kind {
+    FAULT_KILL_AT_POINT,
+    FAULT_KILL_AT_TIME,
+    FAULT_KILL_IN_RECOVERY, /* so many points into the life that follows a kill */
+    FAULT_KILL_AT_END,      /* once its streams have ended */
+    FAULT_STOP,             /* not scheduled for a while */
+    FAULT_TERM,             /* a planned restart */
+    FAULT_DISK_FULL,        /* its writes fail for a while */
+    FAULT_DISCONNECT,       /* the venue cuts harvest's socket */
+    FAULT_KILL_ALL,         /* everything at once */
+    FAULT_KINDS,
+};
+
+enum { FAULTS_MAX = 12 };
+
+struct fault {
+    enum fault_kind kind;
+    int process; /* PROCESS_… */
+    int64_t point;
+    int64_t at_ns;
+    int64_t length_ns;
+    bool torn; /* a kill at a write leaves a part of it */
+    bool done;
+};
+
+/* fault_plan: everything drawn from a seed before its run begins. */
+struct fault_plan {
+    struct fault faults[FAULTS_MAX];
+    size_t count;
+    /* the network's and the scheduler's manners */
+    int loss_permille;         /* of frames, at a subscriber */
+    int request_loss_permille; /* of requests and answers */
+    int64_t delay_ns_max;
+    int yield_one_in; /* a point or a lock lets others run first */
+    int64_t restart_ns_max;
+    /* settings that change no row */
+    int64_t state_interval_ms, high_water_mark, recut_seed, sink_rows, sink_ms, part_rows, heartbeat_ms,
+        journal_mb, journal_age_s;
+};
+
+/* fault_plan_quiet: no fault, for the undisturbed run. fault_plan_draw: from the seed; `points`: how many each daemon
+ * passes in an undisturbed run, `length_ns` how long that takes. */
+void fault_plan_quiet(struct fault_plan *plan);
+void fault_plan_draw(struct fault_plan *plan, struct random *random, const int64_t points[PROCESS_COUNT],
+                     int64_t length_ns);
+void fault_plan_print(const struct fault_plan *plan, FILE *out);
+
+/* faults_begin: the plan that holds from now on (borrowed, its `done` marks are set), and where chance comes from. */
+void faults_begin(struct fault_plan *plan, struct random *random);
+const struct fault_plan *faults_plan(void);
+bool fault_chance_permille(int permille);
+int64_t fault_delay_ns(void); /* of a message */
+int64_t fault_below(int64_t bound);
+
+/* fault_point: passes one; may not return. */
+void fault_point(const char *name);
+/* fault_write: passes the point before a write of so many bytes. Less than `bytes` comes back: the writer dies having
+ * written only so much. */
+size_t fault_write(const char *name, size_t bytes);
+/* fault_interleave: a place where another thread may come first. */
+void fault_interleave(void);
+
+/* faults_due: carries out those whose time has come; from the operator. */
+void faults_due(void);
+/* fault_disconnect_due: the venue is to cut the connection; once per fault. */
+bool fault_disconnect_due(void);
+/* fault_kill_at_end: a process whose streams have ended. */
+void fault_kill_at_end(struct process *process);

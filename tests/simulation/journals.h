@@ -1,0 +1,11 @@
+/* journals: the daemons' journals as files, read while nobody has them open. */
+#pragma once
+
+#include "journal/journal.h"
+
+/* journals_open: the journal of a service below the current folder; NULL, with a complaint, when it cannot be read. */
+struct journal *journals_open(const char *service);
+
+/* journals_audit: a row is journaled before it is published: what a daemon that has just died had said must be there. (Its
+ * next life says the same rows again, so that the run's end would not show it.) */
+void journals_audit(const char *service, const char *stream, int64_t published);

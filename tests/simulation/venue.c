@@ -1,0 +1,490 @@
+#include "tests/simulation/venue.h"
+
+#include "base/json.h"
+#include "base/memory.h"
+#include "net/rest_client.h"
+#include "net/websocket_client.h"
+#include "tests/simulation/fault.h"
+#include "tests/simulation/trace.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    MS = 1000000,
+    SYMBOLS = 2,
+    SOCKETS_MAX = 4,
+    REQUESTS_MAX = 64,
+    READ_MESSAGES = 15, /* that the wire may bring at once */
+    LOST_MESSAGES = 30, /* that a broken connection may swallow */
+    HOUR_MS = 3600000,
+};
+
+static const char *const NAMES[SYMBOLS] = {"BTCUSDT", "ETHUSDT"};
+
+/* said: one message of the market on its way. */
+struct said {
+    struct said *next;
+    int64_t recv_ns;
+    uint16_t symbol;
+    bool snapshot;
+    size_t bytes;
+    char text[];
+};
+
+static struct {
+    struct venue_market *market;
+    struct said *first, *last;
+    bool ended;
+    bool fetched[SYMBOLS]; /* the first snapshot */
+    int64_t wall_ns;
+    int64_t count, read;
+} world;
+
+/* --- the market --- */
+
+void venue_market_open(struct venue_market *market, uint64_t number)
+{
+    struct error error;
+    *market = (struct venue_market){
+        .number = number, .rough = number % 8 == 7, .length_ms = 110000 + 1000 * (int64_t)(number % 7)};
+    market->start_ms =
+        SYNTHETIC_START_MS / HOUR_MS * HOUR_MS + HOUR_MS - 50000 + 1000 * (int64_t)(number % 11);
+    struct synthetic_config config = {
+        .seed = 1000 + number,
+        .symbols = NAMES,
+        .symbol_count = SYMBOLS,
+        .market = MARKET_USDM,
+        .rate_per_s = 3,
+        .flow_strength = 1,
+        .start_ms = market->start_ms,
+        .length_ms = market->length_ms,
+    };
+    if (synthetic_create(&config, &market->synthetic, &error) != STATUS_OK) {
+        fprintf(stderr, "%s\n", error.text);
+        abort();
+    }
+}
+
+void venue_market_close(struct venue_market *market)
+{
+    synthetic_destroy(market->synthetic);
+    market->synthetic = NULL;
+}
+
+void venue_begin(struct venue_market *market)
+{
+    while (world.first) {
+        struct said *said = world.first;
+        world.first = said->next;
+        free(said);
+    }
+    memset(&world, 0, sizeof world);
+    world.market = market;
+    world.wall_ns = market ? market->start_ms * MS : SYNTHETIC_START_MS * MS;
+}
+
+int64_t venue_wall_ns(void)
+{
+    return world.wall_ns;
+}
+
+int64_t venue_messages(void)
+{
+    return world.read;
+}
+
+static struct said *say_text(const struct synthetic_message *message, bool snapshot)
+{
+    struct said *said = memory_allocate(sizeof *said + message->bytes);
+    said->recv_ns = message->recv_ns;
+    said->symbol = message->symbol;
+    said->snapshot = snapshot;
+    said->bytes = message->bytes;
+    memcpy(said->text, message->text, message->bytes);
+    if (world.last && world.first)
+        world.last->next = said;
+    else
+        world.first = said;
+    return world.last = said;
+}
+
+/* say: what a rough market does to a message depends on the message's number alone. */
+static void say(void *context, const struct synthetic_message *message, bool snapshot)
+{
+    struct random random;
+    (void)context;
+    random_seed(&random, world.market->number * 1000003 + (uint64_t)world.count++);
+    uint64_t lot = world.market->rough && !snapshot ? random_below(&random, 400) : 1000;
+    if (lot == 0)
+        return; /* withheld: a hole */
+    struct said *said = say_text(message, snapshot);
+    if (lot == 1)
+        said->text[said->bytes / 2] = '\\';
+    else if (lot < 6)
+        say_text(message, snapshot);
+}
+
+static struct said *head(void)
+{
+    while (!world.first && !world.ended)
+        if (synthetic_step(world.market->synthetic, say, NULL) != STATUS_OK)
+            world.ended = true;
+    return world.first;
+}
+
+static void drop_head(void)
+{
+    struct said *said = world.first;
+    world.first = said->next;
+    free(said);
+}
+
+/* next_message: the one to be read next; NULL: the market stands or is over. */
+static struct said *next_message(void)
+{
+    struct said *said;
+    while ((said = head()) && said->snapshot && world.fetched[said->symbol])
+        drop_head();
+    return said && !said->snapshot ? said : NULL;
+}
+
+static bool is_over(void)
+{
+    return !next_message() && !world.first && world.ended;
+}
+
+/* --- net/websocket_client.h --- */
+
+enum socket_state { SOCKET_NONE, SOCKET_WAITING, SOCKET_OPEN, SOCKET_GIVEN_UP };
+
+struct websocket {
+    struct websocket_client *client;
+    enum socket_state state;
+    int64_t due_ns; /* waiting: the next attempt; open: the next message */
+    bool paused;
+    void *data;
+    char url[1024];
+};
+
+struct websocket_client {
+    struct websocket_client_config config;
+    struct websocket sockets[SOCKETS_MAX];
+    bool woken;
+};
+
+enum status websocket_client_create(const struct websocket_client_config *config,
+                                    struct websocket_client **out_client, struct error *error)
+{
+    (void)error;
+    *out_client = memory_allocate(sizeof **out_client);
+    (*out_client)->config = *config;
+    return STATUS_OK;
+}
+
+void websocket_client_destroy(struct websocket_client *client)
+{
+    free(client);
+}
+
+void websocket_client_wake(struct websocket_client *client)
+{
+    client->woken = true;
+    fiber_wake(client, true);
+}
+
+enum status websocket_add(struct websocket_client *client, const char *url, void *data,
+                          struct websocket **out_socket, struct error *error)
+{
+    for (size_t i = 0; i < SOCKETS_MAX; i++) {
+        struct websocket *socket = &client->sockets[i];
+        if (socket->state != SOCKET_NONE)
+            continue;
+        *socket = (struct websocket){.client = client,
+                                     .state = SOCKET_WAITING,
+                                     .data = data,
+                                     .due_ns = fiber_now_ns() + MS + fault_below(20 * (int64_t)MS)};
+        snprintf(socket->url, sizeof socket->url, "%s", url);
+        *out_socket = socket;
+        return STATUS_OK;
+    }
+    return error_set(error, STATUS_LIMIT, "more than %d sockets", SOCKETS_MAX);
+}
+
+void websocket_remove(struct websocket *socket)
+{
+    socket->state = SOCKET_NONE;
+}
+
+void websocket_pause(struct websocket *socket, bool paused)
+{
+    socket->paused = paused;
+}
+
+bool websocket_is_open(const struct websocket *socket)
+{
+    return socket->state == SOCKET_OPEN;
+}
+
+const char *websocket_url(const struct websocket *socket)
+{
+    return socket->url;
+}
+
+void *websocket_data(const struct websocket *socket)
+{
+    return socket->data;
+}
+
+/* lose: the connection is gone, with what was under way in it. */
+static void lose(struct websocket *socket, const char *reason, int64_t swallowed)
+{
+    for (; swallowed > 0 && next_message(); swallowed--)
+        drop_head();
+    socket->state = SOCKET_GIVEN_UP;
+    trace_event("disconnect", "reason=\"%s\"", reason);
+    if (socket->client->config.handlers.lost(socket->client->config.context, socket, reason)) {
+        socket->state = SOCKET_WAITING;
+        socket->due_ns = fiber_now_ns() + socket->client->config.backoff_initial_ms * MS;
+    }
+}
+
+void websocket_restart(struct websocket *socket, const char *reason)
+{
+    lose(socket, reason, 0);
+    socket->due_ns = fiber_now_ns();
+}
+
+static bool deliver(struct websocket *socket)
+{
+    const struct websocket_handlers *handlers = &socket->client->config.handlers;
+    struct said *said;
+    bool did = false;
+    int64_t count = 1 + fault_below(READ_MESSAGES);
+    for (; count > 0 && socket->state == SOCKET_OPEN && (said = next_message()); count--) {
+        world.wall_ns = said->recv_ns;
+        world.read++;
+        handlers->message(socket->client->config.context, socket, said->text, said->bytes);
+        drop_head();
+        did = true;
+    }
+    socket->due_ns = fiber_now_ns() + fault_below(20 * (int64_t)MS);
+    return did;
+}
+
+/* step: what one socket has to do by now. */
+static bool step(struct websocket *socket)
+{
+    const struct websocket_handlers *handlers = &socket->client->config.handlers;
+    if (fiber_now_ns() < socket->due_ns || socket->paused)
+        return false;
+    if (socket->state == SOCKET_WAITING) {
+        socket->state = SOCKET_OPEN;
+        handlers->opened(socket->client->config.context, socket);
+        return true;
+    }
+    if (socket->state != SOCKET_OPEN)
+        return false;
+    if (fault_disconnect_due()) {
+        lose(socket, "1006 the connection was cut", fault_below(LOST_MESSAGES));
+        return true;
+    }
+    if (is_over()) {
+        lose(socket, "1000 end of recording", 0);
+        return true;
+    }
+    return deliver(socket);
+}
+
+static int64_t due_ns(const struct websocket_client *client)
+{
+    int64_t due = FIBER_NEVER;
+    for (size_t i = 0; i < SOCKETS_MAX; i++) {
+        const struct websocket *socket = &client->sockets[i];
+        bool waits = socket->state == SOCKET_WAITING || socket->state == SOCKET_OPEN;
+        if (waits && !socket->paused && socket->due_ns < due)
+            due = socket->due_ns;
+    }
+    return due;
+}
+
+enum status websocket_client_run_once(struct websocket_client *client, int timeout_ms)
+{
+    int64_t until_ns = fiber_now_ns() + (int64_t)timeout_ms * MS;
+    for (;;) {
+        bool did = client->woken;
+        client->woken = false;
+        for (size_t i = 0; i < SOCKETS_MAX; i++)
+            did = (client->sockets[i].state != SOCKET_NONE && step(&client->sockets[i])) || did;
+        if (did || fiber_now_ns() >= until_ns)
+            return STATUS_OK;
+        int64_t due = due_ns(client);
+        fiber_wait(client, due < until_ns ? due : until_ns);
+    }
+}
+
+/* --- net/rest_client.h --- */
+
+struct pending_request {
+    bool used, ready;
+    char url[512];
+    void *data;
+    int64_t due_ns;
+    long status;
+    struct buffer body;
+};
+
+struct rest_client {
+    struct rest_client_config config;
+    struct pending_request requests[REQUESTS_MAX];
+    size_t pending;
+};
+
+enum status rest_client_create(const struct rest_client_config *config, struct rest_client **out_client,
+                               struct error *error)
+{
+    (void)error;
+    *out_client = memory_allocate(sizeof **out_client);
+    (*out_client)->config = *config;
+    return STATUS_OK;
+}
+
+void rest_client_destroy(struct rest_client *client)
+{
+    free(client);
+}
+
+size_t rest_client_pending(const struct rest_client *client)
+{
+    return client->pending;
+}
+
+int64_t rest_client_due_ms(const struct rest_client *client)
+{
+    (void)client;
+    return -1;
+}
+
+enum status rest_request_start(struct rest_client *client, const struct rest_request *request)
+{
+    for (size_t i = 0; i < REQUESTS_MAX; i++) {
+        struct pending_request *pending = &client->requests[i];
+        if (pending->used)
+            continue;
+        *pending = (struct pending_request){.used = true,
+                                            .data = request->data,
+                                            .due_ns = fiber_now_ns() + MS + fault_below(40 * (int64_t)MS)};
+        snprintf(pending->url, sizeof pending->url, "%s", request->url);
+        buffer_init(&pending->body, 0);
+        client->pending++;
+        return STATUS_OK;
+    }
+    return STATUS_LIMIT;
+}
+
+static void answer_streams(struct buffer *out)
+{
+    buffer_append_text(out, "{\"market\":\"usdm\",\"streams\":[");
+    for (size_t i = 0; i < SYMBOLS; i++) {
+        char name[16] = "";
+        for (size_t k = 0; NAMES[i][k]; k++)
+            name[k] = (char)tolower((unsigned char)NAMES[i][k]);
+        buffer_format(out, "%s\"%s@aggTrade\",\"%s@bookTicker\",\"%s@depth@100ms\"", i ? "," : "", name, name,
+                      name);
+    }
+    buffer_append_text(out, "]}");
+}
+
+static void answer_instruments(struct buffer *out)
+{
+    buffer_append_text(out, "{\"symbols\":[");
+    for (uint16_t i = 0; i < SYMBOLS; i++) {
+        struct synthetic_scale scale = synthetic_scale(world.market->synthetic, i);
+        buffer_format(out,
+                      "%s{\"symbol\":\"%s\",\"pricePrecision\":%d,\"quantityPrecision\":%d,\"filters\":[{"
+                      "\"filterType\":"
+                      "\"PRICE_FILTER\",\"tickSize\":\"0.%0*d\"},{\"filterType\":\"LOT_SIZE\",\"stepSize\":"
+                      "\"0.%0*d\"}]}",
+                      i ? "," : "", NAMES[i], scale.price_decimals, scale.quantity_decimals,
+                      scale.price_decimals, 1, scale.quantity_decimals, 1);
+    }
+    buffer_append_text(out, "]}");
+}
+
+static size_t symbol_in(const char *url)
+{
+    for (size_t i = 0; i < SYMBOLS; i++)
+        if (strstr(url, NAMES[i]))
+            return i;
+    return 0;
+}
+
+static int64_t number_in(const char *url, const char *key)
+{
+    const char *at = strstr(url, key);
+    return at ? strtoll(at + strlen(key), NULL, 10) : -1;
+}
+
+/* answer_depth: the first snapshot where the market stands in front of it, later the book as it is. False: not yet. */
+static bool answer_depth(struct pending_request *pending)
+{
+    size_t symbol = symbol_in(pending->url);
+    if (!world.fetched[symbol] && !is_over()) {
+        const struct said *said = head();
+        if (!said || !said->snapshot || said->symbol != symbol)
+            return false;
+        buffer_append(&pending->body, said->text, said->bytes);
+        world.wall_ns = said->recv_ns > world.wall_ns ? said->recv_ns : world.wall_ns;
+        world.fetched[symbol] = true;
+        return true;
+    }
+    synthetic_depth(world.market->synthetic, (uint16_t)symbol, 1000, &pending->body);
+    return true;
+}
+
+static bool answer(struct pending_request *pending)
+{
+    pending->status = 200;
+    if (strstr(pending->url, "/simulator/streams"))
+        answer_streams(&pending->body);
+    else if (strstr(pending->url, "/exchangeInfo"))
+        answer_instruments(&pending->body);
+    else if (strstr(pending->url, "/aggTrades"))
+        synthetic_agg_trades(world.market->synthetic, (uint16_t)symbol_in(pending->url),
+                             number_in(pending->url, "fromId="), (size_t)number_in(pending->url, "limit="),
+                             &pending->body);
+    else
+        return answer_depth(pending);
+    return true;
+}
+
+static void finish(struct rest_client *client, struct pending_request *pending)
+{
+    struct buffer body = pending->body;
+    struct rest_answer given = {
+        .url = pending->url,
+        .http_status = pending->status,
+        .body = buffer_text(&body),
+        .body_bytes = body.length,
+        .attempts = 1,
+    };
+    client->pending--;
+    client->config.done(client->config.context, pending->data, &given);
+    pending->used = false;
+    buffer_finish(&body);
+}
+
+void rest_client_run(struct rest_client *client, int timeout_ms)
+{
+    (void)timeout_ms;
+    for (size_t i = 0; i < REQUESTS_MAX; i++) {
+        struct pending_request *pending = &client->requests[i];
+        if (!pending->used || fiber_now_ns() < pending->due_ns)
+            continue;
+        if (!pending->ready && !(pending->ready = answer(pending)))
+            continue;
+        finish(client, pending);
+    }
+}

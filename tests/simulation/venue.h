@@ -1,0 +1,27 @@
+/* venue: the market and the wire between it and harvest: it stands in for net/websocket_client and net/rest_client.
+ *
+ * The market is services/simulator's synthetic one. It moves as its subscriber reads, stands in front of a symbol's first
+ * snapshot until that has been fetched, and stands still while nobody is connected; what was on the wire when a connection
+ * broke is lost. A rough market also repeats, withholds and garbles messages (the same ones whenever it is read). */
+#pragma once
+
+#include "services/simulator/synthetic.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* venue_market: what a market is; a number names it for ever. */
+struct venue_market {
+    uint64_t number;
+    int64_t start_ms, length_ms;
+    bool rough;
+    struct synthetic *synthetic; /* at its beginning */
+};
+
+void venue_market_open(struct venue_market *market, uint64_t number);
+void venue_market_close(struct venue_market *market);
+
+/* venue_begin: this market's first message is the next one (the market is used up; NULL: there is none, as in a replay). */
+void venue_begin(struct venue_market *market);
+int64_t venue_wall_ns(void); /* the venue's clock: of the newest message */
+int64_t venue_messages(void);
