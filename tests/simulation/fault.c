@@ -1,5 +1,6 @@
 #include "tests/simulation/fault.h"
 
+#include "tests/simulation/power.h"
 #include "tests/simulation/trace.h"
 
 #include <inttypes.h>
@@ -10,6 +11,7 @@ enum { MS = 1000000 };
 static struct {
     struct fault_plan *plan;
     struct random *random;
+    bool power_is_cut; /* all are killed, the files are still as they were */
 } world;
 
 /* --- drawing --- */
@@ -56,6 +58,7 @@ static void draw_manners(struct fault_plan *plan, struct random *random)
     plan->sink_ms = ONE_OF(random, SINK_MS);
     plan->part_rows = ONE_OF(random, PART_ROWS);
     plan->heartbeat_ms = ONE_OF(random, BEAT_MS);
+    plan->power = below(random, 5) == 0;
     plan->journal_mb = ONE_OF(random, JOURNAL_MB);
     plan->journal_age_s = ONE_OF(random, AGE_S);
 }
@@ -95,6 +98,10 @@ void fault_plan_draw(struct fault_plan *plan, struct random *random, const int64
         fault->torn = below(random, 2);
         if (fault->kind == FAULT_DISCONNECT || fault->kind == FAULT_KILL_ALL)
             fault->process = PROCESS_HARVEST;
+        if (plan->power && below(random, 3) == 0) {
+            fault->kind = FAULT_POWER_CUT;
+            fault->process = PROCESS_HARVEST;
+        }
         if (i && below(random, 4) == 0) /* two at once */
             fault->at_ns = fault[-1].at_ns;
     }
@@ -104,12 +111,13 @@ void fault_plan_print(const struct fault_plan *plan, FILE *out)
 {
     static const char *const KINDS[] = {"kill at point",   "kill at",    "kill in recovery at point",
                                         "kill at the end", "stop",       "term",
-                                        "disk full",       "disconnect", "and all others killed at"};
+                                        "disk full",       "disconnect", "and all others killed at",
+                                        "power cut"};
     fprintf(out,
-            "    loss %d‰, requests %d‰, delay ≤ %" PRId64 " µs, interleaving 1/%d, restart ≤ %" PRId64
+            "    %sloss %d‰, requests %d‰, delay ≤ %" PRId64 " µs, interleaving 1/%d, restart ≤ %" PRId64
             " ms, state %" PRId64 " ms, mark %" PRId64 ", recut %" PRId64 ", sinks %" PRId64 " rows %" PRId64
             " ms, parts %" PRId64 " rows, beats %" PRId64 " ms, journals %" PRId64 " MB %" PRId64 " s\n",
-            plan->loss_permille, plan->request_loss_permille, plan->delay_ns_max / 1000, plan->yield_one_in,
+            plan->power ? "durability power, " : "", plan->loss_permille, plan->request_loss_permille, plan->delay_ns_max / 1000, plan->yield_one_in,
             plan->restart_ns_max / MS, plan->state_interval_ms, plan->high_water_mark, plan->recut_seed,
             plan->sink_rows, plan->sink_ms, plan->part_rows, plan->heartbeat_ms, plan->journal_mb,
             plan->journal_age_s);
@@ -134,6 +142,7 @@ void faults_begin(struct fault_plan *plan, struct random *random)
 {
     world.plan = plan;
     world.random = random;
+    world.power_is_cut = false;
 }
 
 const struct fault_plan *faults_plan(void)
@@ -212,7 +221,8 @@ static void carry_out(struct fault *fault)
     fault->done = true;
     if (fault->kind == FAULT_KILL_AT_TIME) {
         process_kill(process, "its time");
-    } else if (fault->kind == FAULT_KILL_ALL) {
+    } else if (fault->kind == FAULT_KILL_ALL || fault->kind == FAULT_POWER_CUT) {
+        world.power_is_cut = fault->kind == FAULT_POWER_CUT;
         for (size_t i = 0; i < PROCESS_COUNT; i++)
             process_kill(&processes[i], "all at once");
     } else if (fault->kind == FAULT_TERM) {
@@ -226,15 +236,33 @@ static void carry_out(struct fault *fault)
     }
 }
 
+static bool any_inside_library(void)
+{
+    for (size_t i = 0; i < PROCESS_COUNT; i++)
+        if (processes[i].inside_library)
+            return true;
+    return false;
+}
+
+void faults_cut_power(void)
+{
+    if (world.power_is_cut)
+        power_cut();
+    world.power_is_cut = false;
+}
+
+static bool is_timed(enum fault_kind kind)
+{
+    return kind == FAULT_KILL_AT_TIME || kind == FAULT_TERM || kind == FAULT_STOP || kind == FAULT_DISK_FULL ||
+           kind == FAULT_KILL_ALL || (kind == FAULT_POWER_CUT && !any_inside_library());
+}
+
 void faults_due(void)
 {
     for (size_t i = 0; i < world.plan->count; i++) {
         struct fault *fault = &world.plan->faults[i];
-        bool timed = fault->kind == FAULT_KILL_AT_TIME || fault->kind == FAULT_TERM ||
-                     fault->kind == FAULT_STOP || fault->kind == FAULT_DISK_FULL ||
-                     fault->kind == FAULT_KILL_ALL;
         const struct process *process = &processes[fault->process];
-        if (!fault->done && timed && fiber_now_ns() >= fault->at_ns && process->alive &&
+        if (!fault->done && is_timed(fault->kind) && fiber_now_ns() >= fault->at_ns && process->alive &&
             !process->term_pending)
             carry_out(fault);
     }

@@ -23,6 +23,7 @@ enum fault_kind {
     FAULT_DISK_FULL,        /* its writes fail for a while */
     FAULT_DISCONNECT,       /* the venue cuts harvest's socket */
     FAULT_KILL_ALL,         /* everything at once */
+    FAULT_POWER_CUT,        /* the same, and files lose what was not synchronised (power.h) */
     FAULT_KINDS,
 };
 
@@ -48,6 +49,7 @@ struct fault_plan {
     int64_t delay_ns_max;
     int yield_one_in; /* a point or a lock lets others run first */
     int64_t restart_ns_max;
+    bool power; /* journal.durability power */
     /* settings that change no row */
     int64_t state_interval_ms, high_water_mark, recut_seed, sink_rows, sink_ms, part_rows, heartbeat_ms,
         journal_mb, journal_age_s;
@@ -75,8 +77,10 @@ size_t fault_write(const char *name, size_t bytes);
 /* fault_interleave: a place where another thread may come first. */
 void fault_interleave(void);
 
-/* faults_due: carries out those whose time has come; from the operator. */
+/* faults_due: carries out those whose time has come; from the operator. faults_cut_power: a power cut has killed all: the
+ * files follow; before anything is started again. */
 void faults_due(void);
+void faults_cut_power(void);
 /* fault_disconnect_due: the venue is to cut the connection; once per fault. */
 bool fault_disconnect_due(void);
 /* fault_kill_at_end: a process whose streams have ended. */

@@ -174,7 +174,7 @@ static bool all_gone(void)
     for (size_t i = 0; i < PROCESS_COUNT; i++) {
         if (processes[i].alive)
             return false;
-        if (processes[i].exit_code != 0)
+        if (processes[i].exit_code > 0) /* one that is killed now has nothing left to do */
             trace_complain("%s was stopped at the end and gave exit code %d", processes[i].name,
                            processes[i].exit_code);
     }
@@ -238,6 +238,7 @@ static void *operate(void *unused)
         process_start(&processes[i]);
     while (!trace_complaint()) {
         bus_poll(world.bus, TURN_MS, 1000, &events);
+        faults_cut_power();
         restart_dead();
         if (world.phase != PHASE_STOPPING)
             faults_due();

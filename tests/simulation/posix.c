@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 #include "tests/simulation/fault.h"
+#include "tests/simulation/power.h"
 #include "tests/simulation/venue.h"
 
 #include <errno.h>
@@ -293,6 +294,8 @@ int __wrap_open(const char *path, int flags, ...)
     va_start(arguments, flags);
     mode_t mode = flags & O_CREAT ? va_arg(arguments, mode_t) : 0;
     va_end(arguments);
+    if (power_matters() && strcmp(path, "/proc/sys/kernel/random/boot_id") == 0)
+        path = POWER_BOOT_PATH;
     bool makes = (flags & (O_CREAT | O_TRUNC)) && fiber_process();
     if (makes)
         fault_point("open");
@@ -300,6 +303,8 @@ int __wrap_open(const char *path, int flags, ...)
         return -1;
     int descriptor = __real_open(path, flags, mode);
     own_descriptor_of(descriptor);
+    if (makes && descriptor >= 0)
+        power_note_change(descriptor);
     if (makes)
         fault_point("opened");
     return descriptor;
@@ -322,8 +327,8 @@ REAL(ssize_t, read, int descriptor, void *out, size_t bytes)
                               : __real_read(descriptor, out, bytes);
 }
 
-/* write_part: what a kill in the middle of a write leaves, and what a full disk says. */
-#define WRITE_PART(name, real)                       \
+/* A write: before it, in the middle of it (a kill there leaves a part), behind it. */
+#define WRITE_PART(name, descriptor, real)           \
     if (!fiber_process())                            \
         return real;                                 \
     if (posix_refuses())                             \
@@ -331,6 +336,7 @@ REAL(ssize_t, read, int descriptor, void *out, size_t bytes)
     size_t whole = bytes;                            \
     bytes = fault_write(name, bytes);                \
     ssize_t written = bytes || !whole ? real : 0;    \
+    power_note_change(descriptor);                   \
     if (bytes < whole)                               \
         process_kill(fiber_process(), name " torn"); \
     fault_point(name " done");                       \
@@ -340,7 +346,7 @@ REAL(ssize_t, write, int descriptor, const void *data, size_t bytes)
 {
     struct own_descriptor *found = own_of(descriptor);
     if (!found) {
-        WRITE_PART("write", __real_write(descriptor, data, bytes));
+        WRITE_PART("write", descriptor, __real_write(descriptor, data, bytes));
     }
     found->count++;
     fiber_wake(found->process->bus, true);
@@ -349,32 +355,48 @@ REAL(ssize_t, write, int descriptor, const void *data, size_t bytes)
 
 REAL(ssize_t, pwrite, int descriptor, const void *data, size_t bytes, off_t offset)
 {
-    WRITE_PART("pwrite", __real_pwrite(descriptor, data, bytes, offset));
+    WRITE_PART("pwrite", descriptor, __real_pwrite(descriptor, data, bytes, offset));
 }
 
-/* CHANGE: a call that changes the file system, between two fault points. */
-#define CHANGE(name, real)          \
+/* CHANGE: a call that changes the file system, between two fault points; `noted` when it went well. */
+#define CHANGE(name, real, noted)   \
+    if (!fiber_process())           \
+        return real;                \
     fault_point(name);              \
     if (posix_refuses())            \
         return -1;                  \
     int code = real, cause = errno; \
+    if (code == 0)                  \
+        noted;                      \
     fault_point(name " done");      \
     errno = cause;                  \
     return code
 
 REAL(int, rename, const char *from, const char *to)
 {
-    CHANGE("rename", __real_rename(from, to));
+    power_will_rename(to);
+    CHANGE("rename", __real_rename(from, to), power_note_rename(from, to));
 }
 
 REAL(int, renameat2, int from_folder, const char *from, int to_folder, const char *to, unsigned flags)
 {
-    CHANGE("rename", __real_renameat2(from_folder, from, to_folder, to, flags));
+    power_will_rename(to);
+    CHANGE("rename", __real_renameat2(from_folder, from, to_folder, to, flags), power_note_rename(from, to));
 }
 
 REAL(int, ftruncate, int descriptor, off_t bytes)
 {
-    CHANGE("ftruncate", __real_ftruncate(descriptor, bytes));
+    CHANGE("ftruncate", __real_ftruncate(descriptor, bytes), power_note_change(descriptor));
+}
+
+REAL(int, fsync, int descriptor)
+{
+    CHANGE("fsync", __real_fsync(descriptor), power_note_sync(descriptor));
+}
+
+REAL(int, fdatasync, int descriptor)
+{
+    CHANGE("fdatasync", __real_fdatasync(descriptor), power_note_sync(descriptor));
 }
 
 REAL(int, unlink, const char *path)
@@ -393,14 +415,4 @@ REAL(int, mkdir, const char *path, mode_t mode)
     if (code == 0)
         fault_point("mkdir done");
     return code;
-}
-
-REAL(int, fsync, int descriptor)
-{
-    CHANGE("fsync", __real_fsync(descriptor));
-}
-
-REAL(int, fdatasync, int descriptor)
-{
-    CHANGE("fdatasync", __real_fdatasync(descriptor));
 }

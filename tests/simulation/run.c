@@ -5,6 +5,7 @@
 #include "tests/simulation/network.h"
 #include "tests/simulation/operator.h"
 #include "tests/simulation/posix.h"
+#include "tests/simulation/power.h"
 #include "tests/simulation/trace.h"
 
 #include <inttypes.h>
@@ -96,6 +97,7 @@ static void argue_all(const struct fault_plan *plan)
         set(process, "health.heartbeat_ms", plan->heartbeat_ms);
         set(process, "journal.max_mb", plan->journal_mb);
         set(process, "journal.max_age_s", plan->journal_age_s);
+        argue(process, "--set=journal.durability=%s", plan->power ? "power" : "process");
         process->generation_argument = process->argument_count;
         argue(process, "--generation=%010d", 0); /* as long as any */
     }
@@ -112,6 +114,7 @@ static enum status argue_capture(void *context, const char *path)
 static void play(struct fault_plan *plan, struct random *random, struct run_figures *out)
 {
     faults_begin(plan, random);
+    power_begin(plan->power);
     fibers_begin(random);
     operator_start();
     if (!fibers_run(processes_reap))

@@ -84,6 +84,8 @@ REAL(int, sqlite3_close, sqlite3 *handle)
     return __real_sqlite3_close(handle);
 }
 
+static bool logs_are_synced;
+
 /* busy: another connection holds a lock: its fiber gets the time to let go. The library is on this fiber's stack: a kill
  * waits until it has returned. */
 static int busy(void *context, int tries)
@@ -107,6 +109,8 @@ REAL(int, sqlite3_exec, sqlite3 *handle, const char *sql, int (*row)(void *, int
      void *context, char **out_error)
 {
     bool commits = strcmp(sql, "COMMIT") == 0;
+    if (strstr(sql, "PRAGMA synchronous"))
+        logs_are_synced = strstr(sql, "synchronous=FULL") != NULL;
     if (commits)
         fault_point("sqlite commit");
     else
@@ -118,6 +122,11 @@ REAL(int, sqlite3_exec, sqlite3 *handle, const char *sql, int (*row)(void *, int
     if (fiber_process() && fiber_process()->kill_later)
         process_kill(fiber_process(), "leaving SQLite");
     return code;
+}
+
+bool storage_logs_are_synced(void)
+{
+    return logs_are_synced;
 }
 
 /* The end of the last connection would check-point and remove the log: a killed one does neither. */
