@@ -109,18 +109,17 @@ void fault_plan_draw(struct fault_plan *plan, struct random *random, const int64
 
 void fault_plan_print(const struct fault_plan *plan, FILE *out)
 {
-    static const char *const KINDS[] = {"kill at point",   "kill at",    "kill in recovery at point",
-                                        "kill at the end", "stop",       "term",
-                                        "disk full",       "disconnect", "and all others killed at",
-                                        "power cut"};
+    static const char *const KINDS[] = {
+        "kill at point", "kill at",    "kill in recovery at point", "kill at the end", "stop", "term",
+        "disk full",     "disconnect", "and all others killed at",  "power cut"};
     fprintf(out,
             "    %sloss %d‰, requests %d‰, delay ≤ %" PRId64 " µs, interleaving 1/%d, restart ≤ %" PRId64
             " ms, state %" PRId64 " ms, mark %" PRId64 ", recut %" PRId64 ", sinks %" PRId64 " rows %" PRId64
             " ms, parts %" PRId64 " rows, beats %" PRId64 " ms, journals %" PRId64 " MB %" PRId64 " s\n",
-            plan->power ? "durability power, " : "", plan->loss_permille, plan->request_loss_permille, plan->delay_ns_max / 1000, plan->yield_one_in,
-            plan->restart_ns_max / MS, plan->state_interval_ms, plan->high_water_mark, plan->recut_seed,
-            plan->sink_rows, plan->sink_ms, plan->part_rows, plan->heartbeat_ms, plan->journal_mb,
-            plan->journal_age_s);
+            plan->power ? "durability power, " : "", plan->loss_permille, plan->request_loss_permille,
+            plan->delay_ns_max / 1000, plan->yield_one_in, plan->restart_ns_max / MS, plan->state_interval_ms,
+            plan->high_water_mark, plan->recut_seed, plan->sink_rows, plan->sink_ms, plan->part_rows,
+            plan->heartbeat_ms, plan->journal_mb, plan->journal_age_s);
     for (size_t i = 0; i < plan->count; i++) {
         const struct fault *fault = &plan->faults[i];
         bool by_point = fault->kind == FAULT_KILL_AT_POINT || fault->kind == FAULT_KILL_IN_RECOVERY;
@@ -253,8 +252,9 @@ void faults_cut_power(void)
 
 static bool is_timed(enum fault_kind kind)
 {
-    return kind == FAULT_KILL_AT_TIME || kind == FAULT_TERM || kind == FAULT_STOP || kind == FAULT_DISK_FULL ||
-           kind == FAULT_KILL_ALL || (kind == FAULT_POWER_CUT && !any_inside_library());
+    return kind == FAULT_KILL_AT_TIME || kind == FAULT_TERM || kind == FAULT_STOP ||
+           kind == FAULT_DISK_FULL || kind == FAULT_KILL_ALL ||
+           (kind == FAULT_POWER_CUT && !any_inside_library());
 }
 
 void faults_due(void)

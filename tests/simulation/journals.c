@@ -34,8 +34,10 @@ struct journal *journals_open(const char *service)
     word_after(buffer_text(&identity), "fingerprint ", fingerprint);
     bool synced = strstr(buffer_text(&identity), "\ndurable") != NULL;
     buffer_finish(&identity);
-    const struct journal_config config = {
-        .folder = folder, .run_id = run_id, .config_fingerprint = fingerprint, .max_bytes = JOURNAL_BYTES,
+    const struct journal_config config = {.folder = folder,
+                                          .run_id = run_id,
+                                          .config_fingerprint = fingerprint,
+                                          .max_bytes = JOURNAL_BYTES,
                                           .sync = synced};
     if (journal_open(&config, &journal, &beginning, &error) != STATUS_OK)
         trace_complain("%s: %s", service, error.text);

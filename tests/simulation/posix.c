@@ -374,14 +374,13 @@ REAL(ssize_t, pwrite, int descriptor, const void *data, size_t bytes, off_t offs
 
 REAL(int, rename, const char *from, const char *to)
 {
-    power_will_rename(to);
-    CHANGE("rename", __real_rename(from, to), power_note_rename(from, to));
+    CHANGE("rename", (power_will_rename(to), __real_rename(from, to)), power_note_rename(from, to));
 }
 
 REAL(int, renameat2, int from_folder, const char *from, int to_folder, const char *to, unsigned flags)
 {
-    power_will_rename(to);
-    CHANGE("rename", __real_renameat2(from_folder, from, to_folder, to, flags), power_note_rename(from, to));
+    CHANGE("rename", (power_will_rename(to), __real_renameat2(from_folder, from, to_folder, to, flags)),
+           power_note_rename(from, to));
 }
 
 REAL(int, ftruncate, int descriptor, off_t bytes)

@@ -121,7 +121,7 @@ static void kept_path(int number, char out_path[PATH_BYTES])
     path_join(out_path, "replaced", "%d", number);
 }
 
-/* A second name keeps what a rename replaces. Renames of two daemons may lie between, so it is asked for again below. */
+/* A second name keeps what a rename replaces; no other daemon comes between this, the rename and its note. */
 void power_will_rename(const char *to)
 {
     char path[PATH_BYTES];
@@ -161,7 +161,8 @@ static void lose_bytes(const struct unsynced *file)
         return;
     off_t left = file->synced + fault_below(found.st_size - file->synced + 1);
     if (ftruncate(file->descriptor, left) == 0)
-        trace_event("lost", "bytes=%lld of=%lld", (long long)(found.st_size - left), (long long)found.st_size);
+        trace_event("lost", "bytes=%lld of=%lld", (long long)(found.st_size - left),
+                    (long long)found.st_size);
 }
 
 /* lose_renames: from some moment on none of them has reached the disk. */
@@ -189,7 +190,8 @@ static void lose_log(const char *path)
     snprintf(index, sizeof index, "%.900s-shm", path);
     int64_t bytes = file_bytes(log);
     if (bytes > 0 && truncate(log, fault_below(bytes + 1)) == 0)
-        trace_event("lost", "log=%s bytes=%lld of=%lld", log, (long long)(bytes - file_bytes(log)), (long long)bytes);
+        trace_event("lost", "log=%s bytes=%lld of=%lld", log, (long long)(bytes - file_bytes(log)),
+                    (long long)bytes);
     unlink(index);
 }
 

@@ -19,6 +19,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -177,6 +178,7 @@ static void begin_child(void)
     for (int i = 3; i < 10; i++)
         if (i != nothing)
             dup2(nothing, i);
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
     setrlimit(RLIMIT_CPU, &limit);
 }
 
@@ -336,6 +338,7 @@ static void start_workers(const struct options *options)
     pid_t workers[WORKERS_MAX];
     for (size_t i = 0; i < options->workers; i++)
         if ((workers[i] = fork()) == 0) {
+            prctl(PR_SET_PDEATHSIG, SIGKILL); /* nobody goes on alone */
             work(options, i);
             _exit(0);
         }
