@@ -25,10 +25,11 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { MARKETS = 24, WORKERS_MAX = 64, CPU_SECONDS_MAX = 60, FAILURES_SHOWN = 5 };
+enum { MARKETS = 24, WORKERS_MAX = 64, CPU_SECONDS_MAX = 60, FAILURES_SHOWN = 5, SEEDS_TOLD = 1000 };
 
 struct options {
-    uint64_t first, count;
+    uint64_t first, count, seconds;
+    time_t until_s; /* monotonic; with seconds */
     size_t workers;
     bool verbose, keep, expect_failure, twice;
 };
@@ -237,36 +238,51 @@ static int64_t seed_of(const struct options *options, struct venue_market *marke
     return tally->digests[market->number] - before;
 }
 
-static void run_market_seeds(const struct options *options, uint64_t number)
-{
+/* known: a market with what its undisturbed run has left. */
+struct known {
+    bool is_known;
     struct venue_market market;
-    struct outcome reference = {0};
-    uint64_t seed = options->first + (MARKETS + number - options->first % MARKETS) % MARKETS;
-    if (seed >= options->first + options->count)
-        return;
-    venue_market_open(&market, number);
-    if (reference_of(options, &market, &reference) != 0) {
-        tally->broken++;
-        return;
-    }
-    for (; seed < options->first + options->count; seed += MARKETS) {
-        if (tally->broken >= FAILURES_SHOWN || (options->expect_failure && tally->broken))
-            break;
-        int64_t digest = seed_of(options, &market, &reference, seed);
-        if (options->twice && seed_of(options, &market, &reference, seed) != digest) {
-            fprintf(said, "seed %" PRIu64 ": two runs of it are not the same\n", seed);
-            tally->broken++;
-        }
-        tally->seeds++;
-    }
-    outcome_finish(&reference);
-    venue_market_close(&market);
+    struct outcome reference;
+};
+
+static bool get_known(const struct options *options, uint64_t number, struct known *known)
+{
+    if (known->is_known)
+        return true;
+    venue_market_open(&known->market, number);
+    known->is_known = reference_of(options, &known->market, &known->reference) == 0;
+    tally->broken += !known->is_known;
+    return known->is_known;
 }
 
+static bool is_over(const struct options *options)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return tally->broken >= FAILURES_SHOWN || (options->expect_failure && tally->broken) ||
+           (options->seconds && now.tv_sec >= options->until_s);
+}
+
+static void try_seed(const struct options *options, struct known *known, uint64_t seed)
+{
+    int64_t digest = seed_of(options, &known->market, &known->reference, seed);
+    if (options->twice && seed_of(options, &known->market, &known->reference, seed) != digest) {
+        fprintf(said, "seed %" PRIu64 ": two runs of it are not the same\n", seed);
+        tally->broken++;
+    }
+    if (++tally->seeds % SEEDS_TOLD == 0)
+        fprintf(said, "%" PRId64 " seeds, %" PRId64 " broken\n", tally->seeds, tally->broken);
+}
+
+/* work: the seeds of every market whose number is this worker's; in their order. */
 static void work(const struct options *options, size_t worker)
 {
-    for (uint64_t number = worker; number < MARKETS; number += options->workers)
-        run_market_seeds(options, number);
+    static struct known known[MARKETS];
+    for (uint64_t seed = options->first; seed < options->first + options->count && !is_over(options); seed++) {
+        uint64_t number = seed % MARKETS;
+        if (number % options->workers == worker && get_known(options, number, &known[number]))
+            try_seed(options, &known[number], seed);
+    }
 }
 
 /* --- command line --- */
@@ -279,6 +295,7 @@ static void usage(void)
            "  --seeds N       so many seeds (default 1000)\n"
            "  --first N       from this one on (default 1)\n"
            "  --seed N        only this one\n"
+           "  --seconds N     no new seed after so long\n"
            "  --workers N     processes at a time (default 2)\n"
            "  --folder DIR    where runs live (default /dev/shm)\n"
            "  --verbose, -v   everything that happens, as it happens\n"
@@ -307,6 +324,8 @@ static bool parse(int argc, char **argv, struct options *out, const char **out_f
             good = take_number(argc, argv, &i, &out->count);
         else if (strcmp(argv[i], "--first") == 0)
             good = take_number(argc, argv, &i, &out->first);
+        else if (strcmp(argv[i], "--seconds") == 0)
+            good = take_number(argc, argv, &i, &out->seconds);
         else if (strcmp(argv[i], "--workers") == 0)
             good = take_number(argc, argv, &i, &workers) && workers > 0 && workers <= WORKERS_MAX;
         else if (strcmp(argv[i], "--folder") == 0 && i + 1 < argc)
@@ -388,6 +407,7 @@ int main(int argc, char **argv)
     if (!parse(argc, argv, &options, &folder))
         return 2;
     clock_gettime(CLOCK_MONOTONIC, &begun);
+    options.until_s = begun.tv_sec + (time_t)options.seconds;
     path_join(root, folder, "orderflow-simulation-%d", (int)getpid());
     tally = mmap(NULL, sizeof *tally, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (tally == MAP_FAILED || folder_make(root, 0700) != STATUS_OK) {
