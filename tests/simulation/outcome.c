@@ -177,13 +177,20 @@ static bool ends(const char *name, const char *ending)
     return length >= ending_length && strcmp(name + length - ending_length, ending) == 0;
 }
 
+/* is_leftover: a temporary status file is none: a life cut short in the middle of writing it leaves it to the next one. */
+static bool is_leftover(const FTSENT *entry)
+{
+    bool temporary = entry->fts_name[0] == '.' && ends(entry->fts_name, ".tmp");
+    return ends(entry->fts_name, ".part") || ends(entry->fts_name, ".aside") ||
+           (temporary && !strstr(entry->fts_path, "runtime/status/"));
+}
+
 static void find_leftovers(void)
 {
     char *roots[] = {"runtime", "data", "state", "artifacts", "logs", NULL};
     FTS *tree = fts_open(roots, FTS_PHYSICAL | FTS_NOSTAT, NULL);
     for (FTSENT *entry; tree && (entry = fts_read(tree));)
-        if (ends(entry->fts_name, ".part") || ends(entry->fts_name, ".aside") ||
-            (entry->fts_name[0] == '.' && ends(entry->fts_name, ".tmp")))
+        if (is_leftover(entry))
             trace_complain("left behind: %s", entry->fts_path);
     if (tree)
         fts_close(tree);
