@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "tests/simulation/trace.h"
 
+#include <lmdb.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -54,4 +55,26 @@ void journals_audit(const char *service, const char *stream, int64_t published)
         trace_complain("%s: row %lld was published, but when it died %s had journaled only %lld", stream,
                        (long long)published, service, (long long)last);
     journal_close(journal);
+}
+
+bool journals_is_empty(const char *folder)
+{
+    MDB_env *environment;
+    MDB_txn *transaction;
+    MDB_dbi rows;
+    MDB_stat found = {0};
+    char path[PATH_BYTES];
+    path_join(path, folder, "data.mdb");
+    if (!file_exists(path) || mdb_env_create(&environment) != 0)
+        return !file_exists(path);
+    bool opened = mdb_env_set_maxdbs(environment, 3) == 0 &&
+                  mdb_env_open(environment, folder, MDB_RDONLY, 0600) == 0 &&
+                  mdb_txn_begin(environment, NULL, MDB_RDONLY, &transaction) == 0;
+    if (opened) {
+        if (mdb_dbi_open(transaction, "rows", 0, &rows) == 0 && mdb_stat(transaction, rows, &found) != 0)
+            found.ms_entries = 1;
+        mdb_txn_abort(transaction);
+    }
+    mdb_env_close(environment);
+    return !opened || found.ms_entries == 0;
 }

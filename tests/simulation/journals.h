@@ -9,3 +9,6 @@ struct journal *journals_open(const char *service);
 /* journals_audit: a row is journaled before it is published: what a daemon that has just died had said must be there. (Its
  * next life says the same rows again, so that the run's end would not show it.) */
 void journals_audit(const char *service, const char *stream, int64_t published);
+
+/* journals_is_empty: a journal's folder that holds no row (its first life died before it could say whose it is). */
+bool journals_is_empty(const char *folder);

@@ -177,10 +177,13 @@ static bool ends(const char *name, const char *ending)
     return length >= ending_length && strcmp(name + length - ending_length, ending) == 0;
 }
 
-/* is_leftover: a temporary status file is none: a life cut short in the middle of writing it leaves it to the next one. */
+/* is_leftover: a temporary status file is none: a life cut short in the middle of writing it leaves it to the next one; nor is
+ * a journal without a row that was set aside, because its first life died before it had said whose it is. */
 static bool is_leftover(const FTSENT *entry)
 {
     bool temporary = entry->fts_name[0] == '.' && ends(entry->fts_name, ".tmp");
+    if (ends(entry->fts_name, ".aside") && strstr(entry->fts_path, "state/journal/"))
+        return !journals_is_empty(entry->fts_path);
     return ends(entry->fts_name, ".part") || ends(entry->fts_name, ".aside") ||
            (temporary && !strstr(entry->fts_path, "runtime/status/"));
 }
@@ -188,10 +191,13 @@ static bool is_leftover(const FTSENT *entry)
 static void find_leftovers(void)
 {
     char *roots[] = {"runtime", "data", "state", "artifacts", "logs", NULL};
-    FTS *tree = fts_open(roots, FTS_PHYSICAL | FTS_NOSTAT, NULL);
-    for (FTSENT *entry; tree && (entry = fts_read(tree));)
+    FTS *tree = fts_open(roots, FTS_PHYSICAL | FTS_NOSTAT | FTS_NOCHDIR, NULL);
+    for (FTSENT *entry; tree && (entry = fts_read(tree));) {
         if (is_leftover(entry))
             trace_complain("left behind: %s", entry->fts_path);
+        if (ends(entry->fts_name, ".aside"))
+            fts_set(tree, entry, FTS_SKIP);
+    }
     if (tree)
         fts_close(tree);
 }
