@@ -177,7 +177,7 @@ static bool ends(const char *name, const char *ending)
     return length >= ending_length && strcmp(name + length - ending_length, ending) == 0;
 }
 
-/* is_leftover: a temporary status file is none: a life cut short in the middle of writing it leaves it to the next one; nor is
+/* is_leftover: a temporary status or ledger file is none: a life cut short in the middle of writing it leaves it to the next one; nor is
  * a journal without a row that was set aside, because its first life died before it had said whose it is. */
 static bool is_leftover(const FTSENT *entry)
 {
@@ -185,7 +185,8 @@ static bool is_leftover(const FTSENT *entry)
     if (ends(entry->fts_name, ".aside") && strstr(entry->fts_path, "state/journal/"))
         return !journals_is_empty(entry->fts_path);
     return ends(entry->fts_name, ".part") || ends(entry->fts_name, ".aside") ||
-           (temporary && !strstr(entry->fts_path, "runtime/status/"));
+           (temporary && !strstr(entry->fts_path, "runtime/status/") &&
+            !strstr(entry->fts_path, "artifacts/run_logs/"));
 }
 
 static void find_leftovers(void)
