@@ -5,7 +5,7 @@
 #   ./run simulate --parquet …                 the archive writes real Parquet (slower)
 #   ./run simulate --help                      everything else
 #
-# The last lines say what happened and how long it took; exit code 0 only if nothing was broken (docs/decisions/0016).
+# The last lines say what happened and how long it took; exit code 0 only if nothing was broken (docs/decisions/0017).
 
 simulate_main() {
     need build

@@ -1,7 +1,7 @@
 /* outcome: everything a run leaves behind, as named pieces of text: rows of the journals, JSONL shards, SQLite tables, order
  * lines, Parquet rows, the report's figures. Two runs of one input have the same outcome, byte for byte.
  *
- * Left out is what docs/decisions/0016 names: moments (receive times of other clocks), files' numbers and boundaries, the
+ * Left out is what docs/decisions/0017 names: moments (receive times of other clocks), files' numbers and boundaries, the
  * order in which two symbols' orders met in one file. */
 #pragma once
 
