@@ -58,7 +58,7 @@ static void draw_manners(struct fault_plan *plan, struct random *random)
     plan->sink_ms = ONE_OF(random, SINK_MS);
     plan->part_rows = ONE_OF(random, PART_ROWS);
     plan->heartbeat_ms = ONE_OF(random, BEAT_MS);
-    plan->power = below(random, 5) == 0;
+    plan->power = below(random, 10) == 0;
     plan->journal_mb = ONE_OF(random, JOURNAL_MB);
     plan->journal_age_s = ONE_OF(random, AGE_S);
 }
@@ -66,7 +66,7 @@ static void draw_manners(struct fault_plan *plan, struct random *random)
 /* draw_process: harvest less often than the others: a run in which it dies needs a second one to be compared with. */
 static int draw_process(struct random *random)
 {
-    return below(random, 16) == 0 ? PROCESS_HARVEST : 1 + (int)below(random, PROCESS_COUNT - 1);
+    return below(random, 32) == 0 ? PROCESS_HARVEST : 1 + (int)below(random, PROCESS_COUNT - 1);
 }
 
 static enum fault_kind draw_kind(struct random *random)
