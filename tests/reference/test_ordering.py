@@ -161,7 +161,7 @@ def snapshot(t, last):
     return (t * 1_000_000, "rest", "https://x/fapi/v1/depth?symbol=BTCUSDT&limit=1000", "BTCUSDT", text, 0)
 
 
-def test_reconnect_is_no_gap_but_needs_a_new_snapshot():
+def test_a_reconnect_names_its_hole_once_and_needs_a_new_snapshot():
     events = [(999_000_000, "open", URL, "", "", 1), diff(1000, 1, 5, 0), snapshot(1001, 3), trade(1010, 1),
               diff(1100, 6, 9, 5), (1_150_000_000, "close", URL, "", "lost", 1),
               (1_400_000_000, "open", URL, "", "", 2), diff(1500, 20, 25, 19), trade(1510, 2), snapshot(1520, 22),
@@ -170,7 +170,9 @@ def test_reconnect_is_no_gap_but_needs_a_new_snapshot():
     rows = job.run(events)["BTCUSDT"]
     assert [(r["last_id"], r["book_reset"]) for r in rows["orderbook"]] == [(5, True), (9, False), (25, True),
                                                                            (30, False)]
-    assert [(r["event_type"], r["channel"], r["ts_ms"]) for r in rows["events"]] == [("reconnect", "socket", 1500)]
+    # The hole between the two connections is one event; it is not counted as a break within one.
+    assert [(r["event_type"], r["channel"], r["ts_ms"]) for r in rows["events"]] == [("reconnect", "socket", 1500),
+                                                                                    ("gap", "book", 1500)]
     meta = json.loads(rows["events"][0]["meta_json"])
     assert meta["down_ms"] == 250 and meta["reason"] == "lost"
     n = job.parts["BTCUSDT"].n
