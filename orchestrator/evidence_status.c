@@ -60,8 +60,8 @@ static void ledger(const struct reading *reading)
     static const char *const PARSED[] = {"parsed_messages", NULL};
     static const char *const KNOWN[] = {"received_trades", "received_books", "received_tickers", NULL};
     static const char *const TRADES[] = {"received_trades", "backfilled_trades", NULL};
-    static const char *const TRADES_OUT[] = {"emitted_trades", "dedup_hits_total", "late_event_dropped",
-                                             "invalid_time_trades", "invalid_price", "invalid_qty", NULL};
+    static const char *const TRADES_OUT[] = {"emitted_trades",      "dedup_hits_total", "late_event_dropped",
+                                             "invalid_time_trades", "invalid_qty",      NULL};
     static const char *const BOOKS[] = {"received_books", NULL};
     static const char *const BOOKS_OUT[] = {"diffs_applied", "book_backward", "diffs_before_snapshot",
                                             "diffs_dropped", NULL};

@@ -89,14 +89,13 @@ static const struct balance_line LINES[] = {
      {"harvest:received_trades", "harvest:received_books", "harvest:received_tickers"}},
     /* harvest, by symbol */
     {"trades",
-     "every trade is published, a duplicate, late, of an invalid time, price or quantity, held back, or "
+     "every trade is published, a duplicate, late, of an invalid time or quantity, held back, or "
      "waits behind a hole",
      BALANCE_SYMBOL,
      0,
      {"harvest:received_trades", "harvest:backfilled_trades"},
      {HARVEST_PUBLISHES("trade"), "harvest:dedup_hits_total", "harvest:late_event_dropped",
-      "harvest:invalid_time_trades", "harvest:invalid_price", "harvest:invalid_qty", "harvest:trades_held",
-      "harvest:trades_waiting"}},
+      "harvest:invalid_time_trades", "harvest:invalid_qty", "harvest:trades_held", "harvest:trades_waiting"}},
     {"diffs",
      "every diff is applied, backward, older than its snapshot, dropped, or held back",
      BALANCE_SYMBOL,

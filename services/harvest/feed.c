@@ -55,7 +55,6 @@ static const char *const COUNTER_NAMES[FEED_COUNTER_COUNT] = {
     [FEED_EARLY_RELEASES] = "early_releases",
     [FEED_NON_MARKET_TRADES] = "non_market_trades",
     [FEED_INVALID_TIME_TRADES] = "invalid_time_trades",
-    [FEED_INVALID_PRICE] = "invalid_price",
     [FEED_INVALID_QTY] = "invalid_qty",
     [FEED_INVALID_TIME_BOOKS] = "invalid_time_books",
     [FEED_SILENCES] = "silences",

@@ -268,9 +268,8 @@ static enum status trades_imbalance(const struct feed_symbol *symbol, struct err
     const int64_t *counters = symbol->state.counters;
     int64_t in = counters[FEED_RECEIVED_TRADES] + counters[FEED_BACKFILLED_TRADES];
     int64_t out = counters[FEED_EMITTED_TRADES] + symbol->ordering.duplicates + symbol->ordering.late +
-                  counters[FEED_INVALID_TIME_TRADES] + counters[FEED_INVALID_PRICE] +
-                  counters[FEED_INVALID_QTY] + feed_symbol_held_trades(symbol) +
-                  (int64_t)symbol->ordering.waiting_count;
+                  counters[FEED_INVALID_TIME_TRADES] + counters[FEED_INVALID_QTY] +
+                  feed_symbol_held_trades(symbol) + (int64_t)symbol->ordering.waiting_count;
     return imbalance(symbol, "trades", in, out, error);
 }
 

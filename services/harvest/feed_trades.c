@@ -61,7 +61,7 @@ void feed_symbol_release(void *context, const struct ordering_release *release)
         feed_symbol_gap(symbol, FEED_ORDINAL_TRADE_GAP, ts_ms, "trade_id", release->previous_id, trade->id,
                         release->gap_before);
     if (!venue_trade_is_sound(trade)) { /* it was here, so its id is no hole; nothing else is left of it */
-        feed_symbol_counts(symbol, trade->price_units > 0 ? FEED_INVALID_QTY : FEED_INVALID_PRICE);
+        feed_symbol_counts(symbol, FEED_INVALID_QTY);
         return;
     }
     if (trade->is_market) {

@@ -39,7 +39,8 @@ void intake_resolve_trades(const struct stage *stage, struct feed_config *settin
     intake_close(&intake);
 }
 
-static enum status open_writer(struct intake *intake, struct stage *stage, const char *folder, struct error *error)
+static enum status open_writer(struct intake *intake, struct stage *stage, const char *folder,
+                               struct error *error)
 {
     const struct config *config = stage_config(stage);
     struct buffer metadata;
@@ -69,7 +70,8 @@ static enum status open_receiver(struct intake *intake, struct stage *stage, con
     char certificate[PATH_BYTES];
     receiver_settings(stage_config(stage), feed, &receiver);
     if (receiver.is_simulator && config_bool(stage_config(stage), "simulator.tls")) {
-        path_join(certificate, config_text(stage_config(stage), "run.state_dir"), "simulator/certificate.pem");
+        path_join(certificate, config_text(stage_config(stage), "run.state_dir"),
+                  "simulator/certificate.pem");
         receiver.certificate_path = certificate;
     }
     receiver.writer = intake->writer;

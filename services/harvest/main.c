@@ -44,7 +44,8 @@ static enum status harvest_open(struct stage *stage, void **out_service, struct 
     feed_settings(stage_config(stage), symbols, stage_symbol_count(stage), &settings);
     intake_resolve_trades(stage, &settings);
     harvest->feed = feed_create(&settings, emit, harvest, error);
-    enum status status = harvest->feed ? intake_open(&harvest->intake, stage, &settings, error) : STATUS_INVALID;
+    enum status status =
+        harvest->feed ? intake_open(&harvest->intake, stage, &settings, error) : STATUS_INVALID;
     free(symbols);
     if (status == STATUS_OK)
         *out_service = harvest;
@@ -61,12 +62,13 @@ static void take_record(struct harvest *harvest, const struct capture_record *re
                   refused.text);
 }
 
-static enum status harvest_pull(void *service, size_t budget, int wait_ms, bool *out_more, struct error *error)
+static enum status harvest_pull(void *service, size_t budget, int wait_ms, bool *out_more,
+                                struct error *error)
 {
     struct harvest *harvest = service;
     struct capture_record record;
     enum status status = STATUS_OK;
-    (void)wait_ms; /* the receiver wakes the loop */
+    (void)wait_ms;                                /* the receiver wakes the loop */
     bool over = intake_is_over(&harvest->intake); /* asked first: then what is unread is all there is */
     for (size_t i = 0; status == STATUS_OK && i < budget; i++) {
         status = capture_next(harvest->intake.reader, &record, error);
@@ -98,7 +100,8 @@ static enum status harvest_load(void *service, struct reader *in)
     return intake_load(&harvest->intake, harvest->feed, in);
 }
 
-static enum status harvest_command(void *service, const char *verb, const char *arguments_json, struct error *error)
+static enum status harvest_command(void *service, const char *verb, const char *arguments_json,
+                                   struct error *error)
 {
     struct harvest *harvest = service;
     (void)arguments_json;
@@ -109,8 +112,7 @@ static enum status harvest_command(void *service, const char *verb, const char *
 static void harvest_report(void *service, struct stage_report *report)
 {
     struct harvest *harvest = service;
-    figures_report(harvest->feed, harvest->intake.receiver, harvest->intake.writer, &harvest->rows,
-                   report);
+    figures_report(harvest->feed, harvest->intake.receiver, harvest->intake.writer, &harvest->rows, report);
 }
 
 static void harvest_ledger(void *service, struct stage_ledger *ledger)
@@ -126,7 +128,8 @@ static bool harvest_caught_up(void *service)
 
 static const struct stage_service HARVEST = {
     .name = "harvest",
-    .summary = "Receives the venue's messages, keeps them in the raw capture, publishes ordered trades and books.",
+    .summary =
+        "Receives the venue's messages, keeps them in the raw capture, publishes ordered trades and books.",
     .publishes = true,
     .cannot_wait = true,
     .open = harvest_open,

@@ -80,11 +80,10 @@ struct venue_trade {
     int8_t reserved[5]; /* no padding: states are compared byte for byte */
 };
 
-/* venue_trade_is_sound: a market trade has a price and a quantity above 0 (algorithms.md §3.1 rule 2); an nq of 0, all
- * of it RPI orders, has none. Prints of the venue's own may have any. */
+/* venue_trade_is_sound: false for a market trade whose nq is 0: all of it were RPI orders (algorithms.md §3.1 rule 2). */
 static inline bool venue_trade_is_sound(const struct venue_trade *trade)
 {
-    return !trade->is_market || (trade->price_units > 0 && trade->qty_units > 0);
+    return !trade->is_market || trade->qty_units > 0;
 }
 
 struct venue_depth {

@@ -154,11 +154,13 @@ enum status venue_take_trade_fields(struct parse *parse, bool raw, struct venue_
     trade.is_buyer_maker = yyjson_get_bool(keys['m']);
     take_order_type(parse, &trade);
     yyjson_val *qty = parse->venue->use_nq && parse->net_quantity ? parse->net_quantity : keys['q'];
-    /* Any number is decodable here; venue_trade_is_sound judges it. */
-    if (!venue_take_decimal(keys['p'], scale->price_exponent, -INT64_MAX, &trade.price_units))
+    /* A market trade has a price and a quantity above 0, or nothing of it is believed, its id neither; an nq may be 0. */
+    if (!venue_take_decimal(keys['p'], scale->price_exponent, trade.is_market, &trade.price_units))
         return venue_refuse_key(parse, VENUE_BAD_NUMBER, "p");
-    if (!venue_take_decimal(qty, scale->qty_exponent, -INT64_MAX, &trade.qty_units))
+    if (!venue_take_decimal(keys['q'], scale->qty_exponent, trade.is_market, &trade.qty_units))
         return venue_refuse_key(parse, VENUE_BAD_NUMBER, "q");
+    if (qty != keys['q'] && !venue_take_decimal(qty, scale->qty_exponent, 0, &trade.qty_units))
+        return venue_refuse_key(parse, VENUE_BAD_NUMBER, "nq");
     *out_trade = trade;
     return STATUS_OK;
 }

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <yyjson.h>
 
 enum { MINUTE_MS = 60000 };
 
@@ -132,7 +133,6 @@ static void take_trade(struct symbol_figures *symbol, const struct trade_row *tr
 {
     symbol->trades++;
     symbol->internal_trades += trade->is_market == 0;
-    symbol->missing_trade_ids += trade->gap_before;
     note_time(symbol, trade->ts_ms);
     decimal_sum_add(&symbol->total, trade->qty);
     if (trade->is_buyer_maker == 0)
@@ -162,6 +162,26 @@ static void take_order(struct figures *figures, struct symbol_figures *symbol, c
     minute->normal += order->strength == ORDER_NORMAL;
     minute->rejected += order->status == ORDER_REJECTED;
     minute->dirty = true;
+}
+
+/* missing_ids: those that a gap of trade ids names; 0 for every other event. Not `gap_before` of the next trade row: a
+ * trade that shows a hole may itself be unfit to be a row. */
+static int64_t missing_ids(const struct event_row *event)
+{
+    yyjson_doc *meta = yyjson_read(event->meta_json, strlen(event->meta_json), 0);
+    yyjson_val *root = yyjson_doc_get_root(meta), *missing = yyjson_obj_get(root, "missing");
+    bool is_hole = yyjson_equals_str(yyjson_obj_get(root, "gap_kind"), "trade_id") && yyjson_is_int(missing);
+    int64_t count = is_hole ? yyjson_get_sint(missing) : 0;
+    yyjson_doc_free(meta);
+    return count;
+}
+
+static void take_event(struct symbol_figures *symbol, const struct event_row *event)
+{
+    if (event->event_type != EVENT_GAP)
+        return;
+    symbol->gaps++;
+    symbol->missing_trade_ids += missing_ids(event);
 }
 
 /* ---- taking one row ---- */
@@ -222,7 +242,7 @@ static void take(struct figures *figures, struct stream_figures *stream, struct 
         symbol->audit_different += row->audit.agrees == 0;
         break;
     case ROW_EVENT:
-        symbol->gaps += row->event.event_type == EVENT_GAP;
+        take_event(symbol, &row->event);
         keep(figures, stream, symbol, view, row);
         break;
     case ROW_STRATEGY_STATE: keep(figures, stream, symbol, view, row); break;

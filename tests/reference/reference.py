@@ -1664,9 +1664,12 @@ def parse_trade(d, raw, qty_field):
     maker = d["m"]
     if not isinstance(maker, bool):
         raise ValueError("m")
+    market = not ("X" in d and d["X"] is not None and d["X"] != "MARKET")
+    if market and (scaled(d["p"]) <= 0 or scaled(d["q"]) <= 0):
+        raise ValueError("p, q")  # no number of a venue: nothing of it is believed, its id neither
     return {"a": a, "f": a if raw else int(d["f"]), "l": a if raw else int(d["l"]), "t": int(d["T"]),
             "e": int(d["E"]), "price": scaled(d["p"]), "qty": scaled(qty), "maker": maker,
-            "market": not ("X" in d and d["X"] is not None and d["X"] != "MARKET"), "backfilled": False}
+            "market": market, "backfilled": False}
 
 
 def guess_market(events):

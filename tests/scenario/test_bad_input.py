@@ -239,7 +239,7 @@ def test_messages_that_are_none_or_absurd_change_nothing(capture, undisturbed, r
     stack = run(tmp_path, capture, binaries, faults)
     expected = total(bad.counts for bad in early + late)
     assert_counted(stack, undisturbed, {**expected, "received_messages": len(faults), "socket_messages": len(faults)})
-    harness.assert_equal_runs(undisturbed, stack)
+    harness.assert_equal_rows(undisturbed, stack)
 
 
 # --- faults that change a message -----------------------------------------------------------------------------------
@@ -261,7 +261,7 @@ def test_unknown_fields_and_deletions_of_levels_never_seen_change_nothing(captur
         faults += replaced(recorded, DEPTH, index, **news, b=never + depth["b"], a=depth["a"] + never)
         nowhere += 2 * len(never)
     stack = run(tmp_path, capture, binaries, faults)
-    harness.assert_equal_runs(undisturbed, stack)
+    harness.assert_equal_rows(undisturbed, stack)
     assert_counted(stack, undisturbed, {"book_unknown_deletes": nowhere})
 
 
@@ -269,7 +269,7 @@ def test_messages_that_come_twice_change_nothing(capture, undisturbed, recorded,
     faults = [{"stream": TRADES, "after": 100, "duplicate": 500}, {"stream": DEPTH, "after": 100, "duplicate": 500},
               {"stream": TICKERS, "after": 100, "duplicate": 500}]
     stack = run(tmp_path, capture, binaries, faults)
-    harness.assert_equal_runs(undisturbed, stack)
+    harness.assert_equal_rows(undisturbed, stack)
     moved = {"received_messages": 1500, "socket_messages": 1500, "parsed_messages": 1500, "received_trades": 500,
              "received_books": 500, "received_tickers": 500, "dedup_hits_total": 500, "book_backward": 500}
     after, before = counters(stack), counters(undisturbed)
@@ -287,7 +287,7 @@ def test_a_snapshot_older_than_all_diffs_is_refused_and_asked_for_again(capture,
                (200, json.dumps({**old, "lastUpdateId": 2**52, "bids": [["1e400", "-1"]]}))]
     faults = [{"rest": "depth", "status": status, "body": body} for status, body in answers]
     stack = run(tmp_path, capture, binaries, faults)
-    harness.assert_equal_runs(undisturbed, stack)
+    harness.assert_equal_rows(undisturbed, stack)
     assert_counted(stack, undisturbed, {"received_rest_answers": 3, "rest_requests": 3, "snapshots_asked": 3,
                                         "snapshots_refused": 3, "rest_malformed": 2})
 

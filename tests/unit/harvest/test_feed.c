@@ -569,33 +569,59 @@ static void test_non_market_prints_are_published_and_nothing_else(void **state)
     finish(&harness);
 }
 
-/* §3.1 rule 2, §1 rule 10: rejected, so it moves nothing; but it was there, so its id is no hole. With qty_field nq
- * such trades are real: nq is 0 when all of it were RPI orders. */
-static void test_a_trade_without_price_or_quantity_is_only_counted(void **state)
+static void odd_trade(struct harness *harness, int64_t id, const char *numbers)
+{
+    char text[200];
+    snprintf(text, sizeof text,
+             "{\"stream\":\"btcusdt@trade\",\"data\":{\"E\":9000,\"T\":9000,\"t\":%" PRId64
+             ",%s,\"X\":\"MARKET\",\"m\":true}}",
+             id, numbers);
+    record(harness, CAPTURE_MESSAGE, text);
+}
+
+/* §3.1 rule 2, §1 rule 10: nq is 0 when all of a trade were RPI orders: rejected, so it moves nothing; but it was there,
+ * so its id is no hole. */
+static void test_a_trade_without_net_quantity_is_only_counted(void **state)
 {
     (void)state;
-    static const char *const NUMBERS[] = {"\"p\":\"0\",\"q\":\"2\"", "\"p\":\"1\",\"q\":\"0.000\"",
-                                          "\"p\":\"1\",\"q\":\"-2\""};
     struct harness harness;
-    begin_live(&harness, VENUE_USDM);
+    begin(&harness, VENUE_USDM);
+    feed_destroy(harness.feed);
+    harness.config.use_nq = true;
+    harness.feed = feed_create(&harness.config, collect, &harness, NULL);
+    snapshot(&harness, 10);
+    diff(&harness, 1000, 9, 12, 8);
+    expect(&harness, "reset 12");
     trade(&harness, 1001, 1);
-    for (int i = 0; i < 3; i++) {
-        char text[200];
-        snprintf(text, sizeof text,
-                 "{\"stream\":\"btcusdt@trade\",\"data\":{\"E\":9000,\"T\":9000,\"t\":%d,%s,\"X\":\"MARKET\","
-                 "\"m\":true}}",
-                 i + 2, NUMBERS[i]);
-        record(&harness, CAPTURE_MESSAGE, text);
-    }
+    for (int64_t id = 2; id <= 4; id++)
+        odd_trade(&harness, id, "\"p\":\"1\",\"q\":\"2\",\"nq\":\"0.000\"");
     diff(&harness, 1060, 13, 14, 12);
     assert_int_equal(feed_event_ms(harness.feed, 0), 1060);
     trade(&harness, 1070, 5);
     expect(&harness, "trade 1, book 14, trade 5");
     assert_int_equal(harness.last_trade.gap_before, 0);
     assert_true(harness.last_trade.recv_rate_tps == 2 / 60.0);
-    assert_int_equal(counted(&harness, FEED_INVALID_PRICE), 1);
-    assert_int_equal(counted(&harness, FEED_INVALID_QTY), 2);
+    assert_int_equal(counted(&harness, FEED_INVALID_QTY), 3);
     assert_int_equal(counted(&harness, FEED_PARSE_ERRORS), 0);
+    finish(&harness);
+}
+
+/* Were the id of such a message believed, all that follows would be old. */
+static void test_of_a_trade_with_an_impossible_number_nothing_is_believed(void **state)
+{
+    (void)state;
+    static const char *const NUMBERS[] = {"\"p\":\"0\",\"q\":\"2\"", "\"p\":\"-1\",\"q\":\"2\"",
+                                          "\"p\":\"1\",\"q\":\"0.000\"", "\"p\":\"1\",\"q\":\"-2\""};
+    struct harness harness;
+    begin_live(&harness, VENUE_USDM);
+    trade(&harness, 1001, 1);
+    for (size_t i = 0; i < sizeof NUMBERS / sizeof *NUMBERS; i++)
+        odd_trade(&harness, 9000000000000, NUMBERS[i]);
+    trade(&harness, 1002, 2);
+    diff(&harness, 1060, 13, 14, 12); /* the first id of all waits for the watermark */
+    expect(&harness, "trade 1, trade 2, book 14");
+    assert_int_equal(counted(&harness, FEED_MALFORMED_NUMBER), 4);
+    assert_int_equal(counted(&harness, FEED_TRADE_GAP_IDS), 0);
     finish(&harness);
 }
 
@@ -994,7 +1020,8 @@ int main(void)
         cmocka_unit_test(test_the_audit_compares_by_id_and_waits_for_a_later_ticker),
         cmocka_unit_test(test_missing_ids_give_an_event_before_the_trade),
         cmocka_unit_test(test_non_market_prints_are_published_and_nothing_else),
-        cmocka_unit_test(test_a_trade_without_price_or_quantity_is_only_counted),
+        cmocka_unit_test(test_a_trade_without_net_quantity_is_only_counted),
+        cmocka_unit_test(test_of_a_trade_with_an_impossible_number_nothing_is_believed),
         cmocka_unit_test(test_silences_end_with_an_event),
         cmocka_unit_test(test_the_rate_counts_the_last_minute),
         cmocka_unit_test(test_missing_aggregate_trades_are_wanted_and_inserted),

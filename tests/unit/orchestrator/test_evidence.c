@@ -90,7 +90,7 @@ static const char STATUS[] =
     "\"filtered_unused_trades\":0,\"filtered_unused_books\":0,\"filtered_notice\":0,\"filtered_after_end\":0,"
     "\"received_trades\":40,\"received_books\":30,\"received_tickers\":20,\"backfilled_trades\":1,"
     "\"emitted_trades\":36,\"dedup_hits_total\":2,\"late_event_dropped\":0,\"invalid_time_trades\":0,"
-    "\"invalid_price\":1,\"invalid_qty\":1,"
+    "\"invalid_qty\":2,"
     "\"diffs_applied\":29,\"book_backward\":0,\"diffs_before_snapshot\":1,\"diffs_dropped\":0,"
     "\"emitted_books\":29,\"emitted_events\":4,\"queue_dropped\":1,\"stage_rows_lost\":0,\"stage_retention_"
     "dropped\":0,\"stage_forks\":0},"
