@@ -75,6 +75,10 @@ enum status journal_read(const struct journal *journal, size_t stream, int64_t f
  * so that the stream remembers how far it is. Returns rows dropped. Their pages are free again two commits later. */
 int64_t journal_trim(struct journal *journal, size_t stream, int64_t before);
 
+/* journal_relax: pages of the file that lie in this process's memory, and only in the machine's page cache from now on: a
+ * journal is read and written all day, and what was once touched would count as ours for ever. Any thread, any time. */
+void journal_relax(struct journal *journal);
+
 /* journal_bytes_used: pages that hold rows; free ones are not counted. Inside the loop's transaction: as that will leave it. The
  * loop's thread only. */
 size_t journal_bytes_used(const struct journal *journal);

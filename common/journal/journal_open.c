@@ -2,9 +2,13 @@
 #include "journal/journal_private.h"
 #include "proto/kind.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 static void boot_identity(char out_text[64])
 {
@@ -183,6 +187,36 @@ static int file_whole(struct journal *journal)
     return info.me_last_pgno < (size_t)(pages < 0 ? 0 : pages) ? 0 : MDB_CORRUPTED;
 }
 
+/* find_map: where LMDB has mapped its data file; it does not say. */
+static void find_map(struct journal *journal)
+{
+    struct stat file;
+    mdb_filehandle_t descriptor;
+    char line[PATH_BYTES + 128];
+    FILE *maps = fopen("/proc/self/maps", "re");
+    bool known =
+        maps && mdb_env_get_fd(journal->environment, &descriptor) == 0 && fstat(descriptor, &file) == 0;
+    while (known && !journal->map && fgets(line, sizeof line, maps)) {
+        uintptr_t begin, end;
+        unsigned device_major, device_minor;
+        unsigned long long inode;
+        if (sscanf(line, "%" SCNxPTR "-%" SCNxPTR " %*s %*x %x:%x %llu", &begin, &end, &device_major,
+                   &device_minor, &inode) == 5 &&
+            inode == file.st_ino && makedev(device_major, device_minor) == file.st_dev) {
+            journal->map = (void *)begin;
+            journal->map_bytes = end - begin;
+        }
+    }
+    if (maps)
+        fclose(maps);
+}
+
+void journal_relax(struct journal *journal)
+{
+    if (journal->map && madvise(journal->map, journal->map_bytes, MADV_DONTNEED) != 0)
+        journal->map = NULL; /* this system does not do that: nothing but a figure suffers */
+}
+
 enum status journal_open(const struct journal_config *config, struct journal **out_journal,
                          enum journal_beginning *out_beginning, struct error *error)
 {
@@ -220,6 +254,7 @@ enum status journal_open(const struct journal_config *config, struct journal **o
         journal_close(journal);
         return status;
     }
+    find_map(journal);
     *out_journal = journal;
     *out_beginning = beginning;
     return STATUS_OK;

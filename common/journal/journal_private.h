@@ -37,6 +37,8 @@ struct journal {
         int64_t first, last;
     } staged[JOURNAL_STREAMS_MAX]; /* what the open transaction will make of ranges */
     char folder[PATH_BYTES];
+    void *map; /* of the data file; NULL: not found */
+    size_t map_bytes;
     /* LMDB's write lock favours whoever has just let it go: a loop that commits turn after turn would keep the others out
      * for seconds. It begins a turn only when those that came before have had theirs. */
     pthread_mutex_t fairness;

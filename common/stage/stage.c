@@ -253,6 +253,10 @@ static void turn(struct stage *stage)
         stage->register_due_ms = now_ms + STAGE_REGISTER_MS;
         stage_inputs_register(stage);
     }
+    if (stage->journal && now_ms >= stage->relax_due_ms) {
+        stage->relax_due_ms = now_ms + STAGE_RELAX_MS;
+        journal_relax(stage->journal);
+    }
     if (stage->service->turn && stage->service->turn(stage->state, &error) != STATUS_OK)
         stage_fail(stage, &error);
     else if (stage_commit(stage, false, &error) != STATUS_OK)

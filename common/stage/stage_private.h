@@ -30,6 +30,7 @@ enum {
     STAGE_REQUEST_TIMEOUT_MS = 250, /* an unanswered catch-up request is sent again */
     STAGE_REGISTER_MS = 1000,
     STAGE_RETENTION_MS = 1000,
+    STAGE_RELAX_MS = 10000, /* so often the journal's pages are given back to the machine */
     STAGE_RETENTION_PARTS = 64, /* of the limit: so much appended is reason enough to look again */
     STAGE_AGE_MARKS = 8,     /* points in time at which the newest rows are noted, within journal.max_age_s */
     STAGE_SILENCE_MS = 3000, /* an upstream without a sign of life for so long is connected anew */
@@ -163,7 +164,7 @@ struct stage {
     bool state_dirty;
     const struct field *time_fields[ROW_KIND_LIMIT];   /* ts_ms of the kinds that have it */
     const struct field *source_fields[ROW_KIND_LIMIT]; /* source likewise */
-    int64_t beat_due_ms, status_due_ms, register_due_ms, retention_due_ms, age_mark_due_ms;
+    int64_t beat_due_ms, status_due_ms, register_due_ms, retention_due_ms, relax_due_ms, age_mark_due_ms;
     int64_t beat_seq, progress;
     bool told_caught_up, told_progress; /* a heartbeat of this life has said so */
     int64_t event_ts_ms;

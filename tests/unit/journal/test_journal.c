@@ -4,6 +4,7 @@
 #include "tests/support/check.h"
 
 #include "base/clock.h"
+#include "base/file.h"
 #include "journal/journal.h"
 #include "proto/control.h"
 #include "proto/frame.h"
@@ -724,6 +725,38 @@ static void a_file_that_is_no_journal_is_refused(void **state)
     buffer_finish(&whole);
 }
 
+/* file_pages_kb: memory of this process that is pages of files. */
+static long file_pages_kb(void)
+{
+    struct buffer text;
+    buffer_init(&text, 0);
+    assert_ok(file_read("/proc/self/status", &text));
+    const char *at = strstr(buffer_text(&text), "RssFile:");
+    assert_non_null(at);
+    long kb = strtol(at + 8, NULL, 10);
+    buffer_finish(&text);
+    return kb;
+}
+
+static void what_was_read_all_day_does_not_count_as_memory_for_ever(void **state)
+{
+    (void)state;
+    struct journal *journal = open_cold();
+    size_t stream = journal_stream(journal, "s");
+    for (int64_t first = 1; first <= 8000; first += 100)
+        append_committed(journal, stream, first, 100, 900);
+    long before_kb = file_pages_kb();
+    expect_all(journal, stream, 1, 100000);
+    long read_kb = file_pages_kb();
+    journal_relax(journal);
+    long relaxed_kb = file_pages_kb();
+    assert_true(read_kb > before_kb + 2000);
+    assert_true(relaxed_kb < read_kb - 2000);
+    expect_all(journal, stream, 1, 100000); /* nothing of it was lost */
+    append_committed(journal, stream, 8001, 100, 900);
+    journal_close(journal);
+}
+
 int main(void)
 {
 #define IN_A_FOLDER(test) cmocka_unit_test_setup_teardown(test, begin, end)
@@ -741,6 +774,7 @@ int main(void)
         IN_A_FOLDER(a_folder_that_cannot_be_used_is_a_sentence),
         IN_A_FOLDER(a_kill_at_any_moment_leaves_whole_turns),
         IN_A_FOLDER(threads_read_and_put_while_the_loop_writes),
+        IN_A_FOLDER(what_was_read_all_day_does_not_count_as_memory_for_ever),
         IN_A_FOLDER(changed_rows_and_records_are_refused),
         IN_A_FOLDER(a_file_that_is_no_journal_is_refused),
     };
