@@ -11,7 +11,7 @@
 #include <string.h>
 
 /* A state begins with this and ends with the book of the last symbol. */
-static const uint64_t STATE_MAGIC = 0x3144454546464f33; /* raise its digit when the layout changes */
+static const uint64_t STATE_MAGIC = 0x3144454546464f34; /* raise its digit when the layout changes */
 
 enum { WATERMARK_MS_MAX = 10000, DEDUP_LRU_MAX = 1 << 24 };
 
@@ -233,6 +233,8 @@ static enum status take_rest(struct feed *feed, const struct capture_record *rec
         venue_parse_rest(feed->venue, record->payload, record->payload_bytes, &message, &reason, error);
     if (status != STATUS_OK)
         count(feed, reason == VENUE_REST_ERROR ? FEED_REST_ERRORS : FEED_REST_MALFORMED);
+    else
+        feed->state.counters[FEED_REST_MALFORMED] += (int64_t)message.refused_trades;
     if (message.symbol < 0 || feed->state.has_ended)
         return status;
     struct feed_symbol *symbol = &feed->symbols[message.symbol];

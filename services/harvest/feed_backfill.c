@@ -113,7 +113,7 @@ static bool is_closed(const struct feed_symbol *symbol, const struct venue_messa
     int64_t held_id;
     if (first_held(symbol, &held_id))
         return next_id >= held_id;
-    return is_good && (int64_t)answer->trade_count < answer->page.limit;
+    return is_good && (int64_t)(answer->trade_count + answer->refused_trades) < answer->page.limit;
 }
 
 void feed_symbol_backfill(struct feed_symbol *symbol, const struct venue_message *answer, bool is_good,

@@ -126,6 +126,7 @@ struct venue_message {
     const struct book_level *asks;
     const struct venue_trade *trades;
     size_t trade_count;
+    size_t refused_trades; /* items beside them that are no trades */
     const char *text;
     size_t text_bytes;
 };

@@ -78,7 +78,7 @@ static enum status take_backfill(struct parse *parse, yyjson_val *body)
         return venue_refuse(parse, VENUE_OTHER_SYMBOL, "the URL names no symbol of ours");
     if (!yyjson_is_arr(body))
         return venue_refuse(parse, VENUE_BAD_ENVELOPE, "not an array of trades");
-    size_t index, count;
+    size_t index, count, taken = 0;
     yyjson_val *item;
     venue->instruments[parse->out->symbol].in_use = 1;
     venue->trades =
@@ -88,14 +88,16 @@ static enum status take_backfill(struct parse *parse, yyjson_val *body)
         if (!yyjson_is_obj(item))
             return venue_refuse(parse, VENUE_BAD_ENVELOPE, "not an array of trades");
         venue_collect_keys(parse, item);
-        enum status status = venue_take_trade_fields(parse, false, &venue->trades[index]);
-        if (status != STATUS_OK)
-            return status;
-        venue->trades[index].event_ms = venue->trades[index].transaction_ms;
-        venue->trades[index].is_backfilled = 1;
+        /* One that is none costs itself, not those beside it. */
+        if (venue_take_trade_fields(parse, false, &venue->trades[taken]) != STATUS_OK) {
+            parse->out->refused_trades++;
+            continue;
+        }
+        venue->trades[taken].event_ms = venue->trades[taken].transaction_ms;
+        venue->trades[taken++].is_backfilled = 1;
     }
     parse->out->trades = venue->trades;
-    parse->out->trade_count = yyjson_arr_size(body);
+    parse->out->trade_count = taken;
     return STATUS_OK;
 }
 

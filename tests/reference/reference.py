@@ -1824,15 +1824,19 @@ class Run:
                 return                          # [A44]
             try:
                 trades = json.loads(text)
-                for d in trades:
-                    a = int(d["a"])
-                    if part.last_a is not None and a <= part.last_a or a in part.buffer:
-                        continue
-                    item = parse_trade(dict(d, E=d["T"]), False, self.c["harvest.qty_field"])
-                    item["backfilled"] = True
-                    part.arrive(recv, "trade", item)
-            except (ValueError, KeyError, TypeError):
+            except ValueError:
                 self._error("rest_errors")
+                return
+            for d in trades:                    # one that is none costs itself, not those beside it
+                try:
+                    item = parse_trade(dict(d, E=d["T"]), False, self.c["harvest.qty_field"])
+                except (ValueError, KeyError, TypeError):
+                    self._error("rest_errors")
+                    continue
+                if part.last_a is not None and item["a"] <= part.last_a or item["a"] in part.buffer:
+                    continue
+                item["backfilled"] = True
+                part.arrive(recv, "trade", item)
 
     def stats(self):
         return {"errors": dict(self.errors), "market": self.market,
