@@ -4,7 +4,7 @@
  * beside them named records hold state, positions and counters. One write transaction per loop turn makes rows,
  * positions and state move together. LMDB is opened with MDB_NOSYNC and without MDB_WRITEMAP: a commit survives any
  * kill of the process; with `sync` every commit is also flushed to the device. Rows and records carry a CRC-32C, and a
- * data file that is too short is refused at open; damage to LMDB's own pages is not guarded, see
+ * data file that lacks a page in use is refused at open; damage to LMDB's own pages is not guarded, see
  * docs/decisions/0008-damaged-journal.md.
  *
  * Threads: the stage's loop writes; readers (sinks, catch-up) may read from any thread; journal_put_now may be

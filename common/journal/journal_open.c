@@ -171,22 +171,6 @@ static int load_ranges(struct journal *journal)
     return code;
 }
 
-/* file_whole: a data file shorter than its newest meta page says would end in SIGBUS at the first missing page. */
-static int file_whole(struct journal *journal)
-{
-    MDB_envinfo info;
-    MDB_stat stat;
-    char path[PATH_BYTES];
-    int code = mdb_env_info(journal->environment, &info);
-    if (!code)
-        code = mdb_env_stat(journal->environment, &stat);
-    if (code)
-        return code;
-    path_join(path, journal->folder, "data.mdb");
-    int64_t pages = file_bytes(path) / (int64_t)stat.ms_psize;
-    return info.me_last_pgno < (size_t)(pages < 0 ? 0 : pages) ? 0 : MDB_CORRUPTED;
-}
-
 /* find_map: where LMDB has mapped its data file; it does not say. */
 static void find_map(struct journal *journal)
 {
@@ -238,7 +222,7 @@ enum status journal_open(const struct journal_config *config, struct journal **o
         code = mdb_env_open(journal->environment, config->folder, MDB_NOTLS | (config->sync ? 0 : MDB_NOSYNC),
                             0600);
     if (!code)
-        code = file_whole(journal);
+        code = journal_file_whole(journal);
     if (!code)
         code = open_tables(journal);
     if (!code)

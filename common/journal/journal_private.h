@@ -1,7 +1,7 @@
 /* journal_private: what the files of the journal share.
  *
  *   journal_open.c    opening, identity, streams       journal.c   writing and reading
- *   journal_value.c   keys, heads, checksums
+ *   journal_value.c   keys, heads, checksums         journal_whole.c   whether the data file has its pages
  *
  * Three tables: rows (stream number, first sequence) → {head, rows}; records key → {head, bytes}; streams name → u32
  * number. Numbers in keys are big endian, so that byte order is order. A head is a count (of rows; 0 for a record) and a
@@ -48,6 +48,9 @@ struct journal {
 
 /* journal_failed: LMDB's code as status and sentence. */
 enum status journal_failed(struct error *error, const struct journal *journal, const char *doing, int code);
+
+/* journal_file_whole: MDB_CORRUPTED when the data file lacks a page that is in use: reading it would be a SIGBUS. */
+int journal_file_whole(const struct journal *journal);
 
 void journal_row_key(uint8_t key[ROW_KEY_BYTES], size_t stream, int64_t first);
 bool journal_key_parse(const MDB_val *key, size_t *out_stream, int64_t *out_first);
