@@ -78,17 +78,19 @@ static enum status write_identity(const struct journal_config *config, struct er
     return status;
 }
 
-static int open_tables(struct journal *journal)
+/* open_tables: made only where a journal begins: one that is continued and lacks a table is damaged. */
+static int open_tables(struct journal *journal, bool begins)
 {
     MDB_txn *transaction;
+    unsigned flags = begins ? MDB_CREATE : 0;
     int code = mdb_txn_begin(journal->environment, NULL, 0, &transaction);
     if (code)
         return code;
-    code = mdb_dbi_open(transaction, "rows", MDB_CREATE, &journal->rows);
+    code = mdb_dbi_open(transaction, "rows", flags, &journal->rows);
     if (!code)
-        code = mdb_dbi_open(transaction, "records", MDB_CREATE, &journal->records);
+        code = mdb_dbi_open(transaction, "records", flags, &journal->records);
     if (!code)
-        code = mdb_dbi_open(transaction, "streams", MDB_CREATE, &journal->streams);
+        code = mdb_dbi_open(transaction, "streams", flags, &journal->streams);
     if (code) {
         mdb_txn_abort(transaction);
         return code;
@@ -224,7 +226,7 @@ enum status journal_open(const struct journal_config *config, struct journal **o
     if (!code)
         code = journal_file_whole(journal);
     if (!code)
-        code = open_tables(journal);
+        code = open_tables(journal, beginning != JOURNAL_WARM);
     if (!code)
         code = load_ranges(journal);
     /* A life that was killed inside its last commit may have left it in the page cache only. */
