@@ -218,7 +218,7 @@ def settle_hit(hit, deed, watch):
     if deed.fault.kind in ("hang", "stop"):  # its end was the supervisor's KILL
         hit.at_ms = wall_ms(end["at"])
     next_life = next((event for event in watch.events if event["event"] == "Start" and event["name"] == hit.name
-                      and event["serial"] > end["serial"]), None)
+                      and event["serial"] > end["serial"] and "pid" in event), None)  # without: a start that did not work
     if not next_life:
         return
     hit.pid_after = next_life["pid"]
