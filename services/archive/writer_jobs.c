@@ -12,7 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { BACKOFF_FIRST_MS = 100, BACKOFF_MAX_MS = 5000 };
+enum { BACKOFF_FIRST_MS = 100, BACKOFF_MAX_MS = 5000, MERGE_ATTEMPTS = 3 };
 
 /* --- failing --- */
 
@@ -229,8 +229,7 @@ bool writer_do_flush(struct writer *writer, const struct flush *flush)
 
 /* --- merge --- */
 
-/* merge_files: one attempt; parts that cannot be merged stay as good as they are and are tried again with the next
- * merge of their kind. */
+/* merge_files: one attempt. */
 static enum status merge_files(struct writer *writer, const struct part *parts, size_t count,
                                const char *path, struct error *error)
 {
@@ -292,20 +291,29 @@ static bool replace_parts(struct writer *writer, const struct part *hour, const 
     return true;
 }
 
+/* merge_patiently: a few attempts, so that a hiccup of the disk leaves no parts behind for good. Parts that still cannot be merged
+ * stay as good as they are and are tried again with the next merge of their kind: flushes must not wait for that. */
+static bool merge_patiently(struct writer *writer, const struct part *parts, size_t count, const char *path)
+{
+    struct error error = {{0}};
+    int delay_ms = BACKOFF_FIRST_MS;
+    for (int tries = 1; merge_files(writer, parts, count, path, &error) != STATUS_OK; tries++) {
+        note_failure(writer, &error);
+        if (tries == MERGE_ATTEMPTS || !back_off(writer, &delay_ms))
+            return false;
+    }
+    return true;
+}
+
 /* merge_hour: false when nothing more is to be merged now. */
 static bool merge_hour(struct writer *writer, const char *symbol, enum data_kind kind, int64_t hour_ms)
 {
     char path[PATH_BYTES];
     size_t count;
-    struct error error = {{0}};
     struct part *parts = parts_of_hour(&writer->parts, symbol, kind, hour_ms, &count);
     struct part hour = hour_part(writer, parts, count);
     part_path(&writer->parts, &hour, path);
-    bool merged = merge_files(writer, parts, count, path, &error) == STATUS_OK;
-    if (merged)
-        merged = replace_parts(writer, &hour, parts, count);
-    else
-        note_failure(writer, &error);
+    bool merged = merge_patiently(writer, parts, count, path) && replace_parts(writer, &hour, parts, count);
     free(parts);
     return merged;
 }

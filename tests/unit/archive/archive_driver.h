@@ -44,18 +44,27 @@ static inline enum status open_writer(struct archive *archive, const char *folde
     return writer_open(&config, &archive->writer, error);
 }
 
-static inline void archive_open(struct archive *archive, const char *folder, size_t max_rows)
+static inline enum status archive_try_open(struct archive *archive, const char *folder, size_t max_rows,
+                                           struct error *error)
 {
-    struct error error = {{0}};
     struct collector_config config = {
         .levels = BOOK_LEVELS_DEFAULT, .rotate_s = 300, .max_rows = max_rows, .merge_hours = true};
-    if (open_writer(archive, folder, FINGERPRINT, &error) != STATUS_OK)
-        fail_msg("%s", error.text);
+    enum status status = open_writer(archive, folder, FINGERPRINT, error);
+    if (status != STATUS_OK)
+        return status;
     archive->collector = collector_create(&config, archive->writer);
     archive->streams[FEED_HARVEST] = collector_stream(archive->collector, "harvest", "BTCUSDT");
     archive->streams[FEED_FEATURES] = collector_stream(archive->collector, "features", "BTCUSDT");
     for (size_t i = 0; i < FEED_STREAMS; i++)
         archive->positions[i] = collector_resume(archive->collector, NAMES[i]);
+    return STATUS_OK;
+}
+
+static inline void archive_open(struct archive *archive, const char *folder, size_t max_rows)
+{
+    struct error error = {{0}};
+    if (archive_try_open(archive, folder, max_rows, &error) != STATUS_OK)
+        fail_msg("%s", error.text);
 }
 
 static inline void archive_close(struct archive *archive)
