@@ -1,6 +1,7 @@
 #include "conclude.h"
 
 #include "accounting.h"
+#include "base/crash_point.h"
 #include "base/memory.h"
 #include "manifest.h"
 
@@ -210,11 +211,15 @@ static enum status write_all(struct run *run, struct gate_results *gates, struct
     enum status status = status_write(run, path);
     if (status != STATUS_OK)
         return error_set(error, status, "%s cannot be written: %m", path);
+    crash_point("concluding");
     status = manifest_write_source(run, error);
+    crash_point("concluding");
     status = status == STATUS_OK ? manifest_write(run, &conclusion, error) : status;
     if (status != STATUS_OK)
         return status;
+    crash_point("concluding");
     accounting_make(run);
+    crash_point("concluding");
     gather(run, &evidence);
     struct gate_conditions conditions = conditions_of(run);
     gates_judge(&conditions, &evidence, gates);

@@ -152,9 +152,9 @@ def test_a_damaged_record_is_refused_and_said(run):
     assert all(alive(pid) for pid in before.values())
 
 
-@pytest.mark.parametrize("point", ["before_conclude", "after_conclude"])
+@pytest.mark.parametrize("point", ["before_conclude:1", *(f"concluding:{n}" for n in range(1, 5)), "after_conclude:1"])
 def test_one_that_died_while_it_concluded_is_concluded(programs, tmp_path, monkeypatch, point):  # noqa: F811
-    monkeypatch.setenv("ORDERFLOW_CRASH_POINT", f"orchestrator/{point}:1:{tmp_path}/died")
+    monkeypatch.setenv("ORDERFLOW_CRASH_POINT", f"orchestrator/{point}:{tmp_path}/died")
     with Mortal(programs, tmp_path, "--minutes", "0.001") as run:
         assert run.finish() == -signal.SIGKILL
         run.start_again()
