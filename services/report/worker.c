@@ -3,6 +3,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 
+#include <malloc.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -123,6 +124,7 @@ static void *run(void *context)
         if (!busy)
             break;
         finish_request(worker, work(worker, &given));
+        malloc_trim(0); /* a summary is a burst that grows with the day; without this the heap would keep its largest */
     }
     given_finish(&given);
     return NULL;

@@ -4,12 +4,14 @@
 
 Time is event time. Every so many minutes of it each process is looked at from outside (/proc and its journal's file): resident
 memory, the part of it that is its own, open files, blocks of the journal on disk. Behind the first hour a straight line is
-laid through each figure; its slope is printed, and the run fails when a line rises by more than its bound to the end. All looks stay in
+laid through the least value of each hour (a merge or a summary is a burst that ends; what leaks stays); its slope is printed, and the
+run fails when a line rises by more than its bound to the end. All looks stay in
 FOLDER/looks.csv. The journals' limit is
 set so low that they are full within the first hour; what they hold from then on is given back as it comes.
 """
 import argparse
 import collections
+import math
 import os
 import pathlib
 import sys
@@ -53,10 +55,17 @@ def look(folder, name, pid, hours):
     return Sample(hours, resident, own, journal_mb(folder, name), len(os.listdir(f"/proc/{pid}/fd")))
 
 
+def floors(samples, figure):
+    """(hours, value): the least of each whole hour."""
+    least = {}
+    for sample in samples:
+        least[int(sample.hours)] = min(least.get(int(sample.hours), math.inf), getattr(sample, figure))
+    return sorted((hour + 0.5, value) for hour, value in least.items())
+
+
 def slope(samples, figure):
-    """Least squares, per hour."""
-    times = [sample.hours for sample in samples]
-    values = [getattr(sample, figure) for sample in samples]
+    """Least squares through the floors, per hour."""
+    times, values = zip(*floors(samples, figure))
     middle, mean = sum(times) / len(times), sum(values) / len(values)
     spread = sum((time - middle) ** 2 for time in times)
     return sum((time - middle) * (value - mean) for time, value in zip(times, values)) / spread
@@ -122,16 +131,16 @@ class Day:
 
     def report(self):
         """Lines of the table, and the sentences about what grew."""
-        lines = [f"{'process':<13}" + "".join(f"{figure + ' ' + unit:>11} {'at end':>7} {'per hour':>9}"
+        lines = [f"{'process':<13}" + "".join(f"{figure + ' ' + unit:>11} {'most':>7} {'per hour':>9}"
                                               for figure, (unit, _) in FIGURES.items())]
         grown = []
         for name, samples in self.samples.items():
             later = [sample for sample in samples if sample.hours >= 1]
-            if len(later) < 3:
-                sys.exit(f"only {len(later)} looks at {name} behind the first hour: too short a day to say anything")
+            if len({int(sample.hours) for sample in later}) < 3:
+                sys.exit(f"{name} was looked at in less than three hours behind the first: too short a day to say anything")
             slopes = {figure: slope(later, figure) for figure in FIGURES}
             lines.append(f"{name:<13}" + "".join(
-                f"{getattr(later[0], figure):>11.1f} {getattr(later[-1], figure):>7.1f} {steep:>+9.3f}"
+                f"{floors(later, figure)[0][1]:>11.1f} {max(getattr(sample, figure) for sample in later):>7.1f} {steep:>+9.3f}"
                 for figure, steep in slopes.items()))
             hours = later[-1].hours - later[0].hours
             grown += [f"{name}: {figure} grows by {steep * hours:.1f} {FIGURES[figure][0]} in {hours:.1f} h, bound {FIGURES[figure][1]}"
@@ -152,7 +161,7 @@ def main():
     messages = stack.statuses()["harvest"]["counters"]["received_messages"]
     print(f"long day: {options.hours:g} h of {SYMBOLS} at {options.rate:g} messages/s each, {messages} messages in "
           f"{day.wall_s:.0f} s ({messages / day.wall_s:,.0f} messages/s); {len(day.samples['harvest'])} looks; journal.max_mb {JOURNAL_MB}; "
-          "first figure of each three: at the end of the first hour")
+          "of each three: least of the second hour, greatest of all, slope of the hours' least")
     lines, grown = day.report()
     print("\n".join(lines))
     for sentence in grown:
