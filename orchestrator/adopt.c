@@ -34,8 +34,12 @@ static struct config *load_effective(void)
 static bool any_kept(const struct run *run, const struct config *config)
 {
     for (size_t i = 0; i < MODULE_COUNT; i++)
-        if (run->driver->kept(module_at(i)->name, config_text(config, "bus.dir")))
-            return true;
+        for (size_t number = 1; number <= (module_at(i)->scales ? PLAN_INSTANCES_MAX : 1); number++) {
+            char name[PLAN_NAME_BYTES];
+            plan_instance_name(module_at(i)->name, number, name);
+            if (run->driver->kept(name, config_text(config, "bus.dir")))
+                return true;
+        }
     return false;
 }
 
@@ -86,6 +90,11 @@ enum status adopt_all(struct run *run, struct error *error)
     if (record_restore(&run->left, run) != STATUS_OK)
         return error_set(error, STATUS_INVALID, "%s does not belong to the configuration in %s", RECORD_PATH,
                          RUN_EFFECTIVE_PATH);
+    enum status status = run_plan_read(run, error);
+    for (size_t i = 0; status == STATUS_OK && i < run->process_count; i++)
+        status = run_process_connect(run, &run->processes[i], error);
+    if (status != STATUS_OK)
+        return status;
     run->adoptions++;
     feed_emit(&run->feed, LOG_WARNING, "Adopting", "",
               FEED_FIELDS(TEXT("phase", run_phase_name(run->phase)), TEXT("previous", run->lock.previous)));

@@ -176,11 +176,11 @@ static void say_faults(struct run *run, const struct fault_loss *losses)
 
 static void say_shutdown(struct run *run)
 {
-    char names[256] = "";
+    char names[1024] = "";
     for (size_t i = 0; i < run->shutdown_count; i++) {
         size_t length = strlen(names);
         snprintf(names + length, sizeof names - length, "%s%s", i ? ", " : "",
-                 module_at(run->shutdown_order[i])->name);
+                 run->processes[run->shutdown_order[i]].name);
     }
     if (*names)
         console_say(&run->console, "stopped in this order: %s", names);

@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/map.h"
+#include "config/plan.h"
 #include "evidence.h"
 #include "proto/kind.h"
 
@@ -227,14 +228,27 @@ static void from_ledger(const struct evidence_places *places, struct evidence *e
 
 /* --- manifest and log --- */
 
-/* order_mistakes: names of shutdown_order that are not where the reverse start order has them. */
+/* number_at: which instance of a module stands at a place of the list, 0: none. */
+static size_t number_at(yyjson_val *order, size_t place, size_t module)
+{
+    const char *name = yyjson_get_str(yyjson_arr_get(order, place));
+    return name ? plan_instance_number(module_at(module)->name, name) : 0;
+}
+
+/* order_mistakes: names of shutdown_order that are not where the reverse start order has them; of a module with several
+ * instances at least one has to be there. */
 static int64_t order_mistakes(yyjson_val *order, module_set modules)
 {
     int64_t mistakes = 0;
     size_t place = 0;
-    for (size_t i = MODULE_COUNT; i > 0; i--)
-        if (modules & module_bit(i - 1))
-            mistakes += !yyjson_equals_str(yyjson_arr_get(order, place++), module_at(i - 1)->name);
+    for (size_t i = MODULE_COUNT; i > 0; i--) {
+        if (!(modules & module_bit(i - 1)))
+            continue;
+        size_t number = number_at(order, place++, i - 1);
+        mistakes += !number;
+        for (size_t next; number > 1 && (next = number_at(order, place, i - 1)) && next < number; place++)
+            number = next;
+    }
     return mistakes + (yyjson_arr_size(order) > place);
 }
 
@@ -290,8 +304,8 @@ static void from_log(const struct evidence_places *places, struct evidence *evid
             sscanf(at + strlen(run), "name=%63s", name) != 1)
             continue;
         for (size_t i = 0; i < sizeof EVENTS / sizeof *EVENTS; i++)
-            if (strcmp(event, EVENTS[i]) == 0 && module_index(name) < MODULE_COUNT)
-                seen[i][module_index(name)] = true;
+            if (strcmp(event, EVENTS[i]) == 0 && module_of(name) < MODULE_COUNT)
+                seen[i][module_of(name)] = true;
     }
     free(line);
     fclose(file);

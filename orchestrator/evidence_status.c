@@ -1,6 +1,7 @@
 /* The final status file: what every process said last. */
 #include "base/buffer.h"
 #include "base/file.h"
+#include "config/plan.h"
 #include "evidence.h"
 
 #include <stdio.h>
@@ -15,22 +16,22 @@ struct reading {
     yyjson_val *processes;
 };
 
-static yyjson_val *process_of(const struct reading *reading, const char *name)
+/* counter_of: over all instances of a service; false when none reports it. */
+static bool counter_of(const struct reading *reading, const char *service, const char *counter, int64_t *sum)
 {
     size_t index, count;
     yyjson_val *process;
-    yyjson_arr_foreach(reading->processes, index, count,
-                       process) if (yyjson_equals_str(yyjson_obj_get(process, "name"), name)) return process;
-    return NULL;
-}
-
-static bool counter_of(const struct reading *reading, const char *process, const char *counter, int64_t *sum)
-{
-    yyjson_val *value = yyjson_obj_get(yyjson_obj_get(process_of(reading, process), "counters"), counter);
-    if (!yyjson_is_int(value))
-        return false;
-    *sum += yyjson_get_sint(value);
-    return true;
+    bool any = false;
+    yyjson_arr_foreach(reading->processes, index, count, process)
+    {
+        const char *name = yyjson_get_str(yyjson_obj_get(process, "name"));
+        yyjson_val *value = yyjson_obj_get(yyjson_obj_get(process, "counters"), counter);
+        if (!name || !plan_instance_number(service, name) || !yyjson_is_int(value))
+            continue;
+        *sum += yyjson_get_sint(value);
+        any = true;
+    }
+    return any;
 }
 
 /* difference: Σ in − Σ out of one process's counters; absent when one of them was not reported. */

@@ -58,7 +58,7 @@ void feed_emit(struct feed *feed, enum log_level level, const char *event, const
     feed->serial++;
     line_text(&line, name, fields);
     event_json(&object, feed, event, name, fields);
-    log_event(level, event, "%s", buffer_text(&line));
+    log_history(level, event, "%s", buffer_text(&line));
     if (feed->bus)
         bus_publish(feed->bus, "event", object.data, object.length);
     char **slot = &feed->kept[feed->serial % FEED_EVENTS_KEPT];

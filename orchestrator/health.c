@@ -128,7 +128,7 @@ void health_judge(struct health *health, const struct health_view *view, int64_t
     struct health_sample sample = {.at_ms = view->now_ms};
     health->failed[0] = 0;
     judge_process(health, view);
-    bool heard = view->up && view->telemetry->seen;
+    bool heard = view->up && view->telemetry->seen && !view->idle;
     if (heard)
         judge_figures(health, view, &sample);
     health->status = view->gave_up ? HEALTH_DEGRADED : *health->failed ? HEALTH_UNHEALTHY : HEALTH_HEALTHY;

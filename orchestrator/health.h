@@ -35,6 +35,7 @@ struct health_view {
     bool beats; /* has heartbeats at all */
     bool gave_up;
     bool paused;
+    bool idle;    /* no symbol is its: nothing can be asked of its figures */
     bool feeding; /* go has been said, and the input has not ended */
     bool recorded;
     int64_t feeding_ms; /* since when */

@@ -23,6 +23,7 @@ static void health_update(struct run *run, struct process *process, bool tick)
         .beats = process->module->beats,
         .gave_up = process->supervisor.gave_up,
         .paused = process->paused,
+        .idle = run->plan && process->module->beats && !run_symbols_of(run, process),
         .feeding = run->phase == PHASE_FEEDING,
         .recorded = run->recorded,
         .feeding_ms = run->go_ms,
@@ -47,6 +48,8 @@ static void health_tick(struct run *run)
     run->unhealthy = false;
     for (size_t i = 0; i < run->process_count; i++) {
         struct process *process = &run->processes[i];
+        if (process->retired)
+            continue;
         bool first = process->health.checks == 0;
         enum health_status before = process->health.status;
         health_update(run, process, true);
@@ -80,12 +83,11 @@ static void resource_tick(struct run *run)
     run->resource_due_ms = run_now_ms(run) + RESOURCE_MS;
 }
 
-/* figure: a counter of a process, -1 when it is not known. */
-static int64_t figure(struct run *run, const char *process_name, const char *counter)
+/* figure: a counter over all instances of a module, -1 when it is not known. */
+static int64_t figure(const struct run *run, size_t module, const char *counter)
 {
-    struct process *process = run_process(run, process_name);
     int64_t value = -1;
-    return process && telemetry_counter(&process->telemetry, counter, &value) ? value : -1;
+    return run_counter(run, module, counter, &value) ? value : -1;
 }
 
 static void say_figure(char *line, size_t size, int64_t value, const char *what)
@@ -119,16 +121,19 @@ static void say_behind(const struct run *run, char *line, size_t size)
 static void progress_tick(struct run *run)
 {
     char line[512] = "", time_text[TIME_TEXT_BYTES] = "no event yet";
-    struct process *harvest = run_process(run, "harvest");
-    if (harvest && harvest->telemetry.beat.event_ts_ms != FIELD_NULL_I64)
-        time_iso_ms(harvest->telemetry.beat.event_ts_ms, time_text);
+    int64_t event_ms = FIELD_NULL_I64;
+    for (size_t i = 0; i < run->process_count; i++)
+        if (run->processes[i].module->takes_feed && run->processes[i].telemetry.beat.event_ts_ms > event_ms)
+            event_ms = run->processes[i].telemetry.beat.event_ts_ms;
+    if (event_ms != FIELD_NULL_I64)
+        time_iso_ms(event_ms, time_text);
     snprintf(line, sizeof line, "event time %s", time_text);
-    say_figure(line, sizeof line, figure(run, "harvest", "received_messages"), "messages");
-    say_figure(line, sizeof line, figure(run, "harvest", "received_trades"), "trades");
-    say_figure(line, sizeof line, figure(run, "harvest", "received_books"), "books");
-    say_figure(line, sizeof line, figure(run, "signal", "processed"), "signals");
-    say_figure(line, sizeof line, figure(run, "signal", "confirmed"), "confirmed");
-    say_figure(line, sizeof line, figure(run, "broker", "orders"), "orders");
+    say_figure(line, sizeof line, figure(run, MODULE_HARVEST, "received_messages"), "messages");
+    say_figure(line, sizeof line, figure(run, MODULE_HARVEST, "received_trades"), "trades");
+    say_figure(line, sizeof line, figure(run, MODULE_HARVEST, "received_books"), "books");
+    say_figure(line, sizeof line, figure(run, MODULE_SIGNAL, "processed"), "signals");
+    say_figure(line, sizeof line, figure(run, MODULE_SIGNAL, "confirmed"), "confirmed");
+    say_figure(line, sizeof line, figure(run, MODULE_BROKER, "orders"), "orders");
     say_behind(run, line, sizeof line);
     console_say(&run->console, "%s", line);
     run->progress_due_ms = run_now_ms(run) + PROGRESS_MS;

@@ -44,8 +44,7 @@ static bool gone(const struct process *process)
 
 static struct process *simulator_of(struct run *run)
 {
-    return run->process_count && run->processes[0].module_index == MODULE_SIMULATOR ? &run->processes[0]
-                                                                                    : NULL;
+    return run_process(run, module_at(MODULE_SIMULATOR)->name);
 }
 
 static void start_failed(struct run *run, const char *reason)
@@ -109,6 +108,8 @@ static bool venue_ready(struct run *run)
     if (simulator && !simulator->announced)
         return false;
     enum status status = simulator ? venue_take(run, &error) : STATUS_OK;
+    if (status == STATUS_OK)
+        status = run_plan_make(run, &error);
     if (status != STATUS_OK) {
         run->bad_configuration = status == STATUS_INVALID;
         start_failed(run, error.text);
@@ -146,7 +147,7 @@ static void step_starting(struct run *run)
 {
     size_t ready = 0;
     for (size_t i = 0; i < run->process_count; i++) {
-        struct process *process = &run->processes[i];
+        struct process *process = &run->processes[run->order[i]];
         bool feeds = process->module_index == MODULE_SIMULATOR || process->module->takes_feed;
         if (process->module_index != MODULE_SIMULATOR && !venue_ready(run))
             return;
@@ -171,9 +172,11 @@ static void step_starting(struct run *run)
 
 static bool service_enabled(const struct run *run, const char *stream)
 {
-    for (size_t i = 0; i < run->process_count; i++) {
-        size_t length = strlen(run->processes[i].name);
-        if (strncmp(stream, run->processes[i].name, length) == 0 && stream[length] == '/')
+    module_set all = run->choice.enabled | run->choice.implied;
+    for (size_t i = 0; i < MODULE_COUNT; i++) {
+        size_t length = strlen(module_at(i)->name);
+        if ((all & module_bit(i)) && strncmp(stream, module_at(i)->name, length) == 0 &&
+            stream[length] == '/')
             return true;
     }
     return false;
@@ -182,8 +185,9 @@ static bool service_enabled(const struct run *run, const char *stream)
 static size_t enabled_inputs(const struct run *run, const struct process *process)
 {
     size_t count = 0;
-    for (size_t i = 0; i < run->process_count; i++)
-        count += (process->module->inputs & module_bit(run->processes[i].module_index)) != 0;
+    module_set all = run->choice.enabled | run->choice.implied;
+    for (size_t i = 0; i < MODULE_COUNT; i++)
+        count += (process->module->inputs & all & module_bit(i)) != 0;
     return count;
 }
 
@@ -204,7 +208,7 @@ static bool inputs_ended(const struct run *run, const struct process *process, s
 
 static bool process_ended(const struct run *run, const struct process *process)
 {
-    size_t symbol_count = config_list(run->config, "run.symbols").count;
+    size_t symbol_count = run_symbols_of(run, process);
     if (gone(process) || !process->module->beats)
         return true;
     if (!process_state_up(process->supervisor.state) || !process->telemetry.seen)
@@ -249,22 +253,25 @@ static bool stalled(struct run *run)
 
 static void start_fault(struct run *run, const struct option_fault *wanted)
 {
-    struct process *process = run_process(run, wanted->process);
     struct error error = {{0}};
     int64_t id;
-    if (!process)
-        (void)error_set(&error, STATUS_NOT_FOUND, "%s is not part of this run", wanted->process);
-    if (!process || process_signal(run, process, wanted->signal, &id, &error) != STATUS_OK)
-        console_say(&run->console, "--fault %s: %s", wanted->process, error.text);
+    if (!run_process(run, wanted->process))
+        console_say(&run->console, "--fault %s: %s is not part of this run", wanted->process,
+                    wanted->process);
+    for (size_t i = 0; i < run->process_count; i++)
+        if (run_meant(&run->processes[i], wanted->process) && !run->processes[i].retired &&
+            process_signal(run, &run->processes[i], wanted->signal, &id, &error) != STATUS_OK)
+            console_say(&run->console, "--fault %s: %s", run->processes[i].name, error.text);
 }
 
 static double market_share(struct run *run)
 {
-    struct process *harvest = run_process(run, "harvest");
-    int64_t messages = -1;
-    if (!harvest || !telemetry_counter(&harvest->telemetry, "received_messages", &messages))
+    int64_t messages = -1, event_ms = FIELD_NULL_I64;
+    if (!run_counter(run, MODULE_HARVEST, "received_messages", &messages))
         return NAN;
-    int64_t event_ms = harvest->telemetry.beat.event_ts_ms;
+    for (size_t i = 0; i < run->process_count; i++)
+        if (run->processes[i].module->takes_feed && run->processes[i].telemetry.beat.event_ts_ms > event_ms)
+            event_ms = run->processes[i].telemetry.beat.event_ts_ms;
     return venue_share(&run->market, messages, event_ms == FIELD_NULL_I64 ? -1 : event_ms);
 }
 
@@ -461,7 +468,7 @@ static void step_judging(struct run *run)
 static void step_stopping(struct run *run)
 {
     while (run->stop_index > 0) {
-        struct process *process = &run->processes[run->stop_index - 1];
+        struct process *process = &run->processes[run->order[run->stop_index - 1]];
         if (process->supervisor.state != PROCESS_STOPPED)
             process_step(run, process, EVENT_STOP);
         if (!gone(process))

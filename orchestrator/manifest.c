@@ -185,14 +185,11 @@ static void write_processes(struct json *json, const struct run *run)
 
 /* --- figures --- */
 
-static void write_counter(struct json *json, const struct run *run, const char *process_name,
-                          const char *counter)
+static void write_counter(struct json *json, const struct run *run, size_t module, const char *counter)
 {
     int64_t value = -1;
-    for (size_t i = 0; i < run->process_count; i++)
-        if (strcmp(run->processes[i].name, process_name) == 0 &&
-            !telemetry_counter(&run->processes[i].telemetry, counter, &value))
-            value = -1;
+    if (!run_counter(run, module, counter, &value))
+        value = -1;
     key_measured(json, counter, value);
 }
 
@@ -205,18 +202,16 @@ static void write_harvester(struct json *json, const struct run *run)
     json_key(json, "harvester_metrics");
     json_object_begin(json);
     for (size_t i = 0; i < sizeof HARVEST / sizeof *HARVEST; i++)
-        write_counter(json, run, "harvest", HARVEST[i]);
-    for (size_t i = 0; i < run->process_count; i++)
-        if (run->processes[i].module->takes_feed &&
-            !telemetry_counter(&run->processes[i].telemetry, "substream_timeouts", &timeouts))
-            timeouts = -1;
+        write_counter(json, run, MODULE_HARVEST, HARVEST[i]);
+    if (!run_counter(run, MODULE_HARVEST, "substream_timeouts", &timeouts))
+        timeouts = -1;
     json_key(json, "substream_timeout_detected");
     if (timeouts < 0)
         json_null(json);
     else
         json_bool(json, timeouts > 0);
-    write_counter(json, run, "archive", "deadletter_rows");
-    write_counter(json, run, "archive", "write_errors_total");
+    write_counter(json, run, MODULE_ARCHIVE, "deadletter_rows");
+    write_counter(json, run, MODULE_ARCHIVE, "write_errors_total");
     json_object_end(json);
 }
 
@@ -335,13 +330,17 @@ static void write_files(struct json *json, const struct run *run)
 {
     struct summary_walk walk = {run, json};
     char path[PATH_BYTES];
-    path_join(path, config_text(run->config, "run.data_root"), "raw");
     json_key(json, "raw_files");
     json_array_begin(json);
-    enum status status = folder_walk(path, raw_visit, &walk);
+    for (size_t i = 0; i < run->process_count; i++) {
+        if (run->processes[i].module_index != MODULE_HARVEST)
+            continue;
+        run_capture_folder(run, &run->processes[i], path);
+        enum status status = folder_walk(path, raw_visit, &walk);
+        if (status != STATUS_OK && status != STATUS_NOT_FOUND)
+            log_event(LOG_WARNING, "read_error", "folder=%s", path);
+    }
     json_array_end(json);
-    if (status != STATUS_OK && status != STATUS_NOT_FOUND)
-        log_event(LOG_WARNING, "read_error", "folder=%s", path);
     json_key(json, "evidence");
     json_array_begin(json);
     manifest_status_path(run, path);
@@ -392,7 +391,7 @@ static void write_end(struct json *json, const struct run *run, const struct man
     json_key(json, "shutdown_order");
     json_array_begin(json);
     for (size_t i = 0; i < run->shutdown_count; i++)
-        json_text(json, module_at(run->shutdown_order[i])->name);
+        json_text(json, run->processes[run->shutdown_order[i]].name);
     json_array_end(json);
     json_key_text(json, "end_reason", run->end_reason);
     write_files(json, run);

@@ -1,18 +1,22 @@
 #include "module.h"
 
+#include "config/plan.h"
+
 #include <string.h>
 
 #define BIT(id) ((module_set)1 << (id))
 
 static const struct module MODULES[MODULE_COUNT] = {
     [MODULE_SIMULATOR] = {.name = "simulator"},
-    [MODULE_HARVEST] = {.name = "harvest", .takes_feed = true, .drains = true, .beats = true},
+    [MODULE_HARVEST] = {.name = "harvest", .takes_feed = true, .drains = true, .scales = true, .beats = true},
     [MODULE_ARCHIVE] = {.name = "archive",
                         .inputs = BIT(MODULE_HARVEST) | BIT(MODULE_FEATURES),
                         .drains = true,
                         .beats = true},
-    [MODULE_FEATURES] = {.name = "features", .inputs = BIT(MODULE_HARVEST), .drains = true, .beats = true},
-    [MODULE_SIGNAL] = {.name = "signal", .inputs = BIT(MODULE_FEATURES), .drains = true, .beats = true},
+    [MODULE_FEATURES] =
+        {.name = "features", .inputs = BIT(MODULE_HARVEST), .drains = true, .scales = true, .beats = true},
+    [MODULE_SIGNAL] =
+        {.name = "signal", .inputs = BIT(MODULE_FEATURES), .drains = true, .scales = true, .beats = true},
     [MODULE_BROKER] = {.name = "broker", .inputs = BIT(MODULE_SIGNAL), .drains = true, .beats = true},
     [MODULE_REPORT] = {.name = "report",
                        .inputs = BIT(MODULE_HARVEST) | BIT(MODULE_FEATURES) | BIT(MODULE_SIGNAL) |
@@ -32,6 +36,16 @@ size_t module_index(const char *name)
     for (size_t i = 0; i < MODULE_COUNT; i++)
         if (strcmp(MODULES[i].name, name) == 0)
             return i;
+    return MODULE_COUNT;
+}
+
+size_t module_of(const char *instance)
+{
+    for (size_t i = 0; i < MODULE_COUNT; i++) {
+        size_t number = plan_instance_number(MODULES[i].name, instance);
+        if (number == 1 || (number && MODULES[i].scales))
+            return i;
+    }
     return MODULE_COUNT;
 }
 

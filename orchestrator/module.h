@@ -30,11 +30,13 @@ struct module {
     bool takes_feed;   /* opens the feed at `go` and closes it at `stop_intake` */
     bool drains_last;  /* drains behind all others: it reads their files */
     bool drains;       /* knows the end of its input; others are only stopped */
+    bool scales;       /* can have several instances, with the symbols divided among them */
     bool beats;        /* has heartbeats and takes commands; the simulator is no part of the bus */
 };
 
 const struct module *module_at(size_t index);
-size_t module_index(const char *name); /* MODULE_COUNT: no such module */
+size_t module_index(const char *name);  /* MODULE_COUNT: no such module */
+size_t module_of(const char *instance); /* of a process by its name; MODULE_COUNT: no process has it */
 static inline module_set module_bit(size_t index)
 {
     return (module_set)1 << index;

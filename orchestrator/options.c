@@ -100,7 +100,7 @@ static enum status take_fault(struct options *options, const char *value, struct
         fault.signal = signal_number_of(end + 1);
     if (!fault.signal)
         return error_set(error, STATUS_INVALID, "--fault %s: there is no signal '%s'", value, end + 1);
-    if (module_index(fault.process) == MODULE_COUNT)
+    if (module_of(fault.process) == MODULE_COUNT)
         return error_set(error, STATUS_INVALID, "--fault %s: there is no process '%s'", value, fault.process);
     if (options->fault_count == OPTIONS_FAULTS_MAX)
         return error_set(error, STATUS_LIMIT, "--fault: more than %d of them", OPTIONS_FAULTS_MAX);

@@ -18,11 +18,14 @@
 
 enum { HANG_EVIDENCE_BYTES = 64 * 1024 };
 
-void process_init(struct process *process, size_t module)
+void process_init(struct process *process, size_t module, size_t number)
 {
-    *process =
-        (struct process){.module = module_at(module), .module_index = module, .timer_due_ms = NEVER_MS};
-    snprintf(process->name, sizeof process->name, "%s", process->module->name);
+    *process = (struct process){.module = module_at(module),
+                                .module_index = module,
+                                .number = number,
+                                .connection = SIZE_MAX,
+                                .timer_due_ms = NEVER_MS};
+    plan_instance_name(process->module->name, number, process->name);
     driver_child_init(&process->child);
     supervisor_init(&process->supervisor);
     telemetry_init(&process->telemetry);
@@ -96,10 +99,12 @@ static enum status driver_begin(const struct run *run, struct process *process, 
     path_join(program, run->program_folder, "%s", process->module->name);
     path_join(keeper, run->program_folder, "keeper");
     snprintf(generation, sizeof generation, "%lld", (long long)process->supervisor.generation);
-    const char *const daemon[] = {program,       "--effective",  RUN_EFFECTIVE_PATH, "--instance",
-                                  process->name, "--generation", generation,         NULL};
-    const char *const simulator[] = {program,       "--config",        RUN_EFFECTIVE_PATH, "--port-file",
-                                     RUN_PORT_PATH, "--position-file", RUN_POSITION_PATH,  NULL};
+    const char *const daemon[] = {
+        program,        "--effective", RUN_EFFECTIVE_PATH, "--instance",  process->name,
+        "--generation", generation,    "--plan",           RUN_PLAN_PATH, NULL};
+    const char *const simulator[] = {program,           "--config",    RUN_EFFECTIVE_PATH,
+                                     "--port-file",     RUN_PORT_PATH, "--position-file",
+                                     RUN_POSITION_PATH, "--attended",  NULL};
     paths_make(run, process);
     if (folder_make_for(process->stdout_path) != STATUS_OK)
         return error_set(error, STATUS_IO, "%s: its folder cannot be made: %m", process->stdout_path);
@@ -370,8 +375,8 @@ static void take_exit(struct run *run, struct process *process, const struct dri
     process->last_exit = *end;
     process->exited = true;
     process->stopped_wall_ms = clock_wall_ms(&run->clock);
-    if (run->phase == PHASE_STOPPING && asked && run->shutdown_count < MODULE_COUNT)
-        run->shutdown_order[run->shutdown_count++] = (enum module_id)process->module_index;
+    if (run->phase == PHASE_STOPPING && asked && run->shutdown_count < RUN_PROCESSES_MAX)
+        run->shutdown_order[run->shutdown_count++] = (size_t)(process - run->processes);
     tell_exit(run, process, asked);
     faults_note(run, process, FAULT_EXIT);
     process_step(run, process, end->code == 2 ? EVENT_EXITED_CONFIGURATION : EVENT_EXITED);

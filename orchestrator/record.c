@@ -51,12 +51,13 @@ static const struct kept RUN_KEPT[] = {
 };
 
 static const struct kept PROCESS_KEPT[] = {
-    KEEP(process, supervisor),      KEEP(process, commands),      KEEP(process, timer_due_ms),
-    KEEP(process, announced),       KEEP(process, paused),        KEEP(process, wanted),
-    KEEP(process, last_pid),        KEEP(process, spawned_ms),    KEEP(process, progress_at_ready),
-    KEEP(process, started_wall_ms), KEEP(process, ready_wall_ms), KEEP(process, stopped_wall_ms),
-    KEEP(process, last_exit),       KEEP(process, exited),        KEEP(process, kill_on_stop),
-    KEEP(process, health),          KEEP(process, max_rss_mb),    KEEP(process, max_open_files),
+    KEEP(process, supervisor),        KEEP(process, commands),        KEEP(process, timer_due_ms),
+    KEEP(process, announced),         KEEP(process, paused),          KEEP(process, wanted),
+    KEEP(process, retired),           KEEP(process, last_pid),        KEEP(process, spawned_ms),
+    KEEP(process, progress_at_ready), KEEP(process, started_wall_ms), KEEP(process, ready_wall_ms),
+    KEEP(process, stopped_wall_ms),   KEEP(process, last_exit),       KEEP(process, exited),
+    KEEP(process, kill_on_stop),      KEEP(process, health),          KEEP(process, max_rss_mb),
+    KEEP(process, max_open_files),
 };
 
 enum {
@@ -231,10 +232,23 @@ static bool faults_load(struct reader *in, struct run *run)
     return true;
 }
 
-static void process_load(struct reader *in, struct process *process)
+/* process_named: one that was added while the run went on is made anew. NULL: no name of a process. */
+static struct process *process_named(struct run *run, const char *name)
 {
-    if (strcmp(text_load(in), process->name) != 0)
+    struct process *process = run_process(run, name);
+    size_t module = module_of(name);
+    if (!process && module < MODULE_COUNT && run->process_count < RUN_PROCESSES_MAX)
+        process = run_process_add(run, module, plan_instance_number(module_at(module)->name, name));
+    return process;
+}
+
+static void process_load(struct reader *in, struct run *run)
+{
+    struct process *process = process_named(run, text_load(in));
+    if (!process) {
         in->failed = true;
+        return;
+    }
     members_load(in, process, PROCESS_KEPT, PROCESS_KEPT_COUNT);
     size_t count = reader_count(in, sizeof *process->restarts);
     if (in->failed || count > RUN_RESTARTS_KEPT) {
@@ -256,9 +270,10 @@ enum status record_restore(const struct record *record, struct run *run)
     if (!faults_load(&in, run))
         return STATUS_MALFORMED;
     run->feed.serial = reader_i64(&in);
-    if (reader_u64(&in) != run->process_count)
+    uint64_t count = reader_u64(&in);
+    if (count < run->process_count || count > RUN_PROCESSES_MAX)
         return STATUS_MALFORMED;
-    for (size_t i = 0; i < run->process_count; i++)
-        process_load(&in, &run->processes[i]);
+    for (uint64_t i = 0; i < count && !in.failed; i++)
+        process_load(&in, run);
     return reader_done(&in);
 }

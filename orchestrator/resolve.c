@@ -41,14 +41,9 @@ const char *resolve_config_path(const struct options *options)
 /* check_not_built: settings that are understood, but that nothing acts on yet: refused rather than passed over. */
 static void check_not_built(const struct config *config, struct config_errors *errors)
 {
-    static const char *const SCALES[] = {"scale.harvest", "scale.features", "scale.signal"};
     static const struct {
         const char *key, *value;
     } FIXED[] = {{"driver", "process"}, {"bus.transport", "ipc"}, {"export.type", "none"}};
-    for (size_t i = 0; i < sizeof SCALES / sizeof SCALES[0]; i++)
-        if (config_i64(config, SCALES[i]) != 1)
-            config_errors_add(errors, config_place(config, SCALES[i]), SCALES[i],
-                              "this version runs one instance of each service: must be 1");
     for (size_t i = 0; i < sizeof FIXED / sizeof FIXED[0]; i++)
         if (strcmp(config_text(config, FIXED[i].key), FIXED[i].value) != 0)
             config_errors_add(errors, config_place(config, FIXED[i].key), FIXED[i].key,

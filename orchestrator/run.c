@@ -24,14 +24,6 @@
 enum { EXIT_DONE = 0, EXIT_OWN_ERROR = 1, EXIT_USAGE = 2 };
 enum { POLL_MESSAGES = 256, POLL_MS_MAX = 1000, EPOLL_EVENTS = 32 };
 
-struct process *run_process(struct run *run, const char *name)
-{
-    for (size_t i = 0; i < run->process_count; i++)
-        if (strcmp(run->processes[i].name, name) == 0)
-            return &run->processes[i];
-    return NULL;
-}
-
 /* --- prepare --- */
 
 static int complain(enum status status, const struct error *error)
@@ -89,14 +81,6 @@ static void take_config(struct run *run)
     limits_take(run);
 }
 
-static void processes_make(struct run *run)
-{
-    module_set all = run->choice.enabled | run->choice.implied;
-    for (size_t i = 0; i < MODULE_COUNT; i++)
-        if (all & module_bit(i))
-            process_init(&run->processes[run->process_count++], i);
-}
-
 static enum status take_lock(struct run *run, struct error *error)
 {
     if (run->lock.descriptor >= 0)
@@ -124,7 +108,7 @@ static enum status open_log(const struct run *run, struct error *error)
 
 static enum status check(const struct run *run, bool verbose, struct error *error)
 {
-    const char *instances[MODULE_COUNT + 1] = {NULL};
+    const char *instances[RUN_PROCESSES_MAX + 1] = {NULL};
     for (size_t i = 0; i < run->process_count; i++)
         instances[i] = run->processes[i].name;
     struct preflight preflight;
@@ -168,14 +152,8 @@ static enum status open_bus(struct run *run, struct error *error)
     enum status status = bus_create(&config, &run->bus, error);
     if (status == STATUS_OK)
         status = bus_bind(run->bus, error);
-    for (size_t i = 0; status == STATUS_OK && i < run->process_count; i++) {
-        run->processes[i].connection = SIZE_MAX;
-        if (!run->processes[i].module->beats)
-            continue;
-        status = bus_connect(run->bus, run->processes[i].name, &run->processes[i].connection, error);
-        if (status == STATUS_OK)
-            bus_subscribe(run->bus, run->processes[i].connection, "heartbeat/");
-    }
+    for (size_t i = 0; status == STATUS_OK && i < run->process_count; i++)
+        status = run_process_connect(run, &run->processes[i], error);
     if (status != STATUS_OK)
         return status;
     bus_watch(run->bus, run->epoll_descriptor);
@@ -200,7 +178,7 @@ static enum status prepare(struct run *run, struct error *error)
     enum status status = resolve_modules(run->config, &run->choice, error);
     if (status != STATUS_OK)
         return status;
-    processes_make(run);
+    run_processes_make(run);
     status = take_lock(run, error);
     status = status == STATUS_OK ? lock_name(&run->lock, run->run_id, run->started_wall_ms, error) : status;
     status = status == STATUS_OK ? open_log(run, error) : status;
@@ -219,7 +197,7 @@ static enum status prepare_adopted(struct run *run, struct error *error)
     enum status status = resolve_modules(run->config, &run->choice, error);
     if (status != STATUS_OK)
         return status;
-    processes_make(run);
+    run_processes_make(run);
     status = lock_name(&run->lock, run->run_id, run->started_wall_ms, error);
     status = status == STATUS_OK ? open_log(run, error) : status;
     status = status == STATUS_OK ? open_signals(run, error) : status;
@@ -319,6 +297,7 @@ static void run_finish(struct run *run)
     for (size_t i = 0; i < run->process_count; i++)
         process_finish(run, &run->processes[i]);
     buffer_finish(&run->recorded_last);
+    plan_destroy(run->plan);
     if (run->adopted)
         options_finish(run->adopted);
     free(run->adopted);

@@ -3,6 +3,7 @@
  *   process.c    one process: started, watched, stepped through the supervisor's table, heard
  *   command.c    go, stop_intake, drain: said to daemons until they have answered
  *   lifecycle.c  the run: start in order, go, end of streams, shutdown in reverse order
+ *   instances.c  which processes there are, what they are called, what the plan gives them
  *   inspect.c    health ticks, resources, progress lines
  *   verbs.c      what orchctl may ask
  *   status.c     the answer to `status`
@@ -15,6 +16,7 @@
 #include "base/file.h"
 #include "base/random.h"
 #include "config/config.h"
+#include "config/plan.h"
 #include "console.h"
 #include "control.h"
 #include "drivers/driver.h"
@@ -42,8 +44,13 @@ struct bus;
 #define RUN_PORT_PATH      "runtime/simulator.port"
 #define RUN_POSITION_PATH  "runtime/simulator.position"
 #define RUN_GIVEN_PATH     "runtime/summary_given.json"
+#define RUN_PLAN_PATH      "runtime/plan.json"
 
-enum { RUN_FAULTS_MAX = 256, RUN_RESTARTS_KEPT = 1000 };
+enum {
+    RUN_FAULTS_MAX = 256,
+    RUN_RESTARTS_KEPT = 1000,
+    RUN_PROCESSES_MAX = 4 + 3 * PLAN_INSTANCES_MAX, /* three services can be scaled */
+};
 
 /* daemon_verb: what daemons are told (docs/control-protocol.md). */
 enum daemon_verb { VERB_STATUS, VERB_GO, VERB_STOP_INTAKE, VERB_DRAIN, VERB_SUMMARY, VERB_COUNT };
@@ -67,6 +74,7 @@ struct restart_record {
 struct process {
     const struct module *module;
     size_t module_index;
+    size_t number; /* which instance of its module, from 1 */
     char name[INSTANCE_BYTES];
     struct supervisor supervisor;
     struct driver_child child;
@@ -77,6 +85,7 @@ struct process {
     bool announced;       /* the readiness line has come */
     bool paused;          /* a person stopped it with `pause` */
     bool wanted;          /* has been started as part of the run */
+    bool retired;         /* scaled away: no part of the plan any more */
     int64_t last_pid;
     int64_t spawned_ms, progress_at_ready, progress_at_exit;
     int64_t started_wall_ms, ready_wall_ms, stopped_wall_ms; /* newest generation; 0: not yet */
@@ -142,13 +151,15 @@ struct run {
     struct console console;
     struct control control;
 
-    struct process processes[MODULE_COUNT]; /* in start order */
+    struct process processes[RUN_PROCESSES_MAX]; /* never moved, never removed */
     size_t process_count;
+    size_t order[RUN_PROCESSES_MAX]; /* of processes: as they start; they stop in reverse */
+    struct plan *plan;               /* NULL until the symbols are known */
 
     enum run_phase phase;
     bool failed_start; /* the input could not be brought up: nothing was fed */
     bool venue_resolved;
-    size_t stop_index; /* PHASE_STOPPING: processes[stop_index - 1] is being stopped */
+    size_t stop_index; /* PHASE_STOPPING: processes[order[stop_index - 1]] is being stopped */
     int64_t phase_ms, deadline_ms;
     int64_t progress_seen; /* for deadlines that follow progress */
     int64_t started_ms, started_wall_ms, go_ms, go_wall_ms, fed_until_wall_ms, ended_wall_ms;
@@ -164,7 +175,7 @@ struct run {
     size_t faults_started;       /* of options->faults, in order of time */
     size_t share_faults_started; /* a bit for each of options->faults that waits for a share of the market */
     struct venue_streams market; /* its extent; symbols are not kept */
-    enum module_id shutdown_order[MODULE_COUNT];
+    size_t shutdown_order[RUN_PROCESSES_MAX]; /* of processes */
     size_t shutdown_count;
 
     int64_t tick_due_ms, resource_due_ms, progress_due_ms;
@@ -185,10 +196,27 @@ static inline int64_t run_now_ms(const struct run *run)
 
 /* run.c */
 int run_main(const struct options *options);
-struct process *run_process(struct run *run, const char *name); /* NULL: not part of this run */
+
+/* instances.c */
+/* run_process: by its name; `signal.1` is `signal`. NULL: not part of this run. */
+struct process *run_process(struct run *run, const char *name);
+/* run_meant: whether a name that a person gave means this process: its own name, or its service's. */
+bool run_meant(const struct process *process, const char *name);
+struct process *run_process_add(struct run *run, size_t module, size_t number);
+enum status run_process_connect(struct run *run, struct process *process, struct error *error) MUST_USE;
+void run_processes_make(struct run *run); /* as the configuration's scale.* says */
+/* run_plan_make: the first plan, once the symbols are known. run_plan_read: that of a run that goes on. */
+enum status run_plan_make(struct run *run, struct error *error) MUST_USE;
+enum status run_plan_read(struct run *run, struct error *error) MUST_USE;
+/* run_symbols_of: how many symbols the plan gives a process. */
+size_t run_symbols_of(const struct run *run, const struct process *process);
+/* run_capture_folder: where an instance of harvest keeps its raw capture. */
+void run_capture_folder(const struct run *run, const struct process *harvest, char out_path[PATH_BYTES]);
+/* run_counter: a counter summed over the instances of a module; false when nobody that has symbols reports it. */
+bool run_counter(const struct run *run, size_t module, const char *name, int64_t *out_value);
 
 /* process.c */
-void process_init(struct process *process, size_t module);
+void process_init(struct process *process, size_t module, size_t number);
 void process_finish(const struct run *run, struct process *process);
 void process_step(struct run *run, struct process *process, enum process_event event);
 void process_take_frame(struct run *run, struct process *process, const void *data, size_t bytes);

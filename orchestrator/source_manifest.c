@@ -55,9 +55,10 @@ static void closed(struct endpoints *endpoints, const struct capture_record *rec
 
 static void record_take(struct endpoints *endpoints, const struct capture_record *record)
 {
-    if (!endpoints->first_ns)
+    if (!endpoints->first_ns || record->recv_ns < endpoints->first_ns)
         endpoints->first_ns = record->recv_ns;
-    endpoints->last_ns = record->recv_ns;
+    if (record->recv_ns > endpoints->last_ns)
+        endpoints->last_ns = record->recv_ns;
     if (record->kind == CAPTURE_OPENED)
         opened(endpoints, record);
     else if (record->kind == CAPTURE_CLOSED)
@@ -66,21 +67,30 @@ static void record_take(struct endpoints *endpoints, const struct capture_record
         endpoints->items[endpoints->open[record->conn_id] - 1].messages++;
 }
 
-static void endpoints_read(const struct run *run, struct endpoints *endpoints)
+/* capture_read: one instance's connections; their numbers are its own. */
+static void capture_read(const struct run *run, const struct process *harvest, struct endpoints *endpoints)
 {
     char folder[PATH_BYTES];
     struct capture_reader *reader;
     struct capture_record record;
     struct error error;
-    *endpoints = (struct endpoints){.open = memory_allocate(CONNECTIONS * sizeof *endpoints->open)};
-    path_join(folder, config_text(run->config, "run.data_root"), "raw");
+    run_capture_folder(run, harvest, folder);
     if (capture_reader_open(folder, run->run_id, NULL, &reader, &error) != STATUS_OK)
         return;
     enum status status;
+    memset(endpoints->open, 0, CONNECTIONS * sizeof *endpoints->open);
     while ((status = capture_next(reader, &record, &error)) == STATUS_OK)
         record_take(endpoints, &record);
     endpoints->known = status == STATUS_END;
     capture_reader_close(reader);
+}
+
+static void endpoints_read(const struct run *run, struct endpoints *endpoints)
+{
+    *endpoints = (struct endpoints){.open = memory_allocate(CONNECTIONS * sizeof *endpoints->open)};
+    for (size_t i = 0; i < run->process_count; i++)
+        if (run->processes[i].module_index == MODULE_HARVEST)
+            capture_read(run, &run->processes[i], endpoints);
 }
 
 static void endpoints_finish(struct endpoints *endpoints)

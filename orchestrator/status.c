@@ -58,7 +58,7 @@ static void head_json(const struct run *run, struct json *json)
 
 static bool meant(const struct process *process, const char *name)
 {
-    return !name || strcmp(name, process->name) == 0 || strcmp(name, process->module->name) == 0;
+    return !name || run_meant(process, name);
 }
 
 void status_json(struct run *run, const char *name, struct json *json)
@@ -79,7 +79,7 @@ bool status_healthy(struct run *run, const char *name)
 {
     bool healthy = true;
     for (size_t i = 0; i < run->process_count; i++)
-        if (meant(&run->processes[i], name)) {
+        if (meant(&run->processes[i], name) && !run->processes[i].retired) {
             inspect_health(run, &run->processes[i]);
             healthy = healthy && run->processes[i].health.status == HEALTH_HEALTHY;
         }

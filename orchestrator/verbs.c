@@ -6,31 +6,60 @@
 #include <signal.h>
 #include <string.h>
 
-static enum status process_of(struct run *run, const struct control_values *values,
-                              struct process **out_process, struct error *error)
+/* act: what a verb does to one process; what it says about it goes into an open object. */
+typedef enum status act(struct run *run, struct process *process, const struct control_values *values,
+                        struct json *result, struct error *error);
+
+static enum status known(struct run *run, const char *name, struct error *error)
 {
-    *out_process = run_process(run, values->texts[0]);
-    if (*out_process)
-        return STATUS_OK;
+    for (size_t i = 0; i < run->process_count; i++)
+        if (run_meant(&run->processes[i], name))
+            return STATUS_OK;
     return error_set(error, STATUS_NOT_FOUND, "there is no process '%.60s' in this run; `status` lists them",
-                     values->texts[0]);
+                     name);
+}
+
+/* each: a service's name means all its instances; what the second and further ones say is listed as "more" behind the
+ * first's. What one of them refuses, the verb refuses; to the others it has been done. */
+static enum status each(struct run *run, const struct control_values *values, act *perform,
+                        struct json *result, struct error *error)
+{
+    enum status status = known(run, values->texts[0], error);
+    size_t done = 0;
+    json_object_begin(result);
+    for (size_t i = 0; i < run->process_count && (status == STATUS_OK || done); i++) {
+        struct process *process = &run->processes[run->order[i]];
+        if (!run_meant(process, values->texts[0]) || (process->retired && done))
+            continue;
+        if (done == 1) {
+            json_key(result, "more");
+            json_array_begin(result);
+        }
+        if (done++)
+            json_object_begin(result);
+        enum status of_one = perform(run, process, values, result, error);
+        status = status == STATUS_OK ? of_one : status;
+        if (done > 1)
+            json_object_end(result);
+    }
+    if (done > 1)
+        json_array_end(result);
+    json_object_end(result);
+    return status;
 }
 
 static void process_result(const struct process *process, const char *note, struct json *json)
 {
-    json_object_begin(json);
     json_key_text(json, "name", process->name);
     json_key_text(json, "state", process_state_name(process->supervisor.state));
     json_key_i64(json, "generation", process->supervisor.generation);
     json_key_i64(json, "pid", process->child.pid);
     json_key_text(json, "note", note);
-    json_object_end(json);
 }
 
 static enum status known_or_all(struct run *run, const struct control_values *values, struct error *error)
 {
-    struct process *process;
-    return values->given[0] ? process_of(run, values, &process, error) : STATUS_OK;
+    return values->given[0] ? known(run, values->texts[0], error) : STATUS_OK;
 }
 
 static enum status perform_status(void *context, const struct control_values *values, struct json *result,
@@ -56,7 +85,7 @@ static enum status perform_health(void *context, const struct control_values *va
     json_array_begin(result);
     for (size_t i = 0; i < run->process_count; i++) {
         const struct process *process = &run->processes[i];
-        if (values->given[0] && strcmp(values->texts[0], process->name) != 0)
+        if (values->given[0] ? !run_meant(process, values->texts[0]) : process->retired)
             continue;
         json_object_begin(result);
         json_key_text(result, "name", process->name);
@@ -72,14 +101,9 @@ static enum status perform_health(void *context, const struct control_values *va
 }
 
 /* wish: start, stop, restart: an event for the supervisor, unless the run itself is ending. */
-static enum status wish(void *context, const struct control_values *values, enum process_event event,
+static enum status wish(struct run *run, struct process *process, enum process_event event,
                         struct json *result, struct error *error)
 {
-    struct run *run = context;
-    struct process *process;
-    enum status status = process_of(run, values, &process, error);
-    if (status != STATUS_OK)
-        return status;
     if (run->phase != PHASE_FEEDING && run->phase != PHASE_STARTING)
         return error_set(error, STATUS_CONFLICT, "the run is %s; nothing is started or stopped by hand now",
                          run_phase_name(run->phase));
@@ -89,33 +113,34 @@ static enum status wish(void *context, const struct control_values *values, enum
     return STATUS_OK;
 }
 
-static enum status perform_start(void *context, const struct control_values *values, struct json *result,
-                                 struct error *error)
+static enum status act_start(struct run *run, struct process *process, const struct control_values *values,
+                             struct json *result, struct error *error)
 {
-    return wish(context, values, EVENT_START, result, error);
+    (void)values;
+    return wish(run, process, EVENT_START, result, error);
 }
 
-static enum status perform_stop(void *context, const struct control_values *values, struct json *result,
-                                struct error *error)
+static enum status act_stop(struct run *run, struct process *process, const struct control_values *values,
+                            struct json *result, struct error *error)
 {
-    return wish(context, values, EVENT_STOP, result, error);
+    (void)values;
+    return wish(run, process, EVENT_STOP, result, error);
 }
 
-static enum status perform_restart(void *context, const struct control_values *values, struct json *result,
-                                   struct error *error)
+static enum status act_restart(struct run *run, struct process *process, const struct control_values *values,
+                               struct json *result, struct error *error)
 {
-    return wish(context, values, EVENT_RESTART, result, error);
+    (void)values;
+    return wish(run, process, EVENT_RESTART, result, error);
 }
 
-static enum status perform_kill(void *context, const struct control_values *values, struct json *result,
-                                struct error *error)
+static enum status act_kill(struct run *run, struct process *process, const struct control_values *values,
+                            struct json *result, struct error *error)
 {
-    struct run *run = context;
-    struct process *process;
     int64_t id = 0;
     int number = values->given[1] ? signal_number_of(values->texts[1]) : SIGKILL;
-    enum status status = process_of(run, values, &process, error);
-    if (status == STATUS_OK && number == 0)
+    enum status status = STATUS_OK;
+    if (number == 0)
         status = error_set(error, STATUS_INVALID, "there is no signal '%.40s'", values->texts[1]);
     if (status == STATUS_OK && values->given[2] && values->integers[2] != process->supervisor.generation)
         status = error_set(error, STATUS_CONFLICT, "%s is generation %lld now, not %lld", process->name,
@@ -124,40 +149,50 @@ static enum status perform_kill(void *context, const struct control_values *valu
         status = process_signal(run, process, number, &id, error);
     if (status != STATUS_OK)
         return status;
-    json_object_begin(result);
     json_key_text(result, "name", process->name);
     json_key_i64(result, "fault", id);
     json_key_i64(result, "pid", process->child.pid);
     json_key_i64(result, "generation", process->supervisor.generation);
     json_key_text(result, "signal", signal_name_of(number));
-    json_object_end(result);
     return STATUS_OK;
 }
 
-static enum status pause_or_resume(void *context, const struct control_values *values, bool pause,
-                                   struct json *result, struct error *error)
+static enum status pause_or_resume(struct run *run, struct process *process, bool pause, struct json *result,
+                                   struct error *error)
 {
-    struct run *run = context;
-    struct process *process;
-    enum status status = process_of(run, values, &process, error);
-    if (status == STATUS_OK)
-        status = process_pause(run, process, pause, error);
+    enum status status = process_pause(run, process, pause, error);
     if (status == STATUS_OK)
         process_result(process, pause ? "paused" : NULL, result);
     return status;
 }
 
-static enum status perform_pause(void *context, const struct control_values *values, struct json *result,
-                                 struct error *error)
+static enum status act_pause(struct run *run, struct process *process, const struct control_values *values,
+                             struct json *result, struct error *error)
 {
-    return pause_or_resume(context, values, true, result, error);
+    (void)values;
+    return pause_or_resume(run, process, true, result, error);
 }
 
-static enum status perform_resume(void *context, const struct control_values *values, struct json *result,
-                                  struct error *error)
+static enum status act_resume(struct run *run, struct process *process, const struct control_values *values,
+                              struct json *result, struct error *error)
 {
-    return pause_or_resume(context, values, false, result, error);
+    (void)values;
+    return pause_or_resume(run, process, false, result, error);
 }
+
+/* Verbs that are done to each process that is meant. */
+#define EACH(name, perform)                                                                          \
+    static enum status name(void *context, const struct control_values *values, struct json *result, \
+                            struct error *error)                                                     \
+    {                                                                                                \
+        return each(context, values, perform, result, error);                                        \
+    }
+EACH(perform_start, act_start)
+EACH(perform_stop, act_stop)
+EACH(perform_restart, act_restart)
+EACH(perform_kill, act_kill)
+EACH(perform_pause, act_pause)
+EACH(perform_resume, act_resume)
 
 static enum status perform_events(void *context, const struct control_values *values, struct json *result,
                                   struct error *error)

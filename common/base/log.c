@@ -68,35 +68,54 @@ static bool admit(const char *event, int64_t second, long *out_suppressed)
     return true;
 }
 
-void log_event(enum log_level level, const char *event, const char *format, ...)
+static void write_line(enum log_level level, const char *event, int64_t now_ms, long suppressed,
+                       const char *format, va_list arguments)
 {
     static const char *const LEVELS[] = {"DEBUG", "INFO", "WARNING", "ERROR"};
+    char time_text[TIME_TEXT_BYTES], line[LOG_LINE_BYTES];
+    time_iso_ms(now_ms, time_text);
+    int length = snprintf(line, sizeof line, "%s %s %s %s run_id=%s ", time_text, LEVELS[level],
+                          state.process, event, state.run_id);
+    length += vsnprintf(line + length, sizeof line - (size_t)length, format, arguments);
+    if (length > (int)sizeof line - 40)
+        length = (int)sizeof line - 40;
+    if (suppressed)
+        length += snprintf(line + length, sizeof line - (size_t)length, " suppressed=%ld", suppressed);
+    for (int i = 0; i < length; i++)
+        if ((unsigned char)line[i] < ' ' || line[i] == 0x7f)
+            line[i] = ' '; /* one line per event, and no terminal is steered by what the venue sent */
+    line[length++] = '\n';
+    if (write(state.file_descriptor, line, (size_t)length) < 0) {
+        /* Nowhere left to complain. */
+    }
+}
+
+void log_event(enum log_level level, const char *event, const char *format, ...)
+{
     if (level < state.least)
         return;
     struct clock clock = clock_system();
     int64_t now_ms = clock_wall_ms(&clock);
-    char time_text[TIME_TEXT_BYTES], line[LOG_LINE_BYTES];
-    time_iso_ms(now_ms, time_text);
     pthread_mutex_lock(&state.mutex);
     long suppressed = 0;
     if (admit(event, now_ms / 1000, &suppressed)) {
-        int length = snprintf(line, sizeof line, "%s %s %s %s run_id=%s ", time_text, LEVELS[level],
-                              state.process, event, state.run_id);
         va_list arguments;
         va_start(arguments, format);
-        length += vsnprintf(line + length, sizeof line - (size_t)length, format, arguments);
+        write_line(level, event, now_ms, suppressed, format, arguments);
         va_end(arguments);
-        if (length > (int)sizeof line - 40)
-            length = (int)sizeof line - 40;
-        if (suppressed)
-            length += snprintf(line + length, sizeof line - (size_t)length, " suppressed=%ld", suppressed);
-        for (int i = 0; i < length; i++)
-            if ((unsigned char)line[i] < ' ' || line[i] == 0x7f)
-                line[i] = ' '; /* one line per event, and no terminal is steered by what the venue sent */
-        line[length++] = '\n';
-        if (write(state.file_descriptor, line, (size_t)length) < 0) {
-            /* Nowhere left to complain. */
-        }
     }
     pthread_mutex_unlock(&state.mutex);
+}
+
+void log_history(enum log_level level, const char *event, const char *format, ...)
+{
+    if (level < state.least)
+        return;
+    struct clock clock = clock_system();
+    va_list arguments;
+    va_start(arguments, format);
+    pthread_mutex_lock(&state.mutex);
+    write_line(level, event, clock_wall_ms(&clock), 0, format, arguments);
+    pthread_mutex_unlock(&state.mutex);
+    va_end(arguments);
 }

@@ -16,3 +16,6 @@ void log_redirect(int file_descriptor); /* default 2 */
 
 /* log_event: `event` is a constant word; `format` gives "key=value key=value". */
 void log_event(enum log_level level, const char *event, const char *format, ...) PRINTF_LIKE(3, 4);
+
+/* log_history: the same without the limit: for a history that must be whole, and that nobody outside can make long. */
+void log_history(enum log_level level, const char *event, const char *format, ...) PRINTF_LIKE(3, 4);

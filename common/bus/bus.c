@@ -251,6 +251,27 @@ void bus_subscribe(struct bus *bus, size_t connection, const char *topic)
     zmq_setsockopt(to->subscriber, ZMQ_SUBSCRIBE, topic, strlen(topic));
 }
 
+void bus_unsubscribe(struct bus *bus, size_t connection, const char *topic)
+{
+    struct connection *from = &bus->connections[connection];
+    for (size_t i = 0; i < from->topic_count; i++) {
+        if (strcmp(from->topics[i], topic) != 0)
+            continue;
+        if (from->subscriber)
+            zmq_setsockopt(from->subscriber, ZMQ_UNSUBSCRIBE, topic, strlen(topic));
+        free(from->topics[i]);
+        from->topics[i] = from->topics[--from->topic_count];
+        return;
+    }
+}
+
+void bus_disconnect(struct bus *bus, size_t connection)
+{
+    connection_finish(&bus->connections[connection]);
+    bus->connections[connection] = (struct connection){0};
+    bus->items_stale = true;
+}
+
 void bus_publish(struct bus *bus, const char *topic, const void *data, size_t bytes)
 {
     assert(bytes <= FRAME_BYTES_MAX); /* a larger one would make every subscriber deaf (see bus_reconnect) */
@@ -260,6 +281,8 @@ void bus_publish(struct bus *bus, const char *topic, const void *data, size_t by
 
 enum status bus_request(struct bus *bus, size_t connection, const void *data, size_t bytes)
 {
+    if (!bus->connections[connection].dealer)
+        return STATUS_CLOSED;
     return zmq_send(bus->connections[connection].dealer, data, bytes, ZMQ_DONTWAIT) >= 0 ? STATUS_OK
                                                                                          : STATUS_AGAIN;
 }
@@ -294,6 +317,8 @@ static void items_rebuild(struct bus *bus)
         memory_resize(bus->items, (2 * bus->connection_count + 1 + bus->watched_count) * sizeof *bus->items);
     bus->item_count = 0;
     for (size_t i = 0; i < bus->connection_count; i++) {
+        if (!bus->connections[i].subscriber)
+            continue;
         bus->items[bus->item_count++] =
             (zmq_pollitem_t){.socket = bus->connections[i].subscriber, .events = ZMQ_POLLIN};
         bus->items[bus->item_count++] =
@@ -402,6 +427,8 @@ static size_t drain_socket(void *socket, int which, size_t connection, size_t le
 static size_t drain_connection(struct bus *bus, size_t index, size_t left, const struct bus_events *events)
 {
     size_t count = 0, share = left < SHARE_MESSAGES ? left : SHARE_MESSAGES;
+    if (!bus->connections[index].subscriber)
+        return 0; /* closed */
     if (events->answer)
         count += drain_socket(bus->connections[index].dealer, 1, index, share, events);
     if (events->frame)

@@ -58,6 +58,13 @@ enum status bus_reconnect(struct bus *bus, size_t connection, struct error *erro
 /* bus_subscribe: topic prefix at one connection. */
 void bus_subscribe(struct bus *bus, size_t connection, const char *topic);
 
+/* bus_unsubscribe: what was subscribed with exactly this topic. */
+void bus_unsubscribe(struct bus *bus, size_t connection, const char *topic);
+
+/* bus_disconnect: closes both sockets of a connection for good; its number is not used again, and requests to it are
+ * STATUS_CLOSED. Not while one of its messages is being delivered. */
+void bus_disconnect(struct bus *bus, size_t connection);
+
 /* bus_publish: at most FRAME_BYTES_MAX; never blocks; what a subscriber's queue does not take is lost to it. */
 void bus_publish(struct bus *bus, const char *topic, const void *data, size_t bytes);
 

@@ -106,6 +106,8 @@ static void report_streams(struct stage *stage, struct stage_report *report)
 {
     for (size_t i = 0; stage->outputs && i < stage->symbol_count; i++) {
         const struct output *output = &stage->outputs[i];
+        if (!stage_owns(stage, i))
+            continue;
         struct stream_status_row row = {
             .published = 1,
             .first_sequence = journal_first(stage->journal, output->journal_stream),
@@ -118,6 +120,8 @@ static void report_streams(struct stage *stage, struct stage_report *report)
     }
     for (size_t i = 0; i < stage->input_count; i++) {
         const struct input *input = &stage->inputs[i];
+        if (!stage_owns(stage, input->public.symbol_index))
+            continue;
         struct stream_status_row row = {
             .last_sequence = input->public.position,
             .source = input->source,
@@ -173,7 +177,8 @@ static int64_t queue_length(const struct stage *stage)
 {
     int64_t waiting = 0;
     for (size_t i = 0; i < stage->input_count; i++)
-        if (stage->inputs[i].producer_last > stage->inputs[i].public.position)
+        if (stage_owns(stage, stage->inputs[i].public.symbol_index) &&
+            stage->inputs[i].producer_last > stage->inputs[i].public.position)
             waiting += stage->inputs[i].producer_last - stage->inputs[i].public.position;
     return waiting;
 }

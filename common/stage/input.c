@@ -12,26 +12,73 @@
  * what is missing, and live rows are ignored until they fit. Joining, gap, restart and slow consumer are all this
  * one path. */
 
-static enum status upstream_open(struct stage *stage, const char *service, struct error *error)
+/* upstream_open: a connection to an instance; one that is there already is used again. */
+static enum status upstream_open(struct stage *stage, const char *service, const char *instance,
+                                 size_t *out_index, struct error *error)
 {
-    struct upstream *upstream = &stage->upstreams[stage->upstream_count];
-    upstream->service = service;
-    snprintf(upstream->instance, sizeof upstream->instance, "%s", service);
-    enum status status = bus_connect(stage->bus, upstream->instance, &upstream->connection, error);
+    size_t index = stage->upstream_count;
+    for (size_t i = 0; i < stage->upstream_count; i++) {
+        if (strcmp(stage->upstreams[i].instance, instance) == 0) {
+            *out_index = i;
+            return STATUS_OK;
+        }
+        index = index == stage->upstream_count && !*stage->upstreams[i].instance ? i : index;
+    }
+    if (index == STAGE_UPSTREAMS_MAX)
+        return error_set(error, STATUS_LIMIT, "%s reads more than %d instances", stage->instance,
+                         STAGE_UPSTREAMS_MAX);
+    struct upstream *upstream = &stage->upstreams[index];
+    enum status status = bus_connect(stage->bus, instance, &upstream->connection, error);
     if (status != STATUS_OK)
         return status;
+    upstream->service = service;
+    snprintf(upstream->instance, sizeof upstream->instance, "%s", instance);
     bus_subscribe(stage->bus, upstream->connection, "heartbeat/");
     upstream->heard_ms = clock_monotonic_ms(&stage->clock);
-    stage->upstream_count++;
-    for (size_t i = 0; i < stage->symbol_count; i++) {
-        struct input *input = &stage->inputs[stage->input_count++];
-        input->public =
-            (struct stage_input){.service = service, .symbol = stage->symbols[i], .symbol_index = i};
-        input->connection = upstream->connection;
-        input->upstream = stage->upstream_count - 1;
-        snprintf(input->stream, sizeof input->stream, "%s/%s", service, stage->symbols[i]);
-        bus_subscribe(stage->bus, upstream->connection, input->stream);
-    }
+    stage->upstream_count += index == stage->upstream_count;
+    *out_index = index;
+    return STATUS_OK;
+}
+
+/* upstreams_open: all instances of a service, also those whose symbols others read: when a symbol moves to one, the
+ * connection is there. */
+static enum status upstreams_open(struct stage *stage, const char *service, struct error *error)
+{
+    const struct plan_service *planned = stage->plan ? plan_service(stage->plan, service) : NULL;
+    enum status status = STATUS_OK;
+    size_t index;
+    if (!planned)
+        return upstream_open(stage, service, service, &index, error);
+    for (size_t i = 0; status == STATUS_OK && i < planned->instance_count; i++)
+        status = upstream_open(stage, service, planned->instances[i], &index, error);
+    return status;
+}
+
+static size_t connection_of(const struct stage *stage, const struct input *input)
+{
+    return stage->upstreams[input->upstream].connection;
+}
+
+void stage_input_detach(struct stage *stage, struct input *input)
+{
+    if (input->upstream != SIZE_MAX)
+        bus_unsubscribe(stage->bus, connection_of(stage, input), input->stream);
+    input->upstream = SIZE_MAX;
+    input->requested_from = 0;
+}
+
+enum status stage_input_attach(struct stage *stage, struct input *input, struct error *error)
+{
+    size_t upstream;
+    const char *service = input->public.service;
+    enum status status = upstream_open(
+        stage, service, stage_upstream_of(stage, service, input->public.symbol), &upstream, error);
+    if (status != STATUS_OK || upstream == input->upstream)
+        return status;
+    stage_input_detach(stage, input);
+    input->upstream = upstream;
+    input->beats_behind = 0;
+    bus_subscribe(stage->bus, connection_of(stage, input), input->stream);
     return STATUS_OK;
 }
 
@@ -48,6 +95,21 @@ static bool enabled(const struct stage *stage, const char *service)
     return false;
 }
 
+static enum status inputs_make(struct stage *stage, const char *service, struct error *error)
+{
+    enum status status = upstreams_open(stage, service, error);
+    for (size_t i = 0; status == STATUS_OK && i < stage->symbol_count; i++) {
+        struct input *input = &stage->inputs[stage->input_count++];
+        input->public =
+            (struct stage_input){.service = service, .symbol = stage->symbols[i], .symbol_index = i};
+        input->upstream = SIZE_MAX;
+        snprintf(input->stream, sizeof input->stream, "%s/%s", service, stage->symbols[i]);
+        if (stage_owns(stage, i))
+            status = stage_input_attach(stage, input, error);
+    }
+    return status;
+}
+
 enum status stage_inputs_open(struct stage *stage, struct error *error)
 {
     size_t services = 0;
@@ -57,7 +119,7 @@ enum status stage_inputs_open(struct stage *stage, struct error *error)
     for (size_t i = 0; i < services; i++) {
         if (!enabled(stage, stage->service->inputs[i]))
             continue;
-        enum status status = upstream_open(stage, stage->service->inputs[i], error);
+        enum status status = inputs_make(stage, stage->service->inputs[i], error);
         if (status != STATUS_OK)
             return status;
     }
@@ -67,10 +129,16 @@ enum status stage_inputs_open(struct stage *stage, struct error *error)
     return STATUS_OK;
 }
 
+static bool is_active(const struct stage *stage, const struct input *input)
+{
+    return input->upstream != SIZE_MAX && stage_owns(stage, input->public.symbol_index);
+}
+
 static struct input *input_of(struct stage *stage, size_t connection, const char *stream)
 {
     for (size_t i = 0; i < stage->input_count; i++)
-        if (stage->inputs[i].connection == connection && strcmp(stage->inputs[i].stream, stream) == 0)
+        if (is_active(stage, &stage->inputs[i]) && connection_of(stage, &stage->inputs[i]) == connection &&
+            strcmp(stage->inputs[i].stream, stream) == 0)
             return &stage->inputs[i];
     return NULL;
 }
@@ -96,7 +164,7 @@ static void request_send(struct stage *stage, struct input *input)
     row_encode(&row, &catch_up_request_message, catch_up_request_message.field_count, &request);
     frame_encode(&frame, &header, row.data, row.length);
     /* A queue that is full is no reason to wait for an answer: the next heartbeat brings the next try. */
-    if (bus_request(stage->bus, input->connection, frame.data, frame.length) == STATUS_OK) {
+    if (bus_request(stage->bus, connection_of(stage, input), frame.data, frame.length) == STATUS_OK) {
         stage->counts.catch_up_requests++;
         input->requested_from = request.from;
         input->requested_ms = clock_monotonic_ms(&stage->clock);
@@ -111,16 +179,49 @@ static void request_missing(struct stage *stage, struct input *input)
         request_send(stage, input);
 }
 
+/* is_planned: whether the plan still has an instance that we read. */
+static bool is_planned(const struct stage *stage, const struct upstream *upstream)
+{
+    const struct plan_service *service = plan_service(stage->plan, upstream->service);
+    return !service || plan_instance(service, upstream->instance) != SIZE_MAX;
+}
+
+enum status stage_inputs_follow(struct stage *stage, struct error *error)
+{
+    enum status status = STATUS_OK;
+    for (size_t i = 0; status == STATUS_OK && i < stage->plan->service_count; i++)
+        for (size_t k = 0; k < stage->input_count; k += stage->symbol_count)
+            if (strcmp(stage->plan->services[i].name, stage->inputs[k].public.service) == 0)
+                status = upstreams_open(stage, stage->inputs[k].public.service, error);
+    for (size_t i = 0; status == STATUS_OK && i < stage->input_count; i++) {
+        size_t before = stage->inputs[i].upstream;
+        if (before == SIZE_MAX)
+            continue;
+        status = stage_input_attach(stage, &stage->inputs[i], error);
+        if (status == STATUS_OK && stage->inputs[i].upstream != before)
+            request_missing(stage, &stage->inputs[i]);
+    }
+    for (size_t i = 0; status == STATUS_OK && i < stage->upstream_count; i++) {
+        if (!*stage->upstreams[i].instance || is_planned(stage, &stage->upstreams[i]))
+            continue;
+        bus_disconnect(stage->bus, stage->upstreams[i].connection);
+        *stage->upstreams[i].instance = 0;
+    }
+    return status;
+}
+
 void stage_inputs_join(struct stage *stage)
 {
     for (size_t i = 0; i < stage->input_count; i++)
-        request_missing(stage, &stage->inputs[i]);
+        if (is_active(stage, &stage->inputs[i]))
+            request_missing(stage, &stage->inputs[i]);
 }
 
 /* overdue: an answer that should have come; while the producer is silent the request still lies in its queue. */
 static bool overdue(const struct stage *stage, const struct input *input, int64_t now_ms)
 {
-    return input->requested_from && now_ms - input->requested_ms > STAGE_REQUEST_TIMEOUT_MS &&
+    return is_active(stage, input) && input->requested_from &&
+           now_ms - input->requested_ms > STAGE_REQUEST_TIMEOUT_MS &&
            now_ms - stage->upstreams[input->upstream].heard_ms < STAGE_SILENCE_MS / 2;
 }
 
@@ -133,7 +234,7 @@ static void reconnect(struct stage *stage, struct upstream *upstream, int64_t no
     if (bus_reconnect(stage->bus, upstream->connection, &error) != STATUS_OK)
         log_event(LOG_ERROR, "reconnect_failed", "instance=%s reason=\"%s\"", upstream->instance, error.text);
     for (size_t i = 0; i < stage->input_count; i++)
-        if (stage->inputs[i].connection == upstream->connection)
+        if (is_active(stage, &stage->inputs[i]) && &stage->upstreams[stage->inputs[i].upstream] == upstream)
             stage->inputs[i].requested_from = 0;
 }
 
@@ -141,7 +242,7 @@ void stage_inputs_retry(struct stage *stage)
 {
     int64_t now_ms = clock_monotonic_ms(&stage->clock);
     for (size_t i = 0; i < stage->upstream_count; i++)
-        if (now_ms - stage->upstreams[i].heard_ms > STAGE_SILENCE_MS)
+        if (*stage->upstreams[i].instance && now_ms - stage->upstreams[i].heard_ms > STAGE_SILENCE_MS)
             reconnect(stage, &stage->upstreams[i], now_ms);
     for (size_t i = 0; i < stage->input_count; i++)
         if (overdue(stage, &stage->inputs[i], now_ms))
@@ -151,7 +252,7 @@ void stage_inputs_retry(struct stage *stage)
 static void note_heard(struct stage *stage, size_t connection)
 {
     for (size_t i = 0; i < stage->upstream_count; i++)
-        if (stage->upstreams[i].connection == connection)
+        if (*stage->upstreams[i].instance && stage->upstreams[i].connection == connection)
             stage->upstreams[i].heard_ms = clock_monotonic_ms(&stage->clock);
 }
 
@@ -418,14 +519,16 @@ void stage_inputs_register(struct stage *stage)
         buffer_clear(&row);
         buffer_clear(&frame);
         for (size_t k = 0; k < stage->input_count; k++) {
-            if (stage->inputs[k].connection != stage->upstreams[i].connection)
+            if (!is_active(stage, &stage->inputs[k]) || stage->inputs[k].upstream != i)
                 continue;
             struct register_row entry = {.durable_sequence = durable_of(stage, &stage->inputs[k])};
-            memcpy(entry.consumer, stage->instance, sizeof entry.consumer);
+            snprintf(entry.consumer, sizeof entry.consumer, "%s", stage_consumer_name(stage));
             memcpy(entry.stream, stage->inputs[k].stream, sizeof entry.stream);
             row_encode(&row, &register_message, register_message.field_count, &entry);
             header.row_count++;
         }
+        if (!header.row_count)
+            continue;
         frame_encode(&frame, &header, row.data, row.length);
         enum status ignored =
             bus_request(stage->bus, stage->upstreams[i].connection, frame.data, frame.length);
@@ -452,7 +555,7 @@ int64_t stage_source_consumed(const struct stage *stage, size_t symbol)
 bool stage_inputs_ended(const struct stage *stage)
 {
     for (size_t i = 0; i < stage->input_count; i++)
-        if (!stage->inputs[i].public.ended)
+        if (stage_owns(stage, stage->inputs[i].public.symbol_index) && !stage->inputs[i].public.ended)
             return false;
     return stage->input_count > 0;
 }
@@ -460,8 +563,9 @@ bool stage_inputs_ended(const struct stage *stage)
 bool stage_caught_up(const struct stage *stage)
 {
     for (size_t i = 0; i < stage->input_count; i++)
-        if (!stage->inputs[i].producer_seen ||
-            stage->inputs[i].public.position < stage->inputs[i].producer_last)
+        if (is_active(stage, &stage->inputs[i]) &&
+            (!stage->inputs[i].producer_seen ||
+             stage->inputs[i].public.position < stage->inputs[i].producer_last))
             return false;
     return !stage->service->caught_up || stage->service->caught_up(stage->state);
 }

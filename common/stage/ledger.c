@@ -93,7 +93,8 @@ static void ledger_json(const struct stage *stage, const struct stage_ledger *le
     json_key(json, "symbols");
     json_object_begin(json);
     for (size_t i = 0; i + 1 < ledger->count; i++)
-        write_part(json, stage->symbols[i], &ledger->parts[i]);
+        if (stage_owns(stage, i))
+            write_part(json, stage->symbols[i], &ledger->parts[i]);
     json_object_end(json);
     json_object_end(json);
 }

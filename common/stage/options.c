@@ -12,6 +12,7 @@
 static const struct stage_option STAGE_OPTIONS[] = {
     {"config", "FILE", NULL, "YAML configuration; environment variables and --set go before it"},
     {"effective", "FILE", NULL, "the orchestrator's resolved configuration, taken as it is"},
+    {"plan", "FILE", NULL, "the orchestrator's plan: which symbols are this instance's, and whom it reads"},
     {"set", "KEY=VALUE", NULL, "one configuration key (repeatable)"},
     {"run-id", "ID", "run.run_id", "run to belong to"},
     {"symbols", "A,B", "run.symbols", "symbols"},
@@ -124,6 +125,8 @@ static enum status take(struct stage_options *options, const struct stage_option
         options->config_path = value;
     else if (strcmp(name, "effective") == 0)
         options->effective_path = value;
+    else if (strcmp(name, "plan") == 0)
+        options->plan_path = value;
     else if (strcmp(name, "instance") == 0)
         return take_instance(options, value, error);
     else if (strcmp(name, "generation") == 0)

@@ -10,8 +10,7 @@
 #include <string.h>
 
 /* The map is larger than what the stage lets the journal grow to: copied pages and the turn that finds it full fit. */
-enum { STATE_VERSION = 2, MAP_RESERVE_BYTES = 64 * 1024 * 1024 };
-static const char STATE_KEY[] = "state";
+enum { MAP_RESERVE_BYTES = 64 * 1024 * 1024 };
 
 enum status stage_outputs_open(struct stage *stage, struct error *error)
 {
@@ -185,121 +184,16 @@ static enum status compare_output(struct stage *stage, struct output *output, st
     return STATUS_OK;
 }
 
-/* --- state --- */
-
-static void state_write(struct stage *stage, struct buffer *out)
-{
-    buffer_append_u32(out, STATE_VERSION);
-    buffer_append_u64(out, stage->symbol_count);
-    for (size_t i = 0; i < stage->symbol_count; i++) {
-        buffer_append_i64(out, stage->outputs[i].emitted);
-        buffer_append_byte(out, stage->outputs[i].end_emitted);
-        buffer_append(out, stage->outputs[i].kinds, sizeof stage->outputs[i].kinds);
-    }
-    buffer_append_u64(out, stage->input_count);
-    for (size_t i = 0; i < stage->input_count; i++) {
-        buffer_append(out, stage->inputs[i].stream, sizeof stage->inputs[i].stream);
-        buffer_append_i64(out, stage->inputs[i].public.position);
-        buffer_append_byte(out, stage->inputs[i].public.ended);
-        buffer_append_i64(out, stage->inputs[i].consumed);
-        buffer_append_i64(out, stage->inputs[i].malformed);
-        buffer_append_i64(out, stage->inputs[i].lost);
-    }
-    buffer_append_i64(out, stage->event_ts_ms);
-    buffer_append_byte(out, stage->own_end);
-    stage->service->save(stage->state, out);
-}
-
-static bool take_flag(struct reader *in)
-{
-    uint8_t flag;
-    reader_take(in, &flag, sizeof flag);
-    return flag != 0;
-}
-
-/* input_counts_read: the heartbeat's sums go on from them. */
-static void input_counts_read(struct stage *stage, struct input *input, struct reader *in)
-{
-    input->consumed = reader_i64(in);
-    input->malformed = reader_i64(in);
-    input->lost = reader_i64(in);
-    stage->counts.malformed_rows += input->malformed;
-    stage->counts.rows_lost += input->lost;
-}
-
-static enum status state_read(struct stage *stage, struct reader *in)
-{
-    if (reader_u32(in) != STATE_VERSION || reader_u64(in) != stage->symbol_count)
-        return STATUS_MALFORMED;
-    for (size_t i = 0; i < stage->symbol_count; i++) {
-        stage->outputs[i].emitted = reader_i64(in);
-        stage->outputs[i].end_emitted = take_flag(in);
-        reader_take(in, stage->outputs[i].kinds, sizeof stage->outputs[i].kinds);
-    }
-    if (reader_u64(in) != stage->input_count)
-        return STATUS_MALFORMED;
-    for (size_t i = 0; i < stage->input_count; i++) {
-        char stream[STREAM_BYTES];
-        reader_take(in, stream, sizeof stream);
-        if (memcmp(stream, stage->inputs[i].stream, sizeof stream) != 0)
-            return STATUS_MALFORMED;
-        stage->inputs[i].public.position = stage->inputs[i].state_position = reader_i64(in);
-        stage->inputs[i].public.ended = take_flag(in);
-        input_counts_read(stage, &stage->inputs[i], in);
-    }
-    stage->event_ts_ms = reader_i64(in);
-    stage->own_end = take_flag(in);
-    return stage->service->load(stage->state, in);
-}
-
-/* is_behind: some row journaled in an earlier life has not come out again yet. */
-static bool is_behind(const struct stage *stage)
-{
-    for (size_t i = 0; i < stage->symbol_count; i++)
-        if (stage->outputs[i].emitted < journal_last(stage->journal, stage->outputs[i].journal_stream))
-            return true;
-    return false;
-}
+/* --- commit and publish --- */
 
 static void note_rereading(struct stage *stage)
 {
-    if (!stage->rereading || is_behind(stage))
+    if (!stage->rereading || stage_state_is_behind(stage))
         return;
     stage->rereading = false;
     log_event(LOG_INFO, "reread", "input_rows=%lld compared=%lld", (long long)stage->counts.rows_reread,
               (long long)stage->counts.rows_compared);
 }
-
-enum status stage_state_load(struct stage *stage, bool warm, struct error *error)
-{
-    if (!stage->journal)
-        return STATUS_OK;
-    struct buffer bytes;
-    struct reader reader;
-    buffer_init(&bytes, 0);
-    enum status status = journal_get(stage->journal, STATE_KEY, &bytes);
-    if (status == STATUS_OK) {
-        reader_init(&reader, bytes.data, bytes.length);
-        status = state_read(stage, &reader);
-        if (status != STATUS_OK)
-            error_set(error, status, "the saved state of %s cannot be read; remove its journal to begin anew",
-                      stage->instance);
-    } else if (status == STATUS_NOT_FOUND) {
-        status = STATUS_OK; /* died before its first state: from the beginning */
-    }
-    buffer_finish(&bytes);
-    if (status == STATUS_OK)
-        status = stage_retention_load(stage, error);
-    stage->rereading = status == STATUS_OK && is_behind(stage);
-    if (status == STATUS_OK)
-        for (size_t i = 0; i < stage->symbol_count; i++)
-            log_event(LOG_INFO, "recovered", "stream=%s warm=%d state_at=%lld journaled=%lld",
-                      stage->outputs[i].stream, warm, (long long)stage->outputs[i].emitted,
-                      (long long)journal_last(stage->journal, stage->outputs[i].journal_stream));
-    return status;
-}
-
-/* --- commit and publish --- */
 
 static void publish_rows(struct stage *stage, const struct output *output, int64_t first_sequence,
                          size_t row_count, const uint8_t *rows, size_t bytes)
@@ -361,13 +255,6 @@ static bool state_due(const struct stage *stage, bool force)
     return force || clock_monotonic_ms(&stage->clock) - stage->state_saved_ms >= interval;
 }
 
-static void state_put(struct stage *stage)
-{
-    buffer_clear(&stage->scratch);
-    state_write(stage, &stage->scratch);
-    journal_put(stage->journal, STATE_KEY, stage->scratch.data, stage->scratch.length);
-}
-
 static void state_saved(struct stage *stage)
 {
     stage->state_saved_ms = clock_monotonic_ms(&stage->clock);
@@ -409,7 +296,7 @@ static enum status commit_turn(struct stage *stage, bool save, struct error *err
         return status;
     append_outputs(stage);
     if (save) {
-        state_put(stage);
+        stage_state_put(stage);
         stage_consumers_save(stage);
     }
     stage_retain(stage);

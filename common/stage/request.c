@@ -116,6 +116,8 @@ static enum status perform(struct stage *stage, const struct command_row *comman
                          (long long)command->generation);
     if (strcmp(command->verb, "status") == 0)
         return STATUS_OK;
+    if (strcmp(command->verb, "plan") == 0)
+        return stage_plan_renew(stage, error);
     if (strcmp(command->verb, "ledger") == 0)
         return give_ledger(stage, error);
     if (strcmp(command->verb, "stop") == 0) {

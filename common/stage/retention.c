@@ -146,6 +146,8 @@ enum status stage_retention_load(struct stage *stage, struct error *error)
 
 static bool anybody_reads(const struct stage *stage, size_t output)
 {
+    if (!stage_owns(stage, output))
+        return false; /* what is left of it here is another instance's by now */
     for (size_t i = 0; i < stage->consumer_count; i++)
         if (stage->consumers[i].output == output)
             return true;
@@ -236,6 +238,8 @@ static void tell_who_waits(struct stage *stage, size_t used)
     for (size_t i = 0; i < stage->symbol_count; i++) {
         const struct output *output = &stage->outputs[i];
         const char *name;
+        if (!stage_owns(stage, i))
+            continue;
         int64_t held = held_by_all(stage, i, &name),
                 last = journal_last(stage->journal, output->journal_stream);
         if (held < last)

@@ -16,6 +16,8 @@ static int64_t pending_rows(const struct sink_runner *runner)
     const struct stage *stage = runner->stage;
     int64_t pending = 0;
     for (size_t i = 0; i < stage->symbol_count; i++) {
+        if (!stage_owns(stage, i))
+            continue;
         int64_t position = runner->sink->position(runner->sink->context, stage->outputs[i].stream);
         pending += journal_last(stage->journal, stage->outputs[i].journal_stream) - position;
     }
@@ -86,7 +88,7 @@ static enum status write_stream(struct sink_runner *runner, size_t symbol, struc
     const struct output *output = &stage->outputs[symbol];
     int64_t from = runner->sink->position(runner->sink->context, output->stream) + 1;
     *out_count = 0;
-    if (from > journal_last(stage->journal, output->journal_stream))
+    if (!stage_owns(stage, symbol) || from > journal_last(stage->journal, output->journal_stream))
         return STATUS_OK;
     buffer_clear(rows);
     enum status status = journal_read(stage->journal, output->journal_stream, from, SINK_READ_BYTES, SIZE_MAX,
@@ -244,7 +246,8 @@ void stage_sink_status(struct stage *stage, size_t index, struct sink_status_row
     out_status->lag_rows = pending_rows(runner);
     out_status->position = 0;
     for (size_t i = 0; i < stage->symbol_count; i++)
-        out_status->position += runner->sink->position(runner->sink->context, stage->outputs[i].stream);
+        if (stage_owns(stage, i))
+            out_status->position += runner->sink->position(runner->sink->context, stage->outputs[i].stream);
     if (runner->sink->figures)
         runner->sink->figures(runner->sink->context, out_status);
 }

@@ -170,7 +170,11 @@ static enum status stage_open(struct stage *stage, struct error *error)
     if (status == STATUS_OK)
         status = open_bus(stage, error);
     if (status == STATUS_OK)
+        status = stage_plan_open(stage, error);
+    if (status == STATUS_OK)
         status = stage_outputs_open(stage, error);
+    if (status == STATUS_OK)
+        status = stage_state_owned(stage, error);
     if (status == STATUS_OK)
         status = stage->service->open(stage, &stage->state, error);
     if (status == STATUS_OK)
@@ -335,6 +339,8 @@ static void stage_close(struct stage *stage)
     for (size_t i = 0; i < stage->symbol_count; i++)
         free((void *)(uintptr_t)stage->symbols[i]);
     free(stage->symbols);
+    free(stage->owned);
+    plan_destroy(stage->plan);
     if (stage->symbol_indexes)
         map_finish(stage->symbol_indexes);
     free(stage->symbol_indexes);

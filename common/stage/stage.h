@@ -87,9 +87,15 @@ struct stage_service {
     /* turn: once per loop turn behind all rows, before the commit (timers of wall time, writer threads). */
     enum status (*turn)(void *service, struct error *error);
 
-    /* save, load: the service's whole state, bit for bit. Only for publishing services. */
+    /* save, load: the service's state, bit for bit. Only for publishing services. */
     void (*save)(void *service, struct buffer *out);
     enum status (*load)(void *service, struct reader *in);
+
+    /* symbol_save, symbol_load: likewise what belongs to one symbol, of services whose instances can hand symbols over; then
+     * save and load are for the rest, and may be NULL. Only symbols that this instance owns are saved. Loading replaces
+     * whatever the symbol held. */
+    void (*symbol_save)(void *service, size_t symbol_index, struct buffer *out);
+    enum status (*symbol_load)(void *service, size_t symbol_index, struct reader *in);
 
     /* resume: for services without a journal: the newest row of the stream they hold durably (0: none). */
     int64_t (*resume)(void *service, const char *stream);
@@ -134,7 +140,10 @@ const char *stage_instance(const struct stage *stage);
 const struct clock *stage_clock(const struct stage *stage);
 size_t stage_symbol_count(const struct stage *stage);
 const char *stage_symbol(const struct stage *stage, size_t index);
-size_t stage_symbol_index(const struct stage *stage, const char *symbol);    /* SIZE_MAX: not ours */
+size_t stage_symbol_index(const struct stage *stage, const char *symbol); /* SIZE_MAX: not ours */
+/* stage_owns: whether a symbol is this instance's; another instance of the service may have it. Rows come, and may be emitted,
+ * only for owned symbols; counters are told of them only. */
+bool stage_owns(const struct stage *stage, size_t index);
 int stage_levels(const struct stage *stage);                                 /* ofi.levels, at least 5 */
 const char *stage_option_value(const struct stage *stage, const char *name); /* NULL: not given */
 /* stage_replay_files: captures given with --replay, NULL-terminated; NULL when not replaying. */

@@ -3,12 +3,14 @@
  *   options.c   command line and configuration        input.c    upstream streams, gaps, catch-up
  *   output.c    emit → commit → publish, state        request.c  what comes in on the ROUTER
  *   retention.c consumers, what the journal may drop  sink_thread.c  one thread per sink
+ *   plan.c      which symbols are ours, whom we read   state.c      the saved state, symbol by symbol
  *   beat.c      heartbeats and status file            ledger.c   counters for the loss ledger
  *   replay.c    a daemon by hand on a capture         stage.c    life and loop */
 #pragma once
 
 #include "base/file.h"
 #include "bus/bus.h"
+#include "config/plan.h"
 #include "journal/journal.h"
 #include "proto/request.h"
 #include "stage/sink.h"
@@ -30,7 +32,7 @@ enum {
     STAGE_REQUEST_TIMEOUT_MS = 250, /* an unanswered catch-up request is sent again */
     STAGE_REGISTER_MS = 1000,
     STAGE_RETENTION_MS = 1000,
-    STAGE_RELAX_MS = 10000, /* so often the journal's pages are given back to the machine */
+    STAGE_RELAX_MS = 10000,     /* so often the journal's pages are given back to the machine */
     STAGE_RETENTION_PARTS = 64, /* of the limit: so much appended is reason enough to look again */
     STAGE_AGE_MARKS = 8,     /* points in time at which the newest rows are noted, within journal.max_age_s */
     STAGE_SILENCE_MS = 3000, /* an upstream without a sign of life for so long is connected anew */
@@ -57,7 +59,7 @@ struct output {
     int64_t source; /* harvest sequence up to which the stream is complete */
     bool ended;
     int64_t age_marks[STAGE_AGE_MARKS]; /* newest row at the retention's points in time */
-    int64_t first;                      /* oldest row, as the open transaction will leave it; the retention's */
+    int64_t first; /* oldest row, as the open transaction will leave it; the retention's */
     struct buffer rows;
     struct output_chunk *chunks;
     size_t chunk_count, chunk_capacity;
@@ -66,8 +68,7 @@ struct output {
 struct input {
     struct stage_input public;
     char stream[STREAM_BYTES];
-    size_t connection;
-    size_t upstream;        /* into stage.upstreams */
+    size_t upstream;        /* into stage.upstreams; SIZE_MAX: not read */
     int64_t producer_last;  /* newest row its producer told of, 0 = none yet */
     int64_t source;         /* source up to which what has been consumed is complete */
     bool producer_seen;     /* it has told what its newest row is */
@@ -83,7 +84,7 @@ struct input {
 
 struct upstream {
     const char *service;
-    char instance[INSTANCE_BYTES];
+    char instance[INSTANCE_BYTES]; /* "": a free place */
     size_t connection;
     int64_t heard_ms; /* monotonic; anything it sent */
 };
@@ -113,6 +114,7 @@ struct stage_override {
 struct stage_options {
     const char *config_path;
     const char *effective_path;
+    const char *plan_path;
     const char *instance;
     const char *bus_folder;
     int64_t generation;
@@ -144,6 +146,8 @@ struct stage {
     const char **symbols;
     size_t symbol_count;
     struct map *symbol_indexes;
+    struct plan *plan;  /* NULL: by hand, everything is ours */
+    atomic_bool *owned; /* by symbol */
 
     struct output *outputs; /* one per symbol, of publishing services */
     size_t pending_bytes;
@@ -155,7 +159,8 @@ struct stage {
     struct consumer *consumers;
     size_t consumer_count, consumer_capacity;
     bool consumers_dirty; /* not as journaled */
-    bool consumer_added;  /* one of them is not journaled at all: at once, lest its rows go while both are dead */
+    bool
+        consumer_added; /* one of them is not journaled at all: at once, lest its rows go while both are dead */
     struct sink_runner sinks[STAGE_SINKS_MAX];
     size_t sink_count;
 
@@ -172,11 +177,11 @@ struct stage {
     struct buffer scratch, frame_scratch;
     char last_error[256];
 
-    bool stopping; /* TERM or stop: leave the loop */
-    bool draining; /* drain: to the end of the streams */
-    bool own_end;  /* stage_end was called */
-    bool going;    /* go has come (pull services) */
-    bool full;     /* the journal is at its limit: nothing is consumed */
+    bool stopping;               /* TERM or stop: leave the loop */
+    bool draining;               /* drain: to the end of the streams */
+    bool own_end;                /* stage_end was called */
+    bool going;                  /* go has come (pull services) */
+    bool full;                   /* the journal is at its limit: nothing is consumed */
     bool alert_told, alert_sent; /* the journal's pressure is in the log; … and in a heartbeat */
     bool pull_more;
     bool rereading;       /* rows come out again that were journaled in an earlier life */
@@ -200,6 +205,9 @@ enum status stage_config_load(struct stage *stage, struct error *error);
 
 /* input.c */
 enum status stage_inputs_open(struct stage *stage, struct error *error);
+enum status stage_inputs_follow(struct stage *stage, struct error *error); /* the plan has changed */
+enum status stage_input_attach(struct stage *stage, struct input *input, struct error *error);
+void stage_input_detach(struct stage *stage, struct input *input);
 void stage_inputs_poll(struct stage *stage, int timeout_ms);
 void stage_inputs_join(struct stage *stage);     /* asks every producer where it is */
 void stage_inputs_retry(struct stage *stage);    /* overdue requests */
@@ -209,9 +217,26 @@ int64_t stage_source_consumed(const struct stage *stage,
 bool stage_inputs_ended(const struct stage *stage);
 bool stage_caught_up(const struct stage *stage);
 
+/* plan.c */
+enum status stage_plan_open(struct stage *stage, struct error *error);
+/* stage_plan_renew: reads the plan anew; one that is not newer changes nothing. */
+enum status stage_plan_renew(struct stage *stage, struct error *error);
+/* stage_upstream_of: the instance that says a service's rows of a symbol. */
+const char *stage_upstream_of(const struct stage *stage, const char *service, const char *symbol);
+/* stage_consumer_name: under which producers know whoever reads a symbol here: the service's, whichever instance it is. */
+const char *stage_consumer_name(const struct stage *stage);
+
+/* state.c */
+enum status stage_state_owned(struct stage *stage,
+                              struct error *error); /* which symbols the saved state holds */
+enum status stage_state_load(struct stage *stage, bool warm, struct error *error);
+void stage_state_put(struct stage *stage); /* inside the transaction */
+void stage_symbol_save(struct stage *stage, size_t symbol, struct buffer *out);
+enum status stage_symbol_load(struct stage *stage, size_t symbol, struct reader *in);
+bool stage_state_is_behind(const struct stage *stage);
+
 /* output.c */
 enum status stage_outputs_open(struct stage *stage, struct error *error);
-enum status stage_state_load(struct stage *stage, bool warm, struct error *error);
 enum status stage_commit(struct stage *stage, bool force_state, struct error *error);
 
 /* retention.c */
@@ -219,7 +244,7 @@ void stage_consumer_note(struct stage *stage, const struct register_row *entry);
 void stage_consumers_save(struct stage *stage); /* inside the transaction */
 enum status stage_retention_load(struct stage *stage, struct error *error);
 double stage_journal_fill(const struct stage *stage); /* share of journal.max_mb that rows take */
-bool stage_retention_urgent(struct stage *stage); /* reason enough for a commit of its own */
+bool stage_retention_urgent(struct stage *stage);     /* reason enough for a commit of its own */
 void stage_retain(
     struct stage *stage); /* inside the transaction: gives back what nobody needs, notes when full */
 

@@ -2,6 +2,7 @@
  * taken is never more than what was given, and the difference is what is on its way. */
 #include "base/clock.h"
 #include "bus/bus.h"
+#include "config/plan.h"
 #include "proto/frame.h"
 #include "proto/request.h"
 #include "run_files.h"
@@ -9,6 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+
+static const char PLAN_PATH[] = "runtime/plan.json"; /* of the folder the run lives in */
 
 enum { ASK_AGAIN_MS = 100, POLL_MS = 20 };
 
@@ -81,9 +84,8 @@ static void ask(struct asking *asking, int64_t timeout_ms)
     }
 }
 
-static void ask_module(struct run_files *run, struct bus *bus, size_t module, int64_t timeout_ms)
+static void ask_instance(struct run_files *run, struct bus *bus, const char *name, int64_t timeout_ms)
 {
-    const char *name = module_at(module)->name;
     struct asking asking = {.bus = bus, .clock = clock_system(), .run = run};
     struct error error;
     snprintf(asking.request_id, sizeof asking.request_id, "ledger/%d-%s", (int)getpid(), name);
@@ -98,6 +100,17 @@ static void ask_module(struct run_files *run, struct bus *bus, size_t module, in
         run_files_problem(run, "%s does not say what it counted: %s", name, asking.refusal);
     else
         run_files_problem(run, "%s does not answer within %lld ms", name, (long long)timeout_ms);
+}
+
+/* ask_module: all instances that the run's plan has now. */
+static void ask_module(struct run_files *run, struct bus *bus, struct plan *plan, size_t module,
+                       int64_t timeout_ms)
+{
+    const struct plan_service *service = plan_service(plan, module_at(module)->name);
+    if (!service)
+        ask_instance(run, bus, module_at(module)->name, timeout_ms);
+    for (size_t i = 0; service && i < service->instance_count; i++)
+        ask_instance(run, bus, service->instances[i], timeout_ms);
 }
 
 /* next_reader: one that nobody still to be asked reads from; MODULE_COUNT: all have been asked. */
@@ -120,15 +133,19 @@ void ask_daemons(struct run_files *run, int64_t timeout_ms)
                                 .high_water_mark = (int)config_i64(run->config, "bus.high_water_mark")};
     struct bus *bus;
     struct error error;
+    struct plan *plan = NULL;
     module_set left = 0;
     if (bus_create(&config, &bus, &error) != STATUS_OK) {
         run_files_problem(run, "the services cannot be asked: %s", error.text);
         return;
     }
+    if (file_exists(PLAN_PATH) && plan_read(PLAN_PATH, &plan, &error) != STATUS_OK)
+        run_files_problem(run, "%s", error.text);
     for (size_t i = 0; i < MODULE_COUNT; i++)
         if (module_at(i)->beats)
             left |= run->conditions.modules & module_bit(i);
     for (size_t module; (module = next_reader(left)) != MODULE_COUNT; left &= ~module_bit(module))
-        ask_module(run, bus, module, timeout_ms);
+        ask_module(run, bus, plan, module, timeout_ms);
+    plan_destroy(plan);
     bus_destroy(bus);
 }

@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "bus/bus.h"
+#include "config/plan.h"
 #include "place.h"
 #include "proto/frame.h"
 #include "proto/request.h"
@@ -16,13 +17,16 @@
 
 enum { ASK_AGAIN_MS = 500, TAIL_BEHIND_ALL = 0 };
 
+static const char PLAN_PATH[] = "runtime/plan.json";
 static const int64_t BEHIND_NEWEST = INT64_MAX / 2;
 
 struct tail {
     struct bus *bus;
     size_t connection;
+    char publisher[PLAN_NAME_BYTES]; /* the instance that is read now */
     struct clock clock;
     char stream[STREAM_BYTES];
+    char service[INSTANCE_BYTES];
     char run_id[RUN_ID_BYTES];
     int levels;
     int64_t next;     /* row wanted next; TAIL_BEHIND_ALL: behind the newest, not known yet */
@@ -144,15 +148,35 @@ static void on_answer(void *context, size_t connection, const void *head, size_t
     take_answer(tail, &answer, body, body_bytes);
 }
 
-/* open_stream: "service/SYMBOL" → the publisher's sockets; with one instance per service they bear its
- * name. */
+/* follow_owner: reads the instance that the plan gives the symbol to; it may have moved. A run without a plan yet, or one that
+ * cannot be read: the service's only instance. */
+static enum status follow_owner(struct tail *tail, const char *service, struct error *error)
+{
+    struct plan *plan = NULL;
+    struct error unreadable;
+    enum status status = plan_read(PLAN_PATH, &plan, &unreadable);
+    const char *owner = status == STATUS_OK ? plan_owner(plan, service, strchr(tail->stream, '/') + 1) : NULL;
+    bool same = strcmp(owner ? owner : service, tail->publisher) == 0;
+    if (!same && *tail->publisher)
+        bus_disconnect(tail->bus, tail->connection);
+    snprintf(tail->publisher, sizeof tail->publisher, "%s", owner ? owner : service);
+    plan_destroy(plan);
+    if (same)
+        return STATUS_OK;
+    status = bus_connect(tail->bus, tail->publisher, &tail->connection, error);
+    if (status == STATUS_OK)
+        bus_subscribe(tail->bus, tail->connection, tail->stream);
+    return status;
+}
+
+/* open_stream: "service/SYMBOL" → the publisher's sockets. */
 static enum status open_stream(struct tail *tail, const char *topic, const struct config *config,
                                struct error *error)
 {
-    char service[INSTANCE_BYTES];
+    char *service = tail->service;
     const char *slash = strchr(topic, '/');
     if (!slash || slash == topic || !slash[1] || strlen(topic) >= sizeof tail->stream ||
-        (size_t)(slash - topic) >= sizeof service)
+        (size_t)(slash - topic) >= sizeof tail->service)
         return error_set(error, STATUS_INVALID,
                          "'%s' is not a topic: write SERVICE/SYMBOL, e.g. signal/BTCUSDT", topic);
     memcpy(service, topic, (size_t)(slash - topic));
@@ -170,9 +194,7 @@ static enum status open_stream(struct tail *tail, const char *topic, const struc
                              .high_water_mark = (int)config_i64(config, "bus.high_water_mark")};
     enum status status = bus_create(&bus, &tail->bus, error);
     if (status == STATUS_OK)
-        status = bus_connect(tail->bus, service, &tail->connection, error);
-    if (status == STATUS_OK)
-        bus_subscribe(tail->bus, tail->connection, tail->stream);
+        status = follow_owner(tail, service, error);
     return status;
 }
 
@@ -187,6 +209,10 @@ static enum status follow(struct tail *tail, int64_t timeout_ms, struct error *e
         if (!tail->answers && now_ms - begun_ms >= timeout_ms)
             return error_set(error, STATUS_AGAIN, "%s: its publisher does not answer; is it running?",
                              tail->stream);
+        enum status status =
+            now_ms - tried_ms >= ASK_AGAIN_MS ? follow_owner(tail, tail->service, error) : STATUS_OK;
+        if (status != STATUS_OK)
+            return status;
         if (now_ms - tried_ms >= ASK_AGAIN_MS) { /* also finds rows at the tail that the live frames lost */
             request_rows(tail);
             tried_ms = now_ms;

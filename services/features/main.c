@@ -2,10 +2,10 @@
  * score. One pure engine per symbol (symbol.h); this file connects it to the stage. */
 #include "base/log.h"
 #include "base/memory.h"
+#include "figures.h"
 #include "proto/book.h"
 #include "proto/control.h"
 #include "proto/trade.h"
-#include "figures.h"
 #include "settings.h"
 #include "stage/stage.h"
 
@@ -55,7 +55,8 @@ static enum status features_open(struct stage *stage, void **out_service, struct
     features->stage = stage;
     features->symbols = memory_allocate(stage_symbol_count(stage) * sizeof *features->symbols);
     zone_init_utc(&features->zone);
-    enum status status = zone_load(config_text(config, "strategy_mode.schedule.timezone"), &features->zone, error);
+    enum status status =
+        zone_load(config_text(config, "strategy_mode.schedule.timezone"), &features->zone, error);
     while (status == STATUS_OK && features->symbol_count < stage_symbol_count(stage)) {
         size_t index = features->symbol_count;
         struct features_config settings;
@@ -91,20 +92,14 @@ static enum status features_row(void *service, const struct stage_input *input, 
     return status;
 }
 
-static void features_save(void *service, struct buffer *out)
+static void features_save(void *service, size_t symbol, struct buffer *out)
 {
-    struct features *features = service;
-    for (size_t i = 0; i < features->symbol_count; i++)
-        features_symbol_save(features->symbols[i].engine, out);
+    features_symbol_save(((struct features *)service)->symbols[symbol].engine, out);
 }
 
-static enum status features_load(void *service, struct reader *in)
+static enum status features_load(void *service, size_t symbol, struct reader *in)
 {
-    struct features *features = service;
-    enum status status = STATUS_OK;
-    for (size_t i = 0; status == STATUS_OK && i < features->symbol_count; i++)
-        status = features_symbol_load(features->symbols[i].engine, in);
-    return status;
+    return features_symbol_load(((struct features *)service)->symbols[symbol].engine, in);
 }
 
 static void features_report(void *service, struct stage_report *report)
@@ -113,7 +108,8 @@ static void features_report(void *service, struct stage_report *report)
     struct figures figures;
     figures_init(&figures);
     for (size_t i = 0; i < features->symbol_count; i++)
-        figures_add(&figures, features->symbols[i].engine);
+        if (stage_owns(features->stage, i))
+            figures_add(&figures, features->symbols[i].engine);
     figures_report(&figures, report);
 }
 
@@ -121,7 +117,8 @@ static void features_ledger(void *service, struct stage_ledger *ledger)
 {
     struct features *features = service;
     for (size_t i = 0; i < features->symbol_count; i++)
-        figures_ledger(features->symbols[i].engine, i, ledger);
+        if (stage_owns(features->stage, i))
+            figures_ledger(features->symbols[i].engine, i, ledger);
 }
 
 static const char *const INPUTS[] = {"harvest", NULL};
@@ -134,8 +131,8 @@ static const struct stage_service FEATURES = {
     .open = features_open,
     .close = features_close,
     .row = features_row,
-    .save = features_save,
-    .load = features_load,
+    .symbol_save = features_save,
+    .symbol_load = features_load,
     .report = features_report,
     .ledger = features_ledger,
 };

@@ -73,6 +73,8 @@ void figures_report(const struct feed *feed, const struct receiver *receiver,
                     const struct capture_writer *writer, const struct row_figures *rows,
                     struct stage_report *report)
 {
+    if (!feed)
+        return;
     report_rows(rows, report);
     for (enum feed_counter counter = 0; counter < FEED_COUNTER_COUNT; counter++)
         stage_report_counter(report, feed_counter_name(counter), feed_count(feed, FEED_ALL, counter));
@@ -82,24 +84,26 @@ void figures_report(const struct feed *feed, const struct receiver *receiver,
         stage_report_counter(report, "capture_bytes", capture_written_bytes(writer));
 }
 
-static void count_symbol(const struct feed *feed, size_t symbol, struct stage_ledger *ledger)
+static void count_symbol(const struct feed *feed, size_t symbol, size_t place, struct stage_ledger *ledger)
 {
     for (enum feed_counter counter = 0; counter < FEED_COUNTER_COUNT; counter++)
-        stage_ledger_count(ledger, symbol, feed_counter_name(counter), feed_count(feed, symbol, counter));
-    stage_ledger_count(ledger, symbol, "trades_held", feed_held_trades(feed, symbol));
-    stage_ledger_count(ledger, symbol, "trades_waiting", feed_waiting(feed, symbol));
-    stage_ledger_count(ledger, symbol, "books_held", feed_held_books(feed, symbol));
+        stage_ledger_count(ledger, place, feed_counter_name(counter), feed_count(feed, symbol, counter));
+    stage_ledger_count(ledger, place, "trades_held", feed_held_trades(feed, symbol));
+    stage_ledger_count(ledger, place, "trades_waiting", feed_waiting(feed, symbol));
+    stage_ledger_count(ledger, place, "books_held", feed_held_books(feed, symbol));
 }
 
-void figures_ledger(const struct feed *feed, size_t symbol_count, const struct intake *intake,
+void figures_ledger(const struct feed *feed, const struct own_symbols *symbols, const struct intake *intake,
                     struct stage_ledger *ledger)
 {
+    if (!feed)
+        return;
     for (enum feed_counter counter = 0; counter < FEED_COUNTER_COUNT; counter++)
         stage_ledger_count(ledger, STAGE_NO_SYMBOL, feed_counter_name(counter),
                            feed_count(feed, FEED_ALL, counter));
     stage_ledger_count(ledger, STAGE_NO_SYMBOL, "books_are_whole", feed_books_are_whole(feed));
-    for (size_t i = 0; i < symbol_count; i++)
-        count_symbol(feed, i, ledger);
+    for (size_t i = 0; i < symbols->count; i++)
+        count_symbol(feed, i, symbols->places[i], ledger);
     if (!intake->receiver)
         return;
     struct receiver_figures figures = receiver_figures(intake->receiver);

@@ -4,6 +4,7 @@
 #include "feed.h"
 #include "intake.h"
 #include "latency.h"
+#include "own_symbols.h"
 #include "stage/stage.h"
 
 /* row_figures: what is told of the rows themselves. */
@@ -22,7 +23,7 @@ void figures_report(const struct feed *feed, const struct receiver *receiver,
                     const struct capture_writer *writer, const struct row_figures *rows,
                     struct stage_report *report);
 
-/* figures_ledger: the feed's counters of the run and of each symbol, what it holds back, and what the sockets of this life
+/* Without a feed (NULL: no symbol is ours) neither says anything. figures_ledger: the feed's counters of the run and of each symbol, what it holds back, and what the sockets of this life
  * gave. */
-void figures_ledger(const struct feed *feed, size_t symbol_count, const struct intake *intake,
+void figures_ledger(const struct feed *feed, const struct own_symbols *symbols, const struct intake *intake,
                     struct stage_ledger *ledger);

@@ -1,5 +1,7 @@
 #include "intake.h"
 
+#include "own_symbols.h"
+
 #include "base/file.h"
 #include "base/log.h"
 
@@ -39,13 +41,14 @@ void intake_resolve_trades(const struct stage *stage, struct feed_config *settin
     intake_close(&intake);
 }
 
-static enum status open_writer(struct intake *intake, struct stage *stage, const char *folder,
-                               struct error *error)
+static enum status open_writer(struct intake *intake, struct stage *stage, const struct feed_config *feed,
+                               const char *folder, struct error *error)
 {
     const struct config *config = stage_config(stage);
     struct buffer metadata;
     buffer_init(&metadata, 0);
-    feed_metadata(config, stage_run_id(stage), stage_fingerprint(stage), &metadata);
+    feed_metadata(config, stage_run_id(stage), stage_fingerprint(stage), feed->symbols, feed->symbol_count,
+                  &metadata);
     struct capture_writer_config writer = {
         .folder = folder,
         .run_id = stage_run_id(stage),
@@ -87,8 +90,8 @@ enum status intake_open(struct intake *intake, struct stage *stage, const struct
     char folder[PATH_BYTES];
     if (stage_replay_files(stage))
         return open_replay(intake, stage_replay_files(stage), error);
-    path_join(folder, config_text(stage_config(stage), "run.data_root"), "raw");
-    enum status status = open_writer(intake, stage, folder, error);
+    capture_folder(stage, folder, sizeof folder);
+    enum status status = open_writer(intake, stage, feed, folder, error);
     if (status == STATUS_OK)
         status = capture_reader_open(folder, stage_run_id(stage), intake->writer, &intake->reader, error);
     if (status != STATUS_OK)
@@ -103,6 +106,17 @@ void intake_close(struct intake *intake)
     capture_reader_close(intake->reader);
     capture_writer_close(intake->writer);
     *intake = (struct intake){0};
+}
+
+enum status intake_feed(struct intake *intake, struct feed *feed, struct error *error)
+{
+    struct capture_record record;
+    struct error refused;
+    enum status status = capture_next(intake->reader, &record, error);
+    if (status == STATUS_OK && feed_record(feed, &record, &refused) != STATUS_OK)
+        log_event(LOG_WARNING, "record_refused", "record=%llu reason=\"%s\"", (unsigned long long)record.seq,
+                  refused.text);
+    return status;
 }
 
 bool intake_is_over(const struct intake *intake)
@@ -131,6 +145,8 @@ enum status intake_command(struct intake *intake, const char *verb, bool ended)
 void intake_save(const struct intake *intake, const struct feed *feed, struct buffer *out)
 {
     uint64_t seq, offset;
+    if (!feed)
+        return;
     capture_place(intake->reader, &seq, &offset);
     buffer_append_u64(out, seq);
     buffer_append_u64(out, offset);
@@ -140,6 +156,8 @@ void intake_save(const struct intake *intake, const struct feed *feed, struct bu
 enum status intake_load(struct intake *intake, struct feed *feed, struct reader *in)
 {
     struct error error = {{0}};
+    if (!feed)
+        return STATUS_OK;
     uint64_t seq = reader_u64(in), offset = reader_u64(in);
     enum status status = feed_load(feed, in, &error);
     if (status == STATUS_OK)

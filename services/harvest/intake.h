@@ -23,6 +23,10 @@ void intake_close(struct intake *intake);
  * the captures have any or asked for them, else raw trades. */
 void intake_resolve_trades(const struct stage *stage, struct feed_config *settings);
 
+/* intake_feed: the next record into the feed. STATUS_AGAIN: there is none yet; STATUS_END: nor will there be; what the feed
+ * refuses is logged. */
+enum status intake_feed(struct intake *intake, struct feed *feed, struct error *error) MUST_USE;
+
 /* intake_is_over: behind what can be read now nothing will come: end of a replay, or intake was stopped. */
 bool intake_is_over(const struct intake *intake);
 
@@ -32,6 +36,6 @@ void intake_ask(struct intake *intake, size_t symbol, const struct feed *feed);
 /* intake_command: go and stop_intake; go after the end changes nothing. STATUS_UNSUPPORTED: neither. */
 enum status intake_command(struct intake *intake, const char *verb, bool ended) MUST_USE;
 
-/* intake_save, intake_load: the feed's whole state, and the record of the capture it goes on with. */
+/* intake_save, intake_load (nothing without a feed): the feed's whole state, and the record of the capture it goes on with. */
 void intake_save(const struct intake *intake, const struct feed *feed, struct buffer *out);
 enum status intake_load(struct intake *intake, struct feed *feed, struct reader *in) MUST_USE;

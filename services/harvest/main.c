@@ -1,16 +1,18 @@
 /* harvest: receives the venue's messages into the raw capture, and turns that capture into ordered, de-duplicated,
  * audited rows. The receiver (a thread, receiver.h) only appends; this loop reads the capture at its own position through
  * the pure feed (feed.h), so that recovery and replay are the same code. */
-#include "base/log.h"
 #include "base/memory.h"
 #include "figures.h"
+#include "own_symbols.h"
 #include "stage/stage.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 struct harvest {
     struct stage *stage;
-    struct feed *feed;
+    struct own_symbols symbols;
+    struct feed *feed; /* NULL: no symbol is ours */
     struct row_figures rows;
     struct intake intake; /* capture, its reader, the receiver */
     bool at_end;          /* nothing more is readable just now */
@@ -20,7 +22,7 @@ static void emit(void *context, size_t symbol, const struct message *message, co
 {
     struct harvest *harvest = context;
     row_figures_add(&harvest->rows, symbol, message, row);
-    stage_emit(harvest->stage, symbol, message, row);
+    stage_emit(harvest->stage, harvest->symbols.places[symbol], message, row);
 }
 
 static void harvest_close(void *service)
@@ -29,6 +31,7 @@ static void harvest_close(void *service)
     intake_close(&harvest->intake);
     feed_destroy(harvest->feed);
     row_figures_finish(&harvest->rows);
+    own_symbols_finish(&harvest->symbols);
     free(harvest);
 }
 
@@ -36,17 +39,16 @@ static enum status harvest_open(struct stage *stage, void **out_service, struct 
 {
     struct harvest *harvest = memory_allocate(sizeof *harvest);
     struct feed_config settings;
-    const char **symbols = memory_allocate(stage_symbol_count(stage) * sizeof *symbols);
-    for (size_t i = 0; i < stage_symbol_count(stage); i++)
-        symbols[i] = stage_symbol(stage, i);
+    enum status status = STATUS_OK;
     harvest->stage = stage;
-    row_figures_init(&harvest->rows, stage_symbol_count(stage));
-    feed_settings(stage_config(stage), symbols, stage_symbol_count(stage), &settings);
+    own_symbols_take(stage, &harvest->symbols);
+    row_figures_init(&harvest->rows, harvest->symbols.count);
+    feed_settings(stage_config(stage), harvest->symbols.names, harvest->symbols.count, &settings);
     intake_resolve_trades(stage, &settings);
-    harvest->feed = feed_create(&settings, emit, harvest, error);
-    enum status status =
-        harvest->feed ? intake_open(&harvest->intake, stage, &settings, error) : STATUS_INVALID;
-    free(symbols);
+    if (harvest->symbols.count) {
+        harvest->feed = feed_create(&settings, emit, harvest, error);
+        status = harvest->feed ? intake_open(&harvest->intake, stage, &settings, error) : STATUS_INVALID;
+    }
     if (status == STATUS_OK)
         *out_service = harvest;
     else
@@ -54,36 +56,25 @@ static enum status harvest_open(struct stage *stage, void **out_service, struct 
     return status;
 }
 
-static void take_record(struct harvest *harvest, const struct capture_record *record)
-{
-    struct error refused;
-    if (feed_record(harvest->feed, record, &refused) != STATUS_OK)
-        log_event(LOG_WARNING, "record_refused", "record=%llu reason=\"%s\"", (unsigned long long)record->seq,
-                  refused.text);
-}
-
 static enum status harvest_pull(void *service, size_t budget, int wait_ms, bool *out_more,
                                 struct error *error)
 {
     struct harvest *harvest = service;
-    struct capture_record record;
-    enum status status = STATUS_OK;
+    struct feed *feed = harvest->feed;
+    enum status status = feed ? STATUS_OK : STATUS_END;
     (void)wait_ms;                                /* the receiver wakes the loop */
     bool over = intake_is_over(&harvest->intake); /* asked first: then what is unread is all there is */
-    for (size_t i = 0; status == STATUS_OK && i < budget; i++) {
-        status = capture_next(harvest->intake.reader, &record, error);
-        if (status == STATUS_OK)
-            take_record(harvest, &record);
-    }
+    for (size_t i = 0; status == STATUS_OK && i < budget; i++)
+        status = intake_feed(&harvest->intake, feed, error);
     *out_more = status == STATUS_OK;
     harvest->at_end = status == STATUS_AGAIN || status == STATUS_END;
-    if (harvest->at_end && over && !feed_ended(harvest->feed))
-        feed_end(harvest->feed);
-    if (feed_ended(harvest->feed))
+    if (feed && harvest->at_end && over && !feed_ended(feed))
+        feed_end(feed);
+    if (feed && feed_ended(feed))
         stage_end(harvest->stage);
-    for (size_t i = 0; i < stage_symbol_count(harvest->stage); i++) {
-        intake_ask(&harvest->intake, i, harvest->feed);
-        stage_event_time(harvest->stage, feed_event_ms(harvest->feed, i));
+    for (size_t i = 0; i < harvest->symbols.count; i++) {
+        intake_ask(&harvest->intake, i, feed);
+        stage_event_time(harvest->stage, feed_event_ms(feed, i));
     }
     return harvest->at_end ? STATUS_OK : status;
 }
@@ -104,9 +95,12 @@ static enum status harvest_command(void *service, const char *verb, const char *
                                    struct error *error)
 {
     struct harvest *harvest = service;
-    (void)arguments_json;
-    (void)error;
-    return intake_command(&harvest->intake, verb, feed_ended(harvest->feed));
+    (void)arguments_json, (void)error;
+    if (harvest->feed)
+        return intake_command(&harvest->intake, verb, feed_ended(harvest->feed));
+    if (strcmp(verb, "stop_intake") == 0)
+        stage_end(harvest->stage); /* nothing of it has ever begun */
+    return STATUS_OK;
 }
 
 static void harvest_report(void *service, struct stage_report *report)
@@ -118,7 +112,7 @@ static void harvest_report(void *service, struct stage_report *report)
 static void harvest_ledger(void *service, struct stage_ledger *ledger)
 {
     struct harvest *harvest = service;
-    figures_ledger(harvest->feed, stage_symbol_count(harvest->stage), &harvest->intake, ledger);
+    figures_ledger(harvest->feed, &harvest->symbols, &harvest->intake, ledger);
 }
 
 static bool harvest_caught_up(void *service)

@@ -23,19 +23,21 @@ static int64_t counter_of(const struct signal_decision *decision, size_t counter
     return value;
 }
 
-void figures_report(const struct signal_decision *decisions, size_t count, struct stage_report *report)
+void figures_report(const struct signal_decision *decisions, const struct stage *stage,
+                    struct stage_report *report)
 {
     for (size_t k = 0; k < COUNTER_COUNT; k++) {
         int64_t sum = 0;
-        for (size_t i = 0; i < count; i++)
-            sum += counter_of(&decisions[i], k);
+        for (size_t i = 0; i < stage_symbol_count(stage); i++)
+            sum += stage_owns(stage, i) ? counter_of(&decisions[i], k) : 0;
         stage_report_counter(report, COUNTERS[k].name, sum);
     }
 }
 
-void figures_ledger(const struct signal_decision *decisions, size_t count, struct stage_ledger *ledger)
+void figures_ledger(const struct signal_decision *decisions, const struct stage *stage,
+                    struct stage_ledger *ledger)
 {
-    for (size_t i = 0; i < count; i++)
-        for (size_t k = 0; k < COUNTER_COUNT; k++)
+    for (size_t i = 0; i < stage_symbol_count(stage); i++)
+        for (size_t k = 0; stage_owns(stage, i) && k < COUNTER_COUNT; k++)
             stage_ledger_count(ledger, i, COUNTERS[k].name, counter_of(&decisions[i], k));
 }

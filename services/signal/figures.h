@@ -5,6 +5,8 @@
 
 #include "stage/stage.h"
 
-/* figures_report: the counters of all symbols together. figures_ledger: those of each symbol. */
-void figures_report(const struct signal_decision *decisions, size_t count, struct stage_report *report);
-void figures_ledger(const struct signal_decision *decisions, size_t count, struct stage_ledger *ledger);
+/* figures_report: the counters of all symbols that are ours together. figures_ledger: those of each. */
+void figures_report(const struct signal_decision *decisions, const struct stage *stage,
+                    struct stage_report *report);
+void figures_ledger(const struct signal_decision *decisions, const struct stage *stage,
+                    struct stage_ledger *ledger);

@@ -82,32 +82,26 @@ static enum status signal_row(void *service, const struct stage_input *input, co
     return status;
 }
 
-static void signal_save(void *service, struct buffer *out)
+static void signal_save(void *service, size_t symbol, struct buffer *out)
 {
-    struct signal *signal = service;
-    for (size_t i = 0; i < stage_symbol_count(signal->stage); i++)
-        signal_decision_save(&signal->decisions[i], out);
+    signal_decision_save(&((struct signal *)service)->decisions[symbol], out);
 }
 
-static enum status signal_load(void *service, struct reader *in)
+static enum status signal_load(void *service, size_t symbol, struct reader *in)
 {
-    struct signal *signal = service;
-    enum status status = STATUS_OK;
-    for (size_t i = 0; status == STATUS_OK && i < stage_symbol_count(signal->stage); i++)
-        status = signal_decision_load(&signal->decisions[i], in);
-    return status;
+    return signal_decision_load(&((struct signal *)service)->decisions[symbol], in);
 }
 
 static void signal_report(void *service, struct stage_report *report)
 {
     struct signal *signal = service;
-    figures_report(signal->decisions, stage_symbol_count(signal->stage), report);
+    figures_report(signal->decisions, signal->stage, report);
 }
 
 static void signal_ledger(void *service, struct stage_ledger *ledger)
 {
     struct signal *signal = service;
-    figures_ledger(signal->decisions, stage_symbol_count(signal->stage), ledger);
+    figures_ledger(signal->decisions, signal->stage, ledger);
 }
 
 static const char *const INPUTS[] = {"features", NULL};
@@ -120,8 +114,8 @@ static const struct stage_service SIGNAL = {
     .open = signal_open,
     .close = signal_close,
     .row = signal_row,
-    .save = signal_save,
-    .load = signal_load,
+    .symbol_save = signal_save,
+    .symbol_load = signal_load,
     .report = signal_report,
     .ledger = signal_ledger,
 };

@@ -41,6 +41,7 @@ static const struct option_row {
     {"inject", "FILE", "simulator.inject", "faults to send (services/simulator/README.md)"},
     {"ping-interval", "S", NULL, "seconds between pings (default 180)"},
     {"pass-snapshots", NULL, NULL, "do not stop at recorded snapshots nobody has asked for"},
+    {"attended", NULL, NULL, "the market moves only while every symbol that was listened to has a listener"},
     {"help", NULL, NULL, "this"},
     {"version", NULL, NULL, "version"},
 };
@@ -53,7 +54,7 @@ struct given {
     const char *captures[CAPTURES_MAX];
     size_t capture_count;
     int ping_interval_s;
-    bool pass_snapshots, help, version;
+    bool pass_snapshots, attended, help, version;
 };
 
 static void print_help(void)
@@ -96,6 +97,8 @@ static bool take_own(const char *name, const char *value, struct given *given, s
         return take_ping_interval(value, given);
     else if (strcmp(name, "pass-snapshots") == 0)
         given->pass_snapshots = true;
+    else if (strcmp(name, "attended") == 0)
+        given->attended = true;
     else if (strcmp(name, "help") == 0)
         given->help = true;
     else if (strcmp(name, "version") == 0)
@@ -180,6 +183,7 @@ static bool describe(const struct given *given, struct options *options)
     simulator_settings(options->config, simulator);
     simulator->ping_interval_s = given->ping_interval_s;
     simulator->pass_snapshots = given->pass_snapshots;
+    simulator->attended = given->attended;
     simulator->position_path = given->position_file;
     simulator->run_id = config_text(options->config, "run.run_id");
     if (given->host)

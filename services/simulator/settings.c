@@ -56,4 +56,11 @@ void simulator_settings(const struct config *config, struct simulator_config *ou
         .clock = clock_system(),
     };
     describe_market(config, captures.count > 0, &out->venue);
+    struct config_list all = config_list(config, "run.symbols");
+    bool several = config_i64(config, "scale.harvest") > 1;
+    out->first_all = several && captures.count && !config_is_chosen(config, "run.symbols");
+    if (several && !out->first_all) {
+        out->first_symbols = all.texts;
+        out->first_symbol_count = all.count;
+    }
 }

@@ -7,6 +7,7 @@
 #include "base/memory.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum { PING_INTERVAL_S = 180, PONG_TIMEOUT_S = 600, SEND_BUFFER_BYTES = 512 * 1024 };
 
@@ -25,6 +26,22 @@ static uint64_t slowest(const struct simulator *simulator)
         if (client->subscribed_count && !client->done && client->cursor < least)
             least = client->cursor;
     return least;
+}
+
+static bool is_heard(const struct simulator *simulator, size_t symbol)
+{
+    for (const struct client *client = simulator->clients; client; client = client->next)
+        if (client->symbol_streams[symbol] && !client->done)
+            return true;
+    return false;
+}
+
+bool simulator_attended(const struct simulator *simulator)
+{
+    for (size_t i = 0; simulator->needed && i < simulator->symbol_count; i++)
+        if (simulator->needed[i] && !is_heard(simulator, i))
+            return false;
+    return true;
 }
 
 static bool is_wanted(void *context, uint16_t symbol)
@@ -55,7 +72,8 @@ static void run_market(struct simulator *simulator, int64_t now_ns, uint64_t lim
 bool simulator_advance(struct simulator *simulator, uint64_t number)
 {
     uint64_t behind = slowest(simulator);
-    if (simulator->speed > 0 || behind == UINT64_MAX || number >= behind + SIMULATOR_LEAD_MAX)
+    if (simulator->speed > 0 || behind == UINT64_MAX || number >= behind + SIMULATOR_LEAD_MAX ||
+        !simulator_attended(simulator))
         return false;
     run_market(simulator, 0, number + 1);
     return simulator->market.position > number;
@@ -85,9 +103,10 @@ static void wake_clients(struct simulator *simulator)
     uint64_t behind = slowest(simulator);
     if (simulator->speed == 0 && simulator->market.held)
         market_run(&simulator->market, 0, simulator->market.position + 1); /* nobody may want it any more */
+    bool attended = simulator_attended(simulator);
     for (struct client *client = simulator->clients; client; client = client->next)
         if (client_has_work(simulator, client) ||
-            (client->idle && !client->done && can_advance(simulator, client, behind)))
+            (attended && client->idle && !client->done && can_advance(simulator, client, behind)))
             server_socket_ask(client->socket);
 }
 
@@ -173,6 +192,23 @@ struct simulator_figures simulator_figures(struct simulator *simulator)
 
 /* ---- life ---- */
 
+/* need_first: symbols without a stream can have no listener. */
+static void need_first(struct simulator *simulator, const struct simulator_config *config)
+{
+    const struct catalogue *catalogue = venue_catalogue(&simulator->venue);
+    if (config->attended)
+        simulator->needed = memory_allocate(simulator->symbol_count * sizeof *simulator->needed);
+    for (size_t i = 0; simulator->needed && i < catalogue->stream_count; i++) {
+        uint16_t symbol = catalogue->streams[i].symbol;
+        if (symbol == SYMBOL_NONE)
+            continue;
+        bool first = config->first_all;
+        for (size_t k = 0; k < config->first_symbol_count; k++)
+            first = first || strcmp(catalogue->symbols[symbol].name, config->first_symbols[k]) == 0;
+        simulator->needed[symbol] = first;
+    }
+}
+
 static enum status listen_on(struct simulator *simulator, const struct simulator_config *config,
                              struct error *error)
 {
@@ -221,6 +257,7 @@ static enum status open_all(struct simulator *simulator, const struct simulator_
         return status;
     simulator->stream_count = venue_catalogue(&simulator->venue)->stream_count;
     simulator->symbol_count = venue_catalogue(&simulator->venue)->symbol_count;
+    need_first(simulator, config);
     market_init(&simulator->market, &simulator->venue, config->speed, is_wanted, simulator);
     if (resumes)
         resume_market(simulator, &position);
@@ -253,6 +290,7 @@ void simulator_destroy(struct simulator *simulator)
     venue_close(&simulator->venue);
     inject_destroy(simulator->inject);
     position_close(simulator->position);
+    free(simulator->needed);
     free(simulator->certificate_path);
     free(simulator->key_path);
     free(simulator);

@@ -27,10 +27,17 @@ struct simulator_config {
     const char *state_dir; /* holds the certificate; needed with tls */
     double speed;          /* 0: max */
     struct venue_config venue;
-    const char *inject_path;   /* NULL: no faults */
-    int64_t rest_delay_ms;     /* added to every depth answer, wall time */
-    int ping_interval_s;       /* 0: 180, as the venue does */
-    bool pass_snapshots;       /* do not stop at snapshots nobody asked for */
+    const char *inject_path; /* NULL: no faults */
+    int64_t rest_delay_ms;   /* added to every depth answer, wall time */
+    int ping_interval_s;     /* 0: 180, as the venue does */
+    bool pass_snapshots;     /* do not stop at snapshots nobody asked for */
+    /* attended: the market moves only while every symbol that was listened to has a listener: several instances of harvest share
+     * it. With first_symbols, or first_all, it does not begin before these, or all, have one; else when anybody
+     * listens. */
+    bool attended;
+    bool first_all;
+    const char *const *first_symbols;
+    size_t first_symbol_count;
     const char *position_path; /* NULL: where the market is is not kept */
     const char *run_id;        /* whose position that is */
     struct clock clock;

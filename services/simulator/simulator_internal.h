@@ -30,6 +30,7 @@ struct simulator {
     struct clock clock;
     double speed;
     bool pass_snapshots;
+    bool *needed; /* by symbol: must have a listener for the market to move; NULL: does not matter */
     int64_t rest_delay_ns;
     struct venue venue;
     struct inject *inject;
@@ -47,6 +48,9 @@ struct simulator {
 };
 
 int64_t simulator_now_ns(const struct simulator *simulator);
+
+/* simulator_attended: whether every symbol that needs a listener has one. */
+bool simulator_attended(const struct simulator *simulator);
 
 /* simulator_advance: lets the market say the entry `number` if it may; true when it is said. */
 bool simulator_advance(struct simulator *simulator, uint64_t number);

@@ -28,7 +28,10 @@ static void listen_to(struct simulator *simulator, struct client *client, uint16
     uint16_t symbol = venue_catalogue(&simulator->venue)->streams[stream].symbol;
     if (symbol != SYMBOL_NONE)
         client->symbol_streams[symbol]++;
-    market_start(&simulator->market, simulator_now_ns(simulator));
+    if (symbol != SYMBOL_NONE && simulator->needed)
+        simulator->needed[symbol] = true;
+    if (simulator_attended(simulator))
+        market_start(&simulator->market, simulator_now_ns(simulator));
     server_socket_ask(client->socket);
 }
 

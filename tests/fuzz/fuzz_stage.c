@@ -70,6 +70,17 @@ void bus_subscribe(struct bus *bus, size_t connection, const char *topic)
     (void)topic;
 }
 
+void bus_unsubscribe(struct bus *bus, size_t connection, const char *topic)
+{
+    bus_subscribe(bus, connection, topic);
+}
+
+void bus_disconnect(struct bus *bus, size_t connection)
+{
+    (void)bus;
+    (void)connection;
+}
+
 void bus_publish(struct bus *bus, const char *topic, const void *data, size_t bytes)
 {
     struct frame frame;
@@ -217,6 +228,7 @@ static struct stage *open_stage(void)
     fuzz_require(stage_config_load(&stage, &error) == STATUS_OK);
     log_configure("listener", "run-1", (enum log_level)(LOG_ERROR + 1));
     stage.bus = &only_bus;
+    fuzz_require(stage_plan_open(&stage, &error) == STATUS_OK);
     fuzz_require(stage_outputs_open(&stage, &error) == STATUS_OK);
     fuzz_require(SERVICE.open(&stage, &stage.state, &error) == STATUS_OK);
     fuzz_require(stage_inputs_open(&stage, &error) == STATUS_OK);

@@ -233,6 +233,25 @@ void bus_subscribe(struct bus *bus, size_t connection, const char *topic)
     snprintf(to->topics[to->topic_count++], TOPIC_BYTES, "%s", topic);
 }
 
+void bus_unsubscribe(struct bus *bus, size_t connection, const char *topic)
+{
+    struct connection *from = &bus->connections[connection];
+    for (size_t i = 0; i < from->topic_count; i++)
+        if (strcmp(from->topics[i], topic) == 0) {
+            memmove(from->topics[i], from->topics[--from->topic_count], TOPIC_BYTES);
+            return;
+        }
+}
+
+void bus_disconnect(struct bus *bus, size_t connection)
+{
+    struct error ignored;
+    enum status status = bus_reconnect(bus, connection, &ignored);
+    (void)status;
+    bus->connections[connection].topic_count = 0;
+    *bus->connections[connection].instance = 0; /* nobody's name: nothing links to it */
+}
+
 void bus_watch(struct bus *bus, int descriptor)
 {
     assert(bus->watched_count < sizeof bus->watched / sizeof bus->watched[0]);
