@@ -4,9 +4,8 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
-enum { UNHEALTHY_TICK_MS = 1000, RESOURCE_MS = 10000, PROGRESS_MS = 2000 };
+enum { UNHEALTHY_TICK_MS = 1000, RESOURCE_MS = 10000, PROGRESS_MS = 2000, UNHEALTHY_ALERT_MS = 60000 };
 
 static int64_t configured_ms(const struct run *run, const char *key_s)
 {
@@ -31,8 +30,8 @@ static void health_update(struct run *run, struct process *process, bool tick)
         .growth_count = config_i64(run->config, "health.min_growth_count"),
         .max_rss_mb = (double)config_i64(run->config, "limits.max_rss_mb"),
         .max_open_files = config_i64(run->config, "limits.max_open_files"),
-        .rss_mb = process->telemetry.beat.rss_mb,
-        .open_files = process->telemetry.beat.open_files,
+        .rss_mb = process->module->beats ? process->telemetry.beat.rss_mb : process->usage.rss_mb,
+        .open_files = process->module->beats ? process->telemetry.beat.open_files : process->usage.open_files,
     };
     health_judge(&process->health, &view, clock_wall_ms(&run->clock), tick);
 }
@@ -40,6 +39,32 @@ static void health_update(struct run *run, struct process *process, bool tick)
 void inspect_health(struct run *run, struct process *process)
 {
     health_update(run, process, false);
+}
+
+/* unhealthy_watch: one that lives and has not been healthy for UNHEALTHY_ALERT_MS is told of once, and not restarted
+ * (operations.md §6.4). */
+static void unhealthy_watch(struct run *run, struct process *process)
+{
+    bool bad = process->health.status == HEALTH_UNHEALTHY && process->child.pid && !process->paused;
+    int64_t now_ms = run_now_ms(run);
+    if (!bad && process->unhealthy_told)
+        feed_emit(&run->feed, LOG_INFO, "alert_close", process->name,
+                  FEED_FIELDS(TEXT("rule", "process_unhealthy"), TEXT("level", "warning"),
+                              NUMBER("after_ms", now_ms - process->unhealthy_ms)));
+    if (!bad) {
+        process->unhealthy_ms = 0;
+        process->unhealthy_told = false;
+        return;
+    }
+    process->unhealthy_ms = process->unhealthy_ms ? process->unhealthy_ms : now_ms;
+    if (process->unhealthy_told || now_ms - process->unhealthy_ms < UNHEALTHY_ALERT_MS)
+        return;
+    process->unhealthy_told = true;
+    feed_emit(&run->feed, LOG_WARNING, "alert_open", process->name,
+              FEED_FIELDS(TEXT("rule", "process_unhealthy"), TEXT("level", "warning"),
+                          TEXT("details", process->health.failed), NUMBER("pid", process->child.pid)));
+    console_say(&run->console, "%s has not been healthy for %d s: %s", process->name,
+                UNHEALTHY_ALERT_MS / 1000, process->health.failed);
 }
 
 static void health_tick(struct run *run)
@@ -51,6 +76,7 @@ static void health_tick(struct run *run)
         enum health_status before = process->health.status;
         health_update(run, process, true);
         run->unhealthy = run->unhealthy || process->health.status != HEALTH_HEALTHY;
+        unhealthy_watch(run, process);
         if (first || before != process->health.status)
             feed_emit(&run->feed, process->health.status == HEALTH_HEALTHY ? LOG_INFO : LOG_WARNING, "Health",
                       process->name,
@@ -62,21 +88,22 @@ static void health_tick(struct run *run)
         run_now_ms(run) + (run->unhealthy && tick_ms > UNHEALTHY_TICK_MS ? UNHEALTHY_TICK_MS : tick_ms);
 }
 
-static void resources_of(pid_t pid, double *max_rss_mb, int64_t *max_open_files)
+static void resources_of(struct process *process, int64_t now_ms)
 {
     struct driver_resources resources;
-    if (pid == 0 || driver_resources_read(pid, &resources) != STATUS_OK)
+    if (process->child.pid == 0 || driver_resources_read(process->child.pid, &resources) != STATUS_OK)
         return;
-    *max_rss_mb = resources.rss_mb > *max_rss_mb ? resources.rss_mb : *max_rss_mb;
-    *max_open_files = resources.open_files > *max_open_files ? resources.open_files : *max_open_files;
+    usage_take(&process->usage, &resources, now_ms);
+    process->max_rss_mb = fmax(process->max_rss_mb, resources.rss_peak_mb);
+    if (resources.open_files > process->max_open_files)
+        process->max_open_files = resources.open_files;
 }
 
 static void resource_tick(struct run *run)
 {
     for (size_t i = 0; i < run->process_count; i++)
-        resources_of(run->processes[i].child.pid, &run->processes[i].max_rss_mb,
-                     &run->processes[i].max_open_files);
-    resources_of(getpid(), &run->own_max_rss_mb, &run->own_max_open_files);
+        resources_of(&run->processes[i], run_now_ms(run));
+    self_look(run);
     run->resource_due_ms = run_now_ms(run) + RESOURCE_MS;
 }
 

@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "bus/bus.h"
+#include "ending.h"
 #include "record.h"
 #include "resolve.h"
 #include "run.h"
@@ -111,7 +112,10 @@ static enum status driver_begin(const struct run *run, struct process *process, 
                                  .arguments = process->module->beats ? daemon : simulator,
                                  .environment = (const char *const *)environment,
                                  .stdout_path = process->stdout_path,
-                                 .stderr_path = process->stderr_path};
+                                 .stderr_path = process->stderr_path,
+                                 .log_bytes_max = config_i64(run->config, "logs.max_mb") << 20,
+                                 .log_bytes_per_s = config_i64(run->config, "logs.max_mb_per_s") << 20,
+                                 .log_files = config_i64(run->config, "logs.keep")};
     enum status status = run->driver->start(&order, &process->child, error);
     resolve_environment_free(environment);
     return status;
@@ -143,7 +147,7 @@ static void spawn(struct run *run, struct process *process)
     if (driver_begin(run, process, &error) != STATUS_OK) {
         feed_emit(&run->feed, LOG_ERROR, "Start", process->name, FEED_FIELDS(TEXT("reason", error.text)));
         console_say(&run->console, "%s cannot be started: %s", process->name, error.text);
-        process->last_exit = (struct driver_exit){.code = -1};
+        process->last_exit = (struct driver_exit){.code = -1, .cpu_ms = -1};
         process_step(run, process, EVENT_EXITED);
         return;
     }
@@ -208,10 +212,12 @@ static void restart_recorded(struct run *run, struct process *process, int64_t d
                                 .exit_code = process->last_exit.code,
                                 .exit_signal = process->last_exit.signal,
                                 .delay_ms = delay_ms};
+    char how[ENDING_TEXT_BYTES];
     feed_emit(&run->feed, LOG_WARNING, "Restart", process->name,
               FEED_FIELDS(NUMBER("pid", process->last_pid), NUMBER("delay_ms", delay_ms),
                           NUMBER("exit_code", process->last_exit.code),
-                          TEXT("exit_signal", signal_name_of(process->last_exit.signal))));
+                          TEXT("exit_signal", signal_name_of(process->last_exit.signal)),
+                          TEXT("how", ending_text(&process->last_exit, how))));
     faults_note_delay(run, process, delay_ms);
 }
 
@@ -348,17 +354,14 @@ void process_take_frame(struct run *run, struct process *process, const void *da
 static void tell_exit(struct run *run, const struct process *process, bool asked)
 {
     const struct driver_exit *end = &process->last_exit;
-    char how[64];
-    if (end->signal)
-        snprintf(how, sizeof how, "by signal %s", signal_name_of(end->signal));
-    else
-        snprintf(how, sizeof how, "with exit code %d", end->code);
+    char how[ENDING_TEXT_BYTES];
+    ending_text(end, how);
     feed_emit(&run->feed, asked ? LOG_INFO : LOG_WARNING, asked ? "Stop" : "Exit", process->name,
               FEED_FIELDS(NUMBER("pid", process->last_pid), NUMBER("exit_code", end->code),
-                          TEXT("exit_signal", signal_name_of(end->signal)),
+                          TEXT("exit_signal", signal_name_of(end->signal)), TEXT("how", how),
                           NUMBER("generation", process->supervisor.generation),
                           TEXT("reason", asked ? "asked" : "by itself")));
-    console_say(&run->console, "%s %s %s", process->name, asked ? "stopped" : "ended", how);
+    console_say(&run->console, "%s %s: %s", process->name, asked ? "stopped" : "ended", how);
     if (!asked && end->code > 0)
         console_say_log_end(&run->console, process->name, process->stderr_path);
 }
@@ -369,6 +372,9 @@ static void take_exit(struct run *run, struct process *process, const struct dri
     bool asked = state == PROCESS_STOPPING || state == PROCESS_REPLACING;
     process->last_exit = *end;
     process->exited = true;
+    process->exits++;
+    usage_end(&process->usage, end->cpu_ms);
+    process->max_rss_mb = fmax(process->max_rss_mb, (double)end->max_rss_kb / 1024.0);
     process->stopped_wall_ms = clock_wall_ms(&run->clock);
     if (run->phase == PHASE_STOPPING && asked && run->shutdown_count < MODULE_COUNT)
         run->shutdown_order[run->shutdown_count++] = (enum module_id)process->module_index;
@@ -406,7 +412,7 @@ void process_adopt(struct run *run, struct process *process)
     }
     if (status != STATUS_OK) { /* the keeper died, and its process with it */
         log_event(LOG_WARNING, "keeper_lost", "name=%s reason=\"%s\"", process->name, error.text);
-        take_exit(run, process, &(struct driver_exit){.code = -1});
+        take_exit(run, process, &(struct driver_exit){.code = -1, .cpu_ms = -1});
         return;
     }
     process->telemetry.received_ms = run_now_ms(run); /* its silence counts from here */
