@@ -131,8 +131,9 @@ static void watch(const struct run *run, const struct process *process)
 static void generation_reset(struct run *run, struct process *process)
 {
     telemetry_forget(&process->telemetry);
-    process->announced = process->paused = process->exited = process->kill_on_stop = false;
-    process->suspect_ms = process->progress_at_ready = process->progress_at_exit = 0;
+    process->announced = process->paused = process->exited = process->kill_on_stop = process->progressed =
+        false;
+    process->suspect_ms = process->progress_at_ready = 0;
     process->spawned_ms = run_now_ms(run);
     process->started_wall_ms = clock_wall_ms(&run->clock);
     process->ready_wall_ms = process->stopped_wall_ms = 0;
@@ -246,7 +247,7 @@ static bool progressed(const struct run *run, const struct process *process)
 {
     if (!process->module->beats)
         return run->go_ms && process->supervisor.ready_ms;
-    return process->progress_at_exit > process->progress_at_ready;
+    return process->progressed;
 }
 
 void process_step(struct run *run, struct process *process, enum process_event event)
@@ -266,6 +267,13 @@ void process_step(struct run *run, struct process *process, enum process_event e
 
 /* --- what the process says --- */
 
+/* note_progress: once seen it stays, since the record (record.c) is to be written once, not with every heartbeat. */
+static void note_progress(struct process *process)
+{
+    if (process->ready_wall_ms && process_progress(process) > process->progress_at_ready)
+        process->progressed = true;
+}
+
 /* welcome: the readiness line has come, and a heartbeat of whoever has any. */
 static void welcome(struct run *run, struct process *process)
 {
@@ -275,6 +283,7 @@ static void welcome(struct run *run, struct process *process)
     process->ready_wall_ms = clock_wall_ms(&run->clock);
     /* The readiness line precedes the first row of a life: what this heartbeat already counts came behind it. */
     process->progress_at_ready = process_progress(process) - process->telemetry.beat.progress;
+    note_progress(process);
     int64_t took_ms = run_now_ms(run) - process->spawned_ms;
     process_step(run, process, EVENT_ANNOUNCED);
     feed_emit(&run->feed, LOG_INFO, "Ready", process->name,
@@ -315,7 +324,7 @@ static void note_beat(struct run *run, struct process *process)
 {
     const struct heartbeat_row *beat = &process->telemetry.beat;
     process->suspect_ms = 0;
-    process->progress_at_exit = process_progress(process);
+    note_progress(process);
     if (beat->rss_mb > process->max_rss_mb)
         process->max_rss_mb = beat->rss_mb;
     if (beat->open_files != FIELD_NULL_I64 && beat->open_files > process->max_open_files)
@@ -400,6 +409,7 @@ void process_adopt(struct run *run, struct process *process)
 {
     struct error error = {{0}};
     bool alive = process_state_alive(process->supervisor.state);
+    paths_make(run, process);
     enum status status =
         run->driver->adopt(process->name, config_text(run->config, "bus.dir"), &process->child, &error);
     if (status == STATUS_OK)

@@ -80,7 +80,8 @@ struct process {
     bool paused;          /* a person stopped it with `pause` */
     bool wanted;          /* has been started as part of the run */
     int64_t last_pid;
-    int64_t spawned_ms, progress_at_ready, progress_at_exit;
+    int64_t spawned_ms, progress_at_ready;
+    bool progressed;                                         /* its position has moved since READY */
     int64_t started_wall_ms, ready_wall_ms, stopped_wall_ms; /* newest generation; 0: not yet */
     struct driver_exit last_exit;
     bool exited;       /* last_exit is of the newest generation */
