@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { UNHEALTHY_TICK_MS = 1000, RESOURCE_MS = 10000, PROGRESS_MS = 2000, UNHEALTHY_ALERT_MS = 60000 };
+enum { UNHEALTHY_TICK_MS = 1000, RESOURCE_MS = 10000, PROGRESS_MS = 2000 };
 
 static int64_t configured_ms(const struct run *run, const char *key_s)
 {
@@ -41,30 +41,22 @@ void inspect_health(struct run *run, struct process *process)
     health_update(run, process, false);
 }
 
-/* unhealthy_watch: one that lives and has not been healthy for UNHEALTHY_ALERT_MS is told of once, and not restarted
- * (operations.md §6.4). */
-static void unhealthy_watch(struct run *run, struct process *process)
+static void watch_health(struct run *run, struct process *process)
 {
     bool bad = process->health.status == HEALTH_UNHEALTHY && process->child.pid && !process->paused;
-    int64_t now_ms = run_now_ms(run);
-    if (!bad && process->unhealthy_told)
-        feed_emit(&run->feed, LOG_INFO, "alert_close", process->name,
+    switch (health_watch_step(&process->health_watch, bad, run_now_ms(run))) {
+    case HEALTH_ALERT_NONE: return;
+    case HEALTH_ALERT_OPEN:
+        feed_emit(&run->feed, LOG_WARNING, "alert_open", process->name,
                   FEED_FIELDS(TEXT("rule", "process_unhealthy"), TEXT("level", "warning"),
-                              NUMBER("after_ms", now_ms - process->unhealthy_ms)));
-    if (!bad) {
-        process->unhealthy_ms = 0;
-        process->unhealthy_told = false;
+                              TEXT("details", process->health.failed), NUMBER("pid", process->child.pid)));
+        console_say(&run->console, "%s has not been healthy for a minute: %s", process->name,
+                    process->health.failed);
         return;
+    case HEALTH_ALERT_CLOSE:
+        feed_emit(&run->feed, LOG_INFO, "alert_close", process->name,
+                  FEED_FIELDS(TEXT("rule", "process_unhealthy"), TEXT("level", "warning")));
     }
-    process->unhealthy_ms = process->unhealthy_ms ? process->unhealthy_ms : now_ms;
-    if (process->unhealthy_told || now_ms - process->unhealthy_ms < UNHEALTHY_ALERT_MS)
-        return;
-    process->unhealthy_told = true;
-    feed_emit(&run->feed, LOG_WARNING, "alert_open", process->name,
-              FEED_FIELDS(TEXT("rule", "process_unhealthy"), TEXT("level", "warning"),
-                          TEXT("details", process->health.failed), NUMBER("pid", process->child.pid)));
-    console_say(&run->console, "%s has not been healthy for %d s: %s", process->name,
-                UNHEALTHY_ALERT_MS / 1000, process->health.failed);
 }
 
 static void health_tick(struct run *run)
@@ -76,7 +68,7 @@ static void health_tick(struct run *run)
         enum health_status before = process->health.status;
         health_update(run, process, true);
         run->unhealthy = run->unhealthy || process->health.status != HEALTH_HEALTHY;
-        unhealthy_watch(run, process);
+        watch_health(run, process);
         if (first || before != process->health.status)
             feed_emit(&run->feed, process->health.status == HEALTH_HEALTHY ? LOG_INFO : LOG_WARNING, "Health",
                       process->name,

@@ -58,7 +58,7 @@ static const struct kept PROCESS_KEPT[] = {
     KEEP(process, stopped_wall_ms), KEEP(process, last_exit),       KEEP(process, exited),
     KEEP(process, kill_on_stop),    KEEP(process, health),          KEEP(process, max_rss_mb),
     KEEP(process, max_open_files),  KEEP(process, exits),           KEEP(process, usage),
-    KEEP(process, unhealthy_ms),    KEEP(process, unhealthy_told),
+    KEEP(process, health_watch),
 };
 
 enum {

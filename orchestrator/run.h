@@ -93,8 +93,7 @@ struct process {
     int64_t suspect_starved_ns;
     struct health health;
     struct usage usage;
-    int64_t unhealthy_ms; /* since when, alive; 0: it is not */
-    bool unhealthy_told;
+    struct health_watch health_watch;
     double max_rss_mb;
     int64_t max_open_files;
     int64_t rate_rows, rate_ms; /* sample that rows_per_s was computed from */
