@@ -143,3 +143,15 @@ void health_judge(struct health *health, const struct health_view *view, int64_t
         health->sample_count += health->sample_count < HEALTH_SAMPLES;
     }
 }
+
+enum health_alert health_watch_step(struct health_watch *watch, bool unhealthy, int64_t now_ms)
+{
+    bool told = watch->told;
+    if (!unhealthy) {
+        *watch = (struct health_watch){0};
+        return told ? HEALTH_ALERT_CLOSE : HEALTH_ALERT_NONE;
+    }
+    watch->since_ms = watch->since_ms ? watch->since_ms : now_ms;
+    watch->told = told || now_ms - watch->since_ms >= HEALTH_ALERT_MS;
+    return watch->told && !told ? HEALTH_ALERT_OPEN : HEALTH_ALERT_NONE;
+}

@@ -4,7 +4,6 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
-#include <unistd.h>
 
 enum { UNHEALTHY_TICK_MS = 1000, RESOURCE_MS = 10000, PROGRESS_MS = 2000 };
 
@@ -32,8 +31,8 @@ static void health_update(struct run *run, struct process *process, bool tick)
         .growth_count = config_i64(run->config, "health.min_growth_count"),
         .max_rss_mb = (double)config_i64(run->config, "limits.max_rss_mb"),
         .max_open_files = config_i64(run->config, "limits.max_open_files"),
-        .rss_mb = process->telemetry.beat.rss_mb,
-        .open_files = process->telemetry.beat.open_files,
+        .rss_mb = process->module->beats ? process->telemetry.beat.rss_mb : process->usage.rss_mb,
+        .open_files = process->module->beats ? process->telemetry.beat.open_files : process->usage.open_files,
     };
     health_judge(&process->health, &view, clock_wall_ms(&run->clock), tick);
 }
@@ -41,6 +40,24 @@ static void health_update(struct run *run, struct process *process, bool tick)
 void inspect_health(struct run *run, struct process *process)
 {
     health_update(run, process, false);
+}
+
+static void watch_health(struct run *run, struct process *process)
+{
+    bool bad = process->health.status == HEALTH_UNHEALTHY && process->child.pid && !process->paused;
+    switch (health_watch_step(&process->health_watch, bad, run_now_ms(run))) {
+    case HEALTH_ALERT_NONE: return;
+    case HEALTH_ALERT_OPEN:
+        feed_emit(&run->feed, LOG_WARNING, "alert_open", process->name,
+                  FEED_FIELDS(TEXT("rule", "process_unhealthy"), TEXT("level", "warning"),
+                              TEXT("details", process->health.failed), NUMBER("pid", process->child.pid)));
+        console_say(&run->console, "%s has not been healthy for a minute: %s", process->name,
+                    process->health.failed);
+        return;
+    case HEALTH_ALERT_CLOSE:
+        feed_emit(&run->feed, LOG_INFO, "alert_close", process->name,
+                  FEED_FIELDS(TEXT("rule", "process_unhealthy"), TEXT("level", "warning")));
+    }
 }
 
 static void health_tick(struct run *run)
@@ -54,6 +71,7 @@ static void health_tick(struct run *run)
         enum health_status before = process->health.status;
         health_update(run, process, true);
         run->unhealthy = run->unhealthy || process->health.status != HEALTH_HEALTHY;
+        watch_health(run, process);
         if (first || before != process->health.status)
             feed_emit(&run->feed, process->health.status == HEALTH_HEALTHY ? LOG_INFO : LOG_WARNING, "Health",
                       process->name,
@@ -65,21 +83,22 @@ static void health_tick(struct run *run)
         run_now_ms(run) + (run->unhealthy && tick_ms > UNHEALTHY_TICK_MS ? UNHEALTHY_TICK_MS : tick_ms);
 }
 
-static void resources_of(pid_t pid, double *max_rss_mb, int64_t *max_open_files)
+static void resources_of(struct process *process, int64_t now_ms)
 {
     struct driver_resources resources;
-    if (pid == 0 || driver_resources_read(pid, &resources) != STATUS_OK)
+    if (process->child.pid == 0 || driver_resources_read(process->child.pid, &resources) != STATUS_OK)
         return;
-    *max_rss_mb = resources.rss_mb > *max_rss_mb ? resources.rss_mb : *max_rss_mb;
-    *max_open_files = resources.open_files > *max_open_files ? resources.open_files : *max_open_files;
+    usage_take(&process->usage, &resources, now_ms);
+    process->max_rss_mb = fmax(process->max_rss_mb, resources.rss_peak_mb);
+    if (resources.open_files > process->max_open_files)
+        process->max_open_files = resources.open_files;
 }
 
 static void resource_tick(struct run *run)
 {
     for (size_t i = 0; i < run->process_count; i++)
-        resources_of(run->processes[i].child.pid, &run->processes[i].max_rss_mb,
-                     &run->processes[i].max_open_files);
-    resources_of(getpid(), &run->own_max_rss_mb, &run->own_max_open_files);
+        resources_of(&run->processes[i], run_now_ms(run));
+    self_look(run);
     run->resource_due_ms = run_now_ms(run) + RESOURCE_MS;
 }
 

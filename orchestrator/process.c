@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "bus/bus.h"
+#include "ending.h"
 #include "record.h"
 #include "resolve.h"
 #include "run.h"
@@ -116,7 +117,10 @@ static enum status driver_begin(const struct run *run, struct process *process, 
                                  .arguments = process->module->beats ? daemon : simulator,
                                  .environment = (const char *const *)environment,
                                  .stdout_path = process->stdout_path,
-                                 .stderr_path = process->stderr_path};
+                                 .stderr_path = process->stderr_path,
+                                 .log_bytes_max = config_i64(run->config, "logs.max_mb") << 20,
+                                 .log_bytes_per_s = config_i64(run->config, "logs.max_mb_per_s") << 20,
+                                 .log_files = config_i64(run->config, "logs.keep")};
     enum status status = run->driver->start(&order, &process->child, error);
     resolve_environment_free(environment);
     return status;
@@ -132,8 +136,9 @@ static void watch(const struct run *run, const struct process *process)
 static void generation_reset(struct run *run, struct process *process)
 {
     telemetry_forget(&process->telemetry);
-    process->announced = process->paused = process->exited = process->kill_on_stop = false;
-    process->suspect_ms = process->progress_at_ready = process->progress_at_exit = 0;
+    process->announced = process->paused = process->exited = process->kill_on_stop = process->progressed =
+        false;
+    process->suspect_ms = process->progress_at_ready = 0;
     process->spawned_ms = run_now_ms(run);
     process->started_wall_ms = clock_wall_ms(&run->clock);
     process->ready_wall_ms = process->stopped_wall_ms = 0;
@@ -148,7 +153,7 @@ static void spawn(struct run *run, struct process *process)
     if (driver_begin(run, process, &error) != STATUS_OK) {
         feed_emit(&run->feed, LOG_ERROR, "Start", process->name, FEED_FIELDS(TEXT("reason", error.text)));
         console_say(&run->console, "%s cannot be started: %s", process->name, error.text);
-        process->last_exit = (struct driver_exit){.code = -1};
+        process->last_exit = (struct driver_exit){.code = -1, .cpu_ms = -1};
         process_step(run, process, EVENT_EXITED);
         return;
     }
@@ -213,10 +218,12 @@ static void restart_recorded(struct run *run, struct process *process, int64_t d
                                 .exit_code = process->last_exit.code,
                                 .exit_signal = process->last_exit.signal,
                                 .delay_ms = delay_ms};
+    char how[ENDING_TEXT_BYTES];
     feed_emit(&run->feed, LOG_WARNING, "Restart", process->name,
               FEED_FIELDS(NUMBER("pid", process->last_pid), NUMBER("delay_ms", delay_ms),
                           NUMBER("exit_code", process->last_exit.code),
-                          TEXT("exit_signal", signal_name_of(process->last_exit.signal))));
+                          TEXT("exit_signal", signal_name_of(process->last_exit.signal)),
+                          TEXT("how", ending_text(&process->last_exit, how))));
     faults_note_delay(run, process, delay_ms);
 }
 
@@ -245,7 +252,7 @@ static bool progressed(const struct run *run, const struct process *process)
 {
     if (!process->module->beats)
         return run->go_ms && process->supervisor.ready_ms;
-    return process->progress_at_exit > process->progress_at_ready;
+    return process->progressed;
 }
 
 void process_step(struct run *run, struct process *process, enum process_event event)
@@ -265,6 +272,13 @@ void process_step(struct run *run, struct process *process, enum process_event e
 
 /* --- what the process says --- */
 
+/* note_progress: once seen it stays, since the record (record.c) is to be written once, not with every heartbeat. */
+static void note_progress(struct process *process)
+{
+    if (process->ready_wall_ms && process_progress(process) > process->progress_at_ready)
+        process->progressed = true;
+}
+
 /* welcome: the readiness line has come, and a heartbeat of whoever has any. */
 static void welcome(struct run *run, struct process *process)
 {
@@ -274,6 +288,7 @@ static void welcome(struct run *run, struct process *process)
     process->ready_wall_ms = clock_wall_ms(&run->clock);
     /* The readiness line precedes the first row of a life: what this heartbeat already counts came behind it. */
     process->progress_at_ready = process_progress(process) - process->telemetry.beat.progress;
+    note_progress(process);
     int64_t took_ms = run_now_ms(run) - process->spawned_ms;
     process_step(run, process, EVENT_ANNOUNCED);
     feed_emit(&run->feed, LOG_INFO, "Ready", process->name,
@@ -314,7 +329,7 @@ static void note_beat(struct run *run, struct process *process)
 {
     const struct heartbeat_row *beat = &process->telemetry.beat;
     process->suspect_ms = 0;
-    process->progress_at_exit = process_progress(process);
+    note_progress(process);
     if (beat->rss_mb > process->max_rss_mb)
         process->max_rss_mb = beat->rss_mb;
     if (beat->open_files != FIELD_NULL_I64 && beat->open_files > process->max_open_files)
@@ -353,17 +368,14 @@ void process_take_frame(struct run *run, struct process *process, const void *da
 static void tell_exit(struct run *run, const struct process *process, bool asked)
 {
     const struct driver_exit *end = &process->last_exit;
-    char how[64];
-    if (end->signal)
-        snprintf(how, sizeof how, "by signal %s", signal_name_of(end->signal));
-    else
-        snprintf(how, sizeof how, "with exit code %d", end->code);
+    char how[ENDING_TEXT_BYTES];
+    ending_text(end, how);
     feed_emit(&run->feed, asked ? LOG_INFO : LOG_WARNING, asked ? "Stop" : "Exit", process->name,
               FEED_FIELDS(NUMBER("pid", process->last_pid), NUMBER("exit_code", end->code),
-                          TEXT("exit_signal", signal_name_of(end->signal)),
+                          TEXT("exit_signal", signal_name_of(end->signal)), TEXT("how", how),
                           NUMBER("generation", process->supervisor.generation),
                           TEXT("reason", asked ? "asked" : "by itself")));
-    console_say(&run->console, "%s %s %s", process->name, asked ? "stopped" : "ended", how);
+    console_say(&run->console, "%s %s: %s", process->name, asked ? "stopped" : "ended", how);
     if (!asked && end->code > 0)
         console_say_log_end(&run->console, process->name, process->stderr_path);
 }
@@ -374,6 +386,9 @@ static void take_exit(struct run *run, struct process *process, const struct dri
     bool asked = state == PROCESS_STOPPING || state == PROCESS_REPLACING;
     process->last_exit = *end;
     process->exited = true;
+    process->exits++;
+    usage_end(&process->usage, end->cpu_ms);
+    process->max_rss_mb = fmax(process->max_rss_mb, (double)end->max_rss_kb / 1024.0);
     process->stopped_wall_ms = clock_wall_ms(&run->clock);
     if (run->phase == PHASE_STOPPING && asked && run->shutdown_count < RUN_PROCESSES_MAX)
         run->shutdown_order[run->shutdown_count++] = (size_t)(process - run->processes);
@@ -399,6 +414,7 @@ void process_adopt(struct run *run, struct process *process)
 {
     struct error error = {{0}};
     bool alive = process_state_alive(process->supervisor.state);
+    paths_make(run, process);
     enum status status =
         run->driver->adopt(process->name, config_text(run->config, "bus.dir"), &process->child, &error);
     if (status == STATUS_OK)
@@ -411,7 +427,7 @@ void process_adopt(struct run *run, struct process *process)
     }
     if (status != STATUS_OK) { /* the keeper died, and its process with it */
         log_event(LOG_WARNING, "keeper_lost", "name=%s reason=\"%s\"", process->name, error.text);
-        take_exit(run, process, &(struct driver_exit){.code = -1});
+        take_exit(run, process, &(struct driver_exit){.code = -1, .cpu_ms = -1});
         return;
     }
     process->telemetry.received_ms = run_now_ms(run); /* its silence counts from here */

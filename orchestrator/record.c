@@ -51,13 +51,18 @@ static const struct kept RUN_KEPT[] = {
 };
 
 static const struct kept PROCESS_KEPT[] = {
-    KEEP(process, supervisor),        KEEP(process, commands),        KEEP(process, timer_due_ms),
-    KEEP(process, announced),         KEEP(process, paused),          KEEP(process, wanted),
-    KEEP(process, retired),           KEEP(process, last_pid),        KEEP(process, spawned_ms),
-    KEEP(process, progress_at_ready), KEEP(process, started_wall_ms), KEEP(process, ready_wall_ms),
-    KEEP(process, stopped_wall_ms),   KEEP(process, last_exit),       KEEP(process, exited),
-    KEEP(process, kill_on_stop),      KEEP(process, health),          KEEP(process, max_rss_mb),
-    KEEP(process, max_open_files),
+    KEEP(process, supervisor),    KEEP(process, commands),
+    KEEP(process, timer_due_ms),  KEEP(process, announced),
+    KEEP(process, paused),        KEEP(process, wanted),
+    KEEP(process, retired),       KEEP(process, last_pid),
+    KEEP(process, spawned_ms),    KEEP(process, progress_at_ready),
+    KEEP(process, progressed),    KEEP(process, started_wall_ms),
+    KEEP(process, ready_wall_ms), KEEP(process, stopped_wall_ms),
+    KEEP(process, last_exit),     KEEP(process, exited),
+    KEEP(process, kill_on_stop),  KEEP(process, health),
+    KEEP(process, max_rss_mb),    KEEP(process, max_open_files),
+    KEEP(process, exits),         KEEP(process, usage),
+    KEEP(process, health_watch),
 };
 
 enum {

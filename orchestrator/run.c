@@ -260,8 +260,9 @@ static void take_descriptors(struct run *run)
 
 static int poll_timeout(const struct run *run)
 {
-    int64_t due_ms = lifecycle_due_ms(run), other_ms = inspect_due_ms(run);
+    int64_t due_ms = lifecycle_due_ms(run), other_ms = inspect_due_ms(run), self_ms = self_due_ms(run);
     due_ms = other_ms < due_ms ? other_ms : due_ms;
+    due_ms = self_ms < due_ms ? self_ms : due_ms;
     for (size_t i = 0; i < run->process_count; i++) {
         int64_t process_ms = process_due_ms(run, &run->processes[i]);
         int64_t command_ms = commands_due_ms(run, &run->processes[i]);
@@ -278,7 +279,9 @@ static void loop(struct run *run)
         .context = run, .frame = on_frame, .answer = on_answer, .request = on_request};
     lifecycle_step(run);
     while (run->phase != PHASE_ENDED) {
-        size_t taken = bus_poll(run->bus, poll_timeout(run), POLL_MESSAGES, &events);
+        bus_poll(run->bus, poll_timeout(run), 0, &events); /* only waits, so that the turn can be measured */
+        int64_t begun_ns = clock_monotonic_ns(&run->clock);
+        size_t taken = bus_poll(run->bus, 0, POLL_MESSAGES, &events);
         take_descriptors(run);
         for (size_t i = 0; taken < POLL_MESSAGES && i < run->process_count; i++)
             process_timers(run, &run->processes[i]); /* only when no unread heartbeat is left */
@@ -287,6 +290,7 @@ static void loop(struct run *run)
             commands_send(run, &run->processes[i]);
         inspect_step(run);
         record_write(run);
+        self_turn(run, begun_ns);
     }
 }
 

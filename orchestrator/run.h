@@ -26,8 +26,10 @@
 #include "lock.h"
 #include "module.h"
 #include "options.h"
+#include "self.h"
 #include "supervisor.h"
 #include "telemetry.h"
+#include "usage.h"
 #include "venue.h"
 
 #include <stdbool.h>
@@ -87,16 +89,20 @@ struct process {
     bool wanted;          /* has been started as part of the run */
     bool retired;         /* scaled away: no part of the plan any more */
     int64_t last_pid;
-    int64_t spawned_ms, progress_at_ready, progress_at_exit;
+    int64_t spawned_ms, progress_at_ready;
+    bool progressed;                                         /* its position has moved since READY */
     int64_t started_wall_ms, ready_wall_ms, stopped_wall_ms; /* newest generation; 0: not yet */
     struct driver_exit last_exit;
     bool exited;       /* last_exit is of the newest generation */
+    int64_t exits;     /* of all generations */
     bool kill_on_stop; /* did not end in time and was killed while being stopped */
     struct restart_record *restarts;
     size_t restart_count, restart_capacity;
     int64_t suspect_ms; /* silence noticed; 0: none */
     int64_t suspect_starved_ns;
     struct health health;
+    struct usage usage;
+    struct health_watch health_watch;
     double max_rss_mb;
     int64_t max_open_files;
     int64_t rate_rows, rate_ms; /* sample that rows_per_s was computed from */
@@ -184,6 +190,7 @@ struct run {
     struct options *adopted;     /* its command line; NULL: ours counts */
     int64_t adoptions;           /* orchestrators before this one that died */
     struct buffer recorded_last; /* record.h: as it was written last */
+    struct self self;
     double own_max_rss_mb;
     int64_t own_max_open_files;
     bool unhealthy; /* ticks come faster */

@@ -1,6 +1,7 @@
 /* The answer to `status`: every process with what is known of it. Also written, at the end, as a file that
  * the gates read. */
 #include "base/file.h"
+#include "ending.h"
 #include "run.h"
 
 #include <math.h>
@@ -31,6 +32,11 @@ static void process_json(struct run *run, struct process *process, struct json *
     else
         json_null(json);
     json_key_i64(json, "stale_events", process->supervisor.stale_events);
+    char how[ENDING_TEXT_BYTES];
+    json_key_text(json, "last_exit", process->exits ? ending_text(&process->last_exit, how) : NULL);
+    json_key_f64(json, "max_rss_mb", process->max_rss_mb);
+    json_key_i64(json, "max_open_files", process->max_open_files);
+    usage_json(json, &process->usage);
     telemetry_json(json, telemetry);
     json_object_end(json);
 }
@@ -66,6 +72,8 @@ void status_json(struct run *run, const char *name, struct json *json)
     json_object_begin(json);
     head_json(run, json);
     json_key_bool(json, "healthy", status_healthy(run, name));
+    json_key(json, "orchestrator");
+    self_json(run, json);
     json_key(json, "processes");
     json_array_begin(json);
     for (size_t i = 0; i < run->process_count; i++)
@@ -77,7 +85,7 @@ void status_json(struct run *run, const char *name, struct json *json)
 
 bool status_healthy(struct run *run, const char *name)
 {
-    bool healthy = true;
+    bool healthy = name || !run->self.is_short;
     for (size_t i = 0; i < run->process_count; i++)
         if (meant(&run->processes[i], name) && !run->processes[i].retired) {
             inspect_health(run, &run->processes[i]);

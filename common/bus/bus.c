@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "bus/headroom.h"
 #include "proto/frame.h"
 
 #include <assert.h>
@@ -80,6 +81,7 @@ enum status bus_create(const struct bus_config *config, struct bus **out_bus, st
     enum status status = folder_private(config->folder, error);
     if (status != STATUS_OK)
         return status;
+    headroom_keep();
     struct bus *bus = memory_allocate(sizeof *bus);
     snprintf(bus->folder, sizeof bus->folder, "%s", config->folder);
     snprintf(bus->instance, sizeof bus->instance, "%s", config->instance);

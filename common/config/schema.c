@@ -38,6 +38,7 @@ static const struct config_section SECTIONS[] = {
     {"health", "Health checks"},
     {"supervisor", "Restarts and stops"},
     {"limits", "Resource limits"},
+    {"logs", "Logs of processes"},
     {"export", "Time-series export"},
     {"canary", "Canary gates"},
 };

@@ -113,6 +113,13 @@ static const struct config_key ROWS[] = {
     ROW("limits.max_open_files", CONFIG_I64, "256", "files", "open files of any process", OPERATIONAL,
         BETWEEN(16, 1048576)),
 
+    ROW("logs.max_mb", CONFIG_I64, "64", "MB", "a process's log file is turned over at this size; 0: never",
+        OPERATIONAL, BETWEEN(0, 1048576)),
+    ROW("logs.keep", CONFIG_I64, "4", "files", "older ones that are kept: NAME.1 is the youngest",
+        OPERATIONAL, BETWEEN(0, 1000)),
+    ROW("logs.max_mb_per_s", CONFIG_I64, "8", "MB/s", "of each log; more is dropped, counted and told; 0: no limit",
+        OPERATIONAL, BETWEEN(0, 1048576)),
+
     ROW("export.type", CONFIG_TEXT, "none", "–", "Pushgateway, InfluxDB 2, InfluxDB 1", OPERATIONAL,
         CHOICES(EXPORTS), FROM("TIMESERIES_TYPE")),
     ROW("export.enabled", CONFIG_BOOL, "false", "–", "whether figures are exported", OPERATIONAL,

@@ -23,13 +23,19 @@ struct driver_order {
     const char *const *environment; /* "NAME=value"; NULL-terminated */
     const char *stdout_path;        /* appended to, created if absent */
     const char *stderr_path;
+    int64_t log_bytes_max;   /* of one such file, then it is turned over (keeper/log.h); 0: never */
+    int64_t log_bytes_per_s; /* more is dropped and counted; 0: no limit */
+    int64_t log_files;       /* older ones that are kept */
 };
 
 /* driver_exit, driver_child: a slot and its newest process. The descriptor is the caller's to watch (level-triggered readable), the
  * driver's to close. */
 struct driver_exit {
-    int code;   /* exit code, -1 when a signal ended it or nobody knows */
-    int signal; /* 0: it exited, or nobody knows */
+    int code;           /* exit code, -1 when a signal ended it or nobody knows */
+    int signal;         /* 0: it exited, or nobody knows */
+    bool core;          /* the signal left a core dump */
+    int64_t cpu_ms;     /* processor time it had used; -1: nobody knows */
+    int64_t max_rss_kb; /* the most memory it had; -1: nobody knows */
 };
 
 struct driver_child {
@@ -75,8 +81,9 @@ void driver_child_init(struct driver_child *child);
 
 /* driver_resources: what /proc says about a process. */
 struct driver_resources {
-    double rss_mb;
+    double rss_mb, rss_peak_mb;
     int64_t open_files;
+    int64_t cpu_ms;     /* processor time of all its threads */
     int64_t starved_ns; /* time its main thread was ready to run but had no processor, since its start */
     char run_state;     /* 'R', 'S', 'D', 'T', 'Z' …; 0 when it is gone */
 };

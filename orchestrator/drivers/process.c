@@ -119,6 +119,15 @@ static enum status keeper_begin(const struct driver_order *order, struct driver_
     return STATUS_OK;
 }
 
+static struct driver_exit exit_of(const struct keeper_report *report)
+{
+    return (struct driver_exit){.code = report->code,
+                                .signal = report->signal,
+                                .core = report->core,
+                                .cpu_ms = report->cpu_ms,
+                                .max_rss_kb = report->max_rss_kb};
+}
+
 /* report_wait: the next report within ANSWER_MS_MAX. */
 static enum status report_wait(const struct driver_child *child, struct keeper_report *out_report)
 {
@@ -155,7 +164,13 @@ static enum status send_start(const struct driver_order *order, const struct dri
 {
     static char message[sizeof(struct keeper_order) + KEEPER_TEXTS_BYTES_MAX];
     struct keeper_order start = {
-        .version = KEEPER_VERSION, .verb = KEEPER_START, .generation = order->generation};
+        .version = KEEPER_VERSION,
+        .verb = KEEPER_START,
+        .generation = order->generation,
+        .log_bytes_max = order->log_bytes_max,
+        .log_bytes_per_s = order->log_bytes_per_s,
+        .log_files = order->log_files,
+    };
     char *texts = message + sizeof start;
     size_t length = 0;
     bool fits = texts_add(texts, &length, order->stdout_path) &&
@@ -247,7 +262,7 @@ static enum status process_adopt(const char *slot, const char *folder, struct dr
         process_note(child, &report);
     child->announced = report.announced;
     child->has_ended = report.child == KEEPER_CHILD_ENDED;
-    child->end = (struct driver_exit){.code = report.code, .signal = report.signal};
+    child->end = exit_of(&report);
     return STATUS_OK;
 }
 
@@ -270,7 +285,7 @@ static enum driver_news keeper_lost(struct driver_child *child, struct driver_ex
     bool had_process = child->pid != 0;
     keeper_end(child);
     process_forget(child);
-    *out_exit = (struct driver_exit){.code = -1};
+    *out_exit = (struct driver_exit){.code = -1, .cpu_ms = -1, .max_rss_kb = -1};
     return had_process ? DRIVER_EXITED : DRIVER_NOTHING;
 }
 
@@ -297,7 +312,7 @@ static enum driver_news process_news(struct driver_child *child, struct driver_e
     }
     if (report.news != KEEPER_EXITED)
         return process_news(child, out_exit);
-    *out_exit = (struct driver_exit){.code = report.code, .signal = report.signal};
+    *out_exit = exit_of(&report);
     process_forget(child);
     return DRIVER_EXITED;
 }

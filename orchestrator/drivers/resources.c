@@ -10,7 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { PROC_BYTES_MAX = 8192, RUN_STATE_FIELD = 3, RSS_PAGES_FIELD = 24 };
+enum { PROC_BYTES_MAX = 8192, RUN_STATE_FIELD = 3, USER_TICKS_FIELD = 14, RSS_PAGES_FIELD = 24 };
 
 /* proc_text: the text of /proc/<pid>/<name>, "" when it cannot be read. */
 static void proc_text(pid_t pid, const char *name, char *out_text, size_t size)
@@ -53,6 +53,23 @@ static int64_t open_files_of(pid_t pid)
     return count;
 }
 
+/* peak_mb: VmHWM of /proc/<pid>/status, 0 for one without memory. */
+static double peak_mb(pid_t pid)
+{
+    char text[2048];
+    proc_text(pid, "status", text, sizeof text);
+    const char *at = strstr(text, "VmHWM:");
+    return at ? (double)strtoll(at + 6, NULL, 10) / 1024.0 : 0;
+}
+
+static int64_t cpu_ms(const char *stat_text)
+{
+    char *end;
+    int64_t user = strtoll(stat_field(stat_text, USER_TICKS_FIELD), &end, 10),
+            system = strtoll(end, NULL, 10);
+    return (user + system) * 1000 / sysconf(_SC_CLK_TCK);
+}
+
 enum status driver_resources_read(pid_t pid, struct driver_resources *out_resources)
 {
     char text[1024];
@@ -64,7 +81,9 @@ enum status driver_resources_read(pid_t pid, struct driver_resources *out_resour
     struct driver_resources resources = {
         .run_state = *state,
         .rss_mb = (double)strtoll(stat_field(text, RSS_PAGES_FIELD), NULL, 10) * page_mb,
-        .open_files = open_files_of(pid)};
+        .rss_peak_mb = peak_mb(pid),
+        .open_files = open_files_of(pid),
+        .cpu_ms = cpu_ms(text)};
     proc_text(pid, "schedstat", text, sizeof text);
     const char *blank = strchr(text, ' ');
     resources.starved_ns = blank ? strtoll(blank + 1, NULL, 10) : 0;

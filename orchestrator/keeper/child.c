@@ -43,7 +43,6 @@ static void signals_reset(void)
  * exec. */
 static void child_begin(const struct child_order *order, int ready, int failure, pid_t keeper)
 {
-    int appended = O_WRONLY | O_CREAT | O_APPEND;
     if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0)
         return;
     if (getppid() != keeper) { /* it died before that took effect */
@@ -53,8 +52,8 @@ static void child_begin(const struct child_order *order, int ready, int failure,
     setsid();
     signals_reset();
     if (open_as("/dev/null", O_RDONLY, STDIN_FILENO) != 0 ||
-        open_as(order->stdout_path, appended, STDOUT_FILENO) != 0 ||
-        open_as(order->stderr_path, appended, STDERR_FILENO) != 0 || dup2(ready, READY_DESCRIPTOR) < 0)
+        dup2(order->stdout_descriptor, STDOUT_FILENO) < 0 ||
+        dup2(order->stderr_descriptor, STDERR_FILENO) < 0 || dup2(ready, READY_DESCRIPTOR) < 0)
         return;
     close_range(READY_DESCRIPTOR + 1, (unsigned)failure - 1, 0);
     close_range((unsigned)failure + 1, UINT_MAX, 0);
@@ -152,7 +151,7 @@ int child_announced(int ready_descriptor)
     return ready ? 1 : -1;
 }
 
-void children_end(void)
+bool children_end(void)
 {
     char path[64], text[PROC_TEXT_BYTES];
     snprintf(path, sizeof path, "/proc/self/task/%d/children", (int)getpid());
@@ -162,6 +161,8 @@ void children_end(void)
         close(descriptor);
     text[got > 0 ? got : 0] = 0;
     char *at = text, *end;
+    bool any = false;
     for (long pid; (pid = strtol(at, &end, 10)) > 0; at = end)
-        kill((pid_t)pid, SIGKILL);
+        any = kill((pid_t)pid, SIGKILL) == 0 || any;
+    return any;
 }

@@ -1,4 +1,4 @@
-/* child: the process a keeper keeps. It is started with descriptors 0 to 3 (nothing, its two logs, the pipe for its
+/* child: the process a keeper keeps. It is started with descriptors 0 to 3 (nothing, the pipes to its two logs, that for its
  * readiness line) and nothing else, in a session of its own, with the environment given; it dies with its keeper
  * (PR_SET_PDEATHSIG), so that what nobody can account for cannot live. */
 #pragma once
@@ -8,9 +8,9 @@
 #include <sys/types.h>
 
 struct child_order {
-    const char *stdout_path, *stderr_path;
-    char **arguments;   /* [0] is the program's path; NULL-terminated */
-    char **environment; /* "NAME=value"; NULL-terminated */
+    int stdout_descriptor, stderr_descriptor; /* well above 3 */
+    char **arguments;                         /* [0] is the program's path; NULL-terminated */
+    char **environment;                       /* "NAME=value"; NULL-terminated */
 };
 
 /* child_start: 0, or the errno value of what failed, in the keeper or in the child before its exec. */
@@ -22,5 +22,5 @@ int64_t child_start_ticks(pid_t pid);
 /* child_announced: reads the readiness pipe: 1 the line has come, 0 not yet, -1 it will not come. */
 int child_announced(int ready_descriptor);
 
-/* children_end: kills whatever the child left behind: this process is their reaper. */
-void children_end(void);
+/* children_end: kills whatever the child left behind: this process is their reaper. False when there was nothing. */
+bool children_end(void);

@@ -1,5 +1,6 @@
 #include "keeper.h"
 
+#include "base/clock.h"
 #include "base/file.h"
 #include "child.h"
 
@@ -10,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -17,7 +19,13 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { FIRST_CONNECTION = 3, ALONE_MS_MAX = 10 * 60 * 1000, EXIT_HELD = 5 };
+enum { FIRST_CONNECTION = 3, ALONE_MS_MAX = 10 * 60 * 1000, GONE_MS_MAX = 1000, EXIT_HELD = 5 };
+
+static int64_t now_ms(void)
+{
+    struct clock clock = clock_system();
+    return clock_monotonic_ms(&clock);
+}
 
 /* --- telling --- */
 
@@ -37,6 +45,51 @@ static void tell(struct keeper *keeper, enum keeper_news news, int reason)
     if (keeper->connection >= 0 && send(keeper->connection, &report, sizeof report,
                                         MSG_NOSIGNAL | MSG_DONTWAIT) != (ssize_t)sizeof report)
         hang_up(keeper); /* whoever connects next is told how things are */
+}
+
+/* --- logs --- */
+
+/* logs_open: 0, or an errno value; the child's ends. Those of an earlier child have been closed with its end. */
+static int logs_open(struct keeper *keeper, char *const paths[2], int out_sinks[2])
+{
+    log_init(&keeper->logs[0], -1);
+    log_init(&keeper->logs[1], STDERR_FILENO); /* where our own complaints go */
+    int reason = log_open(&keeper->logs[0], paths[0], &out_sinks[0]);
+    if (reason)
+        return reason;
+    reason = log_open(&keeper->logs[1], paths[1], &out_sinks[1]);
+    if (reason) {
+        close(out_sinks[0]);
+        log_close(&keeper->logs[0], &keeper->policy, now_ms());
+    }
+    return reason;
+}
+
+static void logs_take(struct keeper *keeper)
+{
+    for (size_t i = 0; i < 2; i++) {
+        log_take(&keeper->logs[i], &keeper->policy, now_ms());
+        log_tell(&keeper->logs[i], now_ms());
+    }
+}
+
+static void logs_close(struct keeper *keeper)
+{
+    for (size_t i = 0; i < 2; i++)
+        log_close(&keeper->logs[i], &keeper->policy, now_ms());
+}
+
+/* logs_owe_ms: until what was dropped has to be told; -1: nothing was. */
+static int logs_owe_ms(const struct keeper *keeper)
+{
+    int64_t least = -1;
+    for (size_t i = 0; i < 2; i++) {
+        int64_t due = log_owes(&keeper->logs[i]);
+        if (due >= 0 && (least < 0 || due < least))
+            least = due;
+    }
+    int64_t left = least - now_ms();
+    return least < 0 ? -1 : left > 0 ? (int)left : 0;
 }
 
 /* --- orders --- */
@@ -66,11 +119,20 @@ static int start(struct keeper *keeper, const struct keeper_order *order, char *
     if (!texts_split(&at, end, 2, paths) || !texts_split(&at, end, order->argument_count, arguments) ||
         !texts_split(&at, end, order->environment_count, environment) || at != end || !arguments[0])
         return EINVAL;
-    struct child_order wanted = {paths[0], paths[1], arguments, environment};
-    pid_t pid;
-    int reason = child_start(&wanted, &pid, &keeper->ready);
+    int sinks[2];
+    keeper->policy = (struct log_policy){order->log_bytes_max, order->log_bytes_per_s, order->log_files};
+    int reason = logs_open(keeper, paths, sinks);
     if (reason)
         return reason;
+    struct child_order wanted = {sinks[0], sinks[1], arguments, environment};
+    pid_t pid;
+    reason = child_start(&wanted, &pid, &keeper->ready);
+    close(sinks[0]);
+    close(sinks[1]);
+    if (reason) {
+        logs_close(keeper);
+        return reason;
+    }
     keeper->child = (struct keeper_report){.child = KEEPER_CHILD_LIVES,
                                            .generation = order->generation,
                                            .pid = pid,
@@ -131,6 +193,7 @@ static void take_ready(struct keeper *keeper)
     int announced = child_announced(keeper->ready);
     if (!announced)
         return;
+    logs_take(keeper); /* what it said before its line is in its log when the line is told */
     close_ready(keeper);
     if (announced < 0)
         return; /* without the line it will not get ready in time, which has a rule of its own */
@@ -138,7 +201,26 @@ static void take_ready(struct keeper *keeper)
     tell(keeper, KEEPER_ANNOUNCED, 0);
 }
 
-static void child_ended(struct keeper *keeper, int status)
+/* children_wait: until nothing of the child's family lives: a new generation must not meet it. What the kernel cannot end
+ * (it waits for a device) is not waited for longer than GONE_MS_MAX; its end is seen by reap. */
+static void children_wait(struct keeper *keeper)
+{
+    int64_t until_ms = now_ms() + GONE_MS_MAX;
+    struct signalfd_siginfo info;
+    while (children_end() && now_ms() < until_ms) {
+        struct pollfd one = {.fd = keeper->signals, .events = POLLIN};
+        if (waitpid(-1, NULL, WNOHANG) == 0 && poll(&one, 1, (int)(until_ms - now_ms())) == 1 &&
+            read(keeper->signals, &info, sizeof info) > 0 && info.ssi_signo == SIGTERM)
+            keeper->leaving = true;
+    }
+}
+
+static int64_t milliseconds(const struct timeval *time)
+{
+    return (int64_t)time->tv_sec * 1000 + time->tv_usec / 1000;
+}
+
+static void child_ended(struct keeper *keeper, int status, const struct rusage *used)
 {
     if (keeper->ready >= 0)
         take_ready(keeper); /* one that said READY and died at once did say it */
@@ -146,7 +228,11 @@ static void child_ended(struct keeper *keeper, int status)
     keeper->child.child = KEEPER_CHILD_ENDED;
     keeper->child.code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
     keeper->child.signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
-    children_end();
+    keeper->child.core = WIFSIGNALED(status) && WCOREDUMP(status);
+    keeper->child.cpu_ms = milliseconds(&used->ru_utime) + milliseconds(&used->ru_stime);
+    keeper->child.max_rss_kb = used->ru_maxrss;
+    children_wait(keeper);
+    logs_close(keeper);
     tell(keeper, KEEPER_EXITED, 0);
 }
 
@@ -155,9 +241,10 @@ static void reap(struct keeper *keeper)
 {
     int status;
     pid_t pid;
-    while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+    struct rusage used;
+    while ((pid = wait4(-1, &status, WNOHANG, &used)) > 0) {
         if (pid == keeper->child.pid && keeper->child.child == KEEPER_CHILD_LIVES)
-            child_ended(keeper, status);
+            child_ended(keeper, status, &used);
         else if (keeper->child.child != KEEPER_CHILD_LIVES)
             children_end(); /* a grandchild's end may have brought its own children to us */
     }
@@ -227,28 +314,37 @@ static int open_signals(struct keeper *keeper, const char *slot)
 
 void keeper_turn(struct keeper *keeper)
 {
-    struct pollfd polls[] = {{.fd = keeper->signals, .events = POLLIN},
-                             {.fd = keeper->ready, .events = POLLIN},
-                             {.fd = keeper->connection, .events = POLLIN},
-                             {.fd = keeper->listener, .events = POLLIN}};
+    enum { SIGNALS, READY, CONNECTION, LISTENER, OUTPUT, ERRORS, COUNT };
+    struct pollfd polls[COUNT] = {[SIGNALS] = {.fd = keeper->signals, .events = POLLIN},
+                                  [READY] = {.fd = keeper->ready, .events = POLLIN},
+                                  [CONNECTION] = {.fd = keeper->connection, .events = POLLIN},
+                                  [LISTENER] = {.fd = keeper->listener, .events = POLLIN},
+                                  [OUTPUT] = {.fd = keeper->logs[0].source, .events = POLLIN},
+                                  [ERRORS] = {.fd = keeper->logs[1].source, .events = POLLIN}};
     bool alone = keeper->connection < 0 && keeper->child.child != KEEPER_CHILD_LIVES;
-    int count = poll(polls, sizeof polls / sizeof *polls, alone ? ALONE_MS_MAX : -1);
-    keeper->leaving = keeper->leaving || (count == 0 && alone); /* nobody came for what it knows */
+    int owes_ms = logs_owe_ms(keeper);
+    int count = poll(polls, COUNT, owes_ms >= 0 ? owes_ms : alone ? ALONE_MS_MAX : -1);
+    keeper->leaving =
+        keeper->leaving || (count == 0 && alone && owes_ms < 0); /* nobody came for what it knows */
+    if (polls[OUTPUT].revents || polls[ERRORS].revents || owes_ms >= 0)
+        logs_take(keeper);
     if (count <= 0)
         return;
-    if (polls[1].revents)
+    if (polls[READY].revents)
         take_ready(keeper);
-    if (polls[0].revents)
+    if (polls[SIGNALS].revents)
         take_signals(keeper);
-    if (polls[2].revents && keeper->connection >= 0)
+    if (polls[CONNECTION].revents && keeper->connection >= 0)
         take_order(keeper);
-    if (polls[3].revents)
+    if (polls[LISTENER].revents)
         accept_newest(keeper);
 }
 
 int keeper_open(struct keeper *keeper, const char *slot, const char *folder)
 {
     *keeper = (struct keeper){.listener = -1, .connection = FIRST_CONNECTION, .ready = -1};
+    log_init(&keeper->logs[0], -1);
+    log_init(&keeper->logs[1], STDERR_FILENO);
     fcntl(FIRST_CONNECTION, F_SETFD, FD_CLOEXEC);
     int code = take_slot(keeper, slot, folder);
     code = code ? code : open_signals(keeper, slot);

@@ -1,6 +1,7 @@
 /* keeper: see main.c. One object per program; nothing is allocated. */
 #pragma once
 
+#include "log.h"
 #include "protocol.h"
 
 #include <stdbool.h>
@@ -9,6 +10,8 @@
 struct keeper {
     int lock, listener, connection, signals, ready; /* -1: none */
     struct keeper_report child;                     /* as HELLO would tell it */
+    struct log logs[2];                             /* of its standard output and standard error */
+    struct log_policy policy;
     bool leaving;
     char socket_path[sizeof((struct sockaddr_un *)NULL)->sun_path];
 };

@@ -1,7 +1,7 @@
 /* protocol: what a keeper and an orchestrator say to each other, over a SEQPACKET socket `<folder>/<slot>.keeper`.
  *
  *   orchestrator ──▶ keeper   keeper_order, for START followed by texts, each ended by NUL:
- *                             stdout path, stderr path, arguments …, environment …
+ *                             stdout path, stderr path, arguments …, environment …; the logs are the keeper's (log.h)
  *   keeper ──▶ orchestrator   keeper_report
  *
  * Whoever connects is told at once what is (HELLO), then every change. One orchestrator is heard at a time, the one that
@@ -11,7 +11,7 @@
 
 #include <stdint.h>
 
-enum { KEEPER_VERSION = 1, KEEPER_TEXTS_BYTES_MAX = 64 * 1024, KEEPER_ARGUMENTS_MAX = 64 };
+enum { KEEPER_VERSION = 2, KEEPER_TEXTS_BYTES_MAX = 64 * 1024, KEEPER_ARGUMENTS_MAX = 64 };
 
 enum keeper_verb {
     KEEPER_START, /* run it as this generation; refused while a child lives */
@@ -24,6 +24,9 @@ struct keeper_order {
     int64_t generation;
     uint32_t argument_count; /* of START */
     uint32_t environment_count;
+    int64_t log_bytes_max; /* of START: of each of its two logs, see log.h */
+    int64_t log_bytes_per_s;
+    int64_t log_files;
 };
 
 enum keeper_news {
@@ -47,5 +50,7 @@ struct keeper_report {
     int32_t code;        /* exit code, -1 when a signal ended it */
     int32_t signal;
     int32_t reason;
-    int32_t unused;
+    int32_t core;       /* the signal left a core dump */
+    int64_t cpu_ms;     /* it and what it had waited for used so much processor time, … */
+    int64_t max_rss_kb; /* … and at most so much memory */
 };

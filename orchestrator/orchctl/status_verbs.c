@@ -34,7 +34,27 @@ static void print_process(yyjson_val *process)
     cell(yyjson_obj_get(process, "rows_per_s"), 10, 1);
     cell(yyjson_obj_get(process, "lag_rows"), 9, 0);
     cell(yyjson_obj_get(process, "heartbeat_age_ms"), 8, 0);
-    printf("  %s\n", member_text(process, "failed_conditions"));
+    const char *failed = member_text(process, "failed_conditions");
+    printf("  %s", failed);
+    if (yyjson_is_str(yyjson_obj_get(process, "last_exit")))
+        printf("%slast end: %s", *failed ? "; " : "", member_text(process, "last_exit"));
+    putchar('\n');
+}
+
+static void print_orchestrator(yyjson_val *itself)
+{
+    printf("orchestrator %s%s%s: pid", member_text(itself, "state"),
+           *member_text(itself, "reason") ? ", " : "", member_text(itself, "reason"));
+    cell(yyjson_obj_get(itself, "pid"), 1, 0);
+    printf(",");
+    cell(yyjson_obj_get(itself, "rss_mb"), 1, 1);
+    printf(" MB,");
+    cell(yyjson_obj_get(itself, "open_files"), 1, 0);
+    printf(" of");
+    cell(yyjson_obj_get(itself, "open_files_limit"), 1, 0);
+    printf(" files, longest turn");
+    cell(yyjson_obj_get(itself, "loop_ms_max"), 1, 1);
+    printf(" ms\n");
 }
 
 static void print_table(yyjson_val *result)
@@ -43,6 +63,7 @@ static void print_table(yyjson_val *result)
     yyjson_val *process;
     printf("run %s, %s, sink %s\n", member_text(result, "run_id"), member_text(result, "phase"),
            member_text(result, "sink"));
+    print_orchestrator(yyjson_obj_get(result, "orchestrator"));
     printf("%-12s %8s %-11s %-10s %8s %8s %6s %10s %9s %8s  %s\n", "name", "pid", "state", "health",
            "restarts", "rss MB", "files", "rows/s", "lag rows", "beat ms", "failed conditions");
     yyjson_arr_foreach(yyjson_obj_get(result, "processes"), index, count, process) print_process(process);

@@ -72,7 +72,7 @@ int verb_tail(const struct invocation *invocation);
 int verb_account(const struct invocation *invocation);
 /* config_verbs.c */
 int verb_config(const struct invocation *invocation);
-/* file_verbs.c */
+/* file_verbs.c, logs_verb.c */
 int verb_manifest(const struct invocation *invocation);
 int verb_logs(const struct invocation *invocation);
 /* why_verb.c */

@@ -91,6 +91,9 @@ class Run:
         return subprocess.run([str(self.programs / "orchctl"), *map(str, arguments)], cwd=self.folder,
                               capture_output=True, text=True, timeout=60)
 
+    def popen(self, *arguments):
+        return subprocess.Popen([str(self.programs / "orchctl"), *arguments], cwd=self.folder, stdout=subprocess.PIPE)
+
     def status(self, name=None):
         done = self.orchctl("status", *([name] if name else []), "--json")
         assert done.stdout, done.stderr

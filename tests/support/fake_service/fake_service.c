@@ -5,7 +5,11 @@
  * Its name is its instance's. How it behaves stands in the file fake/<instance> of the current folder, one
  * word per line, read at every start: no_ready, ready_after_ms=N, exit_code=N (before READY),
  * crash_after_ms=N (after READY, exit 1), ignore_term, hang_after_ms=N, end_after_ms=N (harvest: ends its
- * streams so long after go), no_drain, refuse_go, stands_at=N (so many rows from its first heartbeat on, never more). */
+ * streams so long after go), no_drain, refuse_go, stands_at=N (so many rows from its first heartbeat on, never more),
+ * flood_kb=N (so much on its standard error every turn), forks=N (so many processes of its own that end with nobody).
+ *
+ * It is its own witness: it holds fake/<instance>.alive for life, as do its forks, and one that finds it held says so in
+ * fake/doubled. */
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -15,6 +19,7 @@
 #include "proto/heartbeat.h"
 #include "proto/request.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -22,7 +27,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-enum { INPUTS_MAX = 4, BEAT_MS = 50, POLL_MS = 10 };
+enum { INPUTS_MAX = 4, BEAT_MS = 50, POLL_MS = 10, FLOOD_LINE_BYTES = 1024 };
 
 static const struct reads {
     const char *service;
@@ -227,6 +232,45 @@ static void work(struct fake *fake)
         beat(fake);
 }
 
+/* flood: lines as fast as they are taken. */
+static void flood(struct fake *fake)
+{
+    char line[FLOOD_LINE_BYTES];
+    int64_t kilobytes = 0;
+    if (!word(fake, "flood_kb", &kilobytes))
+        return;
+    memset(line, 'f', sizeof line);
+    line[sizeof line - 1] = '\n';
+    for (int64_t i = 0; i < kilobytes; i++)
+        if (write(STDERR_FILENO, line, sizeof line) < 0)
+            return;
+}
+
+/* bear_witness: no other of this name lives. Before there is a thread, since it forks. */
+static void bear_witness(struct fake *fake)
+{
+    char path[PATH_BYTES];
+    int64_t forks = 0;
+    path_join(path, "fake", "%s.alive", fake->instance);
+    int alive = open(path, O_RDWR | O_CREAT, 0600);
+    if (alive < 0)
+        return; /* no test that wants to know */
+    if (file_lock(alive) != STATUS_OK) {
+        int doubled = open("fake/doubled", O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+        dprintf(doubled, "%s generation %lld\n", fake->instance, (long long)fake->generation);
+        close(doubled);
+    }
+    word(fake, "forks", &forks);
+    for (int64_t i = 0; i < forks; i++)
+        if (fork() == 0) {
+            setsid();
+            signal(SIGTERM, SIG_IGN);
+            fork(); /* a grandchild each, too */
+            for (;;)
+                pause();
+        }
+}
+
 /* wait_ms: a daemon that is slow to get ready. */
 static void wait_ms(struct fake *fake, int signal_descriptor, int64_t duration_ms)
 {
@@ -268,6 +312,7 @@ static void open_fake(struct fake *fake, const char *effective)
     if (config_load_file(fake->config, effective, &errors) != STATUS_OK ||
         (file_exists(path) && file_read(path, &fake->behaviour) != STATUS_OK))
         exit(2);
+    bear_witness(fake);
     struct bus_config bus = {
         .folder = config_text(fake->config, "bus.dir"), .instance = fake->instance, .high_water_mark = 1000};
     if (bus_create(&bus, &fake->bus, &error) != STATUS_OK || bus_bind(fake->bus, &error) != STATUS_OK) {
@@ -307,6 +352,7 @@ int main(int argc, char **argv)
         if (read(signal_descriptor, &info, sizeof info) > 0 && !word(&fake, "ignore_term", NULL))
             fake.stopped = true;
         work(&fake);
+        flood(&fake);
     }
     log_event(LOG_INFO, "stop", "exit_code=0");
     bus_destroy(fake.bus);

@@ -333,6 +333,81 @@ static void what_a_process_leaves_behind_is_ended_and_reaped(void **unused)
     process_driver.release(&child);
 }
 
+/* The family holds a lock, as one that was forked off a daemon would hold its instance's. */
+static void a_new_generation_never_meets_what_the_one_before_left_behind(void **unused)
+{
+    (void)unused;
+    struct driver_child child;
+    struct error error = {{0}};
+    char script[PATH_BYTES + 200];
+    snprintf(script, sizeof script,
+             "exec 9> %s/alive; flock -n 9 || exit 99; (setsid sh -c 'sleep 1000 & sleep 1000' &); echo "
+             "READY >&3; sleep 1000",
+             folder);
+    driver_child_init(&child);
+    for (int64_t generation = 1; generation <= 20; generation++) {
+        const char *const path[] = {"PATH=/usr/bin:/bin", NULL};
+        assert_ok(start_in(&child, generation, script, path, &error));
+        wait_announced(&child); /* had anybody held the lock, it would have ended with 99 instead */
+        assert_ok(process_driver.signal(&child, SIGKILL));
+        struct driver_exit end = wait_end(&child);
+        assert_int_equal(end.signal, SIGKILL);
+        assert_false(end.core);
+    }
+    process_driver.release(&child);
+}
+
+static void what_a_child_used_is_known_at_its_end(void **unused)
+{
+    (void)unused;
+    struct driver_child child = start("i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done", NULL);
+    struct driver_exit end = wait_exit(&child);
+    assert_int_equal(end.code, 0);
+    assert_in_range(end.cpu_ms, 10, 60000);
+    assert_in_range(end.max_rss_kb, 500, 100000);
+}
+
+static void a_child_that_floods_its_log_neither_waits_nor_fills_the_disk(void **unused)
+{
+    (void)unused;
+    struct stat found;
+    const char *const environment[] = {"PATH=/usr/bin:/bin", NULL};
+    const char *const arguments[] = {"/bin/sh", "-c", "yes 'a line that is repeated' | head -c 300000000",
+                                     NULL};
+    struct driver_order order = {.slot = "slot",
+                                 .folder = folder,
+                                 .keeper = keeper_path,
+                                 .generation = 1,
+                                 .arguments = arguments,
+                                 .environment = environment,
+                                 .stdout_path = out_path,
+                                 .stderr_path = err_path,
+                                 .log_bytes_max = 1 << 20,
+                                 .log_bytes_per_s = 4 << 20,
+                                 .log_files = 2};
+    struct driver_child child;
+    struct error error = {{0}};
+    driver_child_init(&child);
+    assert_ok(process_driver.start(&order, &child, &error));
+    assert_int_equal(wait_exit(&child).code, 0); /* all 300 MB have been taken from it */
+    int64_t total = 0;
+    for (int i = 0; i < 4; i++) {
+        char path[PATH_BYTES + 16];
+        snprintf(path, sizeof path, i ? "%s.%d" : "%s", out_path, i);
+        bool there = stat(path, &found) == 0;
+        assert_int_equal(there, i < 3);
+        total += there ? found.st_size : 0;
+    }
+    assert_in_range(total, 2 << 20, (3 << 20) + 4096);
+    char tail[4096];
+    struct buffer text;
+    buffer_init(&text, 0);
+    assert_ok(file_read(out_path, &text));
+    snprintf(tail, sizeof tail, "%s", buffer_text(&text) + (text.length > 4000 ? text.length - 4000 : 0));
+    buffer_finish(&text);
+    assert_non_null(strstr(tail, "log_dropped bytes=")); /* and it is said at the end */
+}
+
 static void the_lock_knows_the_living_from_the_dead(void **unused)
 {
     (void)unused;
@@ -397,6 +472,11 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_process_dies_with_its_keeper_and_the_slot_is_free_again, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(what_a_process_leaves_behind_is_ended_and_reaped, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_new_generation_never_meets_what_the_one_before_left_behind, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(what_a_child_used_is_known_at_its_end, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_child_that_floods_its_log_neither_waits_nor_fills_the_disk, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(the_lock_knows_the_living_from_the_dead, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_child_does_not_hold_the_lock, set_up, tear_down),
     };

@@ -233,6 +233,20 @@ static void each_condition_shows_by_name(void **unused)
     telemetry_finish(&bench.telemetry);
 }
 
+static void a_minute_of_bad_health_is_told_of_once_and_so_is_its_end(void **unused)
+{
+    (void)unused;
+    struct health_watch watch = {0};
+    assert_int_equal(health_watch_step(&watch, true, 1000), HEALTH_ALERT_NONE);
+    assert_int_equal(health_watch_step(&watch, false, 60999), HEALTH_ALERT_NONE); /* in between it was well */
+    assert_int_equal(health_watch_step(&watch, true, 61000), HEALTH_ALERT_NONE);
+    assert_int_equal(health_watch_step(&watch, true, 120999), HEALTH_ALERT_NONE);
+    assert_int_equal(health_watch_step(&watch, true, 121000), HEALTH_ALERT_OPEN);
+    assert_int_equal(health_watch_step(&watch, true, 400000), HEALTH_ALERT_NONE);
+    assert_int_equal(health_watch_step(&watch, false, 400001), HEALTH_ALERT_CLOSE);
+    assert_int_equal(health_watch_step(&watch, false, 400002), HEALTH_ALERT_NONE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -242,6 +256,7 @@ int main(void)
         cmocka_unit_test(growth_is_asked_for_over_its_window),
         cmocka_unit_test(in_recorded_runs_and_before_the_feed_opens_existence_is_enough),
         cmocka_unit_test(each_condition_shows_by_name),
+        cmocka_unit_test(a_minute_of_bad_health_is_told_of_once_and_so_is_its_end),
     };
     check_filter();
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -209,6 +209,7 @@ struct world {
     bool alive, announced, killed;
     int64_t generation; /* of the living process */
     int64_t spawned;
+    int64_t events;
 };
 
 static void world_step(struct world *world, enum process_event event, double chance)
@@ -219,6 +220,7 @@ static void world_step(struct world *world, enum process_event event, double cha
                                      .progressed = world->announced && chance > 0.5,
                                      .chance = chance};
     struct supervisor_orders orders = supervisor_step(&world->supervisor, &world->policy, &LIMITS, &input);
+    world->events++;
     if (orders.timer_ms == TIMER_CANCEL)
         world->timer_ms = -1;
     else if (orders.timer_ms >= 0)
@@ -244,7 +246,7 @@ static void world_chance(struct world *world, struct random *random)
     static const enum process_event WISHES[] = {EVENT_START, EVENT_STOP, EVENT_RESTART, EVENT_DRAIN};
     double chance = random_unit(random);
     uint64_t what = random_below(random, 10);
-    world->now_ms += (int64_t)random_below(random, 3000);
+    world->now_ms += (int64_t)random_below(random, random_below(random, 8) ? 3000 : 200000);
     if (world->timer_ms >= 0 && world->now_ms >= world->timer_ms) {
         world->timer_ms = -1;
         world_step(world, EVENT_TIMER, chance);
@@ -261,31 +263,78 @@ static void world_chance(struct world *world, struct random *random)
     }
 }
 
-static void whatever_happens_there_are_never_two_processes_and_stop_stops(void **unused)
+/* world_stop: a person wants it stopped; it may ignore TERM, but not KILL. Whatever state it had got into, no more than TERM,
+ * a timer and KILL are needed, and nothing is left: no process, no timer. */
+static void world_stop(struct world *world)
+{
+    world_step(world, EVENT_STOP, 0.5);
+    for (int i = 0; world->alive && i < 10; i++) {
+        if (world->killed) {
+            world->alive = false;
+            world_step(world, EVENT_EXITED, 0.5);
+        } else {
+            assert_true(world->timer_ms >= 0);
+            world->now_ms = world->timer_ms;
+            world->timer_ms = -1;
+            world_step(world, EVENT_TIMER, 0.5);
+        }
+    }
+    assert_false(world->alive);
+    assert_true(world->supervisor.state == PROCESS_STOPPED || world->supervisor.state == PROCESS_FAILED);
+    assert_int_equal(world->timer_ms, -1);
+    assert_int_equal(world->spawned, world->supervisor.generation);
+}
+
+/* world_wedged: no process, none on its way, and yet it is not over: nothing would ever happen again. */
+static bool world_wedged(const struct world *world)
+{
+    enum process_state state = world->supervisor.state;
+    bool probes = world->policy.probe_ms > 0;
+    bool waits = state == PROCESS_RESTARTING || (state == PROCESS_DEGRADED && probes);
+    bool may_ignore = state == PROCESS_STARTING || state == PROCESS_ABORTING || state == PROCESS_STOPPING ||
+                      state == PROCESS_REPLACING; /* but a KILL it cannot */
+    return (waits || (may_ignore && !world->killed)) && world->timer_ms < 0;
+}
+
+static void a_million_lives_end_in_no_wedged_state_and_leave_nothing(void **unused)
 {
     (void)unused;
+    enum { LIVES = 1000000, EVENTS_MAX = 48 };
     struct random random = check_random();
-    for (int life = 0; life < 300; life++) {
+    int64_t seen[PROCESS_STATE_COUNT] = {0}, events = 0;
+    for (int life = 0; life < LIVES; life++) {
         struct world world = {.policy = policy_with(random_below(&random, 3), random_below(&random, 6)),
                               .timer_ms = -1};
         supervisor_init(&world.supervisor);
-        for (int i = 0; i < 300; i++)
+        world_step(&world, EVENT_START, 0.5);
+        for (uint64_t i = random_below(&random, EVENTS_MAX); i > 0; i--) {
             world_chance(&world, &random);
-        world_step(&world, EVENT_STOP, 0.5);
-        for (int i = 0; world.alive && i < 10; i++) { /* it ignores TERM; KILL it cannot ignore */
-            if (world.killed) {
-                world.alive = false;
-                world_step(&world, EVENT_EXITED, 0.5);
-            } else {
-                assert_true(world.timer_ms >= 0);
-                world.now_ms = world.timer_ms;
-                world.timer_ms = -1;
-                world_step(&world, EVENT_TIMER, 0.5);
-            }
+            assert_false(world_wedged(&world));
         }
-        assert_false(world.alive);
-        assert_true(world.supervisor.state == PROCESS_STOPPED || world.supervisor.state == PROCESS_FAILED);
-        assert_int_equal(world.spawned, world.supervisor.generation);
+        seen[world.supervisor.state]++;
+        world_stop(&world);
+        events += world.events;
+    }
+    printf("%lld events\n", (long long)events);
+    for (int state = 0; state < PROCESS_STATE_COUNT; state++)
+        if (seen[state] < 100)
+            fail_msg("only %lld lives came to %s", (long long)seen[state],
+                     process_state_name((enum process_state)state));
+}
+
+static void a_long_life_is_as_good_as_a_short_one(void **unused)
+{
+    (void)unused;
+    struct random random = check_random();
+    for (int life = 0; life < 100; life++) {
+        struct world world = {.policy = policy_with(random_below(&random, 3), random_below(&random, 6)),
+                              .timer_ms = -1};
+        supervisor_init(&world.supervisor);
+        for (int i = 0; i < 1000; i++) {
+            world_chance(&world, &random);
+            assert_false(world_wedged(&world));
+        }
+        world_stop(&world);
     }
 }
 
@@ -300,7 +349,8 @@ int main(void)
         cmocka_unit_test(a_process_that_never_gets_ready_is_degraded_at_the_third_time),
         cmocka_unit_test(exit_code_2_is_never_restarted),
         cmocka_unit_test(a_planned_restart_is_no_failure),
-        cmocka_unit_test(whatever_happens_there_are_never_two_processes_and_stop_stops),
+        cmocka_unit_test(a_million_lives_end_in_no_wedged_state_and_leave_nothing),
+        cmocka_unit_test(a_long_life_is_as_good_as_a_short_one),
     };
     check_filter();
     return cmocka_run_group_tests(tests, NULL, NULL);

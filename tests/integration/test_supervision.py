@@ -1,0 +1,218 @@
+"""The supervisor under those who behave badly: daemons that loop, ignore, flood, fork, hang; strangers at its socket; a machine
+that gives it no more descriptors. What is decided are states, counts and who lives; `./run bench torture` has the long version."""
+import contextlib
+import json
+import os
+import random
+import re
+import resource
+import signal
+import socket
+import struct
+
+import control
+import pytest
+import zmq
+
+from test_adoption import MANY, Mortal, alive, run  # noqa: F401 (a fixture)
+from test_orchestrator import Run, programs  # noqa: F401 (a fixture)
+
+TORTURE = {"archive": "flood_kb=64", "features": "forks=3", "signal": "ignore_term", "broker": "crash_after_ms=0",
+           "report": "no_ready"}
+TORTURE_SETS = {"supervisor.backoff_initial_ms": 20, "supervisor.max_restarts": 3, "supervisor.ready_timeout_s": 0.3,
+                "supervisor.ready_backoff_s": "0.05,0.1", "supervisor.stop_timeout_s": 0.3, "logs.max_mb": 1, "logs.keep": 2,
+                "supervisor.progress_restarts": 250}
+KILLS = 60
+VICTIMS = ("features", "archive", "harvest")
+
+
+def processes_of(folder):
+    """{pid: (name, state)} of everything that lives in a folder, zombies of such parents included."""
+    found = {}
+    for entry in filter(str.isdigit, os.listdir("/proc")):
+        with contextlib.suppress(OSError):
+            stat = open(f"/proc/{entry}/stat").read()
+            name, rest = stat[stat.index("(") + 1:].rsplit(")", 1)
+            state, parent = rest.split()[:2]
+            where = os.readlink(f"/proc/{parent if state == 'Z' else entry}/cwd")
+            if where == str(folder):
+                found[int(entry)] = (name, state)
+    return found
+
+
+def open_files(pid):
+    return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+def works(ctl, name, restarts):
+    """It has been restarted so often, and its present generation has got on: its next death is one after progress."""
+    process = ctl.status(name)
+    return (process["restart_count"] == restarts and process["state"] in ("ready", "running") and
+            (process["heartbeat"] or {}).get("progress", 0) > 0)
+
+
+def test_a_house_full_of_rogues_stays_in_order(programs, tmp_path):  # noqa: F811
+    with Mortal(programs, tmp_path, behave=TORTURE, sets=TORTURE_SETS) as run, control.Control(tmp_path) as ctl:
+        run.wait_line("go: all ready")
+        states = {name: process["state"] for name, process in ctl.status().items()}
+        assert states["broker"] == states["report"] == "degraded"
+        assert ctl.status("broker")["last_exit"] == "exit 1: internal error"
+        for name in ("harvest", "archive", "features", "signal"):
+            assert states[name] in ("ready", "running"), states
+        before = open_files(run.process.pid)
+        for number in range(KILLS):
+            name = VICTIMS[number % len(VICTIMS)]
+            run.wait_for(lambda: works(ctl, name, number // len(VICTIMS)), f"{name} before kill {number}")
+            ctl.ask("kill", name=name)
+        for name in VICTIMS:
+            run.wait_for(lambda: works(ctl, name, KILLS // len(VICTIMS)), f"{name} in the end")
+        family = run.children("features")
+        assert len(family) == 1 + 3 * 2, "every generation's family ended with it"
+        assert not [entry for entry in processes_of(tmp_path).values() if entry[1] == "Z"]
+        assert open_files(run.process.pid) == before
+        mine = ctl.itself()
+        print(f"torture: {mine['loop_turns']} turns, longest {mine['loop_ms_max']:.1f} ms, {mine['rss_mb']:.1f} MB, "
+              f"{mine['open_files']} files")
+        run.process.send_signal(signal.SIGINT)
+        assert run.finish() == 4  # two gave up
+    manifest = run.manifest()
+    assert manifest["processes"]["signal"]["killed_on_stop"] and not manifest["processes"]["archive"]["killed_on_stop"]
+    assert manifest["processes"]["features"]["restart_count"] == KILLS // len(VICTIMS)
+    flood = [path.stat().st_size for path in (tmp_path / "logs/archive").glob("*_stderr.log*")]
+    assert len(flood) == 3 and max(flood) <= (1 << 20) + 4096
+    assert not (tmp_path / "fake/doubled").exists()
+    assert processes_of(tmp_path) == {}, "nobody is left"
+
+
+def test_an_end_is_told_in_words_everywhere(programs, tmp_path):  # noqa: F811
+    with Run(programs, tmp_path, behave={"broker": "exit_code=2", "report": "exit_code=5"},
+             sets={"supervisor.backoff_initial_ms": 10, "supervisor.max_restarts": 1}) as run:
+        run.wait_line("report is degraded")
+        run.wait_line("go: all ready")
+        os.kill(run.process_status("signal")["pid"], signal.SIGSEGV)
+        run.wait_line("signal restarted")
+        assert re.match(r"killed by SIGSEGV( \(core dumped\))?$", run.process_status("signal")["last_exit"])
+        assert "last end" in run.orchctl("status").stdout and "exit 2: configuration or usage" in run.orchctl("status").stdout
+        run.process.send_signal(signal.SIGTERM)
+        assert run.finish() == 4
+    for text in (run.text(), run.log()):
+        assert "exit 2: configuration or usage" in text and "exit 5: temporary external failure" in text
+        assert "killed by SIGSEGV" in text
+
+
+def test_a_flooding_daemon_is_read_by_a_follower_through_every_turn(programs, tmp_path):  # noqa: F811
+    """`orchctl logs -f` goes on where the file is turned over: it sees every line of the new file from its first."""
+    with Run(programs, tmp_path, sets={"logs.max_mb": 1, "logs.keep": 2, "logs.max_mb_per_s": 0}) as run:
+        run.wait_line("go: all ready")
+        (tmp_path / "fake" / "archive").write_text("flood_kb=8\n")
+        assert run.orchctl("restart", "archive", "--wait", "10").returncode == 0
+        follower = run.popen("logs", "archive", "-f")
+        log = tmp_path / "logs/archive/test_stderr.log"
+        seen = 0
+        while seen < 4 << 20:  # three turns at least
+            seen += len(follower.stdout.readline())
+        assert log.with_name(log.name + ".2").exists()
+        assert not log.with_name(log.name + ".3").exists()
+        follower.terminate()
+        follower.wait(10)
+        run.process.send_signal(signal.SIGTERM)
+        assert run.finish() == 0
+
+
+def raw(folder):
+    """A connection to the control socket below ZeroMQ."""
+    one = socket.socket(socket.AF_UNIX)
+    one.connect(f"{os.path.relpath(folder)}/runtime/bus/orchestrator.ctl")
+    one.settimeout(10)
+    return one
+
+
+READY = b"\x05READY\x0bSocket-Type" + struct.pack(">I", 6) + b"DEALER"
+GREETING = b"\xff" + bytes(8) + b"\x7f\x03\x00NULL" + bytes(16) + b"\x00" + bytes(31) + bytes([4, len(READY)]) + READY
+
+
+def send_quietly(one, data):
+    with contextlib.suppress(OSError):  # it may have hung up on us
+        one.sendall(data)
+
+
+def abuse(folder, chance):
+    """Everything that is no request: each case opens its own connections and leaves them as a dying client would."""
+    for _ in range(50):
+        with raw(folder) as one:
+            send_quietly(one, chance.randbytes(chance.randrange(1, 5000)))
+    with raw(folder) as one:  # a frame that claims 64 MB, and sends them
+        send_quietly(one, GREETING + b"\x02" + struct.pack(">Q", 64 << 20))
+        for _ in range(64):
+            send_quietly(one, bytes(1 << 20))
+    with raw(folder) as one:  # a client that dies in the middle of its frame
+        send_quietly(one, GREETING + b"\x00\xff{\"id\":")
+    idle = [raw(folder) for _ in range(100)]  # and a hundred that say nothing
+    for one in idle:
+        one.close()
+
+
+def burst(folder, count):
+    """So many requests as fast as they can be said, by a client that reads no answer before it has said all."""
+    one = zmq.Context.instance().socket(zmq.DEALER)
+    one.setsockopt(zmq.LINGER, 0)
+    one.setsockopt(zmq.SNDHWM, 0)
+    one.setsockopt(zmq.RCVHWM, 0)
+    one.connect(f"ipc://{os.path.relpath(folder)}/runtime/bus/orchestrator.ctl")
+    for number in range(count):
+        one.send(b'{"id":"b-%d","verb":"health","args":{}}' % number)
+    return one
+
+
+def test_strangers_at_the_control_socket_are_nobodys_business(programs, tmp_path):  # noqa: F811
+    seed = random.randrange(1 << 30)
+    print(f"seed {seed}")
+    with Run(programs, tmp_path) as run, control.Control(tmp_path) as ctl:
+        run.wait_line("go: all ready")
+        before = {name: process["pid"] for name, process in ctl.status().items()}
+        flood = burst(tmp_path, 10000)
+        abuse(tmp_path, random.Random(seed))
+        answered = 0
+        while answered < 10000 and flood.poll(5000):  # dropped are only those its own queue has no room for
+            assert json.loads(flood.recv())["ok"]
+            answered += 1
+        assert answered >= 1000
+        flood.close(0)
+        dying = burst(tmp_path, 5000)
+        dying.close(0)
+        after = ctl.status()
+        assert {name: process["pid"] for name, process in after.items()} == before
+        assert {process["restart_count"] for process in after.values()} == {0}
+        assert all(process["health"] != "degraded" for process in after.values())
+        mine = ctl.itself()
+        print(f"abuse: {answered} of 10000 answered, longest turn {mine['loop_ms_max']:.1f} ms, {mine['max_rss_mb']:.1f} MB")
+        assert "Hung" not in run.log()
+        run.process.send_signal(signal.SIGINT)
+        assert run.finish() == 0
+
+
+@pytest.mark.parametrize("run", [MANY], indirect=True)
+def test_an_orchestrator_without_descriptors_says_so_works_on_and_recovers(run):  # noqa: F811
+    pid = run.process.pid
+    with control.Control(run.folder) as ctl:
+        mine = ctl.itself()
+        assert mine["state"] == "running" and mine["connections_refused"] == 0
+        limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (open_files(pid) + 20, limits[1]))
+        strangers = [raw(run.folder) for _ in range(200)]
+        run.wait_for(lambda: ctl.itself()["state"] == "degraded", "the orchestrator's own complaint")
+        mine = ctl.itself()
+        assert mine["reason"] == "descriptors_short" and mine["connections_refused"] > 0
+        assert not ctl.ask("health")["healthy"]
+        ctl.ask("kill", name="signal")  # what it is there for goes on
+        run.wait_for(lambda: works(ctl, "signal", 1), "signal")
+        for stranger in strangers:
+            stranger.close()
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
+        run.wait_for(lambda: ctl.itself()["state"] == "running", "the end of the shortage")
+        assert {process["restart_count"] for name, process in ctl.status().items() if name != "signal"} == {0}
+    assert alive(pid)
+    log = run.log()
+    assert log.index("descriptors_short") < log.index("descriptors_back")
+    run.process.send_signal(signal.SIGINT)
+    assert run.finish() == 0
