@@ -183,9 +183,10 @@ static enum status take_market(struct config *config, const struct venue_streams
 static enum status take_addresses(struct config *config, int64_t port, struct error *error)
 {
     bool tls = config_bool(config, "simulator.tls");
-    char socket_url[64], rest_url[64], port_text[16];
-    snprintf(socket_url, sizeof socket_url, "%s://127.0.0.1:%lld", tls ? "wss" : "ws", (long long)port);
-    snprintf(rest_url, sizeof rest_url, "%s://127.0.0.1:%lld", tls ? "https" : "http", (long long)port);
+    const char *host = config_text(config, "simulator.host");
+    char socket_url[288], rest_url[288], port_text[16];
+    snprintf(socket_url, sizeof socket_url, "%s://%.250s:%lld", tls ? "wss" : "ws", host, (long long)port);
+    snprintf(rest_url, sizeof rest_url, "%s://%.250s:%lld", tls ? "https" : "http", host, (long long)port);
     snprintf(port_text, sizeof port_text, "%lld", (long long)port);
     enum status status = take_over(config, "harvest.combined_url", socket_url, error);
     status = status == STATUS_OK ? take_over(config, "harvest.rest_url", rest_url, error) : status;

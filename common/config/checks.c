@@ -134,6 +134,12 @@ static const char *host_shape(const char *text)
     return port >= 1 && port <= 65534 ? NULL : WRONG;
 }
 
+const char *check_host(const struct config_value *value)
+{
+    return *value->text && only(value->text, "_.-", 250) ? NULL
+                                                         : "must be an address or a name, as 127.0.0.1";
+}
+
 const char *check_bus_hosts(const struct config_value *value)
 {
     return each_text(value, host_shape);

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 
+#include <arpa/inet.h>
 #include <stdlib.h>
 
 enum { PING_INTERVAL_S = 180, PONG_TIMEOUT_S = 600, SEND_BUFFER_BYTES = 512 * 1024 };
@@ -182,8 +183,9 @@ static enum status listen_on(struct simulator *simulator, const struct simulator
         if (status != STATUS_OK)
             return status;
     }
+    struct in_addr address;
     struct server_config server = {
-        .host = config->host,
+        .host = inet_pton(AF_INET, config->host, &address) == 1 ? config->host : "0.0.0.0",
         .port = config->port,
         .certificate_path = simulator->certificate_path,
         .key_path = simulator->key_path,

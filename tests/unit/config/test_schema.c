@@ -36,6 +36,7 @@ static const char *const SPECIFIED[] = {
     "simulator.flow_strength=0.5",
     "simulator.tls=false",
     "simulator.port=0",
+    "simulator.host=127.0.0.1",
     "journal.durability=process",
     "journal.max_mb=2048",
     "journal.max_age_s=86400",
