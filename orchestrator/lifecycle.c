@@ -75,7 +75,8 @@ static enum status venue_take(struct run *run, struct error *error)
     path_join(certificate, config_text(run->config, "run.state_dir"), "simulator/certificate.pem");
     enum status status = venue_port_read(RUN_PORT_PATH, &port, error);
     if (status == STATUS_OK)
-        status = venue_streams_fetch(port, tls ? certificate : NULL, &streams, error);
+        status = venue_streams_fetch(config_text(run->config, "simulator.host"), port,
+                                     tls ? certificate : NULL, &streams, error);
     if (status == STATUS_OK)
         status = resolve_venue(run->config, &streams, port, error);
     if (status == STATUS_OK)

@@ -43,7 +43,7 @@ static void check_not_built(const struct config *config, struct config_errors *e
 {
     static const struct {
         const char *key, *value;
-    } FIXED[] = {{"driver", "process"}, {"bus.transport", "ipc"}, {"export.type", "none"}};
+    } FIXED[] = {{"driver", "process"}, {"export.type", "none"}};
     for (size_t i = 0; i < sizeof FIXED / sizeof FIXED[0]; i++)
         if (strcmp(config_text(config, FIXED[i].key), FIXED[i].value) != 0)
             config_errors_add(errors, config_place(config, FIXED[i].key), FIXED[i].key,
@@ -178,9 +178,10 @@ static enum status take_market(struct config *config, const struct venue_streams
 static enum status take_addresses(struct config *config, int64_t port, struct error *error)
 {
     bool tls = config_bool(config, "simulator.tls");
-    char socket_url[64], rest_url[64], port_text[16];
-    snprintf(socket_url, sizeof socket_url, "%s://127.0.0.1:%lld", tls ? "wss" : "ws", (long long)port);
-    snprintf(rest_url, sizeof rest_url, "%s://127.0.0.1:%lld", tls ? "https" : "http", (long long)port);
+    const char *host = config_text(config, "simulator.host");
+    char socket_url[288], rest_url[288], port_text[16];
+    snprintf(socket_url, sizeof socket_url, "%s://%.250s:%lld", tls ? "wss" : "ws", host, (long long)port);
+    snprintf(rest_url, sizeof rest_url, "%s://%.250s:%lld", tls ? "https" : "http", host, (long long)port);
     snprintf(port_text, sizeof port_text, "%lld", (long long)port);
     enum status status = take_over(config, "harvest.combined_url", socket_url, error);
     status = status == STATUS_OK ? take_over(config, "harvest.rest_url", rest_url, error) : status;

@@ -146,9 +146,7 @@ static enum status open_signals(struct run *run, struct error *error)
 
 static enum status open_bus(struct run *run, struct error *error)
 {
-    struct bus_config config = {.folder = config_text(run->config, "bus.dir"),
-                                .instance = "orchestrator",
-                                .high_water_mark = (int)config_i64(run->config, "bus.high_water_mark")};
+    struct bus_config config = bus_config_of(run->config, "orchestrator");
     enum status status = bus_create(&config, &run->bus, error);
     if (status == STATUS_OK)
         status = bus_bind(run->bus, error);

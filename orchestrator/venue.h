@@ -1,4 +1,4 @@
-/* venue: what the simulator says it serves: GET http://127.0.0.1:PORT/simulator/streams. */
+/* venue: what the simulator says it serves: GET http://HOST:PORT/simulator/streams. */
 #pragma once
 
 #include "base/status.h"
@@ -33,8 +33,8 @@ bool venue_streams_have(const struct venue_streams *streams, const char *symbol)
 
 /* venue_streams_fetch: asks for it. `certificate_path`: of a simulator that speaks TLS, else NULL.
  * STATUS_IO. */
-enum status venue_streams_fetch(int64_t port, const char *certificate_path, struct venue_streams *out_streams,
-                                struct error *error) MUST_USE;
+enum status venue_streams_fetch(const char *host, int64_t port, const char *certificate_path,
+                                struct venue_streams *out_streams, struct error *error) MUST_USE;
 
 /* venue_port_read: the port the simulator wrote to its port file. */
 enum status venue_port_read(const char *path, int64_t *out_port, struct error *error) MUST_USE;

@@ -26,10 +26,10 @@ static void fetched(void *context, void *data, const struct rest_answer *answer)
             error_set(fetch->error, STATUS_IO, "%s does not answer: %s", answer->url, answer->error);
 }
 
-enum status venue_streams_fetch(int64_t port, const char *certificate_path, struct venue_streams *out_streams,
-                                struct error *error)
+enum status venue_streams_fetch(const char *host, int64_t port, const char *certificate_path,
+                                struct venue_streams *out_streams, struct error *error)
 {
-    char url[96];
+    char url[352];
     struct fetch fetch = {.streams = out_streams, .error = error, .status = STATUS_IO};
     struct rest_client_config config = {.user_agent = "orderflow-orchestrator",
                                         .certificate_path = certificate_path,
@@ -38,7 +38,7 @@ enum status venue_streams_fetch(int64_t port, const char *certificate_path, stru
                                         .done = fetched,
                                         .context = &fetch};
     struct rest_client *client;
-    snprintf(url, sizeof url, "%s://127.0.0.1:%lld/simulator/streams", certificate_path ? "https" : "http",
+    snprintf(url, sizeof url, "%s://%.250s:%lld/simulator/streams", certificate_path ? "https" : "http", host,
              (long long)port);
     enum status status = rest_client_create(&config, &client, error);
     if (status != STATUS_OK)

@@ -3,6 +3,9 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "bus/headroom.h"
+#include "bus/keys.h"
+#include "endpoint.h"
+#include "gate.h"
 #include "proto/frame.h"
 
 #include <assert.h>
@@ -19,6 +22,11 @@ enum {
     FOLDER_BYTES_MAX = 80,
     RECONNECT_MS = 10,
     CONTROL_HIGH_WATER_MARK = 1000,
+    RECONNECT_TCP_MS_MAX = 100, /* each attempt asks the network's DNS for the name */
+    CONNECT_TCP_MS = 1000,
+    HANDSHAKE_MS = 3000,
+    ALIVE_MS = 1000,         /* over TCP: a machine that is gone says nothing … */
+    ALIVE_TIMEOUT_MS = 4000, /* … and is given up after so long */
     LINGER_MS = 200,
     TOPIC_BYTES_MAX = 256,
     PARTS_MAX = 4,
@@ -38,6 +46,11 @@ struct bus {
     char folder[FOLDER_BYTES_MAX + 1];
     char instance[INSTANCE_BYTES];
     int high_water_mark;
+    struct endpoint_place place;
+    char **hosts; /* place.hosts, ours */
+    char listen_address[64];
+    struct bus_keys keys; /* over TCP */
+    struct gate *gate;    /* over TCP, once it listens */
     int lock_descriptor;
     void *publisher;
     void *router;
@@ -71,6 +84,37 @@ static enum status folder_private(const char *folder, struct error *error)
     return STATUS_OK;
 }
 
+/* place_take: where everybody listens. */
+static void place_take(struct bus *bus, const struct bus_config *config)
+{
+    bus->place.folder = bus->folder;
+    if (!config->tcp)
+        return;
+    snprintf(bus->listen_address, sizeof bus->listen_address, "%s", config->listen_address);
+    bus->hosts = memory_allocate((config->host_count + 1) * sizeof *bus->hosts);
+    for (size_t i = 0; i < config->host_count; i++)
+        bus->hosts[i] = memory_copy_text(config->hosts[i]);
+    bus->place = (struct endpoint_place){
+        .hosts = (const char *const *)bus->hosts, .host_count = config->host_count, .port = config->port};
+}
+
+static bool over_tcp(const struct bus *bus)
+{
+    return !bus->place.folder;
+}
+
+static void bus_free(struct bus *bus)
+{
+    for (size_t i = 0; i < bus->place.host_count; i++)
+        free(bus->hosts[i]);
+    free(bus->hosts);
+    free(bus->connections);
+    free(bus->watched);
+    free(bus->items);
+    explicit_bzero(&bus->keys, sizeof bus->keys);
+    free(bus);
+}
+
 enum status bus_create(const struct bus_config *config, struct bus **out_bus, struct error *error)
 {
     if (strlen(config->folder) > FOLDER_BYTES_MAX)
@@ -81,6 +125,9 @@ enum status bus_create(const struct bus_config *config, struct bus **out_bus, st
     enum status status = folder_private(config->folder, error);
     if (status != STATUS_OK)
         return status;
+    struct bus_keys keys = {0};
+    if (config->tcp && (status = bus_keys_read(config->curve_folder, &keys, error)) != STATUS_OK)
+        return status;
     headroom_keep();
     struct bus *bus = memory_allocate(sizeof *bus);
     snprintf(bus->folder, sizeof bus->folder, "%s", config->folder);
@@ -88,9 +135,11 @@ enum status bus_create(const struct bus_config *config, struct bus **out_bus, st
     bus->high_water_mark = config->high_water_mark;
     bus->lock_descriptor = -1;
     bus->items_stale = true;
+    bus->keys = keys;
+    place_take(bus, config);
     bus->context = zmq_ctx_new();
     if (!bus->context) {
-        free(bus);
+        bus_free(bus);
         return zmq_failed(error, "ZeroMQ context", "");
     }
     *out_bus = bus;
@@ -117,6 +166,7 @@ void bus_destroy(struct bus *bus)
 {
     if (!bus)
         return;
+    gate_close(bus->gate);
     socket_close(&bus->publisher);
     socket_close(&bus->router);
     for (size_t i = 0; i < bus->connection_count; i++)
@@ -124,10 +174,23 @@ void bus_destroy(struct bus *bus)
     zmq_ctx_term(bus->context);
     if (bus->lock_descriptor >= 0)
         close(bus->lock_descriptor);
-    free(bus->connections);
-    free(bus->watched);
-    free(bus->items);
-    free(bus);
+    bus_free(bus);
+}
+
+/* tcp_manners: a name may be unknown for a while, a machine may vanish without a word. */
+static void tcp_manners(void *socket)
+{
+    const struct {
+        int option, value;
+    } options[] = {
+        {ZMQ_RECONNECT_IVL_MAX, RECONNECT_TCP_MS_MAX},
+        {ZMQ_CONNECT_TIMEOUT, CONNECT_TCP_MS},
+        {ZMQ_HANDSHAKE_IVL, HANDSHAKE_MS},
+        {ZMQ_HEARTBEAT_IVL, ALIVE_MS},
+        {ZMQ_HEARTBEAT_TIMEOUT, ALIVE_TIMEOUT_MS},
+    };
+    for (size_t i = 0; i < sizeof options / sizeof *options; i++)
+        zmq_setsockopt(socket, options[i].option, &options[i].value, sizeof options[i].value);
 }
 
 /* socket_create: every socket of ours has the same manners. */
@@ -148,12 +211,19 @@ static void *socket_create(struct bus *bus, int type, int high_water_mark, int64
     zmq_setsockopt(socket, ZMQ_RECONNECT_IVL, &reconnect, sizeof reconnect);
     if (type == ZMQ_ROUTER)
         zmq_setsockopt(socket, ZMQ_ROUTER_MANDATORY, &one, sizeof one);
+    if (over_tcp(bus))
+        tcp_manners(socket);
     return socket;
 }
 
-static void endpoint(const struct bus *bus, const char *instance, const char *suffix, char out_text[256])
+/* curve_client: the keys of a socket that connects. */
+static void curve_client(const struct bus *bus, void *socket)
 {
-    snprintf(out_text, 256, "ipc://%s/%s.%s", bus->folder, instance, suffix);
+    if (!socket || !over_tcp(bus))
+        return;
+    zmq_setsockopt(socket, ZMQ_CURVE_SERVERKEY, bus->keys.server_public, KEY_TEXT_BYTES);
+    zmq_setsockopt(socket, ZMQ_CURVE_PUBLICKEY, bus->keys.client_public, KEY_TEXT_BYTES);
+    zmq_setsockopt(socket, ZMQ_CURVE_SECRETKEY, bus->keys.client_secret, KEY_TEXT_BYTES);
 }
 
 /* instance_lock: one live process per instance name; the kernel frees it at death. */
@@ -172,10 +242,13 @@ static enum status instance_lock(struct bus *bus, struct error *error)
     return STATUS_OK;
 }
 
-static enum status bind_socket(struct bus *bus, void *socket, const char *suffix, struct error *error)
+static enum status bind_socket(struct bus *bus, void *socket, enum endpoint_kind kind, struct error *error)
 {
-    char where[256];
-    endpoint(bus, bus->instance, suffix, where);
+    char where[ENDPOINT_BYTES];
+    endpoint_to_bind(&bus->place, bus->instance, bus->listen_address, kind, where);
+    enum status status = bus->gate ? gate_guard(bus->gate, socket, error) : STATUS_OK;
+    if (status != STATUS_OK)
+        return status;
     mode_t previous = umask(0177);
     int code = zmq_bind(socket, where);
     umask(previous);
@@ -192,18 +265,22 @@ enum status bus_bind(struct bus *bus, struct error *error)
     bus->items_stale = true;
     if (!bus->publisher || !bus->router)
         return zmq_failed(error, "cannot create sockets of", bus->instance);
-    status = bind_socket(bus, bus->publisher, "pub", error);
-    return status == STATUS_OK ? bind_socket(bus, bus->router, "ctl", error) : status;
+    if (over_tcp(bus))
+        status = gate_open(bus->context, &bus->keys, &bus->gate, error);
+    status = status == STATUS_OK ? bind_socket(bus, bus->publisher, ENDPOINT_PUBLISHER, error) : status;
+    return status == STATUS_OK ? bind_socket(bus, bus->router, ENDPOINT_ROUTER, error) : status;
 }
 
 /* connection_open: both sockets of an upstream, with its subscriptions. */
 static enum status connection_open(struct bus *bus, struct connection *connection, struct error *error)
 {
-    char publisher[256], router[256];
-    endpoint(bus, connection->instance, "pub", publisher);
-    endpoint(bus, connection->instance, "ctl", router);
+    char publisher[ENDPOINT_BYTES], router[ENDPOINT_BYTES];
+    endpoint_of(&bus->place, connection->instance, ENDPOINT_PUBLISHER, publisher);
+    endpoint_of(&bus->place, connection->instance, ENDPOINT_ROUTER, router);
     connection->subscriber = socket_create(bus, ZMQ_SUB, bus->high_water_mark, FRAME_BYTES_MAX);
     connection->dealer = socket_create(bus, ZMQ_DEALER, CONTROL_HIGH_WATER_MARK, FRAME_BYTES_MAX);
+    curve_client(bus, connection->subscriber);
+    curve_client(bus, connection->dealer);
     for (size_t i = 0; connection->subscriber && i < connection->topic_count; i++)
         zmq_setsockopt(connection->subscriber, ZMQ_SUBSCRIBE, connection->topics[i],
                        strlen(connection->topics[i]));
@@ -464,4 +541,9 @@ size_t bus_poll(struct bus *bus, int timeout_ms, size_t messages_max, const stru
         items_rebuild(bus);
     zmq_poll(bus->items, (int)bus->item_count, timeout_ms);
     return drain_all(bus, messages_max, events);
+}
+
+int64_t bus_refused(const struct bus *bus)
+{
+    return gate_refused(bus->gate);
 }

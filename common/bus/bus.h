@@ -4,7 +4,10 @@
  * registration, commands). A consumer connects a SUB and a DEALER to each upstream instance; connecting before the
  * publisher exists is normal. PUB/SUB is only the fast path: it may lose, and whoever misses rows asks on the
  * DEALER. All sockets have a high-water mark, linger at most 200 ms, a reconnect interval of 10 ms, a largest message
- * (FRAME_BYTES_MAX), files 0600 in a folder 0700. */
+ * (FRAME_BYTES_MAX), files 0600 in a folder 0700.
+ *
+ * Over TCP the same sockets have an address and a port (endpoint.h), and CURVE always: without the stack's keys
+ * (keys.h) there is no bus, and whoever connects without them is refused and counted (gate.h). */
 #pragma once
 
 #include "base/buffer.h"
@@ -14,12 +17,23 @@
 #include <stdint.h>
 
 struct bus;
+struct config;
 
+/* bus_config: texts are copied. */
 struct bus_config {
-    const char *folder; /* of the sockets; at most 80 bytes, so that names fit into sun_path */
+    const char *folder; /* of locks and ipc sockets; at most 80 bytes, so that names fit into sun_path */
     const char *instance;
     int high_water_mark;
+    bool tcp;                   /* what follows counts only then */
+    const char *listen_address; /* of this machine, "0.0.0.0": all */
+    const char *curve_folder;   /* of the keys */
+    int port;                   /* PUB; the ROUTER has the next one */
+    const char *const *hosts;   /* "NAME=HOST[:PORT]" */
+    size_t host_count;
 };
+
+/* bus_config_of: what the configuration says; its texts are borrowed. */
+struct bus_config bus_config_of(const struct config *config, const char *instance);
 
 /* bus_peer_id: who asked on the ROUTER; give it back to bus_answer. */
 struct bus_peer_id {
@@ -40,6 +54,7 @@ struct bus_events {
     void (*request)(void *context, const struct bus_peer_id *peer, const void *data, size_t bytes);
 };
 
+/* bus_create: STATUS_INVALID with a sentence: the folder or the keys cannot be used. */
 enum status bus_create(const struct bus_config *config, struct bus **out_bus, struct error *error) MUST_USE;
 void bus_destroy(struct bus *bus); /* accepts NULL */
 
@@ -81,3 +96,6 @@ void bus_watch(struct bus *bus, int descriptor);
 /* bus_poll: waits at most `timeout_ms` (0: not at all) and delivers at most `messages_max` messages.
  * Returns the number delivered. Descriptors watched are only a reason to return. */
 size_t bus_poll(struct bus *bus, int timeout_ms, size_t messages_max, const struct bus_events *events);
+
+/* bus_refused: connections to the own sockets that ended without having shown the right key. */
+int64_t bus_refused(const struct bus *bus);

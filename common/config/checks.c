@@ -112,6 +112,39 @@ const char *check_http_address(const struct config_value *value)
     return good ? NULL : "must be an IPv4 or IPv6 address, as 127.0.0.1";
 }
 
+/* host_shape: NAME=HOST[:PORT]; a port leaves room for the next one. */
+static const char *host_shape(const char *text)
+{
+    static const char WRONG[] = "must be NAME=HOST or NAME=HOST:PORT, as signal=10.0.0.7:5670";
+    char part[256];
+    const char *equals = strchr(text, '='), *colon = strrchr(text, ':'), *end = text + strlen(text);
+    if (!equals || equals == text || equals - text > 63 || end - equals > 250)
+        return WRONG;
+    snprintf(part, sizeof part, "%.*s", (int)(equals - text), text);
+    if (!only(part, "_.-", 63))
+        return WRONG;
+    const char *host_end = colon && colon > equals ? colon : end;
+    snprintf(part, sizeof part, "%.*s", (int)(host_end - equals - 1), equals + 1);
+    if (!*part || !only(part, "_.-", 250))
+        return WRONG;
+    if (host_end == end)
+        return NULL;
+    size_t digits = strspn(colon + 1, "0123456789");
+    long port = digits && digits < 6 && !colon[1 + digits] ? strtol(colon + 1, NULL, 10) : 0;
+    return port >= 1 && port <= 65534 ? NULL : WRONG;
+}
+
+const char *check_host(const struct config_value *value)
+{
+    return *value->text && only(value->text, "_.-", 250) ? NULL
+                                                         : "must be an address or a name, as 127.0.0.1";
+}
+
+const char *check_bus_hosts(const struct config_value *value)
+{
+    return each_text(value, host_shape);
+}
+
 const char *check_time_zone_name(const struct config_value *value)
 {
     const char *text = value->text;

@@ -143,8 +143,12 @@ static const struct config_key ROWS[] = {
         OPERATIONAL, BETWEEN(0, 600000)),
     ROW("simulator.inject", CONFIG_TEXT, "", "–", "file of faults to send (services/simulator/README.md)",
         OPERATIONAL),
-    ROW("simulator.port", CONFIG_I64, "0", "–", "loopback port; 0: any free one", OPERATIONAL,
-        BETWEEN(0, 65535)),
+    ROW("simulator.port", CONFIG_I64, "0", "–", "0: any free one", OPERATIONAL, BETWEEN(0, 65535)),
+    ROW("simulator.host", CONFIG_TEXT, "127.0.0.1", "–",
+        "address of this machine, or the name others know it by (it then listens on all); beyond 127.… only "
+        "with "
+        "simulator.tls",
+        OPERATIONAL, CHECK(check_host)),
 };
 
 const struct config_table CONFIG_GENERAL_KEYS = TABLE_OF(ROWS);

@@ -43,6 +43,8 @@ config_check check_socket_url;
 config_check check_rest_url;
 config_check check_simulator_start;
 config_check check_http_address;
+config_check check_bus_hosts;
+config_check check_host;
 config_check check_time_zone_name;
 config_check check_dates;
 config_check check_windows;

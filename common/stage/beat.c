@@ -159,6 +159,7 @@ static void report_stage_counters(const struct stage *stage, struct stage_report
         {"stage_reconnects", stage->counts.reconnects},
         {"stage_requests", stage->counts.requests},
         {"stage_malformed_requests", stage->counts.malformed_requests},
+        {"stage_refused_peers", bus_refused(stage->bus)},
     };
     for (size_t i = 0; i < sizeof counters / sizeof counters[0]; i++)
         stage_report_counter(report, counters[i].name, counters[i].value);

@@ -147,11 +147,7 @@ static void block_signals(void)
 
 static enum status open_bus(struct stage *stage, struct error *error)
 {
-    struct bus_config config = {
-        .folder = config_text(stage->config, "bus.dir"),
-        .instance = stage->instance,
-        .high_water_mark = (int)config_i64(stage->config, "bus.high_water_mark"),
-    };
+    struct bus_config config = bus_config_of(stage->config, stage->instance);
     enum status status = bus_create(&config, &stage->bus, error);
     if (status == STATUS_OK)
         status = bus_bind(stage->bus, error);

@@ -128,9 +128,7 @@ static size_t next_reader(module_set left)
 
 void ask_daemons(struct run_files *run, int64_t timeout_ms)
 {
-    struct bus_config config = {.folder = config_text(run->config, "bus.dir"),
-                                .instance = "account",
-                                .high_water_mark = (int)config_i64(run->config, "bus.high_water_mark")};
+    struct bus_config config = bus_config_of(run->config, "account");
     struct bus *bus;
     struct error error;
     struct plan *plan = NULL;

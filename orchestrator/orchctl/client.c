@@ -56,8 +56,8 @@ enum status client_open(int64_t timeout_ms, struct client **out_client, struct e
     client->clock = clock_system();
     client->timeout_ms = timeout_ms;
     buffer_init(&client->reply, 0);
-    struct bus_config bus = {
-        .folder = config_text(config, "bus.dir"), .instance = "orchctl", .high_water_mark = 1000};
+    struct bus_config bus = bus_config_of(config, "orchctl");
+    bus.high_water_mark = 1000;
     status = bus_create(&bus, &client->bus, error);
     if (status == STATUS_OK)
         status = bus_connect(client->bus, "orchestrator", &client->connection, error);

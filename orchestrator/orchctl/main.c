@@ -85,6 +85,7 @@ static const struct verb VERBS[] = {
      {{"-f", NULL, "follow it"}, {"--stdout", NULL, "its standard output instead"}},
      verb_logs},
     {"shutdown", "", 0, 0, "end the run in good order", {{0}}, verb_shutdown},
+    {"keys", "[FOLDER]", 0, 1, "make CURVE keys for a bus over TCP, unless there are some", {{0}}, verb_keys},
 };
 
 /* For every verb, before or behind it. */

@@ -189,9 +189,7 @@ static enum status open_stream(struct tail *tail, const char *topic, const struc
     if (!file_exists(config_text(config, "bus.dir")))
         return error_set(error, STATUS_NOT_FOUND,
                          "no run has been started in this folder (use --dir DIR for another)");
-    struct bus_config bus = {.folder = config_text(config, "bus.dir"),
-                             .instance = "orchctl",
-                             .high_water_mark = (int)config_i64(config, "bus.high_water_mark")};
+    struct bus_config bus = bus_config_of(config, "orchctl");
     enum status status = bus_create(&bus, &tail->bus, error);
     if (status == STATUS_OK)
         status = follow_owner(tail, service, error);

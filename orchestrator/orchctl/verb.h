@@ -75,6 +75,8 @@ int verb_config(const struct invocation *invocation);
 /* file_verbs.c, logs_verb.c */
 int verb_manifest(const struct invocation *invocation);
 int verb_logs(const struct invocation *invocation);
+/* keys_verb.c */
+int verb_keys(const struct invocation *invocation);
 /* why_verb.c */
 int verb_why(const struct invocation *invocation);
 int verb_replay(const struct invocation *invocation);

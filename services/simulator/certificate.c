@@ -12,6 +12,7 @@
 #include <openssl/x509v3.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { VALID_SECONDS = 365 * 24 * 3600, SERIAL_BITS = 63 };
@@ -80,6 +81,37 @@ static bool write_pem(const char *path, EVP_PKEY *key, X509 *certificate)
     return fclose(file) == 0 && written;
 }
 
+static bool make_pair(const char *certificate_path, const char *key_path, const char *host)
+{
+    EVP_PKEY *key = EVP_EC_gen("P-256");
+    X509 *certificate = key ? make_certificate(key, host) : NULL;
+    bool good =
+        certificate && write_pem(key_path, key, NULL) && write_pem(certificate_path, NULL, certificate);
+    X509_free(certificate);
+    EVP_PKEY_free(key);
+    return good;
+}
+
+/* still_good: of an earlier life, for this host, and not about to end: whoever has read it can go on trusting it. */
+static bool still_good(const char *certificate_path, const char *key_path, const char *host)
+{
+    FILE *file = fopen(certificate_path, "re"), *key_file = fopen(key_path, "re");
+    X509 *certificate = file ? PEM_read_X509(file, NULL, NULL, NULL) : NULL;
+    EVP_PKEY *key = key_file ? PEM_read_PrivateKey(key_file, NULL, NULL, NULL) : NULL;
+    time_t soon = time(NULL) + VALID_SECONDS / 2;
+    bool good =
+        certificate && key && X509_check_private_key(certificate, key) == 1 &&
+        X509_cmp_time(X509_get0_notAfter(certificate), &soon) > 0 &&
+        (X509_check_ip_asc(certificate, host, 0) == 1 || X509_check_host(certificate, host, 0, 0, NULL) == 1);
+    X509_free(certificate);
+    EVP_PKEY_free(key);
+    if (file)
+        fclose(file);
+    if (key_file)
+        fclose(key_file);
+    return good;
+}
+
 enum status certificate_create(const char *folder, const char *host, char **out_certificate_path,
                                char **out_key_path, struct error *error)
 {
@@ -89,13 +121,7 @@ enum status certificate_create(const char *folder, const char *host, char **out_
     path_join(key_path, own, "key.pem");
     if (folder_make(own, 0700) != STATUS_OK)
         return error_set(error, STATUS_IO, "%s: cannot make this folder for the certificate", own);
-    EVP_PKEY *key = EVP_EC_gen("P-256");
-    X509 *certificate = key ? make_certificate(key, host) : NULL;
-    bool good =
-        certificate && write_pem(key_path, key, NULL) && write_pem(certificate_path, NULL, certificate);
-    X509_free(certificate);
-    EVP_PKEY_free(key);
-    if (!good)
+    if (!still_good(certificate_path, key_path, host) && !make_pair(certificate_path, key_path, host))
         return error_set(error, STATUS_IO, "%s: cannot make or write the certificate", certificate_path);
     *out_certificate_path = memory_copy_text(certificate_path);
     *out_key_path = memory_copy_text(key_path);

@@ -1,4 +1,5 @@
-/* certificate: a key and a self-signed certificate for a loopback server, made anew at each start. */
+/* certificate: a key and a self-signed certificate for the simulator; one of an earlier life that is still good stays, so that
+ * whoever trusts it need not read it again. */
 #pragma once
 
 #include "base/status.h"

@@ -30,7 +30,7 @@ static const struct option_row {
     {"flow-strength", "X", "simulator.flow_strength", "how strongly its order flow is one-sided"},
     {"market", "NAME", "harvest.market", "usdm, coinm or spot, for the synthetic market"},
     {"symbols", "A,B", "simulator.symbols", "of the synthetic market; of recordings: only these"},
-    {"host", "ADDRESS", NULL, "where to listen (default 127.0.0.1; elsewhere only with --tls)"},
+    {"host", "ADDRESS", NULL, "where to listen (simulator.host; beyond 127.… only with --tls)"},
     {"port", "N", "simulator.port", "0: any free one"},
     {"port-file", "FILE", NULL, "receives the port when listening"},
     {"position-file", "FILE", NULL,

@@ -45,7 +45,7 @@ void simulator_settings(const struct config *config, struct simulator_config *ou
     struct config_list captures = config_list(config, "simulator.captures");
     const char *inject = config_text(config, "simulator.inject");
     *out = (struct simulator_config){
-        .host = "127.0.0.1",
+        .host = config_text(config, "simulator.host"),
         .port = (int)config_i64(config, "simulator.port"),
         .tls = config_bool(config, "simulator.tls"),
         .state_dir = config_text(config, "run.state_dir"),

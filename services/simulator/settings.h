@@ -5,6 +5,6 @@
 
 #include "config/config.h"
 
-/* simulator_settings: everything but the host, which is no key (127.0.0.1), the ping interval and
- * pass_snapshots and whether the market has to be attended. Texts and lists are borrowed from the configuration. */
+/* simulator_settings: everything but the ping interval, pass_snapshots and whether the market has to be attended. Texts and lists
+ * are borrowed from the configuration. */
 void simulator_settings(const struct config *config, struct simulator_config *out);

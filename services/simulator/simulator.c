@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 
+#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -218,8 +219,9 @@ static enum status listen_on(struct simulator *simulator, const struct simulator
         if (status != STATUS_OK)
             return status;
     }
+    struct in_addr address;
     struct server_config server = {
-        .host = config->host,
+        .host = inet_pton(AF_INET, config->host, &address) == 1 ? config->host : "0.0.0.0",
         .port = config->port,
         .certificate_path = simulator->certificate_path,
         .key_path = simulator->key_path,

@@ -24,7 +24,7 @@ ROW = re.compile(r"^\| `([a-z0-9_.]+)` \| ([^|]+) \| (.*) \| ([^|]*) \| ([^|]*) 
 
 CANDIDATES = [True, False, 0, 1, 2, 3, 20, 30, 60, 100, 250, 1000, 99999, 0.5, 0.25, -0.5, "now", "ws://localhost",
               "http://host", "127.0.0.2", "Etc/UTC", "UTC", "2025-01-01", "09:00-10:00", "A", "other", "warn",
-              [0.5, 0.25], [5, 10], ["mon"], ["2025-01-01"], ["09:00-10:00"], ["A"], []]
+              [0.5, 0.25], [5, 10], ["mon"], ["2025-01-01"], ["09:00-10:00"], ["A"], ["a=b"], []]
 
 
 # Keys that cannot be changed alone, or not to just any value: a configuration, and the same with another value.

@@ -16,7 +16,7 @@ LAYERS = {
     "config": {"base"},
     "net": {"base"},
     "journal": {"base", "proto"},
-    "bus": {"base", "proto"},
+    "bus": {"base", "proto", "config"},
     "market": {"base", "proto"},
     "store": {"base", "proto", "journal", "stage/sink.h"},  # a sink reads the own journal; sink.h is its interface
     "stage": {"base", "proto", "journal", "bus", "config"},

@@ -453,3 +453,9 @@ size_t bus_poll(struct bus *bus, int timeout_ms, size_t messages_max, const stru
     fiber_wait(bus, arrival_ns < until_ns ? arrival_ns : until_ns);
     return take_all(bus, messages_max, events);
 }
+
+int64_t bus_refused(const struct bus *bus)
+{
+    (void)bus;
+    return 0;
+}

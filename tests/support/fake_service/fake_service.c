@@ -313,8 +313,7 @@ static void open_fake(struct fake *fake, const char *effective)
         (file_exists(path) && file_read(path, &fake->behaviour) != STATUS_OK))
         exit(2);
     bear_witness(fake);
-    struct bus_config bus = {
-        .folder = config_text(fake->config, "bus.dir"), .instance = fake->instance, .high_water_mark = 1000};
+    struct bus_config bus = bus_config_of(fake->config, fake->instance);
     if (bus_create(&bus, &fake->bus, &error) != STATUS_OK || bus_bind(fake->bus, &error) != STATUS_OK) {
         fprintf(stderr, "%s\n", error.text);
         exit(5);

@@ -83,7 +83,7 @@ static UNUSED bool set_other(struct config *config, const char *key)
         "true",        "false",     "0",   "1",       "2",    "3",          "20",    "30",
         "60",          "100",       "250", "0.5",     "0.25", "-0.5",       "now",   "ws://localhost",
         "http://host", "127.0.0.2", "UTC", "Etc/UTC", "mon",  "2025-01-01", "other", "09:00-10:00",
-        "0.5,0.25",    "5,10",      "A",   "128",     "1000", "99999",      NULL,
+        "0.5,0.25",    "5,10",      "A",   "128",     "1000", "99999",      "a=b",   NULL,
     };
     const struct config_key *row = config_key_find(key);
     struct buffer before, after;
