@@ -11,8 +11,10 @@ void feed_settings(const struct config *config, const char *const *symbols, size
                    struct feed_config *out);
 
 /* receiver_settings: everything but writer, clock and wake. Texts are borrowed from `config` and `feed`. */
-void receiver_settings(const struct config *config, const struct feed_config *feed, struct receiver_config *out);
+void receiver_settings(const struct config *config, const struct feed_config *feed,
+                       struct receiver_config *out);
 
 /* feed_metadata: the first record of each capture file: what a replay needs to make the same rows, the whole effective
  * configuration included (its secrets are left out). */
-void feed_metadata(const struct config *config, const char *run_id, const char *fingerprint, struct buffer *out);
+void feed_metadata(const struct config *config, const char *run_id, const char *fingerprint,
+                   struct buffer *out);

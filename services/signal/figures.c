@@ -1,5 +1,7 @@
 #include "figures.h"
 
+#include "store/jsonl_sink.h"
+
 #include <stddef.h>
 #include <string.h>
 
@@ -31,6 +33,15 @@ void figures_report(const struct signal_decision *decisions, size_t count, struc
             sum += counter_of(&decisions[i], k);
         stage_report_counter(report, COUNTERS[k].name, sum);
     }
+}
+
+void figures_report_shards(const struct sink *jsonl, struct stage_report *report)
+{
+    struct jsonl_sink_figures figures = jsonl_sink_figures(jsonl);
+    stage_report_counter(report, "jsonl_rotations", figures.rotations);
+    if (figures.ready_files >= 0)
+        stage_report_counter(report, "jsonl_ready_files", figures.ready_files);
+    stage_report_counter(report, "jsonl_largest_bytes", figures.largest_bytes);
 }
 
 void figures_ledger(const struct signal_decision *decisions, size_t count, struct stage_ledger *ledger)
