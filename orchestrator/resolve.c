@@ -44,7 +44,7 @@ static void check_not_built(const struct config *config, struct config_errors *e
     static const char *const SCALES[] = {"scale.harvest", "scale.features", "scale.signal"};
     static const struct {
         const char *key, *value;
-    } FIXED[] = {{"driver", "process"}, {"bus.transport", "ipc"}, {"export.type", "none"}};
+    } FIXED[] = {{"driver", "process"}, {"bus.transport", "ipc"}};
     for (size_t i = 0; i < sizeof SCALES / sizeof SCALES[0]; i++)
         if (config_i64(config, SCALES[i]) != 1)
             config_errors_add(errors, config_place(config, SCALES[i]), SCALES[i],

@@ -33,6 +33,8 @@
 #include <stdint.h>
 
 struct bus;
+struct exporter;
+struct alerting;
 
 #define NEVER_MS INT64_MAX
 
@@ -173,6 +175,10 @@ struct run {
     struct options *adopted;     /* its command line; NULL: ours counts */
     int64_t adoptions;           /* orchestrators before this one that died */
     struct buffer recorded_last; /* record.h: as it was written last */
+    struct exporter *exporter;   /* exporting.h */
+    struct alerting *alerting;   /* alerting.h */
+    bool ended_by_alert;
+    int64_t own_status_due_ms;
     double own_max_rss_mb;
     int64_t own_max_open_files;
     bool unhealthy; /* ticks come faster */

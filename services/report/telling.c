@@ -84,6 +84,17 @@ void telling_report(struct report_service *service, struct stage_report *report)
     tell_signals(report, report_service_taken(service));
 }
 
+void telling_web(const struct web *web, struct stage_report *report)
+{
+    if (!web)
+        return;
+    struct web_figures figures = web_figures(web);
+    stage_report_counter(report, "http_requests", figures.requests);
+    stage_report_counter(report, "http_listen_errors", figures.listen_errors);
+    stage_report_counter(report, "http_unusable_files", figures.unusable_files);
+    stage_report_gauge(report, "http_port", (double)figures.port);
+}
+
 void telling_ledger(struct report_service *service, const struct stage *stage, struct stage_ledger *ledger)
 {
     for (size_t i = 0; i < stage_symbol_count(stage); i++) {
