@@ -1,8 +1,10 @@
 #include "conclude.h"
 
 #include "accounting.h"
+#include "alerting.h"
 #include "base/crash_point.h"
 #include "base/memory.h"
+#include "export/exporter.h"
 #include "manifest.h"
 
 #include <math.h>
@@ -105,6 +107,16 @@ static enum status judge_before_stop(struct run *run, struct evidence *evidence,
     return STATUS_OK;
 }
 
+static void given_export(const struct run *run, struct json *json)
+{
+    struct exporter_totals totals = exporter_totals(run->exporter);
+    json_key(json, "timeseries_export");
+    json_object_begin(json);
+    json_key_i64(json, "export_count", totals.ok);
+    json_key_i64(json, "error_count", totals.failed);
+    json_object_end(json);
+}
+
 void conclude_give(struct run *run, bool with_gates)
 {
     struct evidence evidence = {.count = 0};
@@ -121,6 +133,9 @@ void conclude_give(struct run *run, bool with_gates)
         gates_json(&gates, &json);
         json_key_text(&json, "overall_verdict", gate_verdict_name(gates_overall(&gates)));
     }
+    given_export(run, &json);
+    json_key(&json, "alerts");
+    alerts_list_json(&run->alerting->alerts, &json);
     json_key(&json, "fault_injection");
     faults_json(run, losses, &json);
     json_object_end(&json);
@@ -141,7 +156,7 @@ static int exit_code_of(const struct run *run, enum gate_verdict overall)
             return EXIT_DEGRADED;
     if (run->failed_start)
         return EXIT_DEGRADED;
-    return overall == GATE_PASS ? EXIT_PASS : EXIT_GATE;
+    return overall == GATE_PASS && !run->ended_by_alert ? EXIT_PASS : EXIT_GATE;
 }
 
 static void say_gates(struct run *run, const struct gate_results *gates)

@@ -4,6 +4,7 @@
 #include "run.h"
 
 #include "conclude.h"
+#include "export/exporter.h"
 #include "resolve.h"
 
 #include <math.h>
@@ -444,6 +445,9 @@ static void step_reporting(struct run *run)
         hopeless = hopeless || (run->processes[i].module->drains_last && cut_off(run, &run->processes[i]));
     int64_t limit_ms = hopeless ? DRAIN_LIMIT_MS : REPORT_LIMIT_MS;
     if (!drained(run, true) && run_now_ms(run) < run->phase_ms + limit_ms)
+        return;
+    exporter_end(run->exporter); /* the last export, of the final figures */
+    if (!exporter_ended(run->exporter))
         return;
     tell_undrained(run, true);
     conclude_give(run, true);

@@ -1,8 +1,10 @@
 #include "manifest.h"
 
 #include "accounting.h"
+#include "alerting.h"
 #include "base/hash.h"
 #include "config/schema.h"
+#include "export/exporter.h"
 #include "resolve.h"
 
 #include <math.h>
@@ -111,8 +113,7 @@ static void write_config(struct json *json, const struct run *run)
     json_key_i64(json, "replay_mode", config_i64(run->config, "run.replay_mode"));
     json_key_text(json, "run_tag", run->options->run_tag);
     json_key(json, "run_tags");
-    json_array_begin(json);
-    json_array_end(json);
+    alerting_tags(run, json);
     write_versions(json);
     write_environment(json);
 }
@@ -426,8 +427,10 @@ static void write_manifest(struct json *json, const struct run *run,
     write_config(json, run);
     write_processes(json, run);
     write_summaries(json, run);
-    json_key_null(json, "timeseries_export");
-    json_key_null(json, "alerts");
+    json_key(json, "timeseries_export");
+    exporter_json(run->exporter, json);
+    json_key(json, "alerts");
+    alerts_json(&run->alerting->alerts, json, false);
     write_harvester(json, run);
     write_sinks(json, run);
     write_ledger(json, run);

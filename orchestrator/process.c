@@ -96,13 +96,14 @@ static void paths_make(const struct run *run, struct process *process)
 
 static enum status driver_begin(const struct run *run, struct process *process, struct error *error)
 {
-    char program[PATH_BYTES], keeper[PATH_BYTES], generation[24];
+    char program[PATH_BYTES], keeper[PATH_BYTES], generation[24], restarts[24];
     path_join(program, run->program_folder, "%s", process->module->name);
     path_join(keeper, run->program_folder, "keeper");
     snprintf(generation, sizeof generation, "%lld", (long long)process->supervisor.generation);
-    const char *const daemon[] = {
-        program,        "--effective", RUN_EFFECTIVE_PATH, "--instance",  process->name,
-        "--generation", generation,    "--plan",           RUN_PLAN_PATH, NULL};
+    snprintf(restarts, sizeof restarts, "%lld", (long long)process->supervisor.restart_count);
+    const char *const daemon[] = {program,       "--effective",  RUN_EFFECTIVE_PATH, "--instance",
+                                  process->name, "--generation", generation,         "--restarts",
+                                  restarts,      "--plan",       RUN_PLAN_PATH,      NULL};
     const char *const simulator[] = {program,           "--config",    RUN_EFFECTIVE_PATH,
                                      "--port-file",     RUN_PORT_PATH, "--position-file",
                                      RUN_POSITION_PATH, "--attended",  NULL};

@@ -40,6 +40,7 @@ static const struct kept RUN_KEPT[] = {
     KEEP(run, interrupts),
     KEEP(run, skipped_drain),
     KEEP(run, bad_configuration),
+    KEEP(run, ended_by_alert),
     KEEP(run, faults_started),
     KEEP(run, share_faults_started),
     KEEP(run, market),

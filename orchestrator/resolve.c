@@ -43,7 +43,7 @@ static void check_not_built(const struct config *config, struct config_errors *e
 {
     static const struct {
         const char *key, *value;
-    } FIXED[] = {{"driver", "process"}, {"export.type", "none"}};
+    } FIXED[] = {{"driver", "process"}};
     for (size_t i = 0; i < sizeof FIXED / sizeof FIXED[0]; i++)
         if (strcmp(config_text(config, FIXED[i].key), FIXED[i].value) != 0)
             config_errors_add(errors, config_place(config, FIXED[i].key), FIXED[i].key,

@@ -2,11 +2,14 @@
 #include "run.h"
 
 #include "adopt.h"
+#include "alerting.h"
 #include "base/crash_point.h"
 #include "base/file.h"
 #include "base/memory.h"
 #include "bus/bus.h"
 #include "conclude.h"
+#include "exporting.h"
+#include "own_status.h"
 #include "preflight.h"
 #include "record.h"
 #include "resolve.h"
@@ -256,11 +259,34 @@ static void take_descriptors(struct run *run)
             process_take_news(run, &run->processes[events[i].data.u64]);
 }
 
+/* What only looks on: alerts, export, the status file. */
+
+static enum status watch_open(struct run *run, struct error *error)
+{
+    enum status status = exporting_open(run, error);
+    return status == STATUS_OK ? alerting_open(run, error) : status;
+}
+
+static void watch_step(struct run *run)
+{
+    alerting_step(run);
+    exporting_step(run);
+    own_status_step(run);
+}
+
+static int64_t watch_due_ms(const struct run *run)
+{
+    int64_t alerting_ms = alerting_due_ms(run), exporting_ms = exporting_due_ms(run);
+    return alerting_ms < exporting_ms ? alerting_ms : exporting_ms;
+}
+
 static int poll_timeout(const struct run *run)
 {
     int64_t due_ms = lifecycle_due_ms(run), other_ms = inspect_due_ms(run), self_ms = self_due_ms(run);
     due_ms = other_ms < due_ms ? other_ms : due_ms;
     due_ms = self_ms < due_ms ? self_ms : due_ms;
+    int64_t watch_ms = watch_due_ms(run);
+    due_ms = watch_ms < due_ms ? watch_ms : due_ms;
     for (size_t i = 0; i < run->process_count; i++) {
         int64_t process_ms = process_due_ms(run, &run->processes[i]);
         int64_t command_ms = commands_due_ms(run, &run->processes[i]);
@@ -287,6 +313,7 @@ static void loop(struct run *run)
         for (size_t i = 0; i < run->process_count; i++)
             commands_send(run, &run->processes[i]);
         inspect_step(run);
+        watch_step(run);
         record_write(run);
         self_turn(run, begun_ns);
     }
@@ -299,6 +326,8 @@ static void run_finish(struct run *run)
     for (size_t i = 0; i < run->process_count; i++)
         process_finish(run, &run->processes[i]);
     buffer_finish(&run->recorded_last);
+    exporting_close(run);
+    alerting_close(run);
     plan_destroy(run->plan);
     if (run->adopted)
         options_finish(run->adopted);
@@ -362,7 +391,7 @@ static int run_processes(struct run *run)
 {
     struct error error = {{0}};
     say_what(run);
-    if (conclude_begin(run, &error) != STATUS_OK)
+    if (watch_open(run, &error) != STATUS_OK || conclude_begin(run, &error) != STATUS_OK)
         return complain(STATUS_IO, &error);
     return run_to_its_end(run);
 }
@@ -371,6 +400,7 @@ static int run_adopted(struct run *run)
 {
     struct error error = {{0}};
     enum status status = prepare_adopted(run, &error);
+    status = status == STATUS_OK ? watch_open(run, &error) : status;
     return status == STATUS_OK ? run_to_its_end(run) : complain(status, &error);
 }
 

@@ -37,6 +37,8 @@
 #include <stdint.h>
 
 struct bus;
+struct exporter;
+struct alerting;
 
 #define NEVER_MS INT64_MAX
 
@@ -191,6 +193,10 @@ struct run {
     int64_t adoptions;           /* orchestrators before this one that died */
     struct buffer recorded_last; /* record.h: as it was written last */
     struct self self;
+    struct exporter *exporter;   /* exporting.h */
+    struct alerting *alerting;   /* alerting.h */
+    bool ended_by_alert;
+    int64_t own_status_due_ms;
     double own_max_rss_mb;
     int64_t own_max_open_files;
     bool unhealthy; /* ticks come faster */

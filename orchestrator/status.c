@@ -1,7 +1,9 @@
 /* The answer to `status`: every process with what is known of it. Also written, at the end, as a file that
  * the gates read. */
+#include "alerting.h"
 #include "base/file.h"
 #include "ending.h"
+#include "export/exporter.h"
 #include "run.h"
 
 #include <math.h>
@@ -62,6 +64,18 @@ static void head_json(const struct run *run, struct json *json)
     json_array_end(json);
 }
 
+/* export_json: the totals; the ticks are in the manifest. */
+static void export_json(const struct run *run, struct json *json)
+{
+    struct exporter_totals totals = exporter_totals(run->exporter);
+    json_object_begin(json);
+    json_key_i64(json, "export_count", totals.ok);
+    json_key_i64(json, "error_count", totals.failed);
+    json_key_i64(json, "retry_count", totals.retries);
+    json_key_i64(json, "failed_in_a_row", totals.failed_in_a_row);
+    json_object_end(json);
+}
+
 static bool meant(const struct process *process, const char *name)
 {
     return !name || run_meant(process, name);
@@ -74,6 +88,10 @@ void status_json(struct run *run, const char *name, struct json *json)
     json_key_bool(json, "healthy", status_healthy(run, name));
     json_key(json, "orchestrator");
     self_json(run, json);
+    json_key(json, "alerts");
+    alerts_json(&run->alerting->alerts, json, false);
+    json_key(json, "timeseries_export");
+    export_json(run, json);
     json_key(json, "processes");
     json_array_begin(json);
     for (size_t i = 0; i < run->process_count; i++)

@@ -4,6 +4,7 @@
 static const char *const DURABILITIES[] = {"process", "power", NULL};
 static const char *const TRANSPORTS[] = {"ipc", "tcp", NULL};
 static const char *const SUPERVISOR_PROFILES[] = {"fast", "conservative", NULL};
+static const char *const GROUPS[] = {"next", "end", "never", NULL};
 static const char *const EXPORTS[] = {"none", "prometheus", "influxdb", "influxdb1", NULL};
 
 static const struct config_key ROWS[] = {
@@ -70,7 +71,8 @@ static const struct config_key ROWS[] = {
 
     ROW("report.http_address", CONFIG_TEXT, "127.0.0.1", "–", "where the read-only page and /metrics listen",
         OPERATIONAL, CHECK(check_http_address)),
-    ROW("report.http_port", CONFIG_I64, "8080", "–", "0: any free one", OPERATIONAL, BETWEEN(0, 65535)),
+    ROW("report.http_port", CONFIG_I64, "8080", "–", "0: any free one; -1: nothing listens", OPERATIONAL,
+        BETWEEN(-1, 65535)),
     ROW("report.interval_s", CONFIG_I64, "60", "s", "time between summaries", OPERATIONAL, BETWEEN(1, 86400)),
     ROW("report.tz", CONFIG_TEXT, "UTC", "–", "IANA time zone of minute_human", OPERATIONAL,
         CHECK(check_time_zone_name), FROM("REPORT_TZ"), PASSED("broker report")),
@@ -85,6 +87,9 @@ static const struct config_key ROWS[] = {
         BETWEEN(10, 60000)),
     ROW("health.heartbeat_timeout_ms", CONFIG_I64, "500", "ms", "none for so long: the process hangs",
         OPERATIONAL, BETWEEN(20, 600000)),
+
+    ROW("health.alert_interval_s", CONFIG_F64, "60", "s", "time between evaluations of the alert rules",
+        OPERATIONAL, BETWEEN(0.1, 3600)),
 
     ROW("supervisor.profile", CONFIG_TEXT, "fast", "–", "column of restart rules", OPERATIONAL,
         CHOICES(SUPERVISOR_PROFILES)),
@@ -141,6 +146,11 @@ static const struct config_key ROWS[] = {
     ROW("export.interval_s", CONFIG_I64, "60", "s", "time between exports", OPERATIONAL, BETWEEN(1, 86400)),
     ROW("export.timeout_s", CONFIG_F64, "5", "s", "of one attempt", OPERATIONAL, BETWEEN(0.1, 600)),
     ROW("export.attempts", CONFIG_I64, "3", "–", "per export", OPERATIONAL, BETWEEN(1, 100)),
+    ROW("export.delete_group", CONFIG_TEXT, "next", "–",
+        "when the Pushgateway is told to forget a run: with the first export of the next run in this folder, "
+        "at its "
+        "own end, or never",
+        OPERATIONAL, CHOICES(GROUPS)),
     ROW("export.influx_url", CONFIG_TEXT, "", "–", "of InfluxDB", OPERATIONAL, CHECK(check_rest_url),
         FROM("INFLUX_URL")),
     ROW("export.influx_org", CONFIG_TEXT, "", "–", "organisation (InfluxDB 2)", OPERATIONAL,

@@ -140,6 +140,7 @@ static void report_stage_counters(const struct stage *stage, struct stage_report
         const char *name;
         int64_t value;
     } counters[] = {
+        {"restart_count", stage->options.restarts},
         {"stage_frames", stage->counts.frames},
         {"stage_foreign_frames", stage->counts.foreign_frames},
         {"stage_malformed_frames", stage->counts.malformed_frames},
@@ -253,6 +254,7 @@ static void write_status(struct stage *stage, const struct heartbeat_row *beat,
         json_key(&json, heartbeat_message.fields[i].name);
         field_json(&json, &heartbeat_message.fields[i], beat);
     }
+    json_key_i64(&json, "restart_count", stage->options.restarts);
     json_key_part(&json, "counters", "{", &report->counters_json, "}");
     json_key_part(&json, "gauges", "{", &report->gauges_json, "}");
     json_key_part(&json, "sinks", "[", &report->sinks_json, "]");

@@ -18,6 +18,7 @@ static const struct stage_option STAGE_OPTIONS[] = {
     {"symbols", "A,B", "run.symbols", "symbols"},
     {"instance", "NAME", NULL, "name of this instance (default: the service's)"},
     {"generation", "N", NULL, "which life of the instance this is"},
+    {"restarts", "N", NULL, "starts before it that followed an end nobody asked for, for the heartbeat"},
     {"replay", "FILE", NULL, "recompute from a raw capture (repeatable) and print rows as JSON lines"},
     {"replay-link", NULL, NULL, "with --replay: upstream daemons are already there (used between daemons)"},
     {"debug", NULL, "run.debug", "more log"},
@@ -106,14 +107,14 @@ static enum status take_instance(struct stage_options *options, const char *text
     return STATUS_OK;
 }
 
-static enum status take_generation(struct stage_options *options, const char *text, struct error *error)
+static enum status take_number(const char *option, const char *text, int64_t *out_value, struct error *error)
 {
     char *end;
     errno = 0;
     long long value = strtoll(text, &end, 10);
     if (errno || end == text || *end || value < 0)
-        return error_set(error, STATUS_INVALID, "--generation %.80s: must be a whole number from 0", text);
-    options->generation = value;
+        return error_set(error, STATUS_INVALID, "--%s %.80s: must be a whole number from 0", option, text);
+    *out_value = value;
     return STATUS_OK;
 }
 
@@ -130,7 +131,9 @@ static enum status take(struct stage_options *options, const struct stage_option
     else if (strcmp(name, "instance") == 0)
         return take_instance(options, value, error);
     else if (strcmp(name, "generation") == 0)
-        return take_generation(options, value, error);
+        return take_number(name, value, &options->generation, error);
+    else if (strcmp(name, "restarts") == 0)
+        return take_number(name, value, &options->restarts, error);
     else if (strcmp(name, "replay-link") == 0)
         options->replay_link = true;
     else if (strcmp(name, "set") == 0)

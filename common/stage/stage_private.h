@@ -118,6 +118,7 @@ struct stage_options {
     const char *instance;
     const char *bus_folder;
     int64_t generation;
+    int64_t restarts;
     struct stage_override overrides[STAGE_OVERRIDES_MAX];
     size_t override_count;
     struct stage_override service_values[STAGE_OVERRIDES_MAX];

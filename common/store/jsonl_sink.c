@@ -50,7 +50,8 @@ struct jsonl_sink {
     bool large_file;
     bool told_pressure;
     atomic_llong open_files, repeated;
-    atomic_bool unnamed; /* renames is not empty */
+    atomic_llong rotations, ready_files, largest_bytes; /* for jsonl_sink_figures */
+    atomic_bool unnamed;                                /* renames is not empty */
 };
 
 static void shard_list_add(struct shard_list *list, const struct shard *shard)
@@ -125,6 +126,8 @@ static enum status finish_shard(struct jsonl_sink *sink, struct jsonl_stream *st
         return status;
     close_file(sink, stream);
     sink->large_file |= stream->pending.shard.bytes > sink->config.max_file_bytes;
+    if (stream->pending.shard.bytes > atomic_load(&sink->largest_bytes))
+        atomic_store(&sink->largest_bytes, stream->pending.shard.bytes);
     shard_list_add(&sink->finished, &stream->pending.shard);
     stream->pending.open = false;
     return STATUS_OK;
@@ -133,8 +136,10 @@ static enum status finish_shard(struct jsonl_sink *sink, struct jsonl_stream *st
 /* wants_day_folder: the output folder has too many files, or one that is too large. */
 static bool wants_day_folder(struct jsonl_sink *sink)
 {
-    if (sink->shard_count < 0)
+    if (sink->shard_count < 0) {
         sink->shard_count = shard_count_ready(&sink->config);
+        atomic_store(&sink->ready_files, sink->shard_count);
+    }
     bool wanted = sink->large_file || sink->shard_count >= sink->config.max_shards;
     if (wanted && !sink->told_pressure) {
         log_event(LOG_WARNING, "disk_pressure", "sink=jsonl files=%lld limit=%lld large_file=%d",
@@ -312,6 +317,8 @@ static enum status publish_finished(struct jsonl_sink *sink, struct error *error
         atomic_fetch_add(&sink->repeated, repeated);
         if (sink->shard_count >= 0)
             sink->shard_count++;
+        atomic_store(&sink->ready_files, sink->shard_count);
+        atomic_fetch_add(&sink->rotations, 1);
     }
     return STATUS_OK;
 }
@@ -433,12 +440,23 @@ static void jsonl_figures(void *context, struct sink_status_row *status)
     status->dedup = atomic_load(&sink->repeated);
 }
 
+struct jsonl_sink_figures jsonl_sink_figures(const struct sink *handle)
+{
+    const struct jsonl_sink *sink = handle->context;
+    return (struct jsonl_sink_figures){
+        .rotations = atomic_load(&sink->rotations),
+        .ready_files = atomic_load(&sink->ready_files),
+        .largest_bytes = atomic_load(&sink->largest_bytes),
+    };
+}
+
 struct sink *jsonl_sink_create(const struct jsonl_sink_config *config)
 {
     struct jsonl_sink *sink = memory_allocate(sizeof *sink);
     sink->config = *config;
     sink->row = memory_allocate(config->message->row_bytes);
     sink->shard_count = -1;
+    atomic_store(&sink->ready_files, -1);
     positions_init(&sink->positions);
     buffer_init(&sink->lines, 0);
     sink->sink = (struct sink){

@@ -33,4 +33,13 @@ struct jsonl_sink_config {
 
 /* jsonl_sink_create: texts are borrowed as long as the sink lives. */
 struct sink *jsonl_sink_create(const struct jsonl_sink_config *config);
+
+/* jsonl_sink_figures: for the heartbeat; from any thread. */
+struct jsonl_sink_figures {
+    int64_t rotations;     /* files renamed into ready in this life */
+    int64_t ready_files;   /* in the ready folder; -1: not counted yet */
+    int64_t largest_bytes; /* of the files finished in this life */
+};
+struct jsonl_sink_figures jsonl_sink_figures(const struct sink *sink);
+
 void jsonl_sink_destroy(struct sink *sink); /* after its close; accepts NULL */

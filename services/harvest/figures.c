@@ -64,9 +64,11 @@ static void report_receiver(const struct receiver *receiver, struct stage_report
         {"snapshots_asked", figures.snapshots_asked},
         {"receiver_pauses", figures.pauses},
         {"capture_backlog", figures.backlog},
+        {"venue_time_failures", figures.clock_failures},
     };
     for (size_t i = 0; i < sizeof counters / sizeof counters[0]; i++)
         stage_report_counter(report, counters[i].name, counters[i].value);
+    stage_report_gauge(report, "clock_offset_ms", figures.clock_offset_ms);
 }
 
 void figures_report(const struct feed *feed, const struct receiver *receiver,

@@ -67,7 +67,8 @@ static void end(struct receiver *receiver)
 /* read_sockets: waits for the sockets, and before an awaited answer is looked at reads them empty. */
 static enum status read_sockets(struct receiver *receiver)
 {
-    bool awaits = rest_client_pending(receiver->rest) > 0 || receiver->phase == PHASE_ENDING;
+    bool awaits =
+        rest_client_pending(receiver->rest) > 0 || receiver->phase == PHASE_ENDING || receiver->awaits_time;
     enum status status = websocket_client_run_once(receiver->sockets, awaits ? REST_TURN_MS : IDLE_TURN_MS);
     int64_t before = -1;
     for (int i = 0; awaits && status == STATUS_OK && i < DRAIN_TURNS && before != receiver->figures.messages;
@@ -96,6 +97,8 @@ static void *receiver_main(void *context)
         receiver_set_pause(receiver);
         status = read_sockets(receiver);
         rest_client_run(receiver->rest, 0);
+        if (receiver->phase == PHASE_OPEN || receiver->awaits_time)
+            receiver->awaits_time = venue_clock_run(receiver->venue_clock);
         end(receiver);
         receiver_flush(receiver);
         if (receiver->phase == PHASE_STOPPED && all_readable(receiver) &&
@@ -186,7 +189,14 @@ static enum status create_clients(struct receiver *receiver, struct error *error
         .context = receiver,
     };
     enum status status = websocket_client_create(&sockets, &receiver->sockets, error);
-    return status == STATUS_OK ? rest_client_create(&rest, &receiver->rest, error) : status;
+    status = status == STATUS_OK ? rest_client_create(&rest, &receiver->rest, error) : status;
+    struct venue_clock_config clock = {.rest_url = config->rest_url,
+                                       .market = config->market,
+                                       .certificate_path = config->certificate_path,
+                                       .clock = config->clock};
+    return status == STATUS_OK && config->measures_clock
+               ? venue_clock_create(&clock, &receiver->venue_clock, error)
+               : status;
 }
 
 /* start_thread: signals are the stage's affair, not this thread's. */
@@ -241,6 +251,7 @@ void receiver_destroy(struct receiver *receiver)
     }
     websocket_client_destroy(receiver->sockets);
     rest_client_destroy(receiver->rest);
+    venue_clock_destroy(receiver->venue_clock);
     for (size_t i = 0; i < receiver->link_count; i++) {
         free(receiver->links[i].url);
         free(receiver->links[i].current);
@@ -320,6 +331,8 @@ struct receiver_figures receiver_figures(const struct receiver *receiver)
         .snapshots_asked = figures->snapshots_asked,
         .pauses = figures->pauses,
         .backlog = receiver_backlog(receiver),
+        .clock_offset_ms = venue_clock_offset_ms(receiver->venue_clock),
+        .clock_failures = venue_clock_failures(receiver->venue_clock),
     };
 }
 

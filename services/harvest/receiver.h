@@ -45,7 +45,8 @@ struct receiver_config {
     const char *combined_url;
     const char *rest_url; /* scheme, host, port */
     const char
-        *depth_stream; /* "@depth@100ms", "@depth@0ms", "@depth", or "@depth5@100ms" with partial_books */
+        *depth_stream;   /* "@depth@100ms", "@depth@0ms", "@depth", or "@depth5@100ms" with partial_books */
+    bool measures_clock; /* the venue's time is the time of day: its distance from ours is a figure */
     bool waits_when_full;
     int ping_interval_s;
     int pong_timeout_s;
@@ -99,8 +100,10 @@ struct receiver_figures {
     int64_t rest_requests;
     int64_t rest_failures; /* no answer, or none a venue gives */
     int64_t snapshots_asked;
-    int64_t pauses;  /* how often reading was stopped */
-    int64_t backlog; /* records appended and not yet processed */
+    int64_t pauses;         /* how often reading was stopped */
+    int64_t backlog;        /* records appended and not yet processed */
+    double clock_offset_ms; /* venue_clock.h; NaN: not measured */
+    int64_t clock_failures;
 };
 struct receiver_figures receiver_figures(const struct receiver *receiver);
 

@@ -11,6 +11,7 @@
 #include "net/websocket_client.h"
 #include "receiver.h"
 #include "streams.h"
+#include "venue_clock.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -79,6 +80,8 @@ struct receiver {
     bool has_thread;
     struct websocket_client *sockets;
     struct rest_client *rest;
+    struct venue_clock *venue_clock; /* NULL: not measured */
+    bool awaits_time;                /* its answer is on the way */
     struct streams streams;
     struct link links[RECEIVER_SOCKETS_MAX];
     size_t link_count;

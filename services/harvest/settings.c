@@ -33,6 +33,13 @@ void feed_settings(const struct config *config, const char *const *symbols, size
     out->book_idle_s = (int64_t)config_f64(config, "harvest.book_idle_s");
 }
 
+/* time_is_real: the venue's time is the time of day: only then its distance from this machine's says anything. */
+static bool time_is_real(const struct config *config)
+{
+    return !is(config, "harvest.venue", "simulator") ||
+           (is(config, "simulator.start", "now") && config_f64(config, "simulator.speed") == 1);
+}
+
 void receiver_settings(const struct config *config, const struct feed_config *feed,
                        struct receiver_config *out)
 {
@@ -44,6 +51,7 @@ void receiver_settings(const struct config *config, const struct feed_config *fe
         .partial_books = feed->book_source == BOOK_SOURCE_PARTIAL,
         .backfill = feed->backfill,
         .is_simulator = is(config, "harvest.venue", "simulator"),
+        .measures_clock = time_is_real(config),
         .is_routed = is(config, "harvest.url_mode", "routed"),
         .public_url = config_text(config, "harvest.public_url"),
         .market_url = config_text(config, "harvest.market_url"),

@@ -7,8 +7,10 @@
 #include "proto/event.h"
 #include "proto/order.h"
 #include "proto/quote_audit.h"
+#include "proto/signal.h"
 #include "proto/trade.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -63,7 +65,10 @@ struct symbol_figures *figures_symbol(struct figures *figures, const char *symbo
     figures->symbols = memory_grow(figures->symbols, &figures->symbol_capacity, figures->symbol_count,
                                    sizeof *figures->symbols);
     struct symbol_figures *added = &figures->symbols[index];
-    *added = (struct symbol_figures){.first_ts_ms = FIELD_NULL_I64, .last_ts_ms = FIELD_NULL_I64};
+    *added = (struct symbol_figures){.first_ts_ms = FIELD_NULL_I64,
+                                     .last_ts_ms = FIELD_NULL_I64,
+                                     .recv_rate_tps = NAN,
+                                     .regime = FIELD_NULL_ENUM};
     copy_text(added->symbol, sizeof added->symbol, symbol);
     clear_book(added);
     map_put(&figures->symbol_index, symbol, index);
@@ -133,6 +138,8 @@ static void take_trade(struct symbol_figures *symbol, const struct trade_row *tr
 {
     symbol->trades++;
     symbol->internal_trades += trade->is_market == 0;
+    symbol->recv_rate_tps = trade->recv_rate_tps;
+    trade_minutes_add(&symbol->trade_minutes, trade->ts_ms);
     note_time(symbol, trade->ts_ms);
     decimal_sum_add(&symbol->total, trade->qty);
     if (trade->is_buyer_maker == 0)
@@ -141,8 +148,9 @@ static void take_trade(struct symbol_figures *symbol, const struct trade_row *tr
         decimal_sum_add(&symbol->taker_sell, trade->qty);
 }
 
-static void take_book(struct symbol_figures *symbol, const struct book_row *book)
+static void take_book(struct figures *figures, struct symbol_figures *symbol, const struct book_row *book)
 {
+    minutes_book(&figures->event_minutes, book->ts_ms);
     symbol->diffs_applied++;
     symbol->book_resets += book->book_reset == 1;
     note_time(symbol, book->ts_ms);
@@ -162,6 +170,16 @@ static void take_order(struct figures *figures, struct symbol_figures *symbol, c
     minute->normal += order->strength == ORDER_NORMAL;
     minute->rejected += order->status == ORDER_REJECTED;
     minute->dirty = true;
+}
+
+static void take_signal(struct figures *figures, struct symbol_figures *symbol,
+                        const struct signal_row *signal)
+{
+    bool strong = signal->signal_type == SIGNAL_STRONG_BUY || signal->signal_type == SIGNAL_STRONG_SELL;
+    symbol->confirmed_signals += signal->confirm == 1;
+    symbol->strong_signals += signal->confirm == 1 && strong;
+    symbol->regime = signal->regime;
+    minutes_signal(&figures->event_minutes, signal);
 }
 
 /* missing_ids: those that a gap of trade ids names; 0 for every other event. Not `gap_before` of the next trade row: a
@@ -193,6 +211,7 @@ union any_row {
     struct event_row event;
     struct strategy_state_row state;
     struct order_row order;
+    struct signal_row signal;
     struct control_row control;
 };
 
@@ -224,6 +243,7 @@ static bool is_wanted(int kind)
     case ROW_EVENT:
     case ROW_CONTROL:
     case ROW_STRATEGY_STATE:
+    case ROW_SIGNAL:
     case ROW_ORDER: return true;
     default: return false;
     }
@@ -234,7 +254,8 @@ static void take(struct figures *figures, struct stream_figures *stream, struct 
 {
     switch (view->kind) {
     case ROW_TRADE: take_trade(symbol, &row->trade); break;
-    case ROW_BOOK: take_book(symbol, &row->book); break;
+    case ROW_BOOK: take_book(figures, symbol, &row->book); break;
+    case ROW_SIGNAL: take_signal(figures, symbol, &row->signal); break;
     case ROW_ORDER: take_order(figures, symbol, &row->order); break;
     case ROW_CONTROL: stream->ended |= row->control.action == CONTROL_END_OF_STREAM; break;
     case ROW_QUOTE_AUDIT:

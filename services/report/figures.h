@@ -7,6 +7,7 @@
 
 #include "base/decimal.h"
 #include "base/map.h"
+#include "minutes.h"
 #include "proto/frame.h"
 #include "proto/heartbeat.h"
 #include "proto/strategy_state.h"
@@ -37,10 +38,14 @@ struct symbol_figures {
     int64_t gaps; /* gap events of harvest */
     int64_t audit_equal, audit_different;
     int64_t signals; /* rows of the signal stream */
+    int64_t confirmed_signals, strong_signals;
     int64_t orders;
+    struct trade_minutes trade_minutes;
     int64_t first_ts_ms, last_ts_ms; /* of trades and book rows; FIELD_NULL_I64 when there is none */
     struct decimal_sum taker_buy, taker_sell, total;                      /* all prints */
     struct book_level bids[FIGURES_TOP_LEVELS], asks[FIGURES_TOP_LEVELS]; /* after the newest book row */
+    double recv_rate_tps; /* of the newest trade; NaN: none yet; not stored */
+    int8_t regime;        /* of the newest signal row; FIELD_NULL_ENUM: none yet; not stored */
     bool dirty;
 };
 
@@ -88,6 +93,7 @@ struct figures {
     struct map stream_index;
     struct order_minute *minutes; /* rising */
     size_t minute_count, minute_capacity;
+    struct minutes event_minutes;
     struct kept_row *kept; /* not yet stored */
     size_t kept_count, kept_capacity;
     struct instance_figures *instances;

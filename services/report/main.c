@@ -4,8 +4,10 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "report_service.h"
+#include "settings.h"
 #include "stage/stage.h"
 #include "telling.h"
+#include "web.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +17,7 @@
 struct daemon {
     struct stage *stage;
     struct report_service *service;
+    struct web *web; /* NULL: nothing listens */
     char store_path[PATH_BYTES];
 };
 
@@ -23,35 +26,22 @@ static void wake(void *stage)
     stage_wake(stage);
 }
 
-static void configure(struct stage *stage, const struct daemon *daemon, struct report_config *out)
+/* open_web: not for a recomputation, nor without a port. */
+static enum status open_web(struct daemon *daemon, struct error *error)
 {
-    const struct config *config = stage_config(stage);
-    const char *sink = config_text(config, "run.sink");
-    *out = (struct report_config){
-        .fingerprint = stage_fingerprint(stage),
-        .interval_ms = config_i64(config, "report.interval_s") * 1000,
-        .clock = *stage_clock(stage),
-        .wake = wake,
-        .wake_context = stage,
-        .reporter =
-            {
-                .run_id = stage_run_id(stage),
-                .sink = sink,
-                .input_mode = config_text(config, "run.input_mode"),
-                .report_tz = config_text(config, "report.tz"),
-                .store_path = daemon->store_path,
-                .output_dir = config_text(config, "run.output_dir"),
-                .artifacts_dir = config_text(config, "run.artifacts_dir"),
-                .names =
-                    {
-                        .logs_dir = config_text(config, "run.logs_dir"),
-                        .run_id = stage_run_id(stage),
-                        .dual = strcmp(sink, "dual") == 0,
-                    },
-                .broker_sample_rate = config_f64(config, "broker.sample_rate"),
-                .sync = strcmp(config_text(config, "journal.durability"), "power") == 0,
-            },
-    };
+    struct web_config web;
+    web_settings(daemon->stage, &web);
+    if (web.port < 0 || stage_replay_files(daemon->stage))
+        return STATUS_OK;
+    return web_create(&web, &daemon->web, error);
+}
+
+static void report_close(void *service)
+{
+    struct daemon *daemon = service;
+    web_destroy(daemon->web);
+    report_service_close(daemon->service);
+    free(daemon);
 }
 
 static enum status report_open(struct stage *stage, void **out_service, struct error *error)
@@ -61,22 +51,18 @@ static enum status report_open(struct stage *stage, void **out_service, struct e
     struct report_config report;
     daemon->stage = stage;
     path_join(daemon->store_path, config_text(config, "run.state_dir"), "%s.db", stage_instance(stage));
-    configure(stage, daemon, &report);
+    report_settings(stage, daemon->store_path, &report);
+    report.wake = wake;
+    report.wake_context = stage;
     setenv("TZ", report.reporter.report_tz, 1); /* for minute_human; every other time is written in UTC */
     tzset();
     enum status status = report_service_open(&report, &daemon->service, error);
+    status = status == STATUS_OK ? open_web(daemon, error) : status;
     if (status == STATUS_OK)
         *out_service = daemon;
     else
-        free(daemon);
+        report_close(daemon);
     return status;
-}
-
-static void report_close(void *service)
-{
-    struct daemon *daemon = service;
-    report_service_close(daemon->service);
-    free(daemon);
 }
 
 static enum status report_row(void *service, const struct stage_input *input, const struct row_view *row,
@@ -115,7 +101,9 @@ static int64_t report_position(void *service, const char *stream)
 
 static void report_tell(void *service, struct stage_report *report)
 {
-    telling_report(((struct daemon *)service)->service, report);
+    struct daemon *daemon = service;
+    telling_report(daemon->service, report);
+    telling_web(daemon->web, report);
 }
 
 static void report_ledger(void *service, struct stage_ledger *ledger)

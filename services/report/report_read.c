@@ -63,6 +63,30 @@ static enum status take_minute(void *context, const struct statement *row, struc
     return STATUS_OK;
 }
 
+static enum status take_event_minute(void *context, const struct statement *row, struct error *error)
+{
+    (void)error;
+    struct figures *figures = context;
+    struct minute_figures *minute = minutes_at(&figures->event_minutes, statement_i64(row, 0));
+    if (!minute)
+        return STATUS_OK; /* cannot be: they come in rising order */
+    minute->books = statement_i64(row, 1);
+    minute->signals = statement_i64(row, 2);
+    minute->confirmed = statement_i64(row, 3);
+    minute->strong = statement_i64(row, 4);
+    minute->low_consistency = statement_i64(row, 5);
+    return STATUS_OK;
+}
+
+static enum status take_reason(void *context, const struct statement *row, struct error *error)
+{
+    (void)error;
+    struct figures *figures = context;
+    const char *name = text_of(row, 0);
+    minutes_reason(&figures->event_minutes, name, strlen(name))->rows = statement_i64(row, 1);
+    return STATUS_OK;
+}
+
 static enum status take_instance(void *context, const struct statement *row, struct error *error)
 {
     (void)error;
@@ -99,6 +123,10 @@ static enum status load(struct database *database, struct figures *figures, stru
         {"SELECT symbol, figures FROM symbols ORDER BY symbol", take_symbol},
         {"SELECT minute, buy, sell, strong, normal, rejected FROM order_minutes ORDER BY minute",
          take_minute},
+        {"SELECT minute, books, signals, confirmed, strong, low_consistency FROM event_minutes ORDER BY "
+         "minute",
+         take_event_minute},
+        {"SELECT name, rows FROM reasons ORDER BY number", take_reason},
         {"SELECT instance, generation, state FROM instances ORDER BY instance", take_instance},
         {"SELECT instance, name, value FROM counters", take_counter},
         {"SELECT instance, sink, status FROM sinks ORDER BY instance, sink", take_sink},

@@ -220,6 +220,11 @@ const struct symbol_figures *report_service_symbol(struct report_service *servic
     return figures_symbol(&service->figures, symbol);
 }
 
+const struct figures *report_service_taken(const struct report_service *service)
+{
+    return &service->figures;
+}
+
 struct report_service_figures report_service_figures(struct report_service *service)
 {
     struct report_service_figures figures = service->counts;

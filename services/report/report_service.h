@@ -65,6 +65,9 @@ int64_t report_service_position(const struct report_service *service, const char
 /* report_service_symbol: what has been counted of a symbol; valid until the next row. */
 const struct symbol_figures *report_service_symbol(struct report_service *service, const char *symbol);
 
+/* report_service_taken: everything that has been counted; valid until the next row. */
+const struct figures *report_service_taken(const struct report_service *service);
+
 struct report_service_figures {
     int64_t rows, malformed_rows, commits, commit_failures;
     struct worker_figures worker;

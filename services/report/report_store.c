@@ -21,6 +21,8 @@ enum put {
     PUT_EVENT,
     PUT_STATE,
     PUT_ORDER_MINUTE,
+    PUT_EVENT_MINUTE,
+    PUT_REASON,
     PUT_INSTANCE,
     PUT_COUNTER,
     PUT_SINK,
@@ -46,6 +48,11 @@ static const char SCHEMA[] =
     " WITHOUT ROWID;"
     "CREATE TABLE IF NOT EXISTS order_minutes(minute INTEGER PRIMARY KEY, buy INTEGER NOT NULL,"
     " sell INTEGER NOT NULL, strong INTEGER NOT NULL, normal INTEGER NOT NULL, rejected INTEGER NOT NULL);"
+    "CREATE TABLE IF NOT EXISTS event_minutes(minute INTEGER PRIMARY KEY, books INTEGER NOT NULL,"
+    " signals INTEGER NOT NULL, confirmed INTEGER NOT NULL, strong INTEGER NOT NULL,"
+    " low_consistency INTEGER NOT NULL);"
+    "CREATE TABLE IF NOT EXISTS reasons(number INTEGER PRIMARY KEY, name TEXT NOT NULL, rows INTEGER NOT "
+    "NULL);"
     "CREATE TABLE IF NOT EXISTS instances(instance TEXT PRIMARY KEY, generation INTEGER NOT NULL,"
     " state TEXT NOT NULL) WITHOUT ROWID;"
     "CREATE TABLE IF NOT EXISTS counters(instance TEXT NOT NULL, name TEXT NOT NULL, value INTEGER NOT NULL,"
@@ -60,6 +67,8 @@ static const char *const PUTS[PUT_COUNT] = {
     [PUT_EVENT] = "INSERT OR REPLACE INTO events VALUES(?1, ?2, ?3, ?4, ?5)",
     [PUT_STATE] = "INSERT OR REPLACE INTO strategy_states VALUES(?1, ?2, ?3, ?4, ?5)",
     [PUT_ORDER_MINUTE] = "INSERT OR REPLACE INTO order_minutes VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
+    [PUT_EVENT_MINUTE] = "INSERT OR REPLACE INTO event_minutes VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
+    [PUT_REASON] = "INSERT OR REPLACE INTO reasons VALUES(?1, ?2, ?3)",
     [PUT_INSTANCE] = "INSERT OR REPLACE INTO instances VALUES(?1, ?2, ?3)",
     [PUT_COUNTER] = "INSERT OR REPLACE INTO counters VALUES(?1, ?2, ?3)",
     [PUT_SINK] = "INSERT OR REPLACE INTO sinks VALUES(?1, ?2, ?3)",
@@ -289,6 +298,39 @@ static enum status put_minutes(struct report_store *store, const struct figures 
     return status;
 }
 
+static enum status put_event_minutes(struct report_store *store, const struct minutes *minutes,
+                                     struct error *error)
+{
+    struct statement *put = store->puts[PUT_EVENT_MINUTE];
+    enum status status = STATUS_OK;
+    for (size_t i = 0; status == STATUS_OK && i < minutes->count; i++) {
+        const struct minute_figures *minute = &minutes->items[i];
+        if (!minute->dirty)
+            continue;
+        const int64_t values[] = {minute->minute,    minute->books,  minute->signals,
+                                  minute->confirmed, minute->strong, minute->low_consistency};
+        for (int k = 0; k < 6; k++)
+            statement_bind_i64(put, k + 1, values[k]);
+        status = statement_run(put, error);
+    }
+    return status;
+}
+
+static enum status put_reasons(struct report_store *store, const struct minutes *minutes, struct error *error)
+{
+    struct statement *put = store->puts[PUT_REASON];
+    enum status status = STATUS_OK;
+    for (size_t i = 0; status == STATUS_OK && i < minutes->reason_count; i++) {
+        if (!minutes->reasons[i].dirty)
+            continue;
+        statement_bind_i64(put, 1, (int64_t)i);
+        statement_bind_text(put, 2, minutes->reasons[i].name);
+        statement_bind_i64(put, 3, minutes->reasons[i].rows);
+        status = statement_run(put, error);
+    }
+    return status;
+}
+
 static enum status put_counters(struct report_store *store, const struct instance_figures *instance,
                                 struct error *error)
 {
@@ -350,6 +392,10 @@ static void mark_clean(struct figures *figures, bool beats)
         figures->symbols[i].dirty = false;
     for (size_t i = 0; i < figures->minute_count; i++)
         figures->minutes[i].dirty = false;
+    for (size_t i = 0; i < figures->event_minutes.count; i++)
+        figures->event_minutes.items[i].dirty = false;
+    for (size_t i = 0; i < figures->event_minutes.reason_count; i++)
+        figures->event_minutes.reasons[i].dirty = false;
     figures->kept_count = 0;
     figures->dirty = false;
     figures->beats_dirty = figures->beats_dirty && !beats;
@@ -366,6 +412,10 @@ enum status report_store_commit(struct report_store *store, struct figures *figu
         status = put_symbols(store, figures, error);
     if (status == STATUS_OK)
         status = put_minutes(store, figures, error);
+    if (status == STATUS_OK)
+        status = put_event_minutes(store, &figures->event_minutes, error);
+    if (status == STATUS_OK)
+        status = put_reasons(store, &figures->event_minutes, error);
     if (status == STATUS_OK && beats)
         status = put_beats(store, figures, error);
     if (status == STATUS_OK)

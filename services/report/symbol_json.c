@@ -15,12 +15,22 @@ struct member {
     }
 
 static const struct member COUNTS[] = {
-    MEMBER(diffs_applied), MEMBER(book_resets),
-    MEMBER(trades),        MEMBER(internal_trades),
-    MEMBER(gaps),          MEMBER(missing_trade_ids),
-    MEMBER(audit_equal),   MEMBER(audit_different),
-    MEMBER(signals),       MEMBER(orders),
-    MEMBER(first_ts_ms),   MEMBER(last_ts_ms),
+    MEMBER(diffs_applied),
+    MEMBER(book_resets),
+    MEMBER(trades),
+    MEMBER(internal_trades),
+    MEMBER(gaps),
+    MEMBER(missing_trade_ids),
+    MEMBER(audit_equal),
+    MEMBER(audit_different),
+    MEMBER(signals),
+    MEMBER(orders),
+    MEMBER(first_ts_ms),
+    MEMBER(last_ts_ms),
+    MEMBER(confirmed_signals),
+    MEMBER(strong_signals),
+    MEMBER(trade_minutes.newest),
+    MEMBER(trade_minutes.bits),
 };
 static const struct member SUMS[] = {MEMBER(taker_buy), MEMBER(taker_sell), MEMBER(total)};
 static const struct member SIDES[] = {MEMBER(bids), MEMBER(asks)};

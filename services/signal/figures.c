@@ -1,5 +1,7 @@
 #include "figures.h"
 
+#include "store/jsonl_sink.h"
+
 #include <stddef.h>
 #include <string.h>
 
@@ -32,6 +34,15 @@ void figures_report(const struct signal_decision *decisions, const struct stage 
             sum += stage_owns(stage, i) ? counter_of(&decisions[i], k) : 0;
         stage_report_counter(report, COUNTERS[k].name, sum);
     }
+}
+
+void figures_report_shards(const struct sink *jsonl, struct stage_report *report)
+{
+    struct jsonl_sink_figures figures = jsonl_sink_figures(jsonl);
+    stage_report_counter(report, "jsonl_rotations", figures.rotations);
+    if (figures.ready_files >= 0)
+        stage_report_counter(report, "jsonl_ready_files", figures.ready_files);
+    stage_report_counter(report, "jsonl_largest_bytes", figures.largest_bytes);
 }
 
 void figures_ledger(const struct signal_decision *decisions, const struct stage *stage,

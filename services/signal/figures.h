@@ -10,3 +10,5 @@ void figures_report(const struct signal_decision *decisions, const struct stage 
                     struct stage_report *report);
 void figures_ledger(const struct signal_decision *decisions, const struct stage *stage,
                     struct stage_ledger *ledger);
+/* figures_report_shards: what its JSON lines sink has put into files, for alerts. */
+void figures_report_shards(const struct sink *jsonl, struct stage_report *report);

@@ -96,6 +96,8 @@ static void signal_report(void *service, struct stage_report *report)
 {
     struct signal *signal = service;
     figures_report(signal->decisions, signal->stage, report);
+    if (signal->jsonl)
+        figures_report_shards(signal->jsonl, report);
 }
 
 static void signal_ledger(void *service, struct stage_ledger *ledger)

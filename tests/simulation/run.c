@@ -17,6 +17,7 @@
 /* SETTINGS: so that two minutes of a thin market bring every kind of row, and signals of every kind. */
 static const char *const SETTINGS[] = {
     "run.sink=dual",
+    "report.http_port=-1", /* the network is simulated, and its server is not */
     "run.enable=harvest,features,signal,broker,archive,report",
     "harvest.combined_url=ws://127.0.0.1:9",
     "harvest.rest_url=http://127.0.0.1:9",

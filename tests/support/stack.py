@@ -71,7 +71,7 @@ class Stack:
                         "--run-id", run_id, "--speed", str(speed)]
         for capture in captures:
             self.command += ["--capture", str(capture)]
-        for key, value in (sets or {}).items():
+        for key, value in {"report.http_port": -1, **(sets or {})}.items():  # many stacks run at once: no port by default
             self.command += ["--set", f"{key}={value}"]
         self.command += list(arguments)
         self.environment = {**os.environ, **(environment or {})}
