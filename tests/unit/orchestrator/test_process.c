@@ -146,8 +146,8 @@ static struct run *run_open(const struct options *options)
     feed_init(&run->feed, &run->clock);
     console_init(&run->console, &run->clock);
     buffer_init(&run->recorded_last, 0);
-    process_init(&run->processes[run->process_count++],
-                 MODULE_SIMULATOR); /* needs no heartbeat to be ready */
+    process_init(&run->processes[run->process_count++], MODULE_SIMULATOR,
+                 1); /* needs no heartbeat to be ready */
     return run;
 }
 
@@ -240,7 +240,8 @@ static void many_lives_leak_no_descriptor_no_timer_and_no_byte(void **unused)
         assert_false(table.alive);
         assert_int_equal(process->timer_due_ms, NEVER_MS);
         assert_int_equal(process->child.pid, 0);
-        process->restart_count = 0; /* kept on purpose, up to RUN_RESTARTS_KEPT */
+        process->restart_count = 0; /* kept on purpose, up to RUN_RESTARTS_KEPT … */
+        run->fault_count = 0;       /* … and RUN_FAULTS_MAX */
         if (life == WARM_UP) {      /* rings and buffers have their size */
             files = open_files();
             bytes = mallinfo2().uordblks;
