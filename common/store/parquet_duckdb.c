@@ -203,7 +203,8 @@ static bool set(duckdb_config config, const struct parquet_config *settings)
         {"temp_directory", settings->temp_folder},
         {"autoinstall_known_extensions", "false"},
         {"autoload_known_extensions", "false"},
-        {"enable_external_file_cache", "false"}, /* a part is read once, to be merged */
+        {"enable_external_file_cache", "false"}, /* a part is read once, to be merged … */
+        {"allocator_flush_threshold", "8MiB"},   /* … and what a merge needed goes back behind it */
     };
     for (size_t i = 0; i < sizeof options / sizeof options[0]; i++)
         if (duckdb_set_config(config, options[i][0], options[i][1]) == DuckDBError)
