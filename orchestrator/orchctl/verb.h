@@ -60,6 +60,9 @@ int complain(int code, const char *format, ...) PRINTF_LIKE(2, 3);
 /* status_verbs.c */
 int verb_status(const struct invocation *invocation);
 int verb_health(const struct invocation *invocation);
+/* monitor_verb.c */
+int verb_monitor(const struct invocation *invocation);
+int verb_top(const struct invocation *invocation);
 /* process_verbs.c */
 int verb_wish(const struct invocation *invocation); /* start, stop, restart, pause, resume */
 int verb_kill(const struct invocation *invocation);
