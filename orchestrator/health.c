@@ -1,33 +1,45 @@
 #include "health.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
 /* condition: one figure of a process's heartbeat and what is asked of it. */
 enum demand {
-    DEMAND_GROWTH, /* rises within the window */
-    DEMAND_STEADY, /* does not rise between two checks */
+    DEMAND_GROWTH,        /* rises within the window */
+    DEMAND_GROWTH_IF_ANY, /* the same, of a figure that not every run has */
+    DEMAND_STEADY,        /* does not rise between two checks */
     DEMAND_ZERO,
+    DEMAND_ZERO_LIVE, /* while the feed is open, and not in a recorded run: there time stands still between two rows */
 };
+
+enum { PROGRESS_MS_MAX = 5000, BEHIND_MS_MAX = 180000 };
 
 struct condition {
     const char *process;
-    const char *counter;
+    const char *counter; /* or the sum of several: "a+b" */
     enum demand demand;
     int64_t window_ms; /* growth; 0: the configured window and count of signal */
+    module_set needs;  /* these modules in the run, or there is nothing to judge */
 };
 
 static const struct condition CONDITIONS[] = {
-    {"harvest", "received_trades", DEMAND_GROWTH, 60000},
-    {"harvest", "received_books", DEMAND_GROWTH, 60000},
-    {"harvest", "queue_dropped", DEMAND_STEADY, 0},
-    {"harvest", "stage_retention_dropped", DEMAND_STEADY, 0},
-    {"archive", "files_written", DEMAND_GROWTH, 90000},
-    {"archive", "write_errors_total", DEMAND_STEADY, 0},
-    {"archive", "deadletter_rows", DEMAND_STEADY, 0},
-    {"features", "rows", DEMAND_GROWTH, 60000},
-    {"signal", "processed", DEMAND_GROWTH, 0},
-    {"signal", "dropped", DEMAND_ZERO, 0},
+    {"harvest", "received_trades", DEMAND_GROWTH, 60000, 0},
+    {"harvest", "received_books", DEMAND_GROWTH, 60000, 0},
+    {"harvest", "queue_dropped", DEMAND_STEADY, 0, 0},
+    {"harvest", "stage_retention_dropped", DEMAND_STEADY, 0, 0},
+    {"harvest", "symbols_without_trades", DEMAND_ZERO_LIVE, 0, 0},
+    {"harvest", "symbols_without_books", DEMAND_ZERO_LIVE, 0, 0},
+    {"harvest", "substream_timeout_detected", DEMAND_STEADY, 0, 0},
+    {"harvest", "capture_bytes", DEMAND_GROWTH, 60000, 0},
+    {"archive", "rows_prices+rows_orderbook", DEMAND_GROWTH, 90000, 0},
+    {"archive", "rows_ofi+rows_cvd+rows_fusion+rows_features", DEMAND_GROWTH, 90000, 1u << MODULE_FEATURES},
+    {"archive", "write_errors_total", DEMAND_STEADY, 0, 0},
+    {"archive", "deadletter_rows", DEMAND_STEADY, 0, 0},
+    {"features", "rows", DEMAND_GROWTH, 60000, 0},
+    {"signal", "processed", DEMAND_GROWTH, 0, 0},
+    {"signal", "dropped", DEMAND_ZERO, 0, 0},
+    {"signal", "jsonl_rotations", DEMAND_GROWTH_IF_ANY, 120000, 0},
 };
 
 const char *health_status_name(enum health_status status)
@@ -78,16 +90,35 @@ static void judge_condition(struct health *health, const struct health_view *vie
                             const struct condition *condition, size_t figure, int64_t value)
 {
     switch (condition->demand) {
-    case DEMAND_GROWTH: judge_growth(health, view, condition, figure, value); break;
+    case DEMAND_GROWTH:
+    case DEMAND_GROWTH_IF_ANY: judge_growth(health, view, condition, figure, value); break;
     case DEMAND_STEADY:
         if (health->sample_count && value > health->samples[health->newest].figures[figure])
             fail(health, "rises", condition->counter);
         break;
     case DEMAND_ZERO:
-        if (value != 0)
+    case DEMAND_ZERO_LIVE:
+        if (value != 0 && (condition->demand == DEMAND_ZERO || (view->feeding && !view->recorded)))
             fail(health, "not_zero", condition->counter);
         break;
     }
+}
+
+/* figure_of: a counter, or the sum of several; false when one of them was not reported. */
+static bool figure_of(const struct telemetry *telemetry, const char *names, int64_t *out_value)
+{
+    int64_t sum = 0, value;
+    for (const char *at = names; *at;) {
+        char name[HEALTH_NAME_BYTES];
+        size_t length = strcspn(at, "+");
+        snprintf(name, sizeof name, "%.*s", (int)length, at);
+        if (!telemetry_counter(telemetry, name, &value))
+            return false;
+        sum += value;
+        at += length + (at[length] == '+');
+    }
+    *out_value = sum;
+    return true;
 }
 
 /* judge_figures: all conditions of this process; fills the sample. */
@@ -95,15 +126,45 @@ static void judge_figures(struct health *health, const struct health_view *view,
 {
     size_t figure = 0;
     for (size_t i = 0; i < sizeof CONDITIONS / sizeof *CONDITIONS; i++) {
-        if (strcmp(CONDITIONS[i].process, view->process) != 0)
+        if (strcmp(CONDITIONS[i].process, view->process) != 0 || (CONDITIONS[i].needs & ~view->modules))
             continue;
         int64_t value = 0;
-        if (telemetry_counter(view->telemetry, CONDITIONS[i].counter, &value))
+        assert(figure < HEALTH_FIGURES);
+        if (figure_of(view->telemetry, CONDITIONS[i].counter, &value))
             judge_condition(health, view, &CONDITIONS[i], figure, value);
-        else
+        else if (CONDITIONS[i].demand != DEMAND_GROWTH_IF_ANY)
             fail(health, "not_reported", CONDITIONS[i].counter);
         sample->figures[figure++] = value;
     }
+}
+
+/* judge_progress: a heartbeat alone is no life: either there is nothing to do, or it gets done. */
+static void judge_progress(struct health *health, const struct health_view *view)
+{
+    const struct heartbeat_row *beat = &view->telemetry->beat;
+    bool waiting = beat->queue_len != FIELD_NULL_I64 && beat->queue_len > 0;
+    if (!view->telemetry->seen || !waiting || beat->progress != health->progress) {
+        health->progress = beat->progress;
+        health->progress_ms = view->now_ms;
+    }
+    if (view->telemetry->seen && waiting && view->now_ms - health->progress_ms > PROGRESS_MS_MAX)
+        fail(health, "no_progress", "");
+}
+
+/* judge_lateness: the two conditions that are no counter: the broker's cursor, the age of the newest summary. */
+static void judge_lateness(struct health *health, const struct health_view *view)
+{
+    int64_t event_ms = view->telemetry->beat.event_ts_ms;
+    double age_s;
+    if (strcmp(view->process, "broker") == 0 && view->lag_rows > 0 && event_ms != FIELD_NULL_I64 &&
+        view->newest_event_ms - event_ms > BEHIND_MS_MAX)
+        fail(health, "behind", "event_time");
+    if (strcmp(view->process, "report") != 0 || view->recorded || !view->feeding ||
+        view->now_ms - view->feeding_ms <= view->summary_age_max_ms)
+        return;
+    if (!telemetry_gauge(view->telemetry, "summary_age_s", &age_s) ||
+        !(age_s * 1000.0 <= (double)view->summary_age_max_ms))
+        fail(health, "late", "summary");
 }
 
 static void judge_process(struct health *health, const struct health_view *view)
@@ -117,6 +178,8 @@ static void judge_process(struct health *health, const struct health_view *view)
     else if (!view->telemetry->seen ||
              view->now_ms - view->telemetry->received_ms > view->heartbeat_timeout_ms)
         fail(health, "no_heartbeat", "");
+    judge_progress(health, view);
+    judge_lateness(health, view);
     if (view->rss_mb >= view->max_rss_mb)
         fail(health, "rss_mb", "");
     if (view->open_files >= view->max_open_files)

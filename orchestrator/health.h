@@ -4,6 +4,7 @@
  * runs, and before the feed is open, growth is replaced by existence: the figure has to be there. */
 #pragma once
 
+#include "module.h"
 #include "telemetry.h"
 
 #include <stdbool.h>
@@ -12,13 +13,14 @@
 
 enum health_status { HEALTH_UNKNOWN, HEALTH_HEALTHY, HEALTH_UNHEALTHY, HEALTH_DEGRADED };
 
-enum { HEALTH_SAMPLES = 128, HEALTH_FIGURES = 4, HEALTH_FAILED_BYTES = 512 };
+enum { HEALTH_SAMPLES = 128, HEALTH_FIGURES = 8, HEALTH_NAME_BYTES = 64, HEALTH_FAILED_BYTES = 512 };
 
 struct health {
     enum health_status status;
     char failed[HEALTH_FAILED_BYTES]; /* conditions that do not hold, comma separated */
     int64_t checks, healthy_checks;
     int64_t last_wall_ms;
+    int64_t progress, progress_ms; /* its counter, and when it moved last or had no need to */
     struct health_sample {
         int64_t at_ms;
         int64_t figures[HEALTH_FIGURES]; /* of the process's conditions, in their order */
@@ -46,6 +48,10 @@ struct health_view {
     int64_t max_open_files;
     double rss_mb; /* newest */
     int64_t open_files;
+    int64_t lag_rows;        /* that wait before it */
+    int64_t newest_event_ms; /* event time of whoever is ahead */
+    int64_t summary_age_max_ms;
+    module_set modules; /* of the run */
 };
 
 /* health_judge: status and failed conditions as of now. A `tick` is also counted and takes a sample. */

@@ -12,6 +12,23 @@ static int64_t configured_ms(const struct run *run, const char *key_s)
     return (int64_t)(config_f64(run->config, key_s) * 1000.0);
 }
 
+static int64_t newest_event_ms(const struct run *run)
+{
+    int64_t newest_ms = 0;
+    for (size_t i = 0; i < run->process_count; i++) {
+        int64_t event_ms = run->processes[i].telemetry.beat.event_ts_ms;
+        newest_ms = event_ms != FIELD_NULL_I64 && event_ms > newest_ms ? event_ms : newest_ms;
+    }
+    return newest_ms;
+}
+
+/* summary_age_max_ms: 90 s for the interval of 60 s (operations.md §6.3), and as much slack for a longer one. */
+static int64_t summary_age_max_ms(const struct run *run)
+{
+    int64_t interval_ms = config_i64(run->config, "report.interval_s") * 1000;
+    return (interval_ms > 60000 ? interval_ms : 60000) + 30000;
+}
+
 static void health_update(struct run *run, struct process *process, bool tick)
 {
     struct health_view view = {
@@ -33,6 +50,10 @@ static void health_update(struct run *run, struct process *process, bool tick)
         .max_open_files = config_i64(run->config, "limits.max_open_files"),
         .rss_mb = process->module->beats ? process->telemetry.beat.rss_mb : process->usage.rss_mb,
         .open_files = process->module->beats ? process->telemetry.beat.open_files : process->usage.open_files,
+        .lag_rows = run_lag_rows(run, process),
+        .newest_event_ms = newest_event_ms(run),
+        .summary_age_max_ms = summary_age_max_ms(run),
+        .modules = run->choice.enabled | run->choice.implied,
     };
     health_judge(&process->health, &view, clock_wall_ms(&run->clock), tick);
 }

@@ -193,8 +193,8 @@ struct run {
     int64_t adoptions;           /* orchestrators before this one that died */
     struct buffer recorded_last; /* record.h: as it was written last */
     struct self self;
-    struct exporter *exporter;   /* exporting.h */
-    struct alerting *alerting;   /* alerting.h */
+    struct exporter *exporter; /* exporting.h */
+    struct alerting *alerting; /* alerting.h */
     bool ended_by_alert;
     int64_t own_status_due_ms;
     double own_max_rss_mb;

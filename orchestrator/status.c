@@ -43,6 +43,34 @@ static void process_json(struct run *run, struct process *process, struct json *
     json_object_end(json);
 }
 
+/* event_time_json: the newest event time anybody has told of. */
+static void event_time_json(const struct run *run, struct json *json)
+{
+    int64_t newest_ms = FIELD_NULL_I64;
+    for (size_t i = 0; i < run->process_count; i++) {
+        int64_t event_ms = run->processes[i].telemetry.beat.event_ts_ms;
+        if (event_ms != FIELD_NULL_I64 && (newest_ms == FIELD_NULL_I64 || event_ms > newest_ms))
+            newest_ms = event_ms;
+    }
+    json_key(json, "event_ts_ms");
+    if (newest_ms == FIELD_NULL_I64)
+        json_null(json);
+    else
+        json_i64(json, newest_ms);
+}
+
+static void faults_json(const struct run *run, struct json *json)
+{
+    int64_t open = 0;
+    for (size_t i = 0; i < run->fault_count; i++)
+        open += fault_waiting(&run->faults[i]) != FAULT_STEP_COUNT;
+    json_key(json, "faults");
+    json_object_begin(json);
+    json_key_i64(json, "count", (int64_t)run->fault_count);
+    json_key_i64(json, "open", open);
+    json_object_end(json);
+}
+
 static void head_json(const struct run *run, struct json *json)
 {
     struct config_list symbols = config_list(run->config, "run.symbols");
@@ -57,6 +85,11 @@ static void head_json(const struct run *run, struct json *json)
     json_key_text(json, "sink", config_text(run->config, "run.sink"));
     json_key_text(json, "config_fingerprint", run->fingerprint);
     json_key_i64(json, "serial", run->feed.serial);
+    json_key_i64(json, "wall_ms", now_ms);
+    json_key_text(json, "input_mode", config_text(run->config, "run.input_mode"));
+    json_key_f64(json, "planned_minutes", config_f64(run->config, "run.minutes"));
+    event_time_json(run, json);
+    faults_json(run, json);
     json_key(json, "symbols");
     json_array_begin(json);
     for (size_t i = 0; i < symbols.count; i++)

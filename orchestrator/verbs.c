@@ -1,5 +1,6 @@
 /* What may be asked of a running orchestrator: one row per verb, one small function each. Results say what is
  * so now; what follows from a wish is told on the status feed. */
+#include "checklist.h"
 #include "run.h"
 #include "signal_name.h"
 
@@ -213,6 +214,14 @@ static enum status perform_events(void *context, const struct control_values *va
     return STATUS_OK;
 }
 
+static enum status perform_gates(void *context, const struct control_values *values, struct json *result,
+                                 struct error *error)
+{
+    (void)values, (void)error;
+    checklist_json(context, result);
+    return STATUS_OK;
+}
+
 static enum status perform_shutdown(void *context, const struct control_values *values, struct json *result,
                                     struct error *error)
 {
@@ -248,6 +257,7 @@ const struct control_verb RUN_VERBS[] = {
     {"pause", {NAME}, true, perform_pause},
     {"resume", {NAME}, true, perform_resume},
     {"events", {{"since", CONTROL_INTEGER, false}}, false, perform_events},
+    {"gates", {{0}}, false, perform_gates},
     {"shutdown", {{0}}, true, perform_shutdown},
     {0},
 };

@@ -20,6 +20,14 @@ enum { TIMEOUT_DEFAULT_MS = 2000 };
 static const struct verb VERBS[] = {
     {"status", "[NAME]", 0, 1, "processes, their states and figures", {{0}}, verb_status},
     {"health", "[NAME]", 0, 1, "who is healthy, and if not, why", {{0}}, verb_health},
+    {"monitor",
+     "",
+     0,
+     0,
+     "the run at a glance, again every two seconds",
+     {{"--once", NULL, "only once"}},
+     verb_monitor},
+    {"top", "", 0, 0, "the same in place, for a terminal of any size; q leaves", {{0}}, verb_top},
     {"start", "NAME", 1, 1, "start a stopped, degraded or failed process", {WAIT}, verb_wish},
     {"stop", "NAME", 1, 1, "stop a process", {WAIT}, verb_wish},
     {"restart", "NAME", 1, 1, "stop and start a process", {WAIT}, verb_wish},
@@ -85,6 +93,13 @@ static const struct verb VERBS[] = {
      {{"-f", NULL, "follow it"}, {"--stdout", NULL, "its standard output instead"}},
      verb_logs},
     {"shutdown", "", 0, 0, "end the run in good order", {{0}}, verb_shutdown},
+    {"completion",
+     "bash|zsh|man",
+     1,
+     1,
+     "what a shell or man needs to know of orchctl",
+     {{0}},
+     verb_completion},
     {"keys", "[FOLDER]", 0, 1, "make CURVE keys for a bus over TCP, unless there are some", {{0}}, verb_keys},
 };
 
@@ -97,6 +112,31 @@ static const struct verb_option COMMON[] = {
     {"--version", NULL, "version, compiler, git revision"},
     {0},
 };
+
+static const struct exit_meaning EXITS[] = {
+    {EXIT_FINE, "done"},
+    {EXIT_REFUSED, "refused or no answer"},
+    {EXIT_WRONG_USE, "wrong use or configuration"},
+    {EXIT_NOT_EVEN, "recomputed and stored rows differ or the ledger does not balance"},
+    {EXIT_NOT_HEALTHY, "not healthy"},
+    {0},
+};
+
+const struct verb *verbs_all(size_t *out_count)
+{
+    *out_count = sizeof VERBS / sizeof *VERBS;
+    return VERBS;
+}
+
+const struct verb_option *options_common(void)
+{
+    return COMMON;
+}
+
+const struct exit_meaning *exits_all(void)
+{
+    return EXITS;
+}
 
 int complain(int code, const char *format, ...)
 {
@@ -170,9 +210,10 @@ static int print_help(const struct verb *verb)
     printf("usage: orchctl [--dir DIR] VERB [arguments]\n\n");
     for (size_t i = 0; i < sizeof VERBS / sizeof *VERBS; i++)
         printf("  %-10s %s\n", VERBS[i].name, VERBS[i].summary);
-    printf("\norchctl VERB --help tells more. Exit codes: 0 done, 1 refused or no answer, 2 wrong use or "
-           "configuration, "
-           "3 recomputed and stored rows differ or the ledger does not balance, 4 not healthy\n");
+    printf("\norchctl VERB --help tells more. Exit codes:");
+    for (const struct exit_meaning *exit = EXITS; exit->text; exit++)
+        printf("%s %d %s", exit == EXITS ? "" : ",", exit->code, exit->text);
+    putchar('\n');
     return EXIT_FINE;
 }
 

@@ -57,9 +57,23 @@ bool invocation_number(const struct invocation *invocation, const char *option, 
 /* complain: "orchctl: <sentence>" on stderr; returns `code`. */
 int complain(int code, const char *format, ...) PRINTF_LIKE(2, 3);
 
+/* main.c: the table itself, for whoever describes it. Lists end with a NULL name or text. */
+struct exit_meaning {
+    int code;
+    const char *text;
+};
+const struct verb *verbs_all(size_t *out_count);
+const struct verb_option *options_common(void);
+const struct exit_meaning *exits_all(void);
+
+/* completion_verb.c */
+int verb_completion(const struct invocation *invocation);
 /* status_verbs.c */
 int verb_status(const struct invocation *invocation);
 int verb_health(const struct invocation *invocation);
+/* monitor_verb.c */
+int verb_monitor(const struct invocation *invocation);
+int verb_top(const struct invocation *invocation);
 /* process_verbs.c */
 int verb_wish(const struct invocation *invocation); /* start, stop, restart, pause, resume */
 int verb_kill(const struct invocation *invocation);

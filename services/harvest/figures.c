@@ -13,18 +13,21 @@ void row_figures_init(struct row_figures *figures, size_t symbol_count)
     figures->rates_tps = memory_allocate(symbol_count * sizeof *figures->rates_tps);
     for (size_t i = 0; i < symbol_count; i++)
         figures->rates_tps[i] = NAN;
+    silence_init(&figures->silence, symbol_count);
 }
 
 void row_figures_finish(struct row_figures *figures)
 {
     latency_finish(&figures->latency);
     free(figures->rates_tps);
+    silence_finish(&figures->silence);
 }
 
 void row_figures_add(struct row_figures *figures, size_t symbol, const struct message *message,
                      const void *row)
 {
     const struct trade_row *trade = row;
+    silence_add(&figures->silence, symbol, message, row);
     if (message != &trade_message)
         return;
     if (!trade->backfilled) /* a fetched trade's is the length of the outage */
@@ -42,6 +45,8 @@ static void report_rows(const struct row_figures *rows, struct stage_report *rep
     stage_report_gauge(report, "latency_ms_p90", latency_quantile(&rows->latency, 0.9));
     stage_report_gauge(report, "latency_ms_p99", latency_quantile(&rows->latency, 0.99));
     stage_report_gauge(report, "recv_rate_tps", rate_tps);
+    stage_report_counter(report, "symbols_without_trades", silence_trades(&rows->silence));
+    stage_report_counter(report, "symbols_without_books", silence_books(&rows->silence));
 }
 
 static void report_receiver(const struct receiver *receiver, struct stage_report *report)

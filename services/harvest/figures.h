@@ -5,6 +5,7 @@
 #include "intake.h"
 #include "latency.h"
 #include "own_symbols.h"
+#include "silence.h"
 #include "stage/stage.h"
 
 /* row_figures: what is told of the rows themselves. */
@@ -12,6 +13,7 @@ struct row_figures {
     struct latency latency; /* of trades */
     double *rates_tps;      /* recv_rate_tps of each symbol's newest trade, NaN: none yet */
     size_t symbol_count;
+    struct silence silence;
 };
 void row_figures_init(struct row_figures *figures, size_t symbol_count);
 void row_figures_finish(struct row_figures *figures);

@@ -21,6 +21,10 @@ def test_an_installed_tree_that_was_moved_runs_the_whole_chain(tmp_path):
     for configuration in (prefix / "share/orderflow/config").rglob("*.yaml"):
         subprocess.run([str(prefix / "bin/orchctl"), "config", "check", str(configuration)], check=True, stdout=subprocess.DEVNULL,
                        timeout=20)
+    completion = (prefix / "share/bash-completion/completions/orchctl").read_text()
+    manual = (prefix / "share/man/man1/orchctl.1").read_text()
+    for text in (completion, manual, (prefix / "share/zsh/site-functions/_orchctl").read_text()):
+        assert "monitor" in text and "--once" in text.replace("\\-", "-")
     day = tmp_path / "day"
     day.mkdir()
     done = subprocess.run([str(prefix / "bin/orchestrator"), "--enable", "harvest,signal,broker,report", "--sink", "dual", "--minutes",

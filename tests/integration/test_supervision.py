@@ -1,14 +1,18 @@
 """The supervisor under those who behave badly: daemons that loop, ignore, flood, fork, hang; strangers at its socket; a machine
 that gives it no more descriptors. What is decided are states, counts and who lives; `./run bench torture` has the long version."""
 import contextlib
+import fcntl
 import json
 import os
+import pty
 import random
 import re
 import resource
+import select
 import signal
 import socket
 import struct
+import termios
 
 import control
 import pytest
@@ -216,3 +220,72 @@ def test_an_orchestrator_without_descriptors_says_so_works_on_and_recovers(run):
     assert log.index("descriptors_short") < log.index("descriptors_back")
     run.process.send_signal(signal.SIGINT)
     assert run.finish() == 0
+
+
+def test_monitor_shows_the_run_at_a_glance(programs, tmp_path):  # noqa: F811
+    with Run(programs, tmp_path, behave={"report": "exit_code=2"}, gates="smoke") as run:
+        run.wait_line("go: all ready")
+        assert run.orchctl("kill", "signal", "--wait", "10").returncode == 0
+        done = run.orchctl("monitor", "--once")
+        assert done.returncode == 0 and done.stdout.isascii(), done.stderr
+        lines = done.stdout.splitlines()
+        for words in (["run test", "feeding", "input raw", "sink jsonl"], ["symbols", "TESTUSDT"],
+                      ["orchestrator running", "longest turn"], ["signal ", " 1 "], ["report ", "failed"],
+                      ["faults 1, not recovered 0"], ["alerts  open 0"], ["gates smoke"], ["UNKNOWN", "orders", ">="]):
+            assert any(all(word in line for word in words) for line in lines), (words, done.stdout)
+        answers = json.loads(run.orchctl("monitor", "--once", "--json").stdout)
+        assert answers["status"]["run_id"] == "test" and answers["gates"]["set"] == "smoke"
+        assert {gate["verdict"] for gate in answers["gates"]["gates"]} <= {"PASS", "FAIL", "UNKNOWN"}
+        again = run.popen("monitor")
+        heads = 0
+        while heads < 2:  # again by itself
+            heads += again.stdout.readline().startswith(b"run test")
+        run.process.send_signal(signal.SIGINT)
+        run.finish()
+        again.stdout.read()
+        assert again.wait(10) == 0  # it ends with the run
+
+
+def resize(terminal, rows, columns):
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
+
+
+def screens(text, count):
+    """The screens drawn so far, when there are at least so many."""
+    drawn = text.split(b"\033[H\033[2J")[1:]
+    return drawn if len(drawn) > count else None
+
+
+def test_top_fits_its_terminal_follows_its_size_and_gives_it_back(programs, tmp_path):  # noqa: F811
+    with Run(programs, tmp_path) as run:
+        run.wait_line("go: all ready")
+        refused = run.orchctl("top")
+        assert refused.returncode == 2 and "needs a terminal" in refused.stderr
+        pid, terminal = pty.fork()
+        if pid == 0:
+            os.chdir(tmp_path)
+            os.execv(programs / "orchctl", ["orchctl", "top"])
+        seen = b""
+
+        def read_until(condition):
+            nonlocal seen
+            while not condition():
+                assert select.select([terminal], [], [], 20)[0], seen
+                seen += os.read(terminal, 65536)
+
+        resize(terminal, 30, 70)
+        read_until(lambda: screens(seen, 1))
+        mark = len(seen)
+        resize(terminal, 8, 40)
+        read_until(lambda: screens(seen[mark:], 2))
+        small = screens(seen[mark:], 2)[-2].decode().splitlines()
+        assert len(small) <= 8 and max(map(len, small)) <= 40 and small[0].startswith("run test")
+        os.write(terminal, b"q")
+        with contextlib.suppress(OSError):
+            while chunk := os.read(terminal, 65536):
+                seen += chunk
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+        assert seen.rstrip().endswith(b"\033[?25h\033[?1049l"), "cursor and screen are given back"
+        os.close(terminal)
+        run.process.send_signal(signal.SIGINT)
+        assert run.finish() == 0

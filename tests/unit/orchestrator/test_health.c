@@ -233,6 +233,159 @@ static void each_condition_shows_by_name(void **unused)
     telemetry_finish(&bench.telemetry);
 }
 
+/* told: what a heartbeat says beside itself. */
+struct told {
+    const char *counter;
+    int64_t value;
+};
+
+/* judge_told: a tick of `process` with these figures; returns what failed. */
+static const char *judge_told(struct bench *bench, const char *process, int64_t now_ms,
+                              const struct told *told, size_t count)
+{
+    struct beat beat;
+    bench->view.process = process;
+    bench->view.now_ms = now_ms;
+    beat_begin(&beat, 42, now_ms + 1);
+    for (size_t i = 0; i < count; i++)
+        beat_counter(&beat, told[i].counter, told[i].value);
+    assert_ok(beat_take(&beat, &bench->telemetry, "run", 2, now_ms));
+    health_judge(&bench->health, &bench->view, 0, true);
+    return bench->health.failed;
+}
+
+#define JUDGE(bench, process, now_ms, ...)                                 \
+    judge_told(bench, process, now_ms, (const struct told[]){__VA_ARGS__}, \
+               sizeof((const struct told[]){__VA_ARGS__}) / sizeof(struct told))
+
+/* harvest_tick: everything grows but what the arguments hold still. */
+static const char *harvest_tick(struct bench *bench, int64_t now_ms, int64_t capture, int64_t silent_trades,
+                                int64_t silent_books, int64_t timeouts)
+{
+    return JUDGE(bench, "harvest", now_ms, {"received_trades", now_ms}, {"received_books", now_ms},
+                 {"queue_dropped", 0}, {"stage_retention_dropped", 0},
+                 {"symbols_without_trades", silent_trades}, {"symbols_without_books", silent_books},
+                 {"substream_timeout_detected", timeouts}, {"capture_bytes", capture});
+}
+
+static void harvest_needs_every_symbol_its_sockets_and_its_capture(void **unused)
+{
+    (void)unused;
+    struct bench bench;
+    bench_init(&bench);
+    bench.view.feeding_ms = 1;
+    assert_string_equal(harvest_tick(&bench, 1, 1, 0, 0, 0), "");
+    assert_string_equal(harvest_tick(&bench, 60001, 2, 0, 0, 0), "");
+    assert_string_equal(harvest_tick(&bench, 120001, 2, 0, 0, 0), "no_growth:capture_bytes");
+    assert_string_equal(harvest_tick(&bench, 130001, 3, 1, 0, 0), "not_zero:symbols_without_trades");
+    assert_string_equal(harvest_tick(&bench, 140001, 4, 0, 2, 0), "not_zero:symbols_without_books");
+    assert_string_equal(harvest_tick(&bench, 150001, 5, 0, 0, 1), "rises:substream_timeout_detected");
+    assert_string_equal(harvest_tick(&bench, 160001, 6, 0, 0, 1), "");
+    bench.view.recorded = true; /* recorded time may stand still */
+    assert_string_equal(harvest_tick(&bench, 170001, 6, 1, 1, 1), "");
+    telemetry_finish(&bench.telemetry);
+}
+
+static const char *archive_tick(struct bench *bench, int64_t now_ms, int64_t market, int64_t derived)
+{
+    return JUDGE(bench, "archive", now_ms, {"rows_prices", market}, {"rows_orderbook", 7}, {"rows_ofi", 1},
+                 {"rows_cvd", 2}, {"rows_fusion", 3}, {"rows_features", derived}, {"write_errors_total", 0},
+                 {"deadletter_rows", 0});
+}
+
+static void archive_writes_of_both_kinds_unless_there_is_only_one(void **unused)
+{
+    (void)unused;
+    struct bench bench;
+    bench_init(&bench);
+    bench.view.modules = module_bit(MODULE_HARVEST) | module_bit(MODULE_FEATURES);
+    assert_string_equal(archive_tick(&bench, 1, 1, 1), "");
+    assert_string_equal(archive_tick(&bench, 90001, 2, 2), "");
+    assert_string_equal(archive_tick(&bench, 180001, 3, 2),
+                        "no_growth:rows_ofi+rows_cvd+rows_fusion+rows_features");
+    assert_string_equal(archive_tick(&bench, 270001, 3, 3), "no_growth:rows_prices+rows_orderbook");
+    bench.view.modules = module_bit(MODULE_HARVEST);
+    bench.health.sample_count = 0;
+    assert_string_equal(archive_tick(&bench, 360001, 4, 3), "");
+    assert_string_equal(archive_tick(&bench, 450001, 5, 3), "");
+    telemetry_finish(&bench.telemetry);
+}
+
+static void signal_turns_its_files_over_where_it_has_any(void **unused)
+{
+    (void)unused;
+    struct bench bench;
+    bench_init(&bench);
+    for (int64_t now_ms = 1; now_ms <= 240001; now_ms += 60000)
+        assert_string_equal(JUDGE(&bench, "signal", now_ms, {"processed", now_ms}, {"dropped", 0}), "");
+    bench.health.sample_count = 0;
+    for (int64_t now_ms = 300001; now_ms < 420001; now_ms += 60000)
+        JUDGE(&bench, "signal", now_ms, {"processed", now_ms}, {"dropped", 0}, {"jsonl_rotations", 4});
+    assert_string_equal(
+        JUDGE(&bench, "signal", 420001, {"processed", 420001}, {"dropped", 0}, {"jsonl_rotations", 4}),
+        "no_growth:jsonl_rotations");
+    assert_string_equal(
+        JUDGE(&bench, "signal", 430001, {"processed", 430001}, {"dropped", 0}, {"jsonl_rotations", 5}), "");
+    telemetry_finish(&bench.telemetry);
+}
+
+/* beat_of: a heartbeat without counters, with what it has to do. */
+static const char *judge_beat(struct bench *bench, const char *process, int64_t now_ms, int64_t progress,
+                              int64_t queue_len, int64_t event_ms)
+{
+    bench->view.process = process;
+    bench->view.now_ms = bench->telemetry.received_ms = now_ms;
+    bench->telemetry.seen = true;
+    bench->telemetry.beat.progress = progress;
+    bench->telemetry.beat.queue_len = queue_len;
+    bench->telemetry.beat.event_ts_ms = event_ms;
+    health_judge(&bench->health, &bench->view, 0, true);
+    return bench->health.failed;
+}
+
+static void a_heartbeat_without_progress_is_no_life_unless_there_is_nothing_to_do(void **unused)
+{
+    (void)unused;
+    struct bench bench;
+    bench_init(&bench);
+    assert_string_equal(judge_beat(&bench, "broker", 1, 10, 5, FIELD_NULL_I64), "");
+    assert_string_equal(judge_beat(&bench, "broker", 5001, 10, 5, FIELD_NULL_I64), "");
+    assert_string_equal(judge_beat(&bench, "broker", 5002, 10, 5, FIELD_NULL_I64), "no_progress");
+    assert_string_equal(judge_beat(&bench, "broker", 5003, 11, 5, FIELD_NULL_I64), "");
+    assert_string_equal(judge_beat(&bench, "broker", 9000, 11, 0, FIELD_NULL_I64), "");
+    assert_string_equal(judge_beat(&bench, "broker", 99000, 11, 0, FIELD_NULL_I64), "");
+    assert_string_equal(judge_beat(&bench, "broker", 99001, 11, 1, FIELD_NULL_I64), "");
+    telemetry_finish(&bench.telemetry);
+}
+
+static void the_broker_is_not_far_behind_and_the_report_is_not_late(void **unused)
+{
+    (void)unused;
+    struct bench bench;
+    bench_init(&bench);
+    bench.view.newest_event_ms = 1000000;
+    bench.view.summary_age_max_ms = 90000;
+    bench.view.lag_rows = 3;
+    assert_string_equal(judge_beat(&bench, "broker", 1, 1, 0, 820000), "");
+    assert_string_equal(judge_beat(&bench, "broker", 2, 1, 0, 819999), "behind:event_time");
+    bench.view.lag_rows = 0; /* nothing was said that it could have read */
+    assert_string_equal(judge_beat(&bench, "broker", 3, 1, 0, 819999), "");
+    assert_string_equal(judge_beat(&bench, "report", 90000, 1, 0, 1), ""); /* the first is not due yet */
+    assert_string_equal(judge_beat(&bench, "report", 90001, 1, 0, 1), "late:summary");
+    struct beat beat;
+    for (int age_s = 90; age_s <= 91; age_s++) {
+        beat_begin(&beat, 42, 1);
+        struct gauge_row row = {.name = "summary_age_s", .value = age_s};
+        row_encode(&beat.rows, &gauge_message, gauge_message.field_count, &row);
+        beat.count++;
+        assert_ok(beat_take(&beat, &bench.telemetry, "run", 2, 100000));
+        bench.view.now_ms = 100000;
+        health_judge(&bench.health, &bench.view, 0, true);
+        assert_string_equal(bench.health.failed, age_s == 90 ? "" : "late:summary");
+    }
+    telemetry_finish(&bench.telemetry);
+}
+
 static void a_minute_of_bad_health_is_told_of_once_and_so_is_its_end(void **unused)
 {
     (void)unused;
@@ -256,6 +409,11 @@ int main(void)
         cmocka_unit_test(growth_is_asked_for_over_its_window),
         cmocka_unit_test(in_recorded_runs_and_before_the_feed_opens_existence_is_enough),
         cmocka_unit_test(each_condition_shows_by_name),
+        cmocka_unit_test(harvest_needs_every_symbol_its_sockets_and_its_capture),
+        cmocka_unit_test(archive_writes_of_both_kinds_unless_there_is_only_one),
+        cmocka_unit_test(signal_turns_its_files_over_where_it_has_any),
+        cmocka_unit_test(a_heartbeat_without_progress_is_no_life_unless_there_is_nothing_to_do),
+        cmocka_unit_test(the_broker_is_not_far_behind_and_the_report_is_not_late),
         cmocka_unit_test(a_minute_of_bad_health_is_told_of_once_and_so_is_its_end),
     };
     check_filter();

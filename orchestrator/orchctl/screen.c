@@ -1,0 +1,318 @@
+#include "screen.h"
+
+#include "base/clock.h"
+#include "client.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { GATING_SHOWN = 3, MINUTES_SHOWN = 5, SYMBOLS_SHOWN = 20, ALERTS_SHOWN = 5, FINGERPRINT_SHOWN = 12 };
+
+static double number_of(yyjson_val *value)
+{
+    return yyjson_is_num(value) ? yyjson_get_num(value) : NAN;
+}
+
+static const char *text_of(yyjson_val *value)
+{
+    const char *text = yyjson_get_str(value);
+    return text ? text : "-";
+}
+
+static double member_number(yyjson_val *object, const char *member)
+{
+    return number_of(yyjson_obj_get(object, member));
+}
+
+/* put: a number right-aligned in its column, "-" when it is not known. */
+static void put(struct buffer *out, double value, int width, int decimals)
+{
+    if (isnan(value))
+        buffer_format(out, " %*s", width, "-");
+    else
+        buffer_format(out, " %*.*f", width, decimals, value);
+}
+
+static yyjson_val *process_of(const struct screen_answers *answers, const char *name)
+{
+    size_t index, count;
+    yyjson_val *process;
+    yyjson_arr_foreach(yyjson_obj_get(answers->status, "processes"), index, count, process)
+    {
+        const char *found = yyjson_get_str(yyjson_obj_get(process, "name"));
+        size_t length = strlen(name);
+        if (found && strncmp(found, name, length) == 0 && (found[length] == 0 || found[length] == '.'))
+            return process;
+    }
+    return NULL;
+}
+
+/* sum_of: a counter over all instances of a service; NaN when none reports it. */
+static double sum_of(const struct screen_answers *answers, const char *service, const char *counter)
+{
+    size_t index, count, length = strlen(service);
+    double sum = NAN;
+    yyjson_val *process;
+    yyjson_arr_foreach(yyjson_obj_get(answers->status, "processes"), index, count, process)
+    {
+        const char *name = yyjson_get_str(yyjson_obj_get(process, "name"));
+        double value = member_number(yyjson_obj_get(process, "counters"), counter);
+        if (name && strncmp(name, service, length) == 0 && (name[length] == 0 || name[length] == '.') &&
+            !isnan(value))
+            sum = (isnan(sum) ? 0 : sum) + value;
+    }
+    return sum;
+}
+
+/* --- head --- */
+
+static void put_minutes(struct buffer *out, double elapsed_s, double planned_minutes)
+{
+    if (isnan(elapsed_s))
+        buffer_append_text(out, "not begun");
+    else
+        buffer_format(out, "%d:%02d", (int)elapsed_s / 60, (int)elapsed_s % 60);
+    if (planned_minutes > 0)
+        buffer_format(out, " of %g min", planned_minutes);
+}
+
+static void put_event_time(struct buffer *out, yyjson_val *status)
+{
+    char text[TIME_TEXT_BYTES];
+    double event_ms = member_number(status, "event_ts_ms");
+    if (isnan(event_ms)) {
+        buffer_append_text(out, "event time -");
+        return;
+    }
+    time_iso_ms((int64_t)event_ms, text);
+    buffer_format(out, "event time %s", text);
+    double age_ms = member_number(status, "wall_ms") - event_ms;
+    if (age_ms >= 0)
+        buffer_format(out, ", age %.1f s", age_ms / 1000.0);
+}
+
+static void put_symbols(struct buffer *out, yyjson_val *symbols)
+{
+    size_t index, count;
+    yyjson_val *symbol;
+    buffer_append_text(out, "symbols");
+    yyjson_arr_foreach(symbols, index, count, symbol)
+    {
+        if (index == SYMBOLS_SHOWN) {
+            buffer_format(out, " and %zu more", count - index);
+            break;
+        }
+        buffer_format(out, " %s", text_of(symbol));
+    }
+    buffer_append_byte(out, '\n');
+}
+
+void screen_head(struct buffer *out, const struct screen_answers *answers)
+{
+    yyjson_val *status = answers->status, *itself = yyjson_obj_get(status, "orchestrator");
+    buffer_format(out, "run %s  %s  input %s  sink %s  config %.*s\n", member_text(status, "run_id"),
+                  member_text(status, "phase"), member_text(status, "input_mode"),
+                  member_text(status, "sink"), FINGERPRINT_SHOWN, member_text(status, "config_fingerprint"));
+    put_minutes(out, member_number(status, "elapsed_s"), member_number(status, "planned_minutes"));
+    buffer_append_text(out, "  ");
+    put_event_time(out, status);
+    buffer_append_byte(out, '\n');
+    put_symbols(out, yyjson_obj_get(status, "symbols"));
+    buffer_format(out, "orchestrator %s  %.1f MB  %.0f of %.0f files  longest turn %.1f ms\n",
+                  member_text(itself, "state"), member_number(itself, "rss_mb"),
+                  member_number(itself, "open_files"), member_number(itself, "open_files_limit"),
+                  member_number(itself, "loop_ms_max"));
+}
+
+/* --- processes --- */
+
+void screen_processes(struct buffer *out, const struct screen_answers *answers)
+{
+    size_t index, count;
+    yyjson_val *process;
+    buffer_format(out, "%-12s %7s %-10s %-9s %4s %7s %5s %5s %8s %9s %7s  %s\n", "process", "pid", "state",
+                  "health", "rest", "rss MB", "files", "cpu %", "queue", "rows/s", "beat ms", "condition");
+    yyjson_arr_foreach(yyjson_obj_get(answers->status, "processes"), index, count, process)
+    {
+        yyjson_val *beat = yyjson_obj_get(process, "heartbeat");
+        buffer_format(out, "%-12s", member_text(process, "name"));
+        put(out, member_number(process, "pid"), 7, 0);
+        buffer_format(out, " %-10s %-9s", member_text(process, "state"), member_text(process, "health"));
+        put(out, member_number(process, "restart_count"), 4, 0);
+        put(out, member_number(beat, "rss_mb"), 7, 1);
+        put(out, member_number(beat, "open_files"), 5, 0);
+        put(out, member_number(process, "cpu_percent"), 5, 1);
+        put(out, member_number(process, "lag_rows"), 8, 0);
+        put(out, member_number(process, "rows_per_s"), 9, 1);
+        put(out, member_number(process, "heartbeat_age_ms"), 7, 0);
+        buffer_format(out, "  %s\n", member_text(process, "failed_conditions"));
+    }
+}
+
+/* --- harvest --- */
+
+/* gauge_about: a gauge "name/service/SYMBOL" of the report, which counts per symbol. */
+static double gauge_about(yyjson_val *report, const char *name, const char *service, const char *symbol)
+{
+    char text[160];
+    snprintf(text, sizeof text, "%s/%s/%s", name, service, symbol);
+    return member_number(yyjson_obj_get(report, "gauges"), text);
+}
+
+void screen_harvest(struct buffer *out, const struct screen_answers *answers)
+{
+    yyjson_val *gauges = yyjson_obj_get(process_of(answers, "harvest"), "gauges"),
+               *report = process_of(answers, "report"), *symbol;
+    size_t index, count;
+    buffer_append_text(out, "harvest  latency ms p50");
+    put(out, member_number(gauges, "latency_ms_p50"), 1, 0);
+    buffer_append_text(out, " p99");
+    put(out, member_number(gauges, "latency_ms_p99"), 1, 0);
+    static const char *const COUNTERS[][2] = {{"reconnects", "reconnect_count"},
+                                              {"dropped", "queue_dropped"},
+                                              {"gap ids", "trade_gap_ids_total"},
+                                              {"book gaps", "book_seq_gap_total"},
+                                              {"duplicates", "dedup_hits_total"}};
+    for (size_t i = 0; i < sizeof COUNTERS / sizeof *COUNTERS; i++) {
+        buffer_format(out, "  %s", COUNTERS[i][0]);
+        put(out, sum_of(answers, "harvest", COUNTERS[i][1]), 1, 0);
+    }
+    buffer_append_text(out, "\n  trades/s");
+    yyjson_arr_foreach(yyjson_obj_get(answers->status, "symbols"), index, count, symbol)
+    {
+        if (index == SYMBOLS_SHOWN)
+            break;
+        buffer_format(out, "  %s", text_of(symbol));
+        put(out, gauge_about(report, "recv_rate_tps", "harvest", text_of(symbol)), 1, 1);
+    }
+    buffer_append_byte(out, '\n');
+}
+
+/* --- report --- */
+
+/* put_gating: the reasons that held back most rows. */
+static void put_gating(struct buffer *out, yyjson_val *counters)
+{
+    static const char PREFIX[] = "signal_gating/";
+    double below = INFINITY;
+    buffer_append_text(out, "  gating");
+    for (int shown = 0; shown < GATING_SHOWN; shown++) {
+        size_t index, count;
+        yyjson_val *key, *value, *most = NULL;
+        yyjson_obj_foreach(counters, index, count, key, value)
+        {
+            bool gating = strncmp(text_of(key), PREFIX, sizeof PREFIX - 1) == 0;
+            double rows = number_of(value);
+            if (gating && rows > 0 && rows < below &&
+                (!most || rows > member_number(counters, text_of(most))))
+                most = key;
+        }
+        if (!most)
+            break;
+        below = member_number(counters, text_of(most));
+        buffer_format(out, "  %s %.0f", text_of(most) + sizeof PREFIX - 1, below);
+    }
+    buffer_append_byte(out, '\n');
+}
+
+static void put_minute_rows(struct buffer *out, yyjson_val *minutes)
+{
+    size_t index, count;
+    yyjson_val *minute;
+    if (!yyjson_arr_size(minutes))
+        return;
+    buffer_append_text(out, "  last minutes");
+    yyjson_arr_foreach(minutes, index, count, minute) if (index + MINUTES_SHOWN >= count)
+        buffer_format(out, "  %s %.0f", member_text(minute, "minute_human"), member_number(minute, "count"));
+    buffer_append_byte(out, '\n');
+}
+
+void screen_report(struct buffer *out, const struct screen_answers *answers)
+{
+    yyjson_val *report = process_of(answers, "report"), *counters = yyjson_obj_get(report, "counters");
+    buffer_append_text(out, "report  signals");
+    put(out, member_number(counters, "signal_total"), 1, 0);
+    buffer_append_text(out, "  confirmed");
+    put(out, member_number(counters, "signal_confirmed_total"), 1, 0);
+    buffer_append_text(out, "  strong ratio");
+    put(out, member_number(yyjson_obj_get(report, "gauges"), "signal_strong_ratio"), 1, 3);
+    buffer_append_text(out, "  last minute");
+    put(out, member_number(yyjson_obj_get(report, "gauges"), "signal_per_minute"), 1, 0);
+    buffer_append_text(out, "  orders");
+    put(out, sum_of(answers, "broker", "orders"), 1, 0);
+    buffer_append_byte(out, '\n');
+    put_minute_rows(out, yyjson_obj_get(answers->summary, "per_minute"));
+    put_gating(out, counters);
+}
+
+/* --- export, alerts, faults, canary --- */
+
+static void put_alerts(struct buffer *out, yyjson_val *alerts)
+{
+    size_t index, count;
+    yyjson_val *alert;
+    buffer_append_text(out, "alerts  open");
+    put(out, member_number(alerts, "active_count"), 1, 0);
+    buffer_append_text(out, "  so far");
+    put(out, member_number(alerts, "total_triggered"), 1, 0);
+    buffer_append_byte(out, '\n');
+    yyjson_arr_foreach(yyjson_obj_get(alerts, "triggered"), index, count, alert) if (index < ALERTS_SHOWN)
+        buffer_format(out, "  %s %s %s: %s\n", member_text(alert, "level"), member_text(alert, "rule"),
+                      member_text(alert, "subject"), member_text(alert, "message"));
+}
+
+void screen_rest(struct buffer *out, const struct screen_answers *answers)
+{
+    yyjson_val *export = yyjson_obj_get(answers->status, "timeseries_export"),
+               *faults = yyjson_obj_get(answers->status, "faults"),
+               *canary = yyjson_obj_get(answers->status, "canary");
+    buffer_append_text(out, "export  ok");
+    put(out, member_number(export, "export_count"), 1, 0);
+    buffer_append_text(out, "  failed");
+    put(out, member_number(export, "error_count"), 1, 0);
+    buffer_append_text(out, "  faults");
+    put(out, member_number(faults, "count"), 1, 0);
+    buffer_append_text(out, ", not recovered");
+    put(out, member_number(faults, "open"), 1, 0);
+    buffer_format(out, "  canary %s\n", canary ? member_text(canary, "state") : "-");
+    put_alerts(out, yyjson_obj_get(answers->status, "alerts"));
+}
+
+/* --- gates --- */
+
+static void put_gate(struct buffer *out, yyjson_val *gate)
+{
+    buffer_format(out, "  %-8s %-20s", member_text(gate, "verdict"), member_text(gate, "id"));
+    put(out, member_number(gate, "measured"), 12, 0);
+    buffer_format(out, " %-2s %.0f %s\n", member_text(gate, "op"), member_number(gate, "threshold"),
+                  member_text(gate, "unit"));
+}
+
+void screen_gates(struct buffer *out, const struct screen_answers *answers, size_t most)
+{
+    static const char *const VERDICTS[] = {"FAIL", "UNKNOWN", "PASS"};
+    yyjson_val *gates = yyjson_obj_get(answers->gates, "gates"), *gate;
+    size_t index, count, shown = 0, totals[3] = {0};
+    yyjson_arr_foreach(gates, index, count, gate) for (size_t i = 0; i < 3; i++) totals[i] +=
+        strcmp(member_text(gate, "verdict"), VERDICTS[i]) == 0;
+    buffer_format(out, "gates %s  PASS %zu  FAIL %zu  UNKNOWN %zu (so far)\n",
+                  member_text(answers->gates, "set"), totals[2], totals[0], totals[1]);
+    for (size_t i = 0; i < 3; i++)
+        yyjson_arr_foreach(gates, index, count,
+                           gate) if (strcmp(member_text(gate, "verdict"), VERDICTS[i]) == 0 &&
+                                     (!most || shown++ < most)) put_gate(out, gate);
+}
+
+/* --- fitting --- */
+
+void screen_fit(struct buffer *out, struct buffer *text, size_t columns, size_t lines)
+{
+    const char *at = buffer_text(text);
+    for (size_t line = 0; *at && (!lines || line < lines); line++) {
+        size_t length = strcspn(at, "\n"), shown = columns && length > columns ? columns : length;
+        buffer_append(out, at, shown);
+        buffer_append_byte(out, '\n');
+        at += length + (at[length] == '\n');
+    }
+}

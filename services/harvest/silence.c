@@ -1,0 +1,60 @@
+#include "silence.h"
+
+#include "base/memory.h"
+#include "proto/book.h"
+#include "proto/trade.h"
+
+#include <stdlib.h>
+
+enum { TRADES, BOOKS };
+
+void silence_init(struct silence *silence, size_t symbol_count)
+{
+    *silence = (struct silence){.symbol_count = symbol_count};
+    silence->newest_ms = memory_allocate(symbol_count * sizeof *silence->newest_ms);
+    for (size_t i = 0; i < symbol_count; i++)
+        silence->newest_ms[i][TRADES] = silence->newest_ms[i][BOOKS] = 0;
+}
+
+void silence_finish(struct silence *silence)
+{
+    free(silence->newest_ms);
+    silence->newest_ms = NULL;
+}
+
+static void note(struct silence *silence, size_t symbol, int kind, int64_t recv_ts_ms)
+{
+    silence->first_ms = silence->first_ms ? silence->first_ms : recv_ts_ms;
+    if (recv_ts_ms > silence->last_ms)
+        silence->last_ms = recv_ts_ms;
+    if (recv_ts_ms > silence->newest_ms[symbol][kind])
+        silence->newest_ms[symbol][kind] = recv_ts_ms;
+}
+
+void silence_add(struct silence *silence, size_t symbol, const struct message *message, const void *row)
+{
+    if (message == &trade_message && !((const struct trade_row *)row)->backfilled)
+        note(silence, symbol, TRADES, ((const struct trade_row *)row)->recv_ts_ms);
+    else if (message == &book_message)
+        note(silence, symbol, BOOKS, ((const struct book_row *)row)->recv_ts_ms);
+}
+
+static int64_t silent(const struct silence *silence, int kind)
+{
+    int64_t count = 0;
+    for (size_t i = 0; i < silence->symbol_count; i++) {
+        int64_t newest_ms = silence->newest_ms[i][kind] ? silence->newest_ms[i][kind] : silence->first_ms;
+        count += silence->last_ms - newest_ms > SILENCE_MS;
+    }
+    return count;
+}
+
+int64_t silence_trades(const struct silence *silence)
+{
+    return silent(silence, TRADES);
+}
+
+int64_t silence_books(const struct silence *silence)
+{
+    return silent(silence, BOOKS);
+}
