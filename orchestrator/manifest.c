@@ -352,6 +352,10 @@ static void write_files(struct json *json, const struct run *run)
     write_file(json, path);
     accounting_path(run, path);
     write_file(json, path);
+    path_join(path, config_text(run->config, "run.artifacts_dir"), "run_logs/export_%s.jsonl", run->run_id);
+    write_file(json, path);
+    path_join(path, config_text(run->config, "run.artifacts_dir"), "run_logs/alerts_%s.json", run->run_id);
+    write_file(json, path);
     json_array_end(json);
 }
 

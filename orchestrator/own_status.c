@@ -4,8 +4,10 @@
 #include "base/file.h"
 #include "export/exporter.h"
 
+#include <math.h>
 #include <orderflow_version.h>
 #include <string.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 static void head(const struct run *run, struct json *json)
@@ -41,10 +43,15 @@ static void counters(const struct run *run, struct json *json)
 static void gauges(const struct run *run, struct json *json)
 {
     struct exporter_totals totals = exporter_totals(run->exporter);
+    struct statvfs space;
     json_key(json, "gauges");
     json_object_begin(json);
     json_key_f64(json, "alerts_active", (double)alerts_active(&run->alerting->alerts));
     json_key_f64(json, "export_failed_in_a_row", (double)totals.failed_in_a_row);
+    json_key_f64(json, "disk_free_gb",
+                 statvfs(config_text(run->config, "run.data_root"), &space) == 0
+                     ? (double)space.f_bavail * (double)space.f_frsize / 1e9
+                     : NAN);
     json_key_f64(json, "max_rss_mb", (double)config_i64(run->config, "limits.max_rss_mb"));
     json_key_f64(json, "max_open_files", (double)config_i64(run->config, "limits.max_open_files"));
     json_object_end(json);

@@ -80,7 +80,7 @@ enum status ticks_load(struct ticks *ticks, const char *path, struct error *erro
 {
     struct buffer text;
     buffer_init(&text, TICKS_BYTES_MAX);
-    enum status status = file_read(path, &text);
+    enum status status = *path ? file_read(path, &text) : STATUS_NOT_FOUND;
     const char *at = buffer_text(&text), *end;
     for (; status == STATUS_OK && (end = strchr(at, '\n')); at = end + 1) {
         struct export_tick tick;
@@ -104,6 +104,8 @@ void ticks_add(struct ticks *ticks, const char *path, const struct export_tick *
     struct buffer line;
     struct json json;
     keep(ticks, tick);
+    if (!*path)
+        return;
     buffer_init(&line, 0);
     json_init(&json, &line);
     tick_json(&json, tick, true);

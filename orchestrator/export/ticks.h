@@ -14,7 +14,8 @@ struct ticks {
 
 void ticks_finish(struct ticks *ticks);
 
-/* ticks_load: what the file holds; a torn last line is cut off. A missing file is fine. */
+/* ticks_load: what the file holds; a torn last line is cut off. A missing file is fine. An empty path: they are kept in
+ * memory only. */
 enum status ticks_load(struct ticks *ticks, const char *path, struct error *error) MUST_USE;
 
 /* ticks_add: into memory and file. A file that cannot be written is told and counted; the tick counts all the same. */

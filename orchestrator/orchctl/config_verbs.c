@@ -6,10 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 
-/* load: a YAML file or a written effective configuration. NULL: that of the run in this folder, else the
- * defaults. Mistakes are printed; the environment counts as for the orchestrator, unless the file is an
- * effective one. */
-static struct config *load(const char *path)
+/* A YAML file or a written effective configuration. NULL: that of the run in this folder, else the
+ * defaults. The environment counts as for the orchestrator, unless the file is an effective one. */
+struct config *config_verbs_load(const char *path)
 {
     static const char EFFECTIVE[] = "runtime/effective_config.json";
     struct config *config = config_create();
@@ -39,7 +38,7 @@ static struct config *load(const char *path)
 
 static int print_one(const char *path, const char *what)
 {
-    struct config *config = load(path);
+    struct config *config = config_verbs_load(path);
     char hex[SHA256_HEX_BYTES];
     struct buffer text;
     if (!config)
@@ -60,7 +59,7 @@ static int print_one(const char *path, const char *what)
 
 static int print_json(const char *path)
 {
-    struct config *config = load(path);
+    struct config *config = config_verbs_load(path);
     struct buffer text;
     if (!config)
         return complain(EXIT_WRONG_USE, "config show: the mistakes are listed above");
@@ -76,7 +75,7 @@ static int print_difference(const char *left_path, const char *right_path)
 {
     if (!left_path || !right_path)
         return complain(EXIT_WRONG_USE, "config diff needs two files");
-    struct config *left = load(left_path), *right = load(right_path);
+    struct config *left = config_verbs_load(left_path), *right = config_verbs_load(right_path);
     int code = EXIT_WRONG_USE;
     if (left && right) {
         struct buffer text;

@@ -86,6 +86,11 @@ int verb_tail(const struct invocation *invocation);
 int verb_account(const struct invocation *invocation);
 /* config_verbs.c */
 int verb_config(const struct invocation *invocation);
+/* config_verbs_load: a file's configuration, or that of the run here; NULL: its mistakes have been printed. */
+struct config;
+struct config *config_verbs_load(const char *path);
+/* export_verb.c */
+int verb_export(const struct invocation *invocation);
 /* file_verbs.c, logs_verb.c */
 int verb_manifest(const struct invocation *invocation);
 int verb_logs(const struct invocation *invocation);

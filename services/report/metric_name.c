@@ -17,9 +17,9 @@ static const struct unit {
     const char *instead;      /* … or this comes in the token's place */
     double factor;
 } UNITS[] = {
-    {"ms", "seconds", NULL, 1e-3}, {"sec", "seconds", NULL, 1},
-    {"s", "seconds", NULL, 1},     {"mb", "bytes", NULL, 1024.0 * 1024.0},
-    {"gb", "bytes", NULL, 1e9},    {"tps", NULL, "trades_per_second", 1},
+    {"ms", "seconds", NULL, 1e-3},      {"sec", "seconds", NULL, 1},
+    {"s", "seconds", NULL, 1},          {"mb", "bytes", NULL, 1024.0 * 1024.0},
+    {"gb", "bytes", NULL, 1e9},         {"tps", NULL, "trades_per_second", 1},
     {"summary", NULL, "day_report", 1}, /* a type of Prometheus: no name may contain it */
 };
 
@@ -48,6 +48,7 @@ static const struct {
     {"orderflow_recv_rate_trades_per_second", "Accepted trades of the minute before the newest trade."},
     {"orderflow_empty_minute_share", "Minutes of the last hour without a trade."},
     {"orderflow_regime_active", "1: the newest signal row was decided in the active regime."},
+    {"orderflow_regime_quiet", "1: the newest signal row was decided in the quiet regime."},
     {"orderflow_clock_offset_seconds", "The venue's time less this machine's."},
     {"orderflow_alerts_active", "Open alerts of the orchestrator."},
 };

@@ -65,8 +65,6 @@ static struct sample *add(struct samples *samples, const char *name, enum metric
 static void add_of(struct samples *samples, const struct source *source, const char *stream, const char *name,
                    enum metric_type type, double value)
 {
-    if (isnan(value))
-        return;
     struct sample *sample = add(samples, name, type, value);
     append_label(sample->labels, "service", source->service);
     append_label(sample->labels, "instance", source->instance);
@@ -113,8 +111,9 @@ static void add_head(struct samples *samples, const struct source *source, yyjso
         {"restart_count", "orderflow_restarts_total", 1, TYPE_COUNTER},
     };
     for (size_t i = 0; i < sizeof MEMBERS / sizeof *MEMBERS; i++)
-        add_of(samples, source, "", MEMBERS[i].name, MEMBERS[i].type,
-               number(root, MEMBERS[i].key) * MEMBERS[i].factor);
+        if (yyjson_obj_get(root, MEMBERS[i].key))
+            add_of(samples, source, "", MEMBERS[i].name, MEMBERS[i].type,
+                   number(root, MEMBERS[i].key) * MEMBERS[i].factor);
     add_of(samples, source, "", "orderflow_heartbeat_age_seconds", TYPE_GAUGE,
            ((double)now_ms - number(root, "wall_ms")) / 1000.0);
 }
@@ -127,11 +126,11 @@ static void add_figures(struct samples *samples, const struct source *source, yy
     yyjson_obj_foreach(figures, index, count, key, value)
     {
         struct metric_name metric;
-        if (!yyjson_is_num(value) || yyjson_equals_str(key, "restart_count"))
+        if (yyjson_equals_str(key, "restart_count"))
             continue;
         metric_name_of(yyjson_get_str(key), counters, &metric);
         add_of(samples, source, metric.stream, metric.name, metric.counter ? TYPE_COUNTER : TYPE_GAUGE,
-               yyjson_get_num(value) * metric.factor);
+               yyjson_is_num(value) ? yyjson_get_num(value) * metric.factor : NAN);
     }
 }
 
@@ -289,7 +288,7 @@ static void print(struct samples *samples, struct buffer *out)
         buffer_format(out, "%s%s", sample->name, sample->suffix);
         if (*sample->labels)
             buffer_format(out, "{%s}", sample->labels);
-        buffer_format(out, " %s\n", value);
+        buffer_format(out, " %s\n", isnan(sample->value) ? "NaN" : value); /* there, and not measured */
     }
 }
 

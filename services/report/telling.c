@@ -17,16 +17,16 @@ static void tell_about(struct stage_report *report, const char *name, const char
 
 static void tell_symbol(struct stage_report *report, const struct symbol_figures *symbol)
 {
-    char harvest[STREAM_BYTES], signal[STREAM_BYTES];
+    char stream[STREAM_BYTES];
     bool any = symbol->first_ts_ms != FIELD_NULL_I64, decided = symbol->regime != FIELD_NULL_ENUM;
-    snprintf(harvest, sizeof harvest, "harvest/%s", symbol->symbol);
-    snprintf(signal, sizeof signal, "signal/%s", symbol->symbol);
+    snprintf(stream, sizeof stream, "harvest/%s", symbol->symbol);
     tell_about(
-        report, "empty_minute_share", harvest,
+        report, "empty_minute_share", stream,
         any ? trade_minutes_empty_share(&symbol->trade_minutes, symbol->first_ts_ms, symbol->last_ts_ms)
             : NAN);
-    tell_about(report, "recv_rate_tps", harvest, symbol->recv_rate_tps);
-    tell_about(report, "regime_active", signal, decided ? symbol->regime == REGIME_ACTIVE : NAN);
+    tell_about(report, "recv_rate_tps", stream, symbol->recv_rate_tps);
+    tell_about(report, "regime_active", stream, decided ? symbol->regime == REGIME_ACTIVE : NAN);
+    tell_about(report, "regime_quiet", stream, decided ? symbol->regime == REGIME_QUIET : NAN);
 }
 
 static void tell_minutes(struct stage_report *report, const struct minutes *minutes)

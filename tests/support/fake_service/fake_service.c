@@ -6,6 +6,7 @@
  * word per line, read at every start: no_ready, ready_after_ms=N, exit_code=N (before READY),
  * crash_after_ms=N (after READY, exit 1), ignore_term, hang_after_ms=N, end_after_ms=N (harvest: ends its
  * streams so long after go), no_drain, refuse_go, stands_at=N (so many rows from its first heartbeat on, never more),
+ * queue_dropped=N, deadletter_rows=N (counters of its heartbeats; read again before each),
  * flood_kb=N (so much on its standard error every turn), forks=N (so many processes of its own that end with nobody).
  *
  * It is its own witness: it holds fake/<instance>.alive for life, as do its forks, and one that finds it held says so in
@@ -141,6 +142,24 @@ static void add(struct buffer *rows, size_t *count, const struct message *messag
     ++*count;
 }
 
+/* add_counters: those that its file names now: a test may change them while it runs. */
+static void add_counters(const struct fake *fake, struct buffer *rows, size_t *count)
+{
+    static const char *const NAMES[] = {"queue_dropped", "deadletter_rows"};
+    struct fake now = *fake;
+    char path[PATH_BYTES];
+    buffer_init(&now.behaviour, 0);
+    path_join(path, "fake", "%s", fake->instance);
+    bool there = file_exists(path) && file_read(path, &now.behaviour) == STATUS_OK;
+    for (size_t i = 0; there && i < sizeof NAMES / sizeof *NAMES; i++) {
+        struct counter_row row = {.value = -1};
+        snprintf(row.name, sizeof row.name, "%s", NAMES[i]);
+        if (word(&now, NAMES[i], &row.value) && row.value >= 0)
+            add(rows, count, &counter_message, &row);
+    }
+    buffer_finish(&now.behaviour);
+}
+
 static void beat(struct fake *fake)
 {
     struct heartbeat_row row;
@@ -165,6 +184,7 @@ static void beat(struct fake *fake)
         snprintf(input.stream, sizeof input.stream, "%s/TESTUSDT", fake->inputs[i]);
         add(&rows, &header.row_count, &stream_status_message, &input);
     }
+    add_counters(fake, &rows, &header.row_count);
     snprintf(header.run_id, sizeof header.run_id, "%s", config_text(fake->config, "run.run_id"));
     snprintf(header.instance, sizeof header.instance, "%s", fake->instance);
     frame_encode(&frame, &header, rows.data, rows.length);

@@ -177,7 +177,7 @@ static void counters_are_summed_over_instances_and_null_when_never_heard(void **
 
 /* ---- restarts ---- */
 
-enum { ROWS = 3000 };
+enum { ROWS = 3000, SIGNALS = 600 };
 
 static struct decimal any_decimal(struct random *random)
 {
@@ -231,6 +231,19 @@ static void feed_state(struct figures *figures, const char *symbol, int64_t sequ
     feed(figures, "features", symbol, sequence, &strategy_state_message, &row);
 }
 
+/* feed_signal: a row of one of three kinds, each its minute, confirmation and reasons. */
+static void feed_signal(struct figures *figures, const char *symbol, int64_t sequence)
+{
+    static const char *const REASONS[] = {"weak_signal", "low_consistency,warmup", ""};
+    int64_t ts_ms = FIXTURE_START_MS + sequence * 7000;
+    struct signal_row row =
+        sequence % 3 == 2
+            ? fixture_confirmed(symbol, ts_ms, sequence, sequence % 2 ? SIGNAL_STRONG_BUY : SIGNAL_SELL)
+            : fixture_row(symbol, ts_ms, sequence);
+    snprintf(row.guard_reason, sizeof row.guard_reason, "%s", REASONS[sequence % 3]);
+    feed(figures, "signal", symbol, sequence, &signal_message, &row);
+}
+
 static struct report_store *open_store(const struct fixture *fixture, const char *run_id, int64_t now_ms)
 {
     char path[PATH_BYTES];
@@ -258,6 +271,14 @@ static char *stored_text(const struct fixture *fixture)
         buffer_append_text(&out, stored.figures.symbols[i].symbol);
         symbol_to_json(&stored.figures.symbols[i], &out);
     }
+    const struct minutes *minutes = &stored.figures.event_minutes;
+    for (size_t i = 0; i < minutes->count; i++)
+        buffer_format(&out, "%lld: %lld %lld %lld %lld %lld\n", (long long)minutes->items[i].minute,
+                      (long long)minutes->items[i].books, (long long)minutes->items[i].signals,
+                      (long long)minutes->items[i].confirmed, (long long)minutes->items[i].strong,
+                      (long long)minutes->items[i].low_consistency);
+    for (size_t i = 0; i < minutes->reason_count; i++)
+        buffer_format(&out, "%s %lld\n", minutes->reasons[i].name, (long long)minutes->reasons[i].rows);
     for (size_t i = 0; i < stored.event_symbol_count; i++)
         for (int type = 0; type < EVENT_TYPE_COUNT; type++)
             for (size_t k = 0; k < stored.events[i].count[type]; k++)
@@ -289,10 +310,10 @@ static bool run_life(const struct fixture *fixture, uint64_t seed, struct random
     figures_init(&figures);
     assert_ok(report_store_load(store, &figures, &error));
     int64_t btc = position(&figures, "harvest/BTCUSDT"), eth = position(&figures, "harvest/ETHUSDT");
-    int64_t states = position(&figures, "features/ETHUSDT");
+    int64_t states = position(&figures, "features/ETHUSDT"), signals = position(&figures, "signal/ETHUSDT");
     bool done = false;
     for (;;) {
-        done = btc == ROWS && eth == ROWS && states == 50;
+        done = btc == ROWS && eth == ROWS && states == 50 && signals == SIGNALS;
         if (done || random_below(random, 200) == 0)
             assert_ok(report_store_commit(store, &figures, done, &error));
         if (done || (may_die && random_below(random, 700) == 0))
@@ -303,6 +324,8 @@ static bool run_life(const struct fixture *fixture, uint64_t seed, struct random
             feed_random(&figures, "ETHUSDT", seed, ++eth);
         if (states < 50 && random_below(random, 60) == 0)
             feed_state(&figures, "ETHUSDT", ++states);
+        if (signals < SIGNALS && random_below(random, 8) == 0)
+            feed_signal(&figures, "ETHUSDT", ++signals);
     }
     figures_finish(&figures);
     report_store_close(store);
@@ -325,6 +348,8 @@ static void figures_after_any_number_of_kills_equal_an_undisturbed_life(void **s
     char *expected = stored_text(&calm), *found = stored_text(&killed);
     assert_true(lives > 1);
     assert_true(strlen(expected) > 1000);
+    assert_non_null(strstr(expected, "low_consistency 200\n"));
+    assert_non_null(strstr(expected, "\"confirmed_signals\":200,\"strong_signals\":100"));
     assert_string_equal(found, expected);
     free(expected);
     free(found);

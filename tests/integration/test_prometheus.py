@@ -1,0 +1,187 @@
+"""/metrics as Prometheus sees it: checked by promtool, scraped by a real Prometheus with the rules and the configuration of
+compose/prometheus; every query of a rule and of the dashboard names metrics that are there."""
+import json
+import re
+import socket
+import subprocess
+
+import pytest
+import servers
+import stack as harness
+import yaml
+
+COMPOSE = harness.ROOT / "compose"
+RULES = COMPOSE / "prometheus" / "alerts.yaml"
+RULE_TESTS = COMPOSE / "prometheus" / "alerts_test.yaml"
+METRIC = re.compile(r"\borderflow_[a-z0-9_]+")
+DAEMONS = {"harvest", "archive", "features", "signal", "broker", "report", "orchestrator"}
+LABELS = {"service", "instance", "stream"}
+
+
+def promtool(*arguments, folder=None, stdin=None):
+    return subprocess.run(["promtool", *map(str, arguments)], cwd=folder, input=stdin, capture_output=True, text=True)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def tools():
+    try:
+        promtool("--version")
+    except FileNotFoundError:
+        pytest.skip("promtool is not installed (./run setup)")
+
+
+def rules():
+    (group,) = yaml.safe_load(RULES.read_text())["groups"]
+    return group["rules"]
+
+
+def dashboard_queries():
+    board = json.loads((COMPOSE / "grafana/dashboards/orderflow.json").read_text())
+    queries = [target["expr"] for panel in board["panels"] for target in panel["targets"]]
+    assert len(queries) > 30
+    return queries
+
+
+# ---- the files alone ----
+
+def test_rules_and_configuration_are_good_and_pass_their_tests():
+    for arguments in (("check", "rules", RULES), ("check", "config", COMPOSE / "prometheus" / "prometheus.yaml")):
+        done = promtool(*arguments)
+        assert done.returncode == 0, done.stdout + done.stderr
+    done = promtool("test", "rules", RULE_TESTS.name, folder=RULE_TESTS.parent)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_no_rule_of_the_orchestrator_is_missing_and_levels_agree():
+    table = re.findall(r'\{"(\w+)",\s+ALERT_(WARNING|CRITICAL),', (harness.ROOT / "orchestrator/alerts.c").read_text())
+    ours = {name: level.lower() for name, level in table}
+    theirs = {rule["alert"]: rule["labels"]["level"] for rule in rules()}
+    assert len(ours) == 19 and theirs.pop("metrics_gone") == "warning" and theirs == ours
+    assert all(rule["labels"]["severity"] == {"critical": "P1", "warning": "P2"}[rule["labels"]["level"]] for rule in rules())
+
+
+@pytest.mark.parametrize("always", [True, False])
+def test_the_rule_tests_notice_a_rule_that_always_or_never_fires(always, tmp_path):
+    (tmp_path / RULE_TESTS.name).write_text(RULE_TESTS.read_text())
+    document = yaml.safe_load(RULES.read_text())
+    for rule in document["groups"][0]["rules"]:
+        kept = rule["expr"]
+        rule["expr"] = "vector(1) > 0" if always else "vector(0) > 1"
+        (tmp_path / RULES.name).write_text(yaml.safe_dump(document))
+        done = promtool("test", "rules", RULE_TESTS.name, folder=tmp_path)
+        assert done.returncode != 0 and rule["alert"] in done.stderr + done.stdout, rule["alert"]
+        rule["expr"] = kept
+
+
+# ---- a living stack ----
+
+def scrape(port):
+    status, text = servers.get(f"http://127.0.0.1:{port}/metrics")
+    assert status == 200, text
+    return text
+
+
+def samples(text):
+    """{name: {labels as a frozen set of pairs: value}}"""
+    found = {}
+    for line in text.splitlines():
+        if not line.startswith("#"):
+            name, labels, value = re.fullmatch(r"([a-z_0-9]+)(?:\{(.*)\})? (\S+)", line).groups()
+            pairs = frozenset(re.findall(r'(\w+)="([^"]*)"', labels or ""))
+            assert pairs not in found.setdefault(name, {}), line
+            found[name][pairs] = float(value)
+    return found
+
+
+def of(found, name, instance):
+    (value,) = [value for labels, value in found[name].items() if ("instance", instance) in labels]
+    return value
+
+
+def port_of(stack):
+    path = stack.folder / "runtime" / "report.port"
+    return harness.wait_for(lambda: path.exists() and path.read_text().strip(), 60, "report to listen")
+
+
+def config_for(port):
+    """compose's own configuration, with the port of this run and a test's patience."""
+    document = yaml.safe_load((COMPOSE / "prometheus" / "prometheus.yaml").read_text())
+    document["global"] = {"scrape_interval": "1s", "evaluation_interval": "1s"}
+    document["rule_files"] = [str(RULES)]
+    document["scrape_configs"] = document["scrape_configs"][:1]
+    document["scrape_configs"][0]["static_configs"] = [{"targets": [f"127.0.0.1:{port}"]}]
+    return yaml.safe_dump(document)
+
+
+def test_prometheus_scrapes_all_daemons_and_every_query_names_what_is_there(tmp_path):
+    stack = harness.Stack(tmp_path / "run", speed=20, sets={"report.http_port": 0, "simulator.rate": 20},
+                          arguments=["--gates", "none"])
+    with stack:
+        port = port_of(stack)
+        with servers.Prometheus(tmp_path / "prometheus", config_for(port)).run() as prometheus:
+            harness.wait_for(lambda: any(value > 0 for _, value in prometheus.query("orderflow_signal_confirmed_total")), 60,
+                             "confirmed signals in Prometheus")
+            text = scrape(port)
+            linted = promtool("check", "metrics", stdin=text)
+            assert linted.returncode == 0 and not linted.stdout + linted.stderr, linted.stdout + linted.stderr
+            found = samples(text)
+            check_labels(found)
+            known = set(found)
+            for query in [rule["expr"] for rule in rules()] + dashboard_queries():
+                unknown = set(METRIC.findall(query)) - known
+                assert not unknown, (query, unknown)
+                prometheus.query(query)  # fails when it is no PromQL
+            ups = {labels["instance"]: value for labels, value in prometheus.query("orderflow_up")}
+            assert ups == dict.fromkeys(DAEMONS | {"simulator"}, 1)
+            loaded = json.loads(servers.get(prometheus.url + "/api/v1/rules")[1])["data"]["groups"][0]["rules"]
+            assert {rule["name"] for rule in loaded} == {rule["alert"] for rule in rules()}
+            assert all(rule["health"] != "err" for rule in loaded), loaded
+        what_happens_to_a_process_shows(stack, port)
+        stack.orchctl("shutdown")
+        assert stack.finish() == 0, stack.text()
+
+
+def check_labels(found):
+    assert {value for labels in found["orderflow_up"] for name, value in labels if name == "service"} == DAEMONS | {"simulator"}
+    for name, metrics in found.items():
+        allowed = {"run_id", "version"} if name == "orderflow_run_info" else {"le"} if name.endswith("_bucket") else LABELS
+        for labels in metrics:
+            assert {label for label, _ in labels} <= allowed, (name, labels)
+    assert found["orderflow_signal_total"] and found["orderflow_clock_offset_seconds"]  # NaN here: not the time of day
+
+
+def what_happens_to_a_process_shows(stack, port):
+    stack.orchctl("kill", "features")
+    harness.wait_for(lambda: of(samples(scrape(port)), "orderflow_restarts_total", "features") == 1, 30, "the restart")
+    found = harness.wait_for(lambda: (now := samples(scrape(port)))["orderflow_recovery_seconds_count"][frozenset()] == 1 and now,
+                             30, "the recovery")
+    assert 0 < found["orderflow_recovery_seconds_sum"][frozenset()] < 60
+    stack.orchctl("stop", "broker", "--wait", "10")
+    harness.wait_for(lambda: of(samples(scrape(port)), "orderflow_up", "broker") == 0, 30, "the end of broker")
+    stack.orchctl("start", "broker", "--wait", "10")
+    harness.wait_for(lambda: of(samples(scrape(port)), "orderflow_up", "broker") == 1, 30, "the new broker")
+
+
+def test_the_page_is_read_only_and_a_taken_port_is_told_counted_and_tried_again(tmp_path):
+    with socket.socket() as occupant:
+        occupant.bind(("127.0.0.1", 0))
+        occupant.listen()
+        port = occupant.getsockname()[1]
+        stack = harness.Stack(tmp_path, speed=20, sets={"report.http_port": port}, arguments=["--gates", "none"])
+        with stack:
+            harness.wait_for(lambda: stack.statuses().get("report", {}).get("counters", {}).get("http_listen_errors", 0) >= 2,
+                             60, "two attempts to listen")
+            log = next((stack.folder / "logs/report").glob("*_stderr.log")).read_text()
+            assert log.count("WARNING report http_unavailable") == 1 and f"127.0.0.1:{port}" in log and "http_port" in log
+            occupant.close()
+            harness.wait_for(lambda: servers.get(f"http://127.0.0.1:{port}/metrics")[0] == 200, 60, "the port to be taken over")
+            url = f"http://127.0.0.1:{port}"
+            for method in ("POST", "PUT", "DELETE"):
+                assert servers.get(url + "/metrics", method=method, data=b"x" * 10000)[0] == 405
+            assert servers.get(url + "/metrics", method="HEAD") == (200, "")
+            assert servers.get(url + "/../../etc/passwd")[0] == 404
+            assert servers.get(url + "/runtime/status/report.json")[0] == 404
+            assert servers.get(url + "/" + "x" * 200_000)[0] in (0, 400, 414, 431)
+            assert servers.get(url + "/metrics")[0] == 200
+            stack.orchctl("shutdown")
+            assert stack.finish() == 0, stack.text()
