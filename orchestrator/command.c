@@ -26,7 +26,7 @@ static bool open_command(const struct process *process, enum daemon_verb verb)
     const struct daemon_command *command = &process->commands[verb];
     bool answered = verb == VERB_STATUS ? process->telemetry.seen
                                         : command->answered_generation == process->supervisor.generation;
-    return command->wanted && process->module->beats && process->announced && process->child.pid && !answered;
+    return command->wanted && process->module->beats && process->announced && process->child.lives && !answered;
 }
 
 static int64_t due_ms(const struct process *process, enum daemon_verb verb)

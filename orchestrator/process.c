@@ -111,7 +111,8 @@ static enum status driver_begin(const struct run *run, struct process *process, 
     if (folder_make_for(process->stdout_path) != STATUS_OK)
         return error_set(error, STATUS_IO, "%s: its folder cannot be made: %m", process->stdout_path);
     char **environment = resolve_environment(process->module->name, config_environment_process, NULL);
-    struct driver_order order = {.slot = process->name,
+    struct driver_order order = {.context = run->docker,
+                                 .slot = process->name,
                                  .folder = config_text(run->config, "bus.dir"),
                                  .keeper = keeper,
                                  .generation = process->supervisor.generation,
@@ -164,11 +165,14 @@ static void spawn(struct run *run, struct process *process)
               FEED_FIELDS(NUMBER("pid", process->child.pid),
                           NUMBER("generation", process->supervisor.generation),
                           NUMBER("attempt", process->supervisor.restart_count + 1)));
+    char where[32] = "in its container";
+    if (process->child.pid)
+        snprintf(where, sizeof where, "pid %d", (int)process->child.pid);
     if (process->supervisor.restart_count == 0)
-        console_say(&run->console, "%s starting (pid %d)", process->name, (int)process->child.pid);
+        console_say(&run->console, "%s starting (%s)", process->name, where);
     else
-        console_say(&run->console, "%s restarted (pid %d, generation %lld)", process->name,
-                    (int)process->child.pid, (long long)process->supervisor.generation);
+        console_say(&run->console, "%s restarted (%s, generation %lld)", process->name, where,
+                    (long long)process->supervisor.generation);
     faults_note(run, process, FAULT_RESTART);
 }
 
@@ -343,7 +347,7 @@ void process_take_frame(struct run *run, struct process *process, const void *da
     struct telemetry_expected expected = {.run_id = run->run_id,
                                           .instance = process->name,
                                           .generation = process->supervisor.generation,
-                                          .pid = process->child.pid};
+                                          .pid = run->driver->shows_pids ? process->child.pid : 0};
     struct error error = {{0}};
     enum status status = telemetry_read(&process->telemetry, &expected, run_now_ms(run), data, bytes, &error);
     if (status == STATUS_CONFLICT)
@@ -416,6 +420,7 @@ void process_adopt(struct run *run, struct process *process)
     struct error error = {{0}};
     bool alive = process_state_alive(process->supervisor.state);
     paths_make(run, process);
+    process->child.context = run->docker;
     enum status status =
         run->driver->adopt(process->name, config_text(run->config, "bus.dir"), &process->child, &error);
     if (status == STATUS_OK)
@@ -456,6 +461,8 @@ static void evidence_add(struct buffer *out, pid_t pid, const char *name)
 /* hang_evidence: what /proc knows about a process that is about to be killed. */
 static void hang_evidence(const struct run *run, const struct process *process)
 {
+    if (!run->driver->shows_pids)
+        return;
     static const char *const FILES[] = {"status", "stat", "wchan", "syscall", "schedstat", "stack"};
     char path[PATH_BYTES];
     struct buffer text;
@@ -469,6 +476,14 @@ static void hang_evidence(const struct run *run, const struct process *process)
     buffer_finish(&text);
 }
 
+/* resources_of: false when the process is gone. Of one in a container nothing is seen from here: it might always have run. */
+static bool resources_of(const struct run *run, const struct process *process,
+                         struct driver_resources *out_resources)
+{
+    *out_resources = (struct driver_resources){.run_state = 'S'};
+    return !run->driver->shows_pids || driver_resources_read(process->child.pid, out_resources) == STATUS_OK;
+}
+
 /* hang_check: a process is hung when it has had the processor, or could have had it, for
  * heartbeat_timeout_ms, and said nothing. The first silence only raises the suspicion: the orchestrator
  * itself may have been held up, and its own queue is read before it looks again. Time a process waited for a
@@ -478,8 +493,7 @@ static void hang_check(struct run *run, struct process *process)
     int64_t now_ms = run_now_ms(run), timeout_ms = config_i64(run->config, "health.heartbeat_timeout_ms");
     struct driver_resources resources;
     if (!process_state_up(process->supervisor.state) || process->paused || !process->module->beats ||
-        now_ms - process->telemetry.received_ms < timeout_ms ||
-        driver_resources_read(process->child.pid, &resources) != STATUS_OK)
+        now_ms - process->telemetry.received_ms < timeout_ms || !resources_of(run, process, &resources))
         return;
     if (!process->suspect_ms || resources.run_state == 'D') {
         process->suspect_ms = now_ms;
@@ -526,7 +540,7 @@ int64_t process_due_ms(const struct run *run, const struct process *process)
 
 static enum status need_child(const struct process *process, struct error *error)
 {
-    if (process->child.pid)
+    if (process->child.lives)
         return STATUS_OK;
     return error_set(error, STATUS_CLOSED, "%s has no process now: it is %s", process->name,
                      process_state_name(process->supervisor.state));

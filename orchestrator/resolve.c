@@ -38,18 +38,6 @@ const char *resolve_config_path(const struct options *options)
     return file_exists(DEFAULT_CONFIG) ? DEFAULT_CONFIG : NULL;
 }
 
-/* check_not_built: settings that are understood, but that nothing acts on yet: refused rather than passed over. */
-static void check_not_built(const struct config *config, struct config_errors *errors)
-{
-    static const struct {
-        const char *key, *value;
-    } FIXED[] = {{"driver", "process"}};
-    for (size_t i = 0; i < sizeof FIXED / sizeof FIXED[0]; i++)
-        if (strcmp(config_text(config, FIXED[i].key), FIXED[i].value) != 0)
-            config_errors_add(errors, config_place(config, FIXED[i].key), FIXED[i].key,
-                              "this version knows only %s here", FIXED[i].value);
-}
-
 /* check_captures: a recording that cannot be read is a mistake of the command line, told before anything starts. */
 static void check_captures(const struct config *config, struct config_errors *errors)
 {
@@ -74,7 +62,6 @@ static void load_layers(const struct options *options, config_environment_get *g
                                                    options->capture_count, ORIGIN_CLI, &wrong) != STATUS_OK)
         config_errors_add(errors, "option --capture", "", "%s", wrong.text);
     check_captures(config, errors);
-    check_not_built(config, errors);
     if (!errors->count)
         keep(config_validate(config, errors), errors, "configuration");
 }

@@ -25,6 +25,8 @@
 #include <unistd.h>
 
 enum { EXIT_DONE = 0, EXIT_OWN_ERROR = 1, EXIT_USAGE = 2 };
+#define SIGNAL_EVENT UINT64_MAX
+#define DOCKER_EVENT (UINT64_MAX - 1)
 enum { POLL_MESSAGES = 256, POLL_MS_MAX = 1000, EPOLL_EVENTS = 32 };
 
 /* --- prepare --- */
@@ -75,6 +77,8 @@ static enum status load_config(struct run *run)
 
 static void take_config(struct run *run)
 {
+    bool docker = strcmp(config_text(run->config, "driver"), docker_driver.name) == 0;
+    run->driver = docker ? &docker_driver : &process_driver;
     snprintf(run->run_id, sizeof run->run_id, "%s", config_text(run->config, "run.run_id"));
     config_fingerprint(run->config, run->fingerprint);
     run->recorded = resolve_recorded(run->config);
@@ -140,10 +144,25 @@ static enum status open_signals(struct run *run, struct error *error)
     signal(SIGPIPE, SIG_IGN);
     run->signal_descriptor = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
     run->epoll_descriptor = epoll_create1(EPOLL_CLOEXEC);
-    struct epoll_event event = {.events = EPOLLIN, .data.u64 = UINT64_MAX};
+    struct epoll_event event = {.events = EPOLLIN, .data.u64 = SIGNAL_EVENT};
     if (run->signal_descriptor < 0 || run->epoll_descriptor < 0 ||
         epoll_ctl(run->epoll_descriptor, EPOLL_CTL_ADD, run->signal_descriptor, &event) != 0)
         return error_set(error, STATUS_IO, "signal descriptors: %s", strerror(errno));
+    return STATUS_OK;
+}
+
+static enum status open_driver(struct run *run, struct error *error)
+{
+    if (run->driver != &docker_driver)
+        return STATUS_OK;
+    enum status status =
+        docker_open(config_text(run->config, "docker.socket"), run->run_id, run->bus, &run->docker, error);
+    if (status != STATUS_OK)
+        return status;
+    struct epoll_event event = {.events = EPOLLIN, .data.u64 = DOCKER_EVENT};
+    int descriptor = docker_descriptor(run->docker);
+    if (descriptor >= 0 && epoll_ctl(run->epoll_descriptor, EPOLL_CTL_ADD, descriptor, &event) != 0)
+        return error_set(error, STATUS_IO, "the engine's news cannot be watched: %m");
     return STATUS_OK;
 }
 
@@ -159,7 +178,7 @@ static enum status open_bus(struct run *run, struct error *error)
         return status;
     bus_watch(run->bus, run->epoll_descriptor);
     run->feed.bus = run->bus;
-    return STATUS_OK;
+    return open_driver(run, error);
 }
 
 static void say_what(const struct run *run)
@@ -228,11 +247,30 @@ static void on_answer(void *context, size_t connection, const void *head, size_t
             commands_take_answer(run, &run->processes[i], head, head_bytes);
 }
 
+/* take_all_news: of every slot: a driver that is told by somebody else has one descriptor for all. */
+static void take_all_news(struct run *run)
+{
+    for (size_t i = 0; i < run->process_count; i++)
+        process_take_news(run, &run->processes[i]);
+}
+
+static void take_docker(struct run *run)
+{
+    docker_turn(run->docker);
+    take_all_news(run);
+}
+
 static void on_request(void *context, const struct bus_peer_id *peer, const void *data, size_t bytes)
 {
     struct run *run = context;
     struct buffer answer;
     buffer_init(&answer, 0);
+    if (run->docker && docker_hear(run->docker, peer, data, bytes, &answer)) {
+        bus_answer(run->bus, peer, answer.data, answer.length, NULL, 0);
+        buffer_finish(&answer);
+        take_all_news(run);
+        return;
+    }
     const struct control_verb *verb =
         control_handle(&run->control, RUN_VERBS, run, data, bytes, run_now_ms(run), &answer);
     if (verb && verb->changes)
@@ -253,8 +291,10 @@ static void take_descriptors(struct run *run)
     struct epoll_event events[EPOLL_EVENTS];
     int count = epoll_wait(run->epoll_descriptor, events, EPOLL_EVENTS, 0);
     for (int i = 0; i < count; i++)
-        if (events[i].data.u64 == UINT64_MAX)
+        if (events[i].data.u64 == SIGNAL_EVENT)
             take_signals(run);
+        else if (events[i].data.u64 == DOCKER_EVENT)
+            take_docker(run);
         else
             process_take_news(run, &run->processes[events[i].data.u64]);
 }
@@ -335,6 +375,7 @@ static void run_finish(struct run *run)
     record_finish(&run->left);
     control_finish(&run->control);
     feed_finish(&run->feed);
+    docker_close(run->docker);
     bus_destroy(run->bus);
     lock_release(&run->lock);
     config_destroy(run->config);

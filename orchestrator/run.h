@@ -19,6 +19,7 @@
 #include "config/plan.h"
 #include "console.h"
 #include "control.h"
+#include "drivers/docker.h"
 #include "drivers/driver.h"
 #include "fault.h"
 #include "feed.h"
@@ -148,6 +149,7 @@ struct run {
     bool recorded;
     enum gate_set gates;
     const struct driver *driver;
+    struct docker *docker; /* the docker driver's own; NULL with another */
     struct restart_policy policy;
     struct supervisor_limits limits;
     struct random random;

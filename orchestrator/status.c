@@ -16,8 +16,8 @@ static void process_json(struct run *run, struct process *process, struct json *
     json_object_begin(json);
     json_key_text(json, "name", process->name);
     json_key(json, "pid");
-    if (process->child.pid)
-        json_i64(json, process->child.pid);
+    if (process->child.lives)
+        json_i64(json, process->child.pid ? process->child.pid : process->telemetry.beat.pid);
     else
         json_null(json);
     json_key_text(json, "state", process->paused ? "paused" : process_state_name(process->supervisor.state));

@@ -48,7 +48,7 @@ struct telemetry_expected {
     const char *run_id;
     const char *instance;
     int64_t generation;
-    int64_t pid;
+    int64_t pid; /* 0: not known here */
 };
 
 void telemetry_init(struct telemetry *telemetry);

@@ -33,6 +33,7 @@ static const struct config_section SECTIONS[] = {
     {"sink", "Signal sinks"},
     {"journal", "Journals"},
     {"bus", "Bus"},
+    {"docker", "Containers"},
     {"scale", "Instances"},
     {"report", "Summaries and web page"},
     {"health", "Health checks"},

@@ -64,6 +64,9 @@ static const struct config_key ROWS[] = {
         "over TCP: NAME=HOST[:PORT] of instances whose host is not called as they are", OPERATIONAL,
         COUNTS(0, 1000), CHECK(check_bus_hosts)),
 
+    ROW("docker.socket", CONFIG_TEXT, "/var/run/docker.sock", "–",
+        "driver docker: the engine's unix socket; empty: wardens alone do it, as on many hosts", OPERATIONAL),
+
     ROW("scale.harvest", CONFIG_I64, "1", "instances", "instances among which symbols are divided",
         OPERATIONAL, BETWEEN(1, 64)),
     ROW("scale.features", CONFIG_I64, "1", "instances", "the same", OPERATIONAL, BETWEEN(1, 64)),

@@ -1,8 +1,8 @@
 /* driver: how processes are started, signalled and found dead. The supervisor decides, a driver does.
  *
- * A slot is the place of one service's process, generation after generation. Its keeper (orchestrator/keeper) is the
- * parent of the process and outlives the orchestrator: a later one adopts the slot and finds the process, whether it has
- * announced itself, and how it ended.
+ * A slot is the place of one service's process, generation after generation. Its keeper (orchestrator/keeper; in a container the
+ * warden, docker.h) is the parent of the process and outlives the orchestrator: a later one adopts the slot and finds the
+ * process, whether it has announced itself, and how it ended.
  *
  * A child is started with an empty environment but for what is given, descriptor 3 as its readiness pipe, its own session,
  * and nothing else inherited. */
@@ -15,6 +15,7 @@
 #include <sys/types.h>
 
 struct driver_order {
+    void *context;      /* of the driver, when it has one (docker.h) */
     const char *slot;   /* name of the service */
     const char *folder; /* of the keepers' sockets */
     const char *keeper; /* path of the keeper's program */
@@ -41,7 +42,10 @@ struct driver_exit {
 struct driver_child {
     int descriptor;      /* readable when there is news; -1: the slot has no keeper */
     pid_t keeper_pid;    /* of a keeper that is our own child, 0: adopted or none */
-    pid_t pid;           /* 0: no process */
+    void *context;       /* of the driver, when it has one; set before `adopt` */
+    char slot[64];       /* of a driver that asks by name */
+    bool lives;          /* a process has been started, and its end has not been told */
+    pid_t pid;           /* as this machine knows it; 0: no process, or another machine's or container's */
     int64_t start_ticks; /* of the process since boot: with the pid it names one process for ever */
     int64_t generation;
     int pid_descriptor; /* -1: no process */
@@ -58,6 +62,7 @@ enum driver_news {
 
 struct driver {
     const char *name;
+    bool shows_pids; /* heartbeats carry the pid that `start` gave, and /proc knows it */
     /* start: STATUS_IO with a sentence when the program cannot be run, STATUS_EXISTS when the slot is held by someone
      * else. Blocks until the process exists, a few milliseconds. */
     enum status (*start)(const struct driver_order *order, struct driver_child *child, struct error *error);

@@ -38,6 +38,7 @@ static void descriptor_close(int *descriptor)
 static void process_forget(struct driver_child *child)
 {
     descriptor_close(&child->pid_descriptor);
+    child->lives = false;
     child->pid = 0;
     child->start_ticks = 0;
     child->announced = child->has_ended = false;
@@ -51,6 +52,7 @@ static void process_note(struct driver_child *child, const struct keeper_report 
     child->pid_descriptor = (int)syscall(SYS_pidfd_open, (pid_t)report->pid, 0u);
     if (child->pid_descriptor >= 0)
         fcntl(child->pid_descriptor, F_SETFD, FD_CLOEXEC);
+    child->lives = true;
     child->pid = (pid_t)report->pid;
     child->start_ticks = report->start_ticks;
     child->generation = report->generation;
@@ -338,6 +340,7 @@ static void process_release(struct driver_child *child)
 
 const struct driver process_driver = {
     .name = "process",
+    .shows_pids = true,
     .start = process_start,
     .kept = process_kept,
     .adopt = process_adopt,

@@ -52,6 +52,7 @@ static const char *const SPECIFIED[] = {
     "scale.features=1",
     "scale.signal=1",
     "driver=process",
+    "docker.socket=/var/run/docker.sock",
     "report.http_address=127.0.0.1",
     "report.http_port=8080",
     "harvest.public_url=",

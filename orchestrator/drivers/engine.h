@@ -1,0 +1,64 @@
+/* engine: the containers of one project, through the Docker Engine's unix socket (API 1.41).
+ *
+ * Deaths and starts come from one endless request. What is asked of the engine is done by a thread of its own, in order, so that an
+ * engine that takes its time (a start takes some 200 ms) never holds the orchestrator up; what fails is told as news. */
+#pragma once
+
+#include "base/status.h"
+#include "proto/kind.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct engine;
+
+enum { CONTAINER_ID_BYTES = 72 };
+
+struct engine_container {
+    char id[CONTAINER_ID_BYTES];
+    char instance
+        [INSTANCE_BYTES]; /* whose it is: label orderflow.instance, else the name of its compose service */
+    bool running;
+};
+
+enum engine_verb { ENGINE_START, ENGINE_KILL, ENGINE_PAUSE, ENGINE_UNPAUSE };
+
+enum engine_news_kind {
+    ENGINE_STARTED, /* a container of the project runs */
+    ENGINE_DIED,
+    ENGINE_FAILED, /* what was asked for was not done; `reason` */
+    ENGINE_OPENED, /* the stream of news begins, maybe again: look how things are */
+};
+
+struct engine_news {
+    enum engine_news_kind kind;
+    struct engine_container container;
+    int exit_code;         /* ENGINE_DIED */
+    enum engine_verb verb; /* ENGINE_FAILED */
+    char reason[256];
+};
+
+/* engine_open: the project is that of our own container. STATUS_IO, STATUS_NOT_FOUND with a sentence. */
+enum status engine_open(const char *socket_path, struct engine **out_engine, struct error *error) MUST_USE;
+void engine_close(struct engine *engine); /* accepts NULL */
+
+/* engine_descriptor: readable when there is news. */
+int engine_descriptor(const struct engine *engine);
+bool engine_take(struct engine *engine, struct engine_news *out_news);
+
+/* engine_list: all containers of the project that belong to an instance. */
+typedef void engine_visit(void *context, const struct engine_container *container);
+enum status engine_list(struct engine *engine, engine_visit *visit, void *context,
+                        struct error *error) MUST_USE;
+
+/* engine_exit_code: of a container that has ended; -1: not known. */
+int engine_exit_code(struct engine *engine, const char *id);
+
+/* engine_create: one more container like `model`, for another instance of the same service: same image and configuration, its last
+ * argument and its names in the network are the instance's. */
+enum status engine_create(struct engine *engine, const char *model_id, const char *instance,
+                          struct engine_container *out_container, struct error *error) MUST_USE;
+
+/* engine_ask: to be done behind what has been asked for before. */
+void engine_ask(struct engine *engine, enum engine_verb verb, const struct engine_container *container,
+                int signal);
