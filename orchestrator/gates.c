@@ -15,7 +15,7 @@ enum {
     RSS_LIMIT = 32,
     FILES_LIMIT = 64,
     SECONDS = 128,    /* the threshold is for 60 minutes of wall time; fewer planned need fewer */
-    PER_MINUTE = 256, /* one for each whole minute */
+    PER_MINUTE = 256, /* one for each minute; the end of the feed is some ms off the planned one */
 };
 
 enum sinks { ANY_SINK, HAS_JSONL, HAS_SQLITE, IS_DUAL };
@@ -159,7 +159,7 @@ static double threshold_of(const struct gate *gate, const struct gate_conditions
     if (gate->flags & SECONDS)
         return seconds_wanted(conditions);
     if (gate->flags & PER_MINUTE)
-        return gate->threshold * fmax(1, floor(conditions->minutes));
+        return gate->threshold * fmax(1, round(conditions->minutes));
     double share = conditions->minutes / 30.0;
     return (gate->flags & SCALED) && share < 1 ? ceil(gate->threshold * share) : gate->threshold;
 }

@@ -251,7 +251,7 @@ static void write_harvester(struct json *json, const struct run *run)
     json_object_begin(json);
     for (size_t i = 0; i < sizeof HARVEST / sizeof *HARVEST; i++)
         write_counter(json, run, MODULE_HARVEST, HARVEST[i]);
-    if (!run_counter(run, MODULE_HARVEST, "substream_timeouts", &timeouts))
+    if (!run_counter(run, MODULE_HARVEST, "substream_timeout_detected", &timeouts))
         timeouts = -1;
     json_key(json, "substream_timeout_detected");
     if (timeouts < 0)
