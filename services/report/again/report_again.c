@@ -17,7 +17,7 @@ enum { EXIT_FINE = 0, EXIT_REFUSED = 1, EXIT_WRONG_USE = 2, EXIT_NOT_EVEN = 3 };
 struct arguments {
     const char *what; /* parity, summary */
     const char *effective_path, *run_id, *output_dir;
-    bool print;
+    bool print, quiet;
 };
 
 static int usage(FILE *out, int code)
@@ -26,7 +26,8 @@ static int usage(FILE *out, int code)
                  "  --effective FILE   configuration of the folder (default runtime/effective_config.json)\n"
                  "  --run-id ID        a run of this folder (default: the last one); summary: only that\n"
                  "  --output-dir DIR   parity: where the sinks are (default: the folder's output folder)\n"
-                 "  --print            parity: print the JSON, write nothing\n\n"
+                 "  --print            parity: print the JSON, write nothing\n"
+                 "  --quiet            summary: do not say where it is\n\n"
                  "Exit codes: 0 done and equal, 1 cannot be read or written, 2 wrong use, 3 the sinks differ "
                  "or are empty\n");
     return code;
@@ -44,6 +45,8 @@ static bool parse(struct arguments *arguments, int argc, char **argv)
                                                                     : NULL;
         if (strcmp(argv[i], "--print") == 0)
             arguments->print = true;
+        else if (strcmp(argv[i], "--quiet") == 0)
+            arguments->quiet = true;
         else if (!value || i + 1 >= argc)
             return false;
         else
@@ -157,7 +160,7 @@ static enum status names_read(const char *store_path, const char *run_id, struct
     return status;
 }
 
-static int write_summaries(const struct reporter_config *reporter_config)
+static int write_summaries(const struct reporter_config *reporter_config, bool quiet)
 {
     static const char GIVEN[] = "{\"file\":\"runtime/summary_given.json\"}";
     struct reporter *reporter = reporter_create(reporter_config);
@@ -177,7 +180,8 @@ static int write_summaries(const struct reporter_config *reporter_config)
     summary_file_path(&reporter_config->names,
                       strcmp(reporter_config->sink, "dual") == 0 ? "sqlite" : reporter_config->sink, "md",
                       path);
-    puts(path);
+    if (!quiet)
+        puts(path);
     return EXIT_FINE;
 }
 
@@ -204,7 +208,7 @@ static int make_summaries(const struct arguments *arguments, const struct config
         return complain(&error);
     setenv("TZ", reporter.report_tz, 1); /* for minute_human */
     tzset();
-    return write_summaries(&reporter);
+    return write_summaries(&reporter, arguments->quiet);
 }
 
 int main(int argc, char **argv)
