@@ -141,6 +141,20 @@ static enum status take_version(struct options *options, const char *value, stru
     return STATUS_OK;
 }
 
+static enum status take_doctor(struct options *options, const char *value, struct error *error)
+{
+    (void)value, (void)error;
+    options->doctor = true;
+    return STATUS_OK;
+}
+
+static enum status take_json(struct options *options, const char *value, struct error *error)
+{
+    (void)value, (void)error;
+    options->json = true;
+    return STATUS_OK;
+}
+
 /* Without a function of its own an option sets the key that the configuration's schema names for it. */
 static const struct option OPTIONS[] = {
     {"--config", "FILE", take_config,
@@ -166,6 +180,8 @@ static const struct option OPTIONS[] = {
     {"--capture", "FILE", take_capture, "recording for the simulator; repeatable"},
     {"--speed", "N|max", take_speed, "pace of the simulator"},
     {"--set", "KEY=VALUE", take_set, "any configuration key; repeatable"},
+    {"--doctor", NULL, take_doctor, "only check whether a run can be started here, with cause and remedy"},
+    {"--json", NULL, take_json, "with --doctor: JSON instead of a table"},
     {"--help", NULL, take_help, "this text"},
     {"--version", NULL, take_version, "version, compiler, git revision"},
 };

@@ -41,6 +41,7 @@ struct options {
     enum gate_set gates;
     const char *run_tag; /* "" when not given */
     bool help, version;
+    bool doctor, json;  /* only examine, and how to say it */
     int argument_count; /* as they were given, borrowed */
     char **arguments;
     char *owned[OPTIONS_OVERRIDES_MAX]; /* texts cut out of arguments */
