@@ -77,26 +77,47 @@ static void shutdown(const struct reading *reading)
 
 /* --- health --- */
 
-/* health: every module of the run must have been looked at; a process that was not leaves both figures unknown. */
+struct health_figures {
+    int64_t looked_at, unhealthy;
+    double share; /* the least */
+};
+
+/* health_take: one process. False when it was never looked at. */
+static bool health_take(yyjson_val *process, struct health_figures *figures)
+{
+    yyjson_val *checks = yyjson_obj_get(process, "health_checks"),
+               *healthy = yyjson_obj_get(process, "healthy_checks");
+    if (!yyjson_is_int(checks) || !yyjson_is_int(healthy) || yyjson_get_sint(checks) < 1)
+        return false;
+    double own = (double)yyjson_get_sint(healthy) / (double)yyjson_get_sint(checks);
+    figures->looked_at++;
+    figures->share = own < figures->share ? own : figures->share;
+    figures->unhealthy += !yyjson_equals_str(yyjson_obj_get(process, "health_status"), "healthy");
+    return true;
+}
+
+/* health: of every module at least one process must have been looked at, and every process that there is; else both figures
+ * are unknown. */
 static void health(const struct reading *reading)
 {
-    yyjson_val *processes = yyjson_obj_get(reading->root, "processes");
-    int64_t unhealthy = 0;
-    double share = 1;
+    struct health_figures figures = {.share = 1};
     for (size_t i = 0; i < MODULE_COUNT; i++) {
+        size_t index, count;
+        yyjson_val *name, *process;
+        int64_t before = figures.looked_at;
         if (!(reading->places->modules & module_bit(i)))
             continue;
-        yyjson_val *process = yyjson_obj_get(processes, module_at(i)->name);
-        yyjson_val *checks = yyjson_obj_get(process, "health_checks"),
-                   *healthy = yyjson_obj_get(process, "healthy_checks");
-        if (!yyjson_is_int(checks) || !yyjson_is_int(healthy) || yyjson_get_sint(checks) < 1)
+        yyjson_obj_foreach(yyjson_obj_get(reading->root, "processes"), index, count, name, process)
+        {
+            if (plan_instance_number(module_at(i)->name, yyjson_get_str(name)) &&
+                !health_take(process, &figures))
+                return;
+        }
+        if (figures.looked_at == before)
             return;
-        double own = (double)yyjson_get_sint(healthy) / (double)yyjson_get_sint(checks);
-        share = own < share ? own : share;
-        unhealthy += !yyjson_equals_str(yyjson_obj_get(process, "health_status"), "healthy");
     }
-    add(reading, "unhealthy_at_end", (double)unhealthy, "processes.*.health_status");
-    add(reading, "healthy_share", share, "least of processes.*.healthy_checks / health_checks");
+    add(reading, "unhealthy_at_end", (double)figures.unhealthy, "processes.*.health_status");
+    add(reading, "healthy_share", figures.share, "least of processes.*.healthy_checks / health_checks");
 }
 
 /* --- alerts --- */
@@ -176,7 +197,8 @@ static void faults(const struct reading *reading)
         return;
     yyjson_arr_foreach(list, index, count, fault)
     {
-        on_signal += yyjson_equals_str(yyjson_obj_get(fault, "process"), "signal") && is_kill(fault);
+        const char *process = yyjson_get_str(yyjson_obj_get(fault, "process"));
+        on_signal += process && plan_instance_number("signal", process) && is_kill(fault);
         not_passed += !fault_passed(fault, dual);
     }
     add(reading, "faults_on_signal", (double)on_signal, "fault_injection[].process");

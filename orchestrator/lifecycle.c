@@ -330,7 +330,8 @@ static bool overdue(struct run *run, int64_t limit_ms)
 static void begin_stopping(struct run *run)
 {
     for (size_t i = 0; i < run->process_count; i++)
-        inspect_health(run, &run->processes[i]); /* as it stands at the end */
+        if (!run->processes[i].retired)
+            inspect_health(run, &run->processes[i]); /* as it stands at the end */
     enter(run, PHASE_STOPPING, 0);
     run->stop_index = run->process_count;
 }

@@ -1,5 +1,6 @@
 #include "input.h"
 
+#include "config/plan.h"
 #include "orchestrator/evidence_private.h"
 
 #include <errno.h>
@@ -83,17 +84,23 @@ static enum status take_symbols(const struct validate_options *options, yyjson_v
     return status;
 }
 
-static double counter(yyjson_val *status, const char *name)
+/* counter: over all instances of harvest; NaN when one does not tell it. */
+static double counter(yyjson_val *status, const char *counter_name)
 {
     size_t index, count;
     yyjson_val *process;
+    double sum = NAN;
     yyjson_arr_foreach(yyjson_obj_get(status, "processes"), index, count, process)
     {
-        yyjson_val *value = yyjson_obj_get(yyjson_obj_get(process, "counters"), name);
-        if (yyjson_equals_str(yyjson_obj_get(process, "name"), "harvest") && yyjson_is_int(value))
-            return (double)yyjson_get_sint(value);
+        const char *name = yyjson_get_str(yyjson_obj_get(process, "name"));
+        yyjson_val *value = yyjson_obj_get(yyjson_obj_get(process, "counters"), counter_name);
+        if (!name || !plan_instance_number("harvest", name))
+            continue;
+        if (!yyjson_is_int(value))
+            return NAN;
+        sum = (isnan(sum) ? 0 : sum) + (double)yyjson_get_sint(value);
     }
-    return NAN;
+    return sum;
 }
 
 static void take_counters(struct validate_input *input)
