@@ -253,7 +253,8 @@ static double metadata_wrong(struct quality *quality, enum data_set set)
     buffer_append_text(&sql, "]) GROUP BY file_name) WHERE s = 1 AND f = 1");
     quality_query(quality, SET_COUNT, SET_COUNT, buffer_text(&sql), number, 1);
     buffer_finish(&sql);
-    return isnan(number[0]) ? NAN : (double)quality->files.counts[set] - number[0];
+    return (double)quality->files.counts[set] -
+           (isnan(number[0]) ? 0 : number[0]); /* unreadable ones are wrong */
 }
 
 static void judge_schema(struct quality *quality)
