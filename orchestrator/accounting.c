@@ -49,16 +49,16 @@ static int spawn(const char *const *arguments, const char *log_path, pid_t *out_
     return code;
 }
 
-static enum status start(const struct run *run, const char *out_path, pid_t *out_pid, struct error *error)
+/* start: `words` are the program's name and its arguments, NULL-terminated; its name becomes its path. */
+static enum status start(const struct run *run, const char **words, pid_t *out_pid, struct error *error)
 {
     char program[PATH_BYTES], log_path[PATH_BYTES];
-    path_join(program, run->program_folder, "account");
-    path_join(log_path, config_text(run->config, "run.logs_dir"), "account/%s_stderr.log", run->run_id);
-    const char *const arguments[] = {program,     "--effective", RUN_EFFECTIVE_PATH, "--run-id",
-                                     run->run_id, "--out",       out_path,           NULL};
+    path_join(program, run->program_folder, "%s", words[0]);
+    path_join(log_path, config_text(run->config, "run.logs_dir"), "%s/%s_stderr.log", words[0], run->run_id);
+    words[0] = program;
     if (folder_make_for(log_path) != STATUS_OK)
         return error_set(error, STATUS_IO, "%s: its folder cannot be made: %m", log_path);
-    int code = spawn(arguments, log_path, out_pid);
+    int code = spawn(words, log_path, out_pid);
     return code ? error_set(error, STATUS_IO, "%s cannot be started: %s", program, strerror(code))
                 : STATUS_OK;
 }
@@ -78,17 +78,32 @@ static int wait_for(pid_t pid)
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-void accounting_make(struct run *run)
+/* perform: runs a program to its end; says how it ended. */
+static void perform(const struct run *run, const char *event, const char **words)
 {
-    char path[PATH_BYTES];
     pid_t pid;
     struct error error;
-    accounting_path(run, path);
-    unlink(path);
-    if (start(run, path, &pid, &error) != STATUS_OK) {
-        log_event(LOG_ERROR, "ledger", "reason=\"%s\"", error.text);
+    if (start(run, words, &pid, &error) != STATUS_OK) {
+        log_event(LOG_ERROR, event, "reason=\"%s\"", error.text);
         return;
     }
     int code = wait_for(pid);
-    log_event(code == 0 ? LOG_INFO : LOG_ERROR, "ledger", "file=%s exit_code=%d", path, code);
+    log_event(code == 0 ? LOG_INFO : LOG_ERROR, event, "exit_code=%d", code);
+}
+
+void accounting_make(struct run *run)
+{
+    char path[PATH_BYTES];
+    accounting_path(run, path);
+    unlink(path);
+    const char *words[] = {"account", "--effective", RUN_EFFECTIVE_PATH, "--run-id", run->run_id, "--out",
+                           path,      NULL};
+    perform(run, "ledger", words);
+}
+
+void accounting_quality(struct run *run)
+{
+    const char *words[] = {"validate", "--effective", RUN_EFFECTIVE_PATH, "--run-id", run->run_id,
+                           "--final",  NULL};
+    perform(run, "quality", words);
 }

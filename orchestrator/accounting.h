@@ -1,5 +1,6 @@
-/* accounting: the loss ledger of a run that has ended: `account` (a program of its own, so that DuckDB is not loaded here)
- * reads every file and writes artifacts/run_logs/ledger_<run>.json; gates and manifest read that. */
+/* accounting: what is computed from the files of a run that has ended, by programs of their own, so that DuckDB is not
+ * loaded here: the loss ledger (`account` writes artifacts/run_logs/ledger_<run>.json) and the data quality report
+ * (`validate` writes artifacts/dq_reports/dq_<date>.json). Gates and manifest read those. */
 #pragma once
 
 #include "run.h"
@@ -9,3 +10,4 @@ void accounting_path(const struct run *run, char out_path[PATH_BYTES]);
 /* accounting_make: runs it, for at most ACCOUNTING_LIMIT_MS. Whatever goes wrong: the file is then not there, or says so. */
 enum { ACCOUNTING_LIMIT_MS = 300000 };
 void accounting_make(struct run *run);
+void accounting_quality(struct run *run);

@@ -23,7 +23,7 @@ void alert_sample_take(const struct run *run, struct alert_sample *out_sample)
 {
     int64_t errors;
     *out_sample = (struct alert_sample){
-        .at_ms = run_now_ms(run),
+        .at_ms = alerting_now_ms(run),
         .reconnects = counter_or_unknown(run, "harvest", "reconnect_count"),
         .write_errors = heard_write_errors(run, &errors) ? errors : -1,
         .signals = counter_or_unknown(run, "signal", "signals"),

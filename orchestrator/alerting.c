@@ -108,6 +108,11 @@ void alerting_tags(const struct run *run, struct json *json)
 
 /* --- time --- */
 
+int64_t alerting_now_ms(const struct run *run)
+{
+    return (int64_t)((double)run_now_ms(run) * config_f64(run->config, "run.time_scale"));
+}
+
 static void evaluate(struct run *run)
 {
     struct alerting *alerting = run->alerting;
@@ -115,7 +120,7 @@ static void evaluate(struct run *run)
     int64_t event_ms = harvest ? harvest->telemetry.beat.event_ts_ms : FIELD_NULL_I64;
     struct alert_sample sample;
     struct alert_figures figures = {0};
-    struct alert_moment moment = {.now_ms = run_now_ms(run),
+    struct alert_moment moment = {.now_ms = alerting_now_ms(run),
                                   .wall_ms = clock_wall_ms(&run->clock),
                                   .event_ms = event_ms == FIELD_NULL_I64 ? INT64_MIN : event_ms};
     alert_sample_take(run, &sample);
@@ -129,7 +134,8 @@ static void evaluate(struct run *run)
 /* schedule: the next whole interval behind go; what came late is not made up for. */
 static void schedule(struct run *run)
 {
-    int64_t interval_ms = (int64_t)(config_f64(run->config, "health.alert_interval_s") * 1000.0);
+    int64_t interval_ms =
+        config_wall_ms(run->config, config_f64(run->config, "health.alert_interval_s") * 1000.0);
     int64_t passed_ms = run_now_ms(run) - run->go_ms;
     run->alerting->due_ms = run->go_ms + (passed_ms / interval_ms + 1) * interval_ms;
 }
@@ -137,7 +143,8 @@ static void schedule(struct run *run)
 static void begin(struct run *run)
 {
     if (!run->adopted) /* else it is not known what there was at go */
-        alert_history_begin(&run->alerting->history, run->go_ms);
+        alert_history_begin(&run->alerting->history,
+                            (int64_t)((double)run->go_ms * config_f64(run->config, "run.time_scale")));
     schedule(run);
 }
 

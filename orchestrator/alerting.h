@@ -22,6 +22,9 @@ int64_t alerting_due_ms(const struct run *run);
 /* alerting_tags: array of the rules that were raised, each once: the run's tags. */
 void alerting_tags(const struct run *run, struct json *json);
 
+/* alerting_now_ms: monotonic time as the rules count it: times run.time_scale, which is the same as dividing their periods. */
+int64_t alerting_now_ms(const struct run *run);
+
 /* alert_figures_gather: what is known now (alert_figures.c). */
 void alert_figures_gather(struct run *run, const struct alert_history *history,
                           struct alert_figures *out_figures);

@@ -4,6 +4,7 @@
 #include "alerting.h"
 #include "base/crash_point.h"
 #include "base/memory.h"
+#include "conditions.h"
 #include "export/exporter.h"
 #include "manifest.h"
 
@@ -19,39 +20,19 @@ enum status conclude_begin(const struct run *run, struct error *error)
     return manifest_write(run, NULL, error);
 }
 
-static void gather(const struct run *run, struct evidence *out_evidence)
+/* places_of: run_id, sink and folders are borrowed from the run. */
+static struct evidence_places places_of(const struct run *run)
 {
-    char status_path[PATH_BYTES], run_path[PATH_BYTES], log_path[PATH_BYTES], ledger_path[PATH_BYTES];
-    accounting_path(run, ledger_path);
-    manifest_status_path(run, status_path);
-    manifest_path(run, run_path);
-    path_join(log_path, config_text(run->config, "run.logs_dir"), "orchestrator/orchestrator.log");
     struct evidence_places places = {
         .run_id = run->run_id,
-        .status_path = status_path,
-        .manifest_path = run_path,
-        .log_path = log_path,
-        .ledger_path = ledger_path,
         .output_dir = config_text(run->config, "run.output_dir"),
         .data_root = config_text(run->config, "run.data_root"),
-        .artifacts_dir = config_text(run->config, "run.artifacts_dir"),
-        .logs_dir = config_text(run->config, "run.logs_dir"),
         .sink = config_text(run->config, "run.sink"),
         .modules = run->choice.enabled | run->choice.implied,
     };
-    evidence_gather(&places, out_evidence);
-}
-
-static struct gate_conditions conditions_of(const struct run *run)
-{
-    return (struct gate_conditions){
-        .set = run->gates,
-        .modules = run->choice.enabled | run->choice.implied,
-        .sink = config_text(run->config, "run.sink"),
-        .minutes = run->go_wall_ms ? (double)(run->fed_until_wall_ms - run->go_wall_ms) / 60000.0 : 0,
-        .max_rss_mb = (double)config_i64(run->config, "limits.max_rss_mb"),
-        .max_open_files = (double)config_i64(run->config, "limits.max_open_files"),
-    };
+    evidence_places_live(&places, config_text(run->config, "run.artifacts_dir"),
+                         config_text(run->config, "run.logs_dir"));
+    return places;
 }
 
 static int64_t fact_or_unknown(const struct evidence *evidence, const char *name)
@@ -100,8 +81,12 @@ static enum status judge_before_stop(struct run *run, struct evidence *evidence,
     status = status == STATUS_OK ? manifest_write(run, NULL, &error) : status;
     if (status != STATUS_OK)
         return status;
-    gather(run, evidence);
-    struct gate_conditions conditions = conditions_of(run);
+    struct evidence_places places = places_of(run);
+    struct gate_conditions conditions;
+    status = conditions_read(places.manifest_path, run->run_id, &conditions, &error);
+    if (status != STATUS_OK)
+        return status;
+    evidence_gather(&places, evidence);
     conditions.before_stop = true;
     gates_judge(&conditions, evidence, gates);
     return STATUS_OK;
@@ -215,11 +200,9 @@ static void say_places(struct run *run)
     console_say(&run->console, "logs       %s", config_text(config, "run.logs_dir"));
 }
 
-/* write_all: files first, then figures from the files, then the verdict into the manifest. */
-static enum status write_all(struct run *run, struct gate_results *gates, struct fault_loss **out_losses,
-                             int *out_code, struct error *error)
+/* files_write: everything the verdict is computed from, but for what only the rows tell of the faults. */
+static enum status files_write(struct run *run, struct error *error)
 {
-    struct evidence evidence;
     struct manifest_conclusion conclusion = {0};
     char path[PATH_BYTES];
     manifest_status_path(run, path);
@@ -234,13 +217,35 @@ static enum status write_all(struct run *run, struct gate_results *gates, struct
         return status;
     crash_point("concluding");
     accounting_make(run);
+    if (run->gates == GATES_SOAK)
+        accounting_quality(run);
+    return STATUS_OK;
+}
+
+/* write_all: files first, then figures from the files, then the verdict into the manifest. What rows tell of the faults goes
+ * into the manifest before it is read: the verdict sees it there, as whoever verifies it later does. */
+static enum status write_all(struct run *run, struct gate_results *gates, struct fault_loss **out_losses,
+                             int *out_code, struct error *error)
+{
+    struct evidence evidence = {.count = 0};
+    struct evidence_places places = places_of(run);
+    struct gate_conditions conditions;
+    enum status status = files_write(run, error);
+    if (status != STATUS_OK)
+        return status;
     crash_point("concluding");
-    gather(run, &evidence);
-    struct gate_conditions conditions = conditions_of(run);
-    gates_judge(&conditions, &evidence, gates);
+    evidence_gather_rows(&places, &evidence);
     *out_losses = losses_of(run, &evidence);
-    conclusion =
-        (struct manifest_conclusion){.gates = gates, .overall = gates_overall(gates), .losses = *out_losses};
+    struct manifest_conclusion conclusion = {.losses = *out_losses};
+    status = manifest_write(run, &conclusion, error);
+    if (status == STATUS_OK)
+        status = conditions_read(places.manifest_path, run->run_id, &conditions, error);
+    if (status != STATUS_OK)
+        return status;
+    evidence_gather_documents(&places, &evidence);
+    gates_judge(&conditions, &evidence, gates);
+    conclusion.gates = gates;
+    conclusion.overall = gates_overall(gates);
     conclusion.exit_code = *out_code = exit_code_of(run, conclusion.overall);
     return manifest_write(run, &conclusion, error);
 }

@@ -1,8 +1,14 @@
 #include "evidence.h"
 
+#include "base/buffer.h"
+#include "base/file.h"
+#include "evidence_private.h"
+
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
+
+enum { JSON_BYTES_MAX = 256 * 1024 * 1024 };
 
 void evidence_add(struct evidence *evidence, const char *name, double value, const char *source_file,
                   const char *source_field)
@@ -23,10 +29,72 @@ const struct evidence_fact *evidence_find(const struct evidence *evidence, const
     return NULL;
 }
 
+yyjson_doc *evidence_json(const char *path)
+{
+    struct buffer text;
+    buffer_init(&text, JSON_BYTES_MAX);
+    yyjson_doc *document = NULL;
+    if (file_read(path, &text) == STATUS_OK)
+        document = yyjson_read((const char *)text.data, text.length, 0);
+    buffer_finish(&text);
+    return document;
+}
+
+bool evidence_is_of(const struct evidence_places *places, yyjson_val *object)
+{
+    return yyjson_equals_str(yyjson_obj_get(object, "run_id"), places->run_id);
+}
+
+bool evidence_ends(const char *path, const char *ending)
+{
+    size_t length = strlen(path), tail = strlen(ending);
+    return length >= tail && strcmp(path + length - tail, ending) == 0;
+}
+
+static void places_set(struct evidence_places *places, const char *documents, const char *sources)
+{
+    const char *run_id = places->run_id;
+    path_join(places->status_path, documents, "status_%s.json", run_id);
+    path_join(places->manifest_path, documents, "run_manifest_%s.json", run_id);
+    path_join(places->ledger_path, documents, "ledger_%s.json", run_id);
+    path_join(places->source_path, sources, "source_manifest_%s.json", run_id);
+    path_join(places->parity_path, sources, "parity_diff_%s.json", run_id);
+}
+
+void evidence_places_live(struct evidence_places *places, const char *artifacts_dir, const char *logs_dir)
+{
+    char documents[PATH_BYTES];
+    path_join(documents, artifacts_dir, "run_logs");
+    places_set(places, documents, artifacts_dir);
+    path_join(places->log_path, logs_dir, "orchestrator/orchestrator.log");
+    path_join(places->report_dir, logs_dir, "report");
+    path_join(places->quality_dir, artifacts_dir, "dq_reports");
+}
+
+void evidence_places_pack(struct evidence_places *places, const char *folder)
+{
+    places_set(places, folder, folder);
+    path_join(places->log_path, folder, "orchestrator.log");
+    snprintf(places->report_dir, sizeof places->report_dir, "%s", folder);
+    snprintf(places->quality_dir, sizeof places->quality_dir, "%s", folder);
+}
+
+void evidence_gather_rows(const struct evidence_places *places, struct evidence *evidence)
+{
+    evidence_from_signals(places, evidence);
+    evidence_from_files(places, evidence);
+}
+
+void evidence_gather_documents(const struct evidence_places *places, struct evidence *evidence)
+{
+    evidence_from_status(places, evidence);
+    evidence_from_reports(places, evidence);
+    evidence_from_manifest(places, evidence);
+}
+
 void evidence_gather(const struct evidence_places *places, struct evidence *out_evidence)
 {
     *out_evidence = (struct evidence){0};
-    evidence_from_status(places, out_evidence);
-    evidence_from_signals(places, out_evidence);
-    evidence_from_files(places, out_evidence);
+    evidence_gather_rows(places, out_evidence);
+    evidence_gather_documents(places, out_evidence);
 }

@@ -7,11 +7,15 @@
 enum {
     IN_REPLAY = 1,
     IN_SMOKE = 2,
-    IN_BOTH = IN_REPLAY | IN_SMOKE,
-    SCALED = 4,  /* the threshold is for 30 minutes; a shorter run needs its share, rounded up */
-    STOPPED = 8, /* known only when all processes have been stopped */
-    RSS_LIMIT = 16,
-    FILES_LIMIT = 32,
+    IN_SOAK = 4,
+    IN_LIVE = IN_SMOKE | IN_SOAK,
+    IN_ALL = IN_REPLAY | IN_SMOKE | IN_SOAK,
+    SCALED = 8,   /* the threshold is for 30 minutes; a shorter run needs its share, rounded up */
+    STOPPED = 16, /* known only when all processes have been stopped */
+    RSS_LIMIT = 32,
+    FILES_LIMIT = 64,
+    SECONDS = 128,    /* the threshold is for 60 minutes of wall time; fewer planned need fewer */
+    PER_MINUTE = 256, /* one for each minute; the end of the feed is some ms off the planned one */
 };
 
 enum sinks { ANY_SINK, HAS_JSONL, HAS_SQLITE, IS_DUAL };
@@ -38,12 +42,12 @@ static const struct gate GATES[] = {
      "input_diffs"},
     {"books_applied", "diffs_never_applied", "messages", "==", 0, IN_REPLAY, MODULE_HARVEST, ANY_SINK, NULL},
     {"accounted_drained", "rows_undrained", "rows", "==", 0, IN_REPLAY, MODULE_HARVEST, ANY_SINK, NULL},
-    {"ledger", "ledger_unbalanced", "lines", "==", 0, IN_BOTH | STOPPED, MODULE_HARVEST, ANY_SINK, NULL},
+    {"ledger", "ledger_unbalanced", "lines", "==", 0, IN_ALL | STOPPED, MODULE_HARVEST, ANY_SINK, NULL},
     {"accounted_ended", "streams_open", "streams", "==", 0, IN_REPLAY, MODULE_HARVEST, ANY_SINK, NULL},
-    {"gaps_named", "gap_ids_unnamed", "ids", "==", 0, IN_BOTH, MODULE_REPORT, ANY_SINK, NULL},
+    {"gaps_named", "gap_ids_unnamed", "ids", "==", 0, IN_ALL, MODULE_REPORT, ANY_SINK, NULL},
     {"sink_jsonl", "jsonl_rows", "rows", ">=", 1, IN_REPLAY, MODULE_SIGNAL, HAS_JSONL, "input_features"},
     {"sink_sqlite", "sqlite_rows", "rows", ">=", 1, IN_REPLAY, MODULE_SIGNAL, HAS_SQLITE, "input_features"},
-    {"sinks_equal", "sink_differences", "rows", "==", 0, IN_BOTH, MODULE_REPORT, IS_DUAL, "input_features"},
+    {"sinks_equal", "sink_differences", "rows", "==", 0, IN_ALL, MODULE_REPORT, IS_DUAL, "input_features"},
     {"kind_prices", "rows_prices", "rows", ">=", 1, IN_REPLAY, MODULE_ARCHIVE, ANY_SINK, "input_trades"},
     {"kind_orderbook", "rows_orderbook", "rows", ">=", 1, IN_REPLAY, MODULE_ARCHIVE, ANY_SINK, "input_books"},
     {"kind_ofi", "rows_ofi", "rows", ">=", 1, IN_REPLAY, MODULE_FEATURES, ANY_SINK, "input_features"},
@@ -55,33 +59,53 @@ static const struct gate GATES[] = {
     {"jsonl_shards", "jsonl_shards", "files", ">=", 20, IN_SMOKE | SCALED, MODULE_SIGNAL, HAS_JSONL, NULL},
     {"sqlite_rows", "sqlite_rows", "rows", ">=", 10000, IN_SMOKE | SCALED, MODULE_SIGNAL, HAS_SQLITE, NULL},
     {"orders", "orders", "orders", ">=", 100, IN_SMOKE | SCALED, MODULE_BROKER, ANY_SINK, NULL},
-    {"orders_buy", "orders_buy", "orders", ">=", 1, IN_SMOKE, MODULE_BROKER, ANY_SINK, NULL},
-    {"orders_sell", "orders_sell", "orders", ">=", 1, IN_SMOKE, MODULE_BROKER, ANY_SINK, NULL},
-    {"contract_jsonl", "jsonl_violations", "rows", "==", 0, IN_SMOKE, MODULE_SIGNAL, HAS_JSONL,
+    {"orders_sides", "orders_sides", "sides", ">=", 2, IN_SMOKE | SCALED, MODULE_BROKER, ANY_SINK, NULL},
+    {"contract_jsonl", "jsonl_violations", "rows", "==", 0, IN_LIVE, MODULE_SIGNAL, HAS_JSONL,
      "input_features"},
-    {"contract_sqlite", "sqlite_violations", "rows", "==", 0, IN_SMOKE, MODULE_SIGNAL, HAS_SQLITE,
+    {"contract_sqlite", "sqlite_violations", "rows", "==", 0, IN_LIVE, MODULE_SIGNAL, HAS_SQLITE,
      "input_features"},
-    {"deadletter", "deadletter_rows", "rows", "==", 0, IN_SMOKE, MODULE_ARCHIVE, ANY_SINK, NULL},
-    {"dropped", "dropped", "rows", "==", 0, IN_BOTH, MODULE_HARVEST, ANY_SINK, NULL},
-    {"lost_rows", "rows_lost", "rows", "==", 0, IN_BOTH, MODULE_HARVEST, ANY_SINK, NULL},
-    {"lost_jsonl", "jsonl_missing", "rows", "==", 0, IN_BOTH, MODULE_SIGNAL, HAS_JSONL, "input_features"},
-    {"lost_sqlite", "sqlite_missing", "rows", "==", 0, IN_BOTH, MODULE_SIGNAL, HAS_SQLITE, "input_features"},
-    {"doubled_jsonl", "jsonl_repeated", "rows", "==", 0, IN_BOTH, MODULE_SIGNAL, HAS_JSONL, "input_features"},
-    {"doubled_sqlite", "sqlite_repeated", "rows", "==", 0, IN_BOTH, MODULE_SIGNAL, HAS_SQLITE,
+    {"deadletter", "deadletter_rows", "rows", "==", 0, IN_LIVE, MODULE_ARCHIVE, ANY_SINK, NULL},
+    {"dropped", "dropped", "rows", "==", 0, IN_ALL, MODULE_HARVEST, ANY_SINK, NULL},
+    {"lost_rows", "rows_lost", "rows", "==", 0, IN_ALL, MODULE_HARVEST, ANY_SINK, NULL},
+    {"lost_jsonl", "jsonl_missing", "rows", "==", 0, IN_ALL, MODULE_SIGNAL, HAS_JSONL, "input_features"},
+    {"lost_sqlite", "sqlite_missing", "rows", "==", 0, IN_ALL, MODULE_SIGNAL, HAS_SQLITE, "input_features"},
+    {"doubled_jsonl", "jsonl_repeated", "rows", "==", 0, IN_ALL, MODULE_SIGNAL, HAS_JSONL, "input_features"},
+    {"doubled_sqlite", "sqlite_repeated", "rows", "==", 0, IN_ALL, MODULE_SIGNAL, HAS_SQLITE,
      "input_features"},
-    {"doubled_orders", "orders_repeated", "orders", "==", 0, IN_BOTH, MODULE_BROKER, ANY_SINK,
-     "input_orders"},
-    {"key_conflicts", "key_conflicts", "rows", "==", 0, IN_BOTH, MODULE_SIGNAL, ANY_SINK, NULL},
-    {"forks", "forks", "streams", "==", 0, IN_BOTH, MODULE_HARVEST, ANY_SINK, NULL},
-    {"summary", "summary_fields_missing", "fields", "==", 0, IN_BOTH, MODULE_REPORT, ANY_SINK, NULL},
-    {"manifest", "manifests", "files", ">=", 1, IN_BOTH, MODULE_COUNT, ANY_SINK, NULL},
-    {"log_events", "log_events_missing", "events", "==", 0, IN_SMOKE | STOPPED, MODULE_COUNT, ANY_SINK, NULL},
-    {"shutdown_order", "shutdown_mistakes", "names", "==", 0, IN_BOTH | STOPPED, MODULE_COUNT, ANY_SINK,
+    {"doubled_orders", "orders_repeated", "orders", "==", 0, IN_ALL, MODULE_BROKER, ANY_SINK, "input_orders"},
+    {"key_conflicts", "key_conflicts", "rows", "==", 0, IN_ALL, MODULE_SIGNAL, ANY_SINK, NULL},
+    {"forks", "forks", "streams", "==", 0, IN_ALL, MODULE_HARVEST, ANY_SINK, NULL},
+    {"summary", "summary_fields_missing", "fields", "==", 0, IN_ALL, MODULE_REPORT, ANY_SINK, NULL},
+    {"manifest", "manifests", "files", ">=", 1, IN_ALL, MODULE_COUNT, ANY_SINK, NULL},
+    {"log_events", "log_events_missing", "events", "==", 0, IN_LIVE | STOPPED, MODULE_COUNT, ANY_SINK, NULL},
+    {"shutdown_order", "shutdown_mistakes", "names", "==", 0, IN_ALL | STOPPED, MODULE_COUNT, ANY_SINK, NULL},
+    {"shutdown_kills", "shutdown_kills", "processes", "==", 0, IN_ALL | STOPPED, MODULE_COUNT, ANY_SINK,
      NULL},
-    {"shutdown_kills", "shutdown_kills", "processes", "==", 0, IN_BOTH | STOPPED, MODULE_COUNT, ANY_SINK,
+    {"duration", "duration_s", "s", ">=", 3600, IN_SOAK | SECONDS | STOPPED, MODULE_COUNT, ANY_SINK, NULL},
+    {"health_at_end", "unhealthy_at_end", "processes", "==", 0, IN_SOAK | STOPPED, MODULE_COUNT, ANY_SINK,
      NULL},
-    {"resources_rss", "max_rss_mb", "MB", "<", 0, IN_BOTH | RSS_LIMIT, MODULE_COUNT, ANY_SINK, NULL},
-    {"resources_files", "max_open_files", "files", "<", 0, IN_BOTH | FILES_LIMIT, MODULE_COUNT, ANY_SINK,
+    {"health_checks", "healthy_share", "share", ">=", 0.98, IN_SOAK, MODULE_COUNT, ANY_SINK, NULL},
+    {"signals", "signals_total", "rows", ">=", 1, IN_SOAK, MODULE_COUNT, ANY_SINK, NULL},
+    {"signals_confirmed", "signals_confirmed", "rows", ">=", 1, IN_SOAK, MODULE_COUNT, ANY_SINK, NULL},
+    {"export", "export_count", "ticks", ">=", 1, IN_SOAK | PER_MINUTE | STOPPED, MODULE_COUNT, ANY_SINK,
+     NULL},
+    {"export_errors", "export_errors", "ticks", "==", 0, IN_SOAK, MODULE_COUNT, ANY_SINK, NULL},
+    {"alerts", "alerts_active", "alerts", "==", 0, IN_SOAK, MODULE_COUNT, ANY_SINK, NULL},
+    {"harvester_dropped", "harvester_dropped", "messages", "==", 0, IN_SOAK, MODULE_COUNT, ANY_SINK, NULL},
+    {"harvester_reconnects", "harvester_reconnects", "times", "<=", 3, IN_SOAK, MODULE_COUNT, ANY_SINK, NULL},
+    {"harvester_timeouts", "harvester_timeouts", "0 or 1", "==", 0, IN_SOAK, MODULE_COUNT, ANY_SINK, NULL},
+    {"source", "source_incomplete", "members", "==", 0, IN_SOAK | STOPPED, MODULE_COUNT, ANY_SINK, NULL},
+    {"parity_rows", "parity_rows", "rows", ">=", 1, IN_SOAK, MODULE_COUNT, ANY_SINK, NULL},
+    {"parity", "sink_differences", "rows", "==", 0, IN_SOAK, MODULE_COUNT, ANY_SINK, NULL},
+    {"reports", "summaries", "files", "==", 2, IN_SOAK, MODULE_COUNT, ANY_SINK, NULL},
+    {"reports_markdown", "summaries_markdown", "files", "==", 2, IN_SOAK, MODULE_COUNT, ANY_SINK, NULL},
+    {"reports_equal", "summary_differences", "members", "==", 0, IN_SOAK, MODULE_COUNT, ANY_SINK, NULL},
+    {"fault", "faults_on_signal", "faults", ">=", 1, IN_SOAK | STOPPED, MODULE_COUNT, ANY_SINK, NULL},
+    {"faults_passed", "faults_not_passed", "faults", "==", 0, IN_SOAK | STOPPED, MODULE_COUNT, ANY_SINK,
+     NULL},
+    {"dq", "dq_not_passed", "checks", "==", 0, IN_SOAK | STOPPED, MODULE_COUNT, ANY_SINK, NULL},
+    {"resources_rss", "max_rss_mb", "MB", "<", 0, IN_ALL | RSS_LIMIT, MODULE_COUNT, ANY_SINK, NULL},
+    {"resources_files", "max_open_files", "files", "<", 0, IN_ALL | FILES_LIMIT, MODULE_COUNT, ANY_SINK,
      NULL},
 };
 
@@ -107,10 +131,9 @@ static bool sink_fits(enum sinks wanted, const char *sink)
 static bool concerns(const struct gate *gate, const struct gate_conditions *conditions,
                      const struct evidence *evidence)
 {
-    unsigned set = conditions->set == GATES_REPLAY  ? IN_REPLAY
-                   : conditions->set == GATES_SMOKE ? IN_SMOKE
-                                                    : 0;
-    if (!(gate->flags & set) || !sink_fits(gate->sinks, conditions->sink))
+    static const unsigned SETS[] = {
+        [GATES_REPLAY] = IN_REPLAY, [GATES_SMOKE] = IN_SMOKE, [GATES_SOAK] = IN_SOAK, [GATES_DEFAULT] = 0};
+    if (!(gate->flags & SETS[conditions->set]) || !sink_fits(gate->sinks, conditions->sink))
         return false;
     if (gate->module != MODULE_COUNT && !(conditions->modules & module_bit(gate->module)))
         return false;
@@ -120,22 +143,34 @@ static bool concerns(const struct gate *gate, const struct gate_conditions *cond
     return !input || input->value > 0; /* an unknown input is no excuse */
 }
 
+/* seconds_wanted: wall seconds of an hour, or of what was planned if that is less, as the run counts them. */
+static double seconds_wanted(const struct gate_conditions *conditions)
+{
+    bool shorter = conditions->planned_minutes > 0 && conditions->planned_minutes < GATES_SOAK_MINUTES;
+    return 60 * (shorter ? conditions->planned_minutes : GATES_SOAK_MINUTES) / conditions->time_scale;
+}
+
 static double threshold_of(const struct gate *gate, const struct gate_conditions *conditions)
 {
     if (gate->flags & RSS_LIMIT)
         return conditions->max_rss_mb;
     if (gate->flags & FILES_LIMIT)
         return conditions->max_open_files;
+    if (gate->flags & SECONDS)
+        return seconds_wanted(conditions);
+    if (gate->flags & PER_MINUTE)
+        return gate->threshold * fmax(1, round(conditions->minutes));
     double share = conditions->minutes / 30.0;
     return (gate->flags & SCALED) && share < 1 ? ceil(gate->threshold * share) : gate->threshold;
 }
 
-static enum gate_verdict verdict_of(const char *op, double measured, double threshold)
+enum gate_verdict gate_compare(const char *op, double measured, double threshold)
 {
     if (isnan(measured))
         return GATE_UNKNOWN;
     bool pass = strcmp(op, "==") == 0   ? measured == threshold
                 : strcmp(op, ">=") == 0 ? measured >= threshold
+                : strcmp(op, "<=") == 0 ? measured <= threshold
                                         : measured < threshold;
     return pass ? GATE_PASS : GATE_FAIL;
 }
@@ -149,7 +184,7 @@ static void judge(const struct gate *gate, const struct gate_conditions *conditi
                                        .unit = gate->unit,
                                        .op = gate->op,
                                        .threshold = threshold_of(gate, conditions)};
-    out_result->verdict = verdict_of(gate->op, out_result->measured, out_result->threshold);
+    out_result->verdict = gate_compare(gate->op, out_result->measured, out_result->threshold);
     if (fact) {
         memcpy(out_result->source_file, fact->source_file, sizeof out_result->source_file);
         memcpy(out_result->source_field, fact->source_field, sizeof out_result->source_field);

@@ -73,7 +73,8 @@ static bool oldest_within(const struct health *health, size_t figure, int64_t no
 static void judge_growth(struct health *health, const struct health_view *view,
                          const struct condition *condition, size_t figure, int64_t value)
 {
-    int64_t window_ms = condition->window_ms ? condition->window_ms : view->growth_window_ms;
+    int64_t asked_ms = condition->window_ms ? condition->window_ms : view->growth_window_ms;
+    int64_t window_ms = (int64_t)((double)asked_ms / view->time_scale);
     int64_t least = condition->window_ms ? 1 : view->growth_count, before = 0;
     if (view->recorded || !view->feeding)
         return; /* that it was reported is enough */

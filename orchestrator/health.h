@@ -43,6 +43,7 @@ struct health_view {
     int64_t feeding_ms; /* since when */
     int64_t heartbeat_timeout_ms;
     int64_t growth_window_ms; /* signal */
+    double time_scale;        /* divides the windows */
     int64_t growth_count;
     double max_rss_mb; /* limits */
     int64_t max_open_files;

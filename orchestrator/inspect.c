@@ -9,7 +9,7 @@ enum { UNHEALTHY_TICK_MS = 1000, RESOURCE_MS = 10000, PROGRESS_MS = 2000 };
 
 static int64_t configured_ms(const struct run *run, const char *key_s)
 {
-    return (int64_t)(config_f64(run->config, key_s) * 1000.0);
+    return config_wall_ms(run->config, config_f64(run->config, key_s) * 1000.0);
 }
 
 static int64_t newest_event_ms(const struct run *run)
@@ -29,8 +29,11 @@ static int64_t summary_age_max_ms(const struct run *run)
     return (interval_ms > 60000 ? interval_ms : 60000) + 30000;
 }
 
+/* health_update: not once the processes are being stopped: what stays is how they were at the end of the run. */
 static void health_update(struct run *run, struct process *process, bool tick)
 {
+    if (run->phase >= PHASE_STOPPING)
+        return;
     struct health_view view = {
         .process = process->module->name,
         .telemetry = &process->telemetry,
@@ -45,6 +48,7 @@ static void health_update(struct run *run, struct process *process, bool tick)
         .feeding_ms = run->go_ms,
         .heartbeat_timeout_ms = config_i64(run->config, "health.heartbeat_timeout_ms"),
         .growth_window_ms = config_i64(run->config, "health.min_growth_window_seconds") * 1000,
+        .time_scale = config_f64(run->config, "run.time_scale"),
         .growth_count = config_i64(run->config, "health.min_growth_count"),
         .max_rss_mb = (double)config_i64(run->config, "limits.max_rss_mb"),
         .max_open_files = config_i64(run->config, "limits.max_open_files"),
@@ -81,8 +85,23 @@ static void watch_health(struct run *run, struct process *process)
     }
 }
 
+/* recovering: a process is within the time that a fault may take. Such checks say nothing about the run and are not counted
+ * (operations.md §13); behind that time they are. */
+static bool recovering(const struct run *run)
+{
+    int64_t now_ns = clock_monotonic_ns(&run->clock);
+    for (size_t i = 0; i < run->fault_count; i++) {
+        const struct fault *fault = &run->faults[i];
+        if (fault_waiting(fault) != FAULT_STEP_COUNT && fault_waiting(fault) != FAULT_KILL &&
+            now_ns - fault->moments[FAULT_KILL].monotonic_ns < FAULT_RECOVERY_MAX_MS * 1000000LL)
+            return true;
+    }
+    return false;
+}
+
 static void health_tick(struct run *run)
 {
+    bool counts = !recovering(run);
     run->unhealthy = false;
     for (size_t i = 0; i < run->process_count; i++) {
         struct process *process = &run->processes[i];
@@ -90,7 +109,7 @@ static void health_tick(struct run *run)
             continue;
         bool first = process->health.checks == 0;
         enum health_status before = process->health.status;
-        health_update(run, process, true);
+        health_update(run, process, counts);
         run->unhealthy = run->unhealthy || process->health.status != HEALTH_HEALTHY;
         watch_health(run, process);
         if (first || before != process->health.status)
@@ -99,9 +118,9 @@ static void health_tick(struct run *run)
                       FEED_FIELDS(TEXT("status", health_status_name(process->health.status)),
                                   TEXT("failed", process->health.failed)));
     }
-    int64_t tick_ms = configured_ms(run, "health.tick_s");
-    run->tick_due_ms =
-        run_now_ms(run) + (run->unhealthy && tick_ms > UNHEALTHY_TICK_MS ? UNHEALTHY_TICK_MS : tick_ms);
+    int64_t tick_ms = configured_ms(run, "health.tick_s"),
+            sooner_ms = config_wall_ms(run->config, UNHEALTHY_TICK_MS);
+    run->tick_due_ms = run_now_ms(run) + (run->unhealthy && tick_ms > sooner_ms ? sooner_ms : tick_ms);
 }
 
 static void resources_of(struct process *process, int64_t now_ms)
@@ -120,7 +139,7 @@ static void resource_tick(struct run *run)
     for (size_t i = 0; i < run->process_count; i++)
         resources_of(&run->processes[i], run_now_ms(run));
     self_look(run);
-    run->resource_due_ms = run_now_ms(run) + RESOURCE_MS;
+    run->resource_due_ms = run_now_ms(run) + config_wall_ms(run->config, RESOURCE_MS);
 }
 
 /* figure: a counter over all instances of a module, -1 when it is not known. */

@@ -136,7 +136,7 @@ static void say_go(struct run *run)
     enum config_origin origin = config_origin_of(run->config, "run.minutes");
     bool asked = origin == ORIGIN_CLI || origin == ORIGIN_ENVIRONMENT;
     bool limited = minutes > 0 && (!run->recorded || asked); /* a recording ends by itself */
-    run->end_due_ms = limited ? run->go_ms + (int64_t)(minutes * 60000.0) : NEVER_MS;
+    run->end_due_ms = limited ? run->go_ms + config_wall_ms(run->config, minutes * 60000.0) : NEVER_MS;
     run->progress_due_ms = run->go_ms + 2000;
     enter(run, PHASE_FEEDING, 0);
     feed_emit(&run->feed, LOG_INFO, "go", "", NULL);
@@ -277,11 +277,17 @@ static double market_share(struct run *run)
     return venue_share(&run->market, messages, event_ms == FIELD_NULL_I64 ? -1 : event_ms);
 }
 
+/* fault_due_ms: of one that is wanted so many seconds after go. */
+static int64_t fault_due_ms(const struct run *run, const struct option_fault *wanted)
+{
+    return run->go_ms + config_wall_ms(run->config, wanted->seconds * 1000.0);
+}
+
 static void start_faults(struct run *run)
 {
     while (run->faults_started < run->options->fault_count) {
         const struct option_fault *wanted = &run->options->faults[run->faults_started];
-        if (isinf(wanted->seconds) || run_now_ms(run) < run->go_ms + (int64_t)(wanted->seconds * 1000.0))
+        if (isinf(wanted->seconds) || run_now_ms(run) < fault_due_ms(run, wanted))
             break;
         run->faults_started++;
         start_fault(run, wanted);
@@ -323,6 +329,9 @@ static bool overdue(struct run *run, int64_t limit_ms)
 
 static void begin_stopping(struct run *run)
 {
+    for (size_t i = 0; i < run->process_count; i++)
+        if (!run->processes[i].retired)
+            inspect_health(run, &run->processes[i]); /* as it stands at the end */
     enter(run, PHASE_STOPPING, 0);
     run->stop_index = run->process_count;
 }
@@ -514,7 +523,7 @@ int64_t lifecycle_due_ms(const struct run *run)
     due_ms = run->end_due_ms;
     if (run->faults_started < run->options->fault_count &&
         isfinite(run->options->faults[run->faults_started].seconds)) {
-        int64_t fault_ms = run->go_ms + (int64_t)(run->options->faults[run->faults_started].seconds * 1000.0);
+        int64_t fault_ms = fault_due_ms(run, &run->options->faults[run->faults_started]);
         due_ms = fault_ms < due_ms ? fault_ms : due_ms;
     }
     if (run->stalled_ms && run->stalled_ms + STALL_LIMIT_MS < due_ms)

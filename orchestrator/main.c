@@ -1,5 +1,6 @@
 /* orchestrator: plans, starts, watches and ends the processes of a run (docs/control-protocol.md,
  * README.md). */
+#include "doctor.h"
 #include "options.h"
 #include "run.h"
 
@@ -31,6 +32,8 @@ int main(int argc, char **argv)
         options_print_help();
     } else if (options.version) {
         printf("orchestrator %s\n", ORDERFLOW_VERSION_LINE);
+    } else if (options.doctor) {
+        code = doctor_run(&options);
     } else {
         code = run_main(&options);
     }

@@ -3,6 +3,7 @@
 #include "accounting.h"
 #include "alerting.h"
 #include "base/hash.h"
+#include "conditions.h"
 #include "config/schema.h"
 #include "export/exporter.h"
 #include "resolve.h"
@@ -118,6 +119,52 @@ static void write_config(struct json *json, const struct run *run)
     write_environment(json);
 }
 
+/* --- what the verdict needs to know --- */
+
+/* event_clock: whether receive times say how late a message was: only where event time is wall time. */
+static const char *event_clock(const struct config *config)
+{
+    bool simulator = strcmp(config_text(config, "harvest.venue"), "simulator") == 0;
+    if (strcmp(config_text(config, "run.input_mode"), "preview") == 0)
+        return "recorded";
+    if (!simulator)
+        return "wall";
+    if (strcmp(config_text(config, "simulator.start"), "now") != 0)
+        return "recorded";
+    return config_f64(config, "simulator.speed") == 1 ? "wall" : "scaled";
+}
+
+static void write_conditions(struct json *json, const struct run *run)
+{
+    const struct config *config = run->config;
+    double scale = config_f64(config, "run.time_scale");
+    struct gate_conditions conditions = {
+        .set = run->gates,
+        .minutes = run->go_wall_ms && run->fed_until_wall_ms
+                       ? scale * (double)(run->fed_until_wall_ms - run->go_wall_ms) / 60000.0
+                       : 0,
+        .planned_minutes = run->end_due_ms == NEVER_MS ? 0 : config_f64(config, "run.minutes"),
+        .time_scale = scale,
+        .max_rss_mb = (double)config_i64(config, "limits.max_rss_mb"),
+        .max_open_files = (double)config_i64(config, "limits.max_open_files"),
+    };
+    json_key(json, "conditions");
+    conditions_json(&conditions, event_clock(config), json);
+}
+
+static void write_folders(struct json *json, const struct run *run)
+{
+    static const char *const NAMES[] = {"output_dir", "data_root", "artifacts_dir", "logs_dir", "state_dir"};
+    char key[64];
+    json_key(json, "folders");
+    json_object_begin(json);
+    for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES; i++) {
+        snprintf(key, sizeof key, "run.%s", NAMES[i]);
+        json_key_text(json, NAMES[i], config_text(run->config, key));
+    }
+    json_object_end(json);
+}
+
 /* --- processes --- */
 
 static void write_restarts(struct json *json, const struct process *process)
@@ -204,7 +251,7 @@ static void write_harvester(struct json *json, const struct run *run)
     json_object_begin(json);
     for (size_t i = 0; i < sizeof HARVEST / sizeof *HARVEST; i++)
         write_counter(json, run, MODULE_HARVEST, HARVEST[i]);
-    if (!run_counter(run, MODULE_HARVEST, "substream_timeouts", &timeouts))
+    if (!run_counter(run, MODULE_HARVEST, "substream_timeout_detected", &timeouts))
         timeouts = -1;
     json_key(json, "substream_timeout_detected");
     if (timeouts < 0)
@@ -429,6 +476,8 @@ static void write_manifest(struct json *json, const struct run *run,
     key_time(json, "ended_at", run->ended_wall_ms);
     json_key_f64(json, "duration_s", (double)(until_ms - run->started_wall_ms) / 1000.0);
     write_config(json, run);
+    write_conditions(json, run);
+    write_folders(json, run);
     write_processes(json, run);
     write_summaries(json, run);
     json_key(json, "timeseries_export");

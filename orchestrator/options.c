@@ -20,8 +20,16 @@ struct option {
 
 const char *gate_set_name(enum gate_set set)
 {
-    static const char *const NAMES[] = {"none", "replay", "smoke", "default"};
+    static const char *const NAMES[] = {"none", "replay", "smoke", "soak", "default"};
     return NAMES[set];
+}
+
+enum gate_set gate_set_of(const char *name)
+{
+    enum gate_set set = GATES_NONE;
+    while (set < GATES_DEFAULT && strcmp(name, gate_set_name(set)) != 0)
+        set++;
+    return set;
 }
 
 static enum status add_override(struct options *options, const char *option, const char *key,
@@ -69,12 +77,11 @@ static enum status take_speed(struct options *options, const char *value, struct
 
 static enum status take_gates(struct options *options, const char *value, struct error *error)
 {
-    for (enum gate_set set = GATES_NONE; set < GATES_DEFAULT; set++)
-        if (strcmp(value, gate_set_name(set)) == 0) {
-            options->gates = set;
-            return STATUS_OK;
-        }
-    return error_set(error, STATUS_INVALID, "--gates %s: must be none, replay or smoke", value);
+    enum gate_set set = gate_set_of(value);
+    if (set == GATES_DEFAULT)
+        return error_set(error, STATUS_INVALID, "--gates %s: must be none, replay, smoke or soak", value);
+    options->gates = set;
+    return STATUS_OK;
 }
 
 static enum status take_fault(struct options *options, const char *value, struct error *error)
@@ -134,6 +141,20 @@ static enum status take_version(struct options *options, const char *value, stru
     return STATUS_OK;
 }
 
+static enum status take_doctor(struct options *options, const char *value, struct error *error)
+{
+    (void)value, (void)error;
+    options->doctor = true;
+    return STATUS_OK;
+}
+
+static enum status take_json(struct options *options, const char *value, struct error *error)
+{
+    (void)value, (void)error;
+    options->json = true;
+    return STATUS_OK;
+}
+
 /* Without a function of its own an option sets the key that the configuration's schema names for it. */
 static const struct option OPTIONS[] = {
     {"--config", "FILE", take_config,
@@ -143,6 +164,8 @@ static const struct option OPTIONS[] = {
     {"--sink", "KIND", NULL, "where signals go: jsonl, sqlite, dual"},
     {"--minutes", "N", NULL,
      "wall time after go; 0: until signalled; recorded input otherwise runs to its end"},
+    {"--time-scale", "K", NULL,
+     "divides every wall timer and threshold; the simulator runs K times as fast (only K = 1 is evidence)"},
     {"--symbols", "A,B", NULL, "symbols of the run"},
     {"--output-dir", "DIR", NULL, "folder of sockets, status, signals, orders (default ./runtime)"},
     {"--debug", NULL, NULL, "log at debug level"},
@@ -150,13 +173,15 @@ static const struct option OPTIONS[] = {
     {"--input-mode", "MODE", NULL, "raw: the venue's or the simulator's sockets; preview: recorded input"},
     {"--input-dir", "DIR", NULL, "folder of the recorded input of preview mode"},
     {"--gates", "SET", take_gates,
-     "none, replay or smoke: decides the exit code (default: replay for recordings)"},
+     "none, replay, smoke or soak: decides the exit code (default: replay for recordings, else smoke)"},
     {"--fault", "PROC@SECONDS[:SIGNAL]", take_fault,
      "hurt a process so long after go; repeatable; signal KILL"},
     {"--run-tag", "TAG", take_run_tag, "label in the manifest"},
     {"--capture", "FILE", take_capture, "recording for the simulator; repeatable"},
     {"--speed", "N|max", take_speed, "pace of the simulator"},
     {"--set", "KEY=VALUE", take_set, "any configuration key; repeatable"},
+    {"--doctor", NULL, take_doctor, "only check whether a run can be started here, with cause and remedy"},
+    {"--json", NULL, take_json, "with --doctor: JSON instead of a table"},
     {"--help", NULL, take_help, "this text"},
     {"--version", NULL, take_version, "version, compiler, git revision"},
 };

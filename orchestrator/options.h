@@ -9,9 +9,10 @@
 
 enum { OPTIONS_OVERRIDES_MAX = 256, OPTIONS_CAPTURES_MAX = 1000, OPTIONS_FAULTS_MAX = 64 };
 
-enum gate_set { GATES_NONE, GATES_REPLAY, GATES_SMOKE, GATES_DEFAULT };
+enum gate_set { GATES_NONE, GATES_REPLAY, GATES_SMOKE, GATES_SOAK, GATES_DEFAULT };
 
 const char *gate_set_name(enum gate_set set);
+enum gate_set gate_set_of(const char *name); /* GATES_DEFAULT: no such set */
 
 /* option_override: one configuration key from the command line; texts are borrowed from argv or owned by
  * options. */
@@ -40,6 +41,7 @@ struct options {
     enum gate_set gates;
     const char *run_tag; /* "" when not given */
     bool help, version;
+    bool doctor, json;  /* only examine, and how to say it */
     int argument_count; /* as they were given, borrowed */
     char **arguments;
     char *owned[OPTIONS_OVERRIDES_MAX]; /* texts cut out of arguments */

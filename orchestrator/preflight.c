@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -13,15 +14,14 @@
 
 enum { BUS_FOLDER_BYTES_MAX = 80 };
 
-static void add(struct preflight *preflight, const char *name, enum preflight_verdict verdict,
-                const char *format, ...) PRINTF_LIKE(4, 5);
-
-static void add(struct preflight *preflight, const char *name, enum preflight_verdict verdict,
-                const char *format, ...)
+void preflight_add(struct preflight *preflight, const char *name, enum preflight_verdict verdict,
+                   const char *remedy, const char *format, ...)
 {
+    assert(preflight->count < PREFLIGHT_CHECKS_MAX);
     struct preflight_check *check = &preflight->checks[preflight->count++];
     check->name = name;
     check->verdict = verdict;
+    check->remedy = remedy;
     va_list arguments;
     va_start(arguments, format);
     vsnprintf(check->detail, sizeof check->detail, format, arguments);
@@ -40,8 +40,7 @@ static void folder_problem(const char *folder, char *out_text, size_t size)
     if (folder_make(folder, 0755) != STATUS_OK)
         snprintf(out_text, size, "%.200s cannot be created: %s", folder, strerror(errno));
     else if (file_replace(path, "x", 1, false) != STATUS_OK)
-        snprintf(out_text, size, "%.200s is not writable: %s; give another folder or change its owner",
-                 folder, strerror(errno));
+        snprintf(out_text, size, "%.200s is not writable: %s", folder, strerror(errno));
     else if (unlink(path) != 0)
         snprintf(out_text, size, "%.200s: files cannot be removed: %s", folder, strerror(errno));
 }
@@ -52,12 +51,14 @@ static void check_folders(const struct config *config, struct preflight *preflig
         char problem[PREFLIGHT_DETAIL_BYTES];
         folder_problem(config_text(config, FOLDER_KEYS[i]), problem, sizeof problem);
         if (*problem) {
-            add(preflight, "directories", PREFLIGHT_FAILED, "%s: %.400s", FOLDER_KEYS[i], problem);
+            preflight_add(preflight, "directories", PREFLIGHT_FAILED,
+                          "give another folder, or change its owner or mode", "%s: %.400s", FOLDER_KEYS[i],
+                          problem);
             return;
         }
     }
-    add(preflight, "directories", PREFLIGHT_OK, "%zu folders writable",
-        sizeof FOLDER_KEYS / sizeof *FOLDER_KEYS);
+    preflight_add(preflight, "directories", PREFLIGHT_OK, NULL, "%zu folders writable",
+                  sizeof FOLDER_KEYS / sizeof *FOLDER_KEYS);
 }
 
 static void check_disk(const struct config *config, struct preflight *preflight)
@@ -65,14 +66,14 @@ static void check_disk(const struct config *config, struct preflight *preflight)
     struct statvfs space;
     const char *root = config_text(config, "run.data_root");
     if (statvfs(root, &space) != 0) {
-        add(preflight, "disk", PREFLIGHT_WARNING, "free space of %.200s is unknown: %s", root,
-            strerror(errno));
+        preflight_add(preflight, "disk", PREFLIGHT_WARNING, "look at the file system of run.data_root",
+                      "free space of %.200s is unknown: %s", root, strerror(errno));
         return;
     }
     double free_gb = (double)space.f_bavail * (double)space.f_frsize / 1e9;
     bool enough = free_gb >= PREFLIGHT_DISK_FREE_GB;
-    add(preflight, "disk", enough ? PREFLIGHT_OK : PREFLIGHT_WARNING, "%.1f GB free%s", free_gb,
-        enough ? "" : ", 10 GB are advised: a long run may fill the disk");
+    preflight_add(preflight, "disk", enough ? PREFLIGHT_OK : PREFLIGHT_WARNING,
+                  "make room: 10 GB are advised, a long run may fill the disk", "%.1f GB free", free_gb);
 }
 
 static void check_limits(struct preflight *preflight)
@@ -84,9 +85,9 @@ static void check_limits(struct preflight *preflight)
             limit.rlim_cur = 0;
     }
     bool enough = limit.rlim_cur >= PREFLIGHT_OPEN_FILES;
-    add(preflight, "limits", enough ? PREFLIGHT_OK : PREFLIGHT_FAILED, "open files: %llu%s",
-        (unsigned long long)limit.rlim_cur,
-        enough ? "" : ", 1024 are needed: raise them with `ulimit -n 1024`");
+    preflight_add(preflight, "limits", enough ? PREFLIGHT_OK : PREFLIGHT_FAILED,
+                  "1024 are needed: raise them with `ulimit -n 1024`", "open files: %llu",
+                  (unsigned long long)limit.rlim_cur);
 }
 
 /* holder_alive: a living process holds the instance's lock (bus.h). */
@@ -103,26 +104,25 @@ static void check_sockets(const struct config *config, const char *const *instan
     const char *folder = config_text(config, "bus.dir");
     struct stat found;
     if (strlen(folder) > BUS_FOLDER_BYTES_MAX) {
-        add(preflight, "sockets", PREFLIGHT_FAILED,
-            "bus.dir: longer than %d bytes, socket names would not fit: %.300s", BUS_FOLDER_BYTES_MAX,
-            folder);
+        preflight_add(preflight, "sockets", PREFLIGHT_FAILED, "choose a shorter bus.dir",
+                      "bus.dir: longer than %d bytes, socket names would not fit: %.300s",
+                      BUS_FOLDER_BYTES_MAX, folder);
         return;
     }
     if (lstat(folder, &found) == 0 && !S_ISDIR(found.st_mode)) {
-        add(preflight, "sockets", PREFLIGHT_FAILED,
-            "bus.dir: %.300s must be a folder (a link is not accepted)", folder);
+        preflight_add(preflight, "sockets", PREFLIGHT_FAILED,
+                      "remove what is there, or choose another bus.dir",
+                      "bus.dir: %.300s must be a folder (a link is not accepted)", folder);
         return;
     }
     for (; *instances; instances++)
         if (holder_alive(folder, *instances)) {
-            add(preflight, "sockets", PREFLIGHT_FAILED,
-                "a %s of an earlier run is still alive in this folder; its pid is in runtime/status/%s.json: "
-                "end it "
-                "first",
-                *instances, *instances);
+            preflight_add(preflight, "sockets", PREFLIGHT_FAILED,
+                          "end it first; its pid is in its file in runtime/status",
+                          "a %s of an earlier run is still alive in this folder", *instances);
             return;
         }
-    add(preflight, "sockets", PREFLIGHT_OK, "%.300s", folder);
+    preflight_add(preflight, "sockets", PREFLIGHT_OK, NULL, "%.300s", folder);
 }
 
 void preflight_run(const struct config *config, const char *const *instances, struct preflight *out_preflight)

@@ -11,12 +11,13 @@
 
 enum preflight_verdict { PREFLIGHT_OK, PREFLIGHT_WARNING, PREFLIGHT_FAILED };
 
-enum { PREFLIGHT_CHECKS_MAX = 16, PREFLIGHT_DETAIL_BYTES = 512 };
+enum { PREFLIGHT_CHECKS_MAX = 24, PREFLIGHT_DETAIL_BYTES = 2048 };
 
 struct preflight_check {
     const char *name;
     enum preflight_verdict verdict;
-    char detail[PREFLIGHT_DETAIL_BYTES]; /* what was found, and the remedy when it is not good */
+    char detail[PREFLIGHT_DETAIL_BYTES]; /* what was found */
+    const char *remedy;                  /* what helps when it is not good; NULL: the detail says it */
 };
 
 struct preflight {
@@ -30,6 +31,10 @@ enum { PREFLIGHT_DISK_FREE_GB = 10, PREFLIGHT_OPEN_FILES = 1024 };
  * `instances`: the names whose sockets will be bound, NULL-terminated. */
 void preflight_run(const struct config *config, const char *const *instances,
                    struct preflight *out_preflight);
+
+/* preflight_add: one check more; `remedy` is borrowed for good. */
+void preflight_add(struct preflight *preflight, const char *name, enum preflight_verdict verdict,
+                   const char *remedy, const char *format, ...) PRINTF_LIKE(5, 6);
 
 /* preflight_failed: any check failed. */
 bool preflight_failed(const struct preflight *preflight);

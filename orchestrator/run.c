@@ -126,8 +126,10 @@ static enum status check(const struct run *run, bool verbose, struct error *erro
                   "check=%s verdict=%s detail=\"%s\"", one->name, preflight_verdict_name(one->verdict),
                   one->detail);
         if (verbose || one->verdict != PREFLIGHT_OK)
-            console_say(&run->console, "preflight %s: %s (%s)", one->name,
-                        preflight_verdict_name(one->verdict), one->detail);
+            console_say(&run->console, "preflight %s: %s (%s%s%s)", one->name,
+                        preflight_verdict_name(one->verdict), one->detail,
+                        one->verdict != PREFLIGHT_OK && one->remedy ? "; " : "",
+                        one->verdict != PREFLIGHT_OK && one->remedy ? one->remedy : "");
     }
     return preflight_failed(&preflight) ? error_set(error, STATUS_INVALID, "the pre-flight check failed")
                                         : STATUS_OK;

@@ -6,8 +6,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <yyjson.h>
 
-enum { ENDPOINTS_MAX = 4096, CONNECTIONS = 65536 };
+enum { ENDPOINTS_MAX = 4096, CONNECTIONS = 65536, TIMED_MAX = 1000 };
 
 /* endpoint: one connection of the capture, from its opening to its closing. */
 struct endpoint {
@@ -21,6 +22,8 @@ struct endpoints {
     size_t count, capacity;
     size_t *open; /* by connection: index + 1, 0: none */
     int64_t first_ns, last_ns;
+    int64_t first_event_ms; /* the earliest of the first messages; 0: none says a time */
+    int64_t timed;
     bool known;
 };
 
@@ -53,6 +56,25 @@ static void closed(struct endpoints *endpoints, const struct capture_record *rec
     }
 }
 
+/* event_take: the event time of one of the first messages; messages of several streams may be out of order. */
+static void event_take(struct endpoints *endpoints, const struct capture_record *record)
+{
+    if (endpoints->timed >= TIMED_MAX)
+        return;
+    yyjson_doc *document = yyjson_read((const char *)record->payload, record->payload_bytes, 0);
+    yyjson_val *root = yyjson_doc_get_root(document), *data = yyjson_obj_get(root, "data");
+    yyjson_val *time = yyjson_obj_get(data ? data : root, "T");
+    if (!time)
+        time = yyjson_obj_get(data ? data : root, "E"); /* spot books have no T */
+    if (yyjson_is_int(time)) {
+        int64_t event_ms = yyjson_get_sint(time);
+        endpoints->timed++;
+        if (!endpoints->first_event_ms || event_ms < endpoints->first_event_ms)
+            endpoints->first_event_ms = event_ms;
+    }
+    yyjson_doc_free(document);
+}
+
 static void record_take(struct endpoints *endpoints, const struct capture_record *record)
 {
     if (!endpoints->first_ns || record->recv_ns < endpoints->first_ns)
@@ -65,6 +87,8 @@ static void record_take(struct endpoints *endpoints, const struct capture_record
         closed(endpoints, record);
     else if (record->kind == CAPTURE_MESSAGE && endpoints->open[record->conn_id])
         endpoints->items[endpoints->open[record->conn_id] - 1].messages++;
+    if (record->kind == CAPTURE_MESSAGE)
+        event_take(endpoints, record);
 }
 
 /* capture_read: one instance's connections; their numbers are its own. */
@@ -168,7 +192,10 @@ static void write_times(struct json *json, const struct run *run, const struct e
             event_ms = run->processes[i].telemetry.beat.event_ts_ms;
     key_time_ns(json, "session_start", endpoints->first_ns);
     key_time_ns(json, "session_end", endpoints->last_ns);
-    json_key_null(json, "session_start_event_ms"); /* heartbeats tell the newest event time only */
+    if (endpoints->first_event_ms)
+        json_key_i64(json, "session_start_event_ms", endpoints->first_event_ms);
+    else
+        json_key_null(json, "session_start_event_ms");
     json_key(json, "session_end_event_ms");
     if (event_ms == FIELD_NULL_I64)
         json_null(json);

@@ -135,6 +135,22 @@ static enum status act_restart(struct run *run, struct process *process, const s
     return wish(run, process, EVENT_RESTART, result, error);
 }
 
+/* act_drain: harvest closes the feed, so that its streams end and all others come to their end; any other works off what has
+ * arrived, flushes and stops, to be started again at will. */
+static enum status act_drain(struct run *run, struct process *process, const struct control_values *values,
+                             struct json *result, struct error *error)
+{
+    (void)values;
+    if (run->phase != PHASE_FEEDING)
+        return error_set(error, STATUS_CONFLICT, "the run is %s; only a run that is fed can be drained",
+                         run_phase_name(run->phase));
+    if (!process->module->takes_feed)
+        return wish(run, process, EVENT_STOP, result, error);
+    command_want(process, VERB_STOP_INTAKE);
+    process_result(process, "the feed is closed; the run ends with its streams", result);
+    return STATUS_OK;
+}
+
 static enum status act_kill(struct run *run, struct process *process, const struct control_values *values,
                             struct json *result, struct error *error)
 {
@@ -190,6 +206,7 @@ static enum status act_resume(struct run *run, struct process *process, const st
     }
 EACH(perform_start, act_start)
 EACH(perform_stop, act_stop)
+EACH(perform_drain, act_drain)
 EACH(perform_restart, act_restart)
 EACH(perform_kill, act_kill)
 EACH(perform_pause, act_pause)
@@ -256,6 +273,7 @@ const struct control_verb RUN_VERBS[] = {
      perform_kill},
     {"pause", {NAME}, true, perform_pause},
     {"resume", {NAME}, true, perform_resume},
+    {"drain", {NAME}, true, perform_drain},
     {"events", {{"since", CONTROL_INTEGER, false}}, false, perform_events},
     {"gates", {{0}}, false, perform_gates},
     {"shutdown", {{0}}, true, perform_shutdown},

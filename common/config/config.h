@@ -161,6 +161,11 @@ bool config_is_chosen(const struct config *config, const char *key);
 /* config_place: where the value was written ("file.yaml:12:5"), "built-in" when nowhere. */
 const char *config_place(const struct config *config, const char *key);
 
+/* config_wall_ms: a span of wall time, in ms, as this run counts it: divided by run.time_scale, at least 1 ms. Everything
+ * that happens at intervals, or is judged over a window, of wall time goes through here; what a machine needs to do its
+ * work (readiness, heartbeats, drain, back-off, network) does not (docs/decisions/0020-evidence.md). */
+int64_t config_wall_ms(const struct config *config, double span_ms);
+
 /* ---- checks ---- */
 
 /* config_validate: what one key alone cannot show (docs/configuration.md lists the rules). Call once after loading.

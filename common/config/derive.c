@@ -34,6 +34,12 @@ bool derive_replay_mode(const struct config *config, const char *symbol, struct 
     return give_i64(out, strcmp(config_text(config, "run.input_mode"), "preview") == 0);
 }
 
+bool derive_simulator_speed(const struct config *config, const char *symbol, struct config_value *out)
+{
+    (void)symbol;
+    return give_f64(out, config_f64(config, "run.time_scale"));
+}
+
 bool derive_url_mode(const struct config *config, const char *symbol, struct config_value *out)
 {
     (void)symbol;

@@ -55,6 +55,7 @@ config_check check_divides_hour;
 
 /* derive.c: built-in values that depend on others. */
 config_derive derive_replay_mode;
+config_derive derive_simulator_speed;
 config_derive derive_url_mode;
 config_derive derive_public_url;
 config_derive derive_market_url;

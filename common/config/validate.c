@@ -241,6 +241,13 @@ static void check_export(const struct config *config, struct config_errors *erro
         COMPLAIN(config, errors, "export.type", "is influxdb1, which needs export.influx_db");
 }
 
+static void check_time_scale(const struct config *config, struct config_errors *errors)
+{
+    if (config_f64(config, "run.time_scale") != 1 && !text_is(config, "harvest.venue", "simulator"))
+        COMPLAIN(config, errors, "run.time_scale",
+                 "must be 1 with a real venue, whose time nobody can scale");
+}
+
 static const struct config_rule RULES[] = {
     {check_ofi_weights, "the first ofi.levels of ofi.weights have a positive sum"},
     {check_cvd,
@@ -264,6 +271,7 @@ static const struct config_rule RULES[] = {
     {check_spot, "the spot market has harvest.book_source diff and harvest.qty_field q"},
     {check_backoff, "backoff_initial_ms ≤ backoff_cap_ms, in harvest and supervisor"},
     {check_heartbeat, "health.heartbeat_ms < health.heartbeat_timeout_ms"},
+    {check_time_scale, "run.time_scale is 1 unless harvest.venue is simulator"},
     {check_ports, "simulator.port and report.http_port differ"},
     {check_export, "an export that is enabled has a type, a URL, and what its type needs"},
 };

@@ -51,7 +51,7 @@ enum status exporter_config_read(const struct config *config, const char *run_id
     *out_config = (struct exporter_config){
         .target = target,
         .clock = clock_system(),
-        .interval_ms = config_i64(config, "export.interval_s") * 1000,
+        .interval_ms = config_wall_ms(config, (double)config_i64(config, "export.interval_s") * 1000),
         .timeout_ms = (int)(config_f64(config, "export.timeout_s") * 1000.0),
         .attempts = (int)config_i64(config, "export.attempts"),
         .run_id = run_id,

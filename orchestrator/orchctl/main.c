@@ -17,6 +17,25 @@ enum { TIMEOUT_DEFAULT_MS = 2000 };
         "--wait", "SECONDS", "return when it has come true, or fail after so long" \
     }
 
+#define RUN_ID                                                           \
+    {                                                                    \
+        "--run-id", "ID", "a run of this folder (default: the last one)" \
+    }
+#define TRIAL                                                               \
+    {"--minutes", "N", "length of the run"},                                \
+        {"--time-scale", "K", "divides all wall time; only 1 is evidence"}, \
+        {"--config", "FILE", "configuration"},                              \
+    {                                                                       \
+        "--symbols", "A,B", "symbols"                                       \
+    }
+#define DOCTOR                                                     \
+    {                                                              \
+        {"--config", "FILE", "configuration"},                     \
+        {                                                          \
+            "--gates", "SET", "as for a run judged by these gates" \
+        }                                                          \
+    }
+
 static const struct verb VERBS[] = {
     {"status", "[NAME]", 0, 1, "processes, their states and figures", {{0}}, verb_status},
     {"health", "[NAME]", 0, 1, "who is healthy, and if not, why", {{0}}, verb_health},
@@ -108,6 +127,53 @@ static const struct verb VERBS[] = {
      {{0}},
      verb_completion},
     {"keys", "[FOLDER]", 0, 1, "make CURVE keys for a bus over TCP, unless there are some", {{0}}, verb_keys},
+    {"drain",
+     "NAME",
+     1,
+     1,
+     "work off what has arrived, flush, stop; harvest: end the feed",
+     {WAIT},
+     verb_wish},
+    {"doctor", "", 0, 0, "whether a run can be started here; each failed check with cause and remedy", DOCTOR,
+     verb_doctor},
+    {"preflight", "", 0, 0, "the same", DOCTOR, verb_doctor},
+    {"precheck", "", 0, 0, "ten minutes of market, judged before harvesting begins", {TRIAL}, verb_precheck},
+    {"smoke", "", 0, 0, "one run per sink, judged by the smoke gates", {TRIAL}, verb_smoke},
+    {"soak",
+     "",
+     0,
+     0,
+     "doctor, a dual run with a fault in the middle, its evidence built and verified",
+     {TRIAL, RUN_ID},
+     verb_soak},
+    {"validate",
+     "",
+     0,
+     0,
+     "the data quality gate over the Parquet data sets",
+     {RUN_ID,
+      {"--data-root", "DIR", "data sets (default: the folder's)"},
+      {"--from", "MS", "range of event time"},
+      {"--to", "MS", "its end"},
+      {"--symbols", "A,B", "only these"},
+      {"--out", "DIR", "where the report goes (default: dq_reports below the artefacts)"}},
+     verb_validate},
+    {"parity", "", 0, 0, "compare both sinks row by row, anew", {RUN_ID}, verb_parity},
+    {"report", "", 0, 0, "the day report, made anew when the run is over", {{0}}, verb_report},
+    {"evidence",
+     "build|verify",
+     1,
+     1,
+     "the evidence pack of a run: build it; verify it from its files alone",
+     {RUN_ID, {"--pack", "DIR", "verify: the pack's folder, when it has been moved"}},
+     verb_evidence},
+    {"clean",
+     "",
+     0,
+     0,
+     "remove what finished runs left in runtime, logs and artifacts",
+     {{"--keep", "N", "leave the newest N runs (default 0)"}, {"--dry-run", NULL, "only say what would go"}},
+     verb_clean},
 };
 
 /* For every verb, before or behind it. */
@@ -124,7 +190,7 @@ static const struct exit_meaning EXITS[] = {
     {EXIT_FINE, "done"},
     {EXIT_REFUSED, "refused or no answer"},
     {EXIT_WRONG_USE, "wrong use or configuration"},
-    {EXIT_NOT_EVEN, "recomputed and stored rows differ or the ledger does not balance"},
+    {EXIT_NOT_EVEN, "not so (rows differ, a check or gate fails or is unknown)"},
     {EXIT_NOT_HEALTHY, "not healthy"},
     {0},
 };

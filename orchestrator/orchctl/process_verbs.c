@@ -26,7 +26,7 @@ static bool came_true(const struct waiting *waiting, yyjson_val *event)
 {
     if (strcmp(waiting->verb, "kill") == 0)
         return is(event, "event", "fault_recovered");
-    if (strcmp(waiting->verb, "stop") == 0)
+    if (strcmp(waiting->verb, "stop") == 0 || strcmp(waiting->verb, "drain") == 0)
         return is(event, "event", "state") && is(event, "state", "stopped");
     bool newer = yyjson_get_sint(yyjson_obj_get(event, "generation")) > waiting->generation;
     return is(event, "event", "Ready") && newer;

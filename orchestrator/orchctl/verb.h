@@ -96,6 +96,18 @@ int verb_manifest(const struct invocation *invocation);
 int verb_logs(const struct invocation *invocation);
 /* keys_verb.c */
 int verb_keys(const struct invocation *invocation);
+/* evidence_verbs.c */
+int verb_validate(const struct invocation *invocation);
+int verb_parity(const struct invocation *invocation);
+int verb_report(const struct invocation *invocation);
+int verb_evidence(const struct invocation *invocation);
+/* soak_verbs.c */
+int verb_doctor(const struct invocation *invocation);
+int verb_precheck(const struct invocation *invocation);
+int verb_smoke(const struct invocation *invocation);
+int verb_soak(const struct invocation *invocation);
+/* clean_verb.c */
+int verb_clean(const struct invocation *invocation);
 /* why_verb.c */
 int verb_why(const struct invocation *invocation);
 int verb_replay(const struct invocation *invocation);

@@ -8,7 +8,7 @@ void report_settings(struct stage *stage, const char *store_path, struct report_
     const char *sink = config_text(config, "run.sink");
     *out = (struct report_config){
         .fingerprint = stage_fingerprint(stage),
-        .interval_ms = config_i64(config, "report.interval_s") * 1000,
+        .interval_ms = config_wall_ms(config, (double)config_i64(config, "report.interval_s") * 1000),
         .clock = *stage_clock(stage),
         .reporter =
             {

@@ -18,7 +18,7 @@ static const double DISTANCE_MEAN_TICKS = 22;
 static const double PRESSURE_KEPT = 0.9969; /* from event to event: a time of 320 events */
 static const double PRESSURE_SHARPNESS = 2;
 static const double TILT_MAX = 0.95; /* the other side never falls silent */
-static const double LIMIT_ORDER_MEAN_LOTS = 11, MARKET_ORDER_MEAN_LOTS = 16;
+static const double LIMIT_ORDER_MEAN_LOTS = 11, MARKET_ORDER_MEAN_LOTS = 16, LARGE_ORDER_TIMES = 30;
 enum {
     RESTING_ORDERS = 320, /* both sides, about which their number swings */
     SIDE_ORDERS_MIN = 30,
@@ -48,9 +48,11 @@ static void move_pressure(struct symbol_market *market)
     market->pressure = PRESSURE_KEPT * market->pressure + fresh * random_normal(&market->random);
 }
 
-static int64_t draw_lots(struct random *random)
+static int64_t draw_lots(const struct synthetic *synthetic, struct random *random, double mean_lots)
 {
-    return 1 + (int64_t)random_exponential(random, LIMIT_ORDER_MEAN_LOTS);
+    if (synthetic->large_share > 0 && random_unit(random) < synthetic->large_share)
+        mean_lots *= LARGE_ORDER_TIMES;
+    return 1 + (int64_t)random_exponential(random, mean_lots);
 }
 
 static size_t side_orders(const struct order_book *book, enum book_side_name side)
@@ -61,7 +63,8 @@ static size_t side_orders(const struct order_book *book, enum book_side_name sid
     return orders;
 }
 
-static void place_order(struct symbol_market *market, enum book_side_name side)
+static void place_order(const struct synthetic *synthetic, struct symbol_market *market,
+                        enum book_side_name side)
 {
     struct order_book *book = &market->book;
     struct random *random = &market->random;
@@ -76,7 +79,7 @@ static void place_order(struct symbol_market *market, enum book_side_name side)
     if (open_ticks > 0 && random_unit(random) < INSIDE_SHARE)
         price = own + direction * (1 + (int64_t)random_below(random, (uint64_t)open_ticks));
     if (price > 0)
-        order_book_add(book, side, price, draw_lots(random));
+        order_book_add(book, side, price, draw_lots(synthetic, random, LIMIT_ORDER_MEAN_LOTS));
 }
 
 /* cancel_order: one of two random orders, the one on the side that is to shrink if they differ. */
@@ -102,7 +105,7 @@ static void execute_order(struct synthetic *synthetic, uint16_t index, bool buys
     size_t levels = market->book.sides[side].count;
     if (side_orders(&market->book, side) < SIDE_ORDERS_MIN)
         return;
-    int64_t lots = 1 + (int64_t)random_exponential(&market->random, MARKET_ORDER_MEAN_LOTS);
+    int64_t lots = draw_lots(synthetic, &market->random, MARKET_ORDER_MEAN_LOTS);
     /* The last level stays: no side is ever empty. */
     size_t count =
         order_book_execute(&market->book, side, lots, fills, levels <= FILLS_MAX ? levels - 1 : FILLS_MAX);
@@ -125,7 +128,7 @@ static void act(struct synthetic *synthetic, uint16_t index, struct say_target t
     if (random_unit(&market->random) * 2 * RESTING_ORDERS < book->order_count)
         cancel_order(market, buys ? SIDE_ASK : SIDE_BID);
     else
-        place_order(market, buys ? SIDE_BID : SIDE_ASK);
+        place_order(synthetic, market, buys ? SIDE_BID : SIDE_ASK);
     market->update_id += (int64_t)(book->change_total - changes);
 }
 
@@ -258,7 +261,7 @@ static void open_market(struct synthetic *synthetic, uint16_t index, const char 
     order_book_add(&market->book, SIDE_BID, known.price_ticks - 1, 10);
     order_book_add(&market->book, SIDE_ASK, known.price_ticks + 1, 10);
     for (int i = 0; i < RESTING_ORDERS; i++)
-        place_order(market, i % 2 ? SIDE_BID : SIDE_ASK);
+        place_order(synthetic, market, i % 2 ? SIDE_BID : SIDE_ASK);
     for (int i = 0; i < BURN_IN_EVENTS; i++) {
         move_pressure(market);
         act(synthetic, index, (struct say_target){ignore, NULL});
@@ -286,6 +289,8 @@ static enum status check(const struct synthetic_config *config, struct error *er
     if (!(config->rate_per_s > 0) || config->rate_per_s > 1e6)
         return error_set(error, STATUS_INVALID,
                          "simulator.rate: more than 0 and at most 1000000 messages per second");
+    if (!(config->large_share >= 0 && config->large_share <= 0.5))
+        return error_set(error, STATUS_INVALID, "simulator.large_share: must be between 0 and 0.5");
     if (!(config->flow_strength >= 0 && config->flow_strength <= 10))
         return error_set(error, STATUS_INVALID, "simulator.flow_strength: between 0 and 10");
     return STATUS_OK;
@@ -303,6 +308,7 @@ enum status synthetic_create(const struct synthetic_config *config, struct synth
     synthetic->markets = memory_allocate(config->symbol_count * sizeof *synthetic->markets);
     synthetic->event_rate_per_s = event_rate(config->rate_per_s);
     synthetic->flow_strength = config->flow_strength;
+    synthetic->large_share = config->large_share;
     synthetic->start_ns = config->start_ms * 1000000;
     synthetic->end_ns = config->length_ms ? synthetic->start_ns + config->length_ms * 1000000 : INT64_MAX;
     buffer_init(&synthetic->text, 0);

@@ -34,6 +34,7 @@ static const char *const SPECIFIED[] = {
     "simulator.symbols=",
     "simulator.rate=50",
     "simulator.flow_strength=0.5",
+    "simulator.large_share=0",
     "simulator.tls=false",
     "simulator.port=0",
     "simulator.host=127.0.0.1",

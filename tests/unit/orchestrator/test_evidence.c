@@ -6,11 +6,13 @@
 
 #include <string.h>
 
-#define RUN "run-1"
+#define RUN           "run-1"
+#define STATUS_FILE   "artifacts/run_logs/status_" RUN ".json"
+#define MANIFEST_FILE "artifacts/run_logs/run_manifest_" RUN ".json"
 
 static char folder[PATH_BYTES];
 static struct evidence_places places;
-static char paths[8][PATH_BYTES];
+static char paths[4][PATH_BYTES];
 
 static void put(const char *name, const char *text)
 {
@@ -22,23 +24,17 @@ static void put(const char *name, const char *text)
 
 static int set_up(void **unused)
 {
-    static const char *const NAMES[] = {"status.json", "manifest.json", "orchestrator.log", "runtime", "data",
-                                        "artifacts",   "logs",          "ledger.json"};
+    static const char *const NAMES[] = {"runtime", "data", "artifacts", "logs"};
     (void)unused;
     check_folder(folder);
-    for (size_t i = 0; i < 8; i++)
+    for (size_t i = 0; i < 4; i++)
         path_join(paths[i], folder, "%s", NAMES[i]);
     places = (struct evidence_places){.run_id = RUN,
-                                      .status_path = paths[0],
-                                      .manifest_path = paths[1],
-                                      .log_path = paths[2],
-                                      .output_dir = paths[3],
-                                      .data_root = paths[4],
-                                      .artifacts_dir = paths[5],
-                                      .logs_dir = paths[6],
-                                      .ledger_path = paths[7],
+                                      .output_dir = paths[0],
+                                      .data_root = paths[1],
                                       .sink = "dual",
                                       .modules = (1 << MODULE_COUNT) - 1};
+    evidence_places_live(&places, paths[2], paths[3]);
     return 0;
 }
 
@@ -110,7 +106,7 @@ static void ledger_and_positions_come_from_the_status_file(void **unused)
 {
     (void)unused;
     struct evidence evidence;
-    put("status.json", STATUS);
+    put(STATUS_FILE, STATUS);
     evidence_gather(&places, &evidence);
     check_value(&evidence, "messages_unaccounted", 100 - 96);
     check_value(&evidence, "parsed_unaccounted", 0);
@@ -134,13 +130,13 @@ static void a_muted_counter_makes_its_figure_unknown(void **unused)
     char muted[sizeof STATUS];
     memcpy(muted, STATUS, sizeof STATUS);
     memcpy(strstr(muted, "parse_errors"), "other_errors", 12);
-    put("status.json", muted);
+    put(STATUS_FILE, muted);
     evidence_gather(&places, &evidence);
     check_absent(&evidence, "messages_unaccounted");
     check_value(&evidence, "parsed_unaccounted", 0);
     memcpy(muted, STATUS, sizeof STATUS);
     memcpy(strstr(muted, "queue_dropped"), "queue_forgets", 13);
-    put("status.json", muted);
+    put(STATUS_FILE, muted);
     evidence_gather(&places, &evidence);
     check_absent(&evidence, "dropped");
 }
@@ -152,7 +148,7 @@ static void the_status_of_another_run_says_nothing(void **unused)
     char other[sizeof STATUS];
     memcpy(other, STATUS, sizeof STATUS);
     memcpy(strstr(other, RUN), "run-2", 5);
-    put("status.json", other);
+    put(STATUS_FILE, other);
     evidence_gather(&places, &evidence);
     check_absent(&evidence, "messages_unaccounted");
     check_absent(&evidence, "rows_undrained");
@@ -268,17 +264,17 @@ static void orders_summaries_and_the_comparison_of_the_sinks(void **unused)
         "{\"run_id\":\"" RUN "\",\"confirmed\":2,\"total\":1,\"buy_ratio\":null,\"strong_ratio\":0.5,"
         "\"per_minute\":[],\"warnings\":[],\"volumes\":{\"A\":{\"missing_trade_ids\":4},"
         "\"B\":{\"missing_trade_ids\":3}}}");
-    put("status.json", "{\"run_id\":\"" RUN "\",\"processes\":[{\"name\":\"harvest\",\"counters\":"
-                       "{\"trade_gap_ids_total\":9}}]}");
+    put(STATUS_FILE, "{\"run_id\":\"" RUN "\",\"processes\":[{\"name\":\"harvest\",\"counters\":"
+                     "{\"trade_gap_ids_total\":9}}]}");
     put("artifacts/parity_diff_" RUN ".json",
         "{\"run_id\":\"" RUN
         "\",\"only_jsonl\":1,\"only_sqlite\":0,\"content_mismatch\":0,\"duplicates_jsonl\":0,"
-        "\"key_conflict\":0,\"jsonl_stats\":{\"content_hash\":\"a\"},\"sqlite_stats\":{\"content_hash\":"
+        "\"key_conflict\":0,\"jsonl_bad_lines\":0,\"sqlite_bad_rows\":0,\"jsonl_stats\":{\"content_hash\":"
+        "\"a\"},\"sqlite_stats\":{\"content_hash\":"
         "\"b\"}}");
     evidence_gather(&places, &evidence);
     check_value(&evidence, "orders", 3);
-    check_value(&evidence, "orders_buy", 1);
-    check_value(&evidence, "orders_sell", 2);
+    check_value(&evidence, "orders_sides", 2);
     check_value(&evidence, "orders_repeated", 1);
     check_value(&evidence, "summaries", 2);
     check_value(&evidence, "summary_fields_missing",
@@ -292,7 +288,7 @@ static void put_ledger(const char *run_id, int unbalanced, int unknown, const ch
     char text[256];
     snprintf(text, sizeof text, "{\"run_id\":\"%s\",\"unbalanced\":%d,\"unknown\":%d,\"lines\":%s}", run_id,
              unbalanced, unknown, lines);
-    put("ledger.json", text);
+    put("artifacts/run_logs/ledger_" RUN ".json", text);
 }
 
 static void the_ledger_counts_lines_that_do_not_balance(void **unused)
@@ -314,7 +310,7 @@ static void the_ledger_counts_lines_that_do_not_balance(void **unused)
     put_ledger("run-2", 0, 0, "[{}]");
     evidence_gather(&places, &evidence);
     check_absent(&evidence, "ledger_unbalanced");
-    put("ledger.json", "{\"run_id\":\"" RUN "\",\"unbal");
+    put("artifacts/run_logs/ledger_" RUN ".json", "{\"run_id\":\"" RUN "\",\"unbal");
     evidence_gather(&places, &evidence);
     check_absent(&evidence, "ledger_unbalanced");
 }
@@ -324,16 +320,16 @@ static void manifest_and_log_tell_of_start_and_stop(void **unused)
     (void)unused;
     struct evidence evidence;
     places.modules = module_bit(MODULE_HARVEST) | module_bit(MODULE_ARCHIVE);
-    put("manifest.json",
+    put(MANIFEST_FILE,
         "{\"run_id\":\"" RUN "\",\"shutdown_order\":[\"harvest\",\"archive\"],"
         "\"processes\":{\"harvest\":{\"killed_on_stop\":true},\"archive\":{\"killed_on_stop\":false}},"
         "\"resource_usage\":{\"max_rss_mb\":12.5,\"max_open_files\":33}}");
-    put("orchestrator.log", "t INFO orchestrator Start run_id=" RUN " name=harvest pid=1\n"
-                            "t INFO orchestrator Start run_id=" RUN " name=archive pid=2\n"
-                            "t INFO orchestrator Ready run_id=" RUN " name=harvest pid=1\n"
-                            "t INFO orchestrator Ready run_id=run-2 name=archive pid=1\n"
-                            "t INFO orchestrator Health run_id=" RUN " name=harvest pid=1\n"
-                            "t INFO orchestrator Stop run_id=" RUN " name=harvest pid=1\n");
+    put("logs/orchestrator/orchestrator.log", "t INFO orchestrator Start run_id=" RUN " name=harvest pid=1\n"
+                                              "t INFO orchestrator Start run_id=" RUN " name=archive pid=2\n"
+                                              "t INFO orchestrator Ready run_id=" RUN " name=harvest pid=1\n"
+                                              "t INFO orchestrator Ready run_id=run-2 name=archive pid=1\n"
+                                              "t INFO orchestrator Health run_id=" RUN " name=harvest pid=1\n"
+                                              "t INFO orchestrator Stop run_id=" RUN " name=harvest pid=1\n");
     evidence_gather(&places, &evidence);
     check_value(&evidence, "manifests", 1);
     check_value(&evidence, "shutdown_mistakes", 2);
@@ -347,8 +343,8 @@ static void damaged_files_are_no_figures(void **unused)
 {
     (void)unused;
     struct evidence evidence;
-    put("status.json", "{\"run_id\":\"" RUN "\",\"processes\":[");
-    put("manifest.json", "]");
+    put(STATUS_FILE, "{\"run_id\":\"" RUN "\",\"processes\":[");
+    put(MANIFEST_FILE, "]");
     put("artifacts/parity_diff_" RUN ".json", "{\"run_id\":\"" RUN "\",\"only_jsonl\":0}");
     put("runtime/signals.db",
         "not a database, however long this text may be; it has no header of one at all.");

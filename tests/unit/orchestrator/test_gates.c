@@ -11,8 +11,13 @@ enum { ALL = (1 << MODULE_COUNT) - 1 };
 
 static struct gate_conditions conditions_for(enum gate_set set)
 {
-    return (struct gate_conditions){
-        .set = set, .modules = ALL, .sink = "dual", .minutes = 30, .max_rss_mb = 600, .max_open_files = 256};
+    return (struct gate_conditions){.set = set,
+                                    .modules = ALL,
+                                    .sink = "dual",
+                                    .minutes = 30,
+                                    .time_scale = 1,
+                                    .max_rss_mb = 600,
+                                    .max_open_files = 256};
 }
 
 /* figure: a gate, its figure, and a value on either side of its threshold. */
@@ -45,8 +50,7 @@ static const struct figure FIGURES[] = {
     {GATES_SMOKE, "jsonl_shards", "jsonl_shards", 20, 19},
     {GATES_SMOKE, "sqlite_rows", "sqlite_rows", 10000, 9999},
     {GATES_SMOKE, "orders", "orders", 100, 99},
-    {GATES_SMOKE, "orders_buy", "orders_buy", 1, 0},
-    {GATES_SMOKE, "orders_sell", "orders_sell", 1, 0},
+    {GATES_SMOKE, "orders_sides", "orders_sides", 2, 1},
     {GATES_SMOKE, "contract_jsonl", "jsonl_violations", 0, 1},
     {GATES_SMOKE, "contract_sqlite", "sqlite_violations", 0, 1},
     {GATES_SMOKE, "deadletter", "deadletter_rows", 0, 1},
@@ -68,6 +72,32 @@ static const struct figure FIGURES[] = {
     {GATES_REPLAY, "shutdown_kills", "shutdown_kills", 0, 1},
     {GATES_REPLAY, "resources_rss", "max_rss_mb", 599.9, 600},
     {GATES_REPLAY, "resources_files", "max_open_files", 255, 256},
+    {GATES_SOAK, "duration", "duration_s", 3600, 3599.9},
+    {GATES_SOAK, "health_at_end", "unhealthy_at_end", 0, 1},
+    {GATES_SOAK, "health_checks", "healthy_share", 0.98, 0.979},
+    {GATES_SOAK, "signals", "signals_total", 1, 0},
+    {GATES_SOAK, "signals_confirmed", "signals_confirmed", 1, 0},
+    {GATES_SOAK, "export", "export_count", 30, 29},
+    {GATES_SOAK, "export_errors", "export_errors", 0, 1},
+    {GATES_SOAK, "alerts", "alerts_active", 0, 1},
+    {GATES_SOAK, "harvester_dropped", "harvester_dropped", 0, 1},
+    {GATES_SOAK, "harvester_reconnects", "harvester_reconnects", 3, 4},
+    {GATES_SOAK, "harvester_timeouts", "harvester_timeouts", 0, 1},
+    {GATES_SOAK, "source", "source_incomplete", 0, 1},
+    {GATES_SOAK, "parity_rows", "parity_rows", 1, 0},
+    {GATES_SOAK, "parity", "sink_differences", 0, 1},
+    {GATES_SOAK, "reports", "summaries", 2, 1},
+    {GATES_SOAK, "reports_markdown", "summaries_markdown", 2, 1},
+    {GATES_SOAK, "reports_equal", "summary_differences", 0, 1},
+    {GATES_SOAK, "fault", "faults_on_signal", 1, 0},
+    {GATES_SOAK, "faults_passed", "faults_not_passed", 0, 1},
+    {GATES_SOAK, "dq", "dq_not_passed", 0, 1},
+    {GATES_SOAK, "resources_rss", "max_rss_mb", 599.9, 600},
+    {GATES_SOAK, "resources_files", "max_open_files", 255, 256},
+    {GATES_SOAK, "deadletter", "deadletter_rows", 0, 1},
+    {GATES_SOAK, "dropped", "dropped", 0, 1},
+    {GATES_SOAK, "shutdown_order", "shutdown_mistakes", 0, 1},
+    {GATES_SOAK, "shutdown_kills", "shutdown_kills", 0, 1},
 };
 
 enum { FIGURE_COUNT = sizeof FIGURES / sizeof *FIGURES };
@@ -127,7 +157,7 @@ static void every_gate_has_its_case_here(void **unused)
     struct evidence evidence;
     struct gate_results results;
     add_all_good(&evidence, "");
-    for (enum gate_set set = GATES_REPLAY; set <= GATES_SMOKE; set++) {
+    for (enum gate_set set = GATES_REPLAY; set <= GATES_SOAK; set++) {
         struct gate_conditions conditions = conditions_for(set);
         gates_judge(&conditions, &evidence, &results);
         assert_true(results.count > 15);
@@ -153,12 +183,37 @@ static void thresholds_shrink_with_shorter_runs_and_are_rounded_up(void **unused
     assert_true(result_of(&results, "jsonl_shards")->threshold == 1);
     assert_true(result_of(&results, "sqlite_rows")->threshold == 500);
     assert_true(result_of(&results, "orders")->threshold == 5);
+    assert_true(result_of(&results, "orders_sides")->threshold == 1);
+    conditions.minutes = 15.1;
+    gates_judge(&conditions, &evidence, &results);
+    assert_true(result_of(&results, "orders_sides")->threshold == 2);
     conditions.minutes = 1.6;
     gates_judge(&conditions, &evidence, &results);
     assert_true(result_of(&results, "jsonl_shards")->threshold == 2);
     conditions.minutes = 90;
     gates_judge(&conditions, &evidence, &results);
     assert_true(result_of(&results, "jsonl_shards")->threshold == 20);
+}
+
+static void wall_time_is_divided_by_the_time_scale(void **unused)
+{
+    (void)unused;
+    static const struct {
+        double planned_minutes, time_scale, seconds;
+    } CASES[] = {{0, 1, 3600}, {60, 1, 3600}, {90, 1, 3600}, {10, 1, 600}, {60, 60, 60}, {10, 20, 30}};
+    struct evidence evidence;
+    struct gate_results results;
+    add_all_good(&evidence, "");
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        struct gate_conditions conditions = conditions_for(GATES_SOAK);
+        conditions.planned_minutes = CASES[i].planned_minutes;
+        conditions.time_scale = CASES[i].time_scale;
+        conditions.minutes = 9.99;
+        gates_judge(&conditions, &evidence, &results);
+        if (result_of(&results, "duration")->threshold != CASES[i].seconds)
+            fail_msg("case %zu: %g s", i, result_of(&results, "duration")->threshold);
+        assert_true(result_of(&results, "export")->threshold == 10);
+    }
 }
 
 static void gates_of_what_is_not_part_of_the_run_are_left_out(void **unused)
@@ -168,7 +223,7 @@ static void gates_of_what_is_not_part_of_the_run_are_left_out(void **unused)
     struct gate_results results;
     struct gate_conditions conditions = conditions_for(GATES_REPLAY);
     add_all_good(&evidence, "");
-    conditions.sink = "sqlite";
+    strcpy(conditions.sink, "sqlite");
     gates_judge(&conditions, &evidence, &results);
     assert_null(result_of(&results, "sink_jsonl"));
     assert_null(result_of(&results, "sinks_equal"));
@@ -234,6 +289,7 @@ int main(void)
         cmocka_unit_test(every_gate_passes_fails_and_is_unknown_without_its_figure),
         cmocka_unit_test(every_gate_has_its_case_here),
         cmocka_unit_test(thresholds_shrink_with_shorter_runs_and_are_rounded_up),
+        cmocka_unit_test(wall_time_is_divided_by_the_time_scale),
         cmocka_unit_test(gates_of_what_is_not_part_of_the_run_are_left_out),
         cmocka_unit_test(a_kind_without_input_needs_no_rows_but_an_unknown_input_is_no_excuse),
         cmocka_unit_test(a_result_says_where_its_figure_comes_from),

@@ -154,6 +154,7 @@ static void bench_init(struct bench *bench)
                                        .feeding = true,
                                        .heartbeat_timeout_ms = 500,
                                        .growth_window_ms = 60000,
+                                       .time_scale = 1,
                                        .growth_count = 1,
                                        .max_rss_mb = 600,
                                        .max_open_files = 256,

@@ -1,0 +1,101 @@
+/* validate, parity, report, evidence: what can be said about a run from its files; programs of their own do the work. */
+#include "base/buffer.h"
+#include "config/config.h"
+#include "place.h"
+#include "program.h"
+#include "verb.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include <yyjson.h>
+
+/* begin: the program, and the options of the verb that it takes under the same names. */
+static struct program_words begin(const struct invocation *invocation, const char *program)
+{
+    struct program_words words = {.count = 0};
+    program_add(&words, program);
+    for (const struct verb_option *option = invocation->verb->options; option->name; option++)
+        program_add_option(&words, option->name, invocation_value(invocation, option->name));
+    if (invocation->json)
+        program_add(&words, "--json");
+    return words;
+}
+
+int verb_validate(const struct invocation *invocation)
+{
+    struct program_words words = begin(invocation, "validate");
+    return program_become(&words);
+}
+
+int verb_evidence(const struct invocation *invocation)
+{
+    const char *what = invocation->words[0];
+    if (strcmp(what, "build") != 0 && strcmp(what, "verify") != 0)
+        return complain(EXIT_WRONG_USE, "evidence %s: must be build or verify", what);
+    struct program_words words = begin(invocation, "evidence"), rest = words;
+    words.items[1] = what;
+    memcpy(&words.items[2], &rest.items[1], (rest.count - 1) * sizeof *rest.items);
+    words.count++;
+    return program_become(&words);
+}
+
+int verb_parity(const struct invocation *invocation)
+{
+    struct program_words words = {.count = 0};
+    program_add(&words, "report_again");
+    program_add(&words, "parity");
+    program_add_option(&words, "--run-id", invocation_value(invocation, "--run-id"));
+    if (invocation->json)
+        program_add(&words, "--print");
+    return program_become(&words);
+}
+
+/* print_summary: the newest one, as <output_dir>/report.json says where it is. */
+static int print_summary(const char *output_dir, bool as_json)
+{
+    char path[PATH_BYTES];
+    struct buffer text;
+    path_join(path, output_dir, "report.json");
+    yyjson_doc *index = yyjson_read_file(path, 0, NULL, NULL);
+    yyjson_val *newest = yyjson_arr_get_last(yyjson_obj_get(yyjson_doc_get_root(index), "summaries"));
+    const char *file = yyjson_get_str(yyjson_obj_get(newest, as_json ? "json" : "md"));
+    enum status status = STATUS_NOT_FOUND;
+    buffer_init(&text, 0);
+    if (file)
+        status = file_read(file, &text);
+    if (status == STATUS_OK)
+        fwrite(text.data, 1, text.length, stdout);
+    else
+        complain(EXIT_REFUSED, "%s: no summary has been written here yet", path);
+    buffer_finish(&text);
+    yyjson_doc_free(index);
+    return status == STATUS_OK ? EXIT_FINE : EXIT_NOT_EVEN;
+}
+
+/* make_again: from the same files; the run is over. */
+static int make_again(void)
+{
+    struct program_words words = {.count = 0};
+    program_add(&words, "report_again");
+    program_add(&words, "summary");
+    program_add(&words, "--quiet");
+    return program_wait(&words);
+}
+
+int verb_report(const struct invocation *invocation)
+{
+    struct config *config;
+    struct error error;
+    char output_dir[PATH_BYTES];
+    if (place_config(&config, &error) != STATUS_OK)
+        return complain(EXIT_REFUSED, "%s", error.text);
+    bool known = *config_text(config, "run.run_id");
+    snprintf(output_dir, sizeof output_dir, "%s", config_text(config, "run.output_dir"));
+    config_destroy(config);
+    if (!known)
+        return complain(EXIT_NOT_EVEN, "no run has been started in this folder");
+    /* While the run goes on report writes it itself, every minute. */
+    int code = place_orchestrator_lives() ? EXIT_FINE : make_again();
+    return code == EXIT_FINE ? print_summary(output_dir, invocation->json) : EXIT_NOT_EVEN;
+}

@@ -1,0 +1,93 @@
+/* evidence: builds the evidence pack of a run, or verifies one from its files alone. Run by `orchctl evidence` and
+ * `orchctl soak`. */
+#include "config/config.h"
+#include "pack.h"
+
+#include <orderflow_version.h>
+#include <stdio.h>
+#include <string.h>
+
+static int usage(FILE *out, int code)
+{
+    fprintf(out, "usage: evidence build|verify [options]\n\n"
+                 "  --effective FILE   configuration of the folder (default runtime/effective_config.json)\n"
+                 "  --run-id ID        a run of this folder (default: the last one)\n"
+                 "  --pack DIR         verify: the pack's folder, when it has been moved\n"
+                 "  --json             JSON instead of text\n\n"
+                 "Exit codes: 0 whole and every gate passes, 1 cannot be built, 2 wrong use, 3 not so\n");
+    return code;
+}
+
+struct arguments {
+    const char *verb, *effective_path, *run_id, *folder;
+    bool json;
+};
+
+static bool parse(struct arguments *arguments, int argc, char **argv)
+{
+    if (argc < 2 || (strcmp(argv[1], "build") != 0 && strcmp(argv[1], "verify") != 0))
+        return false;
+    arguments->verb = argv[1];
+    for (int i = 2; i < argc; i++) {
+        const char **value = strcmp(argv[i], "--effective") == 0 ? &arguments->effective_path
+                             : strcmp(argv[i], "--run-id") == 0  ? &arguments->run_id
+                             : strcmp(argv[i], "--pack") == 0    ? &arguments->folder
+                                                                 : NULL;
+        if (strcmp(argv[i], "--json") == 0)
+            arguments->json = true;
+        else if (!value || i + 1 >= argc)
+            return false;
+        else
+            *value = argv[++i];
+    }
+    return true;
+}
+
+/* open_pack: run and folders from the configuration of this folder. */
+static int open_pack(const struct arguments *arguments, struct pack *pack)
+{
+    struct config *config = config_create();
+    struct config_errors errors;
+    config_errors_init(&errors);
+    bool good = !file_exists(arguments->effective_path) ||
+                config_load_file(config, arguments->effective_path, &errors) == STATUS_OK;
+    if (!good)
+        fprintf(stderr, "evidence: %s cannot be used: %s\n", arguments->effective_path,
+                errors.count ? errors.items[0].reason : "damaged");
+    const char *run_id = arguments->run_id ? arguments->run_id : config_text(config, "run.run_id");
+    bool named =
+        *run_id &&
+        strspn(run_id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-") == strlen(run_id);
+    if (good && !named)
+        fprintf(stderr, "evidence: no run has been started in this folder, or '%.80s' is no run id\n",
+                run_id);
+    snprintf(pack->run_id, sizeof pack->run_id, "%s", run_id);
+    snprintf(pack->artifacts_dir, PATH_BYTES, "%s", config_text(config, "run.artifacts_dir"));
+    snprintf(pack->logs_dir, PATH_BYTES, "%s", config_text(config, "run.logs_dir"));
+    path_join(pack->folder, pack->artifacts_dir, "evidence/%s", run_id);
+    if (arguments->folder)
+        snprintf(pack->folder, PATH_BYTES, "%s", arguments->folder);
+    config_errors_finish(&errors);
+    config_destroy(config);
+    return !good ? EXIT_WRONG_USE : named ? EXIT_FINE : EXIT_NOT_GOOD;
+}
+
+int main(int argc, char **argv)
+{
+    static struct pack pack;
+    struct arguments arguments = {.effective_path = "runtime/effective_config.json"};
+    if (argc == 2 && strcmp(argv[1], "--help") == 0)
+        return usage(stdout, EXIT_FINE);
+    if (argc == 2 && strcmp(argv[1], "--version") == 0) {
+        printf("evidence %s\n", ORDERFLOW_VERSION_LINE);
+        return EXIT_FINE;
+    }
+    if (!parse(&arguments, argc, argv))
+        return usage(stderr, EXIT_WRONG_USE);
+    int code = open_pack(&arguments, &pack);
+    if (code == EXIT_FINE)
+        code = strcmp(arguments.verb, "build") == 0 ? pack_build(&pack, arguments.json)
+                                                    : pack_verify(&pack, arguments.json);
+    pack_finish(&pack);
+    return code;
+}

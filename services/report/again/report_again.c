@@ -1,0 +1,232 @@
+/* report_again: the comparison of the sinks and the summaries of a run, made once more from the files that report made them
+ * from. Run by `orchctl parity`, `orchctl report` and `orchctl evidence verify`. */
+#include "base/clock.h"
+#include "config/config.h"
+#include "services/report/parity.h"
+#include "services/report/reporter.h"
+#include "store/database.h"
+
+#include <orderflow_version.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+enum { EXIT_FINE = 0, EXIT_REFUSED = 1, EXIT_WRONG_USE = 2, EXIT_NOT_EVEN = 3 };
+
+struct arguments {
+    const char *what; /* parity, summary */
+    const char *effective_path, *run_id, *output_dir;
+    bool print, quiet;
+};
+
+static int usage(FILE *out, int code)
+{
+    fprintf(out, "usage: report_again parity|summary [options]\n\n"
+                 "  --effective FILE   configuration of the folder (default runtime/effective_config.json)\n"
+                 "  --run-id ID        a run of this folder (default: the last one); summary: only that\n"
+                 "  --output-dir DIR   parity: where the sinks are (default: the folder's output folder)\n"
+                 "  --print            parity: print the JSON, write nothing\n"
+                 "  --quiet            summary: do not say where it is\n\n"
+                 "Exit codes: 0 done and equal, 1 cannot be read or written, 2 wrong use, 3 the sinks differ "
+                 "or are empty\n");
+    return code;
+}
+
+static bool parse(struct arguments *arguments, int argc, char **argv)
+{
+    if (argc < 2 || (strcmp(argv[1], "parity") != 0 && strcmp(argv[1], "summary") != 0))
+        return false;
+    arguments->what = argv[1];
+    for (int i = 2; i < argc; i++) {
+        const char **value = strcmp(argv[i], "--effective") == 0    ? &arguments->effective_path
+                             : strcmp(argv[i], "--run-id") == 0     ? &arguments->run_id
+                             : strcmp(argv[i], "--output-dir") == 0 ? &arguments->output_dir
+                                                                    : NULL;
+        if (strcmp(argv[i], "--print") == 0)
+            arguments->print = true;
+        else if (strcmp(argv[i], "--quiet") == 0)
+            arguments->quiet = true;
+        else if (!value || i + 1 >= argc)
+            return false;
+        else
+            *value = argv[++i];
+    }
+    return true;
+}
+
+static struct config *load(const char *path)
+{
+    struct config *config = config_create();
+    struct config_errors errors;
+    config_errors_init(&errors);
+    if (config_load_file(config, path, &errors) != STATUS_OK) {
+        fprintf(stderr, "report_again: %s: %s\n", path,
+                errors.count ? errors.items[0].reason : "cannot be read");
+        config_destroy(config);
+        config = NULL;
+    }
+    config_errors_finish(&errors);
+    return config;
+}
+
+static int complain(const struct error *error)
+{
+    fprintf(stderr, "report_again: %s\n", error->text);
+    return EXIT_REFUSED;
+}
+
+/* --- parity --- */
+
+static void parity_print(const struct parity *parity, bool as_json)
+{
+    struct buffer text;
+    struct json json;
+    if (!as_json) {
+        printf("JSONL rows %lld, SQLite rows %lld; only JSONL %lld, only SQLite %lld, different %lld, "
+               "repeated %lld, bad "
+               "%lld: %s\n",
+               (long long)parity->jsonl.total, (long long)parity->sqlite.total, (long long)parity->only_jsonl,
+               (long long)parity->only_sqlite, (long long)parity->content_mismatch,
+               (long long)parity->duplicates_jsonl, (long long)(parity->bad_jsonl + parity->bad_sqlite),
+               VERDICT_NAMES[parity->verdict]);
+        return;
+    }
+    buffer_init(&text, 0);
+    json_init(&json, &text);
+    parity_json(parity, &json);
+    puts(buffer_text(&text));
+    buffer_finish(&text);
+}
+
+static int make_parity(const struct arguments *arguments, const struct config *config)
+{
+    struct parity parity;
+    struct error error = {{0}};
+    const char *run_id = arguments->run_id ? arguments->run_id : config_text(config, "run.run_id");
+    const char *output =
+        arguments->output_dir ? arguments->output_dir : config_text(config, "run.output_dir");
+    bool sync = strcmp(config_text(config, "journal.durability"), "power") == 0;
+    enum status status = parity_compare(output, run_id, &parity, &error);
+    if (status == STATUS_OK && !arguments->print)
+        status = parity_write(&parity, config_text(config, "run.artifacts_dir"), sync, &error);
+    if (status != STATUS_OK)
+        return complain(&error);
+    parity_print(&parity, arguments->print);
+    int code = parity.verdict == VERDICT_PASS ? EXIT_FINE : EXIT_NOT_EVEN;
+    parity_finish(&parity);
+    return code;
+}
+
+/* --- summary --- */
+
+/* meta_read: a text report.db keeps of its run; STATUS_NOT_FOUND when it has none. */
+static enum status meta_read(struct database *database, const char *key, char *out_value, size_t size,
+                             struct error *error)
+{
+    struct statement *statement;
+    enum status status =
+        statement_prepare(database, "SELECT value FROM meta WHERE key = ?1", &statement, error);
+    if (status != STATUS_OK)
+        return status;
+    statement_bind_text(statement, 1, key);
+    status = statement_step(statement, error);
+    const char *value = status == STATUS_OK ? statement_text(statement, 0) : NULL;
+    if (value)
+        snprintf(out_value, size, "%s", value);
+    statement_finish(statement);
+    return value ? STATUS_OK : error_set(error, STATUS_NOT_FOUND, "report.db does not say %s", key);
+}
+
+/* names_read: how the summaries of this run are called, as report.db has it. */
+static enum status names_read(const char *store_path, const char *run_id, struct summary_names *names,
+                              struct error *error)
+{
+    struct database *database = NULL;
+    char owner[128] = "", started[32] = "", number[32] = "";
+    enum status status = database_open(store_path, DATABASE_READ, &database, error);
+    if (status == STATUS_OK)
+        status = meta_read(database, "run_id", owner, sizeof owner, error);
+    if (status == STATUS_OK && strcmp(owner, run_id) != 0)
+        status = error_set(error, STATUS_CONFLICT, "%s is run %s's, not %s's: a later run has begun since",
+                           store_path, owner, run_id);
+    if (status == STATUS_OK)
+        status = meta_read(database, "started_ms", started, sizeof started, error);
+    if (status == STATUS_OK)
+        status = meta_read(database, "summary_number", number, sizeof number, error);
+    database_close(database);
+    names->started_ms = strtoll(started, NULL, 10);
+    names->number = strtoll(number, NULL, 10);
+    return status;
+}
+
+static int write_summaries(const struct reporter_config *reporter_config, bool quiet)
+{
+    static const char GIVEN[] = "{\"file\":\"runtime/summary_given.json\"}";
+    struct reporter *reporter = reporter_create(reporter_config);
+    struct clock clock = clock_system();
+    struct given given;
+    struct error error = {{0}};
+    char path[PATH_BYTES];
+    given_init(&given);
+    if (file_exists("runtime/summary_given.json") && given_take(&given, GIVEN, &error) != STATUS_OK)
+        fprintf(stderr, "report_again: %s\n", error.text);
+    struct reporter_job job = {.now_ms = clock_wall_ms(&clock), .final = true, .given = &given};
+    enum status status = reporter_write(reporter, &job, &error);
+    reporter_destroy(reporter);
+    given_finish(&given);
+    if (status != STATUS_OK)
+        return complain(&error);
+    summary_file_path(&reporter_config->names,
+                      strcmp(reporter_config->sink, "dual") == 0 ? "sqlite" : reporter_config->sink, "md",
+                      path);
+    if (!quiet)
+        puts(path);
+    return EXIT_FINE;
+}
+
+static int make_summaries(const struct arguments *arguments, const struct config *config)
+{
+    const char *sink = config_text(config, "run.sink");
+    char store_path[PATH_BYTES];
+    struct error error = {{0}};
+    path_join(store_path, config_text(config, "run.state_dir"), "report.db");
+    struct reporter_config reporter = {
+        .run_id = arguments->run_id ? arguments->run_id : config_text(config, "run.run_id"),
+        .sink = sink,
+        .input_mode = config_text(config, "run.input_mode"),
+        .report_tz = config_text(config, "report.tz"),
+        .store_path = store_path,
+        .output_dir = config_text(config, "run.output_dir"),
+        .artifacts_dir = config_text(config, "run.artifacts_dir"),
+        .names = {.logs_dir = config_text(config, "run.logs_dir"), .dual = strcmp(sink, "dual") == 0},
+        .broker_sample_rate = config_f64(config, "broker.sample_rate"),
+        .sync = strcmp(config_text(config, "journal.durability"), "power") == 0,
+    };
+    reporter.names.run_id = reporter.run_id;
+    if (names_read(store_path, reporter.run_id, &reporter.names, &error) != STATUS_OK)
+        return complain(&error);
+    setenv("TZ", reporter.report_tz, 1); /* for minute_human */
+    tzset();
+    return write_summaries(&reporter, arguments->quiet);
+}
+
+int main(int argc, char **argv)
+{
+    struct arguments arguments = {.effective_path = "runtime/effective_config.json"};
+    if (argc == 2 && strcmp(argv[1], "--help") == 0)
+        return usage(stdout, EXIT_FINE);
+    if (argc == 2 && strcmp(argv[1], "--version") == 0) {
+        printf("report_again %s\n", ORDERFLOW_VERSION_LINE);
+        return EXIT_FINE;
+    }
+    if (!parse(&arguments, argc, argv))
+        return usage(stderr, EXIT_WRONG_USE);
+    struct config *config = load(arguments.effective_path);
+    if (!config)
+        return EXIT_WRONG_USE;
+    int code = strcmp(arguments.what, "parity") == 0 ? make_parity(&arguments, config)
+                                                     : make_summaries(&arguments, config);
+    config_destroy(config);
+    return code;
+}
