@@ -63,7 +63,7 @@ def test_the_manual_page_has_every_verb_option_and_exit_code():
     for code in range(5):
         assert f".B {code}\n" in plain
     if shutil.which("groff"):
-        done = subprocess.run(["groff", "-man", "-Tascii", "-ww", "-z"], input=page, capture_output=True, text=True, timeout=20)
+        done = subprocess.run(["groff", "-man", "-Tutf8", "-ww", "-z"], input=page, capture_output=True, text=True, timeout=20)
         assert done.returncode == 0 and not done.stderr, done.stderr
 
 
