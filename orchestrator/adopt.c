@@ -1,6 +1,7 @@
 #include "adopt.h"
 
 #include "base/memory.h"
+#include "faults.h"
 #include "record.h"
 
 #include <stdio.h>
@@ -102,5 +103,6 @@ enum status adopt_all(struct run *run, struct error *error)
                 run_phase_name(run->phase));
     for (size_t i = 0; i < run->process_count; i++)
         process_adopt(run, &run->processes[i]);
+    faults_adopt(run);
     return STATUS_OK;
 }

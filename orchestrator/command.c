@@ -2,6 +2,7 @@
  * again, a new generation is told again. All commands are idempotent, so nothing has to be remembered beyond
  * that. */
 #include "bus/bus.h"
+#include "faults.h"
 #include "proto/frame.h"
 #include "proto/request.h"
 #include "run.h"
@@ -26,7 +27,8 @@ static bool open_command(const struct process *process, enum daemon_verb verb)
     const struct daemon_command *command = &process->commands[verb];
     bool answered = verb == VERB_STATUS ? process->telemetry.seen
                                         : command->answered_generation == process->supervisor.generation;
-    return command->wanted && process->module->beats && process->announced && process->child.lives && !answered;
+    return command->wanted && process->module->beats && process->announced && process->child.lives &&
+           !answered;
 }
 
 static int64_t due_ms(const struct process *process, enum daemon_verb verb)
@@ -37,16 +39,16 @@ static int64_t due_ms(const struct process *process, enum daemon_verb verb)
     return command->sent_ms + (verb == VERB_STATUS ? COMMAND_RETRY_FIRST_MS : COMMAND_RETRY_MS);
 }
 
-static void send_command(struct run *run, struct process *process, enum daemon_verb verb)
+void command_say(struct run *run, struct process *process, const char *request_id, const char *verb,
+                 const char *arguments)
 {
     struct command_row row = {.generation = process->supervisor.generation};
     struct frame_header header = {.publish_ns = clock_wall_ns(&run->clock), .row_count = 1};
     struct buffer encoded, frame;
-    snprintf(row.request_id, sizeof row.request_id, "%s/%lld", VERB_NAMES[verb], (long long)row.generation);
+    snprintf(row.request_id, sizeof row.request_id, "%s", request_id);
     snprintf(row.run_id, sizeof row.run_id, "%s", run->run_id);
-    snprintf(row.verb, sizeof row.verb, "%s", VERB_NAMES[verb]);
-    bool given = process->module->drains_last && verb >= VERB_DRAIN && file_exists(RUN_GIVEN_PATH);
-    snprintf(row.arguments, sizeof row.arguments, "%s", given ? "{\"file\":\"" RUN_GIVEN_PATH "\"}" : "{}");
+    snprintf(row.verb, sizeof row.verb, "%s", verb);
+    snprintf(row.arguments, sizeof row.arguments, "%s", arguments);
     snprintf(header.run_id, sizeof header.run_id, "%s", run->run_id);
     snprintf(header.instance, sizeof header.instance, "orchestrator");
     buffer_init(&encoded, 0);
@@ -54,11 +56,21 @@ static void send_command(struct run *run, struct process *process, enum daemon_v
     row_encode(&encoded, &command_message, command_message.field_count, &row);
     frame_encode(&frame, &header, encoded.data, encoded.length);
     if (bus_request(run->bus, process->connection, frame.data, frame.length) != STATUS_OK)
-        log_event(LOG_DEBUG, "command_queue_full", "name=%s verb=%s", process->name, VERB_NAMES[verb]);
-    process->commands[verb].sent_generation = process->supervisor.generation;
-    process->commands[verb].sent_ms = run_now_ms(run);
+        log_event(LOG_DEBUG, "command_queue_full", "name=%s verb=%s", process->name, verb);
     buffer_finish(&encoded);
     buffer_finish(&frame);
+}
+
+static void send_command(struct run *run, struct process *process, enum daemon_verb verb)
+{
+    char request_id[64];
+    bool given = process->module->drains_last && verb >= VERB_DRAIN && file_exists(RUN_GIVEN_PATH);
+    snprintf(request_id, sizeof request_id, "%s/%lld", VERB_NAMES[verb],
+             (long long)process->supervisor.generation);
+    command_say(run, process, request_id, VERB_NAMES[verb],
+                given ? "{\"file\":\"" RUN_GIVEN_PATH "\"}" : "{}");
+    process->commands[verb].sent_generation = process->supervisor.generation;
+    process->commands[verb].sent_ms = run_now_ms(run);
 }
 
 void commands_send(struct run *run, struct process *process)
@@ -115,7 +127,7 @@ void commands_take_answer(struct run *run, struct process *process, const void *
         if (view.kind != ROW_COMMAND_ANSWER)
             continue;
         status = row_decode(&view, &command_answer_message, &row, &error);
-        if (status == STATUS_OK)
+        if (status == STATUS_OK && !faults_take_answer(run, process, &row))
             take_answer(run, process, &row, frame.header.publish_ns / 1000000);
     }
     if (status != STATUS_OK)

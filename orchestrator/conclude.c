@@ -168,6 +168,13 @@ static void say_faults(struct run *run, const struct fault_loss *losses)
 {
     for (size_t i = 0; i < run->fault_count; i++) {
         const struct fault *fault = &run->faults[i];
+        if (fault_is_lease(fault)) {
+            console_say(&run->console, "fault %lld, %s on %s: %lld %s, caught up after %.0f ms: %s",
+                        (long long)fault->id, injury_row(fault->order.kind)->name, fault->process,
+                        (long long)fault->touched, injury_row(fault->order.kind)->touched,
+                        fault_recovery_ms(fault), fault_verdict(fault, &losses[i]));
+            continue;
+        }
         console_say(&run->console, "fault %lld on %s: ready after %.0f ms, caught up after %.0f ms: %s",
                     (long long)fault->id, fault->process, fault_elapsed_ms(fault, FAULT_READY),
                     fault_elapsed_ms(fault, FAULT_HEALTHY), fault_verdict(fault, &losses[i]));

@@ -108,9 +108,13 @@ static enum status read_argument(const struct control_argument *argument, yyjson
     } else if (argument->type == CONTROL_INTEGER && yyjson_is_int(value) &&
                (!yyjson_is_uint(value) || yyjson_get_uint(value) <= INT64_MAX)) {
         values->integers[index] = yyjson_get_sint(value);
+    } else if (argument->type == CONTROL_NUMBER && yyjson_is_num(value)) {
+        values->numbers[index] = yyjson_get_num(value);
     } else {
         return error_set(error, STATUS_INVALID, "args: '%s' must be %s", argument->name,
-                         argument->type == CONTROL_TEXT ? "a text" : "an integer");
+                         argument->type == CONTROL_TEXT     ? "a text"
+                         : argument->type == CONTROL_NUMBER ? "a number"
+                                                            : "an integer");
     }
     values->given[index] = true;
     return STATUS_OK;

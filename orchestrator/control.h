@@ -18,13 +18,13 @@ enum {
     CONTROL_REQUEST_BYTES_MAX = 64 * 1024,
     CONTROL_DEPTH_MAX = 8,
     CONTROL_ID_BYTES = 65,
-    CONTROL_ARGUMENTS_MAX = 4,
+    CONTROL_ARGUMENTS_MAX = 12,
     CONTROL_ANSWERS_KEPT = 256,
     CONTROL_ANSWER_BYTES_KEPT = 4 * 1024 * 1024, /* all kept answers together */
     CONTROL_KEEP_MS = 5 * 60 * 1000,
 };
 
-enum control_type { CONTROL_TEXT, CONTROL_INTEGER };
+enum control_type { CONTROL_TEXT, CONTROL_INTEGER, CONTROL_NUMBER };
 
 struct control_argument {
     const char *name; /* NULL: no further one */
@@ -36,6 +36,7 @@ struct control_argument {
 struct control_values {
     const char *texts[CONTROL_ARGUMENTS_MAX]; /* NULL: not given */
     int64_t integers[CONTROL_ARGUMENTS_MAX];
+    double numbers[CONTROL_ARGUMENTS_MAX];
     bool given[CONTROL_ARGUMENTS_MAX];
 };
 

@@ -173,7 +173,18 @@ static bool recovered(yyjson_val *fault)
 
 static bool is_kill(yyjson_val *fault)
 {
-    return yyjson_equals_str(yyjson_obj_get(fault, "kind"), "signal");
+    return yyjson_equals_str(yyjson_obj_get(fault, "kind"), "kill");
+}
+
+/* lease_kept: it touched something, was undone in time (or ended with its process), and was recovered from. */
+static bool lease_kept(yyjson_val *fault)
+{
+    yyjson_val *late_ms = yyjson_obj_get(fault, "late_ms"), *end = yyjson_obj_get(fault, "end");
+    bool ended = yyjson_equals_str(end, "ended") || yyjson_equals_str(end, "cleared");
+    bool in_time = yyjson_is_int(late_ms) && yyjson_get_sint(late_ms) <= INJURY_LATE_MS_MAX;
+    yyjson_val *recovery_ms = yyjson_obj_get(fault, "recovery_ms");
+    return yyjson_get_sint(yyjson_obj_get(fault, "touched")) > 0 && (ended || in_time) &&
+           yyjson_is_num(recovery_ms) && yyjson_get_num(recovery_ms) <= FAULT_RECOVERY_MAX_MS;
 }
 
 static bool fault_passed(yyjson_val *fault, bool dual)
@@ -184,7 +195,7 @@ static bool fault_passed(yyjson_val *fault, bool dual)
         return false;
     if (dual && !yyjson_equals_str(yyjson_obj_get(fault, "parity_verdict"), "PASS"))
         return false;
-    return !is_kill(fault) || recovered(fault);
+    return is_kill(fault) ? recovered(fault) : lease_kept(fault);
 }
 
 static void faults(const struct reading *reading)

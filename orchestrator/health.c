@@ -179,6 +179,8 @@ static void judge_process(struct health *health, const struct health_view *view)
     else if (!view->telemetry->seen ||
              view->now_ms - view->telemetry->received_ms > view->heartbeat_timeout_ms)
         fail(health, "no_heartbeat", "");
+    else if (strcmp(view->telemetry->beat.state, "degraded") == 0)
+        fail(health, "degraded", "");
     judge_progress(health, view);
     judge_lateness(health, view);
     if (view->rss_mb >= view->max_rss_mb)
@@ -195,7 +197,9 @@ void health_judge(struct health *health, const struct health_view *view, int64_t
     bool heard = view->up && view->telemetry->seen && !view->idle;
     if (heard)
         judge_figures(health, view, &sample);
-    health->status = view->gave_up ? HEALTH_DEGRADED : *health->failed ? HEALTH_UNHEALTHY : HEALTH_HEALTHY;
+    health->status = view->gave_up || strstr(health->failed, "degraded") ? HEALTH_DEGRADED
+                     : *health->failed                                   ? HEALTH_UNHEALTHY
+                                                                         : HEALTH_HEALTHY;
     if (!tick)
         return;
     health->checks++;

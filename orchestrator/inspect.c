@@ -93,7 +93,7 @@ static bool recovering(const struct run *run)
     for (size_t i = 0; i < run->fault_count; i++) {
         const struct fault *fault = &run->faults[i];
         if (fault_waiting(fault) != FAULT_STEP_COUNT && fault_waiting(fault) != FAULT_KILL &&
-            now_ns - fault->moments[FAULT_KILL].monotonic_ns < FAULT_RECOVERY_MAX_MS * 1000000LL)
+            now_ns - fault_moment_from(fault, now_ns) < FAULT_RECOVERY_MAX_MS * 1000000LL)
             return true;
     }
     return false;

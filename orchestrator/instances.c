@@ -42,10 +42,12 @@ struct process *run_process_add(struct run *run, size_t module, size_t number)
 
 enum status run_process_connect(struct run *run, struct process *process, struct error *error)
 {
-    if (!process->module->beats || process->connection != SIZE_MAX)
+    bool tcp = strcmp(config_text(run->config, "bus.transport"), "tcp") == 0;
+    if (process->connection != SIZE_MAX ||
+        (!process->module->beats && tcp)) /* the simulator only takes faults, on ipc */
         return STATUS_OK;
     enum status status = bus_connect(run->bus, process->name, &process->connection, error);
-    if (status == STATUS_OK)
+    if (status == STATUS_OK && process->module->beats)
         bus_subscribe(run->bus, process->connection, "heartbeat/");
     return status;
 }

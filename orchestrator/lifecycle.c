@@ -5,6 +5,7 @@
 
 #include "conclude.h"
 #include "export/exporter.h"
+#include "faults.h"
 #include "resolve.h"
 
 #include <math.h>
@@ -341,6 +342,8 @@ void lifecycle_end(struct run *run, const char *reason)
     if (run->phase > PHASE_FEEDING)
         return;
     bool fed = run->phase == PHASE_FEEDING;
+    enum status ignored = faults_clear(run, 0, NULL); /* nobody drains with his hands tied */
+    (void)ignored;
     run->fed_until_wall_ms = clock_wall_ms(&run->clock);
     snprintf(run->end_reason, sizeof run->end_reason, "%s", reason);
     console_say(&run->console, "ending: %s", reason);

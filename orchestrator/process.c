@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "bus/bus.h"
 #include "ending.h"
+#include "faults.h"
 #include "record.h"
 #include "resolve.h"
 #include "run.h"
@@ -56,7 +57,9 @@ static void faults_note(struct run *run, const struct process *process, enum fau
 {
     for (size_t i = 0; i < run->fault_count; i++) {
         struct fault *fault = &run->faults[i];
-        if (strcmp(fault->process, process->name) != 0 || !fault_note(fault, step, moment_now(run)))
+        if (strcmp(fault->process, process->name) != 0 ||
+            (step == FAULT_HEALTHY && fault_is_lease(fault)) || /* faults.c: caught up is more then */
+            !fault_note(fault, step, moment_now(run)))
             continue;
         fault->restart_count_after = process->supervisor.restart_count;
         if (step == FAULT_EXIT) {
@@ -66,6 +69,7 @@ static void faults_note(struct run *run, const struct process *process, enum fau
             fault->pid_after = process->child.pid;
         } else if (step == FAULT_HEALTHY) {
             fault->rows_at_healthy = telemetry_rows(&process->telemetry, false);
+            fault->frames_replayed = faults_replayed(process);
             feed_emit(&run->feed, LOG_INFO, "fault_recovered", process->name,
                       FEED_FIELDS(NUMBER("fault", fault->id), NUMBER("pid", fault->pid_after),
                                   NUMBER("recovery_ms", fault_elapsed_ms(fault, FAULT_HEALTHY))));
@@ -104,9 +108,9 @@ static enum status driver_begin(const struct run *run, struct process *process, 
     const char *const daemon[] = {program,       "--effective",  RUN_EFFECTIVE_PATH, "--instance",
                                   process->name, "--generation", generation,         "--restarts",
                                   restarts,      "--plan",       RUN_PLAN_PATH,      NULL};
-    const char *const simulator[] = {program,           "--config",    RUN_EFFECTIVE_PATH,
-                                     "--port-file",     RUN_PORT_PATH, "--position-file",
-                                     RUN_POSITION_PATH, "--attended",  NULL};
+    const char *const simulator[] = {
+        program,           "--config",   RUN_EFFECTIVE_PATH, "--port-file", RUN_PORT_PATH, "--position-file",
+        RUN_POSITION_PATH, "--attended", "--control",        generation,    NULL};
     paths_make(run, process);
     if (folder_make_for(process->stdout_path) != STATUS_OK)
         return error_set(error, STATUS_IO, "%s: its folder cannot be made: %m", process->stdout_path);
@@ -364,6 +368,7 @@ void process_take_frame(struct run *run, struct process *process, const void *da
         faults_note(run, process, FAULT_HEALTHY);
         process_step(run, process, EVENT_CAUGHT_UP);
     }
+    faults_take_beat(run, process);
     if (strcmp(process->telemetry.beat.state, "drained") == 0)
         process_step(run, process, EVENT_DRAINED);
 }
@@ -398,6 +403,7 @@ static void take_exit(struct run *run, struct process *process, const struct dri
     if (run->phase == PHASE_STOPPING && asked && run->shutdown_count < RUN_PROCESSES_MAX)
         run->shutdown_order[run->shutdown_count++] = (size_t)(process - run->processes);
     tell_exit(run, process, asked);
+    faults_take_exit(run, process);
     faults_note(run, process, FAULT_EXIT);
     process_step(run, process, end->code == 2 ? EVENT_EXITED_CONFIGURATION : EVENT_EXITED);
 }
@@ -556,8 +562,10 @@ enum status process_signal(struct run *run, struct process *process, int signal_
         return error_set(error, STATUS_LIMIT, "this run has had %d faults; more are not recorded",
                          RUN_FAULTS_MAX);
     struct fault *fault = &run->faults[run->fault_count];
-    fault_begin(fault, (int64_t)run->fault_count + 1, process->name, signal_number,
-                process->supervisor.generation, process->child.pid);
+    const struct injury_order order = {.id = (int64_t)run->fault_count + 1, .kind = INJURY_KILL};
+    fault_begin(fault, process->name, &order, signal_number, process->supervisor.generation,
+                process->child.pid);
+    fault->touched = 1;
     fault->restart_count_before = fault->restart_count_after = process->supervisor.restart_count;
     fault->rows_at_kill = telemetry_rows(&process->telemetry, false);
     if (run->go_ms)

@@ -9,6 +9,8 @@
 #include "bus/bus.h"
 #include "conclude.h"
 #include "exporting.h"
+#include "faults.h"
+#include "injury/lease.h"
 #include "own_status.h"
 #include "preflight.h"
 #include "record.h"
@@ -329,6 +331,8 @@ static int poll_timeout(const struct run *run)
     due_ms = self_ms < due_ms ? self_ms : due_ms;
     int64_t watch_ms = watch_due_ms(run);
     due_ms = watch_ms < due_ms ? watch_ms : due_ms;
+    int64_t faults_ms = faults_due_ms(run);
+    due_ms = faults_ms < due_ms ? faults_ms : due_ms;
     for (size_t i = 0; i < run->process_count; i++) {
         int64_t process_ms = process_due_ms(run, &run->processes[i]);
         int64_t command_ms = commands_due_ms(run, &run->processes[i]);
@@ -351,6 +355,7 @@ static void loop(struct run *run)
         take_descriptors(run);
         for (size_t i = 0; taken < POLL_MESSAGES && i < run->process_count; i++)
             process_timers(run, &run->processes[i]); /* only when no unread heartbeat is left */
+        faults_step(run);
         lifecycle_step(run);
         for (size_t i = 0; i < run->process_count; i++)
             commands_send(run, &run->processes[i]);
@@ -380,6 +385,7 @@ static void run_finish(struct run *run)
     docker_close(run->docker);
     bus_destroy(run->bus);
     lock_release(&run->lock);
+    injury_table_destroy(run->injuries);
     config_destroy(run->config);
     if (run->epoll_descriptor >= 0)
         close(run->epoll_descriptor);
@@ -404,6 +410,7 @@ static struct run *run_create(const struct options *options)
 {
     struct run *run = memory_allocate(sizeof *run);
     run->clock = clock_system();
+    run->injuries = injury_table_create();
     run->options = options;
     run->driver = &process_driver;
     run->epoll_descriptor = run->signal_descriptor = run->lock.descriptor = -1;

@@ -5,6 +5,7 @@
  *   lifecycle.c  the run: start in order, go, end of streams, shutdown in reverse order
  *   instances.c  which processes there are, what they are called, what the plan gives them
  *   inspect.c    health ticks, resources, progress lines
+ *   faults.c     injuries: ordered, watched, written down
  *   verbs.c      what orchctl may ask
  *   status.c     the answer to `status`
  *
@@ -40,6 +41,7 @@
 struct bus;
 struct exporter;
 struct alerting;
+struct injury_table;
 
 #define NEVER_MS INT64_MAX
 
@@ -108,6 +110,7 @@ struct process {
     struct health_watch health_watch;
     double max_rss_mb;
     int64_t max_open_files;
+    int64_t caught_up_ms;       /* when it last said so; 0: never */
     int64_t rate_rows, rate_ms; /* sample that rows_per_s was computed from */
     double rows_per_s;
     char stdout_path[256], stderr_path[256];
@@ -180,6 +183,7 @@ struct run {
     bool skipped_drain;
     bool bad_configuration; /* found only when the simulator was being started */
 
+    struct injury_table *injuries; /* the orchestrator's own */
     struct fault faults[RUN_FAULTS_MAX];
     size_t fault_count;
     size_t faults_started;       /* of options->faults, in order of time */
@@ -248,6 +252,8 @@ enum status process_signal(struct run *run, struct process *process, int signal_
 enum status process_pause(struct run *run, struct process *process, bool pause, struct error *error) MUST_USE;
 
 /* command.c */
+void command_say(struct run *run, struct process *process, const char *request_id, const char *verb,
+                 const char *arguments); /* once, whatever becomes of it */
 void command_want(struct process *process, enum daemon_verb verb);
 void commands_send(struct run *run, struct process *process);
 /* command_answered: the present generation has, and a heartbeat has come since. */

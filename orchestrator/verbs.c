@@ -1,6 +1,7 @@
 /* What may be asked of a running orchestrator: one row per verb, one small function each. Results say what is
  * so now; what follows from a wish is told on the status feed. */
 #include "checklist.h"
+#include "fault_verbs.h"
 #include "run.h"
 #include "signal_name.h"
 
@@ -277,5 +278,9 @@ const struct control_verb RUN_VERBS[] = {
     {"events", {{"since", CONTROL_INTEGER, false}}, false, perform_events},
     {"gates", {{0}}, false, perform_gates},
     {"shutdown", {{0}}, true, perform_shutdown},
+    {"fault", FAULT_ARGUMENTS, true, perform_fault},
+    {"fault_list", {{"id", CONTROL_INTEGER, false}}, false, perform_fault_list},
+    {"fault_clear", {{"id", CONTROL_INTEGER, false}}, true, perform_fault_clear},
+    {"steady", {{0}}, false, perform_steady},
     {0},
 };

@@ -6,6 +6,7 @@
 #include "bus/keys.h"
 #include "endpoint.h"
 #include "gate.h"
+#include "link.h"
 #include "proto/frame.h"
 
 #include <assert.h>
@@ -29,7 +30,6 @@ enum {
     ALIVE_TIMEOUT_MS = 4000, /* … and is given up after so long */
     LINGER_MS = 200,
     TOPIC_BYTES_MAX = 256,
-    PARTS_MAX = 4,
     SHARE_MESSAGES = 32, /* of one upstream before the next has its turn */
 };
 
@@ -62,6 +62,7 @@ struct bus {
     zmq_pollitem_t *items; /* rebuilt when sockets or descriptors are added */
     size_t item_count;
     bool items_stale;
+    struct link *link; /* faults on links; NULL: none can be */
 };
 
 static enum status zmq_failed(struct error *error, const char *doing, const char *where)
@@ -171,6 +172,7 @@ void bus_destroy(struct bus *bus)
     socket_close(&bus->router);
     for (size_t i = 0; i < bus->connection_count; i++)
         connection_finish(&bus->connections[i]);
+    link_destroy(bus->link);
     zmq_ctx_term(bus->context);
     if (bus->lock_descriptor >= 0)
         close(bus->lock_descriptor);
@@ -358,10 +360,26 @@ void bus_publish(struct bus *bus, const char *topic, const void *data, size_t by
         zmq_send(bus->publisher, data, bytes, ZMQ_DONTWAIT);
 }
 
+void bus_injure(struct bus *bus, struct injury_table *table)
+{
+    link_destroy(bus->link);
+    bus->link = link_create(table);
+}
+
+bool bus_has_connection(const struct bus *bus, const char *upstream_instance)
+{
+    for (size_t i = 0; i < bus->connection_count; i++)
+        if (strcmp(bus->connections[i].instance, upstream_instance) == 0)
+            return true;
+    return false;
+}
+
 enum status bus_request(struct bus *bus, size_t connection, const void *data, size_t bytes)
 {
     if (!bus->connections[connection].dealer)
         return STATUS_CLOSED;
+    if (bus->link && link_request(bus->link, bus->connections[connection].instance))
+        return STATUS_OK; /* lost on its way */
     return zmq_send(bus->connections[connection].dealer, data, bytes, ZMQ_DONTWAIT) >= 0 ? STATUS_OK
                                                                                          : STATUS_AGAIN;
 }
@@ -410,12 +428,7 @@ static void items_rebuild(struct bus *bus)
     bus->items_stale = false;
 }
 
-/* parts: one multi-part message, surplus parts dropped. */
-struct parts {
-    zmq_msg_t part[PARTS_MAX];
-    size_t count;
-};
-
+/* Of one multi-part message surplus parts are dropped. */
 static bool parts_receive(void *socket, struct parts *parts)
 {
     parts->count = 0;
@@ -435,12 +448,6 @@ static bool parts_receive(void *socket, struct parts *parts)
             parts->count++;
     }
     return true;
-}
-
-static void parts_close(struct parts *parts)
-{
-    for (size_t i = 0; i < parts->count; i++)
-        zmq_msg_close(&parts->part[i]);
 }
 
 static void *part_data(struct parts *parts, size_t index)
@@ -483,19 +490,45 @@ static void deliver_request(const struct bus_events *events, struct parts *parts
                     part_bytes(parts, payload));
 }
 
-/* drain_socket: receives until empty or `left` is used up. `which`: 0 frames, 1 answers, 2 requests. */
-static size_t drain_socket(void *socket, int which, size_t connection, size_t left,
+static void deliver(enum link_side side, size_t connection, struct parts *parts,
+                    const struct bus_events *events)
+{
+    if (side == LINK_FRAME)
+        deliver_frame(events, connection, parts);
+    else if (side == LINK_ANSWER)
+        deliver_answer(events, connection, parts);
+    else
+        deliver_request(events, parts);
+}
+
+/* drain_socket: receives until empty or `left` is used up. A fault on the link may take a message, or give it twice. */
+static size_t drain_socket(struct bus *bus, void *socket, enum link_side side, size_t connection, size_t left,
                            const struct bus_events *events)
 {
     size_t count = 0;
     struct parts parts;
     while (count < left && parts_receive(socket, &parts)) {
-        if (which == 0)
-            deliver_frame(events, connection, &parts);
-        else if (which == 1)
-            deliver_answer(events, connection, &parts);
-        else
-            deliver_request(events, &parts);
+        int times =
+            bus->link && side != LINK_REQUEST
+                ? link_pass(bus->link, bus->connections[connection].instance, side, connection, &parts)
+                : 1;
+        for (; times > 0; times--)
+            deliver(side, connection, &parts, events);
+        parts_close(&parts);
+        count++;
+    }
+    return count;
+}
+
+/* drain_held: what a fault held back and is due. */
+static size_t drain_held(struct bus *bus, const struct bus_events *events)
+{
+    size_t count = 0, connection;
+    enum link_side side;
+    struct parts parts;
+    while (bus->link && link_due(bus->link, &side, &connection, &parts)) {
+        if (side == LINK_FRAME ? events->frame != NULL : events->answer != NULL)
+            deliver(side, connection, &parts, events);
         parts_close(&parts);
         count++;
     }
@@ -509,9 +542,10 @@ static size_t drain_connection(struct bus *bus, size_t index, size_t left, const
     if (!bus->connections[index].subscriber)
         return 0; /* closed */
     if (events->answer)
-        count += drain_socket(bus->connections[index].dealer, 1, index, share, events);
+        count += drain_socket(bus, bus->connections[index].dealer, LINK_ANSWER, index, share, events);
     if (events->frame)
-        count += drain_socket(bus->connections[index].subscriber, 0, index, share - count, events);
+        count +=
+            drain_socket(bus, bus->connections[index].subscriber, LINK_FRAME, index, share - count, events);
     return count;
 }
 
@@ -519,9 +553,9 @@ static size_t drain_connection(struct bus *bus, size_t index, size_t left, const
  * others waiting. The next call goes on behind the connection that came last. */
 static size_t drain_all(struct bus *bus, size_t messages_max, const struct bus_events *events)
 {
-    size_t count = 0, idle = 0;
+    size_t count = drain_held(bus, events), idle = 0;
     if (bus->router && events->request)
-        count += drain_socket(bus->router, 2, 0,
+        count += drain_socket(bus, bus->router, LINK_REQUEST, 0,
                               messages_max < SHARE_MESSAGES ? messages_max : SHARE_MESSAGES, events);
     while (count < messages_max && idle < bus->connection_count) {
         bus->turn = (bus->turn + 1) % bus->connection_count;
@@ -539,7 +573,7 @@ size_t bus_poll(struct bus *bus, int timeout_ms, size_t messages_max, const stru
         return count;
     if (bus->items_stale)
         items_rebuild(bus);
-    zmq_poll(bus->items, (int)bus->item_count, timeout_ms);
+    zmq_poll(bus->items, (int)bus->item_count, bus->link ? link_timeout(bus->link, timeout_ms) : timeout_ms);
     return drain_all(bus, messages_max, events);
 }
 

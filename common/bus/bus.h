@@ -90,6 +90,14 @@ enum status bus_request(struct bus *bus, size_t connection, const void *data, si
 void bus_answer(struct bus *bus, const struct bus_peer_id *peer, const void *head, size_t head_bytes,
                 const void *body, size_t body_bytes);
 
+/* bus_injure: from now on what is heard of upstreams and said to them goes through the faults on links that `table` holds
+ * (link.c). Borrowed until bus_destroy. */
+struct injury_table;
+void bus_injure(struct bus *bus, struct injury_table *table);
+
+/* bus_has_connection: whether an upstream instance of that name has been connected. */
+bool bus_has_connection(const struct bus *bus, const char *upstream_instance);
+
 /* bus_watch: a descriptor that wakes bus_poll when readable (level-triggered). */
 void bus_watch(struct bus *bus, int descriptor);
 

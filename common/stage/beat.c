@@ -90,12 +90,13 @@ static double resident_mb(void)
     return (double)pages * (double)sysconf(_SC_PAGESIZE) / (1024.0 * 1024.0);
 }
 
-static int64_t open_descriptors(void)
+/* open_descriptors: the former figure when there is no descriptor left to count them with. */
+static int64_t open_descriptors(int64_t former)
 {
     int64_t count = -3; /* ".", ".." and the folder's own */
     DIR *folder = opendir("/proc/self/fd");
     if (!folder)
-        return 0;
+        return former;
     while (readdir(folder))
         count++;
     closedir(folder);
@@ -172,6 +173,8 @@ static const char *state_name(struct stage *stage)
     bool idle = !stage->service->idle || stage->service->idle(stage->state);
     if (stage->draining)
         return ended && idle && !stage->pending_bytes && stage_sinks_idle(stage) ? "drained" : "draining";
+    if (*stage->lacks)
+        return "degraded";
     return stage->service->pull && !stage->going ? "ready" : "running";
 }
 
@@ -286,13 +289,15 @@ void stage_beat(struct stage *stage, bool at_once)
     bool file_due = now_ms >= stage->status_due_ms;
     if (file_due) {
         stage->status_due_ms = now_ms + 1000;
-        stage->open_files = open_descriptors();
+        stage->open_files = open_descriptors(stage->open_files);
     }
+    stage_look_at_itself(stage);
     struct heartbeat_row beat;
     struct stage_report report;
     report_init(&report);
     report_streams(stage, &report);
     report_stage_counters(stage, &report);
+    stage_report_injuries(stage, &report);
     if (stage->journal)
         stage_report_gauge(&report, "stage_journal_fill", stage_journal_fill(stage));
     if (stage->service->report)

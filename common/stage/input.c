@@ -175,7 +175,7 @@ static void request_send(struct stage *stage, struct input *input)
 
 static void request_missing(struct stage *stage, struct input *input)
 {
-    if (!input->requested_from && !stage->full)
+    if (!input->requested_from && stage_may_consume(stage))
         request_send(stage, input);
 }
 
@@ -318,7 +318,7 @@ static bool breathe(struct stage *stage, const struct row_view *view)
     }
     if (beat_due)
         stage_beat(stage, false);
-    return true;
+    return !stage->unwritten;
 }
 
 static void consume_frame(struct stage *stage, struct input *input, struct frame *frame)
@@ -426,7 +426,7 @@ static void on_frame(void *context, size_t connection, const char *topic, size_t
     int64_t last = frame.header.first_sequence + (int64_t)frame.header.row_count - 1;
     if (last > input->producer_last)
         input->producer_last = last;
-    if (stage->full)
+    if (!stage_may_consume(stage))
         return; /* what is ignored here is asked for when its turn comes */
     if (frame.header.first_sequence > input->public.position + 1) {
         stage->counts.gaps_seen += !input->requested_from;
@@ -473,7 +473,7 @@ static void on_answer(void *context, size_t connection, const void *head, size_t
         log_event(LOG_ERROR, "catch_up_refused", "stream=%s from=%lld reason=\"%s\"", input->stream,
                   (long long)answer.from, answer.error);
     }
-    if (stage->full)
+    if (!stage_may_consume(stage))
         return;
     int64_t before = input->public.position;
     if (answer.last > input->producer_last)

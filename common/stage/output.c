@@ -291,9 +291,10 @@ static void append_outputs(struct stage *stage)
 /* commit_turn: rows, state and what retention gives back, in one transaction. */
 static enum status commit_turn(struct stage *stage, bool save, struct error *error)
 {
+    struct stage_turn before = stage_turn_begin(stage);
     enum status status = journal_begin(stage->journal, error);
     if (status != STATUS_OK)
-        return status;
+        return stage_commit_refused(stage, &before, status, error);
     append_outputs(stage);
     if (save) {
         stage_state_put(stage);
@@ -303,8 +304,9 @@ static enum status commit_turn(struct stage *stage, bool save, struct error *err
     crash_point("before_commit");
     status = journal_commit(stage->journal, error);
     if (status != STATUS_OK)
-        return status;
+        return stage_commit_refused(stage, &before, status, error);
     crash_point("after_commit");
+    stage->unwritten = false;
     if (save)
         state_saved(stage);
     stage->counts.commits++;
@@ -315,15 +317,17 @@ static enum status commit_turn(struct stage *stage, bool save, struct error *err
 enum status stage_commit(struct stage *stage, bool force_state, struct error *error)
 {
     enum status status = STATUS_OK;
-    if (!stage->journal)
+    if (!stage->journal || stage_commit_waits(stage))
         return STATUS_OK;
     bool save = state_due(stage, force_state || stage->consumer_added);
-    if (save || stage->pending_bytes || stage_retention_urgent(stage)) {
+    if (save || stage->unwritten || stage->pending_bytes || stage_retention_urgent(stage)) {
         for (size_t i = 0; status == STATUS_OK && i < stage->symbol_count; i++)
             if (stage->outputs[i].chunk_count)
                 status = compare_output(stage, &stage->outputs[i], error);
         if (status == STATUS_OK)
             status = commit_turn(stage, save, error);
+        if (status == STATUS_AGAIN)
+            return STATUS_OK;
         if (status != STATUS_OK)
             return status;
         stage->appended_bytes += stage->pending_bytes;

@@ -102,6 +102,8 @@ static enum status give_ledger(struct stage *stage, struct error *error)
         stage_fail(stage, error);
         return status;
     }
+    if (stage->unwritten)
+        return error_set(error, STATUS_AGAIN, "the journal of %s does not take rows now", stage->instance);
     return stage_ledger_write(stage, error);
 }
 
@@ -124,12 +126,15 @@ static enum status perform(struct stage *stage, const struct command_row *comman
         stage->stopping = true;
         return STATUS_OK;
     }
+    enum status status = stage_injury_command(stage, command, error);
+    if (status != STATUS_UNSUPPORTED)
+        return status;
     bool drain = strcmp(command->verb, "drain") == 0, go = strcmp(command->verb, "go") == 0;
     stage->draining = stage->draining || drain;
     stage->going = stage->going || go;
-    enum status status = stage->service->command
-                             ? stage->service->command(stage->state, command->verb, command->arguments, error)
-                             : STATUS_UNSUPPORTED;
+    status = stage->service->command
+                 ? stage->service->command(stage->state, command->verb, command->arguments, error)
+                 : STATUS_UNSUPPORTED;
     if (status != STATUS_UNSUPPORTED || drain || go)
         return status == STATUS_UNSUPPORTED ? STATUS_OK : status;
     return error_set(error, STATUS_UNSUPPORTED, "%s knows no command %s", stage->instance, command->verb);
@@ -145,7 +150,9 @@ static void command(struct stage *stage, const struct bus_peer_id *peer, const s
     } else {
         memcpy(answer.request_id, request.request_id, sizeof answer.request_id);
         answer.ok = perform(stage, &request, &error) == STATUS_OK;
-        log_event(LOG_INFO, "command", "verb=%s ok=%d reason=\"%s\"", request.verb, answer.ok, error.text);
+        bool glance = strcmp(request.verb, "fault_status") == 0; /* ten a second while a fault lasts */
+        log_event(glance ? LOG_DEBUG : LOG_INFO, "command", "verb=%s ok=%d reason=\"%s\"", request.verb,
+                  answer.ok, error.text);
     }
     snprintf(answer.text, sizeof answer.text, "%.511s", error.text);
     answer_row(stage, peer, &command_answer_message, &answer, NULL);

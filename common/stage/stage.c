@@ -153,6 +153,7 @@ static enum status open_bus(struct stage *stage, struct error *error)
         status = bus_bind(stage->bus, error);
     if (status != STATUS_OK)
         return status;
+    bus_injure(stage->bus, stage->injuries);
     bus_watch(stage->bus, stage->signal_descriptor);
     bus_watch(stage->bus, stage->wake_descriptor);
     return STATUS_OK;
@@ -234,7 +235,7 @@ static void pull(struct stage *stage)
 {
     struct error error = {{0}};
     stage->pull_more = false;
-    if (!stage->service->pull || stage->full)
+    if (!stage->service->pull || !stage_may_consume(stage))
         return;
     enum status status =
         stage->service->pull(stage->state, STAGE_PULL_BUDGET, PULL_WAIT_MS, &stage->pull_more, &error);
@@ -291,6 +292,7 @@ static void loop(struct stage *stage)
         pull(stage);
         turn(stage);
         stage_beat(stage, false);
+        injury_turn(stage->injuries);
         if (replay_done(stage))
             stage->stopping = true;
         else if (stage_replay_check(stage, &error) != STATUS_OK)
@@ -298,12 +300,31 @@ static void loop(struct stage *stage)
     }
 }
 
+/* last_commit: a disk that takes nothing is waited for as long as sinks are. */
+static void last_commit(struct stage *stage)
+{
+    struct error error = {{0}};
+    int64_t until_ms = clock_monotonic_ms(&stage->clock) + STAGE_DRAIN_MS;
+    do {
+        if (stage->exit_code == EXIT_CLEAN && stage_commit(stage, true, &error) != STATUS_OK)
+            stage_fail(stage, &error);
+        if (stage->unwritten)
+            stage_inputs_poll(stage, STAGE_COMMIT_RETRY_MS);
+    } while (stage->exit_code == EXIT_CLEAN && stage->unwritten &&
+             clock_monotonic_ms(&stage->clock) < until_ms);
+    if (stage->exit_code == EXIT_CLEAN && stage->unwritten) {
+        error_set(&error, STATUS_IO, "the journal took nothing to the end: %.200s", stage->last_error);
+        stage_fail(stage, &error);
+    }
+}
+
 /* wind_down: what has been consumed becomes durable; nothing new is consumed. */
 static void wind_down(struct stage *stage)
 {
     struct error error = {{0}};
-    if (stage->exit_code == EXIT_CLEAN && stage_commit(stage, true, &error) != STATUS_OK)
-        stage_fail(stage, &error);
+    enum status ignored = injury_clear(stage->injuries, 0, NULL); /* nobody has to wait for their end */
+    (void)ignored;
+    last_commit(stage);
     int64_t until_ms = clock_monotonic_ms(&stage->clock) + STAGE_DRAIN_MS;
     while (stage->exit_code == EXIT_CLEAN && clock_monotonic_ms(&stage->clock) < until_ms &&
            !(stage_sinks_idle(stage) && (!stage->service->idle || stage->service->idle(stage->state)))) {
@@ -324,6 +345,7 @@ static void stage_close(struct stage *stage)
         stage->service->close(stage->state);
     journal_close(stage->journal);
     bus_destroy(stage->bus);
+    injury_table_destroy(stage->injuries); /* the clock of all of them goes through it */
     stage_replay_finish(stage);
     for (size_t i = 0; stage->outputs && i < stage->symbol_count; i++) {
         buffer_finish(&stage->outputs[i].rows);
@@ -369,7 +391,8 @@ int stage_main(const struct stage_service *service, int argc, char **argv)
     struct stage *stage = memory_allocate(sizeof *stage);
     struct error error = {{0}};
     bool done;
-    *stage = (struct stage){.service = service, .clock = clock_system(), .wake_descriptor = -1};
+    *stage = (struct stage){.service = service, .injuries = injury_table_create(), .wake_descriptor = -1};
+    stage->clock = injury_clock(stage->injuries);
     find_ready_descriptor(stage);
     find_fields(stage);
     block_signals();

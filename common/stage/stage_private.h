@@ -5,12 +5,14 @@
  *   retention.c consumers, what the journal may drop  sink_thread.c  one thread per sink
  *   plan.c      which symbols are ours, whom we read   state.c      the saved state, symbol by symbol
  *   beat.c      heartbeats and status file            ledger.c   counters for the loss ledger
- *   replay.c    a daemon by hand on a capture         stage.c    life and loop */
+ *   replay.c    a daemon by hand on a capture         stage.c    life and loop
+ *   injured.c   faults, and what it lacks: degraded */
 #pragma once
 
 #include "base/file.h"
 #include "bus/bus.h"
 #include "config/plan.h"
+#include "injury/lease.h"
 #include "journal/journal.h"
 #include "proto/request.h"
 #include "stage/sink.h"
@@ -38,6 +40,7 @@ enum {
     STAGE_SILENCE_MS = 3000, /* an upstream without a sign of life for so long is connected anew */
     STAGE_DRAIN_MS = 5000,   /* TERM: wait so long for sinks */
     STAGE_FORK_BEATS = 10,
+    STAGE_COMMIT_RETRY_MS = 20, /* after a commit that the disk did not take */
     STAGE_OVERRIDES_MAX = 256,
     DATA_KINDS_LIMIT = ROW_HEARTBEAT, /* kinds below it are data */
 };
@@ -185,6 +188,10 @@ struct stage {
     bool full;                   /* the journal is at its limit: nothing is consumed */
     bool alert_told, alert_sent; /* the journal's pressure is in the log; … and in a heartbeat */
     bool pull_more;
+    bool unwritten; /* the newest commit failed: its rows are still pending, nothing is consumed */
+    int64_t commit_retry_ms;
+    char lacks[32]; /* what it is degraded by; "": nothing */
+    struct injury_table *injuries;
     bool rereading;       /* rows come out again that were journaled in an earlier life */
     int ready_descriptor; /* a pipe to say READY on, -1: none */
     int exit_code;
@@ -192,9 +199,30 @@ struct stage {
     struct {
         int64_t frames, foreign_frames, malformed_frames, malformed_rows, gaps_seen, catch_up_requests,
             catch_up_rows, rows_lost, forks, commits, rows_emitted, rows_compared, rows_reread, requests,
-            malformed_requests, retention_dropped, retention_unread, retention_alerts, reconnects;
+            malformed_requests, retention_dropped, retention_unread, retention_alerts, reconnects,
+            commit_failures;
     } counts;
 };
+
+/* injured.c */
+enum status stage_injury_command(struct stage *stage, const struct command_row *command,
+                                 struct error *answer); /* STATUS_UNSUPPORTED: no fault's command */
+void stage_look_at_itself(struct stage *stage);         /* before a heartbeat: is anything lacking? */
+void stage_report_injuries(struct stage *stage, struct stage_report *report);
+/* stage_turn: what a commit changes in memory, as it was before. */
+struct stage_turn {
+    bool consumers_dirty, consumer_added, full;
+    size_t appended_bytes;
+    int64_t retention_due_ms, retention_dropped, retention_unread;
+};
+struct stage_turn stage_turn_begin(const struct stage *stage);
+enum status stage_commit_refused(struct stage *stage, const struct stage_turn *turn, enum status status,
+                                 const struct error *error); /* STATUS_AGAIN: tried again later */
+bool stage_commit_waits(const struct stage *stage);          /* it is not yet time for the next try */
+static inline bool stage_may_consume(const struct stage *stage)
+{
+    return !stage->full && !stage->unwritten;
+}
 
 /* options.c */
 enum status stage_options_parse(struct stage *stage, int argc, char **argv, bool *out_done,
@@ -238,6 +266,7 @@ bool stage_state_is_behind(const struct stage *stage);
 
 /* output.c */
 enum status stage_outputs_open(struct stage *stage, struct error *error);
+/* stage_commit: STATUS_OK with stage->unwritten set: the disk did not take it, nothing was published, it is tried again. */
 enum status stage_commit(struct stage *stage, bool force_state, struct error *error);
 
 /* retention.c */

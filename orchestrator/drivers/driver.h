@@ -76,6 +76,9 @@ struct driver {
     enum driver_news (*news)(struct driver_child *child, struct driver_exit *out_exit);
     /* signal: to that very process, never to another that got its number. STATUS_CLOSED when it has ended. */
     enum status (*signal)(const struct driver_child *child, int signal_number);
+    /* suspend: the process stands still for so long and then goes on, even if this orchestrator dies meanwhile; 0: it goes on now.
+     * NULL: this driver cannot. STATUS_CLOSED when it has ended. */
+    enum status (*suspend)(const struct driver_child *child, int64_t lease_ms);
     /* release: the run is over, or this orchestrator's part in it: the keeper leaves as soon as it has no process. */
     void (*release)(struct driver_child *child);
 };

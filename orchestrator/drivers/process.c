@@ -327,6 +327,14 @@ static enum status process_signal(const struct driver_child *child, int signal_n
     return code == 0 ? STATUS_OK : errno == ESRCH ? STATUS_CLOSED : STATUS_IO;
 }
 
+static enum status process_suspend(const struct driver_child *child, int64_t lease_ms)
+{
+    struct keeper_order order = {.version = KEEPER_VERSION, .verb = KEEPER_SUSPEND, .lease_ms = lease_ms};
+    bool told = child->pid && child->descriptor >= 0 &&
+                send(child->descriptor, &order, sizeof order, MSG_NOSIGNAL) == (ssize_t)sizeof order;
+    return told ? STATUS_OK : STATUS_CLOSED;
+}
+
 static void process_release(struct driver_child *child)
 {
     struct keeper_order leave = {.version = KEEPER_VERSION, .verb = KEEPER_LEAVE};
@@ -346,5 +354,6 @@ const struct driver process_driver = {
     .adopt = process_adopt,
     .news = process_news,
     .signal = process_signal,
+    .suspend = process_suspend,
     .release = process_release,
 };

@@ -159,6 +159,8 @@ static void take_order(struct keeper *keeper)
     } else if (order.verb == KEEPER_START) {
         int reason = start(keeper, &order, message + sizeof order, (size_t)got - sizeof order);
         tell(keeper, reason ? KEEPER_REFUSED : KEEPER_STARTED, reason);
+    } else if (order.verb == KEEPER_SUSPEND) {
+        keeper_suspend(keeper, order.lease_ms);
     }
 }
 
@@ -225,6 +227,7 @@ static void child_ended(struct keeper *keeper, int status, const struct rusage *
     if (keeper->ready >= 0)
         take_ready(keeper); /* one that said READY and died at once did say it */
     close_ready(keeper);
+    keeper->continue_due_ms = 0;
     keeper->child.child = KEEPER_CHILD_ENDED;
     keeper->child.code = WIFEXITED(status) ? WEXITSTATUS(status) : -1;
     keeper->child.signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
@@ -260,6 +263,7 @@ static void take_signals(struct keeper *keeper)
         keeper->leaving = true;
         if (keeper->child.child == KEEPER_CHILD_LIVES)
             kill((pid_t)keeper->child.pid, SIGTERM);
+        keeper_suspend(keeper, 0); /* one that stands still would not hear it */
     }
     reap(keeper);
 }
@@ -323,7 +327,11 @@ void keeper_turn(struct keeper *keeper)
                                   [ERRORS] = {.fd = keeper->logs[1].source, .events = POLLIN}};
     bool alone = keeper->connection < 0 && keeper->child.child != KEEPER_CHILD_LIVES;
     int owes_ms = logs_owe_ms(keeper);
-    int count = poll(polls, COUNT, owes_ms >= 0 ? owes_ms : alone ? ALONE_MS_MAX : -1);
+    int count = poll(polls, COUNT,
+                     keeper_suspend_timeout(keeper, owes_ms >= 0 ? owes_ms
+                                                    : alone      ? ALONE_MS_MAX
+                                                                 : -1));
+    keeper_suspend_look(keeper);
     keeper->leaving =
         keeper->leaving || (count == 0 && alone && owes_ms < 0); /* nobody came for what it knows */
     if (polls[OUTPUT].revents || polls[ERRORS].revents || owes_ms >= 0)

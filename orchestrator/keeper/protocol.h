@@ -11,10 +11,11 @@
 
 #include <stdint.h>
 
-enum { KEEPER_VERSION = 2, KEEPER_TEXTS_BYTES_MAX = 64 * 1024, KEEPER_ARGUMENTS_MAX = 64 };
+enum { KEEPER_VERSION = 3, KEEPER_TEXTS_BYTES_MAX = 64 * 1024, KEEPER_ARGUMENTS_MAX = 64 };
 
 enum keeper_verb {
     KEEPER_START, /* run it as this generation; refused while a child lives */
+    KEEPER_SUSPEND, /* the child stands still for lease_ms, whatever becomes of the orchestrator; 0: it goes on now */
     KEEPER_LEAVE, /* the run is over: end as soon as there is no child */
 };
 
@@ -27,6 +28,7 @@ struct keeper_order {
     int64_t log_bytes_max; /* of START: of each of its two logs, see log.h */
     int64_t log_bytes_per_s;
     int64_t log_files;
+    int64_t lease_ms; /* of SUSPEND */
 };
 
 enum keeper_news {

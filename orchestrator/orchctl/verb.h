@@ -12,11 +12,11 @@ enum {
     EXIT_FINE = 0,
     EXIT_REFUSED = 1,
     EXIT_WRONG_USE = 2,
-    EXIT_NOT_EVEN = 3, /* account; why, replay: differs */
+    EXIT_NOT_EVEN = 3, /* account; why, replay: differs; fault: not passed */
     EXIT_NOT_HEALTHY = 4
 };
 
-enum { VERB_OPTIONS_MAX = 8, VERB_WORDS_MAX = 32 };
+enum { VERB_OPTIONS_MAX = 12, VERB_WORDS_MAX = 32 };
 
 /* verb_option: "--count N", "-f". The table of a verb ends with a NULL name. */
 struct verb_option {
@@ -108,6 +108,8 @@ int verb_smoke(const struct invocation *invocation);
 int verb_soak(const struct invocation *invocation);
 /* clean_verb.c */
 int verb_clean(const struct invocation *invocation);
+/* fault_verb.c */
+int verb_fault(const struct invocation *invocation);
 /* why_verb.c */
 int verb_why(const struct invocation *invocation);
 int verb_replay(const struct invocation *invocation);

@@ -361,8 +361,8 @@ static void write_given(struct buffer *out, const struct given *given)
         buffer_append_text(out, "Not measured by this process.\n");
     heading(out, "Fault injection");
     markdown_array(out, given->fault_injection,
-                   TITLES("process", "signal_sent", "restart_ms", "recovery_ms", "rows_lost",
-                          "rows_duplicated", "verdict"),
+                   TITLES("kind", "process", "signal_sent", "touched", "restart_ms", "recovery_ms",
+                          "rows_lost", "rows_duplicated", "verdict"),
                    "None reported.");
     heading(out, "Alerts");
     markdown_array(out, given->alerts, TITLES("level", "rule", "message", "triggered_at", "recovered_at"),

@@ -21,8 +21,11 @@ static const char *stream_path(const char *path)
 
 unsigned client_accept(void *context, const struct server_target *target)
 {
-    (void)context;
-    return stream_path(target->path) ? 101 : 404;
+    struct simulator *simulator = context;
+    if (!injured_cuts(simulator->injured))
+        return stream_path(target->path) ? 101 : 404;
+    injured_cut(simulator->injured);
+    return 503;
 }
 
 /* subscribe_list: names separated by '/'. */
@@ -90,13 +93,24 @@ static bool send_text(struct simulator *simulator, struct client *client, const 
     return server_socket_send(client->socket, text, bytes);
 }
 
+/* send_nonsense: an ordered fault: something that is no message comes first. */
+static void send_nonsense(struct simulator *simulator, struct client *client, const char *text, size_t bytes)
+{
+    char nonsense[1024];
+    size_t length = injured_nonsense(simulator->injured, text, bytes, nonsense, sizeof nonsense);
+    if (length)
+        send_text(simulator, client, nonsense, length);
+}
+
 static bool deliver(struct simulator *simulator, struct client *client, const struct tape_entry *entry)
 {
     bool whole = client->combined || entry->flags & TAPE_RAW;
     const char *text = whole ? entry->text : entry->text + entry->data_offset;
     size_t bytes = whole ? entry->bytes : entry->data_bytes;
-    if (entry->kind == TAPE_MESSAGE)
+    if (entry->kind == TAPE_MESSAGE) {
+        send_nonsense(simulator, client, text, bytes);
         return send_text(simulator, client, text, bytes);
+    }
     client->done = true;
     if (entry->kind == TAPE_CUT)
         server_socket_cut(client->socket, text, bytes);
@@ -122,6 +136,15 @@ bool client_writable(void *context, struct server_socket *socket)
 {
     struct simulator *simulator = context;
     struct client *client = server_socket_data(socket);
+    client->idle = true;
+    if (injured_cuts(simulator->injured) && !client->done) {
+        injured_cut(simulator->injured);
+        client->done = true;
+        server_socket_cut(socket, "{\"broken\":0}", sizeof "{\"broken\":0}" - 1);
+        return false;
+    }
+    if (injured_stalls(simulator->injured, 0))
+        return false;
     client->idle = false;
     if (!client->subscribed_count)
         client->cursor = simulator->market.position;

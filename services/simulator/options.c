@@ -36,6 +36,7 @@ static const struct option_row {
     {"port-file", "FILE", NULL, "receives the port when listening"},
     {"position-file", "FILE", NULL,
      "keeps where the market is: a simulator that died goes on as a venue would"},
+    {"control", "N", NULL, "takes faults at <bus.dir>/simulator.ctl, as life N of the simulator"},
     {"tls", NULL, "simulator.tls", "wss and https, with a certificate made at start"},
     {"state-dir", "DIR", "run.state_dir", "where that certificate goes"},
     {"rest-delay-ms", "N", "simulator.rest_delay_ms", "delays every depth answer"},
@@ -55,6 +56,7 @@ struct given {
     const char *captures[CAPTURES_MAX];
     size_t capture_count;
     int ping_interval_s;
+    int64_t control; /* generation; 0: not given */
     bool pass_snapshots, attended, help, version;
 };
 
@@ -83,6 +85,13 @@ static bool take_ping_interval(const char *text, struct given *given)
     return true;
 }
 
+static bool take_control(const char *text, struct given *given)
+{
+    char *end;
+    given->control = strtoll(text, &end, 10);
+    return *text && !*end && given->control > 0 ? true : complain("control", "must be a whole number from 1");
+}
+
 /* take_own: an option that is no configuration key. */
 static bool take_own(const char *name, const char *value, struct given *given, struct options *options)
 {
@@ -96,6 +105,8 @@ static bool take_own(const char *name, const char *value, struct given *given, s
         given->position_file = value;
     else if (strcmp(name, "ping-interval") == 0)
         return take_ping_interval(value, given);
+    else if (strcmp(name, "control") == 0)
+        return take_control(value, given);
     else if (strcmp(name, "pass-snapshots") == 0)
         given->pass_snapshots = true;
     else if (strcmp(name, "attended") == 0)
@@ -187,6 +198,9 @@ static bool describe(const struct given *given, struct options *options)
     simulator->attended = given->attended;
     simulator->position_path = given->position_file;
     simulator->run_id = config_text(options->config, "run.run_id");
+    simulator->generation = given->control;
+    bool tcp = strcmp(config_text(options->config, "bus.transport"), "tcp") == 0;
+    simulator->control = given->control && !tcp ? options->config : NULL;
     if (given->host)
         simulator->host = given->host;
     if (!is_loopback(simulator->host) && !simulator->tls)

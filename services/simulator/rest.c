@@ -75,7 +75,7 @@ static void make_ready(struct simulator *simulator, struct pending *pending, uns
 {
     pending->ready = true;
     pending->status = status;
-    pending->due_ns = now_ns + simulator->rest_delay_ns;
+    pending->due_ns = now_ns + simulator->rest_delay_ns + injured_rest_delay_ns(simulator->injured);
 }
 
 /* resolve: finds the answer, if the market is far enough. */
@@ -395,6 +395,20 @@ static bool answer_fault(struct simulator *simulator, struct server_request *req
     return true;
 }
 
+/* answer_injured: an ordered fault: an error in place of the answer. Our own pages are not the venue's. */
+static bool answer_injured(struct simulator *simulator, struct server_request *request, const char *endpoint)
+{
+    unsigned status = *endpoint == '/' ? 0 : injured_rest_status(simulator->injured);
+    if (!status)
+        return false;
+    struct buffer body;
+    buffer_init(&body, 0);
+    write_error(&body, -1000, "An unknown error occurred while processing the request.");
+    answer_json(request, status, &body, status == 429 || status == 418);
+    buffer_finish(&body);
+    return true;
+}
+
 void rest_request(void *context, struct server_request *request)
 {
     struct simulator *simulator = context;
@@ -406,6 +420,7 @@ void rest_request(void *context, struct server_request *request)
                      "Path not found; the market's own interface and /simulator/streams are served.");
     else if (strcmp(method, "GET") != 0 && strcmp(method, "HEAD") != 0)
         answer_error(request, 405, -1000, "Only GET is served.");
-    else if (!answer_fault(simulator, request, endpoint->name))
+    else if (!answer_injured(simulator, request, endpoint->name) &&
+             !answer_fault(simulator, request, endpoint->name))
         endpoint->get(simulator, request);
 }

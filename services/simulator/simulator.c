@@ -99,14 +99,26 @@ static bool can_advance(struct simulator *simulator, const struct client *client
            client->cursor < behind + SIMULATOR_LEAD_MAX;
 }
 
+/* stalls: an ordered fault: nobody is sent anything; what is said meanwhile, and at max may not be said, waits. */
+static bool stalls(struct simulator *simulator, uint64_t behind)
+{
+    uint64_t held = 0;
+    for (const struct client *client = simulator->clients; client; client = client->next)
+        if (client->subscribed_count && !client->done)
+            held += simulator->market.position - client->cursor + can_advance(simulator, client, behind);
+    return injured_stalls(simulator->injured, held);
+}
+
 static void wake_clients(struct simulator *simulator)
 {
     uint64_t behind = slowest(simulator);
+    if (stalls(simulator, behind))
+        return;
     if (simulator->speed == 0 && simulator->market.held)
         market_run(&simulator->market, 0, simulator->market.position + 1); /* nobody may want it any more */
-    bool attended = simulator_attended(simulator);
+    bool attended = simulator_attended(simulator), cuts = injured_cuts(simulator->injured);
     for (struct client *client = simulator->clients; client; client = client->next)
-        if (client_has_work(simulator, client) ||
+        if ((cuts && !client->done) || client_has_work(simulator, client) ||
             (attended && client->idle && !client->done && can_advance(simulator, client, behind)))
             server_socket_ask(client->socket);
 }
@@ -131,6 +143,7 @@ static int wait_ms(int64_t due_ns, int64_t now_ns, int timeout_ms)
 
 enum status simulator_run_once(struct simulator *simulator, int timeout_ms)
 {
+    injured_turn(simulator->injured);
     int64_t now_ns = simulator_now_ns(simulator);
     run_clock(simulator, now_ns);
     rest_tick(simulator, now_ns);
@@ -274,7 +287,9 @@ enum status simulator_create(const struct simulator_config *config, struct simul
     simulator->speed = config->speed;
     simulator->pass_snapshots = config->pass_snapshots;
     simulator->rest_delay_ns = config->rest_delay_ms * 1000000;
-    enum status status = open_all(simulator, config, error);
+    enum status status = injured_open(config, &simulator->injured, &simulator->clock, error);
+    if (status == STATUS_OK)
+        status = open_all(simulator, config, error);
     if (status != STATUS_OK) {
         simulator_destroy(simulator);
         return status;
@@ -293,6 +308,7 @@ void simulator_destroy(struct simulator *simulator)
     inject_destroy(simulator->inject);
     position_close(simulator->position);
     free(simulator->needed);
+    injured_close(simulator->injured);
     free(simulator->certificate_path);
     free(simulator->key_path);
     free(simulator);

@@ -20,6 +20,8 @@ enum {
     SIMULATOR_LAG_MAX = 200000, /* synthetic at N×: messages a reader may be behind before the market waits */
 };
 
+struct config;
+
 struct simulator_config {
     const char *host;
     int port; /* 0: any free one */
@@ -38,8 +40,10 @@ struct simulator_config {
     bool first_all;
     const char *const *first_symbols;
     size_t first_symbol_count;
-    const char *position_path; /* NULL: where the market is is not kept */
-    const char *run_id;        /* whose position that is */
+    const char *position_path;    /* NULL: where the market is is not kept */
+    const char *run_id;           /* whose position that is */
+    const struct config *control; /* of the bus, where faults are ordered; NULL: nobody may */
+    int64_t generation;           /* which life this is; only orders for it count */
     struct clock clock;
 };
 

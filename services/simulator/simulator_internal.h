@@ -3,6 +3,7 @@
 #pragma once
 
 #include "inject.h"
+#include "injured.h"
 #include "market.h"
 #include "position.h"
 #include "simulator.h"
@@ -34,6 +35,7 @@ struct simulator {
     int64_t rest_delay_ns;
     struct venue venue;
     struct inject *inject;
+    struct injured *injured; /* NULL: nobody orders faults */
     struct market market;
     struct server *server;
     char *certificate_path, *key_path;

@@ -55,6 +55,17 @@ enum status bus_connect(struct bus *bus, const char *upstream, size_t *out_conne
     return STATUS_OK;
 }
 
+void bus_injure(struct bus *bus, struct injury_table *table)
+{
+    (void)bus, (void)table;
+}
+
+bool bus_has_connection(const struct bus *bus, const char *upstream_instance)
+{
+    (void)bus, (void)upstream_instance;
+    return true;
+}
+
 enum status bus_reconnect(struct bus *bus, size_t connection, struct error *error)
 {
     (void)bus;
@@ -222,6 +233,7 @@ static struct stage *open_stage(void)
                          "--set",    output_dir, "--set", "journal.max_mb=64", NULL};
     stage = (struct stage){.service = &SERVICE,
                            .clock = clock_from_manual(&manual),
+                           .injuries = injury_table_create(),
                            .wake_descriptor = -1,
                            .ready_descriptor = -1};
     fuzz_require(stage_options_parse(&stage, 11, arguments, &done, &error) == STATUS_OK);

@@ -16,12 +16,13 @@ LAYERS = {
     "config": {"base"},
     "net": {"base"},
     "journal": {"base", "proto"},
-    "bus": {"base", "proto", "config"},
+    "injury": {"base"},
+    "bus": {"base", "proto", "config", "injury"},
     "market": {"base", "proto"},
     "store": {"base", "proto", "journal", "stage/sink.h"},  # a sink reads the own journal; sink.h is its interface
-    "stage": {"base", "proto", "journal", "bus", "config"},
-    "services": {"base", "proto", "config", "net", "journal", "bus", "store", "market", "stage"},
-    "orchestrator": {"base", "proto", "config", "net", "journal", "bus", "store"},
+    "stage": {"base", "proto", "journal", "bus", "config", "injury"},
+    "services": {"base", "proto", "config", "net", "journal", "bus", "store", "market", "stage", "injury"},
+    "orchestrator": {"base", "proto", "config", "net", "journal", "bus", "store", "injury"},
     "tools": {"base", "proto", "store"},
     "recompute": {"base", "proto", "config", "journal", "store", "market"},
 }
@@ -43,7 +44,7 @@ LIBRARIES = {
     r"sqlite3\.h|duckdb\.h": {"common/store"},
     r"yaml\.h": {"common/config"},
     r"msgpack(\.h|/.*)": {"proto"},
-    r"yyjson\.h": {"common/config", "services/harvest", "services/simulator", "services/report", "services/archive",
+    r"yyjson\.h": {"common/config", "common/injury", "services/harvest", "services/simulator", "services/report", "services/archive",
                    "orchestrator", "tools/recompute"},
 }
 

@@ -413,6 +413,20 @@ static size_t take_all(struct bus *bus, size_t messages_max, const struct bus_ev
     return count;
 }
 
+/* Faults ordered by an operator are not part of the simulation: its network has its own. */
+void bus_injure(struct bus *bus, struct injury_table *table)
+{
+    (void)bus, (void)table;
+}
+
+bool bus_has_connection(const struct bus *bus, const char *upstream_instance)
+{
+    for (size_t i = 0; i < bus->connection_count; i++)
+        if (strcmp(bus->connections[i].instance, upstream_instance) == 0)
+            return true;
+    return false;
+}
+
 static void earlier(const struct pipe *pipe, int64_t *at_ns)
 {
     if (pipe->first && pipe->first->at_ns < *at_ns)

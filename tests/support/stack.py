@@ -143,6 +143,11 @@ class Stack:
         (path,) = (self.folder / "logs" / "report").glob(f"summary_*{suffix}.json")
         return json.loads(path.read_text())
 
+    def summary_text(self, sink="sqlite"):
+        """The same summary as people read it."""
+        (path,) = (self.folder / "logs" / "report").glob(f"summary_*_{sink}.md")
+        return path.read_text()
+
     def ledger_bytes(self):
         """The loss ledger as the orchestrator had it written behind the last exit."""
         return (self.folder / f"artifacts/run_logs/ledger_{self.run_id}.json").read_bytes()

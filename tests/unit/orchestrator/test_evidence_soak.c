@@ -106,7 +106,7 @@ static const char GOOD_MANIFEST[] =
     "\"timeseries_export\":{\"export_count\":61,\"error_count\":0},"
     "\"alerts\":{\"triggered\":[{}],\"recovered\":[{}],\"active_count\":0},"
     "\"harvester_metrics\":{\"queue_dropped\":0,\"reconnect_count\":2,\"substream_timeout_detected\":false},"
-    "\"fault_injection\":[{\"kind\":\"signal\",\"process\":\"signal\",\"recovery_ms\":80,"
+    "\"fault_injection\":[{\"kind\":\"kill\",\"process\":\"signal\",\"recovery_ms\":80,"
     "\"restart_count_before\":0,\"restart_count_after\":1,\"event_sequence\":["
     "{\"at\":\"t1\",\"event\":\"kill\"},{\"at\":\"t2\",\"event\":\"exit\"},{\"at\":\"t3\",\"event\":"
     "\"restart\"},"

@@ -1,0 +1,163 @@
+/* fault KIND TARGET | list | clear [ID] | kinds | run FILE. */
+#include "fault_client.h"
+#include "fault_scenario.h"
+#include "injury/order.h"
+#include "verb.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int refused(const struct error *error)
+{
+    return complain(EXIT_REFUSED, "%s", error->text);
+}
+
+static void print_json(yyjson_val *value)
+{
+    char *text = yyjson_val_write(value, 0, NULL);
+    puts(text ? text : "null");
+    free(text);
+}
+
+static int print_kinds(void)
+{
+    printf("%-12s %-34s %s\n", "KIND", "TAKES", "WHAT");
+    for (enum injury_kind kind = 0; kind < INJURY_KIND_COUNT; kind++) {
+        const struct injury_row *row = injury_row(kind);
+        char takes[64] = "";
+        size_t length = 0;
+        if (row->amount_name)
+            length = (size_t)snprintf(takes, sizeof takes, "--amount %s (%lld)", row->amount_name,
+                                      (long long)row->amount_default);
+        if (row->share_default > 0)
+            length += (size_t)snprintf(takes + length, sizeof takes - length, "%s--share (%g)",
+                                       length ? ", " : "", row->share_default);
+        if (row->place == INJURY_ON_LINK)
+            snprintf(takes + length, sizeof takes - length, "%s--link", length ? ", " : "");
+        printf("%-12s %-34s %s\n", row->name, takes, row->summary);
+    }
+    return EXIT_FINE;
+}
+
+static void print_fault(yyjson_val *fault)
+{
+    yyjson_val *recovery = yyjson_obj_get(fault, "recovery_ms");
+    char recovered[32] = "-";
+    if (yyjson_is_num(recovery))
+        snprintf(recovered, sizeof recovered, "%.0f ms", yyjson_get_num(recovery));
+    printf("%4lld %-12s %-12s %-8s %10lld %-12s %s\n",
+           (long long)yyjson_get_sint(yyjson_obj_get(fault, "id")), member_text(fault, "kind"),
+           member_text(fault, "process"), member_text(fault, "end"),
+           (long long)yyjson_get_sint(yyjson_obj_get(fault, "touched")), recovered,
+           member_text(fault, "reason"));
+}
+
+static int ask_and_print(struct client *client, const struct invocation *invocation, const char *verb,
+                         const char *arguments)
+{
+    struct error error = {{0}};
+    yyjson_doc *reply;
+    if (client_ask(client, verb, arguments, &reply, &error) != STATUS_OK)
+        return refused(&error);
+    yyjson_val *result = yyjson_obj_get(yyjson_doc_get_root(reply), "result"), *fault;
+    size_t index, count;
+    if (invocation->json) {
+        print_json(result);
+    } else {
+        printf("%4s %-12s %-12s %-8s %10s %-12s %s\n", "ID", "KIND", "TARGET", "END", "TOUCHED", "RECOVERED",
+               "REASON");
+        yyjson_arr_foreach(yyjson_obj_get(result, "faults"), index, count, fault) print_fault(fault);
+    }
+    yyjson_doc_free(reply);
+    return EXIT_FINE;
+}
+
+static int clear(struct client *client, const struct invocation *invocation)
+{
+    char arguments[40] = "{}", *end;
+    if (invocation->words[1]) {
+        long long id = strtoll(invocation->words[1], &end, 10);
+        if (*end || id < 1)
+            return complain(EXIT_WRONG_USE, "fault clear %s: must be the number of a fault",
+                            invocation->words[1]);
+        snprintf(arguments, sizeof arguments, "{\"id\":%lld}", id);
+    }
+    return ask_and_print(client, invocation, "fault_clear", arguments);
+}
+
+static void print_seen(const struct fault_seen *seen, const struct fault_losses *losses, const char *verdict)
+{
+    if (seen->refused) {
+        printf("fault %lld: %s on %s was refused: %s\n", (long long)seen->id, seen->kind, seen->process,
+               seen->reason);
+        return;
+    }
+    printf("fault %lld: %s on %s%s%s; %lld %s; ", (long long)seen->id, seen->kind, seen->process,
+           *seen->end ? " " : "", seen->end, (long long)seen->touched, seen->touched_what);
+    if (seen->recovered)
+        printf("caught up after %.0f ms", seen->recovery_ms);
+    else
+        printf("NOT recovered");
+    printf("; restarts %lld; lost %lld, doubled %lld: %s\n", (long long)seen->restarts,
+           (long long)losses->lost, (long long)losses->doubled, verdict);
+}
+
+static int inject(struct client *client, const struct invocation *invocation)
+{
+    struct fault_asked asked = {.kind = invocation->words[0],
+                                .target = invocation->words[1],
+                                .lasts = invocation_value(invocation, "--for"),
+                                .link = invocation_value(invocation, "--link"),
+                                .share = invocation_value(invocation, "--share"),
+                                .count = invocation_value(invocation, "--count"),
+                                .seed = invocation_value(invocation, "--seed"),
+                                .amount = invocation_value(invocation, "--amount"),
+                                .signal = invocation_value(invocation, "-s"),
+                                .steady = invocation_value(invocation, "--steady"),
+                                .force = invocation_value(invocation, "--force")};
+    struct fault_seen seen = {.recovery_ms = NAN};
+    struct fault_losses losses = {-1, -1, -1};
+    struct error error = {{0}};
+    int64_t id;
+    if (fault_ask(client, &asked, &id, &error) != STATUS_OK)
+        return refused(&error);
+    if (invocation_value(invocation, "--no-wait")) {
+        printf("fault %lld: %s on %s is ordered\n", (long long)id, asked.kind, asked.target);
+        return EXIT_FINE;
+    }
+    enum status status = fault_wait(client, id, fault_wait_ms(&asked), &seen, &error);
+    status = status == STATUS_OK ? fault_measure(client, &losses, &error) : status;
+    if (status != STATUS_OK)
+        return refused(&error);
+    const char *verdict = fault_verdict_now(&seen, &losses);
+    char arguments[40];
+    snprintf(arguments, sizeof arguments, "{\"id\":%lld}", (long long)id);
+    if (invocation->json)
+        ask_and_print(client, invocation, "fault_list", arguments);
+    else
+        print_seen(&seen, &losses, verdict);
+    return strcmp(verdict, "PASS") == 0 ? EXIT_FINE : EXIT_NOT_EVEN;
+}
+
+int verb_fault(const struct invocation *invocation)
+{
+    struct client *client;
+    struct error error = {{0}};
+    const char *word = invocation->words[0], *second = invocation->words[1];
+    if (strcmp(word, "kinds") == 0)
+        return print_kinds();
+    bool alone = strcmp(word, "list") == 0 || strcmp(word, "clear") == 0;
+    if (!alone && !second)
+        return complain(EXIT_WRONG_USE, "fault %s: needs %s", word,
+                        strcmp(word, "run") == 0 ? "a FILE" : "a TARGET");
+    if (client_open(invocation->timeout_ms, &client, &error) != STATUS_OK)
+        return refused(&error);
+    int code = strcmp(word, "list") == 0    ? ask_and_print(client, invocation, "fault_list", "{}")
+               : strcmp(word, "clear") == 0 ? clear(client, invocation)
+               : strcmp(word, "run") == 0   ? scenario_run(client, second)
+                                            : inject(client, invocation);
+    client_close(client);
+    return code;
+}

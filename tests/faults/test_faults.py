@@ -1,0 +1,222 @@
+"""Every fault on real processes: scenario files played by orchctl on one run, the evidence they leave, leases that outlive whoever
+ordered them, and rows that no fault may change."""
+import contextlib
+import json
+import os
+import pathlib
+import re
+import signal
+import time
+
+import pytest
+
+import stack as harness
+
+SCENARIOS = sorted((harness.ROOT / "tests/faults/scenarios").glob("*.yaml"))
+DAEMONS = ("harvest", "archive", "features", "signal", "broker", "report")
+# A daemon that is hurt again and again within seconds is the experiment's doing, not a reason to give it up.
+SETS = {"simulator.rate": 40, "supervisor.progress_restarts": 100, "supervisor.max_restarts": 100}
+EVIDENCE = ("id kind process seed requested_at_s pid_before pid_after killed_at healthy_at caught_up_at recovery_ms catchup_ms "
+            "restart_count_before restart_count_after event_sequence sequence_before sequence_after frames_replayed "
+            "rows_expected rows_lost rows_duplicated parity_verdict touched verdict").split()
+OF_ENDED = "exit_detected_at restarted_at ready_at detect_ms restart_ms backoff_ms".split()
+OF_LEASES = "ttl_ms over_at end lasted_ms".split()
+
+
+def start(folder, gates="smoke", sets=None):
+    """On a synthetic market at the pace of a real one. Short runs have too few orders for the smoke gates."""
+    return harness.Stack(folder, run_id="faults", speed=1, sets={**SETS, **(sets or {})},
+                         arguments=["--symbols", "BTCUSDT", "--gates", gates])
+
+
+def wait_rows(stack):
+    harness.wait_for(lambda: stack.rows_written() > 0, 60, "the first signals")
+
+
+def end(stack, code=0):
+    stack.orchctl("shutdown")
+    assert stack.finish(60) == code, stack.text()[-4000:]
+
+
+@pytest.fixture(scope="module")
+def hurt(tmp_path_factory):
+    """A run on a synthetic market that all scenarios are played on, one after the other."""
+    stack = start(tmp_path_factory.mktemp("hurt") / "run")
+    with stack:
+        wait_rows(stack)
+        yield stack
+
+
+@pytest.mark.parametrize("path", SCENARIOS, ids=lambda path: path.stem)
+def test_what_a_scenario_expects_comes_true(hurt, path):
+    done = hurt.orchctl("fault", "run", str(path), check=False)
+    print(done.stdout, done.stderr)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_every_kind_of_fault_has_been_on_a_process(hurt):
+    kinds = {line.split()[0] for line in hurt.orchctl("fault", "kinds").stdout.splitlines()[1:]}
+    played = {fault["kind"] for fault in json.loads(hurt.orchctl("fault", "list", "--json").stdout)["faults"]
+              if fault["healthy_at"]}
+    assert played == kinds and len(kinds) >= 20
+
+
+def test_one_run_had_all_of_it_and_lost_nothing(hurt):
+    """Last of those that use the run: its end, its manifest and its report."""
+    end(hurt)
+    manifest = hurt.manifest()
+    assert manifest["overall_verdict"] == "PASS"
+    faults = manifest["fault_injection"]
+    refused = [fault for fault in faults if fault["end"] == "refused"]
+    assert len(refused) == 2 and all(fault["reason"] for fault in refused)
+    for fault in faults:
+        if fault not in refused:
+            check_evidence(fault)
+    summary = hurt.summary()
+    assert [fault["id"] for fault in summary["fault_injection"]] == [fault["id"] for fault in faults]
+    assert all(name in hurt.summary_text() for name in ("descriptors", "partition", "write_error"))
+    assert json.loads(hurt.ledger_bytes())["unbalanced"] == 0
+
+
+def check_evidence(fault):
+    missing = [name for name in EVIDENCE if fault[name] is None]
+    ended = fault["exit_detected_at"] is not None
+    missing += [name for name in OF_ENDED if ended and fault[name] is None]
+    missing += [name for name in OF_LEASES if fault["kind"] != "kill" and fault[name] is None]
+    assert not missing, (missing, fault)
+    assert fault["verdict"] == "PASS", fault
+    assert fault["touched"] > 0 and fault["rows_lost"] == 0 and fault["rows_duplicated"] == 0
+    moments = [event["at"] for event in fault["event_sequence"]]
+    assert moments == sorted(moments)
+    names = [event["event"] for event in fault["event_sequence"]]
+    if ended:
+        assert [name for name in names if name not in ("expired", "cleared")][1:] == ["exit", "restart", "ready", "healthy"]
+    else:
+        assert names == ["fault", fault["end"], "healthy"]
+
+
+# ---- what a lease is ----
+
+def state_of(pid):
+    return pathlib.Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+
+
+def counter(stack, service, name):
+    return stack.statuses().get(service, {}).get("counters", {}).get(name, 0)
+
+
+def test_leases_end_when_orchestrator_and_injector_are_both_dead(tmp_path):
+    # With patience for silence, so that what stands still is not taken for hung by the orchestrator that comes later.
+    stack = start(tmp_path / "run", "none", sets={"health.heartbeat_timeout_ms": 30000})
+    with stack:
+        wait_rows(stack)
+        pids = {name: stack.statuses()[name]["pid"] for name in DAEMONS}
+        stack.orchctl("fault", "hang", "broker", "--for", "1500ms", "--no-wait")
+        stack.orchctl("fault", "drop", "features", "--share", "1", "--for", "1500ms", "--no-wait", "--force")
+        harness.wait_for(lambda: state_of(pids["broker"]) == "T", 10, "broker to stand still")
+        harness.wait_for(lambda: counter(stack, "features", "stage_faults_active") == 1, 10, "features to have its fault")
+        stack.process.kill()
+        stack.process.wait()
+        harness.wait_for(lambda: state_of(pids["broker"]) in "RS", 10, "the keeper to let broker go on")
+        harness.wait_for(lambda: counter(stack, "features", "stage_faults_active") == 0, 10, "features to end its fault")
+        assert {name: stack.statuses()[name]["pid"] for name in DAEMONS} == pids
+        stack.output.close()
+        stack.__enter__()
+        harness.wait_for(lambda: "goes on" in stack.text(), 30, "another orchestrator")
+
+        def recovered():
+            done = stack.orchctl("fault", "list", "--json", check=False)
+            return done.returncode == 0 and all(fault["healthy_at"] for fault in json.loads(done.stdout)["faults"])
+        harness.wait_for(recovered, 30, "both faults to be told as recovered")
+        end(stack)
+    faults = stack.manifest()["fault_injection"]
+    assert [fault["kind"] for fault in faults] == ["hang", "drop"]
+    assert all(fault["rows_lost"] == 0 and fault["restart_count_after"] == 0 for fault in faults)
+
+
+def test_nothing_is_injected_into_a_pipeline_that_is_not_steady(tmp_path):
+    stack = start(tmp_path / "run", "none")
+    with stack:
+        wait_rows(stack)
+        stack.orchctl("pause", "archive")
+        steady = stack.orchctl("fault", "drop", "signal", "--for", "200ms", "--steady", "1s", check=False)
+        assert steady.returncode == 1 and "archive is paused" in steady.stderr
+        forced = stack.orchctl("fault", "duplicate", "signal", "--share", "1", "--for", "500ms", "--force")
+        assert "PASS" in forced.stdout
+        stack.orchctl("resume", "archive")
+        end(stack)
+
+
+def test_a_fault_that_touched_nothing_fails(tmp_path):
+    stack = start(tmp_path / "run", "none")
+    with stack:
+        wait_rows(stack)
+        done = stack.orchctl("fault", "rest_error", "simulator", "--for", "100ms", check=False)  # nobody asks for anything
+        assert done.returncode == 3 and "0 answers" in done.stdout and "FAIL" in done.stdout
+        end(stack)
+    assert [fault["verdict"] for fault in stack.manifest()["fault_injection"]] == ["FAIL"]
+
+
+@pytest.mark.parametrize("text, complaint", [
+    ("name: x\nsteps:\n  - fault: drop\n", "3:12: 'drop': must be a kind and a target"),
+    ("name: x\nsteps:\n  - fault: drop signal\n    fr: 2s\n", "4:9: fr: no such key in a step"),
+    ("name: x\nname: y\nsteps: []\n", "2:1: this key comes twice: name"),
+    ("name: x\nsteps: []\n", "2:8: must have 1 to 200 steps"),
+    ("name: x\nsteps:\n  - expect: \"lost: few\"\n", "3:13: lost: 'few' must be a whole number"),
+    ("name: x\nsteps:\n  - wait: signal happy within 5s\n", "3:11: 'signal happy': waits are for"),
+    ("name: x\nsteps:\n  - wait: signal healthy\n", "needs 'within' and a time"),
+    ("name: &a x\nsteps: [*a]\n", "1:7: anchors, aliases and tags are not taken"),
+    ("name: [x\n", "2:1"),
+])
+def test_a_mistake_in_a_scenario_is_told_with_its_place(hurt_short, tmp_path, text, complaint):
+    path = tmp_path / "scenario.yaml"
+    path.write_text(text)
+    done = hurt_short.orchctl("fault", "run", str(path), check=False)
+    assert done.returncode in (2, 3) and complaint in done.stderr, done.stderr
+
+
+@pytest.fixture(scope="module")
+def hurt_short(tmp_path_factory):
+    stack = start(tmp_path_factory.mktemp("short") / "run")
+    with stack:
+        wait_rows(stack)
+        yield stack
+
+
+# ---- rows ----
+
+RECORDING = "usdm/btcusdt_20240808.gz"
+WRONG_CLOCKS = [("clock", name, ["--amount", str(amount)])
+                for name, amount in zip(("harvest", "features", "signal", "broker", "archive", "report"),
+                                        (3600000, -86400000, 7200000, -3600000, 60000, -60000))]
+LOSSY = [("drop", "features", ["--share", "0.5"]), ("corrupt", "signal", ["--share", "0.5"]),
+         ("delay", "archive", ["--amount", "200"]), ("duplicate", "broker", ["--share", "1"]),
+         ("partition", "report", []), ("disk_full", "features", []), ("disk_full", "signal", []),
+         ("descriptors", "archive", [])]
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    path = harness.recording(RECORDING)
+    if not path:
+        pytest.skip(f"recording {RECORDING} is not here")
+    folder = tmp_path_factory.mktemp("undisturbed")
+    capture = harness.cut(path, 24000, folder)
+    stack = harness.Stack(folder / "run", [capture])
+    with stack:
+        harness.assert_sound(stack, stack.finish())
+    return capture, stack
+
+
+@pytest.mark.parametrize("faults", (WRONG_CLOCKS, LOSSY), ids=("wrong_clocks", "lossy_links_and_full_disks"))
+def test_rows_are_those_of_an_undisturbed_run(undisturbed, tmp_path, faults):
+    capture, reference = undisturbed
+    stack = harness.Stack(tmp_path / "run", [capture], speed=20, sets=SETS)
+    with stack:
+        wait_rows(stack)
+        for kind, target, more in faults:
+            stack.orchctl("fault", kind, target, "--for", "1500ms", "--force", "--no-wait", *more)
+        harness.assert_sound(stack, stack.finish())
+    evidence = stack.manifest()["fault_injection"]
+    assert len(evidence) == len(faults) and all(fault["touched"] > 0 for fault in evidence), evidence
+    harness.assert_equal_rows(reference, stack)
