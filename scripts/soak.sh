@@ -1,10 +1,16 @@
-# help: the long runs that CI does not do: 24 h of NEXOUSDT with a kill near the end; --day: nothing grows in a day of two symbols
+# help: long runs: the soak run with its evidence (--minutes, 60); 24 h of NEXOUSDT with a kill (--recording); a day in which nothing grows (--day)
 #
-#   ./run soak [--dir DIR]
+#   ./run soak [--minutes M] [--time-scale K] [--dir DIR]
+#   ./run soak --recording [--dir DIR]
 #   ./run soak --day [--hours H] [--rate N] [--dir DIR]
 #
-# Runs the two NEXOUSDT recordings (24 h 20 min, unbroken) at 2000x, kills features when 98 % have passed, and compares the
-# stored rows with an undisturbed run at full speed. Prints what the recovery read again.
+# --minutes M (60): `orchctl soak` in the release build: doctor, a dual run of M minutes with `signal` killed in the middle, judged by
+# every gate, its evidence pack built and verified from its files alone. K divides every wall timer and threshold and speeds the market
+# up as much; only K = 1 is evidence for a release. A Pushgateway is started for the run unless TIMESERIES_TYPE and TIMESERIES_URL name
+# a target. The exit code is orchctl's: 0 only if everything passed.
+#
+# --recording: runs the two NEXOUSDT recordings (24 h 20 min, unbroken) at 2000x, kills features when 98 % have passed, and compares
+# the stored rows with an undisturbed run at full speed. Prints what the recovery read again.
 #
 # --day: H hours (24) of event time of two synthetic symbols, N messages a second each (50), at full speed. Memory, journal and
 # open files of every process by event time; the slopes behind the first hour are printed, and one steeper than its bound fails.
@@ -61,17 +67,85 @@ soak_day() {
         "$PYTHON" tests/bench/long_day.py "$dir" "${arguments[@]}"
 }
 
-soak_main() {
+# soak_ready PORT PID: waits until it answers; fails when it has ended, since its port was taken, or after 20 s.
+soak_ready() {
+    "$PYTHON" - "$1" "$2" 2>/dev/null <<'PYTHON'
+import os
+import sys
+import time
+import urllib.request
+
+port, pid = sys.argv[1:]
+deadline = time.monotonic() + 20
+while True:
+    try:
+        urllib.request.urlopen(f"http://127.0.0.1:{port}/-/ready", timeout=2)
+        os.kill(int(pid), 0)
+        break
+    except urllib.error.URLError:
+        os.kill(int(pid), 0)
+        if time.monotonic() > deadline:
+            sys.exit(1)
+        time.sleep(0.1)
+PYTHON
+}
+
+# soak_pushgateway DIR: starts one on a free port, for this run alone; sets SOAK_PUSHGATEWAY (its pid) and the two variables.
+soak_pushgateway() {
+    local port attempt
+    SOAK_PUSHGATEWAY=""
+    [ -z "${TIMESERIES_TYPE:-}" ] || return 0
+    for attempt in 1 2 3 4 5; do
+        port=$((20000 + (RANDOM + attempt) % 12000))
+        prometheus-pushgateway --web.listen-address="127.0.0.1:$port" >"$1/pushgateway.log" 2>&1 &
+        SOAK_PUSHGATEWAY=$!
+        if soak_ready "$port" "$SOAK_PUSHGATEWAY"; then
+            export TIMESERIES_TYPE=prometheus TIMESERIES_URL="http://127.0.0.1:$port"
+            return 0
+        fi
+        kill "$SOAK_PUSHGATEWAY" 2>/dev/null || true
+    done
+    SOAK_PUSHGATEWAY=""
+    warn "soak: no Pushgateway could be started; the gate \`export\` will fail"
+}
+
+# soak_minutes arguments…: they are orchctl's; --dir is ours.
+soak_minutes() {
+    local dir="$ROOT/demo/soak-$(date -u +%Y%m%d_%H%M%S)" arguments=() status=0
+    while [ $# -gt 0 ]; do
+        case "$1" in
+        --minutes | --time-scale | --dir) [ $# -gt 1 ] || wrong "soak: $1 needs a value" ;;
+        *) wrong "soak: $1: unknown option; see ./run soak --help" ;;
+        esac
+        if [ "$1" = --dir ]; then
+            dir=$(cd "$CALLER_DIR" && readlink -m -- "$2")
+        else
+            arguments+=("$1" "$2")
+        fi
+        shift 2
+    done
+    need setup
+    need build
+    setup_main
+    build_preset release
+    mkdir -p "$dir"
+    soak_pushgateway "$dir"
+    say "a soak run in $dir"
+    # A Ctrl-C is the orchestrator's affair, which drains; this script only has to survive it, to the evidence.
+    trap : INT
+    (cd "$dir" && trap - INT && "$ROOT/build/release/bin/orchctl" soak "${arguments[@]}") || status=$?
+    [ -z "$SOAK_PUSHGATEWAY" ] || kill "$SOAK_PUSHGATEWAY" 2>/dev/null || true
+    say "exit code $status; everything lies in $dir"
+    return "$status"
+}
+
+# soak_recording [--dir DIR]
+soak_recording() {
     local dir="$ROOT/demo/soak-$(date -u +%Y%m%d_%H%M%S)" status=0
-    if [ "${1:-}" = --day ]; then
-        shift
-        soak_day "$@"
-        return
-    fi
     if [ "${1:-}" = --dir ] && [ $# = 2 ]; then
         dir=$(cd "$CALLER_DIR" && readlink -m -- "$2")
     elif [ $# != 0 ]; then
-        wrong "soak: ./run soak [--dir DIR], or ./run soak --day [--hours H] [--rate N] [--dir DIR]"
+        wrong "soak: ./run soak --recording [--dir DIR]"
     fi
     need setup
     need build
@@ -87,4 +161,12 @@ soak_main() {
     [ $status = 0 ] || die "soak: the disturbed run ended with exit code $status"
     grep -h -E ' (recovered|reread) ' "$dir"/killed/logs/features/*_stderr.log | tail -n 2
     ORDERFLOW_ROOT="$ROOT" ORDERFLOW_BUILD="$ROOT/build/dev" soak_compare "$dir/undisturbed" "$dir/killed"
+}
+
+soak_main() {
+    case "${1:-}" in
+    --day) shift && soak_day "$@" ;;
+    --recording) shift && soak_recording "$@" ;;
+    *) soak_minutes "$@" ;;
+    esac
 }

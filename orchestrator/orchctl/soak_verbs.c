@@ -85,7 +85,7 @@ static struct program_words run_words(const struct trial *trial, const char *ena
     program_add_option(&words, "--gates", gates);
     program_add_option(&words, "--run-id", trial->run_id);
     program_add_option(&words, "--set", "simulator.start=now");
-    program_add_option(&words, "--set", "simulator.large_share=0.01");
+    program_add_option(&words, "--set", "simulator.size_sigma=2.5");
     return words;
 }
 

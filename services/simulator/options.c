@@ -28,7 +28,7 @@ static const struct option_row {
     {"seed", "N", "simulator.seed", "of the synthetic market"},
     {"rate", "N", "simulator.rate", "messages per second and symbol of the synthetic market"},
     {"flow-strength", "X", "simulator.flow_strength", "how strongly its order flow is one-sided"},
-    {"large-share", "X", "simulator.large_share", "share of its orders that are many times larger"},
+    {"size-sigma", "X", "simulator.size_sigma", "spread of its order sizes"},
     {"market", "NAME", "harvest.market", "usdm, coinm or spot, for the synthetic market"},
     {"symbols", "A,B", "simulator.symbols", "of the synthetic market; of recordings: only these"},
     {"host", "ADDRESS", NULL, "where to listen (simulator.host; beyond 127.… only with --tls)"},

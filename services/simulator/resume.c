@@ -19,9 +19,9 @@ static void digest_market(const struct simulator_config *config, char out_text[P
     buffer_format(&text, "speed %.17g shift %d inject %s", config->speed, venue->shift,
                   config->inject_path ? config->inject_path : "");
     if (venue->capture_count == 0)
-        buffer_format(&text, "\nseed %llu market %d rate %.17g flow %.17g large %.17g length %lld",
+        buffer_format(&text, "\nseed %llu market %d rate %.17g flow %.17g sizes %.17g length %lld",
                       (unsigned long long)made->seed, (int)made->market, made->rate_per_s,
-                      made->flow_strength, made->large_share, (long long)made->length_ms);
+                      made->flow_strength, made->size_sigma, (long long)made->length_ms);
     for (size_t i = 0; i < venue->capture_count; i++)
         buffer_format(&text, "\ncapture %s", venue->captures[i]);
     for (size_t i = 0; i < made->symbol_count; i++)

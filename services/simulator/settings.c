@@ -32,7 +32,7 @@ static void describe_market(const struct config *config, bool recorded, struct v
         .market = MARKET_USDM,
         .rate_per_s = config_f64(config, "simulator.rate"),
         .flow_strength = config_f64(config, "simulator.flow_strength"),
-        .large_share = config_f64(config, "simulator.large_share"),
+        .size_sigma = config_f64(config, "simulator.size_sigma"),
         .start_ms = start_ms(config, &venue->shift),
         .length_ms = (int64_t)ceil(config_f64(config, "simulator.minutes") * 60000),
     };

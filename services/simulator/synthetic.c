@@ -18,7 +18,7 @@ static const double DISTANCE_MEAN_TICKS = 22;
 static const double PRESSURE_KEPT = 0.9969; /* from event to event: a time of 320 events */
 static const double PRESSURE_SHARPNESS = 2;
 static const double TILT_MAX = 0.95; /* the other side never falls silent */
-static const double LIMIT_ORDER_MEAN_LOTS = 11, MARKET_ORDER_MEAN_LOTS = 16, LARGE_ORDER_TIMES = 30;
+static const double LIMIT_ORDER_MEAN_LOTS = 11, MARKET_ORDER_MEAN_LOTS = 16;
 enum {
     RESTING_ORDERS = 320, /* both sides, about which their number swings */
     SIDE_ORDERS_MIN = 30,
@@ -50,9 +50,9 @@ static void move_pressure(struct symbol_market *market)
 
 static int64_t draw_lots(const struct synthetic *synthetic, struct random *random, double mean_lots)
 {
-    if (synthetic->large_share > 0 && random_unit(random) < synthetic->large_share)
-        mean_lots *= LARGE_ORDER_TIMES;
-    return 1 + (int64_t)random_exponential(random, mean_lots);
+    double sigma = synthetic->size_sigma;
+    return 1 + (int64_t)(sigma > 0 ? mean_lots * exp(sigma * random_normal(random) - sigma * sigma / 2)
+                                   : random_exponential(random, mean_lots));
 }
 
 static size_t side_orders(const struct order_book *book, enum book_side_name side)
@@ -289,8 +289,8 @@ static enum status check(const struct synthetic_config *config, struct error *er
     if (!(config->rate_per_s > 0) || config->rate_per_s > 1e6)
         return error_set(error, STATUS_INVALID,
                          "simulator.rate: more than 0 and at most 1000000 messages per second");
-    if (!(config->large_share >= 0 && config->large_share <= 0.5))
-        return error_set(error, STATUS_INVALID, "simulator.large_share: must be between 0 and 0.5");
+    if (!(config->size_sigma >= 0 && config->size_sigma <= 4))
+        return error_set(error, STATUS_INVALID, "simulator.size_sigma: must be between 0 and 4");
     if (!(config->flow_strength >= 0 && config->flow_strength <= 10))
         return error_set(error, STATUS_INVALID, "simulator.flow_strength: between 0 and 10");
     return STATUS_OK;
@@ -308,7 +308,7 @@ enum status synthetic_create(const struct synthetic_config *config, struct synth
     synthetic->markets = memory_allocate(config->symbol_count * sizeof *synthetic->markets);
     synthetic->event_rate_per_s = event_rate(config->rate_per_s);
     synthetic->flow_strength = config->flow_strength;
-    synthetic->large_share = config->large_share;
+    synthetic->size_sigma = config->size_sigma;
     synthetic->start_ns = config->start_ms * 1000000;
     synthetic->end_ns = config->length_ms ? synthetic->start_ns + config->length_ms * 1000000 : INT64_MAX;
     buffer_init(&synthetic->text, 0);

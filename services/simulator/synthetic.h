@@ -11,8 +11,8 @@
  * changes here as it does in real markets (Cont, Kukanov, Stoikov: The Price Impact of Order Book Events,
  * 2014).
  *
- * With large_share some orders, resting and executed, are far larger than the others: the tail that trade sizes have in real
- * markets, so that what is there to bound outliers has some.
+ * With size_sigma the sizes of orders, resting and executed, are log-normal with the same mean: the tail that sizes have in
+ * real markets, so that what is there to bound outliers has some.
  *
  * Said by each symbol: `@aggTrade` per level executed (consecutive ids), `@bookTicker` whenever the best price
  * or quantity changed, `@depth@100ms` at each 100 ms of market time at which something changed (U = pu + 1).
@@ -41,8 +41,7 @@ struct synthetic_config {
     enum market_kind market;
     double rate_per_s;    /* messages per second and symbol */
     double flow_strength; /* 0…10; beyond about 1 it only makes the tilt steeper */
-    double
-        large_share; /* of orders that are LARGE_ORDER_TIMES as large; 0: none, and nothing is drawn for it */
+    double size_sigma;    /* of the logarithm of order sizes; 0: they are exponential */
     int64_t start_ms;
     int64_t length_ms; /* of market time; 0 = endless */
 };

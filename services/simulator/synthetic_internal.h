@@ -39,7 +39,7 @@ struct synthetic {
     size_t market_count;
     enum market_kind market;
     double event_rate_per_s;
-    double flow_strength, large_share;
+    double flow_strength, size_sigma;
     int64_t start_ns, end_ns; /* end INT64_MAX: endless */
     struct buffer text;
 };

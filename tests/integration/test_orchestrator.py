@@ -371,7 +371,7 @@ def test_a_second_orchestrator_exits_at_once(programs, tmp_path):
     (["--enable", "harvest,dancer"], ["run.enable", "dancer"]),
     (["--sink", "paper"], ["option --sink", "run.sink"]),
     (["--set", "ofi.levls=3", "--set", "bus.high_water_mark=0"], ["ofi.levls", "bus.high_water_mark"]),
-    (["--gates", "soak"], ["--gates"]),
+    (["--gates", "soaked"], ["--gates"]),
     (["--dance"], ["--dance"]),
     (["--run-id", "a/b"], ["run.run_id"]),
 ])

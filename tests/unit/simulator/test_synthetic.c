@@ -470,7 +470,7 @@ static void wrong_settings_are_said(void **state)
     config.flow_strength = NAN;
     assert_int_equal(synthetic_create(&config, &synthetic, &error), STATUS_INVALID);
     config = config_of(1, 1);
-    config.large_share = 0.6;
+    config.size_sigma = NAN;
     assert_int_equal(synthetic_create(&config, &synthetic, &error), STATUS_INVALID);
 }
 
