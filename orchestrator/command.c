@@ -12,19 +12,31 @@
 
 enum { COMMAND_RETRY_MS = 100, COMMAND_RETRY_FIRST_MS = 20 };
 
-static const char *const VERB_NAMES[VERB_COUNT] = {"status", "go", "stop_intake", "drain", "summary"};
+static const char *const VERB_NAMES[VERB_COUNT] = {"status", "go", "stop_intake", "drain", "summary", "plan"};
 
 void command_want(struct process *process, enum daemon_verb verb)
 {
     process->commands[verb].wanted = true;
 }
 
+/* knows_plan: heartbeats tell which plan a daemon has. */
+static bool knows_plan(const struct run *run, const struct process *process)
+{
+    int64_t version = 0;
+    return process->telemetry.seen &&
+           telemetry_counter(&process->telemetry, "stage_plan_version", &version) &&
+           version >= run->plan->version;
+}
+
 /* open_command: `status` is asked only for the heartbeat that follows: an answer whose heartbeat was lost,
  * because the subscription had not arrived yet, is not enough. */
-static bool open_command(const struct process *process, enum daemon_verb verb)
+static bool open_command(const struct run *run, const struct process *process, enum daemon_verb verb)
 {
     const struct daemon_command *command = &process->commands[verb];
+    if (!command->wanted)
+        return false;
     bool answered = verb == VERB_STATUS ? process->telemetry.seen
+                    : verb == VERB_PLAN ? knows_plan(run, process)
                                         : command->answered_generation == process->supervisor.generation;
     return command->wanted && process->module->beats && process->announced && process->child.pid && !answered;
 }
@@ -37,16 +49,15 @@ static int64_t due_ms(const struct process *process, enum daemon_verb verb)
     return command->sent_ms + (verb == VERB_STATUS ? COMMAND_RETRY_FIRST_MS : COMMAND_RETRY_MS);
 }
 
-static void send_command(struct run *run, struct process *process, enum daemon_verb verb)
+void command_send(struct run *run, struct process *process, const char *verb, const char *arguments)
 {
     struct command_row row = {.generation = process->supervisor.generation};
     struct frame_header header = {.publish_ns = clock_wall_ns(&run->clock), .row_count = 1};
     struct buffer encoded, frame;
-    snprintf(row.request_id, sizeof row.request_id, "%s/%lld", VERB_NAMES[verb], (long long)row.generation);
+    snprintf(row.request_id, sizeof row.request_id, "%.40s/%lld", verb, (long long)row.generation);
     snprintf(row.run_id, sizeof row.run_id, "%s", run->run_id);
-    snprintf(row.verb, sizeof row.verb, "%s", VERB_NAMES[verb]);
-    bool given = process->module->drains_last && verb >= VERB_DRAIN && file_exists(RUN_GIVEN_PATH);
-    snprintf(row.arguments, sizeof row.arguments, "%s", given ? "{\"file\":\"" RUN_GIVEN_PATH "\"}" : "{}");
+    snprintf(row.verb, sizeof row.verb, "%s", verb);
+    snprintf(row.arguments, sizeof row.arguments, "%s", arguments);
     snprintf(header.run_id, sizeof header.run_id, "%s", run->run_id);
     snprintf(header.instance, sizeof header.instance, "orchestrator");
     buffer_init(&encoded, 0);
@@ -54,19 +65,26 @@ static void send_command(struct run *run, struct process *process, enum daemon_v
     row_encode(&encoded, &command_message, command_message.field_count, &row);
     frame_encode(&frame, &header, encoded.data, encoded.length);
     if (bus_request(run->bus, process->connection, frame.data, frame.length) != STATUS_OK)
-        log_event(LOG_DEBUG, "command_queue_full", "name=%s verb=%s", process->name, VERB_NAMES[verb]);
-    process->commands[verb].sent_generation = process->supervisor.generation;
-    process->commands[verb].sent_ms = run_now_ms(run);
+        log_event(LOG_DEBUG, "command_queue_full", "name=%s verb=%s", process->name, verb);
     buffer_finish(&encoded);
     buffer_finish(&frame);
+}
+
+static void send_wanted(struct run *run, struct process *process, enum daemon_verb verb)
+{
+    bool given = process->module->drains_last && (verb == VERB_DRAIN || verb == VERB_SUMMARY) &&
+                 file_exists(RUN_GIVEN_PATH);
+    command_send(run, process, VERB_NAMES[verb], given ? "{\"file\":\"" RUN_GIVEN_PATH "\"}" : "{}");
+    process->commands[verb].sent_generation = process->supervisor.generation;
+    process->commands[verb].sent_ms = run_now_ms(run);
 }
 
 void commands_send(struct run *run, struct process *process)
 {
     int64_t now_ms = run_now_ms(run);
     for (enum daemon_verb verb = 0; verb < VERB_COUNT; verb++)
-        if (open_command(process, verb) && due_ms(process, verb) <= now_ms)
-            send_command(run, process, verb);
+        if (open_command(run, process, verb) && due_ms(process, verb) <= now_ms)
+            send_wanted(run, process, verb);
 }
 
 bool command_answered(const struct process *process, enum daemon_verb verb)
@@ -78,10 +96,9 @@ bool command_answered(const struct process *process, enum daemon_verb verb)
 
 int64_t commands_due_ms(const struct run *run, const struct process *process)
 {
-    (void)run;
     int64_t due = NEVER_MS;
     for (enum daemon_verb verb = 0; verb < VERB_COUNT; verb++)
-        if (open_command(process, verb) && due_ms(process, verb) < due)
+        if (open_command(run, process, verb) && due_ms(process, verb) < due)
             due = due_ms(process, verb);
     return due;
 }
@@ -94,6 +111,8 @@ static void take_answer(struct run *run, struct process *process, const struct c
     int64_t generation = slash ? strtoll(slash + 1, NULL, 10) : 0;
     if (generation != process->supervisor.generation)
         return; /* of a dead one, or for a dead one */
+    if (row->ok != 1)
+        scale_take_refusal(run, process, row->request_id, row->text);
     for (enum daemon_verb verb = 0; verb < VERB_COUNT; verb++)
         if (strlen(VERB_NAMES[verb]) == length && memcmp(VERB_NAMES[verb], row->request_id, length) == 0) {
             if (row->ok != 1 && process->commands[verb].answered_generation != generation)
