@@ -18,8 +18,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 
-enum { HANG_EVIDENCE_BYTES = 64 * 1024 };
-
 void process_init(struct process *process, size_t module, size_t number)
 {
     *process = (struct process){.module = module_at(module),
@@ -144,7 +142,8 @@ static void generation_reset(struct run *run, struct process *process)
     telemetry_forget(&process->telemetry);
     process->announced = process->paused = process->exited = process->kill_on_stop = process->progressed =
         false;
-    process->suspect_ms = process->progress_at_ready = 0;
+    process->suspicion = (struct suspicion){0};
+    process->progress_at_ready = 0;
     process->spawned_ms = run_now_ms(run);
     process->started_wall_ms = clock_wall_ms(&run->clock);
     process->ready_wall_ms = process->stopped_wall_ms = 0;
@@ -337,7 +336,7 @@ static void rate_update(struct process *process, int64_t now_ms)
 static void note_beat(struct run *run, struct process *process)
 {
     const struct heartbeat_row *beat = &process->telemetry.beat;
-    process->suspect_ms = 0;
+    process->suspicion = (struct suspicion){0};
     note_progress(process);
     if (beat->rss_mb > process->max_rss_mb)
         process->max_rss_mb = beat->rss_mb;
@@ -454,70 +453,6 @@ void process_adopt(struct run *run, struct process *process)
 
 /* --- time --- */
 
-static void evidence_add(struct buffer *out, pid_t pid, const char *name)
-{
-    char path[64];
-    snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, name);
-    buffer_format(out, "== %s\n", path);
-    if (file_read(path, out) != STATUS_OK)
-        buffer_append_text(out, "(not readable)");
-    buffer_append_text(out, "\n");
-}
-
-/* hang_evidence: what /proc knows about a process that is about to be killed. */
-static void hang_evidence(const struct run *run, const struct process *process)
-{
-    if (!run->driver->shows_pids)
-        return;
-    static const char *const FILES[] = {"status", "stat", "wchan", "syscall", "schedstat", "stack"};
-    char path[PATH_BYTES];
-    struct buffer text;
-    buffer_init(&text, HANG_EVIDENCE_BYTES);
-    for (size_t i = 0; i < sizeof FILES / sizeof *FILES; i++)
-        evidence_add(&text, process->child.pid, FILES[i]);
-    path_join(path, config_text(run->config, "run.logs_dir"), "%s/%s_hang_%lld.txt", process->name,
-              run->run_id, (long long)process->supervisor.generation);
-    if (file_replace(path, text.data, text.length, false) != STATUS_OK)
-        log_event(LOG_WARNING, "write_error", "file=%s", path);
-    buffer_finish(&text);
-}
-
-/* resources_of: false when the process is gone. Of one in a container nothing is seen from here: it might always have run. */
-static bool resources_of(const struct run *run, const struct process *process,
-                         struct driver_resources *out_resources)
-{
-    *out_resources = (struct driver_resources){.run_state = 'S'};
-    return !run->driver->shows_pids || driver_resources_read(process->child.pid, out_resources) == STATUS_OK;
-}
-
-/* hang_check: a process is hung when it has had the processor, or could have had it, for
- * heartbeat_timeout_ms, and said nothing. The first silence only raises the suspicion: the orchestrator
- * itself may have been held up, and its own queue is read before it looks again. Time a process waited for a
- * processor, or for a disk, is not held against it. */
-static void hang_check(struct run *run, struct process *process)
-{
-    int64_t now_ms = run_now_ms(run), timeout_ms = config_i64(run->config, "health.heartbeat_timeout_ms");
-    struct driver_resources resources;
-    if (!process_state_up(process->supervisor.state) || process->paused || !process->module->beats ||
-        now_ms - process->telemetry.received_ms < timeout_ms || !resources_of(run, process, &resources))
-        return;
-    if (!process->suspect_ms || resources.run_state == 'D') {
-        process->suspect_ms = now_ms;
-        process->suspect_starved_ns = resources.starved_ns;
-        return;
-    }
-    int64_t starved_ms = (resources.starved_ns - process->suspect_starved_ns) / 1000000;
-    if (now_ms - process->suspect_ms - starved_ms < timeout_ms)
-        return;
-    int64_t silent_ms = now_ms - process->telemetry.received_ms;
-    feed_emit(&run->feed, LOG_ERROR, "Hung", process->name,
-              FEED_FIELDS(NUMBER("pid", process->child.pid), NUMBER("silent_ms", silent_ms)));
-    console_say(&run->console, "%s hangs: no heartbeat for %lld ms; killed", process->name,
-                (long long)silent_ms);
-    hang_evidence(run, process);
-    process_step(run, process, EVENT_HUNG);
-}
-
 void process_timers(struct run *run, struct process *process)
 {
     if (process->timer_due_ms <= run_now_ms(run)) {
@@ -527,19 +462,14 @@ void process_timers(struct run *run, struct process *process)
             console_say(&run->console, "%s was not ready in time: stopped, to be tried again", process->name);
         process_step(run, process, EVENT_TIMER);
     }
-    hang_check(run, process);
+    if (hang_check(run, process))
+        process_step(run, process, EVENT_HUNG);
 }
 
 int64_t process_due_ms(const struct run *run, const struct process *process)
 {
-    int64_t due_ms = process->timer_due_ms,
-            timeout_ms = config_i64(run->config, "health.heartbeat_timeout_ms");
-    if (process_state_up(process->supervisor.state) && !process->paused && process->module->beats) {
-        int64_t silent_ms = process->suspect_ms ? process->suspect_ms : process->telemetry.received_ms;
-        if (silent_ms + timeout_ms < due_ms)
-            due_ms = silent_ms + timeout_ms;
-    }
-    return due_ms;
+    int64_t hang_ms = hang_due_ms(run, process);
+    return hang_ms < process->timer_due_ms ? hang_ms : process->timer_due_ms;
 }
 
 /* --- what a person does to it --- */
@@ -593,7 +523,7 @@ enum status process_pause(struct run *run, struct process *process, bool pause, 
         return status;
     process->paused = pause;
     process->telemetry.received_ms = run_now_ms(run); /* its silence counts from here */
-    process->suspect_ms = 0;
+    process->suspicion = (struct suspicion){0};
     feed_emit(&run->feed, LOG_WARNING, pause ? "Pause" : "Resume", process->name,
               FEED_FIELDS(NUMBER("pid", process->child.pid)));
     console_say(&run->console, "%s %s", process->name, pause ? "paused" : "resumed");

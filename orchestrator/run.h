@@ -31,6 +31,7 @@
 #include "options.h"
 #include "self.h"
 #include "supervisor.h"
+#include "suspicion.h"
 #include "telemetry.h"
 #include "usage.h"
 #include "venue.h"
@@ -105,8 +106,7 @@ struct process {
     struct restart_record *restarts;
     size_t restart_count, restart_capacity;
     int64_t symbols_ms; /* when symbols came or went last */
-    int64_t suspect_ms; /* silence noticed; 0: none */
-    int64_t suspect_starved_ns;
+    struct suspicion suspicion; /* of a hang */
     struct health health;
     struct usage usage;
     struct health_watch health_watch;
@@ -269,6 +269,11 @@ int64_t process_progress(const struct process *process);
 enum status process_signal(struct run *run, struct process *process, int signal_number, int64_t *out_fault_id,
                            struct error *error) MUST_USE;
 enum status process_pause(struct run *run, struct process *process, bool pause, struct error *error) MUST_USE;
+
+/* hang.c */
+/* hang_check: true when it hangs: told, and its evidence written. hang_due_ms: when to look. */
+bool hang_check(struct run *run, struct process *process);
+int64_t hang_due_ms(const struct run *run, const struct process *process);
 
 /* command.c */
 void command_say(struct run *run, struct process *process, const char *request_id, const char *verb,

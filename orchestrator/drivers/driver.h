@@ -91,8 +91,14 @@ void driver_child_init(struct driver_child *child);
 struct driver_resources {
     double rss_mb, rss_peak_mb;
     int64_t open_files;
-    int64_t cpu_ms;     /* processor time of all its threads */
-    int64_t starved_ns; /* time its main thread was ready to run but had no processor, since its start */
-    char run_state;     /* 'R', 'S', 'D', 'T', 'Z' …; 0 when it is gone */
+    int64_t cpu_ms; /* processor time of all its threads */
+    char run_state; /* 'R', 'S', 'D', 'T', 'Z' …; 0 when it is gone */
 };
 enum status driver_resources_read(pid_t pid, struct driver_resources *out_resources) MUST_USE;
+
+/* driver_run_state: of its main thread: 'R', 'S', 'D', 'T', 'Z' …; 0 when it is gone. */
+char driver_run_state(pid_t pid);
+
+/* driver_starved_ns: how long all its threads together were ready to run but had no processor, since their start; 0 when it is
+ * gone. */
+int64_t driver_starved_ns(pid_t pid);

@@ -5,6 +5,7 @@
 #include "base/file.h"
 
 #include <dirent.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,7 +16,7 @@ enum { PROC_BYTES_MAX = 8192, RUN_STATE_FIELD = 3, USER_TICKS_FIELD = 14, RSS_PA
 /* proc_text: the text of /proc/<pid>/<name>, "" when it cannot be read. */
 static void proc_text(pid_t pid, const char *name, char *out_text, size_t size)
 {
-    char path[64];
+    char path[NAME_MAX + 64];
     snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, name);
     struct buffer text;
     buffer_init(&text, PROC_BYTES_MAX);
@@ -84,9 +85,33 @@ enum status driver_resources_read(pid_t pid, struct driver_resources *out_resour
         .rss_peak_mb = peak_mb(pid),
         .open_files = open_files_of(pid),
         .cpu_ms = cpu_ms(text)};
-    proc_text(pid, "schedstat", text, sizeof text);
-    const char *blank = strchr(text, ' ');
-    resources.starved_ns = blank ? strtoll(blank + 1, NULL, 10) : 0;
     *out_resources = resources;
     return STATUS_OK;
+}
+
+char driver_run_state(pid_t pid)
+{
+    char text[1024];
+    proc_text(pid, "stat", text, sizeof text);
+    return *stat_field(text, RUN_STATE_FIELD);
+}
+
+int64_t driver_starved_ns(pid_t pid)
+{
+    char path[64], text[128];
+    int64_t sum_ns = 0;
+    snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
+    DIR *folder = opendir(path);
+    for (struct dirent *entry; folder && (entry = readdir(folder));) {
+        char name[NAME_MAX + 32];
+        if (entry->d_name[0] == '.')
+            continue;
+        snprintf(name, sizeof name, "task/%s/schedstat", entry->d_name);
+        proc_text(pid, name, text, sizeof text);
+        const char *blank = strchr(text, ' ');
+        sum_ns += blank ? strtoll(blank + 1, NULL, 10) : 0;
+    }
+    if (folder)
+        closedir(folder);
+    return sum_ns;
 }
