@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { COMMAND_RETRY_MS = 100, COMMAND_RETRY_FIRST_MS = 20 };
+enum { COMMAND_RETRY_MS = 100, COMMAND_RETRY_FIRST_MS = 5 };
 
 static const char *const VERB_NAMES[VERB_COUNT] = {"status", "go", "stop_intake", "drain", "summary", "plan"};
 

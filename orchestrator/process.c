@@ -313,9 +313,20 @@ static void welcome(struct run *run, struct process *process)
     }
 }
 
+/* reconnect: its sockets are there now, and libzmq would only look again after its interval: 10 to 20 ms that a restart need not
+ * last longer. */
+static void reconnect(const struct run *run, const struct process *process)
+{
+    struct error error;
+    if (process->module->beats && bus_reconnect(run->bus, process->connection, &error) != STATUS_OK)
+        log_event(LOG_DEBUG, "reconnect_failed", "name=%s reason=\"%s\"", process->name, error.text);
+}
+
 static void take_announcement(struct run *run, struct process *process)
 {
     process->announced = true;
+    if (!process->telemetry.seen)
+        reconnect(run, process);
     if (!process->telemetry.seen)
         command_want(process, VERB_STATUS); /* every answer comes with a heartbeat */
     welcome(run, process);
