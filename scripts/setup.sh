@@ -24,6 +24,9 @@ SETUP_PACKAGES="
     python3-yaml prometheus prometheus-pushgateway influxdb
 "
 
+# What an engine of one's own and a base image made here need: only `./run test compose` and its like do, and they skip without.
+SETUP_CONTAINER_PACKAGES="docker.io|docker-ce docker-compose debootstrap iptables iproute2"
+
 setup_installed() {
     [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
 }
@@ -218,8 +221,14 @@ setup_yyjson() {
      or put yyjson.h in build/deps/yyjson/usr/include and libyyjson.so in build/deps/yyjson/usr/lib"
 }
 
+setup_containers() {
+    SETUP_PACKAGES="$SETUP_CONTAINER_PACKAGES" setup_packages
+}
+
+# setup_main [containers]
 setup_main() {
     mkdir -p "$DEPS"
+    [ "${1:-}" != containers ] || setup_containers
     # One at a time; the lock is inherited by nothing that stays.
     (
         flock -n 9 || { say "another setup is running: waiting for it" && flock 9; }

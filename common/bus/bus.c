@@ -24,6 +24,7 @@ enum {
     RECONNECT_MS = 10,
     CONTROL_HIGH_WATER_MARK = 1000,
     RECONNECT_TCP_MS_MAX = 100, /* each attempt asks the network's DNS for the name */
+    THREADS_TCP = 16, /* libzmq asks for a name in the thread that connects, which then does nothing else */
     CONNECT_TCP_MS = 1000,
     HANDSHAKE_MS = 3000,
     ALIVE_MS = 1000,         /* over TCP: a machine that is gone says nothing … */
@@ -143,6 +144,8 @@ enum status bus_create(const struct bus_config *config, struct bus **out_bus, st
         bus_free(bus);
         return zmq_failed(error, "ZeroMQ context", "");
     }
+    if (config->tcp)
+        zmq_ctx_set(bus->context, ZMQ_IO_THREADS, THREADS_TCP);
     *out_bus = bus;
     return STATUS_OK;
 }

@@ -1,0 +1,108 @@
+"""The stack on two machines: a swarm places its containers on both, one machine dies, and the run goes on without a row lost."""
+import json
+import os
+import pathlib
+import subprocess
+import tempfile
+import time
+
+import pytest
+
+import engine as harness
+import machines
+
+DAEMONS = ("simulator", "harvest", "archive", "features", "signal", "broker", "report")
+PATIENCE_S = 90
+
+
+@pytest.fixture(scope="module")
+def swarm(engine):
+    try:
+        with machines.Machines() as (manager, worker):
+            image = subprocess.Popen(["docker", "save", "orderflow:local"], env=engine.environment, stdout=subprocess.PIPE)
+            archive = manager.folder / "image.tar"
+            with open(archive, "wb") as file:
+                subprocess.run(["cat"], stdin=image.stdout, stdout=file, check=True)
+            assert image.wait() == 0
+            for one in (manager, worker):
+                one.docker("load", "-q", "-i", archive)
+            yield manager, worker
+    except harness.Unavailable as reason:
+        pytest.skip(str(reason))
+
+
+class Stack:
+    def __init__(self, manager, worker, folder):
+        self.manager, self.worker, self.folder = manager, worker, folder
+        run = folder / "run"  # what all machines share
+        run.mkdir()
+        os.chown(run, 10001, 10001)
+        keys = manager.docker("run", "--rm", "--user", "0:0", "-v", f"{folder}:/out", "orderflow:local", "orchctl", "keys", "/out/keys")
+        assert keys.returncode == 0
+        environment = {**manager.environment, "ORDERFLOW_KEYS": str(folder / "keys/bus.keys"), "ORDERFLOW_RUN": str(run),
+                       "ORDERFLOW_CONFIG": str(harness.configuration(folder))}
+        done = subprocess.run(["docker", "stack", "deploy", "--resolve-image", "never", "-c", harness.ROOT / "compose/stack.yaml",
+                               "orderflow"], env=environment, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    def orchestrator(self):
+        return self.manager.docker("ps", "-aq", "--filter", "name=orderflow_orchestrator").stdout.split()
+
+    def orchctl(self, *arguments):
+        running = self.manager.docker("ps", "-q", "--filter", "name=orderflow_orchestrator").stdout.split()
+        return self.manager.docker("exec", running[0], "orchctl", *arguments, check=False) if running else None
+
+    def status(self):
+        done = self.orchctl("status", "--json")
+        return json.loads(done.stdout) if done and done.returncode in (0, 4) else {"phase": "-", "processes": []}
+
+    def log(self):
+        return "\n".join(self.manager.docker("logs", one).stdout for one in self.orchestrator())[-4000:]
+
+    def on(self, machine):
+        names = machine.docker("ps", "--format", "{{.Names}}").stdout.split()
+        return {name.split(".")[0].removeprefix("orderflow_") for name in names}
+
+
+def running(stack, least_generation):
+    found = {process["name"]: process for process in stack.status()["processes"]}
+    return set(found) == set(DAEMONS) and all(process["state"] == "running" and
+                                             process["generation"] >= least_generation.get(name, 1)
+                                             for name, process in found.items())
+
+
+def test_a_stack_across_two_machines_survives_the_death_of_one(swarm):
+    manager, worker = swarm
+    with tempfile.TemporaryDirectory(prefix="orderflow-swarm-", ignore_cleanup_errors=True) as folder:
+        os.chmod(folder, 0o755)
+        stack = Stack(manager, worker, pathlib.Path(folder))
+        harness.wait_for(lambda: stack.status()["phase"] == "feeding", PATIENCE_S, stack.log)
+        harness.wait_for(lambda: running(stack, {}), PATIENCE_S, stack.log)
+        here, there = stack.on(manager), stack.on(worker)
+        assert "orchestrator" in here and len(there & set(DAEMONS)) >= 2, f"not across both: {here} and {there}"
+        print(f"machine 1: {', '.join(sorted(here))}\nmachine 2: {', '.join(sorted(there))}")
+
+        # A signal goes over the bus to whichever machine.
+        victim = sorted(there - {"simulator"})[0]
+        generation = {process["name"]: process["generation"] for process in stack.status()["processes"]}
+        killed = stack.orchctl("kill", victim)
+        assert killed.returncode == 0, killed.stderr
+        harness.wait_for(lambda: running(stack, {victim: generation[victim] + 1}), PATIENCE_S, stack.log)
+
+        generation = {process["name"]: process["generation"] for process in stack.status()["processes"]}
+        worker.process.kill()
+        dead = time.monotonic()
+        harness.wait_for(lambda: running(stack, {name: generation[name] + 1 for name in there}), PATIENCE_S, stack.log)
+        print(f"machine 2 killed; {', '.join(sorted(there))} run on machine 1 {time.monotonic() - dead:.1f} s later")
+        assert {process["name"]: process["generation"] for process in stack.status()["processes"] if process["name"] in here} == \
+            {name: generation[name] for name in here & set(DAEMONS)}, "whoever was on the other machine was left alone"
+
+        orders = lambda: next(one for one in stack.status()["processes"] if one["name"] == "broker")["counters"]["orders"]  # noqa: E731
+        harness.wait_for(lambda: orders() >= 40, PATIENCE_S, "orders")
+        account = stack.orchctl("account")
+        assert account.returncode == 0, account.stdout + account.stderr
+        print("ledger:", account.stdout.rstrip().splitlines()[-1])
+        assert stack.orchctl("shutdown").returncode == 0
+        harness.wait_for(lambda: "verdict" in stack.log(), PATIENCE_S, stack.log)
+        print("\n".join(line for line in stack.log().splitlines() if "gates" in line or "verdict" in line))
+        assert "verdict PASS" in stack.log(), stack.log()

@@ -1,0 +1,132 @@
+// links: warden keeper bus config proto base yyjson
+/* What wardens and the orchestrator say to each other survives the way, and nothing else is believed. */
+#include "tests/support/check.h"
+
+#include "orchestrator/warden/protocol.h"
+
+#include <string.h>
+
+static const struct warden_report REPORT = {.name = "signal.2",
+                                            .container = "0123456789ab",
+                                            .state = WARDEN_ENDED,
+                                            .run_id = "run-1",
+                                            .generation = 7,
+                                            .code = -1,
+                                            .signal = 9};
+
+static void a_report_is_read_as_it_was_written(void **state)
+{
+    (void)state;
+    struct buffer text;
+    struct warden_report read;
+    struct error error = {{0}};
+    buffer_init(&text, 0);
+    for (int each = 0; each < WARDEN_STATE_COUNT; each++) {
+        struct warden_report report = REPORT;
+        report.state = (enum warden_state)each;
+        buffer_clear(&text);
+        warden_report_write(&report, &text);
+        assert_true(warden_is_report(text.data, text.length));
+        assert_ok(warden_report_read(text.data, text.length, &read, &error));
+        assert_memory_equal(&read, &report, sizeof report);
+    }
+    buffer_finish(&text);
+}
+
+static void an_order_is_read_as_it_was_written(void **state)
+{
+    (void)state;
+    struct buffer text;
+    struct warden_order read;
+    struct warden_message *message;
+    struct error error = {{0}};
+    struct warden_order order = {.verb = WARDEN_START,
+                                 .run_id = "run-1",
+                                 .generation = 3,
+                                 .stdout_path = "logs/out \"quoted\".log",
+                                 .stderr_path = "logs/err.log",
+                                 .log_bytes_max = 1,
+                                 .log_bytes_per_s = 2,
+                                 .log_files = 3,
+                                 .arguments = {"/bin/signal", "--generation", "3"},
+                                 .environment = {"TZ=UTC", "EMPTY="}};
+    buffer_init(&text, 0);
+    warden_order_write(&order, &text);
+    assert_ok(warden_order_read(text.data, text.length, &read, &message, &error));
+    assert_int_equal(read.verb, WARDEN_START);
+    assert_string_equal(read.run_id, "run-1");
+    assert_int_equal(read.generation, 3);
+    assert_string_equal(read.stdout_path, order.stdout_path);
+    assert_string_equal(read.stderr_path, order.stderr_path);
+    assert_int_equal(read.log_bytes_max * 100 + read.log_bytes_per_s * 10 + read.log_files, 123);
+    for (size_t i = 0; i < 3; i++)
+        assert_string_equal(read.arguments[i], order.arguments[i]);
+    assert_null(read.arguments[3]);
+    assert_string_equal(read.environment[1], "EMPTY=");
+    assert_null(read.environment[2]);
+    warden_message_free(message);
+    buffer_finish(&text);
+}
+
+static void refuses_report(const char *text, enum status as)
+{
+    struct warden_report read = REPORT;
+    struct error error = {{0}};
+    assert_int_equal(warden_report_read(text, strlen(text), &read, &error), as);
+    assert_memory_equal(&read, &REPORT, sizeof read);
+    assert_true(*error.text);
+}
+
+static void what_is_no_report_is_refused_with_a_sentence(void **state)
+{
+    (void)state;
+    char long_name[400];
+    refuses_report("", STATUS_MALFORMED);
+    refuses_report("{\"warden\":1", STATUS_MALFORMED);
+    refuses_report("[]", STATUS_MALFORMED);
+    refuses_report("{\"warden\":\"1\"}", STATUS_MALFORMED);
+    refuses_report("{\"warden\":2}", STATUS_UNSUPPORTED);
+    refuses_report("{\"warden\":1,\"name\":\"signal\"}", STATUS_MALFORMED);
+#define REST "\"container\":\"c\",\"run_id\":\"\",\"generation\":0,\"code\":0,\"signal\":0}"
+    refuses_report("{\"warden\":1,\"name\":\"signal\",\"state\":\"flying\"," REST, STATUS_MALFORMED);
+    refuses_report("{\"warden\":1,\"name\":7,\"state\":\"waiting\"," REST, STATUS_MALFORMED);
+    memset(long_name, 0, sizeof long_name);
+    snprintf(long_name, sizeof long_name, "{\"warden\":1,\"name\":\"%0200d\",\"state\":\"waiting\"," REST, 0);
+    refuses_report(long_name, STATUS_MALFORMED);
+    assert_false(warden_is_report("{\"id\":\"1\",\"verb\":\"status\"}", 26));
+    assert_false(warden_is_report("", 0));
+}
+
+static void an_order_without_a_program_is_refused(void **state)
+{
+    (void)state;
+    static const char START[] =
+        "{\"warden\":1,\"order\":\"start\",\"run_id\":\"r\",\"generation\":1,\"signal\":0,"
+        "\"stdout\":\"o\",\"stderr\":\"e\",\"log_bytes_max\":0,\"log_bytes_per_s\":0,"
+        "\"log_files\":0,\"arguments\":[%s],\"environment\":[]}";
+    static const struct {
+        const char *arguments;
+        enum status as;
+    } TRIES[] = {{"", STATUS_MALFORMED}, {"7", STATUS_MALFORMED}, {"\"/bin/true\"", STATUS_OK}};
+    for (size_t i = 0; i < sizeof TRIES / sizeof *TRIES; i++) {
+        char text[512];
+        struct warden_order read;
+        struct warden_message *message;
+        struct error error = {{0}};
+        snprintf(text, sizeof text, START, TRIES[i].arguments);
+        assert_int_equal(warden_order_read(text, strlen(text), &read, &message, &error), TRIES[i].as);
+        if (TRIES[i].as == STATUS_OK)
+            warden_message_free(message);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_report_is_read_as_it_was_written),
+        cmocka_unit_test(an_order_is_read_as_it_was_written),
+        cmocka_unit_test(what_is_no_report_is_refused_with_a_sentence),
+        cmocka_unit_test(an_order_without_a_program_is_refused),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
