@@ -23,7 +23,7 @@ TARGETS = ["simulator", *DAEMONS, "orchestrator"]
 SETS = {"simulator.rate": 40, "supervisor.progress_restarts": 1000, "supervisor.max_restarts": 1000}
 LASTS = "800ms"
 # How long, and with what, where the default would not do.
-LONGER = {"hang": "10s", "stuck": "10s", "write_error": "1500ms", "rest_error": "2s", "rest_slow": "2s", "cut": "200ms"}
+LONGER = {"hang": "10s", "stuck": "10s", "write_error": "1500ms", "rest_error": "4s", "rest_slow": "4s", "cut": "200ms"}
 MORE = {"write_error": ["--share", "0.7"], "corrupt": ["--share", "0.5"], "malformed": ["--share", "0.5"],
         "rest_slow": ["--amount", "300"]}
 IN_PROCESS = ["cpu", "disk_full", "write_error", "descriptors", "memory"]
