@@ -142,7 +142,7 @@ static void ask(struct run *run, struct fault *fault, const char *verb)
     snprintf(arguments, sizeof arguments, "%s", buffer_text(&text));
     buffer_finish(&text);
     fault->asked_ms = run_now_ms(run);
-    if (process && process->child.pid)
+    if (process && process->child.lives)
         command_say(run, process, request_id, verb, arguments);
 }
 
@@ -163,7 +163,7 @@ static enum status fits(struct run *run, const struct fault_wish *wish, struct e
                          "%s: this run has a live market; it is hurt only with --force", row->name);
     if (own)
         return STATUS_OK;
-    if (!process->child.pid)
+    if (!process->child.lives)
         return error_set(error, STATUS_CLOSED, "%s has no process now: it is %s", process->name,
                          process_state_name(process->supervisor.state));
     bool venue = process->module_index == MODULE_SIMULATOR;
@@ -216,10 +216,13 @@ static struct fault *fault_make(struct run *run, const struct fault_wish *wish)
 static enum status start(struct run *run, struct fault *fault, struct error *error)
 {
     enum status status = STATUS_OK;
+    struct process *process = run_process(run, fault->process);
+    if (process)
+        process->child.suspend_late_ms = -1;
     if (is_own(fault))
         status = injury_begin(run->injuries, &fault->order, error);
     else if (place_of(fault) == INJURY_BY_KEEPER)
-        status = run->driver->suspend(&run_process(run, fault->process)->child, fault->order.ttl_ms);
+        status = run->driver->suspend(&process->child, fault->order.ttl_ms);
     else
         ask(run, fault, "fault");
     if (status == STATUS_CLOSED)
@@ -288,7 +291,7 @@ static void take_recovery(struct run *run, struct fault *fault, const struct pro
         return;
     if (process) {
         int64_t now = faults_replayed(process);
-        bool same_life = process->child.pid == fault->pid_before;
+        bool same_life = process->supervisor.generation == fault->generation_before;
         fault->pid_after = process->child.pid;
         fault->restart_count_after = process->supervisor.restart_count;
         fault->rows_at_healthy = telemetry_rows(&process->telemetry, false);
@@ -438,7 +441,10 @@ static void look_at_stopped(struct run *run, struct fault *fault)
     bool stopped = resources.run_state == 'T';
     if (stopped)
         fault->touched = 1;
+    /* The keeper says when it let it go; until it has, or where it cannot, what is seen from here counts. */
     int64_t late_ms = run_now_ms(run) - deadline_ms(fault);
+    if (late_ms >= 0 && process->child.suspend_late_ms >= 0)
+        late_ms = process->child.suspend_late_ms;
     if (!stopped && (late_ms >= 0 || fault->clearing))
         take_over(run, fault, late_ms >= 0 ? FAULT_EXPIRED : FAULT_CLEARED, late_ms >= 0 ? late_ms : 0);
 }
@@ -513,6 +519,8 @@ void faults_adopt(struct run *run)
     for (size_t i = 0; i < run->fault_count; i++)
         if (is_own(&run->faults[i]) && lasts(&run->faults[i]))
             take_over(run, &run->faults[i], FAULT_ENDED, -1);
+    for (size_t i = 0; i < run->fault_count; i++)
+        run->faults[i].wished_ms = run_now_ms(run); /* patience for a first answer begins anew */
 }
 
 /* --- telling --- */

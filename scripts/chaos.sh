@@ -1,16 +1,22 @@
 # help: hurt runs as a seed says (kill, stop, hang, crash points, far behind) and compare with undisturbed ones
 #
 #   ./run chaos [--seed N] [--seeds K] [--capture FILE] [--speed N]
+#   ./run chaos --matrix [--rounds N] [--kinds A,B] [--targets A,B]     every process × every fault of `orchctl fault`, as a table
 #
 # Each seed draws its faults and prints them first, runs a cut of one of three recordings (or of FILE) at 20x, and compares
 # every row with the undisturbed run of that cut. Exit code 1 when a seed failed, with the command that repeats it.
 # ORDERFLOW_RECORDINGS names the folder with the recordings; ORDERFLOW_PRESET another build.
 
 chaos_main() {
-    local arguments=()
+    local arguments=() program=tests/chaos/chaos.py
     while [ $# -gt 0 ]; do
         case "$1" in
-        --seed | --seeds | --capture | --speed) [ $# -gt 1 ] || wrong "chaos: $1 needs a value" ;;
+        --matrix)
+            program=tests/faults/matrix.py
+            shift
+            continue
+            ;;
+        --seed | --seeds | --capture | --speed | --rounds | --kinds | --targets) [ $# -gt 1 ] || wrong "chaos: $1 needs a value" ;;
         *) wrong "chaos: $1: unknown option; see ./run chaos --help" ;;
         esac
         if [ "$1" = --capture ]; then
@@ -30,5 +36,5 @@ chaos_main() {
     ORDERFLOW_RECORDINGS="$(readlink -m "${ORDERFLOW_RECORDINGS:-$ROOT/../shared/data}")"
     export ORDERFLOW_RECORDINGS
     export PYTHONDONTWRITEBYTECODE=1
-    "$PYTHON" tests/chaos/chaos.py "${arguments[@]}"
+    "$PYTHON" "$program" "${arguments[@]}"
 }

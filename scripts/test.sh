@@ -1,12 +1,12 @@
 # help: set up, build and run everything that proves the code right; the last line is the count
 #
 #   ./run test              all suites
-#   ./run test unit lint    only the suites named (unit lint reference scenario integration chaos compose)
+#   ./run test unit lint    only the suites named (unit lint reference scenario integration faults chaos compose)
 #
 # ORDERFLOW_RECORDINGS names the folder with recorded market data (default: ../shared/data beside the source tree).
 # ORDERFLOW_PRESET chooses another build, e.g. asan.
 
-TEST_SUITES="unit lint reference scenario integration chaos compose"
+TEST_SUITES="unit lint reference scenario integration faults chaos compose"
 # Suites with a verb of their own, and how long-running or particular they are: said, not hidden.
 TEST_ELSEWHERE="fuzz:fuzz bench:bench browser:check"
 

@@ -49,6 +49,8 @@ struct driver_child {
     int64_t start_ticks; /* of the process since boot: with the pid it names one process for ever */
     int64_t generation;
     int pid_descriptor; /* -1: no process */
+    int64_t
+        suspend_late_ms; /* so much behind its time the newest `suspend` was over, by the keeper's clock; -1: not known */
     bool announced;
     bool has_ended; /* found so when it was adopted: the next news */
     struct driver_exit end;

@@ -23,7 +23,7 @@ enum { CONNECTION_DESCRIPTOR = 3, ANSWER_MS_MAX = 5000 };
 
 void driver_child_init(struct driver_child *child)
 {
-    *child = (struct driver_child){.descriptor = -1, .pid_descriptor = -1};
+    *child = (struct driver_child){.descriptor = -1, .pid_descriptor = -1, .suspend_late_ms = -1};
 }
 
 static void descriptor_close(int *descriptor)
@@ -260,6 +260,7 @@ static enum status process_adopt(const char *slot, const char *folder, struct dr
         return error_set(error, STATUS_IO, "the keeper of %s is of another build or does not answer", slot);
     }
     child->generation = report.generation;
+    child->suspend_late_ms = report.lease_late_ms;
     if (report.child == KEEPER_CHILD_LIVES)
         process_note(child, &report);
     child->announced = report.announced;
@@ -308,6 +309,7 @@ static enum driver_news process_news(struct driver_child *child, struct driver_e
         return keeper_lost(child, out_exit);
     if (report.generation != child->generation || !child->pid)
         return process_news(child, out_exit); /* of a dead generation */
+    child->suspend_late_ms = report.lease_late_ms;
     if (report.news == KEEPER_ANNOUNCED) {
         child->announced = true;
         return DRIVER_ANNOUNCED;
@@ -321,9 +323,17 @@ static enum driver_news process_news(struct driver_child *child, struct driver_e
 
 static enum status process_signal(const struct driver_child *child, int signal_number)
 {
-    if (child->pid == 0 || child->pid_descriptor < 0)
+    if (child->pid == 0)
         return STATUS_CLOSED;
-    long code = syscall(SYS_pidfd_send_signal, child->pid_descriptor, signal_number, NULL, 0u);
+    /* One that was started when no descriptor was to be had has none of its own. */
+    int borrowed = child->pid_descriptor < 0 ? (int)syscall(SYS_pidfd_open, child->pid, 0u) : -1;
+    int descriptor = borrowed >= 0 ? borrowed : child->pid_descriptor;
+    if (descriptor < 0)
+        return STATUS_CLOSED;
+    long code = syscall(SYS_pidfd_send_signal, descriptor, signal_number, NULL, 0u);
+    int reason = errno;
+    descriptor_close(&borrowed);
+    errno = reason;
     return code == 0 ? STATUS_OK : errno == ESRCH ? STATUS_CLOSED : STATUS_IO;
 }
 

@@ -134,6 +134,7 @@ static int start(struct keeper *keeper, const struct keeper_order *order, char *
         return reason;
     }
     keeper->child = (struct keeper_report){.child = KEEPER_CHILD_LIVES,
+                                           .lease_late_ms = -1,
                                            .generation = order->generation,
                                            .pid = pid,
                                            .start_ticks = child_start_ticks(pid)};
@@ -331,7 +332,8 @@ void keeper_turn(struct keeper *keeper)
                      keeper_suspend_timeout(keeper, owes_ms >= 0 ? owes_ms
                                                     : alone      ? ALONE_MS_MAX
                                                                  : -1));
-    keeper_suspend_look(keeper);
+    if (keeper_suspend_look(keeper))
+        tell(keeper, KEEPER_CONTINUED, 0);
     keeper->leaving =
         keeper->leaving || (count == 0 && alone && owes_ms < 0); /* nobody came for what it knows */
     if (polls[OUTPUT].revents || polls[ERRORS].revents || owes_ms >= 0)

@@ -27,7 +27,7 @@ void keeper_turn(struct keeper *keeper);
 /* suspend.c: STOP now and CONT after lease_ms, 0: CONT now. */
 void keeper_suspend(struct keeper *keeper, int64_t lease_ms);
 int keeper_suspend_timeout(const struct keeper *keeper, int timeout_ms); /* no longer than the lease lasts */
-void keeper_suspend_look(struct keeper *keeper);                         /* ends a lease that is over */
+bool keeper_suspend_look(struct keeper *keeper);                         /* ends a lease that is over: true */
 
 /* keeper_is_done: told to leave, or left alone for ten minutes, and without a child. */
 bool keeper_is_done(const struct keeper *keeper);

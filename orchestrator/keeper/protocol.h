@@ -36,6 +36,7 @@ enum keeper_news {
     KEEPER_STARTED,   /* answer to START */
     KEEPER_REFUSED,   /* answer to START: `reason` is an errno value */
     KEEPER_ANNOUNCED, /* the child wrote its readiness line */
+    KEEPER_CONTINUED, /* a SUSPEND is over */
     KEEPER_EXITED,    /* it ended: code or signal */
 };
 
@@ -52,7 +53,8 @@ struct keeper_report {
     int32_t code;        /* exit code, -1 when a signal ended it */
     int32_t signal;
     int32_t reason;
-    int32_t core;       /* the signal left a core dump */
-    int64_t cpu_ms;     /* it and what it had waited for used so much processor time, … */
-    int64_t max_rss_kb; /* … and at most so much memory */
+    int32_t core;          /* the signal left a core dump */
+    int64_t cpu_ms;        /* it and what it had waited for used so much processor time, … */
+    int64_t max_rss_kb;    /* … and at most so much memory */
+    int64_t lease_late_ms; /* so much behind its end the newest SUSPEND was undone; -1: none was */
 };

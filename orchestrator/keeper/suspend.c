@@ -16,6 +16,8 @@ void keeper_suspend(struct keeper *keeper, int64_t lease_ms)
     if (keeper->child.child != KEEPER_CHILD_LIVES)
         return;
     keeper->continue_due_ms = lease_ms > 0 ? now_ms() + lease_ms : 0;
+    if (lease_ms > 0)
+        keeper->child.lease_late_ms = -1;
     kill((pid_t)keeper->child.pid, lease_ms > 0 ? SIGSTOP : SIGCONT);
 }
 
@@ -28,8 +30,12 @@ int keeper_suspend_timeout(const struct keeper *keeper, int timeout_ms)
     return timeout_ms >= 0 && timeout_ms < left_ms ? timeout_ms : (int)left_ms;
 }
 
-void keeper_suspend_look(struct keeper *keeper)
+bool keeper_suspend_look(struct keeper *keeper)
 {
-    if (keeper->continue_due_ms && now_ms() >= keeper->continue_due_ms)
-        keeper_suspend(keeper, 0);
+    int64_t due_ms = keeper->continue_due_ms;
+    if (!due_ms || now_ms() < due_ms)
+        return false;
+    keeper_suspend(keeper, 0);
+    keeper->child.lease_late_ms = now_ms() - due_ms;
+    return true;
 }
