@@ -13,19 +13,31 @@
 
 enum { COMMAND_RETRY_MS = 100, COMMAND_RETRY_FIRST_MS = 20 };
 
-static const char *const VERB_NAMES[VERB_COUNT] = {"status", "go", "stop_intake", "drain", "summary"};
+static const char *const VERB_NAMES[VERB_COUNT] = {"status", "go", "stop_intake", "drain", "summary", "plan"};
 
 void command_want(struct process *process, enum daemon_verb verb)
 {
     process->commands[verb].wanted = true;
 }
 
+/* knows_plan: heartbeats tell which plan a daemon has. */
+static bool knows_plan(const struct run *run, const struct process *process)
+{
+    int64_t version = 0;
+    return process->telemetry.seen &&
+           telemetry_counter(&process->telemetry, "stage_plan_version", &version) &&
+           version >= run->plan->version;
+}
+
 /* open_command: `status` is asked only for the heartbeat that follows: an answer whose heartbeat was lost,
  * because the subscription had not arrived yet, is not enough. */
-static bool open_command(const struct process *process, enum daemon_verb verb)
+static bool open_command(const struct run *run, const struct process *process, enum daemon_verb verb)
 {
     const struct daemon_command *command = &process->commands[verb];
+    if (!command->wanted)
+        return false;
     bool answered = verb == VERB_STATUS ? process->telemetry.seen
+                    : verb == VERB_PLAN ? knows_plan(run, process)
                                         : command->answered_generation == process->supervisor.generation;
     return command->wanted && process->module->beats && process->announced && process->child.lives &&
            !answered;
@@ -64,7 +76,8 @@ void command_say(struct run *run, struct process *process, const char *request_i
 static void send_command(struct run *run, struct process *process, enum daemon_verb verb)
 {
     char request_id[64];
-    bool given = process->module->drains_last && verb >= VERB_DRAIN && file_exists(RUN_GIVEN_PATH);
+    bool given = process->module->drains_last && (verb == VERB_DRAIN || verb == VERB_SUMMARY) &&
+                 file_exists(RUN_GIVEN_PATH);
     snprintf(request_id, sizeof request_id, "%s/%lld", VERB_NAMES[verb],
              (long long)process->supervisor.generation);
     command_say(run, process, request_id, VERB_NAMES[verb],
@@ -77,7 +90,7 @@ void commands_send(struct run *run, struct process *process)
 {
     int64_t now_ms = run_now_ms(run);
     for (enum daemon_verb verb = 0; verb < VERB_COUNT; verb++)
-        if (open_command(process, verb) && due_ms(process, verb) <= now_ms)
+        if (open_command(run, process, verb) && due_ms(process, verb) <= now_ms)
             send_command(run, process, verb);
 }
 
@@ -90,10 +103,9 @@ bool command_answered(const struct process *process, enum daemon_verb verb)
 
 int64_t commands_due_ms(const struct run *run, const struct process *process)
 {
-    (void)run;
     int64_t due = NEVER_MS;
     for (enum daemon_verb verb = 0; verb < VERB_COUNT; verb++)
-        if (open_command(process, verb) && due_ms(process, verb) < due)
+        if (open_command(run, process, verb) && due_ms(process, verb) < due)
             due = due_ms(process, verb);
     return due;
 }
@@ -106,6 +118,8 @@ static void take_answer(struct run *run, struct process *process, const struct c
     int64_t generation = slash ? strtoll(slash + 1, NULL, 10) : 0;
     if (generation != process->supervisor.generation)
         return; /* of a dead one, or for a dead one */
+    if (row->ok != 1)
+        scale_take_refusal(run, process, row->request_id, row->text);
     for (enum daemon_verb verb = 0; verb < VERB_COUNT; verb++)
         if (strlen(VERB_NAMES[verb]) == length && memcmp(VERB_NAMES[verb], row->request_id, length) == 0) {
             if (row->ok != 1 && process->commands[verb].answered_generation != generation)

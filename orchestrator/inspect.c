@@ -45,7 +45,7 @@ static void health_update(struct run *run, struct process *process, bool tick)
         .idle = run->plan && process->module->beats && !run_symbols_of(run, process),
         .feeding = run->phase == PHASE_FEEDING,
         .recorded = run->recorded,
-        .feeding_ms = run->go_ms,
+        .feeding_ms = process->symbols_ms > run->go_ms ? process->symbols_ms : run->go_ms,
         .heartbeat_timeout_ms = config_i64(run->config, "health.heartbeat_timeout_ms"),
         .growth_window_ms = config_i64(run->config, "health.min_growth_window_seconds") * 1000,
         .time_scale = config_f64(run->config, "run.time_scale"),

@@ -224,6 +224,8 @@ static bool process_ended(const struct run *run, const struct process *process)
 static bool streams_ended(const struct run *run)
 {
     bool fed = false;
+    if (run->scaling.step != SCALE_IDLE)
+        return false; /* symbols are on their way */
     for (size_t i = 0; i < run->process_count; i++) {
         if (!process_ended(run, &run->processes[i]))
             return false;
@@ -413,6 +415,8 @@ static void step_stopping_intake(struct run *run)
     for (size_t i = 0; i < run->process_count; i++)
         if (run->processes[i].module->takes_feed && !process_ended(run, &run->processes[i]) && !late)
             return;
+    if (run->scaling.step != SCALE_IDLE && !late)
+        return; /* what is on its way between two instances nobody could drain */
     if (late)
         console_say(&run->console, "harvest did not end its streams in time");
     enter(run, PHASE_DRAINING, DRAIN_LIMIT_MS);

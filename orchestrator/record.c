@@ -49,6 +49,7 @@ static const struct kept RUN_KEPT[] = {
     KEEP(run, own_max_rss_mb),
     KEEP(run, own_max_open_files),
     KEEP(run, adoptions),
+    KEEP(run, scaling),
 };
 
 static const struct kept PROCESS_KEPT[] = {
@@ -63,7 +64,7 @@ static const struct kept PROCESS_KEPT[] = {
     KEEP(process, kill_on_stop),  KEEP(process, health),
     KEEP(process, max_rss_mb),    KEEP(process, max_open_files),
     KEEP(process, exits),         KEEP(process, usage),
-    KEEP(process, health_watch),
+    KEEP(process, health_watch),  KEEP(process, symbols_ms),
 };
 
 enum {

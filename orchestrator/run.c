@@ -333,6 +333,8 @@ static int poll_timeout(const struct run *run)
     due_ms = watch_ms < due_ms ? watch_ms : due_ms;
     int64_t faults_ms = faults_due_ms(run);
     due_ms = faults_ms < due_ms ? faults_ms : due_ms;
+    other_ms = scale_due_ms(run);
+    due_ms = other_ms < due_ms ? other_ms : due_ms;
     for (size_t i = 0; i < run->process_count; i++) {
         int64_t process_ms = process_due_ms(run, &run->processes[i]);
         int64_t command_ms = commands_due_ms(run, &run->processes[i]);
@@ -357,6 +359,7 @@ static void loop(struct run *run)
             process_timers(run, &run->processes[i]); /* only when no unread heartbeat is left */
         faults_step(run);
         lifecycle_step(run);
+        scale_step(run);
         for (size_t i = 0; i < run->process_count; i++)
             commands_send(run, &run->processes[i]);
         inspect_step(run);

@@ -1,6 +1,7 @@
 /* run: one run of orderflow as the orchestrator sees it: its processes, its phase, its loop.
  *
  *   process.c    one process: started, watched, stepped through the supervisor's table, heard
+ *   scale.c      instances come and go, symbols move
  *   command.c    go, stop_intake, drain: said to daemons until they have answered
  *   lifecycle.c  the run: start in order, go, end of streams, shutdown in reverse order
  *   instances.c  which processes there are, what they are called, what the plan gives them
@@ -60,7 +61,7 @@ enum {
 };
 
 /* daemon_verb: what daemons are told (docs/control-protocol.md). */
-enum daemon_verb { VERB_STATUS, VERB_GO, VERB_STOP_INTAKE, VERB_DRAIN, VERB_SUMMARY, VERB_COUNT };
+enum daemon_verb { VERB_STATUS, VERB_GO, VERB_STOP_INTAKE, VERB_DRAIN, VERB_SUMMARY, VERB_PLAN, VERB_COUNT };
 
 /* daemon_command: wanted until the present generation has answered; a new generation is told again. */
 struct daemon_command {
@@ -103,6 +104,7 @@ struct process {
     bool kill_on_stop; /* did not end in time and was killed while being stopped */
     struct restart_record *restarts;
     size_t restart_count, restart_capacity;
+    int64_t symbols_ms; /* when symbols came or went last */
     int64_t suspect_ms; /* silence noticed; 0: none */
     int64_t suspect_starved_ns;
     struct health health;
@@ -141,6 +143,22 @@ struct record {
     size_t state_offset;
 };
 
+/* scaling: what `orchctl scale` asked for, as far as it has come (scale.c). One service after the other, one symbol at a
+ * time. */
+enum scale_step { SCALE_IDLE, SCALE_STARTING, SCALE_MOVING, SCALE_RETIRING };
+
+struct scaling {
+    enum scale_step step;
+    size_t targets[MODULE_COUNT]; /* instances wanted, 0: nothing was asked */
+    size_t module;                /* whose turn it is */
+    bool moving;
+    struct plan_move move;
+    int64_t move_ms, begun_ms; /* monotonic */
+    int64_t sent_ms, sent_generations;
+    int64_t moves; /* symbols that have moved for this module */
+    char refusal[128];
+};
+
 struct run {
     struct clock clock;
     const struct options *options;
@@ -168,6 +186,7 @@ struct run {
     size_t process_count;
     size_t order[RUN_PROCESSES_MAX]; /* of processes: as they start; they stop in reverse */
     struct plan *plan;               /* NULL until the symbols are known */
+    struct scaling scaling;
 
     enum run_phase phase;
     bool failed_start; /* the input could not be brought up: nothing was fed */
@@ -260,6 +279,13 @@ void commands_send(struct run *run, struct process *process);
 bool command_answered(const struct process *process, enum daemon_verb verb);
 int64_t commands_due_ms(const struct run *run, const struct process *process);
 void commands_take_answer(struct run *run, struct process *process, const void *data, size_t bytes);
+
+/* scale.c */
+/* scale_begin: `targets` by module, 0: as it is. STATUS_CONFLICT, STATUS_INVALID with a sentence. */
+enum status scale_begin(struct run *run, const size_t targets[MODULE_COUNT], struct error *error) MUST_USE;
+void scale_step(struct run *run);
+int64_t scale_due_ms(const struct run *run);
+void scale_take_refusal(struct run *run, const struct process *process, const char *verb, const char *reason);
 
 /* lifecycle.c */
 void lifecycle_step(struct run *run);

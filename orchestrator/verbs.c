@@ -240,6 +240,33 @@ static enum status perform_gates(void *context, const struct control_values *val
     return STATUS_OK;
 }
 
+static enum status perform_scale(void *context, const struct control_values *values, struct json *result,
+                                 struct error *error)
+{
+    static const enum module_id MODULES[] = {MODULE_HARVEST, MODULE_FEATURES, MODULE_SIGNAL};
+    struct run *run = context;
+    size_t targets[MODULE_COUNT] = {0};
+    bool any = false;
+    for (size_t i = 0; i < sizeof MODULES / sizeof *MODULES; i++) {
+        if (!values->given[i])
+            continue;
+        if (values->integers[i] < 1 || values->integers[i] > PLAN_INSTANCES_MAX)
+            return error_set(error, STATUS_INVALID, "%s: 1 to %d instances", module_at(MODULES[i])->name,
+                             PLAN_INSTANCES_MAX);
+        targets[MODULES[i]] = (size_t)values->integers[i];
+        any = true;
+    }
+    enum status status = any ? scale_begin(run, targets, error)
+                             : error_set(error, STATUS_INVALID, "harvest, features or signal must be given");
+    if (status != STATUS_OK)
+        return status;
+    json_object_begin(result);
+    json_key_text(result, "run_id", run->run_id);
+    json_key_i64(result, "plan_version", run->plan->version);
+    json_object_end(result);
+    return STATUS_OK;
+}
+
 static enum status perform_shutdown(void *context, const struct control_values *values, struct json *result,
                                     struct error *error)
 {
@@ -275,6 +302,12 @@ const struct control_verb RUN_VERBS[] = {
     {"pause", {NAME}, true, perform_pause},
     {"resume", {NAME}, true, perform_resume},
     {"drain", {NAME}, true, perform_drain},
+    {"scale",
+     {{"harvest", CONTROL_INTEGER, false},
+      {"features", CONTROL_INTEGER, false},
+      {"signal", CONTROL_INTEGER, false}},
+     true,
+     perform_scale},
     {"events", {{"since", CONTROL_INTEGER, false}}, false, perform_events},
     {"gates", {{0}}, false, perform_gates},
     {"shutdown", {{0}}, true, perform_shutdown},

@@ -194,6 +194,19 @@ void plan_json(const struct plan *plan, struct buffer *out)
     buffer_append_byte(out, '\n');
 }
 
+void plan_move_json(const struct plan_move *move, struct buffer *out)
+{
+    struct json json;
+    json_init(&json, out);
+    json_object_begin(&json);
+    json_key_text(&json, "service", move->service);
+    json_key_text(&json, "symbol", move->symbol);
+    json_key_text(&json, "from", move->from);
+    json_key_text(&json, "to", move->to);
+    json_key_i64(&json, "version", move->version);
+    json_object_end(&json);
+}
+
 enum status plan_write(const struct plan *plan, const char *path, bool sync, struct error *error)
 {
     struct buffer text;

@@ -70,6 +70,18 @@ size_t plan_instance_number(const char *service, const char *name);
 /* plan_rendezvous: which of `count` instance names a symbol belongs to. */
 size_t plan_rendezvous(const char (*instances)[PLAN_NAME_BYTES], size_t count, const char *symbol);
 
+/* plan_move: one symbol from one instance to another; `version`: of the plan that will say so. Travels as JSON in a command's
+ * arguments. */
+struct plan_move {
+    char service[PLAN_NAME_BYTES];
+    char symbol[PLAN_SYMBOL_BYTES];
+    char from[PLAN_NAME_BYTES];
+    char to[PLAN_NAME_BYTES];
+    int64_t version;
+};
+void plan_move_json(const struct plan_move *move, struct buffer *out);
+enum status plan_move_parse(const char *text, struct plan_move *out_move, struct error *error) MUST_USE;
+
 /* plan_json, plan_parse, plan_read: the file. A sentence with the place for everything that is not a whole plan: STATUS_MALFORMED;
  * STATUS_NOT_FOUND and STATUS_IO of reading the file. plan_write: atomically. */
 void plan_json(const struct plan *plan, struct buffer *out);

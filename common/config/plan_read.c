@@ -148,3 +148,30 @@ enum status plan_read(const char *path, struct plan **out_plan, struct error *er
     buffer_finish(&text);
     return status;
 }
+
+enum status plan_move_parse(const char *text, struct plan_move *out_move, struct error *error)
+{
+    struct plan_move move = {.version = 0};
+    yyjson_doc *document = yyjson_read(text, strlen(text), 0);
+    yyjson_val *root = yyjson_doc_get_root(document), *version = yyjson_obj_get(root, "version");
+    const struct {
+        const char *key;
+        char *text;
+        size_t size;
+    } texts[] = {{"service", move.service, sizeof move.service},
+                 {"symbol", move.symbol, sizeof move.symbol},
+                 {"from", move.from, sizeof move.from},
+                 {"to", move.to, sizeof move.to}};
+    enum status status = STATUS_OK;
+    for (size_t i = 0; status == STATUS_OK && i < sizeof texts / sizeof *texts; i++)
+        if (!take_text(yyjson_obj_get(root, texts[i].key), texts[i].text, texts[i].size))
+            status = WRONG(error, "%s: must be a text of 1 to %zu bytes", texts[i].key, texts[i].size - 1);
+    if (status == STATUS_OK && (!yyjson_is_int(version) || yyjson_get_sint(version) < 1))
+        status = WRONG(error, "version: must be a whole number from 1");
+    if (status == STATUS_OK)
+        move.version = yyjson_get_sint(version);
+    yyjson_doc_free(document);
+    if (status == STATUS_OK)
+        *out_move = move;
+    return status;
+}

@@ -88,7 +88,8 @@ void journal_put(struct journal *journal, const char *key, const void *data, siz
 static void swap_first(struct journal *journal)
 {
     for (size_t i = 0; i < journal->stream_count; i++)
-        if (journal_first(journal, i) && journal->staged[i].first != journal_first(journal, i))
+        if (journal_first(journal, i) && journal->staged[i].last &&
+            journal->staged[i].first != journal_first(journal, i))
             journal->staged[i].first = atomic_exchange(&journal->ranges[i].first, journal->staged[i].first);
 }
 
@@ -110,7 +111,10 @@ enum status journal_commit(struct journal *journal, struct error *error)
     }
     journal->streams_persisted = journal->stream_count;
     for (size_t i = 0; i < journal->stream_count; i++) {
-        if (!journal_first(journal, i))
+        bool forgotten = journal->staged[i].last == 0 && journal_last(journal, i);
+        if (forgotten)
+            atomic_store(&journal->ranges[i].first, 0);
+        else if (!journal_first(journal, i))
             atomic_store(&journal->ranges[i].first, journal->staged[i].first);
         atomic_store(&journal->ranges[i].last, journal->staged[i].last);
     }
@@ -184,6 +188,33 @@ int64_t journal_trim(struct journal *journal, size_t stream, int64_t before)
     mdb_cursor_close(cursor);
     remember(journal, "trim", code == MDB_NOTFOUND ? 0 : code);
     return dropped;
+}
+
+void journal_forget(struct journal *journal, size_t stream)
+{
+    MDB_cursor *cursor;
+    uint8_t bytes[ROW_KEY_BYTES];
+    MDB_val key, value;
+    size_t found;
+    int64_t first;
+    int code = journal->pending_status == STATUS_OK
+                   ? mdb_cursor_open(journal->transaction, journal->rows, &cursor)
+                   : MDB_BAD_TXN;
+    if (code) {
+        remember(journal, "forget", code);
+        return;
+    }
+    while (!code) {
+        key = (MDB_val){.mv_size = sizeof bytes, .mv_data = bytes};
+        journal_row_key(bytes, stream, 0);
+        code = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE);
+        if (code || !journal_key_parse(&key, &found, &first) || found != stream)
+            break;
+        code = mdb_cursor_del(cursor, 0);
+    }
+    mdb_cursor_close(cursor);
+    remember(journal, "forget", code == MDB_NOTFOUND ? 0 : code);
+    journal->staged[stream].first = journal->staged[stream].last = 0;
 }
 
 /* --- reading --- */

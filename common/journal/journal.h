@@ -75,6 +75,10 @@ enum status journal_read(const struct journal *journal, size_t stream, int64_t f
  * so that the stream remembers how far it is. Returns rows dropped. Their pages are free again two commits later. */
 int64_t journal_trim(struct journal *journal, size_t stream, int64_t before);
 
+/* journal_forget: drops all rows of a stream, the newest too, so that it can begin anew at any sequence (inside the loop's
+ * transaction): it was another instance's in between. Readers of the stream must know: until the commit they see its old rows. */
+void journal_forget(struct journal *journal, size_t stream);
+
 /* journal_relax: pages of the file that lie in this process's memory, and only in the machine's page cache from now on: a
  * journal is read and written all day, and what was once touched would count as ours for ever. Any thread, any time. */
 void journal_relax(struct journal *journal);

@@ -143,6 +143,8 @@ static void report_stage_counters(const struct stage *stage, struct stage_report
     } counters[] = {
         {"restart_count", stage->options.restarts},
         {"stage_frames", stage->counts.frames},
+        {"stage_plan_version", stage->plan ? stage->plan->version : 0},
+        {"stage_acquired_version", stage->acquired_version},
         {"stage_foreign_frames", stage->counts.foreign_frames},
         {"stage_malformed_frames", stage->counts.malformed_frames},
         {"stage_malformed_rows", stage->counts.malformed_rows},

@@ -12,9 +12,9 @@
  * what is missing, and live rows are ignored until they fit. Joining, gap, restart and slow consumer are all this
  * one path. */
 
-/* upstream_open: a connection to an instance; one that is there already is used again. */
-static enum status upstream_open(struct stage *stage, const char *service, const char *instance,
-                                 size_t *out_index, struct error *error)
+/* stage_upstream_open: a connection to an instance; one that is there already is used again. */
+enum status stage_upstream_open(struct stage *stage, const char *service, const char *instance,
+                                size_t *out_index, struct error *error)
 {
     size_t index = stage->upstream_count;
     for (size_t i = 0; i < stage->upstream_count; i++) {
@@ -48,9 +48,9 @@ static enum status upstreams_open(struct stage *stage, const char *service, stru
     enum status status = STATUS_OK;
     size_t index;
     if (!planned)
-        return upstream_open(stage, service, service, &index, error);
+        return stage_upstream_open(stage, service, service, &index, error);
     for (size_t i = 0; status == STATUS_OK && i < planned->instance_count; i++)
-        status = upstream_open(stage, service, planned->instances[i], &index, error);
+        status = stage_upstream_open(stage, service, planned->instances[i], &index, error);
     return status;
 }
 
@@ -71,7 +71,7 @@ enum status stage_input_attach(struct stage *stage, struct input *input, struct 
 {
     size_t upstream;
     const char *service = input->public.service;
-    enum status status = upstream_open(
+    enum status status = stage_upstream_open(
         stage, service, stage_upstream_of(stage, service, input->public.symbol), &upstream, error);
     if (status != STATUS_OK || upstream == input->upstream)
         return status;
@@ -150,11 +150,11 @@ static void remember_error(struct stage *stage, const struct error *error)
 
 /* --- asking --- */
 
-static void request_send(struct stage *stage, struct input *input)
+bool stage_input_request(struct stage *stage, size_t connection, const char *stream, int64_t from)
 {
-    struct catch_up_request_row request = {.from = input->public.position + 1};
+    struct catch_up_request_row request = {.from = from};
     memcpy(request.consumer, stage->instance, sizeof request.consumer);
-    memcpy(request.stream, input->stream, sizeof request.stream);
+    memcpy(request.stream, stream, sizeof request.stream);
     struct frame_header header = {.generation = stage->options.generation, .row_count = 1};
     memcpy(header.run_id, stage->run_id, sizeof header.run_id);
     memcpy(header.instance, stage->instance, sizeof header.instance);
@@ -163,14 +163,21 @@ static void request_send(struct stage *stage, struct input *input)
     buffer_init(&frame, 0);
     row_encode(&row, &catch_up_request_message, catch_up_request_message.field_count, &request);
     frame_encode(&frame, &header, row.data, row.length);
-    /* A queue that is full is no reason to wait for an answer: the next heartbeat brings the next try. */
-    if (bus_request(stage->bus, connection_of(stage, input), frame.data, frame.length) == STATUS_OK) {
-        stage->counts.catch_up_requests++;
-        input->requested_from = request.from;
-        input->requested_ms = clock_monotonic_ms(&stage->clock);
-    }
+    bool sent = bus_request(stage->bus, connection, frame.data, frame.length) == STATUS_OK;
+    stage->counts.catch_up_requests += sent;
     buffer_finish(&row);
     buffer_finish(&frame);
+    return sent;
+}
+
+static void request_send(struct stage *stage, struct input *input)
+{
+    int64_t from = input->public.position + 1;
+    /* A queue that is full is no reason to wait for an answer: the next heartbeat brings the next try. */
+    if (stage_input_request(stage, connection_of(stage, input), input->stream, from)) {
+        input->requested_from = from;
+        input->requested_ms = clock_monotonic_ms(&stage->clock);
+    }
 }
 
 static void request_missing(struct stage *stage, struct input *input)
@@ -207,7 +214,13 @@ enum status stage_inputs_follow(struct stage *stage, struct error *error)
         bus_disconnect(stage->bus, stage->upstreams[i].connection);
         *stage->upstreams[i].instance = 0;
     }
+    stage_hand_over_settle(stage);
     return status;
+}
+
+void stage_input_join(struct stage *stage, struct input *input)
+{
+    request_missing(stage, input);
 }
 
 void stage_inputs_join(struct stage *stage)
@@ -462,6 +475,10 @@ static void on_answer(void *context, size_t connection, const void *head, size_t
     if (!frame_next(&frame, &view) ||
         row_decode(&view, &catch_up_answer_message, &answer, NULL) != STATUS_OK) {
         stage->counts.malformed_frames++;
+        return;
+    }
+    if (stage_is_package(answer.stream)) {
+        stage_package_answered(stage, &answer, body, body_bytes);
         return;
     }
     struct input *input = input_of(stage, connection, answer.stream);

@@ -15,9 +15,9 @@ static struct frame_header own_header(const struct stage *stage)
     return header;
 }
 
-/* answer_row: one row in a frame as the first part, optionally encoded rows of a stream as the second. */
-static void answer_row(struct stage *stage, const struct bus_peer_id *peer, const struct message *message,
-                       const void *row, const struct buffer *body)
+/* stage_answer: one row in a frame as the first part, optionally encoded rows of a stream as the second. */
+void stage_answer(struct stage *stage, const struct bus_peer_id *peer, const struct message *message,
+                  const void *row, const struct buffer *body)
 {
     struct buffer encoded, head;
     struct frame_header header = own_header(stage);
@@ -70,6 +70,9 @@ static void catch_up(struct stage *stage, const struct bus_peer_id *peer, const 
         stage->counts.malformed_requests++;
         snprintf(answer.error, sizeof answer.error, "%.127s",
                  *error.text ? error.text : "from: must be at least 1");
+    } else if (stage_is_package(request.stream)) {
+        stage_package_asked(stage, peer, &request);
+        return;
     } else {
         memcpy(answer.stream, request.stream, sizeof answer.stream);
         answer.from = request.from;
@@ -79,8 +82,8 @@ static void catch_up(struct stage *stage, const struct bus_peer_id *peer, const 
         else
             snprintf(answer.error, sizeof answer.error, "no stream %.80s here", request.stream);
     }
-    answer_row(stage, peer, &catch_up_answer_message, &answer,
-               answer.row_count ? &stage->frame_scratch : NULL);
+    stage_answer(stage, peer, &catch_up_answer_message, &answer,
+                 answer.row_count ? &stage->frame_scratch : NULL);
 }
 
 static void note_consumer(struct stage *stage, const struct row_view *view)
@@ -107,6 +110,17 @@ static enum status give_ledger(struct stage *stage, struct error *error)
     return stage_ledger_write(stage, error);
 }
 
+/* move: a symbol leaves, or comes. */
+static enum status move(struct stage *stage, const struct command_row *command, struct error *error)
+{
+    struct plan_move move;
+    enum status status = plan_move_parse(command->arguments, &move, error);
+    if (status != STATUS_OK)
+        return status;
+    return strcmp(command->verb, "move_out") == 0 ? stage_release(stage, &move, error)
+                                                  : stage_acquire(stage, &move, error);
+}
+
 /* perform: the stage's own verbs; what it does not know goes to the service. All are idempotent. */
 static enum status perform(struct stage *stage, const struct command_row *command, struct error *error)
 {
@@ -120,6 +134,8 @@ static enum status perform(struct stage *stage, const struct command_row *comman
         return STATUS_OK;
     if (strcmp(command->verb, "plan") == 0)
         return stage_plan_renew(stage, error);
+    if (strcmp(command->verb, "move_out") == 0 || strcmp(command->verb, "move_in") == 0)
+        return move(stage, command, error);
     if (strcmp(command->verb, "ledger") == 0)
         return give_ledger(stage, error);
     if (strcmp(command->verb, "stop") == 0) {
@@ -155,7 +171,7 @@ static void command(struct stage *stage, const struct bus_peer_id *peer, const s
                   answer.ok, error.text);
     }
     snprintf(answer.text, sizeof answer.text, "%.511s", error.text);
-    answer_row(stage, peer, &command_answer_message, &answer, NULL);
+    stage_answer(stage, peer, &command_answer_message, &answer, NULL);
     stage_beat(stage, true);
 }
 

@@ -56,6 +56,16 @@ void stage_consumer_note(struct stage *stage, const struct register_row *entry)
     consumer->durable_sequence = entry->durable_sequence;
 }
 
+void stage_consumers_drop(struct stage *stage, size_t output)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < stage->consumer_count; i++)
+        if (stage->consumers[i].output != output)
+            stage->consumers[kept++] = stage->consumers[i];
+    stage->consumers_dirty = stage->consumers_dirty || kept != stage->consumer_count;
+    stage->consumer_count = kept;
+}
+
 void stage_consumers_save(struct stage *stage)
 {
     if (!stage->consumers_dirty)
@@ -206,9 +216,12 @@ static void give_back(struct stage *stage, bool short_of_room)
     for (size_t i = 0; i < stage->symbol_count; i++) {
         struct output *output = &stage->outputs[i];
         int64_t held = held_by_all(stage, i, NULL);
+        bool gone = !stage_owns(stage, i) && stage->hand_overs[i].leaving.step == LEAVING_NOT;
         output->first = journal_first(stage->journal, output->journal_stream);
         if (!short_of_room && output->age_marks[0] < held)
             held = output->age_marks[0];
+        if (gone) /* another instance's by now */
+            held = journal_last(stage->journal, output->journal_stream);
         if (held > 0)
             trim(stage, output, held + 1);
     }

@@ -5,6 +5,7 @@
  * back-off (0.1 s doubling to 5 s), counts and logs; rows wait in the journal. */
 #pragma once
 
+#include "base/buffer.h"
 #include "base/status.h"
 #include "proto/frame.h"
 #include "proto/heartbeat.h"
@@ -46,6 +47,19 @@ struct sink {
      * thread tries again with an empty batch, and until it succeeds the stage is not drained. NULL: never. Called from any
      * thread, from open's end to close. */
     bool (*unfinished)(void *context);
+    /* A stream moves to another instance (architecture.md, hand-over). In the sink's thread, between two batches; all three or
+     * none. give: everything of the stream is durable: what its next owner must know to go on in the same file. take: goes on
+     * from there, unless the own position is as far already. forget: the stream is somebody else's: nothing of it may be
+     * touched any more. */
+    void (*give)(void *context, const char *stream, struct buffer *out);
+    enum status (*take)(void *context, const char *stream, struct reader *in, struct error *error);
+    void (*forget)(void *context, const char *stream);
+
+    /* owns: set by the stage before open: streams that are not this instance's are left alone whatever the sink's record says.
+     * NULL: all are ours. */
+    bool (*owns)(const void *owner, const char *stream);
+    const void *owner;
+
     /* close: flush and release. */
     void (*close)(void *context);
     /* figures of the sink itself: files open, dedup, key_conflict; the thread fills the rest. Called from any thread, from

@@ -19,7 +19,8 @@ static int64_t pending_rows(const struct sink_runner *runner)
         if (!stage_owns(stage, i))
             continue;
         int64_t position = runner->sink->position(runner->sink->context, stage->outputs[i].stream);
-        pending += journal_last(stage->journal, stage->outputs[i].journal_stream) - position;
+        int64_t last = journal_last(stage->journal, stage->outputs[i].journal_stream);
+        pending += last > position ? last - position : 0; /* less: the symbol is just coming */
     }
     return pending;
 }
@@ -52,6 +53,8 @@ static bool wait_for_batch(struct sink_runner *runner)
     bool work = false;
     pthread_mutex_lock(&runner->mutex);
     for (;;) {
+        if (runner->job.kind && !runner->job.done)
+            stage_sink_job_run(runner);
         int64_t pending = pending_rows(runner);
         runner->status.lag_rows = pending;
         if (pending && !since_ms)
@@ -59,8 +62,8 @@ static bool wait_for_batch(struct sink_runner *runner)
         int64_t left_ms = pending ? since_ms + runner->sink->flush_ms - now_ms(runner) : IDLE_WAIT_MS;
         bool unfinished = is_unfinished(runner->sink);
         work = pending > 0 || unfinished;
-        if (runner->stop || unfinished || pending >= (int64_t)runner->sink->batch_rows ||
-            (pending && left_ms <= 0))
+        if (runner->stop || unfinished || (runner->hurry && pending) ||
+            pending >= (int64_t)runner->sink->batch_rows || (pending && left_ms <= 0))
             break;
         wait_ms(runner, (int)left_ms);
     }
@@ -157,6 +160,8 @@ static void *sink_thread(void *context)
     int delay_ms = BACKOFF_FIRST_MS;
     buffer_init(&rows, 0);
     enum status status = runner->sink->open(runner->sink->context, runner->stage->journal, &error);
+    if (status == STATUS_OK)
+        status = stage_sink_restore(runner, &error);
     pthread_mutex_lock(&runner->mutex);
     runner->opened = true;
     runner->open_status = status;
@@ -166,7 +171,10 @@ static void *sink_thread(void *context)
     if (status != STATUS_OK)
         return NULL;
     while (wait_for_batch(runner)) {
-        if (write_batch(runner, &rows, &error) == STATUS_OK)
+        bool written = write_batch(runner, &rows, &error) == STATUS_OK;
+        if (runner->hurry) /* somebody waits for it */
+            stage_wake(runner->stage);
+        if (written)
             delay_ms = BACKOFF_FIRST_MS;
         else if (!back_off(runner, &error, &delay_ms))
             break;
@@ -265,6 +273,7 @@ void stage_sinks_close(struct stage *stage)
         pthread_join(runner->thread, NULL);
         pthread_cond_destroy(&runner->changed);
         pthread_mutex_destroy(&runner->mutex);
+        buffer_finish(&runner->job.bytes);
         runner->started = false;
     }
 }

@@ -179,6 +179,8 @@ static enum status stage_open(struct stage *stage, struct error *error)
     if (status == STATUS_OK)
         status = stage_state_load(stage, true, error);
     if (status == STATUS_OK)
+        status = stage_hand_over_open(stage, error);
+    if (status == STATUS_OK)
         status = stage_sinks_open(stage, error);
     return status;
 }
@@ -260,7 +262,8 @@ static void turn(struct stage *stage)
     }
     if (stage->service->turn && stage->service->turn(stage->state, &error) != STATUS_OK)
         stage_fail(stage, &error);
-    else if (stage_commit(stage, false, &error) != STATUS_OK)
+    else if (stage_commit(stage, false, &error) != STATUS_OK ||
+             stage_hand_over_turn(stage, &error) != STATUS_OK)
         stage_fail(stage, &error);
 }
 
@@ -358,6 +361,7 @@ static void stage_close(struct stage *stage)
         free((void *)(uintptr_t)stage->symbols[i]);
     free(stage->symbols);
     free(stage->owned);
+    stage_hand_over_close(stage);
     plan_destroy(stage->plan);
     if (stage->symbol_indexes)
         map_finish(stage->symbol_indexes);

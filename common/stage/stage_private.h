@@ -98,6 +98,18 @@ struct consumer {
     int64_t durable_sequence;
 };
 
+/* sink_job: what a sink's thread is to do between two batches when a symbol moves. */
+enum sink_job_kind { SINK_GIVE = 1, SINK_TAKE, SINK_FORGET };
+
+struct sink_job {
+    enum sink_job_kind kind; /* 0: none */
+    char stream[STREAM_BYTES];
+    struct buffer bytes; /* given, or to be taken */
+    bool done;
+    enum status status;
+    struct error error;
+};
+
 struct sink_runner {
     struct sink *sink;
     struct stage *stage;
@@ -105,9 +117,45 @@ struct sink_runner {
     pthread_mutex_t mutex;
     pthread_cond_t changed;
     bool started, opened, stop;
+    atomic_bool hurry; /* what waits is written at once */
+    struct sink_job job;
     enum status open_status;
     struct error open_error;
     struct sink_status_row status; /* under mutex */
+};
+
+/* leaving: a symbol on its way to another instance (hand_over.c). */
+enum leaving_step {
+    LEAVING_NOT,
+    LEAVING_STOPPED,  /* nothing of it is consumed any more; sinks write what is left */
+    LEAVING_RELEASED, /* journaled as no longer ours; what the next owner needs lies ready for him */
+};
+
+struct leaving {
+    enum leaving_step step;
+    int64_t version;    /* of the plan that will say so */
+    int64_t stopped_ns; /* wall */
+    struct buffer record;
+    struct buffer package; /* record and rows; empty: not made yet */
+    bool forget_sinks;     /* their threads have not been told yet */
+    bool asked;            /* somebody waits for it: */
+    struct bus_peer_id peer;
+    int64_t from;
+};
+
+/* arriving: a symbol on its way to us. */
+struct arriving {
+    bool active;
+    int64_t version;
+    size_t upstream; /* its owner until now */
+    struct buffer package;
+    bool complete;
+    int64_t asked_ms;
+};
+
+struct hand_over {
+    struct leaving leaving;
+    struct arriving arriving;
 };
 
 struct stage_override {
@@ -150,8 +198,11 @@ struct stage {
     const char **symbols;
     size_t symbol_count;
     struct map *symbol_indexes;
-    struct plan *plan;  /* NULL: by hand, everything is ours */
-    atomic_bool *owned; /* by symbol */
+    struct plan *plan;            /* NULL: by hand, everything is ours */
+    atomic_bool *owned;           /* by symbol */
+    struct hand_over *hand_overs; /* by symbol */
+    int64_t acquired_version;     /* of the newest move that brought a symbol */
+    size_t moving;                /* of these, how many there is something to do for */
 
     struct output *outputs; /* one per symbol, of publishing services */
     size_t pending_bytes;
@@ -232,7 +283,30 @@ char *stage_options_keep(struct stage_options *options,
 void stage_options_finish(struct stage_options *options);
 enum status stage_config_load(struct stage *stage, struct error *error);
 
+/* hand_over.c: symbols that leave, release.c; symbols that come, acquire.c */
+enum status stage_hand_over_open(struct stage *stage, struct error *error);
+void stage_hand_over_close(struct stage *stage);
+enum status stage_hand_over_turn(struct stage *stage, struct error *error);
+void stage_hand_over_settle(struct stage *stage); /* the plan has changed */
+enum status stage_release(struct stage *stage, const struct plan_move *move, struct error *error);
+enum status stage_acquire(struct stage *stage, const struct plan_move *move, struct error *error);
+enum status stage_release_turn(struct stage *stage, size_t symbol, struct error *error);
+enum status stage_acquire_turn(struct stage *stage, size_t symbol, struct error *error);
+/* stage_package_asked: a request for a package on the ROUTER; its answer may come later. stage_package_answered: at the DEALER. */
+bool stage_is_package(const char *stream);
+void stage_package_asked(struct stage *stage, const struct bus_peer_id *peer,
+                         const struct catch_up_request_row *request);
+void stage_package_answered(struct stage *stage, const struct catch_up_answer_row *answer, const void *body,
+                            size_t bytes);
+void stage_package_stream(const struct stage *stage, size_t symbol, char out_stream[STREAM_BYTES]);
+/* stage_record_key: of what the journal keeps about a symbol's moves: "released" or "given". */
+void stage_record_key(const char *what, const char *symbol, char out_key[STREAM_BYTES]);
+
 /* input.c */
+enum status stage_upstream_open(struct stage *stage, const char *service, const char *instance,
+                                size_t *out_index, struct error *error);
+void stage_input_join(struct stage *stage, struct input *input); /* asks its producer for what it has */
+bool stage_input_request(struct stage *stage, size_t connection, const char *stream, int64_t from);
 enum status stage_inputs_open(struct stage *stage, struct error *error);
 enum status stage_inputs_follow(struct stage *stage, struct error *error); /* the plan has changed */
 enum status stage_input_attach(struct stage *stage, struct input *input, struct error *error);
@@ -271,14 +345,28 @@ enum status stage_commit(struct stage *stage, bool force_state, struct error *er
 
 /* retention.c */
 void stage_consumer_note(struct stage *stage, const struct register_row *entry);
-void stage_consumers_save(struct stage *stage); /* inside the transaction */
+void stage_consumers_drop(struct stage *stage, size_t output); /* all of an output */
+void stage_consumers_save(struct stage *stage);                /* inside the transaction */
 enum status stage_retention_load(struct stage *stage, struct error *error);
 double stage_journal_fill(const struct stage *stage); /* share of journal.max_mb that rows take */
 bool stage_retention_urgent(struct stage *stage);     /* reason enough for a commit of its own */
 void stage_retain(
     struct stage *stage); /* inside the transaction: gives back what nobody needs, notes when full */
 
+/* sink_job.c */
+/* stage_sinks_ask: has every sink's thread do one thing for a symbol; true when all have. Called again until then; one thing
+ * at a time. `blobs`: what SINK_GIVE gives, and SINK_TAKE takes: count × (sink's name, bytes). */
+bool stage_sinks_ask(struct stage *stage, enum sink_job_kind kind, size_t symbol, struct buffer *blobs,
+                     enum status *out_status, struct error *error);
+void stage_sinks_hurry(struct stage *stage, bool hurry);
+bool stage_sinks_can_move(const struct stage *stage);
+void stage_sink_job_run(struct sink_runner *runner); /* in the sink's thread, the mutex held */
+/* stage_sink_restore: in the sink's thread behind open: what came with symbols, where the sink has not got further since. */
+enum status stage_sink_restore(struct sink_runner *runner, struct error *error);
+
 /* request.c */
+void stage_answer(struct stage *stage, const struct bus_peer_id *peer, const struct message *message,
+                  const void *row, const struct buffer *body);
 void stage_request_handle(void *context, const struct bus_peer_id *peer, const void *data, size_t bytes);
 
 /* beat.c */

@@ -397,12 +397,31 @@ static void forget(struct jsonl_sink *sink)
     positions_clear(&sink->positions);
 }
 
+/* forget_stream: its file is another instance's. */
+static void forget_stream(struct jsonl_sink *sink, size_t slot)
+{
+    struct jsonl_stream *stream = &sink->streams[slot];
+    close_file(sink, stream);
+    stream->pending = stream->durable = (struct progress){.open = false};
+    stream->touched = false;
+    positions_moved(&sink->positions, slot, 0);
+}
+
+/* forget_foreign: what the record still says of streams that have been handed over. */
+static void forget_foreign(struct jsonl_sink *sink)
+{
+    for (size_t i = 0; sink->sink.owns && i < sink->stream_count; i++)
+        if (!sink->sink.owns(sink->sink.owner, sink->positions.items[i].stream))
+            forget_stream(sink, i);
+}
+
 static enum status jsonl_open(void *context, struct journal *journal, struct error *error)
 {
     struct jsonl_sink *sink = context;
     forget(sink);
     sink->journal = journal;
     enum status status = load_record(sink, error);
+    forget_foreign(sink);
     if (status == STATUS_OK)
         status = publish_finished(sink, error);
     for (size_t i = 0; i < sink->stream_count && status == STATUS_OK; i++)
@@ -426,6 +445,43 @@ static void jsonl_close(void *context)
 static int64_t jsonl_position(void *context, const char *stream)
 {
     return positions_durable(&((struct jsonl_sink *)context)->positions, stream);
+}
+
+/* --- hand-over: the open file goes on where its bytes end, in other hands --- */
+
+static void jsonl_give(void *context, const char *name, struct buffer *out)
+{
+    struct jsonl_sink *sink = context;
+    const struct progress *progress = &sink->streams[find_stream(sink, name)].durable;
+    buffer_append_i64(out, jsonl_position(context, name));
+    buffer_append_byte(out, progress->open);
+    shard_save(&progress->shard, out);
+}
+
+static enum status jsonl_take(void *context, const char *name, struct reader *in, struct error *error)
+{
+    struct jsonl_sink *sink = context;
+    struct progress progress = {.open = false};
+    uint8_t open = 0;
+    int64_t position = reader_i64(in);
+    reader_take(in, &open, 1);
+    shard_load(&progress.shard, in);
+    progress.open = open != 0;
+    if (reader_done(in) != STATUS_OK)
+        return error_set(error, STATUS_MALFORMED, "sink jsonl: what was handed over of %s is damaged", name);
+    if (position <= jsonl_position(sink, name))
+        return STATUS_OK;
+    size_t slot = find_stream(sink, name);
+    close_file(sink, &sink->streams[slot]);
+    sink->streams[slot].durable = sink->streams[slot].pending = progress;
+    positions_moved(&sink->positions, slot, position);
+    return STATUS_OK;
+}
+
+static void jsonl_forget(void *context, const char *name)
+{
+    struct jsonl_sink *sink = context;
+    forget_stream(sink, find_stream(sink, name));
 }
 
 static bool jsonl_unfinished(void *context)
@@ -471,6 +527,9 @@ struct sink *jsonl_sink_create(const struct jsonl_sink_config *config)
         .commit = jsonl_commit,
         .rollback = jsonl_rollback,
         .unfinished = jsonl_unfinished,
+        .give = jsonl_give,
+        .take = jsonl_take,
+        .forget = jsonl_forget,
         .close = jsonl_close,
         .figures = jsonl_figures,
     };

@@ -66,6 +66,13 @@ void positions_commit(struct positions *positions)
     pthread_mutex_unlock(&positions->mutex);
 }
 
+void positions_moved(struct positions *positions, size_t slot, int64_t sequence)
+{
+    pthread_mutex_lock(&positions->mutex);
+    positions->items[slot].durable = positions->items[slot].pending = sequence;
+    pthread_mutex_unlock(&positions->mutex);
+}
+
 void positions_rollback(struct positions *positions)
 {
     for (size_t i = 0; i < positions->count; i++)

@@ -34,6 +34,8 @@ int64_t positions_durable(struct positions *positions, const char *stream);
 
 void positions_set(struct positions *positions, size_t slot, int64_t sequence); /* pending */
 void positions_commit(struct positions *positions);                             /* pending becomes durable */
+/* positions_moved: the stream came here, or left (0): durable and pending at once. */
+void positions_moved(struct positions *positions, size_t slot, int64_t sequence);
 void positions_rollback(struct positions *positions);
 
 /* record_put_text, record_take_text: texts inside a sink's journaled record. Taking one that does not fit marks

@@ -129,6 +129,31 @@ static int64_t sqlite_position(void *context, const char *stream)
     return positions_durable(&((struct sqlite_sink *)context)->positions, stream);
 }
 
+/* --- hand-over: rows and position are in the database already; only who goes on from there changes --- */
+
+static void sqlite_give(void *context, const char *stream, struct buffer *out)
+{
+    buffer_append_i64(out, sqlite_position(context, stream));
+}
+
+static enum status sqlite_take(void *context, const char *stream, struct reader *in, struct error *error)
+{
+    struct sqlite_sink *sink = context;
+    int64_t position = reader_i64(in);
+    if (reader_done(in) != STATUS_OK)
+        return error_set(error, STATUS_MALFORMED, "sink sqlite: what was handed over of %s is damaged",
+                         stream);
+    if (position > sqlite_position(sink, stream))
+        positions_moved(&sink->positions, positions_find(&sink->positions, stream), position);
+    return STATUS_OK;
+}
+
+static void sqlite_forget(void *context, const char *stream)
+{
+    struct sqlite_sink *sink = context;
+    positions_moved(&sink->positions, positions_find(&sink->positions, stream), 0);
+}
+
 static void sqlite_figures(void *context, struct sink_status_row *status)
 {
     struct sqlite_sink *sink = context;
@@ -154,6 +179,9 @@ struct sink *sqlite_sink_create(const struct sqlite_sink_config *config)
         .write = sqlite_write,
         .commit = sqlite_commit,
         .rollback = sqlite_rollback,
+        .give = sqlite_give,
+        .take = sqlite_take,
+        .forget = sqlite_forget,
         .close = sqlite_close,
         .figures = sqlite_figures,
     };

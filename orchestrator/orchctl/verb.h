@@ -80,6 +80,8 @@ int verb_kill(const struct invocation *invocation);
 int verb_shutdown(const struct invocation *invocation);
 /* events_verb.c */
 int verb_events(const struct invocation *invocation);
+/* scale_verb.c */
+int verb_scale(const struct invocation *invocation);
 /* tail_verb.c */
 int verb_tail(const struct invocation *invocation);
 /* account_verb.c */

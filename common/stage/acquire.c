@@ -1,0 +1,245 @@
+#include "base/crash_point.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "stage/stage_private.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* The new owner's side of a hand-over (hand_over.c): fetches the package (release.c), has the sinks take their part, and
+ * makes the symbol its own in one transaction. */
+
+enum { PACKAGE_BYTES_MAX = 256 * 1024 * 1024 };
+
+/* package: what release.c made, taken apart; everything borrowed from its bytes. */
+struct package {
+    int64_t version, stopped_ns, first, last;
+    struct reader state;
+    struct buffer blobs; /* borrowed: never finished */
+    struct reader consumers;
+    const uint8_t *rows;
+    size_t row_bytes;
+};
+
+static enum status package_open(const struct buffer *bytes, struct package *out)
+{
+    struct reader in, record;
+    uint32_t crc;
+    if (bytes->length < sizeof crc)
+        return STATUS_MALFORMED;
+    size_t length = bytes->length - sizeof crc;
+    memcpy(&crc, bytes->data + length, sizeof crc);
+    reader_init(&in, bytes->data, length);
+    uint32_t record_bytes = reader_u32(&in);
+    const void *record_data = reader_borrow(&in, record_bytes);
+    if (!record_data || crc32c(0, bytes->data, length) != crc)
+        return STATUS_MALFORMED;
+    reader_init(&record, record_data, record_bytes);
+    *out = (struct package){
+        .version = reader_i64(&record), .rows = bytes->data + in.offset, .row_bytes = length - in.offset};
+    out->stopped_ns = reader_i64(&record);
+    out->first = reader_i64(&record);
+    out->last = reader_i64(&record);
+    uint64_t state_bytes = reader_u64(&record);
+    reader_init(&out->state, reader_borrow(&record, state_bytes), state_bytes);
+    uint64_t blob_bytes = reader_u64(&record);
+    out->blobs.data = (uint8_t *)(uintptr_t)reader_borrow(&record, blob_bytes);
+    out->blobs.length = blob_bytes;
+    out->consumers = record;
+    return record.failed ? STATUS_MALFORMED : STATUS_OK;
+}
+
+/* --- fetching --- */
+
+static void ask(struct stage *stage, size_t symbol)
+{
+    struct arriving *arriving = &stage->hand_overs[symbol].arriving;
+    char stream[STREAM_BYTES];
+    stage_package_stream(stage, symbol, stream);
+    stage_input_request(stage, stage->upstreams[arriving->upstream].connection, stream,
+                        (int64_t)arriving->package.length + 1);
+    arriving->asked_ms = clock_monotonic_ms(&stage->clock);
+}
+
+enum status stage_acquire(struct stage *stage, const struct plan_move *move, struct error *error)
+{
+    size_t symbol = stage_symbol_index(stage, move->symbol);
+    if (!stage->plan || symbol == SIZE_MAX || strcmp(move->service, stage->service->name) != 0 ||
+        strcmp(move->to, stage->instance) != 0 || !stage->service->symbol_load)
+        return error_set(error, STATUS_INVALID, "%s/%s cannot become %s's", move->service, move->symbol,
+                         stage->instance);
+    struct arriving *arriving = &stage->hand_overs[symbol].arriving;
+    if (stage_owns(stage, symbol) && move->version > stage->acquired_version)
+        stage->acquired_version = move->version; /* in an earlier life */
+    if (stage_owns(stage, symbol) || arriving->active)
+        return STATUS_OK; /* said before */
+    if (move->version <= stage->plan->version)
+        return error_set(error, STATUS_CONFLICT, "version %lld of the plan is past",
+                         (long long)move->version);
+    enum status status =
+        stage_upstream_open(stage, stage->service->name, move->from, &arriving->upstream, error);
+    if (status != STATUS_OK)
+        return status;
+    arriving->active = true;
+    arriving->version = move->version;
+    stage->moving++;
+    buffer_finish(&arriving->package);
+    buffer_init(&arriving->package, PACKAGE_BYTES_MAX);
+    ask(stage, symbol);
+    return STATUS_OK;
+}
+
+static void begin_anew(struct stage *stage, size_t symbol, const char *reason)
+{
+    struct arriving *arriving = &stage->hand_overs[symbol].arriving;
+    log_event(LOG_ERROR, "hand_over_refused", "symbol=%s reason=\"%s\"", stage->symbols[symbol], reason);
+    buffer_clear(&arriving->package);
+    arriving->complete = false; /* asked for again when the request is overdue */
+}
+
+void stage_package_answered(struct stage *stage, const struct catch_up_answer_row *answer, const void *body,
+                            size_t bytes)
+{
+    size_t symbol = stage_symbol_index(stage, strrchr(answer->stream, '/') + 1);
+    struct arriving *arriving = symbol == SIZE_MAX ? NULL : &stage->hand_overs[symbol].arriving;
+    if (!arriving || !arriving->active || arriving->complete ||
+        answer->from != (int64_t)arriving->package.length + 1)
+        return; /* to an earlier, repeated request */
+    if (*answer->error) {
+        log_event(LOG_WARNING, "hand_over_waits", "symbol=%s reason=\"%s\"", stage->symbols[symbol],
+                  answer->error);
+        return;
+    }
+    if (bytes != (size_t)answer->row_count)
+        return;
+    buffer_append(&arriving->package, body, bytes);
+    arriving->complete = (int64_t)arriving->package.length >= answer->last;
+    if (arriving->package.overflowed)
+        begin_anew(stage, symbol, "more bytes than a package may have");
+    else if (!arriving->complete)
+        ask(stage, symbol);
+}
+
+/* --- making it our own --- */
+
+static void rows_append(struct stage *stage, size_t symbol, const struct package *package,
+                        struct error *error)
+{
+    struct row_view row;
+    size_t offset = 0, begin = 0;
+    int64_t first = package->first, next = first;
+    (void)error;
+    while (rows_next(package->rows, package->row_bytes, &offset, &row) == STATUS_OK) {
+        next++;
+        if (offset - begin < STAGE_CHUNK_BYTES && next <= package->last)
+            continue;
+        journal_append(stage->journal, stage->outputs[symbol].journal_stream, first, (size_t)(next - first),
+                       package->rows + begin, offset - begin);
+        begin = offset;
+        first = next;
+    }
+}
+
+static bool rows_are_whole(const struct package *package)
+{
+    struct row_view row;
+    size_t offset = 0;
+    int64_t count = 0, wanted = package->last ? package->last - package->first + 1 : 0;
+    while (rows_next(package->rows, package->row_bytes, &offset, &row) == STATUS_OK)
+        count++;
+    return count == wanted && offset == package->row_bytes;
+}
+
+static enum status consumers_take(struct stage *stage, size_t symbol, struct reader in)
+{
+    struct register_row entry;
+    size_t count = reader_count(&in, sizeof entry.consumer + sizeof entry.durable_sequence);
+    memcpy(entry.stream, stage->outputs[symbol].stream, sizeof entry.stream);
+    stage_consumers_drop(stage, symbol);
+    for (size_t i = 0; i < count; i++) {
+        reader_take(&in, entry.consumer, sizeof entry.consumer);
+        entry.consumer[sizeof entry.consumer - 1] = 0;
+        entry.durable_sequence = reader_i64(&in);
+        stage_consumer_note(stage, &entry);
+    }
+    return reader_done(&in);
+}
+
+/* acquire_commit: rows, state and what the sinks were given move in one transaction. */
+static enum status acquire_commit(struct stage *stage, size_t symbol, struct package *package,
+                                  struct error *error)
+{
+    char given[STREAM_BYTES], released[STREAM_BYTES];
+    stage_record_key("given", stage->symbols[symbol], given);
+    stage_record_key("released", stage->symbols[symbol], released);
+    atomic_store(&stage->owned[symbol], true);
+    if (stage_symbol_load(stage, symbol, &package->state) != STATUS_OK ||
+        reader_done(&package->state) != STATUS_OK ||
+        consumers_take(stage, symbol, package->consumers) != STATUS_OK)
+        return error_set(error, STATUS_MALFORMED, "what was handed over of %s cannot be read",
+                         stage->symbols[symbol]);
+    enum status status = journal_begin(stage->journal, error);
+    if (status != STATUS_OK)
+        return status;
+    journal_forget(stage->journal, stage->outputs[symbol].journal_stream);
+    rows_append(stage, symbol, package, error);
+    journal_put(stage->journal, given, package->blobs.data, package->blobs.length);
+    journal_put(stage->journal, released, "", 0);
+    stage_state_put(stage);
+    stage_consumers_save(stage);
+    crash_point("before_acquire");
+    status = journal_commit(stage->journal, error);
+    crash_point("after_acquire");
+    return status;
+}
+
+static enum status acquire_finish(struct stage *stage, size_t symbol, const struct package *package,
+                                  struct error *error)
+{
+    struct arriving *arriving = &stage->hand_overs[symbol].arriving;
+    struct output *output = &stage->outputs[symbol];
+    enum status status = STATUS_OK;
+    memset(output->age_marks, 0, sizeof output->age_marks);
+    stage->hand_overs[symbol].leaving.step = LEAVING_NOT;
+    stage->acquired_version = package->version;
+    for (size_t i = 0; status == STATUS_OK && i < stage->input_count; i++) {
+        if (stage->inputs[i].public.symbol_index != symbol)
+            continue;
+        status = stage_input_attach(stage, &stage->inputs[i], error);
+        if (status == STATUS_OK)
+            stage_input_join(stage, &stage->inputs[i]);
+    }
+    log_event(LOG_INFO, "acquired", "symbol=%s version=%lld sequence=%lld rows=%lld pause_ms=%.1f",
+              stage->symbols[symbol], (long long)package->version, (long long)package->last,
+              (long long)(package->last - package->first + 1),
+              (double)(clock_wall_ns(&stage->clock) - package->stopped_ns) / 1e6);
+    arriving->active = arriving->complete = false;
+    buffer_finish(&arriving->package);
+    stage->moving--;
+    stage_sinks_notify(stage);
+    stage_beat(stage, true);
+    return status;
+}
+
+enum status stage_acquire_turn(struct stage *stage, size_t symbol, struct error *error)
+{
+    struct arriving *arriving = &stage->hand_overs[symbol].arriving;
+    struct package package;
+    enum status status = STATUS_OK;
+    if (!arriving->active)
+        return STATUS_OK;
+    if (!arriving->complete) {
+        if (clock_monotonic_ms(&stage->clock) - arriving->asked_ms > STAGE_REQUEST_TIMEOUT_MS)
+            ask(stage, symbol);
+        return STATUS_OK;
+    }
+    if (package_open(&arriving->package, &package) != STATUS_OK || !rows_are_whole(&package)) {
+        begin_anew(stage, symbol, "damaged on its way");
+        return STATUS_OK;
+    }
+    if (!stage_sinks_ask(stage, SINK_TAKE, symbol, &package.blobs, &status, error))
+        return STATUS_OK;
+    if (status == STATUS_OK)
+        status = acquire_commit(stage, symbol, &package, error);
+    return status == STATUS_OK ? acquire_finish(stage, symbol, &package, error) : status;
+}

@@ -1,0 +1,250 @@
+#include "base/crash_point.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "stage/stage_private.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* The old owner's side of a hand-over (hand_over.c). What it leaves for the next one:
+ *
+ *     record    version | stopped (wall ns) | first, last row of `rows` | state of the symbol | what its sinks say | consumers
+ *     package   u32 record bytes | record | rows | CRC-32C of all before
+ *
+ * The record is journaled in the transaction that gives the symbol up; the package is made of it and of the journal's rows,
+ * as often as it is asked for, so that a death behind the commit changes nothing. */
+
+enum {
+    RELEASE_ROWS_MAX = 200000, /* rows its consumers still need: with more the hand-over waits */
+    PACKAGE_BYTES_MAX = 256 * 1024 * 1024,
+};
+
+/* --- giving it up --- */
+
+static int64_t last_row(const struct stage *stage, size_t symbol)
+{
+    return journal_last(stage->journal, stage->outputs[symbol].journal_stream);
+}
+
+/* first_needed: the oldest row that some consumer may ask for again; at least the newest row goes along, so that the stream
+ * remembers how far it is. */
+static int64_t first_needed(const struct stage *stage, size_t symbol)
+{
+    int64_t last = last_row(stage, symbol), needed = last;
+    int64_t held = journal_first(stage->journal, stage->outputs[symbol].journal_stream);
+    for (size_t i = 0; i < stage->consumer_count; i++)
+        if (stage->consumers[i].output == symbol && stage->consumers[i].durable_sequence + 1 < needed)
+            needed = stage->consumers[i].durable_sequence + 1;
+    return needed > held ? needed : held;
+}
+
+static enum status release_begin(struct stage *stage, size_t symbol, const struct plan_move *move,
+                                 struct error *error)
+{
+    struct leaving *leaving = &stage->hand_overs[symbol].leaving;
+    int64_t needed = last_row(stage, symbol) - first_needed(stage, symbol);
+    if (!stage->service->symbol_save || !stage_sinks_can_move(stage))
+        return error_set(error, STATUS_UNSUPPORTED, "instances of %s cannot hand symbols over",
+                         stage->service->name);
+    if (stage->outputs[symbol].emitted < last_row(stage, symbol))
+        return error_set(error, STATUS_AGAIN, "%s is still reading its input again", stage->instance);
+    if (needed > RELEASE_ROWS_MAX)
+        return error_set(error, STATUS_AGAIN,
+                         "%lld rows of %s are still needed by its readers; at most %d can be handed over",
+                         (long long)needed, stage->outputs[symbol].stream, RELEASE_ROWS_MAX);
+    leaving->step = LEAVING_STOPPED;
+    leaving->version = move->version;
+    leaving->stopped_ns = clock_wall_ns(&stage->clock);
+    stage->moving++;
+    for (size_t i = 0; i < stage->input_count; i++)
+        if (stage->inputs[i].public.symbol_index == symbol)
+            stage_input_detach(stage, &stage->inputs[i]);
+    stage_sinks_hurry(stage, true);
+    return STATUS_OK;
+}
+
+enum status stage_release(struct stage *stage, const struct plan_move *move, struct error *error)
+{
+    size_t symbol = stage_symbol_index(stage, move->symbol);
+    if (!stage->plan || symbol == SIZE_MAX || strcmp(move->service, stage->service->name) != 0 ||
+        strcmp(move->from, stage->instance) != 0)
+        return error_set(error, STATUS_INVALID, "%s/%s is not %s's to give", move->service, move->symbol,
+                         stage->instance);
+    if (move->version <= stage->plan->version || !stage_owns(stage, symbol) ||
+        stage->hand_overs[symbol].leaving.step != LEAVING_NOT)
+        return STATUS_OK; /* said before */
+    return release_begin(stage, symbol, move, error);
+}
+
+/* has_stopped: everything consumed of it is journaled, and in the sinks. */
+static bool has_stopped(struct stage *stage, size_t symbol)
+{
+    const struct output *output = &stage->outputs[symbol];
+    if (output->chunk_count)
+        return false;
+    for (size_t i = 0; i < stage->sink_count; i++) {
+        struct sink *sink = stage->sinks[i].sink;
+        if (sink->position(sink->context, output->stream) < last_row(stage, symbol) ||
+            (sink->unfinished && sink->unfinished(sink->context)))
+            return false;
+    }
+    return true;
+}
+
+static void record_make(struct stage *stage, size_t symbol, const struct buffer *blobs, struct buffer *out)
+{
+    const struct leaving *leaving = &stage->hand_overs[symbol].leaving;
+    struct buffer state;
+    size_t count = 0;
+    buffer_init(&state, 0);
+    stage_symbol_save(stage, symbol, &state);
+    buffer_append_i64(out, leaving->version);
+    buffer_append_i64(out, leaving->stopped_ns);
+    buffer_append_i64(out, first_needed(stage, symbol));
+    buffer_append_i64(out, last_row(stage, symbol));
+    buffer_append_u64(out, state.length);
+    buffer_append(out, state.data, state.length);
+    buffer_append_u64(out, blobs->length);
+    buffer_append(out, blobs->data, blobs->length);
+    for (size_t i = 0; i < stage->consumer_count; i++)
+        count += stage->consumers[i].output == symbol;
+    buffer_append_u64(out, count);
+    for (size_t i = 0; i < stage->consumer_count; i++)
+        if (stage->consumers[i].output == symbol) {
+            buffer_append(out, stage->consumers[i].name, sizeof stage->consumers[i].name);
+            buffer_append_i64(out, stage->consumers[i].durable_sequence);
+        }
+    buffer_finish(&state);
+}
+
+/* counts_leave: the heartbeat's sums are of what is ours. */
+static void counts_leave(struct stage *stage, size_t symbol)
+{
+    for (size_t i = 0; i < stage->input_count; i++)
+        if (stage->inputs[i].public.symbol_index == symbol) {
+            stage->counts.malformed_rows -= stage->inputs[i].malformed;
+            stage->counts.rows_lost -= stage->inputs[i].lost;
+        }
+}
+
+static enum status release_commit(struct stage *stage, size_t symbol, const struct buffer *blobs,
+                                  struct error *error)
+{
+    struct leaving *leaving = &stage->hand_overs[symbol].leaving;
+    char key[STREAM_BYTES];
+    stage_record_key("released", stage->symbols[symbol], key);
+    buffer_clear(&leaving->record);
+    record_make(stage, symbol, blobs, &leaving->record);
+    atomic_store(&stage->owned[symbol], false);
+    enum status status = journal_begin(stage->journal, error);
+    if (status != STATUS_OK)
+        return status;
+    stage_state_put(stage);
+    journal_put(stage->journal, key, leaving->record.data, leaving->record.length);
+    crash_point("before_release");
+    status = journal_commit(stage->journal, error);
+    crash_point("after_release");
+    if (status != STATUS_OK)
+        return status;
+    counts_leave(stage, symbol);
+    leaving->step = LEAVING_RELEASED;
+    leaving->forget_sinks = true;
+    log_event(LOG_INFO, "released", "symbol=%s version=%lld sequence=%lld", stage->symbols[symbol],
+              (long long)leaving->version, (long long)last_row(stage, symbol));
+    return STATUS_OK;
+}
+
+/* --- the package --- */
+
+static enum status package_make(struct stage *stage, size_t symbol, struct error *error)
+{
+    struct leaving *leaving = &stage->hand_overs[symbol].leaving;
+    struct reader in;
+    enum status status = STATUS_OK;
+    size_t stream = stage->outputs[symbol].journal_stream, count = 0;
+    reader_init(&in, leaving->record.data, leaving->record.length);
+    (void)reader_i64(&in), (void)reader_i64(&in);
+    int64_t next = reader_i64(&in), last = reader_i64(&in);
+    buffer_init(&leaving->package, PACKAGE_BYTES_MAX);
+    buffer_append_u32(&leaving->package, (uint32_t)leaving->record.length);
+    buffer_append(&leaving->package, leaving->record.data, leaving->record.length);
+    for (; status == STATUS_OK && next > 0 && next <= last; next += (int64_t)count)
+        status = journal_read(stage->journal, stream, next, STAGE_CHUNK_BYTES, (size_t)(last - next + 1),
+                              &leaving->package, &count, error);
+    if (status == STATUS_OK && leaving->package.overflowed)
+        status = error_set(error, STATUS_LIMIT, "%s: more than %d bytes to hand over", stage->symbols[symbol],
+                           PACKAGE_BYTES_MAX);
+    buffer_append_u32(&leaving->package, crc32c(0, leaving->package.data, leaving->package.length));
+    if (status != STATUS_OK)
+        buffer_finish(&leaving->package);
+    return status;
+}
+
+static void package_answer(struct stage *stage, size_t symbol)
+{
+    struct leaving *leaving = &stage->hand_overs[symbol].leaving;
+    struct catch_up_answer_row answer = {.from = leaving->from, .oldest = 1};
+    struct error error = {{0}};
+    struct buffer piece;
+    buffer_init(&piece, 0);
+    stage_package_stream(stage, symbol, answer.stream);
+    if (!leaving->package.length && package_make(stage, symbol, &error) != STATUS_OK)
+        snprintf(answer.error, sizeof answer.error, "%.127s", error.text);
+    int64_t left = (int64_t)leaving->package.length - (leaving->from - 1);
+    answer.last = (int64_t)leaving->package.length;
+    answer.row_count = left < 0 ? 0 : left < CATCH_UP_BYTES_MAX ? left : CATCH_UP_BYTES_MAX;
+    if (answer.row_count)
+        buffer_append(&piece, leaving->package.data + leaving->from - 1, (size_t)answer.row_count);
+    leaving->asked = false;
+    stage_answer(stage, &leaving->peer, &catch_up_answer_message, &answer, answer.row_count ? &piece : NULL);
+    buffer_finish(&piece);
+}
+
+void stage_package_asked(struct stage *stage, const struct bus_peer_id *peer,
+                         const struct catch_up_request_row *request)
+{
+    const char *slash = strrchr(request->stream, '/');
+    size_t symbol = stage->hand_overs && stage->journal ? stage_symbol_index(stage, slash + 1) : SIZE_MAX;
+    char stream[STREAM_BYTES] = "";
+    struct catch_up_answer_row answer = {.from = request->from};
+    if (symbol != SIZE_MAX)
+        stage_package_stream(stage, symbol, stream);
+    struct leaving *leaving = symbol != SIZE_MAX ? &stage->hand_overs[symbol].leaving : NULL;
+    if (strcmp(stream, request->stream) != 0 ||
+        (leaving->step == LEAVING_NOT && !stage_owns(stage, symbol))) {
+        memcpy(answer.stream, request->stream, sizeof answer.stream);
+        snprintf(answer.error, sizeof answer.error, "%.60s is not being handed over from here",
+                 request->stream);
+        stage_answer(stage, peer, &catch_up_answer_message, &answer, NULL);
+        return;
+    }
+    leaving->asked = true; /* answered as soon as it is ready */
+    leaving->peer = *peer;
+    leaving->from = request->from;
+    if (leaving->step == LEAVING_RELEASED)
+        package_answer(stage, symbol);
+}
+
+enum status stage_release_turn(struct stage *stage, size_t symbol, struct error *error)
+{
+    struct leaving *leaving = &stage->hand_overs[symbol].leaving;
+    enum status status = STATUS_OK, of_sinks = STATUS_OK;
+    struct buffer blobs;
+    buffer_init(&blobs, 0);
+    if (leaving->step == LEAVING_STOPPED && has_stopped(stage, symbol) &&
+        stage_sinks_ask(stage, SINK_GIVE, symbol, &blobs, &of_sinks, error)) {
+        status = of_sinks == STATUS_OK ? release_commit(stage, symbol, &blobs, error) : of_sinks;
+        stage_sinks_hurry(stage, false);
+        if (status == STATUS_OK && leaving->asked)
+            package_answer(stage, symbol);
+        if (status == STATUS_OK)
+            stage_beat(stage, true);
+    }
+    if (status == STATUS_OK && leaving->forget_sinks &&
+        stage_sinks_ask(stage, SINK_FORGET, symbol, &blobs, &status, error)) {
+        leaving->forget_sinks = false;
+        stage->moving--;
+    }
+    buffer_finish(&blobs);
+    return status;
+}

@@ -1,0 +1,103 @@
+/* scale: how many instances share the symbols of a service, while the run goes on. */
+#include "base/json.h"
+#include "config/plan.h"
+#include "events.h"
+#include "verb.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* take_word: "signal=3". Which services there are the orchestrator knows. */
+static bool take_word(const char *word, struct json *args)
+{
+    char name[PLAN_NAME_BYTES], *end;
+    const char *equals = strchr(word, '=');
+    if (!equals || equals == word || (size_t)(equals - word) >= sizeof name)
+        return false;
+    memcpy(name, word, (size_t)(equals - word));
+    name[equals - word] = 0;
+    errno = 0;
+    long long count = strtoll(equals + 1, &end, 10);
+    if (errno || end == equals + 1 || *end || count < 1 || count > PLAN_INSTANCES_MAX)
+        return false;
+    json_key_i64(args, name, count);
+    return true;
+}
+
+struct following {
+    bool json;
+    bool failed;
+};
+
+static bool is(yyjson_val *event, const char *name)
+{
+    return yyjson_equals_str(yyjson_obj_get(event, "event"), name);
+}
+
+static long long number(yyjson_val *event, const char *member)
+{
+    return (long long)yyjson_get_sint(yyjson_obj_get(event, member));
+}
+
+static bool watch(void *context, yyjson_val *event)
+{
+    struct following *following = context;
+    if (following->json && (is(event, "Moved") || is(event, "Scaled"))) {
+        char *text = yyjson_val_write(event, 0, NULL);
+        puts(text ? text : "null");
+        free(text);
+    } else if (is(event, "Moved")) {
+        printf("%s/%s: %s → %s in %lld ms\n", member_text(event, "service"), member_text(event, "symbol"),
+               member_text(event, "from"), member_text(event, "name"), number(event, "pause_ms"));
+    } else if (is(event, "Scaled")) {
+        printf("%s has %lld instances now: %lld symbols moved in %lld ms\n", member_text(event, "name"),
+               number(event, "instances"), number(event, "moved"), number(event, "took_ms"));
+    }
+    fflush(stdout);
+    return !is(event, "ScaleDone");
+}
+
+static int follow(const struct invocation *invocation, struct client *client, int64_t serial, int64_t wait_s)
+{
+    struct following following = {.json = invocation->json};
+    struct error error = {{0}};
+    if (events_follow(client, serial, wait_s * 1000, watch, &following, &error) == STATUS_OK)
+        return EXIT_FINE;
+    return complain(EXIT_REFUSED, "scale: not done yet: %s", error.text);
+}
+
+int verb_scale(const struct invocation *invocation)
+{
+    struct client *client = NULL;
+    struct error error = {{0}};
+    struct buffer args;
+    struct json json;
+    yyjson_doc *reply = NULL;
+    int64_t wait_s, serial = 0;
+    if (!invocation_number(invocation, "--wait", -1, &wait_s))
+        return EXIT_WRONG_USE;
+    buffer_init(&args, 0);
+    json_init(&json, &args);
+    json_object_begin(&json);
+    for (size_t i = 0; i < invocation->word_count; i++)
+        if (!take_word(invocation->words[i], &json)) {
+            buffer_finish(&args);
+            return complain(EXIT_WRONG_USE, "scale: '%s': write SERVICE=N with N from 1 to %d, e.g. signal=3",
+                            invocation->words[i], PLAN_INSTANCES_MAX);
+        }
+    json_object_end(&json);
+    enum status status = client_open(invocation->timeout_ms, &client, &error);
+    if (status == STATUS_OK && wait_s >= 0)
+        status = events_serial(client, &serial, &error);
+    if (status == STATUS_OK)
+        status = client_ask(client, "scale", buffer_text(&args), &reply, &error);
+    buffer_finish(&args);
+    yyjson_doc_free(reply);
+    int code = status == STATUS_OK ? EXIT_FINE : complain(EXIT_REFUSED, "%s", error.text);
+    if (code == EXIT_FINE && wait_s >= 0)
+        code = follow(invocation, client, serial, wait_s);
+    client_close(client);
+    return code;
+}
