@@ -1,9 +1,9 @@
-# help: measure on this machine, each figure beside its raw cost of the same run; ./run bench [engines|proto|journal|end_to_end|latency|recovery|reread|why]
+# help: measure on this machine, each figure beside its raw cost of the same run; ./run bench [engines|proto|journal|end_to_end|latency|recovery|reread|why|scale]
 #
 # Needs the recordings (ORDERFLOW_RECORDINGS, default ../shared/data beside the source tree). Builds the release preset unless
 # ORDERFLOW_PRESET names another. All of them take about five minutes; docs/performance.md has the figures and how to read them.
 
-BENCH_PARTS="engines proto journal end_to_end latency recovery reread why"
+BENCH_PARTS="engines proto journal end_to_end latency recovery reread why scale"
 
 bench_recording() {
     [ -f "$ORDERFLOW_RECORDINGS/$1" ] || die "recording $1 is not in $ORDERFLOW_RECORDINGS"
@@ -39,6 +39,8 @@ bench_latency() {
 bench_recovery() { "$PYTHON" tests/bench/recovery.py usdm/btcusdt_20240808.gz usdm/ethusdt_20240808.gz --kills 50; }
 
 bench_reread() { "$PYTHON" tests/bench/reread.py spot/nexousdt_20240723.dat.gz spot/nexousdt_20240724.dat.gz; }
+
+bench_scale() { "$PYTHON" tests/bench/scale.py; }
 
 bench_why() { "$PYTHON" tests/bench/why.py usdm/btcusdt_20240808.gz --calls 50; }
 
