@@ -138,7 +138,8 @@ void alert_figures_gather(struct run *run, const struct alert_history *history,
     add_disk(run, out_figures);
     add(out_figures, "export_failed_in_a_row", (double)export.failed_in_a_row);
     for (size_t i = 0; i < run->process_count; i++)
-        add_process(run, out_figures, &run->processes[i]);
+        if (!run->processes[i].retired)
+            add_process(run, out_figures, &run->processes[i]);
     if (driver_resources_read(getpid(), &own) == STATUS_OK)
         add_share(run, out_figures, "orchestrator", &own);
 }

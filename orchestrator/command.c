@@ -73,18 +73,15 @@ void command_say(struct run *run, struct process *process, const char *request_i
     buffer_finish(&frame);
 }
 
-void command_send(struct run *run, struct process *process, const char *verb, const char *arguments)
+static void send_command(struct run *run, struct process *process, enum daemon_verb verb)
 {
     char request_id[64];
-    snprintf(request_id, sizeof request_id, "%.40s/%lld", verb, (long long)process->supervisor.generation);
-    command_say(run, process, request_id, verb, arguments);
-}
-
-static void send_wanted(struct run *run, struct process *process, enum daemon_verb verb)
-{
     bool given = process->module->drains_last && (verb == VERB_DRAIN || verb == VERB_SUMMARY) &&
                  file_exists(RUN_GIVEN_PATH);
-    command_send(run, process, VERB_NAMES[verb], given ? "{\"file\":\"" RUN_GIVEN_PATH "\"}" : "{}");
+    snprintf(request_id, sizeof request_id, "%s/%lld", VERB_NAMES[verb],
+             (long long)process->supervisor.generation);
+    command_say(run, process, request_id, VERB_NAMES[verb],
+                given ? "{\"file\":\"" RUN_GIVEN_PATH "\"}" : "{}");
     process->commands[verb].sent_generation = process->supervisor.generation;
     process->commands[verb].sent_ms = run_now_ms(run);
 }
@@ -94,7 +91,7 @@ void commands_send(struct run *run, struct process *process)
     int64_t now_ms = run_now_ms(run);
     for (enum daemon_verb verb = 0; verb < VERB_COUNT; verb++)
         if (open_command(run, process, verb) && due_ms(process, verb) <= now_ms)
-            send_wanted(run, process, verb);
+            send_command(run, process, verb);
 }
 
 bool command_answered(const struct process *process, enum daemon_verb verb)

@@ -38,8 +38,9 @@ static void add_reason(void *context, const char *reason, double rows)
 static void add_processes(const struct run *run, struct export_figures *figures)
 {
     for (size_t i = 0; i < run->process_count; i++)
-        export_level(figures, "process_up", "process", run->processes[i].name,
-                     process_state_up(run->processes[i].supervisor.state));
+        if (!run->processes[i].retired)
+            export_level(figures, "process_up", "process", run->processes[i].name,
+                         process_state_up(run->processes[i].supervisor.state));
 }
 
 /* The mission's names: counters, then gauges. */

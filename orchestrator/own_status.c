@@ -63,6 +63,8 @@ static void processes(const struct run *run, struct json *json)
     json_array_begin(json);
     for (size_t i = 0; i < run->process_count; i++) {
         const struct process *process = &run->processes[i];
+        if (process->retired)
+            continue;
         json_object_begin(json);
         json_key_text(json, "name", process->name);
         json_key_text(json, "service", process->module->name);

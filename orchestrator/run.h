@@ -285,9 +285,6 @@ bool command_answered(const struct process *process, enum daemon_verb verb);
 int64_t commands_due_ms(const struct run *run, const struct process *process);
 void commands_take_answer(struct run *run, struct process *process, const void *data, size_t bytes);
 
-/* command_send: any verb, with the arguments as JSON. */
-void command_send(struct run *run, struct process *process, const char *verb, const char *arguments);
-
 /* scale.c */
 /* scale_begin: `targets` by module, 0: as it is. STATUS_CONFLICT, STATUS_INVALID with a sentence. */
 enum status scale_begin(struct run *run, const size_t targets[MODULE_COUNT], struct error *error) MUST_USE;

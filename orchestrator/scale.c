@@ -191,6 +191,14 @@ static void move_begin(struct run *run, size_t symbol, size_t owner)
     record_write(run); /* before anybody gives anything up */
 }
 
+static void say(struct run *run, struct process *process, const char *verb, const char *arguments)
+{
+    char request_id[64];
+    snprintf(request_id, sizeof request_id, "%s/%lld", verb, (long long)process->supervisor.generation);
+    if (process_state_up(process->supervisor.state))
+        command_say(run, process, request_id, verb, arguments);
+}
+
 static void move_send(struct run *run)
 {
     struct scaling *scaling = &run->scaling;
@@ -203,10 +211,8 @@ static void move_send(struct run *run)
         return;
     buffer_init(&arguments, 0);
     plan_move_json(&scaling->move, &arguments);
-    if (process_state_up(from->supervisor.state))
-        command_send(run, from, "move_out", buffer_text(&arguments));
-    if (process_state_up(to->supervisor.state))
-        command_send(run, to, "move_in", buffer_text(&arguments));
+    say(run, from, "move_out", buffer_text(&arguments));
+    say(run, to, "move_in", buffer_text(&arguments));
     crash_point("move_asked");
     scaling->sent_ms = run_now_ms(run);
     scaling->sent_generations = generations;

@@ -106,6 +106,10 @@ static enum status perform_health(void *context, const struct control_values *va
 static enum status wish(struct run *run, struct process *process, enum process_event event,
                         struct json *result, struct error *error)
 {
+    if (process->retired)
+        return error_set(error, STATUS_CONFLICT,
+                         "%s has been scaled away; `orchctl scale %s=N` brings it back", process->name,
+                         process->module->name);
     if (run->phase != PHASE_FEEDING && run->phase != PHASE_STARTING)
         return error_set(error, STATUS_CONFLICT, "the run is %s; nothing is started or stopped by hand now",
                          run_phase_name(run->phase));

@@ -1,9 +1,9 @@
-# help: measure on this machine, each figure beside its raw cost of the same run; ./run bench [engines|proto|journal|end_to_end|latency|recovery|reread|why|supervision|torture|rivals]
+# help: measure on this machine, each figure beside its raw cost of the same run; ./run bench [engines|proto|journal|end_to_end|latency|recovery|reread|why|supervision|torture|rivals|scale]
 #
 # Needs the recordings (ORDERFLOW_RECORDINGS, default ../shared/data beside the source tree). Builds the release preset unless
 # ORDERFLOW_PRESET names another. All of them take about five minutes; docs/performance.md has the figures and how to read them.
 
-BENCH_PARTS="engines proto journal end_to_end latency recovery reread why supervision torture rivals"
+BENCH_PARTS="engines proto journal end_to_end latency recovery reread why supervision torture rivals scale"
 
 bench_recording() {
     [ -f "$ORDERFLOW_RECORDINGS/$1" ] || die "recording $1 is not in $ORDERFLOW_RECORDINGS"
@@ -47,6 +47,8 @@ bench_torture() { "$PYTHON" tests/bench/torture.py; }
 
 # supervisord, s6 and runit beside it, fetched from Debian's archive into the bench's own folder.
 bench_rivals() { "$PYTHON" tests/bench/rivals.py; }
+
+bench_scale() { "$PYTHON" tests/bench/scale.py; }
 
 bench_why() { "$PYTHON" tests/bench/why.py usdm/btcusdt_20240808.gz --calls 50; }
 

@@ -4,7 +4,9 @@
  * position is not), after_rename (a file has its final name, its position or checkpoint does not say so yet),
  * before_replace, after_replace (files replaced as a whole: summary, manifest, checkpoint, status, identity),
  * before_remove (the checkpoint names a merged hour and the parts that go; one more of them goes now);
- * the orchestrator's before_conclude, concluding (behind each file it concludes with), after_conclude (the last process is gone;
+ * before_release, after_release, before_acquire, after_acquire (a symbol is given up, becomes another instance's);
+ * the orchestrator's move_asked (both sides of a hand-over have been asked), before_plan, after_plan,
+ * before_conclude, concluding (behind each file it concludes with), after_conclude (the last process is gone;
  * the manifest is final). */
 #pragma once
 

@@ -56,11 +56,18 @@ static bool watch(void *context, yyjson_val *event)
     return false;
 }
 
+/* wait_for: until it has come true for one process, which a verb's result tells of. */
 static int wait_for(const struct invocation *invocation, struct client *client, int64_t serial,
-                    int64_t generation, int64_t wait_s)
+                    yyjson_val *result, int64_t wait_s)
 {
-    struct waiting waiting = {
-        .name = invocation->words[0], .verb = invocation->verb->name, .generation = generation};
+    int64_t generation = yyjson_get_sint(yyjson_obj_get(result, "generation"));
+    bool idle = yyjson_equals_str(yyjson_obj_get(result, "note"), "nothing to do");
+    bool begun = yyjson_equals_str(yyjson_obj_get(result, "state"), "starting");
+    struct waiting waiting = {.name = member_text(result, "name"),
+                              .verb = invocation->verb->name,
+                              .generation = begun ? generation - 1 : generation};
+    if (idle)
+        return EXIT_FINE;
     struct error error = {{0}};
     enum status status = events_follow(client, serial, wait_s * 1000, watch, &waiting, &error);
     if (status != STATUS_OK)
@@ -70,24 +77,47 @@ static int wait_for(const struct invocation *invocation, struct client *client, 
     return waiting.failed ? EXIT_REFUSED : EXIT_FINE;
 }
 
-static void print_result(const struct invocation *invocation, yyjson_val *result)
+static void print_result(yyjson_val *result)
 {
+    const char *note = yyjson_get_str(yyjson_obj_get(result, "note"));
+    const char *signal = yyjson_get_str(yyjson_obj_get(result, "signal"));
+    if (signal)
+        printf("%s (pid %lld) got signal %s; fault %lld\n", member_text(result, "name"),
+               (long long)yyjson_get_sint(yyjson_obj_get(result, "pid")), signal,
+               (long long)yyjson_get_sint(yyjson_obj_get(result, "fault")));
+    else
+        printf("%s is %s%s%s%s\n", member_text(result, "name"), member_text(result, "state"),
+               note ? " (" : "", note ? note : "", note ? ")" : "");
+    fflush(stdout);
+}
+
+static void print_results(const struct invocation *invocation, yyjson_val *result)
+{
+    size_t index, count;
+    yyjson_val *more;
     if (invocation->json) {
         char *text = yyjson_val_write(result, 0, NULL);
         puts(text ? text : "null");
         free(text);
         return;
     }
-    const char *note = yyjson_get_str(yyjson_obj_get(result, "note"));
-    const char *signal = yyjson_get_str(yyjson_obj_get(result, "signal"));
-    if (signal)
-        printf("%s (pid %lld) got signal %s; fault %lld\n", invocation->words[0],
-               (long long)yyjson_get_sint(yyjson_obj_get(result, "pid")), signal,
-               (long long)yyjson_get_sint(yyjson_obj_get(result, "fault")));
-    else
-        printf("%s is %s%s%s%s\n", invocation->words[0], member_text(result, "state"), note ? " (" : "",
-               note ? note : "", note ? ")" : "");
-    fflush(stdout);
+    print_result(result);
+    yyjson_arr_foreach(yyjson_obj_get(result, "more"), index, count, more) print_result(more);
+}
+
+/* wait_for_all: a service's name meant all its instances. */
+static int wait_for_all(const struct invocation *invocation, struct client *client, int64_t serial,
+                        yyjson_val *result, int64_t wait_s)
+{
+    size_t index, count;
+    yyjson_val *more;
+    int code = wait_for(invocation, client, serial, result, wait_s);
+    yyjson_arr_foreach(yyjson_obj_get(result, "more"), index, count, more)
+    {
+        if (code == EXIT_FINE)
+            code = wait_for(invocation, client, serial, more, wait_s);
+    }
+    return code;
 }
 
 /* act: serial first, so that no event of what follows can be missed. */
@@ -111,12 +141,9 @@ static int act(const struct invocation *invocation, const char *signal, int64_t 
     int code = status == STATUS_OK ? EXIT_FINE : complain(EXIT_REFUSED, "%s", error.text);
     if (code == EXIT_FINE) {
         yyjson_val *result = yyjson_obj_get(yyjson_doc_get_root(reply), "result");
-        int64_t generation = yyjson_get_sint(yyjson_obj_get(result, "generation"));
-        bool idle = yyjson_equals_str(yyjson_obj_get(result, "note"), "nothing to do");
-        bool begun = yyjson_equals_str(yyjson_obj_get(result, "state"), "starting");
-        print_result(invocation, result);
-        if (wait_s >= 0 && !idle)
-            code = wait_for(invocation, client, serial, begun ? generation - 1 : generation, wait_s);
+        print_results(invocation, result);
+        if (wait_s >= 0)
+            code = wait_for_all(invocation, client, serial, result, wait_s);
     }
     yyjson_doc_free(reply);
     client_close(client);

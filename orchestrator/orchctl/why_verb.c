@@ -1,6 +1,7 @@
 /* why and replay: what a run stored against what its capture gives. The computing is done by the programs of tools/recompute, which this
  * one becomes; here the words and the places of the run in this folder are found. */
 #include "base/file.h"
+#include "config/plan.h"
 #include "place.h"
 #include "verb.h"
 
@@ -8,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 enum { ARGUMENTS_MAX = VERB_WORDS_MAX * 2 + 16, KEY_BYTES = 256 };
@@ -16,7 +18,7 @@ enum { ARGUMENTS_MAX = VERB_WORDS_MAX * 2 + 16, KEY_BYTES = 256 };
 struct command {
     const char *arguments[ARGUMENTS_MAX + 1];
     size_t count;
-    char raw[PATH_BYTES], manifest[PATH_BYTES], run_id[128], symbol[64], time[32];
+    char root[PATH_BYTES], raw[PATH_BYTES], manifest[PATH_BYTES], run_id[128], symbol[64], time[32];
 };
 
 /* key: what a key says; empty what it leaves out. */
@@ -66,6 +68,20 @@ static bool parse_words(const struct invocation *invocation, bool all, struct ke
            take_part(words[1], words[1] + strlen(words[1]), out->time, sizeof out->time);
 }
 
+/* The captures of a run: every instance of harvest has its own, with its own symbols. */
+
+/* raw_folder: of an instance by its number; false: it has none. */
+static bool raw_folder(const char *root, size_t number, char out_path[PATH_BYTES])
+{
+    char name[PLAN_NAME_BYTES];
+    plan_instance_name("harvest", number, name);
+    if (number == 1)
+        path_join(out_path, root, "raw");
+    else
+        path_join(out_path, root, "raw-%s", name);
+    return number == 1 || file_exists(out_path);
+}
+
 /* find_places: of the run in this folder; of an earlier one that lies beside it too. STATUS_NOT_FOUND: no run is named and none was
  * started here. */
 static enum status find_places(struct command *command, const char *run_id, struct error *error)
@@ -76,7 +92,8 @@ static enum status find_places(struct command *command, const char *run_id, stru
         return status;
     const char *here = config_text(config, "run.run_id");
     snprintf(command->run_id, sizeof command->run_id, "%s", run_id && *run_id ? run_id : here);
-    path_join(command->raw, config_text(config, "run.data_root"), "raw");
+    snprintf(command->root, sizeof command->root, "%s", config_text(config, "run.data_root"));
+    raw_folder(command->root, 1, command->raw);
     path_join(command->manifest, config_text(config, "run.artifacts_dir"), "run_logs/run_manifest_%s.json",
               command->run_id);
     config_destroy(config);
@@ -84,6 +101,20 @@ static enum status find_places(struct command *command, const char *run_id, stru
         return error_set(error, STATUS_NOT_FOUND,
                          "no run has been started in this folder (use --dir DIR for another)");
     return STATUS_OK;
+}
+
+/* raw_of_symbol: by the run's plan; without one there is only the first. */
+static void raw_of_symbol(struct command *command, const char *symbol)
+{
+    struct plan *plan = NULL;
+    struct error error;
+    const char *owner = NULL;
+    if (plan_read("runtime/plan.json", &plan, &error) == STATUS_OK &&
+        strcmp(plan->run_id, command->run_id) == 0)
+        owner = plan_owner(plan, "harvest", symbol);
+    if (owner && !raw_folder(command->root, plan_instance_number("harvest", owner), command->raw))
+        raw_folder(command->root, 1, command->raw);
+    plan_destroy(plan);
 }
 
 /* become: the program lies beside this one (build tree), or in libexec (installed). */
@@ -115,6 +146,36 @@ static void begin(struct command *command, const struct invocation *invocation)
         add(command, "--json");
 }
 
+/* each_capture: with several instances of harvest the whole run is that of all their captures, one after the other; the worst
+ * exit code counts. */
+static int each_capture(struct command *command, const struct invocation *invocation)
+{
+    char second[PATH_BYTES];
+    size_t captures = 1;
+    int worst = EXIT_FINE, how;
+    for (size_t number = 2; number <= PLAN_INSTANCES_MAX; number++)
+        captures += raw_folder(command->root, number, second);
+    for (size_t number = 1; captures > 1 && number <= PLAN_INSTANCES_MAX; number++) {
+        if (!raw_folder(command->root, number, command->raw) || !file_exists(command->raw))
+            continue; /* one without a symbol has received nothing */
+        begin(command, invocation);
+        add(command, "--all");
+        fflush(NULL);
+        pid_t child = fork();
+        if (child == 0)
+            _exit(become(command, "recompute"));
+        if (child < 0 || waitpid(child, &how, 0) != child)
+            return complain(EXIT_REFUSED, "recompute cannot be started: %s", strerror(errno));
+        int code = WIFEXITED(how) ? WEXITSTATUS(how) : EXIT_REFUSED;
+        worst = code > worst ? code : worst;
+    }
+    if (captures > 1)
+        return worst;
+    begin(command, invocation);
+    add(command, "--all");
+    return become(command, "recompute");
+}
+
 int verb_why(const struct invocation *invocation)
 {
     bool all = invocation_value(invocation, "--all") != NULL;
@@ -128,13 +189,12 @@ int verb_why(const struct invocation *invocation)
         return complain(EXIT_WRONG_USE, "why: the key names run %s, --run names %s", key.run_id, run_id);
     if (find_places(&command, run_id ? run_id : key.run_id, &error) != STATUS_OK)
         return complain(EXIT_REFUSED, "%s", error.text);
+    if (all)
+        return each_capture(&command, invocation);
+    raw_of_symbol(&command, key.symbol);
     begin(&command, invocation);
-    if (all) {
-        add(&command, "--all");
-    } else {
-        add(&command, key.symbol);
-        add(&command, key.time);
-    }
+    add(&command, key.symbol);
+    add(&command, key.time);
     return become(&command, "recompute");
 }
 

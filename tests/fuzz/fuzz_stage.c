@@ -243,6 +243,7 @@ static struct stage *open_stage(void)
     fuzz_require(stage_plan_open(&stage, &error) == STATUS_OK);
     fuzz_require(stage_outputs_open(&stage, &error) == STATUS_OK);
     fuzz_require(SERVICE.open(&stage, &stage.state, &error) == STATUS_OK);
+    fuzz_require(stage_hand_over_open(&stage, &error) == STATUS_OK);
     fuzz_require(stage_inputs_open(&stage, &error) == STATUS_OK);
     return &stage;
 }

@@ -320,6 +320,40 @@ static void trimming_takes_whole_chunks_and_never_the_newest(void **state)
     journal_close(journal);
 }
 
+static void a_forgotten_stream_begins_anew_anywhere(void **state)
+{
+    (void)state;
+    struct journal *journal = open_cold();
+    size_t stream = journal_stream(journal, "s"), other = journal_stream(journal, "o");
+    append_committed(journal, stream, 1, 10, 0);
+    append_committed(journal, other, 1, 10, 0);
+    assert_ok(journal_begin(journal, NULL)); /* given up: it is as it was */
+    journal_forget(journal, stream);
+    journal_abort(journal);
+    expect_all(journal, stream, 1, 100);
+    assert_ok(journal_begin(journal, NULL)); /* in one turn with rows of another place */
+    journal_forget(journal, stream);
+    append(journal, stream, 501, 5, 0);
+    append(journal, stream, 506, 5, 0);
+    commit(journal);
+    assert_int_equal(journal_first(journal, stream), 501);
+    assert_int_equal(journal_last(journal, stream), 510);
+    expect_all(journal, stream, 501, 100);
+    assert_ok(journal_begin(journal, NULL));
+    journal_forget(journal, stream);
+    commit(journal);
+    assert_int_equal(journal_first(journal, stream), 0);
+    assert_int_equal(journal_last(journal, stream), 0);
+    expect_all(journal, other, 1, 100);
+    journal_close(journal);
+    journal = open_warm();
+    stream = journal_stream(journal, "s");
+    assert_int_equal(journal_last(journal, stream), 0);
+    append_committed(journal, stream, 9001, 2, 0);
+    expect_all(journal, stream, 9001, 100);
+    journal_close(journal);
+}
+
 static void a_full_map_is_a_limit_and_goes_on_after_trimming(void **state)
 {
     (void)state;
@@ -936,6 +970,7 @@ int main(void)
         IN_A_FOLDER(an_aborted_turn_leaves_nothing),
         IN_A_FOLDER(records_are_replaced_and_appended_to_the_output),
         IN_A_FOLDER(trimming_takes_whole_chunks_and_never_the_newest),
+        IN_A_FOLDER(a_forgotten_stream_begins_anew_anywhere),
         IN_A_FOLDER(a_full_map_is_a_limit_and_goes_on_after_trimming),
         IN_A_FOLDER(reopening_continues),
         IN_A_FOLDER(what_belongs_to_another_run_is_set_aside),

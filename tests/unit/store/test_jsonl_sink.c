@@ -328,6 +328,74 @@ static void damaged_record_is_refused(void **state)
     check_folder_remove(folder);
 }
 
+/* --- hand-over --- */
+
+static bool owns_nothing(const void *owner, const char *stream)
+{
+    (void)owner, (void)stream;
+    return false;
+}
+
+static void write_all(struct sink *sink, struct journal *journal)
+{
+    struct error error = {{0}};
+    for (bool left = true; left;)
+        if (driver_batch(sink, journal, 23, &left, &error) != STATUS_OK)
+            fail_msg("%s", error.text);
+}
+
+/* Half the rows by one sink, the rest by another with a journal of its own; the first comes back in between, with a record that
+ * still names the open files, and must not touch them. */
+static void another_instance_goes_on_in_the_same_file(void **state)
+{
+    (void)state;
+    char folder[PATH_BYTES], other[PATH_BYTES], output[PATH_BYTES];
+    struct error error = {{0}};
+    struct buffer given[DRIVER_STREAMS];
+    check_folder(folder);
+    path_join(other, folder, "other");
+    path_join(output, folder, "runtime");
+    struct jsonl_sink_config config = settings(output);
+    struct sink *first = jsonl_sink_create(&config), *second = jsonl_sink_create(&config);
+    struct journal *of_first = driver_open(folder), *of_second = driver_open(other);
+    assert_ok(first->open(first->context, of_first, &error));
+    assert_ok(second->open(second->context, of_second, &error));
+    for (size_t i = 0; i < DRIVER_STREAMS; i++)
+        driver_append(of_first, i, 0, DRIVER_ROWS / 2, false);
+    write_all(first, of_first);
+    for (size_t i = 0; i < DRIVER_STREAMS; i++) {
+        struct reader in;
+        buffer_init(&given[i], 0);
+        first->give(first->context, DRIVER_NAMES[i], &given[i]);
+        reader_init(&in, given[i].data, given[i].length);
+        assert_ok(second->take(second->context, DRIVER_NAMES[i], &in, &error));
+        assert_int_equal(second->position(second->context, DRIVER_NAMES[i]), DRIVER_ROWS / 2);
+        reader_init(&in, given[i].data, given[i].length - 1);
+        assert_int_equal(second->take(second->context, DRIVER_NAMES[i], &in, &error), STATUS_MALFORMED);
+        driver_append(of_second, i, DRIVER_ROWS / 2, DRIVER_ROWS * 3 / 4, false);
+    }
+    write_all(second, of_second);
+    first->close(first->context); /* died before it could forget */
+    first->owns = owns_nothing;
+    assert_ok(first->open(first->context, of_first, &error));
+    assert_int_equal(first->position(first->context, DRIVER_NAMES[0]), 0);
+    first->close(first->context);
+    for (size_t i = 0; i < DRIVER_STREAMS; i++) {
+        struct reader in; /* said again, as after a restart: the sink has got further */
+        reader_init(&in, given[i].data, given[i].length);
+        assert_ok(second->take(second->context, DRIVER_NAMES[i], &in, &error));
+        driver_append(of_second, i, DRIVER_ROWS * 3 / 4, DRIVER_ROWS, true);
+        buffer_finish(&given[i]);
+    }
+    write_all(second, of_second);
+    second->close(second->context);
+    jsonl_sink_destroy(first);
+    jsonl_sink_destroy(second);
+    journal_close(of_first);
+    journal_close(of_second);
+    check_minutes(folder, "ready", ".jsonl");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -340,6 +408,7 @@ int main(void)
         cmocka_unit_test(ready_file_with_another_content_is_not_overwritten),
         cmocka_unit_test(part_shorter_than_recorded_is_refused),
         cmocka_unit_test(too_many_files_move_to_a_folder_per_day),
+        cmocka_unit_test(another_instance_goes_on_in_the_same_file),
         cmocka_unit_test(damaged_record_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,117 @@
+"""Symbols move between live instances, and nobody can tell it from the rows: whatever is scaled, and whoever is killed at whatever
+step of a hand-over, everything the run wrote is equal, byte for byte, to what the run with one instance of each wrote, and the
+ledger balances with the same figures."""
+import contextlib
+import json
+import os
+import random
+import signal
+
+import pytest
+
+from stack import Stack, assert_equal_runs, assert_sound, wait_for
+
+SYMBOLS = [f"{letter * 3}USDT" for letter in "ABCDEFG"]
+PATIENCE_S = 60
+
+
+def market(**more):
+    names = ",".join(SYMBOLS)
+    return {"run.symbols": names, "simulator.symbols": names, "simulator.minutes": 2, "simulator.rate": 20,
+            "simulator.seed": 5, **more}
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    with Stack(tmp_path_factory.mktemp("alone"), run_id="live", sets=market()) as stack:
+        assert_sound(stack, stack.finish())
+    return stack
+
+
+@contextlib.contextmanager
+def living(folder, crash_point=None, speed=15):
+    environment = {"ORDERFLOW_CRASH_POINT": crash_point} if crash_point else {}
+    with Stack(folder, run_id="live", sets=market(), speed=speed, environment=environment) as stack:
+        wait_for(lambda: stack.rows_written() > 20, PATIENCE_S, "the first signals")
+        yield stack
+
+
+def scale(stack, *wishes):
+    return stack.orchctl("scale", *wishes, "--wait", str(PATIENCE_S)).stdout
+
+
+def accepted(stack, *wishes):
+    """Asks until the scaling before has ended."""
+    wait_for(lambda: stack.orchctl("scale", *wishes, check=False).returncode == 0, PATIENCE_S, f"{wishes} to be accepted")
+
+
+def plan(stack, service):
+    return json.loads((stack.folder / "runtime/plan.json").read_text())["services"][service]
+
+
+def test_one_to_four_to_one_under_load_changes_no_row(tmp_path, alone):
+    with living(tmp_path) as stack:
+        told = scale(stack, "features=2", "signal=4")
+        assert plan(stack, "signal")["instances"] == ["signal", "signal.2", "signal.3", "signal.4"]
+        assert "→ signal." in told and "signal has 4 instances now" in told
+        refused = stack.orchctl("scale", "signal=65", check=False)
+        assert refused.returncode == 2 and "from 1 to 64" in refused.stderr
+        refused = stack.orchctl("scale", "harvest=2", check=False)
+        assert refused.returncode == 1 and "scale.harvest" in refused.stderr
+        (killed,) = [line for line in stack.orchctl("kill", "signal.3", "--wait", "30").stdout.splitlines() if "signal KILL" in line]
+        assert killed.startswith("signal.3 ")
+        scale(stack, "features=1", "signal=1")
+        assert plan(stack, "signal")["instances"] == ["signal"]
+        processes = {p["name"]: p["state"] for p in json.loads(stack.orchctl("status", "--json", check=False).stdout)["processes"]}
+        assert processes["signal.2"] in ("stopped", "stopping") and processes["signal"] == "running"
+        refused = stack.orchctl("start", "signal.2", check=False)
+        assert refused.returncode == 1 and "scaled away" in refused.stderr
+        scale(stack, "signal=2")  # it comes back under its name, with its journal
+        assert_sound(stack, stack.finish())
+    assert_equal_runs(alone, stack)
+    moved = [line for line in (tmp_path / "logs/orchestrator/orchestrator.log").read_text().splitlines() if " Moved " in line]
+    assert len(moved) > 8
+
+
+@pytest.mark.parametrize("point", ["signal/before_release", "signal/after_release", "signal/before_acquire", "signal/after_acquire",
+                                   "features/after_release"])
+def test_a_side_that_dies_comes_back_as_before_its_commit_or_behind_it(tmp_path, alone, point):
+    died = tmp_path / "died"
+    with living(tmp_path / "run", f"{point}:1:{died}", speed=24) as stack:
+        scale(stack, "features=3", "signal=3")
+        assert_sound(stack, stack.finish())
+    assert died.exists(), "nobody passed that point"
+    assert_equal_runs(alone, stack)
+
+
+@pytest.mark.parametrize("point", ["move_asked:2", "after_plan:3"])
+def test_an_orchestrator_that_dies_is_succeeded_at_the_same_step(tmp_path, alone, point):
+    died = tmp_path / "died"
+    with living(tmp_path / "run", f"orchestrator/{point}:{died}", speed=20) as stack:
+        stack.orchctl("scale", "signal=3", "--wait", "60", check=False)  # its orchestrator dies under it
+        stack.process.wait(PATIENCE_S)
+        assert died.exists(), "nobody passed that point"
+        stack.output.close()
+        stack.__enter__()  # another one, in the same folder
+        wait_for(lambda: len(plan(stack, "signal")["instances"]) == 3 and
+                 "signal has 3 instances now" in stack.text(), PATIENCE_S, "the end of scaling")
+        assert_sound(stack, stack.finish())
+    assert_equal_runs(alone, stack)
+
+
+def test_random_deaths_while_symbols_move_change_no_row(tmp_path, alone):
+    seed = int(os.environ.get("ORDERFLOW_SEED", random.SystemRandom().randrange(1 << 32)))
+    print(f"ORDERFLOW_SEED={seed}")
+    chance = random.Random(seed)
+    with living(tmp_path, speed=12) as stack:
+        for _ in range(4):
+            wishes = [f"features={chance.randint(1, 3)}", f"signal={chance.randint(1, 4)}"]
+            accepted(stack, *wishes)
+            for _ in range(3):
+                victims = [status["pid"] for name, status in sorted(stack.statuses().items())
+                           if name.split(".")[0] in ("features", "signal")]
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(chance.choice(victims), signal.SIGKILL)
+        accepted(stack, "signal=2")
+        assert_sound(stack, stack.finish())
+    assert_equal_runs(alone, stack)
