@@ -68,27 +68,6 @@ static bool parse_words(const struct invocation *invocation, bool all, struct ke
            take_part(words[1], words[1] + strlen(words[1]), out->time, sizeof out->time);
 }
 
-/* find_places: of the run in this folder; of an earlier one that lies beside it too. STATUS_NOT_FOUND: no run is named and none was
- * started here. */
-static enum status find_places(struct command *command, const char *run_id, struct error *error)
-{
-    struct config *config = NULL;
-    enum status status = place_config(&config, error);
-    if (status != STATUS_OK)
-        return status;
-    const char *here = config_text(config, "run.run_id");
-    snprintf(command->run_id, sizeof command->run_id, "%s", run_id && *run_id ? run_id : here);
-    snprintf(command->root, sizeof command->root, "%s", config_text(config, "run.data_root"));
-    raw_folder(command->root, 1, command->raw);
-    path_join(command->manifest, config_text(config, "run.artifacts_dir"), "run_logs/run_manifest_%s.json",
-              command->run_id);
-    config_destroy(config);
-    if (!command->run_id[0])
-        return error_set(error, STATUS_NOT_FOUND,
-                         "no run has been started in this folder (use --dir DIR for another)");
-    return STATUS_OK;
-}
-
 /* The captures of a run: every instance of harvest has its own, with its own symbols. */
 
 /* raw_folder: of an instance by its number; false: it has none. */
@@ -115,6 +94,27 @@ static void raw_of_symbol(struct command *command, const char *symbol)
     if (owner && !raw_folder(command->root, plan_instance_number("harvest", owner), command->raw))
         raw_folder(command->root, 1, command->raw);
     plan_destroy(plan);
+}
+
+/* find_places: of the run in this folder; of an earlier one that lies beside it too. STATUS_NOT_FOUND: no run is named and none was
+ * started here. */
+static enum status find_places(struct command *command, const char *run_id, struct error *error)
+{
+    struct config *config = NULL;
+    enum status status = place_config(&config, error);
+    if (status != STATUS_OK)
+        return status;
+    const char *here = config_text(config, "run.run_id");
+    snprintf(command->run_id, sizeof command->run_id, "%s", run_id && *run_id ? run_id : here);
+    snprintf(command->root, sizeof command->root, "%s", config_text(config, "run.data_root"));
+    raw_folder(command->root, 1, command->raw);
+    path_join(command->manifest, config_text(config, "run.artifacts_dir"), "run_logs/run_manifest_%s.json",
+              command->run_id);
+    config_destroy(config);
+    if (!command->run_id[0])
+        return error_set(error, STATUS_NOT_FOUND,
+                         "no run has been started in this folder (use --dir DIR for another)");
+    return STATUS_OK;
 }
 
 /* become: the program lies beside this one (build tree), or in libexec (installed). */
