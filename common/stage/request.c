@@ -59,6 +59,14 @@ static void rows_from(struct stage *stage, const struct output *output, struct c
     frame_encode(&stage->frame_scratch, &header, stage->scratch.data, stage->scratch.length);
 }
 
+/* has_moved: another instance owns the stream by now, and rows were given back here: who asks must not take that for a loss,
+ * but hear of the newer plan. */
+static bool has_moved(const struct stage *stage, const struct output *output, int64_t from)
+{
+    return !stage_owns(stage, (size_t)(output - stage->outputs)) &&
+           from < journal_first(stage->journal, output->journal_stream);
+}
+
 static void catch_up(struct stage *stage, const struct bus_peer_id *peer, const struct row_view *view)
 {
     struct catch_up_request_row request = {0};
@@ -77,7 +85,10 @@ static void catch_up(struct stage *stage, const struct bus_peer_id *peer, const 
         memcpy(answer.stream, request.stream, sizeof answer.stream);
         answer.from = request.from;
         const struct output *output = output_of(stage, request.stream);
-        if (output)
+        if (output && has_moved(stage, output, request.from))
+            snprintf(answer.error, sizeof answer.error, "%.60s has moved to another instance",
+                     request.stream);
+        else if (output)
             rows_from(stage, output, &answer);
         else
             snprintf(answer.error, sizeof answer.error, "no stream %.80s here", request.stream);

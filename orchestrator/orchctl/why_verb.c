@@ -82,6 +82,20 @@ static bool raw_folder(const char *root, size_t number, char out_path[PATH_BYTES
     return number == 1 || file_exists(out_path);
 }
 
+/* raw_of_symbol: by the run's plan; without one there is only the first. */
+static void raw_of_symbol(struct command *command, const char *symbol)
+{
+    struct plan *plan = NULL;
+    struct error error;
+    const char *owner = NULL;
+    if (plan_read("runtime/plan.json", &plan, &error) == STATUS_OK &&
+        strcmp(plan->run_id, command->run_id) == 0)
+        owner = plan_owner(plan, "harvest", symbol);
+    if (owner && !raw_folder(command->root, plan_instance_number("harvest", owner), command->raw))
+        raw_folder(command->root, 1, command->raw);
+    plan_destroy(plan);
+}
+
 /* find_places: of the run in this folder; of an earlier one that lies beside it too. STATUS_NOT_FOUND: no run is named and none was
  * started here. */
 static enum status find_places(struct command *command, const char *run_id, struct error *error)
@@ -101,20 +115,6 @@ static enum status find_places(struct command *command, const char *run_id, stru
         return error_set(error, STATUS_NOT_FOUND,
                          "no run has been started in this folder (use --dir DIR for another)");
     return STATUS_OK;
-}
-
-/* raw_of_symbol: by the run's plan; without one there is only the first. */
-static void raw_of_symbol(struct command *command, const char *symbol)
-{
-    struct plan *plan = NULL;
-    struct error error;
-    const char *owner = NULL;
-    if (plan_read("runtime/plan.json", &plan, &error) == STATUS_OK &&
-        strcmp(plan->run_id, command->run_id) == 0)
-        owner = plan_owner(plan, "harvest", symbol);
-    if (owner && !raw_folder(command->root, plan_instance_number("harvest", owner), command->raw))
-        raw_folder(command->root, 1, command->raw);
-    plan_destroy(plan);
 }
 
 /* become: the program lies beside this one (build tree), or in libexec (installed). */
