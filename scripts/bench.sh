@@ -1,7 +1,8 @@
 # help: measure on this machine, each figure beside its raw cost of the same run; ./run bench [engines|proto|journal|end_to_end|latency|recovery|reread|why|supervision|torture|rivals|scale]
 #
 # Needs the recordings (ORDERFLOW_RECORDINGS, default ../shared/data beside the source tree). Builds the release preset unless
-# ORDERFLOW_PRESET names another. All of them take about five minutes; docs/performance.md has the figures and how to read them.
+# ORDERFLOW_PRESET names another. All of them take about half an hour, the first eight five minutes; docs/performance.md has the figures and how
+# to read them.
 
 BENCH_PARTS="engines proto journal end_to_end latency recovery reread why supervision torture rivals scale"
 

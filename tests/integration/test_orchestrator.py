@@ -529,4 +529,4 @@ def test_the_protocol_page_names_every_verb_and_no_other(programs, tmp_path):
         assert run.finish() == 0
     source = (ROOT / "orchestrator" / "verbs.c").read_text()
     table = source[source.index("RUN_VERBS[] = {"):]
-    assert documented == {line.split('"')[1] for line in table.splitlines() if line.strip().startswith('{"')}
+    assert documented == {line.split('"')[1] for line in table.splitlines() if line.startswith('    {"')}
