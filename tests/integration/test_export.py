@@ -185,3 +185,29 @@ def test_a_warning_marks_the_run_and_does_not_end_it(programs, tmp_path):  # noq
         run.orchctl("shutdown")
         assert run.finish() == 0
     assert run.manifest()["run_tags"] == ["deadletter_nonempty"]
+
+
+def test_an_orchestrator_that_goes_on_with_a_run_goes_on_with_its_ticks_and_alerts(programs, tmp_path):  # noqa: F811
+    with servers.Pushgateway(tmp_path / "gateway").run() as gateway:
+        sets = {"export.type": "prometheus", "export.url": gateway.url, "export.interval_s": 1, "health.alert_interval_s": 0.3}
+        with Run(programs, tmp_path / "run", sets=sets, behave={"archive": "deadletter_rows=1"}) as run:
+            run.wait_for(lambda: run.status()["timeseries_export"]["export_count"] >= 2, "two ticks")
+            run.wait_line("alert deadletter_nonempty warning")
+            run.process.kill()
+            run.process.wait()
+            lines = (run.folder / "artifacts/run_logs/export_test.jsonl").read_text().splitlines()
+            run.__enter__()
+            run.wait_line("goes on: its orchestrator died")
+            status = run.wait_for(lambda: (now := run.status())["timeseries_export"]["export_count"] > len(lines) and now,
+                                  "a further tick")
+            assert status["alerts"]["active_count"] == status["alerts"]["total_triggered"] == 1
+            (run.folder / "fake" / "archive").write_text("deadletter_rows=0\n")
+            run.wait_line("alert deadletter_nonempty is over")
+            run.orchctl("shutdown")
+            assert run.finish() == 0
+    export, alerts = run.manifest()["timeseries_export"], run.manifest()["alerts"]
+    assert_ticks(export)
+    numbers = [json.loads(line)["number"] for line in
+               (run.folder / "artifacts/run_logs/export_test.jsonl").read_text().splitlines()]
+    assert numbers == [*range(len(numbers) - 1), -1] and len(numbers) == len(export["ticks"]), "none twice, none left out"
+    assert alerts["total_triggered"] == alerts["total_recovered"] == 1 and alerts["active_count"] == 0
