@@ -106,17 +106,17 @@ static void add_disk(const struct run *run, struct alert_figures *figures)
 
 /* --- of processes --- */
 
-static void add_share(struct run *run, struct alert_figures *figures, const char *name,
-                      const struct driver_resources *resources)
+static void add_share(const struct run *run, struct alert_figures *figures, const char *name, double rss_mb,
+                      int64_t open_files)
 {
-    double memory = resources->rss_mb / (double)config_i64(run->config, "limits.max_rss_mb");
-    double files = (double)resources->open_files / (double)config_i64(run->config, "limits.max_open_files");
+    double memory = rss_mb / (double)config_i64(run->config, "limits.max_rss_mb");
+    double files = (double)open_files / (double)config_i64(run->config, "limits.max_open_files");
     alert_figure_add(figures, "resource_share", name, fmax(memory, files));
 }
 
-static void add_process(struct run *run, struct alert_figures *figures, struct process *process)
+static void add_process(const struct run *run, struct alert_figures *figures, const struct process *process)
 {
-    struct driver_resources resources;
+    bool beats = process->module->beats; /* its own word, which also comes from another host */
     enum process_state state = process->supervisor.state;
     bool up = process_state_up(state);
     alert_figure_add(figures, "process_gave_up", process->name,
@@ -124,8 +124,9 @@ static void add_process(struct run *run, struct alert_figures *figures, struct p
     bool judged = process->health.status != HEALTH_UNKNOWN && run->phase == PHASE_FEEDING;
     alert_figure_add(figures, "process_unhealthy", process->name,
                      judged ? up && process->health.status == HEALTH_UNHEALTHY : NAN);
-    if (up && driver_resources_read(process->child.pid, &resources) == STATUS_OK)
-        add_share(run, figures, process->name, &resources);
+    if (up)
+        add_share(run, figures, process->name, beats ? process->telemetry.beat.rss_mb : process->usage.rss_mb,
+                  beats ? process->telemetry.beat.open_files : process->usage.open_files);
 }
 
 void alert_figures_gather(struct run *run, const struct alert_history *history,
@@ -141,5 +142,5 @@ void alert_figures_gather(struct run *run, const struct alert_history *history,
         if (!run->processes[i].retired)
             add_process(run, out_figures, &run->processes[i]);
     if (driver_resources_read(getpid(), &own) == STATUS_OK)
-        add_share(run, out_figures, "orchestrator", &own);
+        add_share(run, out_figures, "orchestrator", own.rss_mb, own.open_files);
 }

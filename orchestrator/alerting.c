@@ -1,6 +1,7 @@
 #include "alerting.h"
 
 #include "base/memory.h"
+#include "heard.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -116,13 +117,11 @@ int64_t alerting_now_ms(const struct run *run)
 static void evaluate(struct run *run)
 {
     struct alerting *alerting = run->alerting;
-    const struct process *harvest = run_process(run, "harvest");
-    int64_t event_ms = harvest ? harvest->telemetry.beat.event_ts_ms : FIELD_NULL_I64;
+    int64_t event_ms = heard_event_ms(run);
     struct alert_sample sample;
     struct alert_figures figures = {0};
-    struct alert_moment moment = {.now_ms = alerting_now_ms(run),
-                                  .wall_ms = clock_wall_ms(&run->clock),
-                                  .event_ms = event_ms == FIELD_NULL_I64 ? INT64_MIN : event_ms};
+    struct alert_moment moment = {
+        .now_ms = alerting_now_ms(run), .wall_ms = clock_wall_ms(&run->clock), .event_ms = event_ms};
     alert_sample_take(run, &sample);
     alert_history_add(&alerting->history, &sample);
     alert_figures_gather(run, &alerting->history, &figures);

@@ -48,7 +48,7 @@ struct alert_figures {
 void alert_figures_finish(struct alert_figures *figures);
 void alert_figure_add(struct alert_figures *figures, const char *name, const char *subject, double value);
 
-/* alert: one that was raised. Times: wall; event times FIELD-like: INT64_MIN when none was known. */
+/* alert: one that was raised. Times: wall; event times: INT64_MIN when none was known. */
 struct alert {
     size_t rule;
     char subject[ALERT_SUBJECT_BYTES];

@@ -61,6 +61,17 @@ void heard_about(const struct run *run, const char *service, bool gauges, const 
     }
 }
 
+int64_t heard_event_ms(const struct run *run)
+{
+    int64_t newest_ms = INT64_MIN;
+    for (size_t i = 0; i < run->process_count; i++) {
+        int64_t event_ms = run->processes[i].telemetry.beat.event_ts_ms;
+        if (is_of(&run->processes[i], "harvest") && event_ms != FIELD_NULL_I64 && event_ms > newest_ms)
+            newest_ms = event_ms;
+    }
+    return newest_ms;
+}
+
 /* A process that has one counter for all its writes says it there; the others have sinks. */
 bool heard_write_errors(const struct run *run, int64_t *out_sum)
 {

@@ -16,6 +16,9 @@ typedef void heard_each(void *context, const char *about, double value);
 void heard_about(const struct run *run, const char *service, bool gauges, const char *prefix,
                  heard_each *each, void *context);
 
+/* heard_event_ms: the newest event time of any harvest, INT64_MIN: none has been seen. */
+int64_t heard_event_ms(const struct run *run);
+
 /* heard_write_errors: failed writes of every process, each counted once. heard_dropped: what must be 0: rows dropped, keys
  * in conflict, messages that could not be kept. False: nobody has reported any of it. */
 bool heard_write_errors(const struct run *run, int64_t *out_sum);

@@ -69,7 +69,7 @@ def test_a_pushgateway_holds_the_last_figures_of_a_run_until_the_next_run_of_the
         assert json.loads(tested.stdout) == {"type": "prometheus", "reachable": True, "ok": True, "attempts": 1, "error": None,
                                              "http_status": 200,
                                              "url": f"{gateway.url}/metrics/job/signal_reporter/run_id/export-test"}
-        assert gateway.groups().keys() == {"test-run"}
+        assert set(gateway.groups()) == {"test-run"}, gateway.groups().keys()
         run_to_its_end(tmp_path / "run", sets, run_id="next-run", minutes=0.01)
         assert gateway.groups().keys() == {"next-run"}
 
@@ -185,3 +185,29 @@ def test_a_warning_marks_the_run_and_does_not_end_it(programs, tmp_path):  # noq
         run.orchctl("shutdown")
         assert run.finish() == 0
     assert run.manifest()["run_tags"] == ["deadletter_nonempty"]
+
+
+def test_an_orchestrator_that_goes_on_with_a_run_goes_on_with_its_ticks_and_alerts(programs, tmp_path):  # noqa: F811
+    with servers.Pushgateway(tmp_path / "gateway").run() as gateway:
+        sets = {"export.type": "prometheus", "export.url": gateway.url, "export.interval_s": 1, "health.alert_interval_s": 0.3}
+        with Run(programs, tmp_path / "run", sets=sets, behave={"archive": "deadletter_rows=1"}) as run:
+            run.wait_for(lambda: run.status()["timeseries_export"]["export_count"] >= 2, "two ticks")
+            run.wait_line("alert deadletter_nonempty warning")
+            run.process.kill()
+            run.process.wait()
+            lines = (run.folder / "artifacts/run_logs/export_test.jsonl").read_text().splitlines()
+            run.__enter__()
+            run.wait_line("goes on: its orchestrator died")
+            status = run.wait_for(lambda: (now := run.status())["timeseries_export"]["export_count"] > len(lines) and now,
+                                  "a further tick")
+            assert status["alerts"]["active_count"] == status["alerts"]["total_triggered"] == 1
+            (run.folder / "fake" / "archive").write_text("deadletter_rows=0\n")
+            run.wait_line("alert deadletter_nonempty is over")
+            run.orchctl("shutdown")
+            assert run.finish() == 0
+    export, alerts = run.manifest()["timeseries_export"], run.manifest()["alerts"]
+    assert_ticks(export)
+    numbers = [json.loads(line)["number"] for line in
+               (run.folder / "artifacts/run_logs/export_test.jsonl").read_text().splitlines()]
+    assert numbers == [*range(len(numbers) - 1), -1] and len(numbers) == len(export["ticks"]), "none twice, none left out"
+    assert alerts["total_triggered"] == alerts["total_recovered"] == 1 and alerts["active_count"] == 0

@@ -18,10 +18,16 @@ import pytest
 import stack as harness
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+class Port:
+    """A port that nobody else gets as long as this lives: bound, but not listened on, so that connections are refused until a
+    server (which may share it, as both say so) does listen."""
+    def __init__(self):
+        self.socket = socket.socket()
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.socket.bind(("127.0.0.1", 0))
+
+    def __str__(self):
+        return str(self.socket.getsockname()[1])
 
 
 def get(url, seconds=5, method="GET", data=None):
@@ -57,13 +63,14 @@ def running(command, folder, ready_url):
 
 
 class Pushgateway:
-    def __init__(self, folder, port=None):
-        self.folder, self.port = folder, port or free_port()
+    def __init__(self, folder):
+        self.folder, self.port = folder, Port()
         self.url = f"http://127.0.0.1:{self.port}"
 
     @contextlib.contextmanager
     def run(self):
-        with running(["prometheus-pushgateway", f"--web.listen-address=127.0.0.1:{self.port}"], self.folder,
+        # Debian's keeps what was pushed in /var/lib unless it is told not to: groups of every run of the machine.
+        with running(["prometheus-pushgateway", f"--web.listen-address=127.0.0.1:{self.port}", "--persistence.file="], self.folder,
                      self.url + "/-/ready"):
             yield self
 
@@ -85,7 +92,7 @@ class Influx1:
     """InfluxDB 1.6, the version of Debian 12: it has /write and /query, but not the /api/v2/write of 1.8 and 2.x."""
     def __init__(self, folder, database="orderflow"):
         self.folder, self.database = pathlib.Path(folder), database
-        self.port, self.rpc_port = free_port(), free_port()
+        self.port, self.rpc_port = Port(), Port()
         self.url = f"http://127.0.0.1:{self.port}"
 
     @contextlib.contextmanager
@@ -203,7 +210,7 @@ class Influx2:
 
 class Prometheus:
     def __init__(self, folder, config_text):
-        self.folder, self.config_text, self.port = pathlib.Path(folder), config_text, free_port()
+        self.folder, self.config_text, self.port = pathlib.Path(folder), config_text, Port()
         self.url = f"http://127.0.0.1:{self.port}"
 
     @contextlib.contextmanager

@@ -243,8 +243,8 @@ static void a_later_orchestrator_goes_on_with_open_alerts_and_running_periods(vo
     minute(&later, "dropped_rows", "", 0);
     minute(&later, "dropped_rows", "", 0);
     assert_int_equal(later.alerts.recovered, 1);
-    assert_int_equal(alerts_load(&later.alerts, "{\"items\":[{\"rule\":\"x\"}],\"watches\":[]}", 39, &error),
-                     STATUS_MALFORMED);
+    static const char OF_ANOTHER[] = "{\"items\":[{\"rule\":\"x\"}],\"watches\":[]}";
+    assert_int_equal(alerts_load(&later.alerts, OF_ANOTHER, sizeof OF_ANOTHER - 1, &error), STATUS_MALFORMED);
     assert_int_equal(later.alerts.recovered, 1); /* nothing was taken */
     buffer_finish(&text);
     alerts_finish(&bench.alerts);
