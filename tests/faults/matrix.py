@@ -20,7 +20,8 @@ import stack as harness  # noqa: E402  (found through the line above)
 
 DAEMONS = ["harvest", "archive", "features", "signal", "broker", "report"]
 TARGETS = ["simulator", *DAEMONS, "orchestrator"]
-SETS = {"simulator.rate": 40, "supervisor.progress_restarts": 1000, "supervisor.max_restarts": 1000}
+SETS = {"simulator.rate": 40, "harvest.backoff_initial_ms": 100, "harvest.backoff_cap_ms": 300,
+        "supervisor.progress_restarts": 1000, "supervisor.max_restarts": 1000}
 LASTS = "800ms"
 # How long, and with what, where the default would not do.
 LONGER = {"hang": "10s", "stuck": "10s", "write_error": "1500ms", "rest_error": "4s", "rest_slow": "4s", "cut": "200ms"}

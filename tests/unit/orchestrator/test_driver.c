@@ -1,6 +1,7 @@
 // The process driver and its keepers, on small shell scripts: announcement, death, signals, adoption, and what a child
 // inherits. And the lock.
 // links: orchestrator base
+#include "base/clock.h"
 #include "orchestrator/drivers/driver.h"
 #include "orchestrator/lock.h"
 #include "tests/support/check.h"
@@ -8,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -131,6 +133,42 @@ static void a_child_announces_itself_and_its_exit_code_is_known(void **unused)
     end = wait_exit(&child); /* its standard input is /dev/null: cat ends at once */
     assert_int_equal(end.code, 0);
     assert_int_equal(end.signal, 0);
+}
+
+/* wait_state: until /proc shows the process in a state, or in any other. */
+static void wait_state(const struct driver_child *child, char state, bool is)
+{
+    struct clock clock = clock_system();
+    int64_t until_ms = clock_monotonic_ms(&clock) + PATIENCE_MS;
+    struct driver_resources resources;
+    do {
+        assert_true(clock_monotonic_ms(&clock) < until_ms);
+        sched_yield();
+        assert_ok(driver_resources_read(child->pid, &resources));
+    } while ((resources.run_state == state) != is);
+}
+
+static void what_was_suspended_goes_on_by_itself_or_when_it_is_told(void **unused)
+{
+    (void)unused;
+    enum { SHORT_MS = 50, LONG_MS = 600000 };
+    struct driver_child child = start("echo READY >&3; trap 'exit 7' USR1; while :; do :; done", NULL);
+    wait_announced(&child);
+    assert_ok(process_driver.suspend(&child, LONG_MS));
+    wait_state(&child, 'T', true);
+    assert_ok(process_driver.suspend(&child, 0));
+    wait_state(&child, 'T', false);
+    assert_ok(process_driver.suspend(&child, LONG_MS));
+    wait_state(&child, 'T', true);
+    assert_ok(process_driver.suspend(&child, SHORT_MS)); /* a new lease in the place of the old one */
+    forget(&child);                                      /* whoever ordered it is dead */
+    adopt(&child);
+    wait_state(&child, 'T', false);
+    assert_ok(process_driver.signal(&child, SIGUSR1));
+    assert_int_equal(wait_end(&child).code, 7);
+    assert_true(child.suspend_late_ms >= 0);
+    assert_int_equal(process_driver.suspend(&child, LONG_MS), STATUS_CLOSED);
+    process_driver.release(&child);
 }
 
 static void what_is_not_the_line_is_no_announcement(void **unused)
@@ -454,6 +492,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_child_announces_itself_and_its_exit_code_is_known, set_up,
+                                        tear_down),
+        cmocka_unit_test_setup_teardown(what_was_suspended_goes_on_by_itself_or_when_it_is_told, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(what_is_not_the_line_is_no_announcement, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_signal_that_ends_it_is_told, set_up, tear_down),
