@@ -323,8 +323,12 @@ def test_clean_refuses_folders_that_hold_more(copy):
 
 
 def test_clean_refuses_while_somebody_works_there(tmp_path):
-    with harness.Stack(tmp_path, sets={"simulator.minutes": 0}, speed=1) as stack:
+    sets = {"simulator.minutes": 0, "archive.quality_interval_s": 1}
+    with harness.Stack(tmp_path, sets=sets, speed=60) as stack:
         harness.wait_for(lambda: "go: all ready" in stack.text(), 60, "go")
+        report = harness.wait_for(lambda: next((tmp_path / "artifacts/dq_reports").glob("dq_*.json"), None), 60, "a quality report")
+        report = json.loads(report.read_text())
+        assert report["range"]["source"] == "option" and not report["final"] and report["run_id"] == "test-run"
         done = stack.orchctl("clean", check=False)
         assert done.returncode == 1 and "orchestrator" in done.stderr
         assert stack.orchctl("doctor", check=False).returncode == 3
