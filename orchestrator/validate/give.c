@@ -1,6 +1,7 @@
 #include "give.h"
 
 #include "base/clock.h"
+#include "samples.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -43,6 +44,7 @@ int give_report(const struct validate_options *options, const struct validate_in
     struct buffer text;
     char path[PATH_BYTES] = "";
     enum status status = STATUS_OK;
+    struct error error = {{0}};
     buffer_init(&text, 0);
     quality_json(quality, options->precheck ? "precheck" : "validate", options->final, &text);
     if (options->print || options->json)
@@ -54,9 +56,13 @@ int give_report(const struct validate_options *options, const struct validate_in
         status = folder_make_for(path);
         status = status == STATUS_OK ? file_replace(path, text.data, text.length, false) : status;
     }
+    if (status != STATUS_OK)
+        error_set(&error, status, "%s cannot be written: %s", path, strerror(errno));
+    else if (options->final && !options->print && input->quality.range_known && *input->fingerprint)
+        status = samples_write(input, quality, &text, &error);
     buffer_finish(&text);
     if (status != STATUS_OK) {
-        fprintf(stderr, "validate: %s cannot be written: %s\n", path, strerror(errno));
+        fprintf(stderr, "validate: %s\n", error.text);
         return EXIT_REFUSED;
     }
     const char *overall = quality_overall(quality);

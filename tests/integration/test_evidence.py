@@ -115,6 +115,16 @@ def test_a_soak_run_passes_every_gate_and_its_pack_verifies(soaked):
     assert verify(folder) == []
 
 
+def test_the_first_and_last_hour_are_kept_as_samples(soaked):
+    (samples,) = (soaked[0] / "artifacts/samples").iterdir()
+    index = json.loads((samples / "index.json").read_text())
+    assert index["run_id"] == RUN and {"dq.json"} <= {entry["path"] for entry in index["files"]}
+    kinds = {re.search(r"kind=(\w+)", entry["path"])[1] for entry in index["files"] if "kind=" in entry["path"]}
+    assert len(kinds) == 7
+    for entry in index["files"]:
+        assert hashlib.sha256((samples / entry["path"]).read_bytes()).hexdigest() == entry["sha256"]
+
+
 def test_one_changed_number_in_any_file_of_the_pack_is_found(copy):
     pack, seen = pack_of(copy), set()
     for path in sorted(pack.iterdir()):
