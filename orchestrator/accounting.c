@@ -78,15 +78,22 @@ static int wait_for(pid_t pid)
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-/* perform: runs a program to its end; says how it ended. */
-static void perform(const struct run *run, const char *event, const char **words)
+pid_t accounting_start(const struct run *run, const char *event, const char **words)
 {
     pid_t pid;
     struct error error;
-    if (start(run, words, &pid, &error) != STATUS_OK) {
-        log_event(LOG_ERROR, event, "reason=\"%s\"", error.text);
+    if (start(run, words, &pid, &error) == STATUS_OK)
+        return pid;
+    log_event(LOG_ERROR, event, "reason=\"%s\"", error.text);
+    return 0;
+}
+
+/* perform: runs a program to its end; says how it ended. */
+static void perform(const struct run *run, const char *event, const char **words)
+{
+    pid_t pid = accounting_start(run, event, words);
+    if (!pid)
         return;
-    }
     int code = wait_for(pid);
     log_event(code == 0 ? LOG_INFO : LOG_ERROR, event, "exit_code=%d", code);
 }

@@ -224,6 +224,7 @@ static enum status files_write(struct run *run, struct error *error)
         return status;
     crash_point("concluding");
     accounting_make(run);
+    quality_watch_end(run);
     if (run->gates == GATES_SOAK)
         accounting_quality(run);
     return STATUS_OK;

@@ -123,6 +123,15 @@ static bool figure_of(const struct telemetry *telemetry, const char *names, int6
 }
 
 /* judge_figures: all conditions of this process; fills the sample. */
+/* over_lives: a counter that has fallen belongs to a new life, which begins it anew: what it was before still counts. */
+static int64_t over_lives(struct health *health, size_t figure, int64_t value)
+{
+    if (value < health->heard[figure])
+        health->earlier_lives[figure] += health->heard[figure];
+    health->heard[figure] = value;
+    return health->earlier_lives[figure] + value;
+}
+
 static void judge_figures(struct health *health, const struct health_view *view, struct health_sample *sample)
 {
     size_t figure = 0;
@@ -131,11 +140,14 @@ static void judge_figures(struct health *health, const struct health_view *view,
             continue;
         int64_t value = 0;
         assert(figure < HEALTH_FIGURES);
+        bool zero = CONDITIONS[i].demand == DEMAND_ZERO || CONDITIONS[i].demand == DEMAND_ZERO_LIVE;
         if (figure_of(view->telemetry, CONDITIONS[i].counter, &value))
-            judge_condition(health, view, &CONDITIONS[i], figure, value);
+            judge_condition(health, view, &CONDITIONS[i], figure,
+                            zero ? value : over_lives(health, figure, value));
         else if (CONDITIONS[i].demand != DEMAND_GROWTH_IF_ANY)
             fail(health, "not_reported", CONDITIONS[i].counter);
-        sample->figures[figure++] = value;
+        sample->figures[figure] = health->earlier_lives[figure] + health->heard[figure];
+        figure++;
     }
 }
 

@@ -26,6 +26,8 @@ struct health {
         int64_t figures[HEALTH_FIGURES]; /* of the process's conditions, in their order */
     } samples[HEALTH_SAMPLES];           /* a ring, newest at `newest` */
     size_t newest, sample_count;
+    int64_t heard[HEALTH_FIGURES];         /* newest value of each figure that is asked to grow or to stay */
+    int64_t earlier_lives[HEALTH_FIGURES]; /* what it was when a restart made it begin anew */
 };
 
 /* health_view: everything a judgement needs. */

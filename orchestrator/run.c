@@ -321,6 +321,8 @@ static void watch_step(struct run *run)
 static int64_t watch_due_ms(const struct run *run)
 {
     int64_t alerting_ms = alerting_due_ms(run), exporting_ms = exporting_due_ms(run);
+    int64_t quality_ms = quality_watch_due_ms(run);
+    exporting_ms = quality_ms < exporting_ms ? quality_ms : exporting_ms;
     return alerting_ms < exporting_ms ? alerting_ms : exporting_ms;
 }
 
@@ -363,6 +365,7 @@ static void loop(struct run *run)
         for (size_t i = 0; i < run->process_count; i++)
             commands_send(run, &run->processes[i]);
         inspect_step(run);
+        quality_watch_step(run);
         watch_step(run);
         record_write(run);
         self_turn(run, begun_ns);

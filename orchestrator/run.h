@@ -29,6 +29,7 @@
 #include "lock.h"
 #include "module.h"
 #include "options.h"
+#include "quality_watch.h"
 #include "self.h"
 #include "supervisor.h"
 #include "suspicion.h"
@@ -196,6 +197,7 @@ struct run {
     int64_t progress_seen; /* for deadlines that follow progress */
     int64_t started_ms, started_wall_ms, go_ms, go_wall_ms, fed_until_wall_ms, ended_wall_ms;
     int64_t end_due_ms; /* --minutes */
+    struct quality_watch quality;
     int64_t stalled_ms; /* since when nothing moves although a process has given up */
     char end_reason[ERROR_TEXT_BYTES];
     int interrupts;

@@ -2,6 +2,7 @@
  * the run still lives. */
 #include "base/file.h"
 #include "place.h"
+#include "program.h"
 #include "verb.h"
 
 #include <errno.h>
@@ -10,16 +11,6 @@
 #include <unistd.h>
 
 enum { WORDS_MAX = 8 };
-
-/* program_find: beside orchctl (build tree), or in libexec (installed). */
-static void program_find(char out_path[PATH_BYTES])
-{
-    char own[PATH_BYTES];
-    process_folder(own);
-    path_join(out_path, own, "account");
-    if (!file_exists(out_path))
-        path_join(out_path, own, "../libexec/orderflow/account");
-}
 
 /* is_running: the run meant is the one that an orchestrator of this folder leads. */
 static bool is_running(const struct config *config, const char *run_id)
@@ -54,7 +45,7 @@ int verb_account(const struct invocation *invocation)
     if (invocation->json)
         words[count++] = "--json";
     config_destroy(config);
-    program_find(program);
+    program_path("account", program);
     execv(program, (char *const *)words);
     return complain(EXIT_REFUSED, "%s cannot be run: %s", program, strerror(errno));
 }

@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "config/plan.h"
 #include "place.h"
+#include "program.h"
 #include "verb.h"
 
 #include <errno.h>
@@ -117,14 +118,10 @@ static enum status find_places(struct command *command, const char *run_id, stru
     return STATUS_OK;
 }
 
-/* become: the program lies beside this one (build tree), or in libexec (installed). */
 static int become(struct command *command, const char *name)
 {
-    char own[PATH_BYTES], program[PATH_BYTES];
-    process_folder(own);
-    path_join(program, own, "%s", name);
-    if (!file_exists(program))
-        path_join(program, own, "../libexec/orderflow/%s", name);
+    char program[PATH_BYTES];
+    program_path(name, program);
     command->arguments[0] = program;
     command->arguments[command->count] = NULL;
     fflush(NULL);

@@ -115,6 +115,16 @@ def test_a_soak_run_passes_every_gate_and_its_pack_verifies(soaked):
     assert verify(folder) == []
 
 
+def test_the_first_and_last_hour_are_kept_as_samples(soaked):
+    (samples,) = (soaked[0] / "artifacts/samples").iterdir()
+    index = json.loads((samples / "index.json").read_text())
+    assert index["run_id"] == RUN and {"dq.json"} <= {entry["path"] for entry in index["files"]}
+    kinds = {re.search(r"kind=(\w+)", entry["path"])[1] for entry in index["files"] if "kind=" in entry["path"]}
+    assert len(kinds) == 7
+    for entry in index["files"]:
+        assert hashlib.sha256((samples / entry["path"]).read_bytes()).hexdigest() == entry["sha256"]
+
+
 def test_one_changed_number_in_any_file_of_the_pack_is_found(copy):
     pack, seen = pack_of(copy), set()
     for path in sorted(pack.iterdir()):
@@ -323,8 +333,12 @@ def test_clean_refuses_folders_that_hold_more(copy):
 
 
 def test_clean_refuses_while_somebody_works_there(tmp_path):
-    with harness.Stack(tmp_path, sets={"simulator.minutes": 0}, speed=1) as stack:
+    sets = {"simulator.minutes": 0, "archive.quality_interval_s": 1}
+    with harness.Stack(tmp_path, sets=sets, speed=60) as stack:
         harness.wait_for(lambda: "go: all ready" in stack.text(), 60, "go")
+        report = harness.wait_for(lambda: next((tmp_path / "artifacts/dq_reports").glob("dq_*.json"), None), 60, "a quality report")
+        report = json.loads(report.read_text())
+        assert report["range"]["source"] == "option" and not report["final"] and report["run_id"] == "test-run"
         done = stack.orchctl("clean", check=False)
         assert done.returncode == 1 and "orchestrator" in done.stderr
         assert stack.orchctl("doctor", check=False).returncode == 3

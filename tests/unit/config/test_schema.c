@@ -75,6 +75,7 @@ static const char *const SPECIFIED[] = {
     "archive.rotate_s=60",
     "archive.max_rows=50000",
     "archive.compact_hourly=true",
+    "archive.quality_interval_s=21600",
     "archive.duckdb_memory_mb=192",
     "archive.duckdb_threads=2",
     "sink.sqlite_batch_n=500",

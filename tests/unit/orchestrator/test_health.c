@@ -330,6 +330,27 @@ static void signal_turns_its_files_over_where_it_has_any(void **unused)
     telemetry_finish(&bench.telemetry);
 }
 
+static const char *signal_tick(struct bench *bench, int64_t now_ms, int64_t rotations)
+{
+    return JUDGE(bench, "signal", now_ms, {"processed", now_ms}, {"dropped", 0},
+                 {"jsonl_rotations", rotations});
+}
+
+static void a_counter_that_a_restart_begins_anew_has_not_fallen(void **unused)
+{
+    (void)unused;
+    struct bench bench;
+    bench_init(&bench);
+    for (int64_t now_ms = 1; now_ms < 300001; now_ms += 60000)
+        assert_string_equal(signal_tick(&bench, now_ms, 1 + now_ms / 60000), "");
+    assert_string_equal(signal_tick(&bench, 310001, 0),
+                        ""); /* killed: the new life has turned over nothing yet */
+    assert_string_equal(signal_tick(&bench, 350001, 1), "");
+    assert_string_equal(signal_tick(&bench, 470001, 1), "no_growth:jsonl_rotations");
+    assert_string_equal(signal_tick(&bench, 480001, 2), "");
+    telemetry_finish(&bench.telemetry);
+}
+
 /* beat_of: a heartbeat without counters, with what it has to do. */
 static const char *judge_beat(struct bench *bench, const char *process, int64_t now_ms, int64_t progress,
                               int64_t queue_len, int64_t event_ms)
@@ -413,6 +434,7 @@ int main(void)
         cmocka_unit_test(harvest_needs_every_symbol_its_sockets_and_its_capture),
         cmocka_unit_test(archive_writes_of_both_kinds_unless_there_is_only_one),
         cmocka_unit_test(signal_turns_its_files_over_where_it_has_any),
+        cmocka_unit_test(a_counter_that_a_restart_begins_anew_has_not_fallen),
         cmocka_unit_test(a_heartbeat_without_progress_is_no_life_unless_there_is_nothing_to_do),
         cmocka_unit_test(the_broker_is_not_far_behind_and_the_report_is_not_late),
         cmocka_unit_test(a_minute_of_bad_health_is_told_of_once_and_so_is_its_end),
