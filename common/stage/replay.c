@@ -38,6 +38,26 @@ static const char *configuration_in(const struct capture_record *record, size_t 
     return at;
 }
 
+/* take_symbols: of the capture's own symbols, `"symbols":["A","B"]` before the configuration, the list "A,B"; the run may have
+ * had more, which other instances of harvest received. */
+static void take_symbols(const struct capture_record *record, struct config *out,
+                         struct config_errors *errors)
+{
+    static const char KEY[] = "\"symbols\":[";
+    const char *at = memmem(record->payload, record->payload_bytes, KEY, sizeof KEY - 1);
+    const char *end =
+        at ? memchr(at, ']', (size_t)((const char *)record->payload + record->payload_bytes - at)) : NULL;
+    struct buffer list;
+    struct error error;
+    buffer_init(&list, 0);
+    for (at = end ? at + sizeof KEY - 1 : NULL; at && at < end; at++)
+        if (*at != '"')
+            buffer_append_byte(&list, (uint8_t)*at);
+    if (list.length && config_set(out, "run.symbols", buffer_text(&list), ORIGIN_FILE, &error) != STATUS_OK)
+        config_errors_add(errors, "the capture's metadata", "run.symbols", "%s", error.text);
+    buffer_finish(&list);
+}
+
 /* recorded_configuration: into `out` what the run that made the capture was configured with, if the capture tells. */
 static void recorded_configuration(const struct stage *stage, struct config *out,
                                    struct config_errors *errors)
@@ -57,6 +77,8 @@ static void recorded_configuration(const struct stage *stage, struct config *out
     if (text && config_load_text(out, options->replay_files[0], text, bytes, errors) != STATUS_OK &&
         !errors->count)
         config_errors_add(errors, options->replay_files[0], "", "its configuration cannot be read");
+    if (text && !errors->count)
+        take_symbols(&record, out, errors);
     capture_reader_close(reader);
 }
 

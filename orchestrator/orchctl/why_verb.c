@@ -157,6 +157,7 @@ static int each_capture(struct command *command, const struct invocation *invoca
             continue; /* one without a symbol has received nothing */
         begin(command, invocation);
         add(command, "--all");
+        add(command, "--part");
         fflush(NULL);
         pid_t child = fork();
         if (child == 0)

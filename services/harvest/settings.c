@@ -72,29 +72,6 @@ void receiver_settings(const struct config *config, const struct feed_config *fe
     };
 }
 
-/* config_of_symbols: the configuration with exactly these symbols: another instance's capture has the others. */
-static void config_of_symbols(const struct config *config, const char *const *symbols, size_t symbol_count,
-                              struct buffer *out)
-{
-    struct buffer text;
-    struct config_errors errors;
-    struct error error;
-    struct config *own = config_create();
-    buffer_init(&text, 0);
-    config_errors_init(&errors);
-    config_json(config, &text);
-    if (config_list(config, "run.symbols").count != symbol_count &&
-        config_load_text(own, "own", buffer_text(&text), text.length, &errors) == STATUS_OK &&
-        config_set_texts(own, "run.symbols", symbols, symbol_count, ORIGIN_FILE, &error) == STATUS_OK) {
-        buffer_clear(&text);
-        config_json(own, &text);
-    }
-    buffer_append(out, text.data, text.length);
-    config_errors_finish(&errors);
-    buffer_finish(&text);
-    config_destroy(own);
-}
-
 void feed_metadata(const struct config *config, const char *run_id, const char *fingerprint,
                    const char *const *symbols, size_t symbol_count, struct buffer *out)
 {
@@ -115,6 +92,6 @@ void feed_metadata(const struct config *config, const char *run_id, const char *
     json_key_text(&json, "compiler", ORDERFLOW_COMPILER);
     json_object_end(&json);
     json_key(&json, "config"); /* stays last: a replay takes everything behind this key (stage/replay.c) */
-    config_of_symbols(config, symbols, symbol_count, out);
+    config_json(config, out);
     json_object_end(&json);
 }

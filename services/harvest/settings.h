@@ -15,6 +15,7 @@ void receiver_settings(const struct config *config, const struct feed_config *fe
                        struct receiver_config *out);
 
 /* feed_metadata: the first record of each capture file: what a replay needs to make the same rows, the whole effective
- * configuration included (its secrets are left out), with the symbols of this capture. */
+ * configuration included (its secrets are left out). `symbols` are those of this capture: with several instances of harvest
+ * the configuration names more. */
 void feed_metadata(const struct config *config, const char *run_id, const char *fingerprint,
                    const char *const *symbols, size_t symbol_count, struct buffer *out);

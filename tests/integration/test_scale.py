@@ -46,6 +46,12 @@ def test_two_harvests_receive_what_one_received(tmp_path, alone):
     assert_equal_rows(alone, stack)
     assert list((tmp_path / "data/raw").rglob("*.ofr")) and list((tmp_path / "data/raw-harvest.2").rglob("*.ofr"))
     assert len(stack.manifest()["raw_files"]) == 2
+    told = stack.orchctl("why", "--all").stdout  # of both captures, one after the other
+    assert told.count("verdict: same bits") == 2
+    assert all(told.count(f"{symbol} ") == 3 for symbol in SYMBOLS), told  # sqlite, jsonl, orders, once each
+    key = json.loads(next(iter(stack.jsonl().values())).splitlines()[50])
+    assert stack.orchctl("why", key["symbol"], str(key["ts_ms"])).returncode == 0
+    assert stack.orchctl("account").returncode == 0
 
 
 def test_an_instance_without_a_symbol_does_no_harm(tmp_path):

@@ -1,5 +1,7 @@
 #include "recording.h"
 
+#include "base/memory.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -61,6 +63,24 @@ static enum status config_read(const struct capture_record *record, struct confi
     return status;
 }
 
+/* symbols_take: those of this capture; other instances of harvest had the others of the run. */
+static enum status symbols_take(const struct capture_record *record, struct config *config,
+                                struct error *error)
+{
+    yyjson_doc *document = yyjson_read(record->payload, record->payload_bytes, 0);
+    yyjson_val *symbols = yyjson_obj_get(yyjson_doc_get_root(document), "symbols"), *symbol;
+    size_t index, count, taken = 0;
+    const char **names = memory_allocate((yyjson_arr_size(symbols) + 1) * sizeof *names);
+    yyjson_arr_foreach(symbols, index, count, symbol) if (yyjson_is_str(symbol)) names[taken++] =
+        yyjson_get_str(symbol);
+    enum status status = STATUS_OK;
+    if (taken && taken < config_list(config, "run.symbols").count)
+        status = config_set_texts(config, "run.symbols", names, taken, ORIGIN_CLI, error);
+    free(names);
+    yyjson_doc_free(document);
+    return status;
+}
+
 static enum status take_first(struct recording *recording, struct error *error)
 {
     struct metadata metadata;
@@ -80,7 +100,7 @@ static enum status take_first(struct recording *recording, struct error *error)
     memcpy(recording->run_id, metadata.run_id, sizeof recording->run_id);
     memcpy(recording->fingerprint, metadata.fingerprint, sizeof recording->fingerprint);
     if (strcmp(found, metadata.fingerprint) == 0)
-        return STATUS_OK;
+        return symbols_take(&recording->first, recording->config, error);
     return error_set(
         error, STATUS_CONFLICT,
         "%s: its configuration has the fingerprint %.16s here, the run had %.16s: it was made by "

@@ -19,6 +19,7 @@ static int usage(FILE *out, int code)
         "  --capture FILE   this capture instead (repeat for several files)\n"
         "  --manifest FILE  the run manifest (default: artifacts/run_logs/run_manifest_RUN.json)\n"
         "  --all            every signal and order of the run\n"
+        "  --part           with --all: the capture has only some of the run's symbols\n"
         "  --json           JSON instead of text\n"
         "  --help, --version\n\n"
         "Exit codes: 0 same bits, 1 no such run or key, 2 wrong use, 3 different or damaged\n");
@@ -66,6 +67,8 @@ static bool take_switch(struct request *request, const char *name)
 {
     if (strcmp(name, "--all") == 0)
         request->all = true;
+    else if (strcmp(name, "--part") == 0)
+        request->part = true;
     else if (strcmp(name, "--json") == 0)
         request->json = true;
     else

@@ -21,6 +21,7 @@ struct request {
     const char *symbol;
     int64_t ts_ms;
     bool all;
+    bool part; /* the capture is of some of the run's symbols: others are no strangers */
     bool json;
 };
 

@@ -243,7 +243,7 @@ static int64_t strangers(struct all *all, enum stored_sink sink)
     for (size_t i = 0; i < all->symbol_count; i++)
         read += walk_of(all, i, sink)->read -
                 (sink == STORED_ORDERS ? walk_of(all, i, sink)->counts[FINDING_UNREADABLE] : 0);
-    if (all->ledger.running || !walk_of(all, 0, sink)->cursor ||
+    if (all->request->part || all->ledger.running || !walk_of(all, 0, sink)->cursor ||
         stored_count(sink, config_text(all->recording.config, "run.output_dir"), all->request->run_id,
                      &stored, &error) != STATUS_OK)
         return 0;
