@@ -69,7 +69,7 @@ void inspect_health(struct run *run, struct process *process)
 
 static void watch_health(struct run *run, struct process *process)
 {
-    bool bad = process->health.status == HEALTH_UNHEALTHY && process->child.pid && !process->paused;
+    bool bad = process->health.status == HEALTH_UNHEALTHY && process->child.lives && !process->paused;
     switch (health_watch_step(&process->health_watch, bad, run_now_ms(run))) {
     case HEALTH_ALERT_NONE: return;
     case HEALTH_ALERT_OPEN:

@@ -1,11 +1,10 @@
 """The bus over TCP: the rows of a run are those it has over sockets in a folder, and without keys nothing starts."""
-import contextlib
-import socket
 import subprocess
 
 import pytest
 
 import stack as harness
+from ports import port_pairs
 
 RECORDING = "usdm/btcusdt_20240808.gz"
 CUT_LINES = 12000
@@ -18,20 +17,6 @@ def capture(tmp_path_factory):
     if not path:
         pytest.skip(f"recording {RECORDING} is not here")
     return harness.cut(path, CUT_LINES, tmp_path_factory.mktemp("capture"))
-
-
-def port_pairs(count):
-    """Ports of loopback that nobody listens on, each with its next one. All are held until the last has been found."""
-    pairs = []
-    with contextlib.ExitStack() as held:
-        while len(pairs) < count:
-            first = held.enter_context(socket.socket())
-            first.bind(("127.0.0.1", 0))
-            port = first.getsockname()[1]
-            with contextlib.suppress(OSError, OverflowError):
-                held.enter_context(socket.socket()).bind(("127.0.0.1", port + 1))
-                pairs.append(port)
-    return pairs
 
 
 def tcp():

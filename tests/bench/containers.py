@@ -1,0 +1,68 @@
+"""./run bench containers: the stack of compose/compose.yaml on this machine's engine: how long until it is caught up, and from a kill of
+`signal` until it is healthy again (killed container → restarted by the orchestrator through the engine → caught up).
+
+    containers.py [--kills 20]
+"""
+import argparse
+import json
+import os
+import pathlib
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "compose"))
+
+import engine as harness  # noqa: E402
+
+
+def percentile(values, share):
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, round(share * (len(ordered) - 1)))]
+
+
+def running(stack):
+    done = stack.orchctl("status", "--json", check=False)
+    if done.returncode not in (0, 4):
+        return False
+    status = json.loads(done.stdout)
+    return status["phase"] == "feeding" and all(process["state"] == "running" for process in status["processes"])
+
+
+def main():
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--kills", type=int, default=20)
+    kills = options.parse_args().kills
+    report, prometheus, grafana = harness.free_ports(3)
+    with tempfile.TemporaryDirectory() as folder, harness.Engine() as engine:
+        os.chmod(folder, 0o755)
+        engine.image("--no-monitoring")
+        settings = {"REPORT_PORT": str(report), "PROMETHEUS_PORT": str(prometheus), "GRAFANA_PORT": str(grafana),
+                    "ORDERFLOW_CONFIG": str(harness.configuration(folder))}
+        with harness.Stack(engine, f"orderflow-bench-{os.getpid()}", settings) as stack:
+            begin = time.monotonic()
+            stack.compose("up", "-d", "orchestrator", "simulator", "harvest", "archive", "features", "signal", "broker", "report")
+            created = time.monotonic()
+            harness.wait_for(lambda: running(stack), 120, lambda: stack.logs("orchestrator"))
+            print(f"docker-compose up returned after {created - begin:.1f} s; all caught up after {time.monotonic() - begin:.1f} s")
+            for _ in range(kills):
+                stack.orchctl("kill", "signal")
+                before = stack.process("signal")["generation"]
+                harness.wait_for(lambda: stack.process("signal")["generation"] > before or
+                                 stack.process("signal")["state"] == "running", 60, "signal")
+                harness.wait_for(lambda: running(stack), 60, lambda: stack.logs("orchestrator"))
+            stack.orchctl("shutdown")
+            harness.wait_for(lambda: stack.container("orchestrator_1")["State"]["Status"] == "exited", 120, "the end")
+            log = stack.logs("orchestrator")
+    took = [int(line.split("caught up after ")[1].split(" ms")[0]) for line in log.splitlines()
+            if "fault " in line and "caught up after" in line]
+    print(f"kill -> healthy, {len(took)} kills of signal: p50 {percentile(took, 0.5)} ms, p99 {percentile(took, 0.99)} ms, "
+          f"most {max(took)} ms, load {os.getloadavg()[0]:.1f}")
+    print(log.rstrip().splitlines()[-1].split("|")[-1].strip())
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except harness.Unavailable as reason:
+        print(f"not measured: {reason}")
