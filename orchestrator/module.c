@@ -1,5 +1,7 @@
 #include "module.h"
 
+#include "dependency.h"
+
 #include "config/plan.h"
 
 #include <string.h>
@@ -73,10 +75,24 @@ static module_set needed_by(module_set set, const struct module_conditions *cond
     return needed;
 }
 
+/* table_check: the table above could be written so that nobody starts. */
+static enum status table_check(struct error *error)
+{
+    const char *names[MODULE_COUNT];
+    uint32_t needs[MODULE_COUNT];
+    for (size_t i = 0; i < MODULE_COUNT; i++) {
+        names[i] = MODULES[i].name;
+        needs[i] = MODULES[i].inputs;
+    }
+    return dependency_check(names, needs, MODULE_COUNT, error);
+}
+
 enum status module_choose(const char *const *names, size_t count, const struct module_conditions *conditions,
                           struct module_choice *out_choice, struct error *error)
 {
     struct module_choice choice = {0};
+    if (table_check(error) != STATUS_OK)
+        return STATUS_CONFLICT;
     for (size_t i = 0; i < count; i++) {
         size_t index = module_index(names[i]);
         if (index == MODULE_COUNT)

@@ -55,6 +55,7 @@ struct module_choice {
     module_set implied; /* added because another needs it */
 };
 
-/* module_choose: names → sets. STATUS_INVALID names the unknown module. No names: both sets are empty. */
+/* module_choose: names → sets. STATUS_INVALID names the unknown module, STATUS_CONFLICT a cycle of dependencies in the table. No names:
+ * both sets are empty. */
 enum status module_choose(const char *const *names, size_t count, const struct module_conditions *conditions,
                           struct module_choice *out_choice, struct error *error) MUST_USE;
