@@ -191,10 +191,12 @@ def test_an_orchestrator_that_goes_on_with_a_run_goes_on_with_its_ticks_and_aler
     with servers.Pushgateway(tmp_path / "gateway").run() as gateway:
         sets = {"export.type": "prometheus", "export.url": gateway.url, "export.interval_s": 1, "health.alert_interval_s": 0.3}
         with Run(programs, tmp_path / "run", sets=sets, behave={"archive": "deadletter_rows=1"}) as run:
+            run.wait_line("go: all ready")
             run.wait_for(lambda: run.status()["timeseries_export"]["export_count"] >= 2, "two ticks")
             run.wait_line("alert deadletter_nonempty warning")
             run.process.kill()
             run.process.wait()
+            run.output.close()
             lines = (run.folder / "artifacts/run_logs/export_test.jsonl").read_text().splitlines()
             run.__enter__()
             run.wait_line("goes on: its orchestrator died")
