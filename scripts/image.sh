@@ -17,7 +17,7 @@ image_make_base() {
     [ "$(id -u)" = 0 ] || die "image: no registry offers $1, and only root may make one with debootstrap"
     command -v debootstrap >/dev/null || die "image: no registry offers $1, and debootstrap is missing: ./run setup containers"
     need setup
-    mirror="$(setup_mirror | head -n 1)"
+    mirror="$(setup_mirror | head -n 1)" || true # of several files that may name one, some are not there
     [ -n "$mirror" ] || die "image: no apt source of this machine names its release, so there is no mirror to make $1 from"
     folder="$(mktemp -d)"
     say "no registry offers $name: making it with debootstrap"

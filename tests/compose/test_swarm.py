@@ -17,8 +17,10 @@ PATIENCE_S = 90
 
 @pytest.fixture(scope="module")
 def swarm(engine):
+    """Both engines, and the folder that both share; it goes when nobody can write to it any more."""
     try:
-        with machines.Machines() as (manager, worker):
+        with tempfile.TemporaryDirectory(prefix="orderflow-swarm-") as folder, machines.Machines() as (manager, worker):
+            os.chmod(folder, 0o755)
             image = subprocess.Popen(["docker", "save", "orderflow:local"], env=engine.environment, stdout=subprocess.PIPE)
             archive = manager.folder / "image.tar"
             with open(archive, "wb") as file:
@@ -26,7 +28,7 @@ def swarm(engine):
             assert image.wait() == 0
             for one in (manager, worker):
                 one.docker("load", "-q", "-i", archive)
-            yield manager, worker
+            yield manager, worker, pathlib.Path(folder)
     except harness.Unavailable as reason:
         pytest.skip(str(reason))
 
@@ -72,37 +74,35 @@ def running(stack, least_generation):
 
 
 def test_a_stack_across_two_machines_survives_the_death_of_one(swarm):
-    manager, worker = swarm
-    with tempfile.TemporaryDirectory(prefix="orderflow-swarm-", ignore_cleanup_errors=True) as folder:
-        os.chmod(folder, 0o755)
-        stack = Stack(manager, worker, pathlib.Path(folder))
-        harness.wait_for(lambda: stack.status()["phase"] == "feeding", PATIENCE_S, stack.log)
-        harness.wait_for(lambda: running(stack, {}), PATIENCE_S, stack.log)
-        here, there = stack.on(manager), stack.on(worker)
-        assert "orchestrator" in here and len(there & set(DAEMONS)) >= 2, f"not across both: {here} and {there}"
-        print(f"machine 1: {', '.join(sorted(here))}\nmachine 2: {', '.join(sorted(there))}")
+    manager, worker, folder = swarm
+    stack = Stack(manager, worker, folder)
+    harness.wait_for(lambda: stack.status()["phase"] == "feeding", PATIENCE_S, stack.log)
+    harness.wait_for(lambda: running(stack, {}), PATIENCE_S, stack.log)
+    here, there = stack.on(manager), stack.on(worker)
+    assert "orchestrator" in here and len(there & set(DAEMONS)) >= 2, f"not across both: {here} and {there}"
+    print(f"machine 1: {', '.join(sorted(here))}\nmachine 2: {', '.join(sorted(there))}")
 
-        # A signal goes over the bus to whichever machine.
-        victim = sorted(there - {"simulator"})[0]
-        generation = {process["name"]: process["generation"] for process in stack.status()["processes"]}
-        killed = stack.orchctl("kill", victim)
-        assert killed.returncode == 0, killed.stderr
-        harness.wait_for(lambda: running(stack, {victim: generation[victim] + 1}), PATIENCE_S, stack.log)
+    # A signal goes over the bus to whichever machine.
+    victim = sorted(there - {"simulator"})[0]
+    generation = {process["name"]: process["generation"] for process in stack.status()["processes"]}
+    killed = stack.orchctl("kill", victim)
+    assert killed.returncode == 0, killed.stderr
+    harness.wait_for(lambda: running(stack, {victim: generation[victim] + 1}), PATIENCE_S, stack.log)
 
-        generation = {process["name"]: process["generation"] for process in stack.status()["processes"]}
-        worker.process.kill()
-        dead = time.monotonic()
-        harness.wait_for(lambda: running(stack, {name: generation[name] + 1 for name in there}), PATIENCE_S, stack.log)
-        print(f"machine 2 killed; {', '.join(sorted(there))} run on machine 1 {time.monotonic() - dead:.1f} s later")
-        assert {process["name"]: process["generation"] for process in stack.status()["processes"] if process["name"] in here} == \
-            {name: generation[name] for name in here & set(DAEMONS)}, "whoever was on the other machine was left alone"
+    generation = {process["name"]: process["generation"] for process in stack.status()["processes"]}
+    worker.process.kill()
+    dead = time.monotonic()
+    harness.wait_for(lambda: running(stack, {name: generation[name] + 1 for name in there}), PATIENCE_S, stack.log)
+    print(f"machine 2 killed; {', '.join(sorted(there))} run on machine 1 {time.monotonic() - dead:.1f} s later")
+    assert {process["name"]: process["generation"] for process in stack.status()["processes"] if process["name"] in here} == \
+        {name: generation[name] for name in here & set(DAEMONS)}, "whoever was on the other machine was left alone"
 
-        orders = lambda: next(one for one in stack.status()["processes"] if one["name"] == "broker")["counters"]["orders"]  # noqa: E731
-        harness.wait_for(lambda: orders() >= 40, PATIENCE_S, "orders")
-        account = stack.orchctl("account")
-        assert account.returncode == 0, account.stdout + account.stderr
-        print("ledger:", account.stdout.rstrip().splitlines()[-1])
-        assert stack.orchctl("shutdown").returncode == 0
-        harness.wait_for(lambda: "verdict" in stack.log(), PATIENCE_S, stack.log)
-        print("\n".join(line for line in stack.log().splitlines() if "gates" in line or "verdict" in line))
-        assert "verdict PASS" in stack.log(), stack.log()
+    orders = lambda: next(one for one in stack.status()["processes"] if one["name"] == "broker")["counters"]["orders"]  # noqa: E731
+    harness.wait_for(lambda: orders() >= 40, PATIENCE_S, "orders")
+    account = stack.orchctl("account")
+    assert account.returncode == 0, account.stdout + account.stderr
+    print("ledger:", account.stdout.rstrip().splitlines()[-1])
+    assert stack.orchctl("shutdown").returncode == 0
+    harness.wait_for(lambda: "verdict" in stack.log(), PATIENCE_S, stack.log)
+    print("\n".join(line for line in stack.log().splitlines() if "gates" in line or "verdict" in line))
+    assert "verdict PASS" in stack.log(), stack.log()
