@@ -79,6 +79,8 @@ int64_t market_time_ns(struct market *market, int64_t now_ns)
         return venue_tape(market->venue)->count
                    ? tape_at(venue_tape(market->venue), market->position - 1)->recv_ns
                    : market->venue->first_ns;
+    if (market->follows_wall)
+        return now_ns - market->wall_to_mono_ns; /* a venue's clock does not wait for anybody */
     if (!market->started || market->held || market->speed == 0)
         return entry->recv_ns;
     int64_t running = running_ns(market, now_ns);

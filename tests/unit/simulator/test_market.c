@@ -123,7 +123,8 @@ static void a_market_that_follows_the_wall_clock_is_never_late_for_long(void **s
     open_venue(&venue);
     market_init(&market, &venue, 1, is_wanted, &wanted);
     market_follow_wall(&market, us(0), FIRST_NS); /* what was received first was received at us(0) */
-    market_start(&market, us(150));               /* the first subscription comes later */
+    assert_int_equal(market_time_ns(&market, us(77)), FIRST_NS + 77000);
+    market_start(&market, us(150)); /* the first subscription comes later */
     market_run(&market, us(150), UINT64_MAX);
     assert_int_equal(market_time_ns(&market, us(150)), FIRST_NS + 150000);
     market_run(&market, us(1000000), UINT64_MAX);
