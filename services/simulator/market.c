@@ -22,7 +22,13 @@ bool market_ended(struct market *market)
 static void set_clock(struct market *market, int64_t market_ns, int64_t now_ns)
 {
     market->base_market_ns = market_ns;
-    market->base_mono_ns = now_ns;
+    market->base_mono_ns = market->follows_wall ? market_ns + market->wall_to_mono_ns : now_ns;
+}
+
+void market_follow_wall(struct market *market, int64_t mono_ns, int64_t wall_ns)
+{
+    market->follows_wall = true;
+    market->wall_to_mono_ns = mono_ns - wall_ns;
 }
 
 void market_start(struct market *market, int64_t now_ns)
@@ -73,6 +79,8 @@ int64_t market_time_ns(struct market *market, int64_t now_ns)
         return venue_tape(market->venue)->count
                    ? tape_at(venue_tape(market->venue), market->position - 1)->recv_ns
                    : market->venue->first_ns;
+    if (market->follows_wall)
+        return now_ns - market->wall_to_mono_ns; /* a venue's clock does not wait for anybody */
     if (!market->started || market->held || market->speed == 0)
         return entry->recv_ns;
     int64_t running = running_ns(market, now_ns);

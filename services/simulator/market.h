@@ -26,10 +26,17 @@ struct market {
     bool held;                            /* stands in front of a snapshot */
     uint64_t beyond_snapshot;             /* number behind the newest snapshot passed; 0: none */
     int64_t base_market_ns, base_mono_ns; /* N×: market time at a moment of monotonic time */
+    bool follows_wall;                    /* market time is wall time … */
+    int64_t wall_to_mono_ns;              /* … which is so far behind monotonic time */
 };
 
 void market_init(struct market *market, struct venue *venue, double speed,
                  bool (*wanted)(void *context, uint16_t symbol), void *context);
+
+/* market_follow_wall: of a market that begins now at speed 1: what happened at a time is said at that time of day. What was due while
+ * nobody listened, or while it was held, is said at once; without this it would be late for ever. `mono_ns` and `wall_ns` are the
+ * same moment. Called before it starts. */
+void market_follow_wall(struct market *market, int64_t mono_ns, int64_t wall_ns);
 
 /* market_start: the first subscription is there; harmless later. */
 void market_start(struct market *market, int64_t now_ns);

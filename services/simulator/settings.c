@@ -56,6 +56,7 @@ void simulator_settings(const struct config *config, struct simulator_config *ou
         .rest_delay_ms = config_i64(config, "simulator.rest_delay_ms"),
         .clock = clock_system(),
     };
+    out->follows_wall = out->speed == 1 && strcmp(config_text(config, "simulator.start"), "now") == 0;
     describe_market(config, captures.count > 0, &out->venue);
     struct config_list all = config_list(config, "run.symbols");
     bool several = config_i64(config, "scale.harvest") > 1;

@@ -274,6 +274,8 @@ static enum status open_all(struct simulator *simulator, const struct simulator_
     simulator->symbol_count = venue_catalogue(&simulator->venue)->symbol_count;
     need_first(simulator, config);
     market_init(&simulator->market, &simulator->venue, config->speed, is_wanted, simulator);
+    if (config->follows_wall)
+        market_follow_wall(&simulator->market, simulator_now_ns(simulator), clock_wall_ns(&config->clock));
     if (resumes)
         resume_market(simulator, &position);
     return listen_on(simulator, config, error);

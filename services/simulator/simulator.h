@@ -27,6 +27,7 @@ struct simulator_config {
     int port; /* 0: any free one */
     bool tls;
     const char *state_dir; /* holds the certificate; needed with tls */
+    bool follows_wall;     /* market.h */
     double speed;          /* 0: max */
     struct venue_config venue;
     const char *inject_path; /* NULL: no faults */

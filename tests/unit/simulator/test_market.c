@@ -113,6 +113,28 @@ static void stops_at_a_snapshot_until_it_is_fetched(void **state)
     }
 }
 
+static void a_market_that_follows_the_wall_clock_is_never_late_for_long(void **state)
+{
+    (void)state;
+    static const int64_t FIRST_NS = 1700000000000000000;
+    struct venue venue;
+    struct market market;
+    bool wanted = true;
+    open_venue(&venue);
+    market_init(&market, &venue, 1, is_wanted, &wanted);
+    market_follow_wall(&market, us(0), FIRST_NS); /* what was received first was received at us(0) */
+    assert_int_equal(market_time_ns(&market, us(77)), FIRST_NS + 77000);
+    market_start(&market, us(150)); /* the first subscription comes later */
+    market_run(&market, us(150), UINT64_MAX);
+    assert_int_equal(market_time_ns(&market, us(150)), FIRST_NS + 150000);
+    market_run(&market, us(1000000), UINT64_MAX);
+    assert_int_equal(market.position, SNAPSHOT_AT);
+    market_fetched(&market, us(3000000));
+    assert_true(market_run(&market, us(3000000), UINT64_MAX)); /* all is due, however long it was held */
+    assert_int_equal(market.position, ENTRIES);
+    venue_close(&venue);
+}
+
 static void passes_a_snapshot_nobody_wants(void **state)
 {
     (void)state;
@@ -189,6 +211,7 @@ int main(void)
         IN_FOLDER(stands_still_until_the_first_subscription),
         IN_FOLDER(receive_times_pace_it),
         IN_FOLDER(stops_at_a_snapshot_until_it_is_fetched),
+        IN_FOLDER(a_market_that_follows_the_wall_clock_is_never_late_for_long),
         IN_FOLDER(passes_a_snapshot_nobody_wants),
         IN_FOLDER(never_passes_its_limit),
         cmocka_unit_test(the_synthetic_market_ends_and_forgets),
