@@ -106,7 +106,7 @@ struct process {
     bool kill_on_stop; /* did not end in time and was killed while being stopped */
     struct restart_record *restarts;
     size_t restart_count, restart_capacity;
-    int64_t symbols_ms; /* when symbols came or went last */
+    int64_t symbols_ms;         /* when symbols came or went last */
     struct suspicion suspicion; /* of a hang */
     struct health health;
     struct usage usage;
