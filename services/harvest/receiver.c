@@ -204,6 +204,7 @@ static enum status start_thread(struct receiver *receiver, struct error *error)
 {
     sigset_t all, before;
     sigfillset(&all);
+    sigdelset(&all, SIGXFSZ); /* tells a thread that its own write was refused (injury/effect.c counts) */
     pthread_sigmask(SIG_BLOCK, &all, &before);
     int result = pthread_create(&receiver->thread, NULL, receiver_main, receiver);
     pthread_sigmask(SIG_SETMASK, &before, NULL);

@@ -198,7 +198,8 @@ enum status web_create(const struct web_config *config, struct web **out_web, st
     web->config = *config;
     pthread_mutex_init(&web->mutex, NULL);
     pthread_cond_init(&web->changed, NULL);
-    sigfillset(&all); /* signals are the stage's affair */
+    sigfillset(&all);         /* signals are the stage's affair */
+    sigdelset(&all, SIGXFSZ); /* tells a thread that its own write was refused (injury/effect.c counts) */
     pthread_sigmask(SIG_BLOCK, &all, &before);
     int result = pthread_create(&web->thread, NULL, web_main, web);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
