@@ -524,7 +524,7 @@ def test_the_protocol_page_names_every_verb_and_no_other(programs, tmp_path):
         run.wait_line("go: all ready")
         for number, verb in enumerate(sorted(documented - {"shutdown"})):
             answer = request(tmp_path, {"id": f"d-{number}", "verb": verb, "args": {}})
-            assert answer["ok"] or "needs '" in answer["error"], (verb, answer)
+            assert answer["ok"] or "there is no verb" not in answer["error"], (verb, answer)
         assert request(tmp_path, {"id": "end", "verb": "shutdown", "args": {}})["ok"]
         assert run.finish() == 0
     source = (ROOT / "orchestrator" / "verbs.c").read_text()
