@@ -57,6 +57,22 @@ static void print_orchestrator(yyjson_val *itself)
     printf(" ms\n");
 }
 
+/* print_alerts: those that are open; a figure of export only when exports fail. */
+static void print_alerts(yyjson_val *result)
+{
+    size_t index, count;
+    yyjson_val *alert, *export = yyjson_obj_get(result, "timeseries_export");
+    yyjson_arr_foreach(yyjson_obj_get(yyjson_obj_get(result, "alerts"), "triggered"), index, count, alert)
+    {
+        if (!yyjson_obj_get(alert, "recovered_at"))
+            printf("alert %s %s since %s: %s\n", member_text(alert, "level"), member_text(alert, "rule"),
+                   member_text(alert, "triggered_at"), member_text(alert, "message"));
+    }
+    int64_t failed = yyjson_get_sint(yyjson_obj_get(export, "failed_in_a_row"));
+    if (failed > 0)
+        printf("export failed %lld times in a row\n", (long long)failed);
+}
+
 static void print_table(yyjson_val *result)
 {
     size_t index, count;
@@ -67,6 +83,7 @@ static void print_table(yyjson_val *result)
     printf("%-12s %8s %-11s %-10s %8s %8s %6s %10s %9s %8s  %s\n", "name", "pid", "state", "health",
            "restarts", "rss MB", "files", "rows/s", "lag rows", "beat ms", "failed conditions");
     yyjson_arr_foreach(yyjson_obj_get(result, "processes"), index, count, process) print_process(process);
+    print_alerts(result);
 }
 
 static void print_health(yyjson_val *result)

@@ -179,9 +179,10 @@ def test_dropped_rows_end_the_run_early_with_exit_code_3(programs, tmp_path):  #
 def test_a_warning_marks_the_run_and_does_not_end_it(programs, tmp_path):  # noqa: F811
     with Run(programs, tmp_path, behave={"archive": "deadletter_rows=1"}, sets={"health.alert_interval_s": 0.3}) as run:
         run.wait_line("alert deadletter_nonempty warning")
+        assert "alert warning deadletter_nonempty since 2" in run.orchctl("status").stdout
         (tmp_path / "fake" / "archive").write_text("deadletter_rows=0\n")
         run.wait_line("alert deadletter_nonempty is over")
-        assert run.status()["phase"] == "feeding"
+        assert run.status()["phase"] == "feeding" and "deadletter_nonempty" not in run.orchctl("status").stdout
         run.orchctl("shutdown")
         assert run.finish() == 0
     assert run.manifest()["run_tags"] == ["deadletter_nonempty"]
