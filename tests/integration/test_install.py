@@ -6,7 +6,7 @@ import stack as harness
 
 COMMANDS = {"bin": ["orchctl", "orchestrator"],
             "libexec/orderflow": ["account", "archive", "broker", "describe", "evidence", "features", "harvest", "keeper", "query",
-                                  "recompute", "recompute_replay", "report", "report_again", "signal", "simulator", "validate"]}
+                                  "recompute", "recompute_replay", "report", "report_again", "signal", "simulator", "validate", "warden"]}
 
 
 def test_an_installed_tree_that_was_moved_runs_the_whole_chain(tmp_path):
