@@ -31,6 +31,12 @@ def snapshot(run, ctl):
             "keepers MB": round(sum(bench.private_mb(pid) for pid in run.children("keeper")), 2)}
 
 
+def all_work(run, ctl, counts):
+    """One that is down has no connections: snapshots are comparable when all are up."""
+    for name in VICTIMS:
+        run.wait_for(lambda: rogues.works(ctl, name, counts[name]), f"{name} at work")
+
+
 def torture(run, ctl, options):
     counts = dict.fromkeys(VICTIMS, 0)
     first, seen_zombies, begun = None, 0, time.monotonic()
@@ -40,14 +46,14 @@ def torture(run, ctl, options):
         while time.monotonic() < due:
             time.sleep(0.001)
         run.wait_for(lambda: rogues.works(ctl, name, counts[name]), f"{name} before kill {number}")
+        if number == max(options.kills // 10, min(40, options.kills // 2)):  # the ring of events is full by then
+            all_work(run, ctl, counts)
+            first = snapshot(run, ctl)
         bench.os.kill(ctl.status(name)["pid"], signal.SIGKILL)  # not told to the orchestrator: such faults are kept, 256 of a run
         counts[name] += 1
-        if number == options.kills // 10:
-            first = snapshot(run, ctl)
         if number % 50 == 0:
             seen_zombies = max(seen_zombies, zombies(run.folder))
-    for name in VICTIMS:
-        run.wait_for(lambda: rogues.works(ctl, name, counts[name]), f"{name} in the end")
+    all_work(run, ctl, counts)
     return first, snapshot(run, ctl), seen_zombies, time.monotonic() - begun
 
 
