@@ -53,7 +53,7 @@ static void take_symbols(const struct capture_record *record, struct config *out
     for (at = end ? at + sizeof KEY - 1 : NULL; at && at < end; at++)
         if (*at != '"')
             buffer_append_byte(&list, (uint8_t)*at);
-    if (list.length && config_set(out, "run.symbols", buffer_text(&list), ORIGIN_FILE, &error) != STATUS_OK)
+    if (list.length && config_set(out, "run.symbols", buffer_text(&list), ORIGIN_CLI, &error) != STATUS_OK)
         config_errors_add(errors, "the capture's metadata", "run.symbols", "%s", error.text);
     buffer_finish(&list);
 }

@@ -1,10 +1,11 @@
 """Several instances of harvest, features and signal share the symbols of a run, and nobody can tell it from the rows: everything
 the sinks hold is equal to what the run with one instance of each wrote."""
 import json
+import subprocess
 
 import pytest
 
-from stack import Stack, assert_equal_rows, assert_equal_runs, assert_sound
+from stack import BIN, Stack, assert_equal_rows, assert_equal_runs, assert_sound
 
 SYMBOLS = [f"{letter * 3}USDT" for letter in "ABCDEFG"]
 
@@ -52,6 +53,11 @@ def test_two_harvests_receive_what_one_received(tmp_path, alone):
     key = json.loads(next(iter(stack.jsonl().values())).splitlines()[50])
     assert stack.orchctl("why", key["symbol"], str(key["ts_ms"])).returncode == 0
     assert stack.orchctl("account").returncode == 0
+    (capture,) = (tmp_path / "data/raw-harvest.2").rglob("*.ofr")
+    replayed = subprocess.run([BIN / "features", "--replay", capture], capture_output=True, text=True, timeout=60, check=True)
+    owners = json.loads((tmp_path / "runtime/plan.json").read_text())["services"]["harvest"]["owners"]
+    assert {json.loads(line)["symbol"] for line in replayed.stdout.splitlines()} == {
+        symbol for symbol, owner in owners.items() if owner == "harvest.2"}
 
 
 def test_an_instance_without_a_symbol_does_no_harm(tmp_path):
