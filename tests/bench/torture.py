@@ -48,6 +48,8 @@ def torture(run, ctl, options):
         run.wait_for(lambda: rogues.works(ctl, name, counts[name]), f"{name} before kill {number}")
         if number == max(options.kills // 10, min(40, options.kills // 2)):  # the ring of events is full by then
             all_work(run, ctl, counts)
+            for _ in range(300):  # answers are kept for repeated ids, 256 of them and 4 MiB at most: let them be so many
+                ctl.status()
             first = snapshot(run, ctl)
         bench.os.kill(ctl.status(name)["pid"], signal.SIGKILL)  # not told to the orchestrator: such faults are kept, 256 of a run
         counts[name] += 1
