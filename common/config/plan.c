@@ -108,7 +108,7 @@ void plan_instance_name(const char *service, size_t number, char out_name[PLAN_N
     if (number == 1)
         snprintf(out_name, PLAN_NAME_BYTES, "%s", service);
     else
-        snprintf(out_name, PLAN_NAME_BYTES, "%.48s.%zu", service, number);
+        snprintf(out_name, PLAN_NAME_BYTES, "%.40s.%zu", service, number);
 }
 
 size_t plan_instance_number(const char *service, const char *name)
