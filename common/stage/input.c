@@ -126,7 +126,7 @@ enum status stage_inputs_open(struct stage *stage, struct error *error)
     for (size_t i = 0; stage->service->resume && i < stage->input_count; i++)
         stage->inputs[i].public.position = stage->inputs[i].consumed =
             stage->service->resume(stage->state, stage->inputs[i].stream);
-    return STATUS_OK;
+    return stage_holes_count(stage, error);
 }
 
 static bool is_active(const struct stage *stage, const struct input *input)
@@ -308,6 +308,7 @@ static void consume(struct stage *stage, struct input *input, const struct row_v
     if (status != STATUS_OK) {
         input->malformed++;
         stage->counts.malformed_rows++;
+        stage_hole_note(stage, input, HOLE_MALFORMED, view->sequence, view->sequence);
         remember_error(stage, &error);
         log_event(LOG_ERROR, "row_rejected", "stream=%s sequence=%lld reason=\"%s\"", input->stream,
                   (long long)view->sequence, error.text);
@@ -459,6 +460,7 @@ static void rows_gone(struct stage *stage, struct input *input, int64_t oldest)
     stage->counts.rows_lost += missing;
     log_event(LOG_ERROR, "rows_lost", "stream=%s from=%lld to=%lld rows=%lld", input->stream,
               (long long)input->public.position + 1, (long long)oldest - 1, (long long)missing);
+    stage_hole_note(stage, input, HOLE_LOST, input->public.position + 1, oldest - 1);
     input->public.position = oldest - 1;
 }
 

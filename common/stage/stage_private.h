@@ -302,6 +302,13 @@ void stage_package_stream(const struct stage *stage, size_t symbol, char out_str
 /* stage_record_key: of what the journal keeps about a symbol's moves: "released" or "given". */
 void stage_record_key(const char *what, const char *symbol, char out_key[STREAM_BYTES]);
 
+/* holes.c: rows that a service without a journal has passed over. */
+enum hole_kind { HOLE_LOST, HOLE_MALFORMED };
+void stage_hole_note(struct stage *stage, const struct input *input, enum hole_kind kind, int64_t first,
+                     int64_t last);
+enum status stage_holes_count(struct stage *stage,
+                              struct error *error) MUST_USE; /* behind the positions that came back */
+
 /* input.c */
 enum status stage_upstream_open(struct stage *stage, const char *service, const char *instance,
                                 size_t *out_index, struct error *error);

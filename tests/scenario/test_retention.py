@@ -1,4 +1,5 @@
 """A consumer that stands still and a journal with little room: who may wait loses nothing, who may not counts what goes."""
+import json
 import os
 import re
 import signal
@@ -85,3 +86,34 @@ def test_with_drop_the_loss_is_told_counted_and_fails_the_run(capture, tmp_path)
     assert gates["dropped"]["verdict"] == "FAIL" and gates["dropped"]["measured"] == dropped
     assert gates["lost_rows"]["verdict"] == "FAIL" and gates["lost_rows"]["measured"] >= lost
     assert stack.summary()["dropped"] == dropped
+
+
+def durable(stack, stream):
+    """Where archive would go on reading a stream."""
+    try:
+        return json.loads((stack.folder / "state/checkpoint.json").read_text())["positions"].get(stream, {}).get("resume", 0)
+    except FileNotFoundError:
+        return 0
+
+
+def test_what_archive_has_passed_over_is_not_forgotten_when_it_is_killed_behind_it(capture, tmp_path):
+    stack = harness.Stack(tmp_path, [capture], speed=5, sets={**LITTLE_ROOM, "harvest.on_full": "drop", "bus.high_water_mark": 1})
+    with stack:
+        harness.wait_for(lambda: stack.rows_written() > 5, 60, "the first signals")
+        pid = stack.statuses()["archive"]["pid"]
+        os.kill(pid, signal.SIGSTOP)
+        harness.wait_for(lambda: counter(stack, "harvest", "stage_retention_dropped") > 0, 60, "rows to be dropped")
+        os.kill(pid, signal.SIGCONT)
+        lost = harness.wait_for(lambda: re.findall(r"rows_lost .*?stream=(\S+) from=(\d+) to=(\d+)", log_of(stack, "archive")), 60,
+                                "archive to find what is gone")
+        harness.wait_for(lambda: durable(stack, lost[0][0]) >= int(lost[0][2]), 60, "archive to hold rows behind the hole")
+        os.kill(pid, signal.SIGKILL)
+        assert stack.finish() == 3
+    holes = re.findall(r"rows_lost .*?stream=(\S+) from=(\d+) to=(\d+)", log_of(stack, "archive"))
+    rows = {stream: set() for stream, _, _ in holes}
+    for stream, first, last in holes:
+        rows[stream].update(range(int(first), int(last) + 1))
+    assert stack.manifest()["processes"]["archive"]["restart_count"] == 1
+    assert counter(stack, "archive", "stage_rows_lost") == sum(len(missing) for missing in rows.values())
+    gates = {gate["id"]: gate for gate in stack.manifest()["gates"]}
+    assert gates["lost_rows"]["measured"] >= counter(stack, "archive", "stage_rows_lost") and gates["ledger"]["verdict"] == "FAIL"
