@@ -159,7 +159,7 @@ static enum status open_bus(struct stage *stage, struct error *error)
     return STATUS_OK;
 }
 
-static enum status stage_open(struct stage *stage, struct error *error)
+enum status stage_open(struct stage *stage, struct error *error)
 {
     enum status status = open_signals(stage, error);
     if (status == STATUS_OK)
@@ -245,7 +245,7 @@ static void pull(struct stage *stage)
         stage_fail(stage, &error);
 }
 
-static void turn(struct stage *stage)
+void stage_step(struct stage *stage)
 {
     struct error error = {{0}};
     int64_t now_ms = clock_monotonic_ms(&stage->clock);
@@ -293,7 +293,7 @@ static void loop(struct stage *stage)
         if (stage->stopping)
             break;
         pull(stage);
-        turn(stage);
+        stage_step(stage);
         stage_beat(stage, false);
         injury_turn(stage->injuries);
         if (replay_done(stage))
@@ -341,7 +341,7 @@ static void wind_down(struct stage *stage)
     stage_sinks_close(stage);
 }
 
-static void stage_close(struct stage *stage)
+void stage_close(struct stage *stage)
 {
     stage_sinks_close(stage);
     if (stage->state)

@@ -400,4 +400,8 @@ enum status stage_replay_check(struct stage *stage,
                                struct error *error); /* that the daemons it started live */
 void stage_replay_finish(struct stage *stage);
 
+/* stage.c: the parts of stage_main, for tests that are the loop themselves */
+enum status stage_open(struct stage *stage, struct error *error);
+void stage_step(struct stage *stage); /* one turn behind the rows: what is overdue, commit, hand-over */
+void stage_close(struct stage *stage);
 void stage_fail(struct stage *stage, const struct error *error); /* logs, sets exit code 1, stops */

@@ -186,11 +186,29 @@ bool stage_state_is_behind(const struct stage *stage)
     return false;
 }
 
+/* check_not_ahead: rows between the journal's end and the state would never be made again. */
+static enum status check_not_ahead(const struct stage *stage, struct error *error)
+{
+    for (size_t i = 0; i < stage->symbol_count; i++) {
+        const struct output *output = &stage->outputs[i];
+        int64_t journaled = journal_last(stage->journal, output->journal_stream);
+        if (stage_owns(stage, i) && output->emitted > journaled)
+            return error_set(
+                error, STATUS_MALFORMED,
+                "the saved state of %s is at row %lld of %s, but its journal ends at %lld; remove its "
+                "journal to begin anew",
+                stage->instance, (long long)output->emitted, output->stream, (long long)journaled);
+    }
+    return STATUS_OK;
+}
+
 enum status stage_state_load(struct stage *stage, bool warm, struct error *error)
 {
     if (!stage->journal)
         return STATUS_OK;
     enum status status = with_state(stage, state_read, error);
+    if (status == STATUS_OK)
+        status = check_not_ahead(stage, error);
     if (status == STATUS_OK)
         status = stage_retention_load(stage, error);
     stage->rereading = status == STATUS_OK && stage_state_is_behind(stage);
