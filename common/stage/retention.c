@@ -154,6 +154,12 @@ enum status stage_retention_load(struct stage *stage, struct error *error)
 
 /* --- what may go --- */
 
+/* is_awaited: its next owner has not fetched it yet; no row of it may go, lest his package cannot be made any more. */
+static bool is_awaited(const struct stage *stage, size_t output)
+{
+    return !stage_owns(stage, output) && stage->hand_overs[output].leaving.step == LEAVING_RELEASED;
+}
+
 static bool anybody_reads(const struct stage *stage, size_t output)
 {
     if (!stage_owns(stage, output))
@@ -218,6 +224,8 @@ static void give_back(struct stage *stage, bool short_of_room)
         int64_t held = held_by_all(stage, i, NULL);
         bool gone = !stage_owns(stage, i) && stage->hand_overs[i].leaving.step == LEAVING_NOT;
         output->first = journal_first(stage->journal, output->journal_stream);
+        if (is_awaited(stage, i))
+            continue;
         if (!short_of_room && output->age_marks[0] < held)
             held = output->age_marks[0];
         if (gone) /* another instance's by now */
@@ -251,10 +259,14 @@ static void tell_who_waits(struct stage *stage, size_t used)
     for (size_t i = 0; i < stage->symbol_count; i++) {
         const struct output *output = &stage->outputs[i];
         const char *name;
-        if (!stage_owns(stage, i))
+        if (!stage_owns(stage, i) && !is_awaited(stage, i))
             continue;
         int64_t held = held_by_all(stage, i, &name),
                 last = journal_last(stage->journal, output->journal_stream);
+        if (is_awaited(stage, i)) {
+            name = "hand-over";
+            held = journal_first(stage->journal, output->journal_stream) - 1;
+        }
         if (held < last)
             log_event(LOG_WARNING, "journal_pressure",
                       "stream=%s held_up_by=%s position=%lld rows=%lld used_kb=%zu limit_kb=%zu reason=%s",
@@ -313,12 +325,14 @@ static void drop_needed(struct stage *stage, size_t index)
 }
 
 /* relieve: at nine tenths. Streams nobody has asked for give up their oldest rows; streams that are read only where the
- * venue cannot wait, and not before the alert is out. True when consuming must stop. */
+ * venue cannot wait, and not before the alert is out; streams that are being handed over none. True when consuming must stop. */
 static bool relieve(struct stage *stage)
 {
     bool waits = false;
     for (size_t i = 0; i < stage->symbol_count; i++) {
-        if (!anybody_reads(stage, i))
+        if (is_awaited(stage, i))
+            waits = true;
+        else if (!anybody_reads(stage, i))
             stage->counts.retention_unread += drop_oldest(stage, &stage->outputs[i]);
         else if (may_drop(stage) && stage->alert_sent)
             drop_needed(stage, i);

@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 enum { AAA, BBB, SYMBOLS };
-enum { MOVE_VERSION = 2 };
+enum { PATIENCE_MS = 10000, MOVE_VERSION = 2, ROWS_PER_COMMIT = 100, COMMITS = 10, COMMITS_MAX = 2000 };
 
 static const char *const SYMBOL_NAMES[SYMBOLS] = {"AAA", "BBB"};
 
@@ -82,17 +82,25 @@ struct place {
     struct clock_manual time;
 };
 
-static void place_begin(struct place *place)
+/* place_plan: the plan of a version; all symbols are the first instance's but those that have moved. */
+static void place_plan(const struct place *place, int64_t version, size_t moved)
 {
     struct plan *plan = plan_create("run-1", SYMBOL_NAMES, SYMBOLS);
     struct plan_service *service = plan_add(plan, SERVICE.name, 2);
-    *place = (struct place){.time = {.wall_ns = 1723161255030314667, .monotonic_ns = 5000000000}};
-    check_folder(place->folder);
-    memset(service->owners, 0, sizeof service->owners); /* all are the first instance's */
-    plan->version = MOVE_VERSION - 1;
-    path_join(place->plan, place->folder, "plan.json");
+    memset(service->owners, 0, sizeof service->owners);
+    if (moved < SYMBOLS)
+        service->owners[moved] = 1;
+    plan->version = version;
     assert_ok(plan_write(plan, place->plan, false, NULL));
     plan_destroy(plan);
+}
+
+static void place_begin(struct place *place)
+{
+    *place = (struct place){.time = {.wall_ns = 1723161255030314667, .monotonic_ns = 5000000000}};
+    check_folder(place->folder);
+    path_join(place->plan, place->folder, "plan.json");
+    place_plan(place, MOVE_VERSION - 1, SYMBOLS);
     snprintf(place->settings[0], sizeof place->settings[0], "run.state_dir=%s/state", place->folder);
     snprintf(place->settings[1], sizeof place->settings[1], "run.output_dir=%s/artifacts", place->folder);
     snprintf(place->settings[2], sizeof place->settings[2], "bus.dir=%s/bus", place->folder);
@@ -211,6 +219,34 @@ static void order_release(struct stage *stage, size_t symbol)
     assert_ok(stage_release(stage, &move, NULL));
 }
 
+static void order_acquire(struct stage *stage, size_t symbol)
+{
+    struct plan_move move = move_of(symbol);
+    assert_ok(stage_acquire(stage, &move, NULL));
+}
+
+static int64_t now_ms(void)
+{
+    struct clock clock = clock_system();
+    return clock_monotonic_ms(&clock);
+}
+
+/* fetch: steps both until the whole package is at its new owner; his next step is the commit. */
+static void fetch(struct place *place, struct stage *from, struct stage *to, size_t symbol)
+{
+    order_acquire(to, symbol);
+    for (int64_t until_ms = now_ms() + PATIENCE_MS; !to->hand_overs[symbol].arriving.complete;) {
+        if (now_ms() > until_ms)
+            fail_msg("the package of %s never came (folder %s)", SYMBOL_NAMES[symbol], place->folder);
+        clock_manual_advance(&place->time, 5000000);
+        stage_inputs_poll(from, 1);
+        step(from);
+        stage_inputs_poll(to, 1);
+        if (!to->hand_overs[symbol].arriving.complete)
+            step(to);
+    }
+}
+
 /* expect_rows: the journal holds rows 1 … last of a symbol, each as it was made. */
 static void expect_rows(struct stage *stage, size_t symbol, int64_t last)
 {
@@ -293,11 +329,80 @@ static void a_state_ahead_of_its_journal_is_refused_with_a_sentence(void **state
     place_end(&place);
 }
 
+/* --- a journal short of room --- */
+
+/* hold: a reader says that it has a symbol's rows up to there. */
+static void hold(struct stage *stage, size_t symbol, int64_t sequence)
+{
+    struct register_row entry = {.consumer = "reader", .durable_sequence = sequence};
+    snprintf(entry.stream, sizeof entry.stream, "%s", stage->outputs[symbol].stream);
+    stage_consumer_note(stage, &entry);
+    assert_int_equal(stage->counts.malformed_requests, 0);
+}
+
+/* fill: rows that a reader needs, until the journal has no room for more. */
+static void fill(struct place *place, struct stage *stage, size_t symbol)
+{
+    for (int i = 0; !stage->full; i++) {
+        assert_true(i < COMMITS_MAX);
+        emit(stage, symbol, ROWS_PER_COMMIT);
+        clock_manual_advance(&place->time, 20000000);
+        step(stage);
+    }
+}
+
+/* rows_wait: for their next owner, however much of them the reader has by then. */
+static void rows_wait(int64_t held)
+{
+    struct place place;
+    place_begin(&place);
+    struct stage *from = life(&place, "numbers"), *to = life(&place, "numbers.2");
+    hold(from, AAA, 0);
+    hold(from, BBB, 0);
+    for (int i = 0; i < COMMITS; i++) {
+        emit(from, AAA, ROWS_PER_COMMIT);
+        step(from);
+    }
+    order_release(from, AAA);
+    step(from);
+    assert_false(stage_owns(from, AAA));
+    hold(from, AAA, held);
+    fill(&place, from, BBB);
+    fetch(&place, from, to, AAA);
+    step(to);
+    assert_true(stage_owns(to, AAA));
+    expect_rows(to, AAA, COMMITS * ROWS_PER_COMMIT);
+    assert_int_equal(from->counts.retention_unread, 0);
+
+    place_plan(&place, MOVE_VERSION, AAA);
+    assert_ok(stage_plan_renew(from, NULL));
+    clock_manual_advance(&place.time, (int64_t)STAGE_RETENTION_MS * 1000000);
+    step(from);
+    assert_true(journal_first(from->journal, from->outputs[AAA].journal_stream) > 1); /* and go then */
+    death(from);
+    death(to);
+    place_end(&place);
+}
+
+static void rows_that_a_reader_needs_wait_in_a_full_journal_for_their_next_owner(void **state)
+{
+    (void)state;
+    rows_wait(0);
+}
+
+static void rows_that_all_readers_have_wait_for_their_next_owner_too(void **state)
+{
+    (void)state;
+    rows_wait(COMMITS * ROWS_PER_COMMIT);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_hand_over_waits_for_rows_that_the_disk_has_not_taken),
         cmocka_unit_test(a_state_ahead_of_its_journal_is_refused_with_a_sentence),
+        cmocka_unit_test(rows_that_a_reader_needs_wait_in_a_full_journal_for_their_next_owner),
+        cmocka_unit_test(rows_that_all_readers_have_wait_for_their_next_owner_too),
     };
     check_filter();
     return cmocka_run_group_tests(tests, NULL, NULL);
