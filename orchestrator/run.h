@@ -152,6 +152,7 @@ struct scaling {
     enum scale_step step;
     size_t targets[MODULE_COUNT]; /* instances wanted, 0: nothing was asked */
     size_t module;                /* whose turn it is */
+    bool unstarted;               /* instances are wanted that are not in the plan, or not started yet */
     bool moving;
     struct plan_move move;
     int64_t move_ms, begun_ms; /* monotonic */
@@ -188,6 +189,9 @@ struct run {
     size_t order[RUN_PROCESSES_MAX]; /* of processes: as they start; they stop in reverse */
     struct plan *plan;               /* NULL until the symbols are known */
     struct scaling scaling;
+    bool
+        plan_unwritten; /* the disk did not take the newest plan: nobody is told of it, nothing is done by it */
+    int64_t plan_retry_ms;
 
     enum run_phase phase;
     bool failed_start; /* the input could not be brought up: nothing was fed */

@@ -6,7 +6,8 @@
  *
  * Both sides are asked again until the new owner tells of the symbol: whoever dies in between comes back as it was before
  * its own commit or behind it, and asking twice changes nothing. What is wanted and how far it is lies in the record, and
- * the plan on the disk; an orchestrator that dies is succeeded at the same step. */
+ * the plan on the disk; an orchestrator that dies is succeeded at the same step. A plan that the disk does not take is written
+ * again until it does, and no step is taken before. */
 #include "base/crash_point.h"
 #include "record.h"
 #include "run.h"
@@ -14,7 +15,7 @@
 #include <stdio.h>
 #include <string.h>
 
-enum { MOVE_RETRY_MS = 100 };
+enum { MOVE_RETRY_MS = 100, PLAN_RETRY_MS = 100 };
 
 static struct plan_service *service_of(struct run *run)
 {
@@ -28,18 +29,35 @@ static size_t target_of(const struct run *run)
 
 /* --- the plan --- */
 
-/* plan_change: what has been changed in memory becomes the plan: on the disk first, then everybody is told. */
-static void plan_change(struct run *run)
+/* plan_say: onto the disk first, then everybody is told; false: the disk did not take it, scale_step tries again. */
+static bool plan_say(struct run *run)
 {
     struct error error = {{0}};
     bool sync = strcmp(config_text(run->config, "journal.durability"), "power") == 0;
-    run->plan->version++;
+    bool again = run->plan_unwritten;
     crash_point("before_plan");
-    if (plan_write(run->plan, RUN_PLAN_PATH, sync, &error) != STATUS_OK)
-        feed_emit(&run->feed, LOG_ERROR, "write_error", "", FEED_FIELDS(TEXT("reason", error.text)));
+    run->plan_unwritten = plan_write(run->plan, RUN_PLAN_PATH, sync, &error) != STATUS_OK;
+    if (run->plan_unwritten) {
+        run->plan_retry_ms = run_now_ms(run) + PLAN_RETRY_MS;
+        if (!again) /* not for every try */
+            feed_emit(&run->feed, LOG_ERROR, "write_error", "",
+                      FEED_FIELDS(TEXT("reason", error.text), NUMBER("retry_in_ms", PLAN_RETRY_MS)));
+        return false;
+    }
     crash_point("after_plan");
+    if (again)
+        feed_emit(&run->feed, LOG_INFO, "plan_written", "",
+                  FEED_FIELDS(NUMBER("version", run->plan->version)));
     for (size_t i = 0; i < run->process_count; i++)
         command_want(&run->processes[i], VERB_PLAN);
+    return true;
+}
+
+/* plan_change: what has been changed in memory becomes the plan. */
+static bool plan_change(struct run *run)
+{
+    run->plan->version++;
+    return plan_say(run);
 }
 
 /* all_know: every daemon that is up has the newest plan; one that starts later reads it. */
@@ -125,20 +143,36 @@ static void service_begin(struct run *run)
     feed_emit(&run->feed, LOG_INFO, "Scale", service->name,
               FEED_FIELDS(NUMBER("from", before), NUMBER("to", target_of(run))));
     console_say(&run->console, "scaling %s: %zu → %zu instances", service->name, before, target_of(run));
-    if (before >= target_of(run))
-        return;
+    run->scaling.unstarted = before < target_of(run);
+}
+
+/* instances_start: those wanted come into the plan, then to life; false: the plan is not written yet. Repeated by whoever comes
+ * back here, and by a successor. */
+static bool instances_start(struct run *run)
+{
+    struct plan_service *service = service_of(run);
+    size_t before = service->instance_count;
     for (size_t number = before + 1; number <= target_of(run); number++)
         instance_begin(run, number);
-    plan_change(run);
+    if (before < target_of(run) && !plan_change(run))
+        return false;
     record_write(run); /* a process that nobody remembers must not come to be */
-    for (size_t number = before + 1; number <= target_of(run); number++)
-        process_step(run, instance_of(run, number), EVENT_START);
+    for (size_t number = 1; number <= target_of(run); number++) {
+        struct process *process = instance_of(run, number);
+        bool idle = process->supervisor.state == PROCESS_STOPPED || process->supervisor.gave_up;
+        if (idle && !plan_owned(run->plan, service->name, process->name))
+            process_step(run, process, EVENT_START);
+    }
+    run->scaling.unstarted = false;
+    return true;
 }
 
 /* step_starting: an instance that cannot be started takes the wish back to what there is. */
 static void step_starting(struct run *run)
 {
     struct plan_service *service = service_of(run);
+    if (run->scaling.unstarted && !instances_start(run))
+        return;
     for (size_t i = 0; i < service->instance_count; i++) {
         struct process *process = run_process(run, service->instances[i]);
         bool lost = process->supervisor.gave_up && !plan_owned(run->plan, service->name, process->name);
@@ -271,6 +305,8 @@ static void step_moving(struct run *run)
     size_t symbol, owner;
     if (run->scaling.moving && has_arrived(run))
         move_finish(run);
+    if (run->plan_unwritten)
+        return;
     if (run->scaling.moving) {
         move_send(run);
     } else if (next_symbol(run, &symbol, &owner)) {
@@ -283,8 +319,9 @@ static void step_moving(struct run *run)
 
 /* --- ending --- */
 
-/* retire: instances beyond the target own nothing any more. Readers leave them with the plan; then they stop. */
-static void retire(struct run *run)
+/* retire: instances beyond the target own nothing any more. Readers leave them with the plan; then they stop. false: the plan is not
+ * written yet. */
+static bool retire(struct run *run)
 {
     struct plan_service *service = service_of(run);
     bool any = service->instance_count > target_of(run);
@@ -293,17 +330,20 @@ static void retire(struct run *run)
         plan_instance_remove(service, service->instance_count - 1);
         process->retired = true;
     }
-    if (any)
-        plan_change(run);
-    for (size_t i = 0; any && i < run->process_count; i++)
-        if (run->processes[i].retired && run->processes[i].module_index == run->scaling.module)
-            process_step(run, &run->processes[i], EVENT_STOP);
+    if (any && !plan_change(run))
+        return false;
+    for (size_t i = 0; i < run->process_count; i++) {
+        struct process *process = &run->processes[i];
+        if (process->retired && process->module_index == run->scaling.module &&
+            process->supervisor.state != PROCESS_STOPPED)
+            process_step(run, process, EVENT_STOP);
+    }
+    return true;
 }
 
 static void service_end(struct run *run)
 {
     struct scaling *scaling = &run->scaling;
-    retire(run);
     const char *name = module_at(scaling->module)->name;
     int64_t took_ms = run_now_ms(run) - scaling->begun_ms;
     feed_emit(&run->feed, LOG_INFO, "Scaled", name,
@@ -319,7 +359,10 @@ static void service_end(struct run *run)
 static void step_retiring(struct run *run)
 {
     struct scaling *scaling = &run->scaling;
-    if (scaling->targets[scaling->module] && scaling->begun_ms)
+    bool ends = scaling->targets[scaling->module] && scaling->begun_ms;
+    if (ends && !retire(run))
+        return;
+    if (ends)
         service_end(run);
     scaling->begun_ms = 0;
     for (size_t i = 0; i < MODULE_COUNT; i++)
@@ -335,6 +378,8 @@ static void step_retiring(struct run *run)
 void scale_step(struct run *run)
 {
     enum scale_step before;
+    if (run->plan_unwritten && (run_now_ms(run) < run->plan_retry_ms || !plan_say(run)))
+        return;
     do {
         before = run->scaling.step;
         switch (run->scaling.step) {
@@ -348,5 +393,7 @@ void scale_step(struct run *run)
 
 int64_t scale_due_ms(const struct run *run)
 {
+    if (run->plan_unwritten)
+        return run->plan_retry_ms;
     return run->scaling.moving ? run->scaling.sent_ms + MOVE_RETRY_MS : NEVER_MS;
 }

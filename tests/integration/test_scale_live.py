@@ -99,6 +99,37 @@ def test_an_orchestrator_that_dies_is_succeeded_at_the_same_step(tmp_path, alone
     assert_equal_runs(alone, stack)
 
 
+def test_no_step_is_taken_before_the_disk_takes_the_plan(tmp_path, alone):
+    log = tmp_path / "logs/orchestrator/orchestrator.log"
+    in_the_way = tmp_path / "runtime/.plan.json.tmp"  # where the next plan is written before it takes its name
+
+    def scaled_through_a_refusal(wish, says):
+        before = log.read_text().count("plan_written")
+        in_the_way.mkdir()
+        refused = log.read_text().count("plan.json cannot be written")
+        stack.orchctl("scale", wish)
+        wait_for(lambda: log.read_text().count("plan.json cannot be written") > refused, PATIENCE_S, "the refusal")
+        yield
+        assert log.read_text().count("plan_written") == before
+        in_the_way.rmdir()
+        wait_for(lambda: says in stack.text(), PATIENCE_S, says)
+        assert log.read_text().count("plan_written") == before + 1
+        yield
+
+    with living(tmp_path) as stack:
+        growing = scaled_through_a_refusal("signal=2", "signal has 2 instances now")
+        next(growing)
+        assert plan(stack, "signal")["instances"] == ["signal"]
+        assert "signal.2" not in stack.statuses()  # who is not in the plan is not started
+        next(growing)
+        shrinking = scaled_through_a_refusal("signal=1", "signal has 1 instance now")
+        next(shrinking)  # the first symbol has arrived
+        assert "signal.2" in plan(stack, "signal")["instances"]
+        next(shrinking)
+        assert_sound(stack, stack.finish())
+    assert_equal_runs(alone, stack)
+
+
 def test_random_deaths_while_symbols_move_change_no_row(tmp_path, alone):
     seed = int(os.environ.get("ORDERFLOW_SEED", random.SystemRandom().randrange(1 << 32)))
     print(f"ORDERFLOW_SEED={seed}")
