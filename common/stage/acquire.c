@@ -165,19 +165,26 @@ static enum status consumers_take(struct stage *stage, size_t symbol, struct rea
     return reader_done(&in);
 }
 
-/* acquire_commit: rows, state and what the sinks were given move in one transaction. */
-static enum status acquire_commit(struct stage *stage, size_t symbol, struct package *package,
-                                  struct error *error)
+/* symbol_take: into memory, once: what comes with it adds to our counts. */
+static enum status symbol_take(struct stage *stage, size_t symbol, struct package *package,
+                               struct error *error)
 {
-    char given[STREAM_BYTES], released[STREAM_BYTES];
-    stage_record_key("given", stage->symbols[symbol], given);
-    stage_record_key("released", stage->symbols[symbol], released);
-    atomic_store(&stage->owned[symbol], true);
     if (stage_symbol_load(stage, symbol, &package->state) != STATUS_OK ||
         reader_done(&package->state) != STATUS_OK ||
         consumers_take(stage, symbol, package->consumers) != STATUS_OK)
         return error_set(error, STATUS_MALFORMED, "what was handed over of %s cannot be read",
                          stage->symbols[symbol]);
+    stage->hand_overs[symbol].arriving.taken = true;
+    return STATUS_OK;
+}
+
+/* acquire_write: rows, state and what the sinks were given move in one transaction. */
+static enum status acquire_write(struct stage *stage, size_t symbol, const struct package *package,
+                                 struct error *error)
+{
+    char given[STREAM_BYTES], released[STREAM_BYTES];
+    stage_record_key("given", stage->symbols[symbol], given);
+    stage_record_key("released", stage->symbols[symbol], released);
     enum status status = journal_begin(stage->journal, error);
     if (status != STATUS_OK)
         return status;
@@ -191,6 +198,20 @@ static enum status acquire_commit(struct stage *stage, size_t symbol, struct pac
     status = journal_commit(stage->journal, error);
     crash_point("after_acquire");
     return status;
+}
+
+/* acquire_commit: STATUS_AGAIN: the disk did not take it; the symbol is not ours, and it is tried again with the next commit. Until
+ * then no state may hold it, whose rows are not in the journal. */
+static enum status acquire_commit(struct stage *stage, size_t symbol, const struct package *package,
+                                  struct error *error)
+{
+    struct stage_turn before = stage_turn_begin(stage);
+    atomic_store(&stage->owned[symbol], true);
+    enum status status = acquire_write(stage, symbol, package, error);
+    if (status == STATUS_OK)
+        return status;
+    atomic_store(&stage->owned[symbol], false);
+    return stage_commit_refused(stage, &before, status, error);
 }
 
 static enum status acquire_finish(struct stage *stage, size_t symbol, const struct package *package,
@@ -213,7 +234,7 @@ static enum status acquire_finish(struct stage *stage, size_t symbol, const stru
               stage->symbols[symbol], (long long)package->version, (long long)package->last,
               (long long)(package->last - package->first + 1),
               (double)(clock_wall_ns(&stage->clock) - package->stopped_ns) / 1e6);
-    arriving->active = arriving->complete = false;
+    arriving->active = arriving->complete = arriving->taken = false;
     buffer_finish(&arriving->package);
     stage->moving--;
     stage_sinks_notify(stage);
@@ -237,9 +258,15 @@ enum status stage_acquire_turn(struct stage *stage, size_t symbol, struct error 
         begin_anew(stage, symbol, "damaged on its way");
         return STATUS_OK;
     }
-    if (!stage_sinks_ask(stage, SINK_TAKE, symbol, &package.blobs, &status, error))
-        return STATUS_OK;
+    if (!arriving->taken) {
+        if (!stage_sinks_ask(stage, SINK_TAKE, symbol, &package.blobs, &status, error))
+            return STATUS_OK;
+        if (status == STATUS_OK)
+            status = symbol_take(stage, symbol, &package, error);
+    }
     if (status == STATUS_OK)
         status = acquire_commit(stage, symbol, &package, error);
+    if (status == STATUS_AGAIN)
+        return STATUS_OK;
     return status == STATUS_OK ? acquire_finish(stage, symbol, &package, error) : status;
 }

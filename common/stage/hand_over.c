@@ -93,11 +93,10 @@ void stage_hand_over_close(struct stage *stage)
 enum status stage_hand_over_turn(struct stage *stage, struct error *error)
 {
     enum status status = STATUS_OK;
-    if (stage->unwritten)
-        return STATUS_OK;
     for (size_t i = 0; status == STATUS_OK && stage->moving && i < stage->symbol_count; i++) {
-        status = stage_release_turn(stage, i, error);
-        if (status == STATUS_OK)
+        if (!stage->unwritten)
+            status = stage_release_turn(stage, i, error);
+        if (status == STATUS_OK && !stage->unwritten)
             status = stage_acquire_turn(stage, i, error);
     }
     return status;

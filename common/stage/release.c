@@ -127,25 +127,37 @@ static void counts_leave(struct stage *stage, size_t symbol)
         }
 }
 
-static enum status release_commit(struct stage *stage, size_t symbol, const struct buffer *blobs,
-                                  struct error *error)
+/* release_write: one transaction: the state without the symbol, and the record. */
+static enum status release_write(struct stage *stage, size_t symbol, struct error *error)
 {
-    struct leaving *leaving = &stage->hand_overs[symbol].leaving;
+    const struct buffer *record = &stage->hand_overs[symbol].leaving.record;
     char key[STREAM_BYTES];
     stage_record_key("released", stage->symbols[symbol], key);
-    buffer_clear(&leaving->record);
-    record_make(stage, symbol, blobs, &leaving->record);
-    atomic_store(&stage->owned[symbol], false);
     enum status status = journal_begin(stage->journal, error);
     if (status != STATUS_OK)
         return status;
     stage_state_put(stage);
-    journal_put(stage->journal, key, leaving->record.data, leaving->record.length);
+    journal_put(stage->journal, key, record->data, record->length);
     crash_point("before_release");
     status = journal_commit(stage->journal, error);
     crash_point("after_release");
-    if (status != STATUS_OK)
-        return status;
+    return status;
+}
+
+/* release_commit: STATUS_AGAIN: the disk did not take it; everything is as before, and tried again with the next commit. */
+static enum status release_commit(struct stage *stage, size_t symbol, const struct buffer *blobs,
+                                  struct error *error)
+{
+    struct leaving *leaving = &stage->hand_overs[symbol].leaving;
+    struct stage_turn before = stage_turn_begin(stage);
+    buffer_clear(&leaving->record);
+    record_make(stage, symbol, blobs, &leaving->record);
+    atomic_store(&stage->owned[symbol], false);
+    enum status status = release_write(stage, symbol, error);
+    if (status != STATUS_OK) {
+        atomic_store(&stage->owned[symbol], true);
+        return stage_commit_refused(stage, &before, status, error);
+    }
     counts_leave(stage, symbol);
     leaving->step = LEAVING_RELEASED;
     leaving->forget_sinks = true;
@@ -234,7 +246,8 @@ enum status stage_release_turn(struct stage *stage, size_t symbol, struct error 
     if (leaving->step == LEAVING_STOPPED && has_stopped(stage, symbol) &&
         stage_sinks_ask(stage, SINK_GIVE, symbol, &blobs, &of_sinks, error)) {
         status = of_sinks == STATUS_OK ? release_commit(stage, symbol, &blobs, error) : of_sinks;
-        stage_sinks_hurry(stage, false);
+        if (status != STATUS_AGAIN)
+            stage_sinks_hurry(stage, false);
         if (status == STATUS_OK && leaving->asked)
             package_answer(stage, symbol);
         if (status == STATUS_OK)
@@ -246,5 +259,5 @@ enum status stage_release_turn(struct stage *stage, size_t symbol, struct error 
         stage->moving--;
     }
     buffer_finish(&blobs);
-    return status;
+    return status == STATUS_AGAIN ? STATUS_OK : status;
 }

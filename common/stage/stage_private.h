@@ -150,6 +150,7 @@ struct arriving {
     size_t upstream; /* its owner until now */
     struct buffer package;
     bool complete;
+    bool taken; /* our sinks and our memory have their part; what is lacking is the commit */
     int64_t asked_ms;
 };
 

@@ -247,6 +247,15 @@ static void fetch(struct place *place, struct stage *from, struct stage *to, siz
     }
 }
 
+/* hold: a reader says that it has a symbol's rows up to there. */
+static void hold(struct stage *stage, size_t symbol, int64_t sequence)
+{
+    struct register_row entry = {.consumer = "reader", .durable_sequence = sequence};
+    snprintf(entry.stream, sizeof entry.stream, "%s", stage->outputs[symbol].stream);
+    stage_consumer_note(stage, &entry);
+    assert_int_equal(stage->counts.malformed_requests, 0);
+}
+
 /* expect_rows: the journal holds rows 1 … last of a symbol, each as it was made. */
 static void expect_rows(struct stage *stage, size_t symbol, int64_t last)
 {
@@ -329,16 +338,108 @@ static void a_state_ahead_of_its_journal_is_refused_with_a_sentence(void **state
     place_end(&place);
 }
 
-/* --- a journal short of room --- */
-
-/* hold: a reader says that it has a symbol's rows up to there. */
-static void hold(struct stage *stage, size_t symbol, int64_t sequence)
+/* hand_over_refused: the stage's own commit is taken, that of the hand-over behind it is not. */
+static void hand_over_refused(struct stage *stage)
 {
-    struct register_row entry = {.consumer = "reader", .durable_sequence = sequence};
-    snprintf(entry.stream, sizeof entry.stream, "%s", stage->outputs[symbol].stream);
-    stage_consumer_note(stage, &entry);
-    assert_int_equal(stage->counts.malformed_requests, 0);
+    struct error error = {{0}};
+    int64_t failures = stage->counts.commit_failures;
+    assert_ok(stage_commit(stage, true, &error));
+    disk_takes(false);
+    enum status status = stage_hand_over_turn(stage, &error);
+    disk_takes(true);
+    assert_ok(status);
+    assert_int_equal(stage->counts.commit_failures, failures + 1);
+    assert_true(stage->unwritten);
 }
+
+/* move_through_refusals: until the symbol has changed hands; each commit of the hand-over is refused so many times before. */
+static void move_through_refusals(struct place *place, struct stage *from, struct stage *to, size_t symbol,
+                                  int refusals)
+{
+    order_release(from, symbol);
+    for (int i = 0; i < refusals; i++) {
+        hand_over_refused(from);
+        assert_true(stage_owns(from, symbol));
+        step(from); /* not yet time */
+        assert_true(stage_owns(from, symbol));
+        wait_for_retry(place);
+    }
+    step(from);
+    assert_false(stage_owns(from, symbol));
+    fetch(place, from, to, symbol);
+    for (int i = 0; i < refusals; i++) {
+        hand_over_refused(to);
+        assert_false(stage_owns(to, symbol));
+        step(to);
+        assert_false(stage_owns(to, symbol));
+        wait_for_retry(place);
+    }
+    step(to);
+    assert_true(stage_owns(to, symbol));
+    assert_false(to->unwritten);
+}
+
+static void commits_of_a_hand_over_are_tried_again(void **state)
+{
+    (void)state;
+    struct place place;
+    place_begin(&place);
+    struct stage *from = life(&place, "numbers"), *to = life(&place, "numbers.2");
+    hold(from, AAA, 0);
+    emit(from, AAA, 10);
+    emit(from, BBB, 10);
+    step(from);
+    move_through_refusals(&place, from, to, AAA, 3);
+    assert_int_equal(((struct numbers *)to->state)->loads, 1);
+    assert_int_equal(to->outputs[AAA].emitted, 10);
+    emit(to, AAA, 5);
+    step(to);
+    death(from);
+    death(to);
+    from = life(&place, "numbers");
+    to = life(&place, "numbers.2");
+    assert_false(stage_owns(from, AAA));
+    assert_true(stage_owns(from, BBB));
+    assert_true(stage_owns(to, AAA));
+    expect_rows(to, AAA, 15);
+    expect_rows(from, BBB, 10);
+    death(from);
+    death(to);
+    place_end(&place);
+}
+
+/* Between two tries the stage's own commits go on; none of them may tell of a symbol whose rows are not here. */
+static void a_death_between_two_tries_leaves_the_symbol_to_be_fetched_again(void **state)
+{
+    (void)state;
+    struct place place;
+    place_begin(&place);
+    struct stage *from = life(&place, "numbers"), *to = life(&place, "numbers.2");
+    hold(from, AAA, 0);
+    emit(from, AAA, 10);
+    step(from);
+    order_release(from, AAA);
+    step(from);
+    fetch(&place, from, to, AAA);
+    hand_over_refused(to);
+    wait_for_retry(&place);
+    struct error error = {{0}};
+    assert_ok(
+        stage_commit(to, true, &error)); /* the disk is back, and it is killed behind its first commit */
+    assert_false(to->unwritten);
+    death(to);
+    to = life(&place, "numbers.2");
+    assert_false(stage_owns(to, AAA));
+    fetch(&place, from, to, AAA);
+    step(to);
+    assert_true(stage_owns(to, AAA));
+    expect_rows(to, AAA, 10);
+    death(from);
+    death(to);
+    place_end(&place);
+}
+
+/* --- a journal short of room --- */
 
 /* fill: rows that a reader needs, until the journal has no room for more. */
 static void fill(struct place *place, struct stage *stage, size_t symbol)
@@ -401,6 +502,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_hand_over_waits_for_rows_that_the_disk_has_not_taken),
         cmocka_unit_test(a_state_ahead_of_its_journal_is_refused_with_a_sentence),
+        cmocka_unit_test(commits_of_a_hand_over_are_tried_again),
+        cmocka_unit_test(a_death_between_two_tries_leaves_the_symbol_to_be_fetched_again),
         cmocka_unit_test(rows_that_a_reader_needs_wait_in_a_full_journal_for_their_next_owner),
         cmocka_unit_test(rows_that_all_readers_have_wait_for_their_next_owner_too),
     };
