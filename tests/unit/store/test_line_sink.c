@@ -115,7 +115,7 @@ static void full_disk_is_an_error_and_costs_no_row(void **state)
         .name = "lines", .path = path, .run_id = DRIVER_RUN, .message = &signal_message};
     struct sink *sink = line_sink_create(&config);
     struct journal *journal = driver_open(folder);
-    assert_ok(sink->open(sink->context, journal, &error));
+    assert_ok(driver_start(sink, journal, &error));
     assert_ok(driver_batch(sink, journal, 20, &left, &error));
     driver_limit_files(20000);
     assert_int_equal(driver_batch(sink, journal, 100, &left, &error), STATUS_IO);
