@@ -32,6 +32,7 @@ struct capture_writer {
     /* Under the mutex. */
     int file; /* -1: none open */
     int64_t file_bytes;
+    bool torn;         /* bytes of a failed write are behind them still */
     int64_t opened_ms; /* wall */
     int64_t opened_mono_ms;
     uint32_t file_number; /* of the newest file of the run */
@@ -69,17 +70,27 @@ static void batch_add(struct capture_writer *writer, const struct capture_record
     atomic_store_explicit(&writer->appended_seq, record->seq, memory_order_release);
 }
 
+/* take_back: cuts off what a failed write left. */
+static enum status take_back(struct capture_writer *writer)
+{
+    writer->torn = ftruncate(writer->file, writer->file_bytes) != 0 ||
+                   lseek(writer->file, writer->file_bytes, SEEK_SET) < 0;
+    return writer->torn ? STATUS_IO : STATUS_OK;
+}
+
 /* write_whole: all bytes, or none: a partial write is taken back, and so is one that the device did not confirm (the
- * kernel may have forgotten those pages). */
+ * kernel may have forgotten those pages). While that cannot be done nothing more is written: it would lie behind torn bytes. */
 static enum status write_whole(struct capture_writer *writer, const void *data, size_t bytes)
 {
-    enum status status = file_write_all(writer->file, data, bytes);
+    enum status status = writer->torn ? take_back(writer) : STATUS_OK;
+    if (status != STATUS_OK)
+        return status;
+    status = file_write_all(writer->file, data, bytes);
     if (status == STATUS_OK && writer->sync && fdatasync(writer->file) != 0)
         status = STATUS_IO;
     if (status != STATUS_OK) {
         int cause = errno;
-        if (ftruncate(writer->file, writer->file_bytes) == 0)
-            lseek(writer->file, writer->file_bytes, SEEK_SET);
+        (void)take_back(writer); /* else the next write tries it first */
         errno = cause;
         return status;
     }
@@ -135,6 +146,7 @@ static enum status file_begin(struct capture_writer *writer)
     if (writer->file < 0)
         return STATUS_IO;
     writer->file_bytes = 0;
+    writer->torn = false;
     enum status status = write_file_header(writer);
     if (status == STATUS_OK && writer->sync)
         status = folder_sync_of(path);

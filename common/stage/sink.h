@@ -32,8 +32,11 @@ struct sink {
     size_t batch_rows; /* write when so many rows wait … */
     int flush_ms;      /* … or the oldest has waited so long */
 
-    /* open: in the sink's thread, before anything else: opens files, returns to its own position. */
+    /* open: in the sink's thread, before anything else: returns to its own position. */
     enum status (*open)(void *context, struct journal *journal, struct error *error);
+    /* resume: behind open and the take of every stream that came from another instance: goes on in the files that are open
+     * now, cut to what is recorded. Until then no such file may be touched. NULL: nothing to do. */
+    enum status (*resume)(void *context, struct error *error);
     /* position: newest durable sequence of a stream, 0 = none. Called from any thread, from open's end to close. */
     int64_t (*position)(void *context, const char *stream);
     /* write: makes these rows and the new position durable, all or nothing; several streams come as several calls

@@ -152,6 +152,15 @@ static bool back_off(struct sink_runner *runner, const struct error *error, int 
     return !stop;
 }
 
+static enum status sink_open(struct sink_runner *runner, struct error *error)
+{
+    struct sink *sink = runner->sink;
+    enum status status = sink->open(sink->context, runner->stage->journal, error);
+    if (status == STATUS_OK)
+        status = stage_sink_restore(runner, error);
+    return status == STATUS_OK && sink->resume ? sink->resume(sink->context, error) : status;
+}
+
 static void *sink_thread(void *context)
 {
     struct sink_runner *runner = context;
@@ -159,9 +168,7 @@ static void *sink_thread(void *context)
     struct error error = {{0}};
     int delay_ms = BACKOFF_FIRST_MS;
     buffer_init(&rows, 0);
-    enum status status = runner->sink->open(runner->sink->context, runner->stage->journal, &error);
-    if (status == STATUS_OK)
-        status = stage_sink_restore(runner, &error);
+    enum status status = sink_open(runner, &error);
     pthread_mutex_lock(&runner->mutex);
     runner->opened = true;
     runner->open_status = status;

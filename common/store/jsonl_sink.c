@@ -422,8 +422,15 @@ static enum status jsonl_open(void *context, struct journal *journal, struct err
     sink->journal = journal;
     enum status status = load_record(sink, error);
     forget_foreign(sink);
-    if (status == STATUS_OK)
-        status = publish_finished(sink, error);
+    return status == STATUS_OK ? publish_finished(sink, error) : status;
+}
+
+/* jsonl_resume: not in open: what the record says of a stream that left and came back is of a file that its other owner has
+ * written on, or finished, since; take has put that right by now. */
+static enum status jsonl_resume(void *context, struct error *error)
+{
+    struct jsonl_sink *sink = context;
+    enum status status = STATUS_OK;
     for (size_t i = 0; i < sink->stream_count && status == STATUS_OK; i++)
         if (sink->streams[i].pending.open) {
             status = reopen_file(sink, &sink->streams[i], error);
@@ -521,6 +528,7 @@ struct sink *jsonl_sink_create(const struct jsonl_sink_config *config)
         .batch_rows = config->batch_rows,
         .flush_ms = config->flush_ms,
         .open = jsonl_open,
+        .resume = jsonl_resume,
         .position = jsonl_position,
         .begin = jsonl_begin,
         .write = jsonl_write,

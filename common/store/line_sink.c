@@ -66,32 +66,52 @@ static enum status parse_record(struct line_sink *sink, struct reader *in, struc
 
 /* --- opening --- */
 
-/* own_lines_begin: where this run's first line begins, else the end of the last whole line. Runs follow one
- * another. */
-static int64_t own_lines_begin(const struct line_sink_config *config)
+/* find_own_lines: where this run's first line begins, else the end of the last whole line. Runs follow one another: what lies
+ * behind that place is cut, so a later run's whole line there is refused. */
+static enum status find_own_lines(const struct line_sink_config *config, int64_t *out_begin,
+                                  struct error *error)
 {
     char wanted[RUN_ID_BYTES + 16], *line = NULL;
     size_t capacity = 0;
-    int64_t offset = 0;
+    bool found = false, foreign = false;
     ssize_t length;
+    *out_begin = 0;
     FILE *file = fopen(config->path, "re");
     if (!file)
-        return 0;
+        return error_set(error, STATUS_IO, "%s cannot be read: %m", config->path);
     snprintf(wanted, sizeof wanted, "\"run_id\":\"%s\"", config->run_id);
-    while ((length = getline(&line, &capacity, file)) > 0 && line[length - 1] == '\n' &&
-           !strstr(line, wanted))
-        offset += length;
+    while (!foreign && (length = getline(&line, &capacity, file)) > 0 && line[length - 1] == '\n') {
+        bool own = strstr(line, wanted) != NULL;
+        foreign = found && !own && strstr(line, "\"run_id\":\"");
+        found |= own;
+        *out_begin += found ? 0 : length;
+    }
+    enum status status = STATUS_OK;
+    if (ferror(file))
+        status = error_set(error, STATUS_IO, "%s cannot be read: %m", config->path);
+    else if (foreign)
+        status = error_set(
+            error, STATUS_CONFLICT,
+            "%s: another run's lines follow those of run %s, which would be written anew: begin with another "
+            "run id, or move the file away",
+            config->path, config->run_id);
     free(line);
     fclose(file);
-    return offset;
+    return status;
+}
+
+static enum status resume_cold(struct line_sink *sink, struct error *error)
+{
+    int64_t begin;
+    enum status status = find_own_lines(&sink->config, &begin, error);
+    return status == STATUS_OK ? append_file_resume(&sink->file, sink->config.path, begin, error) : status;
 }
 
 static enum status open_cold(struct line_sink *sink, struct error *error)
 {
     const char *path = sink->config.path;
-    enum status status = file_exists(path)
-                             ? append_file_resume(&sink->file, path, own_lines_begin(&sink->config), error)
-                             : append_file_create(&sink->file, path, error);
+    enum status status =
+        file_exists(path) ? resume_cold(sink, error) : append_file_create(&sink->file, path, error);
     if (status == STATUS_OK && sink->config.sync && folder_sync_of(path) != STATUS_OK)
         status = error_set(error, STATUS_IO, "the folder of %s cannot be synchronised: %m", path);
     return status == STATUS_OK ? put_record(sink, error) : status;

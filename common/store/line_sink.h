@@ -2,7 +2,7 @@
  *
  * The same mechanism as jsonl_sink without its rotation: append, then journal {bytes, sequence of every stream}
  * in the record `sink/<name>`. The file may hold earlier runs; on a cold start this run's own lines, if there
- * are any, are cut off and written anew from the journal. */
+ * are any, are cut off and written anew from the journal; with another run's lines behind them that is refused. */
 #pragma once
 
 #include "stage/sink.h"

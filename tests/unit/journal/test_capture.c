@@ -1,12 +1,14 @@
 // Raw capture: what was appended is read back, in any cutting, across files, while the writer goes on, and after
 // every kind of tear.
-// links: journal proto base
+// links: test_disk journal proto base
 #include "base/buffer.h"
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/random.h"
 #include "journal/capture.h"
+#include "tests/support/disk/disk.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <pthread.h>
@@ -380,6 +382,42 @@ static void test_files_that_are_no_capture_are_refused(void **state)
     assert_null(reader);
 }
 
+/* A write that stops half-way, and a cut that fails as well, 0, 1 or 2 times: what comes behind is whole. The file is followed by
+ * another one, so that a torn record in it would be damage and not an end. */
+static void test_what_cannot_be_taken_back_is_not_written_behind(void **state)
+{
+    (void)state;
+    for (long cuts = 0; cuts < 3; cuts++) {
+        char run_id[] = "torn-0";
+        run_id[5] = (char)('0' + cuts);
+        disk_fault_begin(folder, 1000000, 0, DISK_FAIL_SHORT, ENOSPC); /* so that the file's calls are seen */
+        struct capture_writer *writer = open_writer(run_id, 0);
+        uint64_t number = 0, seq = 0;
+        while (number < 20)
+            append_numbered(writer, number++);
+        disk_fault_begin(folder, 1, 2 + cuts, DISK_FAIL_SHORT,
+                         ENOSPC); /* half a write, the rest, its cut, … */
+        for (long failures = 0; failures < (cuts > 1 ? cuts : 1); failures++) {
+            assert_int_equal(capture_flush(writer), STATUS_IO);
+            assert_int_equal(capture_flushed_seq(writer), 1);
+            append_numbered(writer, number++);
+        }
+        assert_int_equal(capture_flush(writer), STATUS_OK);
+        assert_true(disk_fault_end() > 2 + cuts);
+        capture_writer_close(writer);
+        capture_writer_close(open_writer(run_id, 0));
+        struct capture_reader *reader = open_reader(run_id, NULL);
+        struct capture_record record;
+        for (uint64_t i = 0; i < number; i++) {
+            assert_int_equal(next_message(reader, &record, &seq), STATUS_OK);
+            expect_numbered(&record, i);
+        }
+        assert_int_equal(next_message(reader, &record, &seq), STATUS_END);
+        assert_int_equal(capture_file_count(reader), 2);
+        capture_reader_close(reader);
+    }
+}
+
 static void test_a_payload_has_a_limit(void **state)
 {
     (void)state;
@@ -426,6 +464,7 @@ int main(void)
         cmocka_unit_test(test_one_wrong_bit_stops_the_reader_at_its_record),
         cmocka_unit_test(test_damage_before_the_last_file_is_an_error),
         cmocka_unit_test(test_files_that_are_no_capture_are_refused),
+        cmocka_unit_test(test_what_cannot_be_taken_back_is_not_written_behind),
         cmocka_unit_test(test_a_payload_has_a_limit),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);

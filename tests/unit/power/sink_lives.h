@@ -98,7 +98,7 @@ static enum status live_once(struct sink *sink, const char *folder, struct rando
     enum status status = open_journal(folder, &journal, error);
     if (status != STATUS_OK)
         return status;
-    status = sink->open(sink->context, journal, error);
+    status = driver_start(sink, journal, error);
     opened = status == STATUS_OK;
     if (opened)
         expect_promises(sink, journal);

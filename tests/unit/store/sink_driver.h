@@ -94,6 +94,13 @@ static inline void driver_fill(const char *folder, bool end)
     journal_close(journal);
 }
 
+/* driver_start: what the sink thread does first, where no stream came from another instance. */
+static inline enum status driver_start(struct sink *sink, struct journal *journal, struct error *error)
+{
+    enum status status = sink->open(sink->context, journal, error);
+    return status == STATUS_OK && sink->resume ? sink->resume(sink->context, error) : status;
+}
+
 /* driver_batch: what the sink thread does once: at most `rows_max` rows of every stream. *out_left: more wait. */
 static inline enum status driver_batch(struct sink *sink, struct journal *journal, size_t rows_max,
                                        bool *out_left, struct error *error)
@@ -133,7 +140,7 @@ static inline void driver_run(struct sink *sink, const char *folder, size_t rows
     struct journal *journal = driver_open(folder);
     struct error error = {{0}};
     bool left = true;
-    if (sink->open(sink->context, journal, &error) != STATUS_OK)
+    if (driver_start(sink, journal, &error) != STATUS_OK)
         fail_msg("%s", error.text);
     while (left)
         if (driver_batch(sink, journal, rows_max, &left, &error) != STATUS_OK)

@@ -169,7 +169,7 @@ static void full_disk_is_an_error_and_costs_no_row(void **state)
     struct jsonl_sink_config config = settings(output);
     struct sink *sink = jsonl_sink_create(&config);
     struct journal *journal = driver_open(folder);
-    assert_ok(sink->open(sink->context, journal, &error));
+    assert_ok(driver_start(sink, journal, &error));
     assert_ok(driver_batch(sink, journal, 20, &left, &error));
     driver_limit_files(10000); /* in the middle of a line of the open minute */
     assert_int_equal(driver_batch(sink, journal, 100, &left, &error), STATUS_IO);
@@ -202,7 +202,7 @@ static void a_rename_that_fails_is_unfinished_work_until_it_succeeds(void **stat
     struct jsonl_sink_config config = settings(output);
     struct sink *sink = jsonl_sink_create(&config);
     struct journal *journal = driver_open(folder);
-    assert_ok(sink->open(sink->context, journal, &error));
+    assert_ok(driver_start(sink, journal, &error));
     assert_false(sink->unfinished(sink->context));
     assert_int_equal(driver_batch(sink, journal, DRIVER_ROWS + 1, &left, &error), STATUS_IO);
     assert_int_equal(sink->position(sink->context, DRIVER_NAMES[0]),
@@ -250,7 +250,7 @@ static void ready_file_with_another_content_is_not_overwritten(void **state)
     struct jsonl_sink_config config = settings(output);
     struct sink *sink = jsonl_sink_create(&config);
     struct journal *journal = driver_open(folder);
-    assert_ok(sink->open(sink->context, journal, &error));
+    assert_ok(driver_start(sink, journal, &error));
     assert_int_equal(driver_batch(sink, journal, 500, &left, &error), STATUS_CONFLICT);
     assert_non_null(strstr(error.text, path));
     assert_int_equal(file_bytes(path), 5);
@@ -274,7 +274,7 @@ static void part_shorter_than_recorded_is_refused(void **state)
     struct jsonl_sink_config config = settings(output);
     struct sink *sink = jsonl_sink_create(&config);
     struct journal *journal = driver_open(folder);
-    assert_int_equal(sink->open(sink->context, journal, &error), STATUS_CONFLICT);
+    assert_int_equal(driver_start(sink, journal, &error), STATUS_CONFLICT);
     assert_non_null(strstr(error.text, path));
     journal_close(journal);
     jsonl_sink_destroy(sink);
@@ -320,7 +320,7 @@ static void damaged_record_is_refused(void **state)
     struct sink *sink = jsonl_sink_create(&config);
     for (size_t bytes = 0; bytes < record.length; bytes++) {
         assert_ok(journal_put_now(journal, "sink/jsonl", record.data, bytes, &error));
-        assert_int_equal(sink->open(sink->context, journal, &error), STATUS_MALFORMED);
+        assert_int_equal(driver_start(sink, journal, &error), STATUS_MALFORMED);
     }
     jsonl_sink_destroy(sink);
     journal_close(journal);
@@ -358,8 +358,8 @@ static void another_instance_goes_on_in_the_same_file(void **state)
     struct jsonl_sink_config config = settings(output);
     struct sink *first = jsonl_sink_create(&config), *second = jsonl_sink_create(&config);
     struct journal *of_first = driver_open(folder), *of_second = driver_open(other);
-    assert_ok(first->open(first->context, of_first, &error));
-    assert_ok(second->open(second->context, of_second, &error));
+    assert_ok(driver_start(first, of_first, &error));
+    assert_ok(driver_start(second, of_second, &error));
     for (size_t i = 0; i < DRIVER_STREAMS; i++)
         driver_append(of_first, i, 0, DRIVER_ROWS / 2, false);
     write_all(first, of_first);
@@ -377,7 +377,7 @@ static void another_instance_goes_on_in_the_same_file(void **state)
     write_all(second, of_second);
     first->close(first->context); /* died before it could forget */
     first->owns = owns_nothing;
-    assert_ok(first->open(first->context, of_first, &error));
+    assert_ok(driver_start(first, of_first, &error));
     assert_int_equal(first->position(first->context, DRIVER_NAMES[0]), 0);
     first->close(first->context);
     for (size_t i = 0; i < DRIVER_STREAMS; i++) {
@@ -396,6 +396,118 @@ static void another_instance_goes_on_in_the_same_file(void **state)
     check_minutes(folder, "ready", ".jsonl");
 }
 
+/* take_all: what the other owner knew, as the stage restores it between open and resume. */
+static void take_all(struct sink *to, const struct buffer given[DRIVER_STREAMS])
+{
+    struct error error = {{0}};
+    for (size_t i = 0; i < DRIVER_STREAMS; i++) {
+        struct reader in;
+        reader_init(&in, given[i].data, given[i].length);
+        if (to->take(to->context, DRIVER_NAMES[i], &in, &error) != STATUS_OK)
+            fail_msg("%s", error.text);
+    }
+}
+
+static void give_all(struct sink *from, struct buffer given[DRIVER_STREAMS])
+{
+    for (size_t i = 0; i < DRIVER_STREAMS; i++) {
+        buffer_init(&given[i], 0);
+        from->give(from->context, DRIVER_NAMES[i], &given[i]);
+    }
+}
+
+/* forget_rows: the journal's rows of streams that were somebody else's; they go on behind theirs. */
+static void forget_rows(struct journal *journal)
+{
+    assert_ok(journal_begin(journal, NULL));
+    for (size_t i = 0; i < DRIVER_STREAMS; i++)
+        journal_forget(journal, journal_stream(journal, DRIVER_NAMES[i]));
+    assert_ok(journal_commit(journal, NULL));
+}
+
+/* tear_parts: what a life wrote that was killed before it could record it. Returns how long the files were before. */
+static void tear_parts(const char *folder, size_t rows, int64_t out_bytes[DRIVER_STREAMS])
+{
+    for (size_t i = 0; i < DRIVER_STREAMS; i++) {
+        char path[PATH_BYTES];
+        shard_path(path, folder, "spool", i, driver_row(i, rows - 1).ts_ms / 60000, ".part");
+        out_bytes[i] = file_bytes(path);
+        FILE *part = fopen(path, "ae");
+        assert_non_null(part);
+        assert_true(fputs("{\"torn\":", part) > 0);
+        assert_int_equal(fclose(part), 0);
+    }
+}
+
+static void expect_part_bytes(const char *folder, size_t rows, const int64_t bytes[DRIVER_STREAMS])
+{
+    for (size_t i = 0; i < DRIVER_STREAMS; i++) {
+        char path[PATH_BYTES];
+        shard_path(path, folder, "spool", i, driver_row(i, rows - 1).ts_ms / 60000, ".part");
+        assert_int_equal(file_bytes(path), bytes[i]);
+    }
+}
+
+/* come_back: the other owner writes up to `rows` and gives all back; the first is killed between the commit that makes it the
+ * owner again and its sink's first batch: its record is of the file that was open when it gave. */
+static void come_back(size_t rows)
+{
+    char folder[PATH_BYTES], other[PATH_BYTES], output[PATH_BYTES];
+    struct error error = {{0}};
+    struct buffer given[DRIVER_STREAMS], returned[DRIVER_STREAMS];
+    int64_t bytes[DRIVER_STREAMS];
+    check_folder(folder);
+    path_join(other, folder, "other");
+    path_join(output, folder, "runtime");
+    struct jsonl_sink_config config = settings(output);
+    struct sink *first = jsonl_sink_create(&config), *second = jsonl_sink_create(&config);
+    struct journal *of_first = driver_open(folder), *of_second = driver_open(other);
+    assert_ok(driver_start(first, of_first, &error));
+    assert_ok(driver_start(second, of_second, &error));
+    for (size_t i = 0; i < DRIVER_STREAMS; i++) {
+        driver_append(of_first, i, 0, DRIVER_ROWS / 2, false);
+        driver_append(of_second, i, DRIVER_ROWS / 2, rows, false);
+    }
+    write_all(first, of_first);
+    give_all(first, given);
+    take_all(second, given);
+    write_all(second, of_second);
+    give_all(second, returned);
+    first->close(first->context);
+    second->close(second->context);
+    tear_parts(folder, rows, bytes);
+    forget_rows(of_first);
+    if (first->open(first->context, of_first, &error) != STATUS_OK)
+        fail_msg("%s", error.text);
+    take_all(first, returned);
+    if (first->resume(first->context, &error) != STATUS_OK)
+        fail_msg("%s", error.text);
+    expect_part_bytes(folder, rows, bytes);
+    for (size_t i = 0; i < DRIVER_STREAMS; i++) {
+        assert_int_equal(first->position(first->context, DRIVER_NAMES[i]), rows);
+        driver_append(of_first, i, rows, DRIVER_ROWS, true);
+        buffer_finish(&given[i]);
+        buffer_finish(&returned[i]);
+    }
+    write_all(first, of_first);
+    first->close(first->context);
+    jsonl_sink_destroy(first);
+    jsonl_sink_destroy(second);
+    journal_close(of_first);
+    journal_close(of_second);
+    int files = check_minutes(folder, "ready", ".jsonl");
+    assert_int_equal(files_below(folder, "runtime"), files);
+    check_folder_remove(folder);
+}
+
+static void a_stream_that_comes_back_goes_on_behind_its_other_owner(void **state)
+{
+    (void)state;
+    come_back(DRIVER_ROWS / 2);      /* nothing came in between */
+    come_back(DRIVER_ROWS / 2 + 20); /* the file the record names is still open, and longer */
+    come_back(DRIVER_ROWS * 3 / 4);  /* that file is finished, another one open */
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -409,6 +521,7 @@ int main(void)
         cmocka_unit_test(part_shorter_than_recorded_is_refused),
         cmocka_unit_test(too_many_files_move_to_a_folder_per_day),
         cmocka_unit_test(another_instance_goes_on_in_the_same_file),
+        cmocka_unit_test(a_stream_that_comes_back_goes_on_behind_its_other_owner),
         cmocka_unit_test(damaged_record_is_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -102,6 +102,48 @@ static void a_journal_begun_anew_replaces_this_runs_lines(void **state)
     check_folder_remove(folder);
 }
 
+static void append_line(const char *path, const char *line)
+{
+    FILE *file = fopen(path, "ae");
+    assert_non_null(file);
+    assert_true(fputs(line, file) > 0);
+    assert_int_equal(fclose(file), 0);
+}
+
+static void a_later_runs_lines_are_not_cut_with_this_runs(void **state)
+{
+    static const char LATER[] = "{\"order_id\":\"MOCK-A-1\",\"run_id\":\"run-2\"}\n";
+    char folder[PATH_BYTES], path[PATH_BYTES], journal_folder[PATH_BYTES];
+    struct error error = {{0}};
+    struct buffer before, after;
+    (void)state;
+    check_folder(folder);
+    path_join(path, folder, "runtime/lines.jsonl");
+    path_join(journal_folder, folder, "journal");
+    driver_fill(folder, true);
+    run(folder);
+    append_line(path, LATER);
+    buffer_init(&before, 0);
+    assert_ok(file_read(path, &before));
+    assert_ok(folder_remove(journal_folder)); /* the later run's journal took its place */
+    struct line_sink_config config = {
+        .name = "lines", .path = path, .run_id = DRIVER_RUN, .message = &signal_message};
+    struct sink *sink = line_sink_create(&config);
+    struct journal *journal = driver_open(folder);
+    assert_int_equal(sink->open(sink->context, journal, &error), STATUS_CONFLICT);
+    assert_non_null(strstr(error.text, "another run's lines follow those of run run-1"));
+    assert_non_null(strstr(error.text, path));
+    journal_close(journal);
+    line_sink_destroy(sink);
+    buffer_init(&after, 0);
+    assert_ok(file_read(path, &after));
+    assert_int_equal(after.length, before.length);
+    assert_memory_equal(after.data, before.data, before.length);
+    buffer_finish(&before);
+    buffer_finish(&after);
+    check_folder_remove(folder);
+}
+
 static void full_disk_is_an_error_and_costs_no_row(void **state)
 {
     char folder[PATH_BYTES], path[PATH_BYTES];
@@ -115,7 +157,7 @@ static void full_disk_is_an_error_and_costs_no_row(void **state)
         .name = "lines", .path = path, .run_id = DRIVER_RUN, .message = &signal_message};
     struct sink *sink = line_sink_create(&config);
     struct journal *journal = driver_open(folder);
-    assert_ok(sink->open(sink->context, journal, &error));
+    assert_ok(driver_start(sink, journal, &error));
     assert_ok(driver_batch(sink, journal, 20, &left, &error));
     driver_limit_files(20000);
     assert_int_equal(driver_batch(sink, journal, 100, &left, &error), STATUS_IO);
@@ -138,6 +180,7 @@ int main(void)
         cmocka_unit_test(killed_anywhere_every_row_is_there_once),
         cmocka_unit_test(earlier_runs_stay_and_a_torn_line_goes),
         cmocka_unit_test(a_journal_begun_anew_replaces_this_runs_lines),
+        cmocka_unit_test(a_later_runs_lines_are_not_cut_with_this_runs),
         cmocka_unit_test(full_disk_is_an_error_and_costs_no_row),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -180,7 +180,7 @@ static void full_disk_is_an_error_and_costs_no_row(void **state)
     struct sqlite_sink_config config = settings(path);
     struct sink *sink = sqlite_sink_create(&config);
     struct journal *journal = driver_open(folder);
-    assert_ok(sink->open(sink->context, journal, &error));
+    assert_ok(driver_start(sink, journal, &error));
     assert_ok(driver_batch(sink, journal, 20, &left, &error));
     driver_limit_files(60000);
     while (driver_batch(sink, journal, 100, &left, &error) == STATUS_OK)
