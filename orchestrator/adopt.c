@@ -97,6 +97,7 @@ enum status adopt_all(struct run *run, struct error *error)
     if (status != STATUS_OK)
         return status;
     run->adoptions++;
+    record_write(run); /* before anybody can have heard of it */
     feed_emit(&run->feed, LOG_WARNING, "Adopting", "",
               FEED_FIELDS(TEXT("phase", run_phase_name(run->phase)), TEXT("previous", run->lock.previous)));
     console_say(&run->console, "run %s goes on: its orchestrator died while it was %s", run->run_id,
