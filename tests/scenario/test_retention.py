@@ -79,9 +79,9 @@ def test_with_drop_the_loss_is_told_counted_and_fails_the_run(capture, tmp_path)
     manifest = stack.manifest()
     gates = {gate["id"]: gate for gate in manifest["gates"]}
     assert code == 3 and manifest["overall_verdict"] == "FAIL"
-    last_dropped = re.findall(r"data_dropped .*? to=(\d+)", harvest)[-1]
+    ends = re.findall(r"data_dropped .*? to=(\d+)", harvest)  # the last may be of rows that features has read and not yet saved
     (missed_from, missed_to), = re.findall(r"rows_lost .*?from=(\d+) to=(\d+)", features)
-    assert missed_to == last_dropped and lost == int(missed_to) - int(missed_from) + 1
+    assert missed_to in ends and lost == int(missed_to) - int(missed_from) + 1
     assert dropped >= lost > 0  # dropped: what some consumer did not hold durably; lost: what features had not even read
     assert gates["dropped"]["verdict"] == "FAIL" and gates["dropped"]["measured"] == dropped
     assert gates["lost_rows"]["verdict"] == "FAIL" and gates["lost_rows"]["measured"] >= lost
