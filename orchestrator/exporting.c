@@ -1,6 +1,6 @@
 #include "exporting.h"
 
-#include "heard.h"
+#include "alerts/heard.h"
 
 #include <math.h>
 #include <string.h>

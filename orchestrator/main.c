@@ -1,7 +1,7 @@
 /* orchestrator: plans, starts, watches and ends the processes of a run (docs/control-protocol.md,
  * README.md). */
-#include "doctor.h"
 #include "options.h"
+#include "preflight/doctor.h"
 #include "run.h"
 
 #include <fcntl.h>

@@ -2,8 +2,8 @@
 
 #include "base/memory.h"
 #include "config/config.h"
-#include "module.h"
-#include "signal_name.h"
+#include "plan/module.h"
+#include "supervision/signal_name.h"
 
 #include <math.h>
 #include <signal.h>

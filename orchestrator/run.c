@@ -1,20 +1,20 @@
 /* The orchestrator from its first check to its exit code: prepare (nothing started yet), loop, conclude. */
 #include "run.h"
 
-#include "adopt.h"
-#include "alerting.h"
+#include "alerts/alerting.h"
 #include "base/crash_point.h"
 #include "base/file.h"
 #include "base/memory.h"
 #include "bus/bus.h"
-#include "conclude.h"
+#include "control/own_status.h"
 #include "exporting.h"
-#include "faults.h"
+#include "faults/faults.h"
 #include "injury/lease.h"
-#include "own_status.h"
-#include "preflight.h"
-#include "record.h"
-#include "resolve.h"
+#include "manifest/conclude.h"
+#include "plan/resolve.h"
+#include "preflight/preflight.h"
+#include "supervision/adopt.h"
+#include "supervision/record.h"
 
 #include <errno.h>
 #include <fcntl.h>

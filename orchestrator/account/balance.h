@@ -6,7 +6,7 @@
 #pragma once
 
 #include "figures.h"
-#include "orchestrator/module.h"
+#include "orchestrator/plan/module.h"
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -2,8 +2,8 @@
 
 #include "base/clock.h"
 #include "base/json.h"
-#include "orchestrator/evidence.h"
-#include "orchestrator/fault.h"
+#include "orchestrator/faults/fault.h"
+#include "orchestrator/manifest/evidence.h"
 #include "place.h"
 
 #include <errno.h>

@@ -3,7 +3,7 @@
 #include "base/clock.h"
 #include "config/tree.h"
 #include "fault_client.h"
-#include "orchestrator/fault.h"
+#include "orchestrator/faults/fault.h"
 #include "verb.h"
 
 #include <ctype.h>

@@ -3,7 +3,7 @@
 #include "pack.h"
 
 #include "base/clock.h"
-#include "orchestrator/evidence_private.h"
+#include "orchestrator/manifest/evidence_private.h"
 
 #include <errno.h>
 #include <stdio.h>

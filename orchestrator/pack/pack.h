@@ -10,8 +10,8 @@
 
 #include "base/hash.h"
 #include "base/json.h"
-#include "orchestrator/conditions.h"
-#include "orchestrator/evidence.h"
+#include "orchestrator/manifest/conditions.h"
+#include "orchestrator/manifest/evidence.h"
 #include "proto/kind.h"
 
 #include <stdint.h>

@@ -3,7 +3,7 @@
  * and passes. A missing figure fails. */
 #include "pack.h"
 
-#include "orchestrator/evidence_private.h"
+#include "orchestrator/manifest/evidence_private.h"
 #include "program.h"
 
 #include <math.h>

@@ -1,7 +1,7 @@
 #include "input.h"
 
 #include "config/plan.h"
-#include "orchestrator/evidence_private.h"
+#include "orchestrator/manifest/evidence_private.h"
 
 #include <errno.h>
 #include <math.h>

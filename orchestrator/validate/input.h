@@ -2,7 +2,7 @@
 #pragma once
 
 #include "config/config.h"
-#include "orchestrator/evidence.h"
+#include "orchestrator/manifest/evidence.h"
 #include "quality.h"
 
 enum { VALIDATE_SYMBOLS_MAX = 1000 };

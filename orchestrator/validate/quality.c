@@ -1,7 +1,7 @@
 #include "quality.h"
 
 #include "base/json.h"
-#include "orchestrator/gates.h"
+#include "orchestrator/manifest/gates.h"
 
 #include <math.h>
 #include <stdio.h>

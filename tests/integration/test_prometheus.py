@@ -53,7 +53,7 @@ def test_rules_and_configuration_are_good_and_pass_their_tests():
 
 
 def test_no_rule_of_the_orchestrator_is_missing_and_levels_agree():
-    table = re.findall(r'\{"(\w+)",\s+ALERT_(WARNING|CRITICAL),', (harness.ROOT / "orchestrator/alerts.c").read_text())
+    table = re.findall(r'\{"(\w+)",\s+ALERT_(WARNING|CRITICAL),', (harness.ROOT / "orchestrator/alerts/alerts.c").read_text())
     ours = {name: level.lower() for name, level in table}
     theirs = {rule["alert"]: rule["labels"]["level"] for rule in rules()}
     assert len(ours) == 19 and theirs.pop("metrics_gone") == "warning" and theirs == ours

@@ -1,7 +1,7 @@
 // Every alert rule opens and closes: a figure that passes and one that does not, for each.
 // links: orchestrator export net config proto base yyjson
-#include "orchestrator/alert_history.h"
-#include "orchestrator/alerts.h"
+#include "orchestrator/alerts/alert_history.h"
+#include "orchestrator/alerts/alerts.h"
 #include "tests/support/check.h"
 
 #include <math.h>

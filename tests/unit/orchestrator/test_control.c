@@ -1,6 +1,6 @@
 // Control requests: what is believed, what is refused, and what happens to an id that comes again.
 // links: orchestrator base yyjson
-#include "orchestrator/control.h"
+#include "orchestrator/control/control.h"
 #include "tests/support/check.h"
 
 #include <string.h>

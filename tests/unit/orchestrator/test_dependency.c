@@ -1,6 +1,6 @@
 // Cycles of dependencies are found, and named.
 // links: orchestrator base
-#include "orchestrator/dependency.h"
+#include "orchestrator/plan/dependency.h"
 #include "tests/support/check.h"
 
 #include <string.h>

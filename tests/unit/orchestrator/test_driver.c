@@ -3,7 +3,7 @@
 // links: orchestrator base
 #include "base/clock.h"
 #include "orchestrator/drivers/driver.h"
-#include "orchestrator/lock.h"
+#include "orchestrator/preflight/lock.h"
 #include "tests/support/check.h"
 
 #include <errno.h>

@@ -1,6 +1,6 @@
 // How a process ended, in words.
 // links: orchestrator base
-#include "orchestrator/ending.h"
+#include "orchestrator/control/ending.h"
 #include "tests/support/check.h"
 
 #include <signal.h>

@@ -1,6 +1,6 @@
 // Figures of the gates, read from the files of a run: right when they are there, absent when they are not.
 // links: orchestrator store proto base
-#include "orchestrator/evidence.h"
+#include "orchestrator/manifest/evidence.h"
 #include "store/database.h"
 #include "tests/support/check.h"
 

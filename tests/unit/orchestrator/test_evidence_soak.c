@@ -1,8 +1,8 @@
 // Figures of the soak gates: each is read from the document that says it, changes when the document does, and is absent when the
 // document no longer says it.
 // links: orchestrator store config proto base
-#include "orchestrator/conditions.h"
-#include "orchestrator/evidence.h"
+#include "orchestrator/manifest/conditions.h"
+#include "orchestrator/manifest/evidence.h"
 #include "tests/support/check.h"
 
 #include <stdlib.h>

@@ -1,6 +1,6 @@
 // Fault records: the order of the steps, and the verdict.
 // links: orchestrator injury base
-#include "orchestrator/fault.h"
+#include "orchestrator/faults/fault.h"
 #include "tests/support/check.h"
 
 #include <math.h>

@@ -1,7 +1,7 @@
 // Gates: every one has a case in which it passes, one in which it fails, and one in which its figure is
 // missing.
 // links: orchestrator config proto base
-#include "orchestrator/gates.h"
+#include "orchestrator/manifest/gates.h"
 #include "tests/support/check.h"
 
 #include <math.h>

@@ -1,7 +1,7 @@
 // Heartbeats as the orchestrator takes them in, and the health it sees in them.
 // links: orchestrator proto base
-#include "orchestrator/health.h"
-#include "orchestrator/telemetry.h"
+#include "orchestrator/health/health.h"
+#include "orchestrator/health/telemetry.h"
 #include "proto/frame.h"
 #include "tests/support/check.h"
 

@@ -1,8 +1,8 @@
 // The command line of the orchestrator, and which modules it stands for.
 // links: orchestrator config base
-#include "orchestrator/module.h"
 #include "orchestrator/options.h"
-#include "orchestrator/signal_name.h"
+#include "orchestrator/plan/module.h"
+#include "orchestrator/supervision/signal_name.h"
 #include "tests/support/check.h"
 
 #include <signal.h>

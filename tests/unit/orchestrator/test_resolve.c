@@ -1,6 +1,6 @@
 // From options, environment and file to one configuration; and what the simulator adds to it.
 // links: orchestrator config base
-#include "orchestrator/resolve.h"
+#include "orchestrator/plan/resolve.h"
 #include "tests/support/check.h"
 
 #include <string.h>

@@ -1,6 +1,6 @@
 // Restart budgets: the two profiles of operations.md §6.4, with time and chance given.
 // links: orchestrator base
-#include "orchestrator/restart.h"
+#include "orchestrator/supervision/restart.h"
 #include "tests/support/check.h"
 
 static struct restart_policy fast(void)

@@ -1,6 +1,6 @@
 // The supervisor's table: every state with every event, and long lives of a process that behaves badly.
 // links: orchestrator base
-#include "orchestrator/supervisor.h"
+#include "orchestrator/supervision/supervisor.h"
 #include "tests/support/check.h"
 
 #include <signal.h>

@@ -1,6 +1,6 @@
 // When silence is a hang.
 // links: orchestrator base
-#include "orchestrator/suspicion.h"
+#include "orchestrator/supervision/suspicion.h"
 #include "tests/support/check.h"
 
 enum { TIMEOUT_MS = 500 };

@@ -1,7 +1,0 @@
-/* checklist: the gates of a run that goes on, as far as heartbeats tell: what only files tell is UNKNOWN until the end. */
-#pragma once
-
-#include "run.h"
-
-/* checklist_json: {"set", "gates": [as in the manifest]}; an empty object when the status file could not be written. */
-void checklist_json(struct run *run, struct json *json);

@@ -1,0 +1,76 @@
+/* health: whether one process is healthy, from its heartbeats (operations.md §6.3). Pure.
+ *
+ * Conditions on growth need samples: health_sample keeps one per tick, for the longest window. In recorded
+ * runs, and before the feed is open, growth is replaced by existence: the figure has to be there. */
+#pragma once
+
+#include "orchestrator/plan/module.h"
+#include "telemetry.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum health_status { HEALTH_UNKNOWN, HEALTH_HEALTHY, HEALTH_UNHEALTHY, HEALTH_DEGRADED };
+
+enum { HEALTH_SAMPLES = 128, HEALTH_FIGURES = 8, HEALTH_NAME_BYTES = 64, HEALTH_FAILED_BYTES = 512 };
+
+struct health {
+    enum health_status status;
+    char failed[HEALTH_FAILED_BYTES]; /* conditions that do not hold, comma separated */
+    int64_t checks, healthy_checks;
+    int64_t last_wall_ms;
+    int64_t progress, progress_ms; /* its counter, and when it moved last or had no need to */
+    struct health_sample {
+        int64_t at_ms;
+        int64_t figures[HEALTH_FIGURES]; /* of the process's conditions, in their order */
+    } samples[HEALTH_SAMPLES];           /* a ring, newest at `newest` */
+    size_t newest, sample_count;
+    int64_t heard[HEALTH_FIGURES];         /* newest value of each figure that is asked to grow or to stay */
+    int64_t earlier_lives[HEALTH_FIGURES]; /* what it was when a restart made it begin anew */
+};
+
+/* health_view: everything a judgement needs. */
+struct health_view {
+    const char *process;
+    const struct telemetry *telemetry;
+    int64_t now_ms;
+    bool up;    /* announced and not given up */
+    bool beats; /* has heartbeats at all */
+    bool gave_up;
+    bool paused;
+    bool idle;    /* no symbol is its: nothing can be asked of its figures */
+    bool feeding; /* go has been said, and the input has not ended */
+    bool recorded;
+    int64_t feeding_ms; /* since when */
+    int64_t heartbeat_timeout_ms;
+    int64_t growth_window_ms; /* signal */
+    double time_scale;        /* divides the windows */
+    int64_t growth_count;
+    double max_rss_mb; /* limits */
+    int64_t max_open_files;
+    double rss_mb; /* newest */
+    int64_t open_files;
+    int64_t lag_rows;        /* that wait before it */
+    int64_t newest_event_ms; /* event time of whoever is ahead */
+    int64_t summary_age_max_ms;
+    module_set modules; /* of the run */
+};
+
+/* health_judge: status and failed conditions as of now. A `tick` is also counted and takes a sample. */
+void health_judge(struct health *health, const struct health_view *view, int64_t wall_ms, bool tick);
+
+/* health_watch: since when a living process has not been healthy. health_watch_step: after a minute of it there is something to
+ * tell, once, and once when it is over (operations.md §6.4); nothing is restarted for it. */
+enum { HEALTH_ALERT_MS = 60000 };
+
+struct health_watch {
+    int64_t since_ms; /* 0: it is healthy */
+    bool told;
+};
+
+enum health_alert { HEALTH_ALERT_NONE, HEALTH_ALERT_OPEN, HEALTH_ALERT_CLOSE };
+
+enum health_alert health_watch_step(struct health_watch *watch, bool unhealthy, int64_t now_ms);
+
+const char *health_status_name(enum health_status status);

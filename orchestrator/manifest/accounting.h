@@ -1,0 +1,17 @@
+/* accounting: what is computed from the files of a run that has ended, by programs of their own, so that DuckDB is not
+ * loaded here: the loss ledger (`account` writes artifacts/run_logs/ledger_<run>.json) and the data quality report
+ * (`validate` writes artifacts/dq_reports/dq_<date>.json). Gates and manifest read those. */
+#pragma once
+
+#include "orchestrator/run.h"
+
+void accounting_path(const struct run *run, char out_path[PATH_BYTES]);
+
+/* accounting_make: runs it, for at most ACCOUNTING_LIMIT_MS. Whatever goes wrong: the file is then not there, or says so. */
+enum { ACCOUNTING_LIMIT_MS = 300000 };
+void accounting_make(struct run *run);
+void accounting_quality(struct run *run);
+
+/* accounting_start: a program of the house beside the run; `words` are its name and arguments, NULL-terminated. Its pid, to be
+ * waited for; 0, and a line in the log as `event`, when it cannot be started. */
+pid_t accounting_start(const struct run *run, const char *event, const char **words);

@@ -1,0 +1,279 @@
+#include "conclude.h"
+
+#include "accounting.h"
+#include "base/crash_point.h"
+#include "base/memory.h"
+#include "conditions.h"
+#include "manifest.h"
+#include "orchestrator/alerts/alerting.h"
+#include "orchestrator/export/exporter.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { EXIT_PASS = 0, EXIT_OWN_ERROR = 1, EXIT_USAGE = 2, EXIT_GATE = 3, EXIT_DEGRADED = 4 };
+
+enum status conclude_begin(const struct run *run, struct error *error)
+{
+    return manifest_write(run, NULL, error);
+}
+
+/* places_of: run_id, sink and folders are borrowed from the run. */
+static struct evidence_places places_of(const struct run *run)
+{
+    struct evidence_places places = {
+        .run_id = run->run_id,
+        .output_dir = config_text(run->config, "run.output_dir"),
+        .data_root = config_text(run->config, "run.data_root"),
+        .sink = config_text(run->config, "run.sink"),
+        .modules = run->choice.enabled | run->choice.implied,
+    };
+    evidence_places_live(&places, config_text(run->config, "run.artifacts_dir"),
+                         config_text(run->config, "run.logs_dir"));
+    return places;
+}
+
+static int64_t fact_or_unknown(const struct evidence *evidence, const char *name)
+{
+    const struct evidence_fact *fact = evidence_find(evidence, name);
+    return fact ? (int64_t)fact->value : -1;
+}
+
+/* losses_of: rows_lost and rows_duplicated of every fault, from the whole run: a hole or a repetition
+ * anywhere counts against every fault, as nothing tells which of them made it. */
+static struct fault_loss *losses_of(const struct run *run, const struct evidence *evidence)
+{
+    struct fault_loss *losses = memory_allocate((run->fault_count + 1) * sizeof *losses);
+    bool jsonl = strcmp(config_text(run->config, "run.sink"), "sqlite") != 0;
+    bool dual = strcmp(config_text(run->config, "run.sink"), "dual") == 0;
+    const struct evidence_fact *parity = evidence_find(evidence, "sink_differences");
+    for (size_t i = 0; i < run->fault_count; i++) {
+        const struct fault *fault = &run->faults[i];
+        bool recovered = fault_waiting(fault) == FAULT_STEP_COUNT;
+        int64_t rows = fault->rows_at_healthy - fault->rows_at_kill;
+        losses[i].rows_expected = recovered && rows >= 0 ? rows : -1;
+        losses[i].rows_lost = fact_or_unknown(evidence, jsonl ? "jsonl_missing" : "sqlite_missing");
+        losses[i].rows_duplicated = fact_or_unknown(evidence, jsonl ? "jsonl_repeated" : "sqlite_repeated");
+        if (dual)
+            losses[i].parity_verdict = !parity ? "UNKNOWN" : parity->value == 0 ? "PASS" : "FAIL";
+    }
+    return losses;
+}
+
+static void faults_json(const struct run *run, const struct fault_loss *losses, struct json *json)
+{
+    json_array_begin(json);
+    for (size_t i = 0; i < run->fault_count; i++)
+        fault_json(json, &run->faults[i], &losses[i]);
+    json_array_end(json);
+}
+
+/* judge_before_stop: from files, like the final judgement; status and manifest are brought up to date for
+ * it. */
+static enum status judge_before_stop(struct run *run, struct evidence *evidence, struct gate_results *gates)
+{
+    char path[PATH_BYTES];
+    struct error error;
+    manifest_status_path(run, path);
+    enum status status = status_write(run, path);
+    status = status == STATUS_OK ? manifest_write(run, NULL, &error) : status;
+    if (status != STATUS_OK)
+        return status;
+    struct evidence_places places = places_of(run);
+    struct gate_conditions conditions;
+    status = conditions_read(places.manifest_path, run->run_id, &conditions, &error);
+    if (status != STATUS_OK)
+        return status;
+    evidence_gather(&places, evidence);
+    conditions.before_stop = true;
+    gates_judge(&conditions, evidence, gates);
+    return STATUS_OK;
+}
+
+static void given_export(const struct run *run, struct json *json)
+{
+    struct exporter_totals totals = exporter_totals(run->exporter);
+    json_key(json, "timeseries_export");
+    json_object_begin(json);
+    json_key_i64(json, "export_count", totals.ok);
+    json_key_i64(json, "error_count", totals.failed);
+    json_object_end(json);
+}
+
+void conclude_give(struct run *run, bool with_gates)
+{
+    struct evidence evidence = {.count = 0};
+    struct gate_results gates = {.count = 0};
+    struct buffer text;
+    struct json json;
+    enum status status = with_gates ? judge_before_stop(run, &evidence, &gates) : STATUS_OK;
+    struct fault_loss *losses = losses_of(run, &evidence);
+    buffer_init(&text, 0);
+    json_init(&json, &text);
+    json_object_begin(&json);
+    if (with_gates && status == STATUS_OK) {
+        json_key(&json, "gates");
+        gates_json(&gates, &json);
+        json_key_text(&json, "overall_verdict", gate_verdict_name(gates_overall(&gates)));
+    }
+    given_export(run, &json);
+    json_key(&json, "alerts");
+    alerts_list_json(&run->alerting->alerts, &json);
+    json_key(&json, "fault_injection");
+    faults_json(run, losses, &json);
+    json_object_end(&json);
+    if (status == STATUS_OK)
+        status = file_replace(RUN_GIVEN_PATH, text.data, text.length, false);
+    if (status != STATUS_OK)
+        log_event(LOG_ERROR, "write_error", "file=%s", RUN_GIVEN_PATH);
+    free(losses);
+    buffer_finish(&text);
+}
+
+static int exit_code_of(const struct run *run, enum gate_verdict overall)
+{
+    if (run->bad_configuration)
+        return EXIT_USAGE;
+    for (size_t i = 0; i < run->process_count; i++)
+        if (run->processes[i].supervisor.gave_up)
+            return EXIT_DEGRADED;
+    if (run->failed_start)
+        return EXIT_DEGRADED;
+    return overall == GATE_PASS && !run->ended_by_alert ? EXIT_PASS : EXIT_GATE;
+}
+
+static void say_gates(struct run *run, const struct gate_results *gates)
+{
+    char measured[F64_TEXT_BYTES], threshold[F64_TEXT_BYTES];
+    size_t passed = 0;
+    for (size_t i = 0; i < gates->count; i++) {
+        const struct gate_result *gate = &gates->items[i];
+        f64_text(gate->measured, measured);
+        f64_text(gate->threshold, threshold);
+        passed += gate->verdict == GATE_PASS;
+        log_event(LOG_INFO, "verdict", "gate=%s measured=%s op=\"%s\" threshold=%s verdict=%s", gate->id,
+                  measured, gate->op, threshold, gate_verdict_name(gate->verdict));
+        if (gate->verdict != GATE_PASS && run->go_ms) /* without a market they all say the same */
+            console_say(&run->console, "gate %s: %s (%s %s, must be %s %s)", gate->id,
+                        gate_verdict_name(gate->verdict), isnan(gate->measured) ? "not measured" : measured,
+                        gate->unit, gate->op, threshold);
+    }
+    console_say(&run->console, "gates %s: %zu of %zu pass%s", gate_set_name(run->gates), passed, gates->count,
+                run->go_ms ? "" : ": no market was seen, so nothing could be measured");
+}
+
+static void say_faults(struct run *run, const struct fault_loss *losses)
+{
+    for (size_t i = 0; i < run->fault_count; i++) {
+        const struct fault *fault = &run->faults[i];
+        if (fault_is_lease(fault)) {
+            console_say(&run->console, "fault %lld, %s on %s: %lld %s, caught up after %.0f ms: %s",
+                        (long long)fault->id, injury_row(fault->order.kind)->name, fault->process,
+                        (long long)fault->touched, injury_row(fault->order.kind)->touched,
+                        fault_recovery_ms(fault), fault_verdict(fault, &losses[i]));
+            continue;
+        }
+        console_say(&run->console, "fault %lld on %s: ready after %.0f ms, caught up after %.0f ms: %s",
+                    (long long)fault->id, fault->process, fault_elapsed_ms(fault, FAULT_READY),
+                    fault_elapsed_ms(fault, FAULT_HEALTHY), fault_verdict(fault, &losses[i]));
+    }
+}
+
+static void say_shutdown(struct run *run)
+{
+    char names[1024] = "";
+    for (size_t i = 0; i < run->shutdown_count; i++) {
+        size_t length = strlen(names);
+        snprintf(names + length, sizeof names - length, "%s%s", i ? ", " : "",
+                 run->processes[run->shutdown_order[i]].name);
+    }
+    if (*names)
+        console_say(&run->console, "stopped in this order: %s", names);
+}
+
+static void say_places(struct run *run)
+{
+    char path[PATH_BYTES];
+    const struct config *config = run->config;
+    manifest_path(run, path);
+    console_say(&run->console, "manifest   %s", path);
+    console_say(&run->console, "signals    %s/%s", config_text(config, "run.output_dir"),
+                strcmp(config_text(config, "run.sink"), "jsonl") == 0 ? "ready/signal" : "signals.db");
+    console_say(&run->console, "data       %s/ofi_cvd (Parquet), %s/raw (capture)",
+                config_text(config, "run.data_root"), config_text(config, "run.data_root"));
+    console_say(&run->console, "report     %s/report", config_text(config, "run.logs_dir"));
+    console_say(&run->console, "logs       %s", config_text(config, "run.logs_dir"));
+}
+
+/* files_write: everything the verdict is computed from, but for what only the rows tell of the faults. */
+static enum status files_write(struct run *run, struct error *error)
+{
+    struct manifest_conclusion conclusion = {0};
+    char path[PATH_BYTES];
+    manifest_status_path(run, path);
+    enum status status = status_write(run, path);
+    if (status != STATUS_OK)
+        return error_set(error, status, "%s cannot be written: %m", path);
+    crash_point("concluding");
+    status = manifest_write_source(run, error);
+    crash_point("concluding");
+    status = status == STATUS_OK ? manifest_write(run, &conclusion, error) : status;
+    if (status != STATUS_OK)
+        return status;
+    crash_point("concluding");
+    accounting_make(run);
+    quality_watch_end(run);
+    if (run->gates == GATES_SOAK)
+        accounting_quality(run);
+    return STATUS_OK;
+}
+
+/* write_all: files first, then figures from the files, then the verdict into the manifest. What rows tell of the faults goes
+ * into the manifest before it is read: the verdict sees it there, as whoever verifies it later does. */
+static enum status write_all(struct run *run, struct gate_results *gates, struct fault_loss **out_losses,
+                             int *out_code, struct error *error)
+{
+    struct evidence evidence = {.count = 0};
+    struct evidence_places places = places_of(run);
+    struct gate_conditions conditions;
+    enum status status = files_write(run, error);
+    if (status != STATUS_OK)
+        return status;
+    crash_point("concluding");
+    evidence_gather_rows(&places, &evidence);
+    *out_losses = losses_of(run, &evidence);
+    struct manifest_conclusion conclusion = {.losses = *out_losses};
+    status = manifest_write(run, &conclusion, error);
+    if (status == STATUS_OK)
+        status = conditions_read(places.manifest_path, run->run_id, &conditions, error);
+    if (status != STATUS_OK)
+        return status;
+    evidence_gather_documents(&places, &evidence);
+    gates_judge(&conditions, &evidence, gates);
+    conclusion.gates = gates;
+    conclusion.overall = gates_overall(gates);
+    conclusion.exit_code = *out_code = exit_code_of(run, conclusion.overall);
+    return manifest_write(run, &conclusion, error);
+}
+
+int conclude(struct run *run)
+{
+    struct gate_results gates = {.count = 0};
+    struct fault_loss *losses = NULL;
+    struct error error = {{0}};
+    int code = EXIT_OWN_ERROR;
+    if (write_all(run, &gates, &losses, &code, &error) != STATUS_OK) {
+        fprintf(stderr, "orchestrator: %s\n", error.text);
+        free(losses);
+        return EXIT_OWN_ERROR;
+    }
+    say_shutdown(run);
+    say_faults(run, losses);
+    say_gates(run, &gates);
+    say_places(run);
+    console_say(&run->console, "verdict %s, exit code %d", gate_verdict_name(gates_overall(&gates)), code);
+    free(losses);
+    return code;
+}

@@ -1,0 +1,513 @@
+#include "manifest.h"
+
+#include "accounting.h"
+#include "base/hash.h"
+#include "conditions.h"
+#include "config/schema.h"
+#include "orchestrator/alerts/alerting.h"
+#include "orchestrator/export/exporter.h"
+#include "orchestrator/plan/resolve.h"
+
+#include <math.h>
+#include <orderflow_version.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <yyjson.h>
+
+enum { SUMMARY_BYTES_MAX = 16 * 1024 * 1024, LEDGER_BYTES_MAX = 64 * 1024 * 1024 };
+
+void manifest_path(const struct run *run, char out_path[PATH_BYTES])
+{
+    path_join(out_path, config_text(run->config, "run.artifacts_dir"), "run_logs/run_manifest_%s.json",
+              run->run_id);
+}
+
+void manifest_status_path(const struct run *run, char out_path[PATH_BYTES])
+{
+    path_join(out_path, config_text(run->config, "run.artifacts_dir"), "run_logs/status_%s.json",
+              run->run_id);
+}
+
+static void key_time(struct json *json, const char *key, int64_t wall_ms)
+{
+    char text[TIME_TEXT_BYTES];
+    if (wall_ms)
+        time_iso_ms(wall_ms, text);
+    json_key_text(json, key, wall_ms ? text : NULL);
+}
+
+static void key_measured(struct json *json, const char *key, int64_t value)
+{
+    if (value < 0)
+        json_key_null(json, key);
+    else
+        json_key_i64(json, key, value);
+}
+
+static void key_modules(struct json *json, const char *key, module_set set)
+{
+    json_key(json, key);
+    json_array_begin(json);
+    for (size_t i = 0; i < MODULE_COUNT; i++)
+        if (set & module_bit(i))
+            json_text(json, module_at(i)->name);
+    json_array_end(json);
+}
+
+static void key_symbols(struct json *json, const struct run *run)
+{
+    struct config_list symbols = config_list(run->config, "run.symbols");
+    json_key(json, "symbols");
+    json_array_begin(json);
+    for (size_t i = 0; i < symbols.count; i++)
+        json_text(json, symbols.texts[i]);
+    json_array_end(json);
+}
+
+/* --- what was asked for --- */
+
+static void write_versions(struct json *json)
+{
+    static const char *const UNMEASURED[] = {"zmq",    "msgpack", "duckdb",
+                                             "sqlite", "libyaml", "libwebsockets"};
+    json_key(json, "versions");
+    json_object_begin(json);
+    json_key_text(json, "orderflow", ORDERFLOW_VERSION);
+    json_key_text(json, "git_head", ORDERFLOW_GIT_HEAD);
+    json_key_bool(json, "git_dirty", ORDERFLOW_GIT_DIRTY);
+    json_key_text(json, "compiler", ORDERFLOW_COMPILER);
+    for (size_t i = 0; i < sizeof UNMEASURED / sizeof *UNMEASURED; i++)
+        json_key_null(json, UNMEASURED[i]); /* the orchestrator does not load them */
+    json_object_end(json);
+}
+
+static void write_environment(struct json *json)
+{
+    const struct config_environment_variable *variables;
+    size_t count = config_environment_variables(&variables);
+    json_key(json, "env_overrides");
+    json_object_begin(json);
+    for (size_t i = 0; i < count; i++) {
+        const char *value = getenv(variables[i].name);
+        const struct config_key *key = config_key_find(variables[i].key);
+        if (value)
+            json_key_text(json, variables[i].name, key && (key->flags & CONFIG_SECRET) ? "set" : value);
+    }
+    json_object_end(json);
+}
+
+static void write_config(struct json *json, const struct run *run)
+{
+    char hex[SHA256_HEX_BYTES] = "";
+    const char *path = resolve_config_path(run->options);
+    if (path && file_sha256(path, hex) != STATUS_OK)
+        hex[0] = 0;
+    json_key_text(json, "config_path", path);
+    json_key_text(json, "config_fingerprint", run->fingerprint);
+    json_key_text(json, "config_sha256", *hex ? hex : NULL);
+    json_key_text(json, "sink", config_text(run->config, "run.sink"));
+    key_modules(json, "enabled_modules", run->choice.enabled);
+    key_modules(json, "implied_modules", run->choice.implied);
+    key_symbols(json, run);
+    json_key_text(json, "input_mode", config_text(run->config, "run.input_mode"));
+    json_key_i64(json, "replay_mode", config_i64(run->config, "run.replay_mode"));
+    json_key_text(json, "run_tag", run->options->run_tag);
+    json_key(json, "run_tags");
+    alerting_tags(run, json);
+    write_versions(json);
+    write_environment(json);
+}
+
+/* --- what the verdict needs to know --- */
+
+/* event_clock: whether receive times say how late a message was: only where event time is wall time. */
+static const char *event_clock(const struct config *config)
+{
+    bool simulator = strcmp(config_text(config, "harvest.venue"), "simulator") == 0;
+    if (strcmp(config_text(config, "run.input_mode"), "preview") == 0)
+        return "recorded";
+    if (!simulator)
+        return "wall";
+    if (strcmp(config_text(config, "simulator.start"), "now") != 0)
+        return "recorded";
+    return config_f64(config, "simulator.speed") == 1 ? "wall" : "scaled";
+}
+
+static void write_conditions(struct json *json, const struct run *run)
+{
+    const struct config *config = run->config;
+    double scale = config_f64(config, "run.time_scale");
+    struct gate_conditions conditions = {
+        .set = run->gates,
+        .minutes = run->go_wall_ms && run->fed_until_wall_ms
+                       ? scale * (double)(run->fed_until_wall_ms - run->go_wall_ms) / 60000.0
+                       : 0,
+        .planned_minutes = run->end_due_ms == NEVER_MS ? 0 : config_f64(config, "run.minutes"),
+        .time_scale = scale,
+        .max_rss_mb = (double)config_i64(config, "limits.max_rss_mb"),
+        .max_open_files = (double)config_i64(config, "limits.max_open_files"),
+    };
+    json_key(json, "conditions");
+    conditions_json(&conditions, event_clock(config), json);
+}
+
+static void write_folders(struct json *json, const struct run *run)
+{
+    static const char *const NAMES[] = {"output_dir", "data_root", "artifacts_dir", "logs_dir", "state_dir"};
+    char key[64];
+    json_key(json, "folders");
+    json_object_begin(json);
+    for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES; i++) {
+        snprintf(key, sizeof key, "run.%s", NAMES[i]);
+        json_key_text(json, NAMES[i], config_text(run->config, key));
+    }
+    json_object_end(json);
+}
+
+/* --- processes --- */
+
+static void write_restarts(struct json *json, const struct process *process)
+{
+    json_key(json, "restarts");
+    json_array_begin(json);
+    for (size_t i = 0; i < process->restart_count; i++) {
+        const struct restart_record *record = &process->restarts[i];
+        json_object_begin(json);
+        key_time(json, "at", record->at_wall_ms);
+        json_key_i64(json, "pid", record->pid);
+        key_measured(json, "exit_code", record->exit_code);
+        json_key_i64(json, "exit_signal", record->exit_signal);
+        key_measured(json, "delay_ms", record->delay_ms);
+        json_object_end(json);
+    }
+    json_array_end(json);
+}
+
+static void write_process(struct json *json, const struct process *process)
+{
+    const struct supervisor *supervisor = &process->supervisor;
+    json_key(json, process->name);
+    json_object_begin(json);
+    key_measured(json, "pid", process->last_pid ? process->last_pid : -1);
+    key_time(json, "started_at", process->started_wall_ms);
+    key_time(json, "ready_at", process->ready_wall_ms);
+    key_time(json, "stopped_at", process->stopped_wall_ms);
+    key_measured(json, "exit_code", process->exited ? process->last_exit.code : -1);
+    json_key_i64(json, "exit_signal", process->exited ? process->last_exit.signal : 0);
+    json_key_i64(json, "restart_count", supervisor->restart_count);
+    write_restarts(json, process);
+    json_key_text(json, "health_status", health_status_name(process->health.status));
+    json_key_i64(json, "health_checks", process->health.checks);
+    json_key_i64(json, "healthy_checks", process->health.healthy_checks);
+    json_key_f64(json, "max_rss_mb", process->max_rss_mb > 0 ? process->max_rss_mb : NAN);
+    key_measured(json, "max_open_files", process->max_open_files > 0 ? process->max_open_files : -1);
+    json_key_text(json, "state", process_state_name(supervisor->state));
+    json_key_bool(json, "gave_up", supervisor->gave_up);
+    json_key_bool(json, "killed_on_stop", process->kill_on_stop);
+    json_key_i64(json, "generations", supervisor->generation);
+    json_key_i64(json, "stale_events", supervisor->stale_events);
+    json_object_end(json);
+}
+
+static void write_processes(struct json *json, const struct run *run)
+{
+    json_key(json, "processes");
+    json_object_begin(json);
+    for (size_t i = 0; i < run->process_count; i++)
+        write_process(json, &run->processes[i]);
+    json_object_end(json);
+    json_key(json, "restart_backoff_pattern");
+    json_object_begin(json);
+    for (size_t i = 0; i < run->process_count; i++) {
+        const struct process *process = &run->processes[i];
+        json_key(json, process->name);
+        json_array_begin(json);
+        for (size_t j = 0; j < process->restart_count; j++)
+            if (process->restarts[j].delay_ms >= 0)
+                json_i64(json, process->restarts[j].delay_ms);
+        json_array_end(json);
+    }
+    json_object_end(json);
+}
+
+/* --- figures --- */
+
+static void write_counter(struct json *json, const struct run *run, size_t module, const char *counter)
+{
+    int64_t value = -1;
+    if (!run_counter(run, module, counter, &value))
+        value = -1;
+    key_measured(json, counter, value);
+}
+
+static void write_harvester(struct json *json, const struct run *run)
+{
+    static const char *const HARVEST[] = {
+        "queue_dropped",      "reconnect_count",     "planned_reconnect_count", "dedup_hits_total",
+        "late_event_dropped", "trade_gap_ids_total", "book_seq_gap_total",      "parse_errors"};
+    int64_t timeouts = -1;
+    json_key(json, "harvester_metrics");
+    json_object_begin(json);
+    for (size_t i = 0; i < sizeof HARVEST / sizeof *HARVEST; i++)
+        write_counter(json, run, MODULE_HARVEST, HARVEST[i]);
+    if (!run_counter(run, MODULE_HARVEST, "substream_timeout_detected", &timeouts))
+        timeouts = -1;
+    json_key(json, "substream_timeout_detected");
+    if (timeouts < 0)
+        json_null(json);
+    else
+        json_bool(json, timeouts > 0);
+    write_counter(json, run, MODULE_ARCHIVE, "deadletter_rows");
+    write_counter(json, run, MODULE_ARCHIVE, "write_errors_total");
+    json_object_end(json);
+}
+
+static void write_sinks(struct json *json, const struct run *run)
+{
+    json_key(json, "sink_metrics");
+    json_array_begin(json);
+    for (size_t i = 0; i < run->process_count; i++) {
+        const struct telemetry *telemetry = &run->processes[i].telemetry;
+        for (size_t j = 0; j < telemetry_count(telemetry, PART_SINKS); j++)
+            message_json(json, &sink_status_message, sink_status_message.field_count,
+                         &telemetry_sinks(telemetry)[j], true);
+    }
+    json_array_end(json);
+}
+
+static void write_usage(struct json *json, const struct run *run)
+{
+    double max_rss_mb = run->own_max_rss_mb;
+    int64_t max_open_files = run->own_max_open_files;
+    for (size_t i = 0; i < run->process_count; i++) {
+        max_rss_mb = fmax(max_rss_mb, run->processes[i].max_rss_mb);
+        if (run->processes[i].max_open_files > max_open_files)
+            max_open_files = run->processes[i].max_open_files;
+    }
+    json_key(json, "resource_usage");
+    json_object_begin(json);
+    json_key_f64(json, "max_rss_mb", max_rss_mb);
+    json_key_i64(json, "max_open_files", max_open_files);
+    json_key(json, "per_process");
+    json_object_begin(json);
+    for (size_t i = 0; i <= run->process_count; i++) {
+        bool own = i == run->process_count;
+        json_key(json, own ? "orchestrator" : run->processes[i].name);
+        json_object_begin(json);
+        json_key_f64(json, "max_rss_mb", own ? run->own_max_rss_mb : run->processes[i].max_rss_mb);
+        json_key_i64(json, "max_open_files",
+                     own ? run->own_max_open_files : run->processes[i].max_open_files);
+        json_object_end(json);
+    }
+    json_object_end(json);
+    json_object_end(json);
+}
+
+/* --- files of the run --- */
+
+struct summary_walk {
+    const struct run *run;
+    struct json *json;
+};
+
+/* summary_visit: the final summary of this run, under its sink's name. */
+static enum status summary_visit(void *context, const char *path)
+{
+    struct summary_walk *walk = context;
+    const char *name = strrchr(path, '/');
+    size_t length = strlen(path);
+    if (!name || strncmp(name, "/summary_", 9) != 0 || length < 5 || strcmp(path + length - 5, ".json") != 0)
+        return STATUS_OK;
+    struct buffer text;
+    buffer_init(&text, SUMMARY_BYTES_MAX);
+    yyjson_doc *document =
+        file_read(path, &text) == STATUS_OK ? yyjson_read((const char *)text.data, text.length, 0) : NULL;
+    yyjson_val *root = yyjson_doc_get_root(document);
+    const char *sink = yyjson_get_str(yyjson_obj_get(root, "sink"));
+    if (sink && yyjson_equals_str(yyjson_obj_get(root, "run_id"), walk->run->run_id)) {
+        while (text.length && (text.data[text.length - 1] == '\n' || text.data[text.length - 1] == ' '))
+            text.length--;
+        json_key(walk->json, sink);
+        json_raw(walk->json, (const char *)text.data, text.length);
+    }
+    yyjson_doc_free(document);
+    buffer_finish(&text);
+    return STATUS_OK;
+}
+
+static void write_summaries(struct json *json, const struct run *run)
+{
+    struct summary_walk walk = {run, json};
+    char folder[PATH_BYTES];
+    path_join(folder, config_text(run->config, "run.logs_dir"), "report");
+    json_key(json, "report");
+    json_object_begin(json);
+    enum status status = folder_walk(folder, summary_visit, &walk);
+    json_object_end(json);
+    if (status != STATUS_OK && status != STATUS_NOT_FOUND)
+        log_event(LOG_WARNING, "read_error", "folder=%s", folder);
+}
+
+static void write_file(struct json *json, const char *path)
+{
+    char hex[SHA256_HEX_BYTES];
+    int64_t bytes = file_bytes(path);
+    if (bytes < 0)
+        return;
+    bool hashed = file_sha256(path, hex) == STATUS_OK;
+    json_object_begin(json);
+    json_key_text(json, "path", path);
+    json_key_i64(json, "bytes", bytes);
+    json_key_text(json, "sha256", hashed ? hex : NULL);
+    json_object_end(json);
+}
+
+static enum status raw_visit(void *context, const char *path)
+{
+    struct summary_walk *walk = context;
+    char prefix[RUN_ID_BYTES + 16];
+    const char *name = strrchr(path, '/');
+    snprintf(prefix, sizeof prefix, "/raw-%s-", walk->run->run_id);
+    if (name && strncmp(name, prefix, strlen(prefix)) == 0)
+        write_file(walk->json, path);
+    return STATUS_OK;
+}
+
+static void write_files(struct json *json, const struct run *run)
+{
+    struct summary_walk walk = {run, json};
+    char path[PATH_BYTES];
+    json_key(json, "raw_files");
+    json_array_begin(json);
+    for (size_t i = 0; i < run->process_count; i++) {
+        if (run->processes[i].module_index != MODULE_HARVEST)
+            continue;
+        run_capture_folder(run, &run->processes[i], path);
+        enum status status = folder_walk(path, raw_visit, &walk);
+        if (status != STATUS_OK && status != STATUS_NOT_FOUND)
+            log_event(LOG_WARNING, "read_error", "folder=%s", path);
+    }
+    json_array_end(json);
+    json_key(json, "evidence");
+    json_array_begin(json);
+    manifest_status_path(run, path);
+    write_file(json, path);
+    manifest_source_path(run, path);
+    write_file(json, path);
+    path_join(path, config_text(run->config, "run.artifacts_dir"), "parity_diff_%s.json", run->run_id);
+    write_file(json, path);
+    accounting_path(run, path);
+    write_file(json, path);
+    path_join(path, config_text(run->config, "run.artifacts_dir"), "run_logs/export_%s.jsonl", run->run_id);
+    write_file(json, path);
+    path_join(path, config_text(run->config, "run.artifacts_dir"), "run_logs/alerts_%s.json", run->run_id);
+    write_file(json, path);
+    json_array_end(json);
+}
+
+/* write_ledger: the loss ledger as its program wrote it; null while the run goes on. */
+static void write_ledger(struct json *json, const struct run *run)
+{
+    char path[PATH_BYTES];
+    struct buffer text;
+    accounting_path(run, path);
+    buffer_init(&text, LEDGER_BYTES_MAX);
+    yyjson_doc *document =
+        file_read(path, &text) == STATUS_OK ? yyjson_read((const char *)text.data, text.length, 0) : NULL;
+    json_key(json, "ledger");
+    while (document && text.length && text.data[text.length - 1] == '\n')
+        text.length--;
+    if (document)
+        json_raw(json, (const char *)text.data, text.length);
+    else
+        json_null(json);
+    yyjson_doc_free(document);
+    buffer_finish(&text);
+}
+
+/* --- the whole --- */
+
+static void write_faults(struct json *json, const struct run *run, const struct fault_loss *losses)
+{
+    static const struct fault_loss UNMEASURED = {-1, -1, -1, NULL};
+    json_key(json, "fault_injection");
+    json_array_begin(json);
+    for (size_t i = 0; i < run->fault_count; i++)
+        fault_json(json, &run->faults[i], losses ? &losses[i] : &UNMEASURED);
+    json_array_end(json);
+}
+
+static void write_end(struct json *json, const struct run *run, const struct manifest_conclusion *conclusion)
+{
+    json_key(json, "shutdown_order");
+    json_array_begin(json);
+    for (size_t i = 0; i < run->shutdown_count; i++)
+        json_text(json, run->processes[run->shutdown_order[i]].name);
+    json_array_end(json);
+    json_key_text(json, "end_reason", run->end_reason);
+    write_files(json, run);
+    bool judged = conclusion && conclusion->gates;
+    json_key(json, "gates");
+    if (judged)
+        gates_json(conclusion->gates, json);
+    else
+        json_null(json);
+    json_key_text(json, "overall_verdict", judged ? gate_verdict_name(conclusion->overall) : NULL);
+    key_measured(json, "exit_code", judged ? conclusion->exit_code : -1);
+}
+
+static const char *state_of(const struct run *run, const struct manifest_conclusion *conclusion)
+{
+    if (!conclusion)
+        return "running";
+    return run->failed_start || run->skipped_drain ? "aborted" : "finished";
+}
+
+static void write_manifest(struct json *json, const struct run *run,
+                           const struct manifest_conclusion *conclusion)
+{
+    int64_t until_ms = run->ended_wall_ms ? run->ended_wall_ms : clock_wall_ms(&run->clock);
+    json_object_begin(json);
+    json_key_i64(json, "schema_version", 1);
+    json_key_text(json, "run_id", run->run_id);
+    json_key_text(json, "state", state_of(run, conclusion));
+    key_time(json, "started_at", run->started_wall_ms);
+    key_time(json, "ended_at", run->ended_wall_ms);
+    json_key_f64(json, "duration_s", (double)(until_ms - run->started_wall_ms) / 1000.0);
+    write_config(json, run);
+    write_conditions(json, run);
+    write_folders(json, run);
+    write_processes(json, run);
+    write_summaries(json, run);
+    json_key(json, "timeseries_export");
+    exporter_json(run->exporter, json);
+    json_key(json, "alerts");
+    alerts_json(&run->alerting->alerts, json, false);
+    write_harvester(json, run);
+    write_sinks(json, run);
+    write_ledger(json, run);
+    write_usage(json, run);
+    write_faults(json, run, conclusion ? conclusion->losses : NULL);
+    write_end(json, run, conclusion);
+    json_object_end(json);
+}
+
+enum status manifest_write(const struct run *run, const struct manifest_conclusion *conclusion,
+                           struct error *error)
+{
+    char path[PATH_BYTES];
+    struct buffer text;
+    struct json json;
+    buffer_init(&text, 0);
+    json_init(&json, &text);
+    write_manifest(&json, run, conclusion);
+    buffer_append_byte(&text, '\n');
+    manifest_path(run, path);
+    enum status status = folder_make_for(path);
+    if (status == STATUS_OK)
+        status = file_replace(path, text.data, text.length,
+                              strcmp(config_text(run->config, "journal.durability"), "power") == 0);
+    buffer_finish(&text);
+    return status == STATUS_OK ? status : error_set(error, status, "%s cannot be written: %m", path);
+}
