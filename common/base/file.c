@@ -200,14 +200,20 @@ enum status file_sha256(const char *path, char out_hex[65])
     return STATUS_OK;
 }
 
+/* gone: what somebody else removed meanwhile is as removed as it should be. */
+static enum status gone(void)
+{
+    return errno == ENOENT ? STATUS_OK : STATUS_IO;
+}
+
 enum status folder_remove(const char *path)
 {
     struct stat itself;
     if (lstat(path, &itself) == 0 && S_ISLNK(itself.st_mode))
-        return unlink(path) == 0 ? STATUS_OK : STATUS_IO;
+        return unlink(path) == 0 ? STATUS_OK : gone();
     DIR *folder = opendir(path);
     if (!folder)
-        return errno == ENOENT ? STATUS_OK : STATUS_IO;
+        return gone();
     enum status status = STATUS_OK;
     struct dirent *entry;
     while (status == STATUS_OK && (entry = readdir(folder))) {
@@ -217,15 +223,15 @@ enum status folder_remove(const char *path)
         struct stat found;
         path_join(child, path, "%s", entry->d_name);
         if (lstat(child, &found) != 0)
-            status = STATUS_IO;
+            status = gone();
         else if (S_ISDIR(found.st_mode))
             status = folder_remove(child);
         else if (unlink(child) != 0)
-            status = STATUS_IO;
+            status = gone();
     }
     closedir(folder);
     if (status == STATUS_OK && rmdir(path) != 0)
-        status = STATUS_IO;
+        status = gone();
     return status;
 }
 
