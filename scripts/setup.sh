@@ -20,7 +20,7 @@ SETUP_PACKAGES="
     libzmq3-dev libczmq-dev libmsgpack-c-dev|libmsgpack-dev libwebsockets-dev libsqlite3-dev libyaml-dev liblmdb-dev
     libcurl4-openssl-dev libcmocka-dev zlib1g-dev libssl-dev openssl sqlite3 ca-certificates
     prometheus-pushgateway
-    python3 python3-pytest python3-pytest-timeout python3-zmq python3-msgpack python3-websockets python3-numpy python3-pandas python3-sklearn
+    python3 python3-pytest python3-pytest-timeout python3-pytest-xdist python3-zmq python3-msgpack python3-websockets python3-numpy python3-pandas python3-sklearn
     python3-yaml prometheus prometheus-pushgateway influxdb
 "
 

@@ -7,6 +7,8 @@
 # ORDERFLOW_PRESET chooses another build, e.g. asan.
 
 TEST_SUITES="unit lint reference scenario integration faults chaos compose"
+# Suites whose tests mostly wait for states: two files at a time. Each test has a folder, ports and processes of its own.
+TEST_PARALLEL="scenario integration"
 # Suites with a verb of their own, and how long-running or particular they are: said, not hidden.
 TEST_ELSEWHERE="fuzz:fuzz bench:bench browser:check"
 
@@ -34,14 +36,16 @@ test_unit() {
 }
 
 test_pytest() {
-    local suite="$1" junit="$TEST_OUT/$1.xml" status=0 start=$SECONDS
+    local suite="$1" junit="$TEST_OUT/$1.xml" status=0 start=$SECONDS workers=()
+    [[ " $TEST_PARALLEL " != *" $suite "* ]] || workers=(-n 2 --dist loadfile)
     if [ ! -d "tests/$suite" ]; then
         say "$suite: there is no tests/$suite"
         return
     fi
     say "$suite: pytest tests/$suite"
     rm -f "$junit"
-    "$PYTHON" -m pytest -q -rs --timeout=300 --durations=5 --durations-min=1 -p no:cacheprovider --junitxml="$junit" "tests/$suite" ||
+    "$PYTHON" -m pytest -q -rs --timeout=300 --durations=5 --durations-min=1 -p no:cacheprovider --junitxml="$junit" \
+        "${workers[@]}" "tests/$suite" ||
         status=$?
     # 5: nothing was collected, which is no failure of a folder still empty.
     [ $status != 5 ] || status=0

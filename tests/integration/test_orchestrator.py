@@ -527,6 +527,6 @@ def test_the_protocol_page_names_every_verb_and_no_other(programs, tmp_path):
             assert answer["ok"] or "there is no verb" not in answer["error"], (verb, answer)
         assert request(tmp_path, {"id": "end", "verb": "shutdown", "args": {}})["ok"]
         assert run.finish() == 0
-    source = (ROOT / "orchestrator" / "verbs.c").read_text()
+    source = (ROOT / "orchestrator" / "control" / "verbs.c").read_text()
     table = source[source.index("RUN_VERBS[] = {"):]
     assert documented == {line.split('"')[1] for line in table.splitlines() if line.startswith('    {"')}
