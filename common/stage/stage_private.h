@@ -63,6 +63,9 @@ struct output {
     bool ended;
     int64_t age_marks[STAGE_AGE_MARKS]; /* newest row at the retention's points in time */
     int64_t first; /* oldest row, as the open transaction will leave it; the retention's */
+    int64_t
+        dropped_from; /* the open transaction drops rows from there to `first` that were needed; 0: none */
+    char needed_by[INSTANCE_BYTES];
     struct buffer rows;
     struct output_chunk *chunks;
     size_t chunk_count, chunk_capacity;
@@ -110,6 +113,11 @@ struct sink_job {
     struct error error;
 };
 
+/* sink_drop: rows of a stream that retention took before a batch could have them; from 0: none. */
+struct sink_drop {
+    int64_t from, first; /* the first one gone, the first one there */
+};
+
 struct sink_runner {
     struct sink *sink;
     struct stage *stage;
@@ -122,6 +130,7 @@ struct sink_runner {
     enum status open_status;
     struct error open_error;
     struct sink_status_row status; /* under mutex */
+    struct sink_drop *drops;       /* by symbol, of the batch; its thread's own */
 };
 
 /* leaving: a symbol on its way to another instance (hand_over.c). */
@@ -360,6 +369,9 @@ double stage_journal_fill(const struct stage *stage); /* share of journal.max_mb
 bool stage_retention_urgent(struct stage *stage);     /* reason enough for a commit of its own */
 void stage_retain(
     struct stage *stage); /* inside the transaction: gives back what nobody needs, notes when full */
+/* stage_retention_committed: behind it: tells what it has dropped. stage_retention_undone: the disk did not take it. */
+void stage_retention_committed(struct stage *stage, bool was_full);
+void stage_retention_undone(struct stage *stage);
 
 /* sink_job.c */
 /* stage_sinks_ask: has every sink's thread do one thing for a symbol; true when all have. Called again until then; one thing
