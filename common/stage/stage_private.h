@@ -1,12 +1,13 @@
 /* stage_private: the stage's own parts, shared by its files only.
  *
- *   options.c   command line and configuration        input.c    upstream streams, gaps, catch-up
- *   output.c    emit → commit → publish, state        request.c  what comes in on the ROUTER
- *   retention.c consumers, what the journal may drop  sink_thread.c  one thread per sink
- *   plan.c      which symbols are ours, whom we read   state.c      the saved state, symbol by symbol
- *   beat.c      heartbeats and status file            ledger.c   counters for the loss ledger
- *   replay.c    a daemon by hand on a capture         stage.c    life and loop
- *   injured.c   faults, and what it lacks: degraded */
+ *   stage.c      life and loop                           options.c    command line and configuration
+ *   input.c      upstream streams, gaps, catch-up        request.c    what comes in on the ROUTER
+ *   output.c     emit → commit → publish                 state.c      the saved state, symbol by symbol
+ *   retention.c  consumers, what the journal may drop    holes.c      rows passed over, of services without a journal
+ *   sink_thread.c  one thread per sink                   sink_job.c   what it does when a symbol moves
+ *   plan.c       which symbols are ours, whom we read    hand_over.c  a symbol that moves: release.c gives, acquire.c takes
+ *   beat.c       heartbeats and status file              ledger.c     counters for the loss ledger
+ *   injured.c    faults, and what it lacks: degraded     replay.c     a daemon by hand on a capture */
 #pragma once
 
 #include "base/file.h"
@@ -302,6 +303,7 @@ enum status stage_release(struct stage *stage, const struct plan_move *move, str
 enum status stage_acquire(struct stage *stage, const struct plan_move *move, struct error *error);
 enum status stage_release_turn(struct stage *stage, size_t symbol, struct error *error);
 enum status stage_acquire_turn(struct stage *stage, size_t symbol, struct error *error);
+enum { PACKAGE_BYTES_MAX = 256 * 1024 * 1024 }; /* what one symbol may hand over */
 /* stage_package_asked: a request for a package on the ROUTER; its answer may come later. stage_package_answered: at the DEALER. */
 bool stage_is_package(const char *stream);
 void stage_package_asked(struct stage *stage, const struct bus_peer_id *peer,
