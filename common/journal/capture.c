@@ -223,6 +223,18 @@ enum status capture_flush(struct capture_writer *writer)
     return status;
 }
 
+int64_t capture_discard(struct capture_writer *writer)
+{
+    pthread_mutex_lock(&writer->mutex);
+    uint64_t flushed = atomic_load(&writer->flushed_seq);
+    int64_t count = (int64_t)(atomic_load(&writer->appended_seq) - flushed);
+    buffer_clear(&writer->batch);
+    writer->batch_last_seq = flushed;
+    atomic_store(&writer->appended_seq, flushed);
+    pthread_mutex_unlock(&writer->mutex);
+    return count;
+}
+
 uint64_t capture_flushed_seq(const struct capture_writer *writer)
 {
     return atomic_load_explicit(&writer->flushed_seq, memory_order_acquire);

@@ -9,8 +9,6 @@
 /* The new owner's side of a hand-over (hand_over.c): fetches the package (release.c), has the sinks take their part, and
  * makes the symbol its own in one transaction. */
 
-enum { PACKAGE_BYTES_MAX = 256 * 1024 * 1024 };
-
 /* package: what release.c made, taken apart; everything borrowed from its bytes. */
 struct package {
     int64_t version, stopped_ns, first, last;

@@ -82,6 +82,7 @@ static void turn_undo(struct stage *stage, const struct stage_turn *turn)
     stage->retention_due_ms = turn->retention_due_ms;
     stage->counts.retention_dropped = turn->retention_dropped;
     stage->counts.retention_unread = turn->retention_unread;
+    stage_retention_undone(stage);
 }
 
 /* stage_commit_refused: rows stay pending and nothing is published; no more is consumed until a later try succeeds. What cannot get

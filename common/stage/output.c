@@ -307,6 +307,7 @@ static enum status commit_turn(struct stage *stage, bool save, struct error *err
         return stage_commit_refused(stage, &before, status, error);
     crash_point("after_commit");
     stage->unwritten = false;
+    stage_retention_committed(stage, before.full);
     if (save)
         state_saved(stage);
     stage->counts.commits++;

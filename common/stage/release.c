@@ -14,10 +14,7 @@
  * The record is journaled in the transaction that gives the symbol up; the package is made of it and of the journal's rows,
  * as often as it is asked for, so that a death behind the commit changes nothing. */
 
-enum {
-    RELEASE_ROWS_MAX = 200000, /* rows its consumers still need: with more the hand-over waits */
-    PACKAGE_BYTES_MAX = 256 * 1024 * 1024,
-};
+enum { RELEASE_ROWS_MAX = 200000 }; /* rows its consumers still need: with more the hand-over waits */
 
 /* --- giving it up --- */
 

@@ -2,6 +2,7 @@
 #include "base/memory.h"
 #include "stage/stage_private.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -319,9 +320,8 @@ static void drop_needed(struct stage *stage, size_t index)
     if (!drop_oldest(stage, output) || output->first <= from)
         return;
     stage->counts.retention_dropped += output->first - from;
-    log_event(LOG_ERROR, "data_dropped",
-              "stream=%s from=%lld to=%lld rows=%lld needed_by=%s reason=journal_full", output->stream,
-              (long long)from, (long long)output->first - 1, (long long)(output->first - from), name);
+    output->dropped_from = from;
+    snprintf(output->needed_by, sizeof output->needed_by, "%s", name);
 }
 
 /* relieve: at nine tenths. Streams nobody has asked for give up their oldest rows; streams that are read only where the
@@ -374,9 +374,27 @@ void stage_retain(struct stage *stage)
     give_back(stage, journal_bytes_used(stage->journal) > limit / 2);
     size_t used = journal_bytes_used(stage->journal); /* without what has just been given back */
     raise_alert(stage, used);
-    bool full = used > limit / 10 * 9 && relieve(stage);
-    if (full != stage->full)
-        log_event(LOG_WARNING, full ? "journal_full" : "journal_has_room", "used_kb=%zu limit_kb=%zu",
-                  used >> 10, limit >> 10);
-    stage->full = full;
+    stage->full = used > limit / 10 * 9 && relieve(stage);
+}
+
+void stage_retention_undone(struct stage *stage)
+{
+    for (size_t i = 0; stage->outputs && i < stage->symbol_count; i++)
+        stage->outputs[i].dropped_from = 0;
+}
+
+void stage_retention_committed(struct stage *stage, bool was_full)
+{
+    for (size_t i = 0; i < stage->symbol_count; i++) {
+        const struct output *output = &stage->outputs[i];
+        if (output->dropped_from)
+            log_event(LOG_ERROR, "data_dropped",
+                      "stream=%s from=%lld to=%lld rows=%lld needed_by=%s reason=journal_full",
+                      output->stream, (long long)output->dropped_from, (long long)output->first - 1,
+                      (long long)(output->first - output->dropped_from), output->needed_by);
+    }
+    stage_retention_undone(stage);
+    if (stage->full != was_full)
+        log_event(LOG_WARNING, stage->full ? "journal_full" : "journal_has_room", "used_kb=%zu limit_kb=%zu",
+                  journal_bytes_used(stage->journal) >> 10, limit_of(stage) >> 10);
 }

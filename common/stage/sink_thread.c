@@ -1,4 +1,5 @@
 #include "base/log.h"
+#include "base/memory.h"
 #include "stage/stage_private.h"
 
 #include <errno.h>
@@ -71,16 +72,20 @@ static bool wait_for_batch(struct sink_runner *runner)
     return work;
 }
 
-/* dropped: retention took rows before the sink had them. Returns where to go on. */
-static int64_t note_dropped(struct sink_runner *runner, const struct output *output, int64_t from)
+/* note_dropped: retention took rows before the sink had them. Said behind the batch that goes past them: one that fails is tried
+ * again. */
+static void note_dropped(struct sink_runner *runner)
 {
-    int64_t first = journal_first(runner->stage->journal, output->journal_stream);
-    pthread_mutex_lock(&runner->mutex);
-    runner->status.dropped += first - from;
-    pthread_mutex_unlock(&runner->mutex);
-    log_event(LOG_ERROR, "data_dropped", "sink=%s stream=%s from=%lld to=%lld", runner->sink->name,
-              output->stream, (long long)from, (long long)first - 1);
-    return first;
+    for (size_t i = 0; i < runner->stage->symbol_count; i++) {
+        const struct sink_drop *drop = &runner->drops[i];
+        if (!drop->from)
+            continue;
+        pthread_mutex_lock(&runner->mutex);
+        runner->status.dropped += drop->first - drop->from;
+        pthread_mutex_unlock(&runner->mutex);
+        log_event(LOG_ERROR, "data_dropped", "sink=%s stream=%s from=%lld to=%lld", runner->sink->name,
+                  runner->stage->outputs[i].stream, (long long)drop->from, (long long)drop->first - 1);
+    }
 }
 
 /* write_stream: one piece of one stream behind the sink's position. */
@@ -97,7 +102,8 @@ static enum status write_stream(struct sink_runner *runner, size_t symbol, struc
     enum status status = journal_read(stage->journal, output->journal_stream, from, SINK_READ_BYTES, SIZE_MAX,
                                       rows, out_count, error);
     if (status == STATUS_NOT_FOUND) {
-        from = note_dropped(runner, output, from);
+        runner->drops[symbol].from = from;
+        from = runner->drops[symbol].first = journal_first(stage->journal, output->journal_stream);
         status = journal_read(stage->journal, output->journal_stream, from, SINK_READ_BYTES, SIZE_MAX, rows,
                               out_count, error);
     }
@@ -119,6 +125,7 @@ static enum status write_batch(struct sink_runner *runner, struct buffer *rows, 
     struct sink *sink = runner->sink;
     int64_t written = 0;
     size_t count;
+    memset(runner->drops, 0, runner->stage->symbol_count * sizeof *runner->drops);
     enum status status = sink->begin(sink->context, error);
     for (size_t i = 0; status == STATUS_OK && i < runner->stage->symbol_count; i++) {
         status = write_stream(runner, i, rows, &count, error);
@@ -130,6 +137,7 @@ static enum status write_batch(struct sink_runner *runner, struct buffer *rows, 
         sink->rollback(sink->context);
         return status;
     }
+    note_dropped(runner);
     pthread_mutex_lock(&runner->mutex);
     runner->status.written += written;
     runner->status.last_write_ms = clock_wall_ms(&runner->stage->clock);
@@ -168,6 +176,7 @@ static void *sink_thread(void *context)
     struct error error = {{0}};
     int delay_ms = BACKOFF_FIRST_MS;
     buffer_init(&rows, 0);
+    runner->drops = memory_allocate(runner->stage->symbol_count * sizeof *runner->drops);
     enum status status = sink_open(runner, &error);
     pthread_mutex_lock(&runner->mutex);
     runner->opened = true;
@@ -175,9 +184,7 @@ static void *sink_thread(void *context)
     runner->open_error = error;
     pthread_cond_broadcast(&runner->changed);
     pthread_mutex_unlock(&runner->mutex);
-    if (status != STATUS_OK)
-        return NULL;
-    while (wait_for_batch(runner)) {
+    while (status == STATUS_OK && wait_for_batch(runner)) {
         bool written = write_batch(runner, &rows, &error) == STATUS_OK;
         if (runner->hurry) /* somebody waits for it */
             stage_wake(runner->stage);
@@ -186,8 +193,10 @@ static void *sink_thread(void *context)
         else if (!back_off(runner, &error, &delay_ms))
             break;
     }
-    runner->sink->close(runner->sink->context);
+    if (status == STATUS_OK)
+        runner->sink->close(runner->sink->context);
     buffer_finish(&rows);
+    free(runner->drops);
     return NULL;
 }
 

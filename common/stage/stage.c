@@ -102,6 +102,11 @@ void stage_end(struct stage *stage)
     stage->own_end = true;
 }
 
+void stage_touch(struct stage *stage)
+{
+    stage->state_dirty = true;
+}
+
 bool stage_draining(const struct stage *stage)
 {
     return stage->draining || stage->stopping;
@@ -321,12 +326,21 @@ static void last_commit(struct stage *stage)
     }
 }
 
+/* halt: half of the time from TERM to KILL; the other half is the last commit's. */
+static void halt(struct stage *stage)
+{
+    double patience_ms = config_f64(stage->config, "supervisor.stop_timeout_s") * 1000 / 2;
+    if (stage->service->halt)
+        stage->service->halt(stage->state, clock_monotonic_ms(&stage->clock) + (int64_t)patience_ms);
+}
+
 /* wind_down: what has been consumed becomes durable; nothing new is consumed. */
 static void wind_down(struct stage *stage)
 {
     struct error error = {{0}};
     enum status ignored = injury_clear(stage->injuries, 0, NULL); /* nobody has to wait for their end */
     (void)ignored;
+    halt(stage);
     last_commit(stage);
     int64_t until_ms = clock_monotonic_ms(&stage->clock) + STAGE_DRAIN_MS;
     while (stage->exit_code == EXIT_CLEAN && clock_monotonic_ms(&stage->clock) < until_ms &&

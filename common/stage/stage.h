@@ -87,6 +87,10 @@ struct stage_service {
     /* turn: once per loop turn behind all rows, before the commit (timers of wall time, writer threads). */
     enum status (*turn)(void *service, struct error *error);
 
+    /* halt: TERM or stop has come, before the last commit: what came from outside and is not durable yet becomes so, or is counted as
+     * lost, by `until_ms` (monotonic). NULL: there is none. */
+    void (*halt)(void *service, int64_t until_ms);
+
     /* save, load: the service's state, bit for bit. Only for publishing services. */
     void (*save)(void *service, struct buffer *out);
     enum status (*load)(void *service, struct reader *in);
@@ -164,6 +168,9 @@ void stage_wake(struct stage *stage);
 
 /* stage_end: the service's own input is over; the stage drains and reports "drained" (harvest in replay, simulator). */
 void stage_end(struct stage *stage);
+
+/* stage_touch: the service's state has changed without a row: it is saved when that is next due. */
+void stage_touch(struct stage *stage);
 
 /* stage_draining: SIGTERM or drain came. */
 bool stage_draining(const struct stage *stage);

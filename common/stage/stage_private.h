@@ -1,12 +1,13 @@
 /* stage_private: the stage's own parts, shared by its files only.
  *
- *   options.c   command line and configuration        input.c    upstream streams, gaps, catch-up
- *   output.c    emit → commit → publish, state        request.c  what comes in on the ROUTER
- *   retention.c consumers, what the journal may drop  sink_thread.c  one thread per sink
- *   plan.c      which symbols are ours, whom we read   state.c      the saved state, symbol by symbol
- *   beat.c      heartbeats and status file            ledger.c   counters for the loss ledger
- *   replay.c    a daemon by hand on a capture         stage.c    life and loop
- *   injured.c   faults, and what it lacks: degraded */
+ *   stage.c      life and loop                           options.c    command line and configuration
+ *   input.c      upstream streams, gaps, catch-up        request.c    what comes in on the ROUTER
+ *   output.c     emit → commit → publish                 state.c      the saved state, symbol by symbol
+ *   retention.c  consumers, what the journal may drop    holes.c      rows passed over, of services without a journal
+ *   sink_thread.c  one thread per sink                   sink_job.c   what it does when a symbol moves
+ *   plan.c       which symbols are ours, whom we read    hand_over.c  a symbol that moves: release.c gives, acquire.c takes
+ *   beat.c       heartbeats and status file              ledger.c     counters for the loss ledger
+ *   injured.c    faults, and what it lacks: degraded     replay.c     a daemon by hand on a capture */
 #pragma once
 
 #include "base/file.h"
@@ -63,6 +64,9 @@ struct output {
     bool ended;
     int64_t age_marks[STAGE_AGE_MARKS]; /* newest row at the retention's points in time */
     int64_t first; /* oldest row, as the open transaction will leave it; the retention's */
+    int64_t
+        dropped_from; /* the open transaction drops rows from there to `first` that were needed; 0: none */
+    char needed_by[INSTANCE_BYTES];
     struct buffer rows;
     struct output_chunk *chunks;
     size_t chunk_count, chunk_capacity;
@@ -110,6 +114,11 @@ struct sink_job {
     struct error error;
 };
 
+/* sink_drop: rows of a stream that retention took before a batch could have them; from 0: none. */
+struct sink_drop {
+    int64_t from, first; /* the first one gone, the first one there */
+};
+
 struct sink_runner {
     struct sink *sink;
     struct stage *stage;
@@ -122,6 +131,7 @@ struct sink_runner {
     enum status open_status;
     struct error open_error;
     struct sink_status_row status; /* under mutex */
+    struct sink_drop *drops;       /* by symbol, of the batch; its thread's own */
 };
 
 /* leaving: a symbol on its way to another instance (hand_over.c). */
@@ -293,6 +303,7 @@ enum status stage_release(struct stage *stage, const struct plan_move *move, str
 enum status stage_acquire(struct stage *stage, const struct plan_move *move, struct error *error);
 enum status stage_release_turn(struct stage *stage, size_t symbol, struct error *error);
 enum status stage_acquire_turn(struct stage *stage, size_t symbol, struct error *error);
+enum { PACKAGE_BYTES_MAX = 256 * 1024 * 1024 }; /* what one symbol may hand over */
 /* stage_package_asked: a request for a package on the ROUTER; its answer may come later. stage_package_answered: at the DEALER. */
 bool stage_is_package(const char *stream);
 void stage_package_asked(struct stage *stage, const struct bus_peer_id *peer,
@@ -360,6 +371,9 @@ double stage_journal_fill(const struct stage *stage); /* share of journal.max_mb
 bool stage_retention_urgent(struct stage *stage);     /* reason enough for a commit of its own */
 void stage_retain(
     struct stage *stage); /* inside the transaction: gives back what nobody needs, notes when full */
+/* stage_retention_committed: behind it: tells what it has dropped. stage_retention_undone: the disk did not take it. */
+void stage_retention_committed(struct stage *stage, bool was_full);
+void stage_retention_undone(struct stage *stage);
 
 /* sink_job.c */
 /* stage_sinks_ask: has every sink's thread do one thing for a symbol; true when all have. Called again until then; one thing

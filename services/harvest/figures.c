@@ -49,35 +49,28 @@ static void report_rows(const struct row_figures *rows, struct stage_report *rep
     stage_report_counter(report, "symbols_without_books", silence_books(&rows->silence));
 }
 
-static void report_receiver(const struct receiver *receiver, struct stage_report *report)
+static void report_receiver(const struct intake *intake, struct stage_report *report)
 {
-    struct receiver_figures figures = receiver_figures(receiver);
+    struct receiver_figures figures = receiver_figures(intake->receiver);
     const struct {
         const char *name;
         int64_t value;
     } counters[] = {
         {"socket_messages", figures.messages}, /* of this life; received_messages are those of the run */
-        {"received_bytes", figures.message_bytes},
-        {"queue_dropped", figures.queue_dropped},
-        {"messages_too_large", figures.messages_too_large},
-        {"connections_open", figures.connections_open},
-        {"connections_opened", figures.openings},
-        {"refused_attempts", figures.refused_attempts},
-        {"substream_timeout_detected", figures.substream_timeouts},
-        {"rest_requests", figures.rest_requests},
-        {"rest_failures", figures.rest_failures},
-        {"snapshots_asked", figures.snapshots_asked},
-        {"receiver_pauses", figures.pauses},
-        {"capture_backlog", figures.backlog},
-        {"venue_time_failures", figures.clock_failures},
+        {"received_bytes", figures.message_bytes},    {"connections_open", figures.connections_open},
+        {"connections_opened", figures.openings},     {"refused_attempts", figures.refused_attempts},
+        {"rest_requests", figures.rest_requests},     {"rest_failures", figures.rest_failures},
+        {"snapshots_asked", figures.snapshots_asked}, {"receiver_pauses", figures.pauses},
+        {"capture_backlog", figures.backlog},         {"venue_time_failures", figures.clock_failures},
     };
     for (size_t i = 0; i < sizeof counters / sizeof counters[0]; i++)
         stage_report_counter(report, counters[i].name, counters[i].value);
+    for (enum intake_loss loss = 0; loss < INTAKE_LOSSES; loss++)
+        stage_report_counter(report, intake_loss_name(loss), intake->losses[loss]);
     stage_report_gauge(report, "clock_offset_ms", figures.clock_offset_ms);
 }
 
-void figures_report(const struct feed *feed, const struct receiver *receiver,
-                    const struct capture_writer *writer, const struct row_figures *rows,
+void figures_report(const struct feed *feed, const struct intake *intake, const struct row_figures *rows,
                     struct stage_report *report)
 {
     if (!feed)
@@ -85,10 +78,10 @@ void figures_report(const struct feed *feed, const struct receiver *receiver,
     report_rows(rows, report);
     for (enum feed_counter counter = 0; counter < FEED_COUNTER_COUNT; counter++)
         stage_report_counter(report, feed_counter_name(counter), feed_count(feed, FEED_ALL, counter));
-    if (receiver)
-        report_receiver(receiver, report);
-    if (writer)
-        stage_report_counter(report, "capture_bytes", capture_written_bytes(writer));
+    if (intake->receiver)
+        report_receiver(intake, report);
+    if (intake->writer)
+        stage_report_counter(report, "capture_bytes", capture_written_bytes(intake->writer));
 }
 
 static void count_symbol(const struct feed *feed, size_t symbol, size_t place, struct stage_ledger *ledger)
@@ -116,6 +109,6 @@ void figures_ledger(const struct feed *feed, const struct own_symbols *symbols, 
     struct receiver_figures figures = receiver_figures(intake->receiver);
     stage_ledger_count(ledger, STAGE_NO_SYMBOL, "socket_messages", figures.messages);
     stage_ledger_count(ledger, STAGE_NO_SYMBOL, "socket_first_record", (int64_t)intake->first_record);
-    stage_ledger_count(ledger, STAGE_NO_SYMBOL, "queue_dropped", figures.queue_dropped);
-    stage_ledger_count(ledger, STAGE_NO_SYMBOL, "messages_too_large", figures.messages_too_large);
+    for (enum intake_loss loss = 0; loss < INTAKE_LOSSES; loss++)
+        stage_ledger_count(ledger, STAGE_NO_SYMBOL, intake_loss_name(loss), intake->losses[loss]);
 }

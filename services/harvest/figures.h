@@ -20,9 +20,8 @@ void row_figures_finish(struct row_figures *figures);
 void row_figures_add(struct row_figures *figures, size_t symbol, const struct message *message,
                      const void *row);
 
-/* figures_report: `receiver` and `writer` are NULL in a replay; what they would tell is then not reported, not 0. */
-void figures_report(const struct feed *feed, const struct receiver *receiver,
-                    const struct capture_writer *writer, const struct row_figures *rows,
+/* figures_report: what receiver and writer would tell is not reported in a replay, not 0. */
+void figures_report(const struct feed *feed, const struct intake *intake, const struct row_figures *rows,
                     struct stage_report *report);
 
 /* Without a feed (NULL: no symbol is ours) neither says anything. figures_ledger: the feed's counters of the run and of each symbol, what it holds back, and what the sockets of this life

@@ -1,6 +1,7 @@
 #include "intake.h"
 
 #include "own_symbols.h"
+#include "state.h"
 
 #include "base/file.h"
 #include "base/log.h"
@@ -105,7 +106,7 @@ void intake_close(struct intake *intake)
     receiver_destroy(intake->receiver);
     capture_reader_close(intake->reader);
     capture_writer_close(intake->writer);
-    *intake = (struct intake){0};
+    *intake = (struct intake){.stage = intake->stage};
 }
 
 enum status intake_feed(struct intake *intake, struct feed *feed, struct error *error)
@@ -124,22 +125,62 @@ bool intake_is_over(const struct intake *intake)
     return !intake->receiver || receiver_stopped(intake->receiver);
 }
 
-void intake_ask(struct intake *intake, size_t symbol, const struct feed *feed)
+void intake_ask(struct intake *intake, const struct feed *feed, size_t symbol_count)
 {
-    if (intake->receiver)
-        receiver_ask(intake->receiver, symbol, feed);
+    for (size_t i = 0; i < symbol_count; i++) {
+        if (intake->receiver)
+            receiver_ask(intake->receiver, i, feed);
+        stage_event_time(intake->stage, feed_event_ms(feed, i));
+    }
 }
 
-enum status intake_command(struct intake *intake, const char *verb, bool ended)
+enum status intake_command(struct intake *intake, const struct feed *feed, const char *verb)
 {
-    bool go = strcmp(verb, "go") == 0;
-    if (!intake->receiver || (!go && strcmp(verb, "stop_intake") != 0))
+    bool go = strcmp(verb, "go") == 0, stop = strcmp(verb, "stop_intake") == 0;
+    if (!feed && stop)
+        stage_end(intake->stage); /* nothing of it has ever begun */
+    if (!feed)
+        return STATUS_OK;
+    if (!intake->receiver || (!go && !stop))
         return STATUS_UNSUPPORTED;
-    if (go && !ended)
+    if (go && !feed_ended(feed))
         receiver_go(intake->receiver);
-    else if (!go)
+    else if (stop)
         receiver_stop_intake(intake->receiver);
     return STATUS_OK;
+}
+
+/* --- losses, and the saved state --- */
+
+const char *intake_loss_name(enum intake_loss loss)
+{
+    static const char *const NAMES[] = {[INTAKE_QUEUE_DROPPED] = "queue_dropped",
+                                        [INTAKE_TOO_LARGE] = "messages_too_large",
+                                        [INTAKE_SUBSTREAM_TIMEOUTS] = "substream_timeout_detected"};
+    return NAMES[loss];
+}
+
+void intake_count_losses(struct intake *intake)
+{
+    if (!intake->receiver)
+        return;
+    struct receiver_figures figures = receiver_figures(intake->receiver);
+    const int64_t here[] = {[INTAKE_QUEUE_DROPPED] = figures.queue_dropped,
+                            [INTAKE_TOO_LARGE] = figures.messages_too_large,
+                            [INTAKE_SUBSTREAM_TIMEOUTS] = figures.substream_timeouts};
+    for (size_t i = 0; i < INTAKE_LOSSES; i++) {
+        int64_t now = intake->losses_before[i] + here[i];
+        if (now != intake->losses[i])
+            stage_touch(intake->stage);
+        intake->losses[i] = now;
+    }
+}
+
+void intake_halt(struct intake *intake, int64_t until_ms)
+{
+    if (intake->receiver)
+        receiver_halt(intake->receiver, until_ms);
+    intake_count_losses(intake);
 }
 
 void intake_save(const struct intake *intake, const struct feed *feed, struct buffer *out)
@@ -150,6 +191,8 @@ void intake_save(const struct intake *intake, const struct feed *feed, struct bu
     capture_place(intake->reader, &seq, &offset);
     buffer_append_u64(out, seq);
     buffer_append_u64(out, offset);
+    for (size_t i = 0; i < INTAKE_LOSSES; i++)
+        buffer_append_i64(out, intake->losses[i]);
     feed_save(feed, out);
 }
 
@@ -159,6 +202,8 @@ enum status intake_load(struct intake *intake, struct feed *feed, struct reader 
     if (!feed)
         return STATUS_OK;
     uint64_t seq = reader_u64(in), offset = reader_u64(in);
+    for (size_t i = 0; i < INTAKE_LOSSES; i++)
+        intake->losses_before[i] = intake->losses[i] = state_count(in);
     enum status status = feed_load(feed, in, &error);
     if (status == STATUS_OK)
         status = capture_seek(intake->reader, seq, offset, &error);

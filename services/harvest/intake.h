@@ -7,11 +7,19 @@
 #include "settings.h"
 #include "stage/stage.h"
 
+/* intake_loss: what never gets into the capture. No record says it, so it is kept beside the feed's state: a kill forgets at most
+ * what was counted since the newest saved state. */
+enum intake_loss { INTAKE_QUEUE_DROPPED, INTAKE_TOO_LARGE, INTAKE_SUBSTREAM_TIMEOUTS, INTAKE_LOSSES };
+const char *intake_loss_name(enum intake_loss loss);
+
 struct intake {
+    struct stage *stage;
     struct capture_writer *writer; /* NULL in a replay */
     struct capture_reader *reader;
-    struct receiver *receiver; /* NULL in a replay */
-    uint64_t first_record;     /* number of the first record this life may append */
+    struct receiver *receiver;            /* NULL in a replay */
+    uint64_t first_record;                /* number of the first record this life may append */
+    int64_t losses_before[INTAKE_LOSSES]; /* of earlier lives */
+    int64_t losses[INTAKE_LOSSES];        /* of all, as of the newest intake_count_losses */
 };
 
 /* intake_open: `feed` is borrowed for the call. intake_close: safe on a zeroed or half opened intake. */
@@ -31,11 +39,19 @@ enum status intake_feed(struct intake *intake, struct feed *feed, struct error *
 bool intake_is_over(const struct intake *intake);
 
 /* intake_ask: what the feed waits for and only the venue can answer. */
-void intake_ask(struct intake *intake, size_t symbol, const struct feed *feed);
+void intake_ask(struct intake *intake, const struct feed *feed, size_t symbol_count);
 
-/* intake_command: go and stop_intake; go after the end changes nothing. STATUS_UNSUPPORTED: neither. */
-enum status intake_command(struct intake *intake, const char *verb, bool ended) MUST_USE;
+/* intake_command: go and stop_intake; go after the end changes nothing, and nothing does much without a feed (NULL: no symbol is
+ * ours). STATUS_UNSUPPORTED: neither. */
+enum status intake_command(struct intake *intake, const struct feed *feed, const char *verb) MUST_USE;
 
-/* intake_save, intake_load (nothing without a feed): the feed's whole state, and the record of the capture it goes on with. */
+/* intake_count_losses: once a turn: they make no row that would have the state saved. */
+void intake_count_losses(struct intake *intake);
+
+/* intake_halt: nothing is received any more; until `until_ms` (monotonic) the disk may take what it has not taken yet. */
+void intake_halt(struct intake *intake, int64_t until_ms);
+
+/* intake_save, intake_load (nothing without a feed): the record of the capture it goes on with, losses,
+ * and the feed's whole state. */
 void intake_save(const struct intake *intake, const struct feed *feed, struct buffer *out);
 enum status intake_load(struct intake *intake, struct feed *feed, struct reader *in) MUST_USE;

@@ -40,7 +40,7 @@ static enum status harvest_open(struct stage *stage, void **out_service, struct 
     struct harvest *harvest = memory_allocate(sizeof *harvest);
     struct feed_config settings;
     enum status status = STATUS_OK;
-    harvest->stage = stage;
+    harvest->stage = harvest->intake.stage = stage;
     own_symbols_take(stage, &harvest->symbols);
     row_figures_init(&harvest->rows, harvest->symbols.count);
     feed_settings(stage_config(stage), harvest->symbols.names, harvest->symbols.count, &settings);
@@ -72,11 +72,20 @@ static enum status harvest_pull(void *service, size_t budget, int wait_ms, bool 
         feed_end(feed);
     if (feed && feed_ended(feed))
         stage_end(harvest->stage);
-    for (size_t i = 0; i < harvest->symbols.count; i++) {
-        intake_ask(&harvest->intake, i, feed);
-        stage_event_time(harvest->stage, feed_event_ms(feed, i));
-    }
+    intake_ask(&harvest->intake, feed, harvest->symbols.count);
     return harvest->at_end ? STATUS_OK : status;
+}
+
+static enum status harvest_turn(void *service, struct error *error)
+{
+    (void)error;
+    intake_count_losses(&((struct harvest *)service)->intake);
+    return STATUS_OK;
+}
+
+static void harvest_halt(void *service, int64_t until_ms)
+{
+    intake_halt(&((struct harvest *)service)->intake, until_ms);
 }
 
 static void harvest_save(void *service, struct buffer *out)
@@ -96,17 +105,13 @@ static enum status harvest_command(void *service, const char *verb, const char *
 {
     struct harvest *harvest = service;
     (void)arguments_json, (void)error;
-    if (harvest->feed)
-        return intake_command(&harvest->intake, verb, feed_ended(harvest->feed));
-    if (strcmp(verb, "stop_intake") == 0)
-        stage_end(harvest->stage); /* nothing of it has ever begun */
-    return STATUS_OK;
+    return intake_command(&harvest->intake, harvest->feed, verb);
 }
 
 static void harvest_report(void *service, struct stage_report *report)
 {
     struct harvest *harvest = service;
-    figures_report(harvest->feed, harvest->intake.receiver, harvest->intake.writer, &harvest->rows, report);
+    figures_report(harvest->feed, &harvest->intake, &harvest->rows, report);
 }
 
 static void harvest_ledger(void *service, struct stage_ledger *ledger)
@@ -129,6 +134,8 @@ static const struct stage_service HARVEST = {
     .open = harvest_open,
     .close = harvest_close,
     .pull = harvest_pull,
+    .turn = harvest_turn,
+    .halt = harvest_halt,
     .save = harvest_save,
     .load = harvest_load,
     .command = harvest_command,

@@ -241,15 +241,46 @@ enum status receiver_create(const struct receiver_config *config, struct receive
     return STATUS_OK;
 }
 
+static void end_thread(struct receiver *receiver)
+{
+    if (!receiver->has_thread)
+        return;
+    atomic_store(&receiver->is_quitting, true);
+    websocket_client_wake(receiver->sockets);
+    pthread_join(receiver->thread, NULL);
+    receiver->has_thread = false;
+}
+
+/* hang_up: no end is recorded: as after a kill, the next life's first record is the end of them all. */
+static void hang_up(struct connection **connection)
+{
+    if (*connection)
+        websocket_remove((*connection)->socket);
+    free(*connection);
+    *connection = NULL;
+}
+
+void receiver_halt(struct receiver *receiver, int64_t until_ms)
+{
+    end_thread(receiver);
+    for (size_t i = 0; i < receiver->link_count; i++) {
+        hang_up(&receiver->links[i].current);
+        hang_up(&receiver->links[i].successor);
+    }
+    receiver->queue_retry_ms = 0;
+    receiver_flush(receiver);
+    while (!all_readable(receiver) && receiver_now_ms(receiver) < until_ms &&
+           websocket_client_run_once(receiver->sockets, QUEUE_RETRY_MS) == STATUS_OK)
+        receiver_flush(receiver);
+    if (!all_readable(receiver))
+        receiver_give_up(receiver);
+}
+
 void receiver_destroy(struct receiver *receiver)
 {
     if (!receiver)
         return;
-    if (receiver->has_thread) {
-        atomic_store(&receiver->is_quitting, true);
-        websocket_client_wake(receiver->sockets);
-        pthread_join(receiver->thread, NULL);
-    }
+    end_thread(receiver);
     websocket_client_destroy(receiver->sockets);
     rest_client_destroy(receiver->rest);
     venue_clock_destroy(receiver->venue_clock);

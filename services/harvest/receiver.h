@@ -74,6 +74,10 @@ enum status receiver_create(const struct receiver_config *config, struct receive
 /* receiver_destroy: ends the thread at once; NULL-safe. */
 void receiver_destroy(struct receiver *receiver);
 
+/* receiver_halt: ends the thread in good order: nothing more is received; what the disk has not taken is tried again until
+ * `until_ms` (monotonic), then dropped and counted. Only figures may be asked afterwards. */
+void receiver_halt(struct receiver *receiver, int64_t until_ms);
+
 /* The following may be called from any thread. */
 
 void receiver_go(struct receiver *receiver);

@@ -43,8 +43,8 @@ void receiver_append(struct receiver *receiver, enum capture_kind kind, uint16_t
         .kind = (uint16_t)kind,
         .conn_id = conn_id,
     };
-    enum status status = STATUS_IO;
-    if (receiver->queue.length == 0)
+    enum status status = bytes > CAPTURE_PAYLOAD_BYTES_MAX ? STATUS_LIMIT : STATUS_IO;
+    if (status == STATUS_IO && receiver->queue.length == 0)
         status = capture_append(receiver->config.writer, kind, conn_id, head.recv_ns, head.mono_ns, payload,
                                 bytes, NULL);
     if (status == STATUS_LIMIT)
@@ -84,4 +84,19 @@ void receiver_flush(struct receiver *receiver)
         receiver->flushed_seq = flushed_seq;
         receiver->config.wake(receiver->config.wake_context);
     }
+}
+
+void receiver_give_up(struct receiver *receiver)
+{
+    struct buffer *queue = &receiver->queue;
+    int64_t records = capture_discard(receiver->config.writer);
+    for (size_t at = 0; at < queue->length; records++) {
+        struct queued head;
+        memcpy(&head, queue->data + at, sizeof head);
+        at += sizeof head + head.bytes;
+    }
+    buffer_clear(queue);
+    receiver_add(&receiver->figures.queue_dropped, records);
+    log_event(LOG_ERROR, "records_dropped", "records=%lld what=\"the disk did not take them before the end\"",
+              (long long)records);
 }

@@ -122,6 +122,9 @@ void receiver_append(struct receiver *receiver, enum capture_kind kind, uint16_t
                      size_t bytes);
 void receiver_flush(struct receiver *receiver);
 
+/* receiver_give_up: drops and counts what the disk has not taken. */
+void receiver_give_up(struct receiver *receiver);
+
 void receiver_endpoint_closed(struct receiver *receiver, size_t link);
 void receiver_drop(struct receiver *receiver, struct connection **connection, const char *reason);
 bool receiver_link_is_open(const struct link *link);

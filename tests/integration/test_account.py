@@ -264,8 +264,68 @@ def test_a_killed_harvest_still_balances_and_names_what_it_missed(capture, tmp_p
         stack.orchctl("kill", "harvest")
         stack.finish()
     ledger = account(stack, 0)
-    (reconnects,) = [loss["count"] for loss in ledger["losses"] if loss["id"] == "reconnects"]
-    assert reconnects >= 1
+    assert loss(ledger, "reconnects") >= 1
+
+
+def loss(ledger, name):
+    (count,) = [loss["count"] for loss in ledger["losses"] if loss["id"] == name]
+    return count
+
+
+def test_what_never_got_into_the_capture_is_known_after_harvest_was_killed(capture, tmp_path):
+    """Messages above 8 MiB: no record of the capture says so."""
+    large = "x" * (8 * 1024 * 1024 + 1)
+    faults = tmp_path / "faults"
+    faults.write_text("".join(json.dumps({"after": after, "raw": large}) + "\n" for after in (500, 1000)))
+    stack = harness.Stack(tmp_path / "run", [capture], speed=20, sets={"simulator.inject": faults, "journal.state_interval_ms": 50})
+
+    def harvest(counter):
+        return stack.statuses().get("harvest", {}).get("counters", {}).get(counter, 0)
+
+    with stack:
+        harness.wait_for(lambda: harvest("messages_too_large") == 2, 60, "two messages too large")
+        commits = harvest("stage_commits")
+        harness.wait_for(lambda: harvest("stage_commits") > commits, 60, "a second's commits behind them")
+        stack.orchctl("kill", "harvest")
+        stack.finish()
+    assert stack.manifest()["processes"]["harvest"]["restart_count"] == 1
+    ledger = account(stack, 0)
+    assert loss(ledger, "messages_too_large") == 2 and loss(ledger, "queue_dropped") == 0
+
+
+def messages_before_the_restart(stack):
+    """Messages in the raw capture in front of the record that a second life of harvest begins with."""
+    count = 0
+    for path in sorted((stack.folder / "data/raw").rglob("*.ofr"), key=lambda path: path.name.rsplit("-", 1)[1]):
+        data, at = path.read_bytes(), 32
+        while at < len(data):
+            (payload_bytes,), (kind,) = struct.unpack_from("<I", data, at), struct.unpack_from("<H", data, at + 32)
+            at += 40 + payload_bytes
+            if kind == 3 and data[at - payload_bytes:at] == b"harvest was restarted":
+                return count
+            count += kind == 1
+    raise AssertionError("harvest was not restarted")
+
+
+def test_a_planned_end_writes_what_waited_for_the_disk(capture, tmp_path):
+    """TERM while the disk takes nothing: the fault ends with it, and all the socket gave is in the capture."""
+    stack = harness.Stack(tmp_path / "run", [capture], speed=20)
+
+    def harvest(counter=None):  # no status file can be written meanwhile
+        answer = stack.orchctl("status", "harvest", "--json", check=False).stdout
+        process = json.loads(answer)["processes"][0] if answer else {"generation": 0, "counters": {}}
+        return process["counters"].get(counter, 0) if counter else process["generation"]
+
+    with stack:
+        harness.wait_for(lambda: harvest("socket_messages") > 500, 60, "messages")
+        stack.orchctl("fault", "disk_full", "harvest", "--for", "20s", "--no-wait")
+        harness.wait_for(lambda: harvest("receiver_pauses") > 0, 20, "a batch that the disk did not take")
+        stack.orchctl("restart", "harvest")
+        harness.wait_for(lambda: harvest() == 2, 20, "the second life")
+        ledger = json.loads((stack.folder / f"artifacts/run_logs/ledger_{stack.run_id}/harvest.json").read_text())
+        stack.finish()
+    assert ledger["run"]["socket_messages"] == messages_before_the_restart(stack) > 500
+    assert ledger["run"]["queue_dropped"] == 0 and loss(account(stack, 0), "queue_dropped") == 0
 
 
 # ---- a run that goes on ----

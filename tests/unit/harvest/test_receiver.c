@@ -569,6 +569,77 @@ static void test_the_intake_is_not_over_while_the_disk_refuses_its_last_records(
     bench_finish(&bench);
 }
 
+/* queue_up: a disk that takes nothing, and more than a batch received meanwhile; how many messages in all. */
+static int64_t queue_up(struct bench *bench)
+{
+    enum { MESSAGE_BYTES = 200 * 1024 };
+    char *text = memory_allocate(MESSAGE_BYTES + 1);
+    memset(text, 'x', MESSAGE_BYTES);
+    UNTIL(bench, feed_count(bench->feed, FEED_ALL, FEED_REST_ANSWERS) == 2); /* nothing else is on its way */
+    limit_files(1);
+    while (!receiver_figures(bench->receiver).pauses) {
+        int64_t before = receiver_figures(bench->receiver).messages;
+        venue_say(&bench->venue, text);
+        UNTIL(bench, receiver_figures(bench->receiver).messages > before);
+        for (int i = 0; i < 20; i++)
+            turn(bench);
+    }
+    free(text);
+    return receiver_figures(bench->receiver).messages;
+}
+
+static int64_t messages_in(struct bench *bench)
+{
+    int64_t count = 0;
+    turn(bench);
+    for (const char *kind = buffer_text(&bench->kinds); *kind; kind++)
+        count += *kind == 'M';
+    return count;
+}
+
+static int64_t in_ms(int64_t patience_ms)
+{
+    struct clock clock = clock_system();
+    return clock_monotonic_ms(&clock) + patience_ms;
+}
+
+static void test_what_waits_for_the_disk_at_the_end_is_written_when_it_can_be(void **state)
+{
+    (void)state;
+    struct bench bench;
+    bench_begin(&bench);
+    struct receiver_config settings = receiver_settings(&bench);
+    bench_go(&bench, &settings);
+    int64_t received = queue_up(&bench);
+    assert_int_equal(messages_in(&bench), 0);
+    limit_files(RLIM_INFINITY);
+    receiver_halt(bench.receiver, in_ms(PATIENCE_MS));
+    assert_int_equal(messages_in(&bench), received);
+    assert_int_equal(receiver_figures(bench.receiver).queue_dropped, 0);
+    bench_finish(&bench);
+}
+
+static void test_what_the_disk_does_not_take_to_the_end_is_counted_and_not_written_later(void **state)
+{
+    (void)state;
+    struct bench bench;
+    bench_begin(&bench);
+    struct receiver_config settings = receiver_settings(&bench);
+    bench_go(&bench, &settings);
+    int64_t received = queue_up(&bench);
+    receiver_halt(bench.receiver, in_ms(300));
+    assert_true(received >= 2); /* some in the batch, one behind it */
+    assert_int_equal(receiver_figures(bench.receiver).queue_dropped, received);
+    limit_files(RLIM_INFINITY);
+    receiver_destroy(bench.receiver);
+    bench.receiver = NULL;
+    capture_reader_close(bench.reader);
+    capture_writer_close(bench.writer);
+    open_capture(&bench);
+    assert_int_equal(messages_in(&bench), 0);
+    bench_finish(&bench);
+}
+
 static void test_answers_that_are_none_are_asked_for_again_and_not_recorded(void **state)
 {
     (void)state;
@@ -791,6 +862,8 @@ int main(void)
         cmocka_unit_test(test_a_broken_connection_comes_back_and_both_ends_are_recorded),
         cmocka_unit_test(test_a_stop_ends_the_intake_and_says_so),
         cmocka_unit_test(test_the_intake_is_not_over_while_the_disk_refuses_its_last_records),
+        cmocka_unit_test(test_what_waits_for_the_disk_at_the_end_is_written_when_it_can_be),
+        cmocka_unit_test(test_what_the_disk_does_not_take_to_the_end_is_counted_and_not_written_later),
         cmocka_unit_test(test_answers_that_are_none_are_asked_for_again_and_not_recorded),
         cmocka_unit_test(test_large_messages_arrive_whole_and_too_large_ones_are_passed_over),
         cmocka_unit_test(test_reading_stops_while_the_stage_is_behind_and_nothing_is_lost),

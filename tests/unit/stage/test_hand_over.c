@@ -4,10 +4,12 @@
  * bus in one process; the test is their loop, so that it chooses between which two commits something happens. */
 #include "tests/support/check.h"
 
+#include "base/log.h"
 #include "base/memory.h"
 #include "proto/cvd.h"
 #include "stage/stage_private.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -78,7 +80,7 @@ static void emit(struct stage *stage, size_t symbol, int count)
 
 struct place {
     char folder[PATH_BYTES], plan[PATH_BYTES];
-    char settings[4][PATH_BYTES + 32];
+    char settings[5][PATH_BYTES + 32];
     struct clock_manual time;
 };
 
@@ -105,6 +107,7 @@ static void place_begin(struct place *place)
     snprintf(place->settings[1], sizeof place->settings[1], "run.output_dir=%s/artifacts", place->folder);
     snprintf(place->settings[2], sizeof place->settings[2], "bus.dir=%s/bus", place->folder);
     snprintf(place->settings[3], sizeof place->settings[3], "journal.max_mb=1");
+    snprintf(place->settings[4], sizeof place->settings[4], "harvest.on_full=wait");
 }
 
 static void place_end(struct place *place)
@@ -134,6 +137,8 @@ static enum status life_try(struct place *place, const char *instance, struct st
                          place->settings[2],
                          "--set",
                          place->settings[3],
+                         "--set",
+                         place->settings[4],
                          NULL};
     bool done;
     *stage = (struct stage){.service = &SERVICE,
@@ -497,6 +502,58 @@ static void rows_that_all_readers_have_wait_for_their_next_owner_too(void **stat
     rows_wait(COMMITS * ROWS_PER_COMMIT);
 }
 
+/* log_lines: how many lines of the log are of an event; the newest one of them. */
+static int log_lines(const struct place *place, const char *event, char out_newest[512])
+{
+    char path[PATH_BYTES], line[512];
+    int count = 0;
+    path_join(path, place->folder, "log");
+    FILE *log = fopen(path, "r");
+    assert_non_null(log);
+    while (fgets(line, sizeof line, log))
+        if (strstr(line, event)) {
+            count++;
+            memcpy(out_newest, line, sizeof line);
+        }
+    fclose(log);
+    return count;
+}
+
+static void what_retention_drops_is_told_once_and_behind_the_commit(void **state)
+{
+    (void)state;
+    struct place place;
+    struct stage_service hasty = SERVICE;
+    char path[PATH_BYTES], line[512] = "", wanted[64];
+    hasty.cannot_wait = true;
+    place_begin(&place);
+    snprintf(place.settings[4], sizeof place.settings[4], "harvest.on_full=drop");
+    struct stage *stage = life(&place, "numbers");
+    stage->service = &hasty;
+    hold(stage, AAA, 0);
+    fill(&place, stage, AAA);
+    stage->alert_sent = true; /* as a heartbeat has told */
+    path_join(path, place.folder, "log");
+    int log = open(path, O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC, 0600);
+    assert_true(log >= 0);
+    log_redirect(log);
+    step_refused(stage);
+    assert_int_equal(stage->counts.retention_dropped, 0);
+    assert_int_equal(log_lines(&place, " data_dropped ", line), 0);
+    wait_for_retry(&place);
+    step(stage);
+    log_redirect(STDERR_FILENO);
+    close(log);
+    int64_t first = journal_first(stage->journal, stage->outputs[AAA].journal_stream);
+    assert_true(first > 1);
+    assert_int_equal(stage->counts.retention_dropped, first - 1);
+    assert_int_equal(log_lines(&place, " data_dropped ", line), 1);
+    snprintf(wanted, sizeof wanted, "from=1 to=%lld", (long long)first - 1);
+    assert_non_null(strstr(line, wanted));
+    death(stage);
+    place_end(&place);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -506,6 +563,7 @@ int main(void)
         cmocka_unit_test(a_death_between_two_tries_leaves_the_symbol_to_be_fetched_again),
         cmocka_unit_test(rows_that_a_reader_needs_wait_in_a_full_journal_for_their_next_owner),
         cmocka_unit_test(rows_that_all_readers_have_wait_for_their_next_owner_too),
+        cmocka_unit_test(what_retention_drops_is_told_once_and_behind_the_commit),
     };
     check_filter();
     return cmocka_run_group_tests(tests, NULL, NULL);
