@@ -307,8 +307,10 @@ static enum status commit_turn(struct stage *stage, bool save, struct error *err
         return stage_commit_refused(stage, &before, status, error);
     crash_point("after_commit");
     stage->unwritten = false;
-    if (save)
+    if (save) {
         state_saved(stage);
+        stage_tables_settle(stage);
+    }
     stage->counts.commits++;
     note_rereading(stage);
     return STATUS_OK;

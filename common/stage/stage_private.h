@@ -6,6 +6,7 @@
  *   plan.c      which symbols are ours, whom we read   state.c      the saved state, symbol by symbol
  *   beat.c      heartbeats and status file            ledger.c   counters for the loss ledger
  *   replay.c    a daemon by hand on a capture         stage.c    life and loop
+ *   table.c     the long part of a symbol's state
  *   injured.c   faults, and what it lacks: degraded */
 #pragma once
 
@@ -202,6 +203,7 @@ struct stage {
     struct plan *plan;            /* NULL: by hand, everything is ours */
     atomic_bool *owned;           /* by symbol */
     struct hand_over *hand_overs; /* by symbol */
+    struct table *tables;         /* by symbol; NULL until one is saved or read */
     int64_t acquired_version;     /* of the newest move that brought a symbol */
     size_t moving;                /* of these, how many there is something to do for */
 
@@ -252,7 +254,7 @@ struct stage {
         int64_t frames, foreign_frames, malformed_frames, malformed_rows, gaps_seen, catch_up_requests,
             catch_up_rows, rows_lost, forks, commits, rows_emitted, rows_compared, rows_reread, requests,
             malformed_requests, retention_dropped, retention_unread, retention_alerts, reconnects,
-            commit_failures;
+            commit_failures, table_pages;
     } counts;
 };
 
@@ -345,6 +347,15 @@ void stage_state_put(struct stage *stage); /* inside the transaction */
 void stage_symbol_save(struct stage *stage, size_t symbol, struct buffer *out);
 enum status stage_symbol_load(struct stage *stage, size_t symbol, struct reader *in);
 bool stage_state_is_behind(const struct stage *stage);
+
+/* table.c: stage_tables_put: of our symbols, inside the transaction; stage_tables_settle: it was taken. stage_table_read: from the journal, before
+ * the symbol's state. stage_table_save, stage_table_load: the whole of it, for a hand-over. */
+void stage_tables_put(struct stage *stage);
+void stage_tables_settle(struct stage *stage);
+enum status stage_table_read(struct stage *stage, size_t symbol) MUST_USE;
+void stage_table_save(struct stage *stage, size_t symbol, struct buffer *out);
+void stage_table_load(struct stage *stage, size_t symbol, struct reader *in);
+void stage_tables_close(struct stage *stage);
 
 /* output.c */
 enum status stage_outputs_open(struct stage *stage, struct error *error);
