@@ -29,7 +29,8 @@ const char *const CALIBRATION_STATE_NAMES[] = {"active",        "suspended", "in
 const char *const CVD_DIRECTION_NAMES[] = {"as_is", "flipped", NULL};
 const char *const EVENT_TYPE_NAMES[] = {"bull_div",      "bear_div",  "hidden_bull",      "hidden_bear",
                                         "pivot_high",    "pivot_low", "ofi_cvd_conflict", "anomaly_z",
-                                        "price_anomaly", "gap",       "reconnect",        NULL};
+                                        "price_anomaly", "gap",       "reconnect",        "incident",
+                                        NULL};
 const char *const EVENT_CHANNEL_NAMES[] = {"price", "ofi", "cvd", "fusion", "trade", "book", "socket", NULL};
 const char *const EVENT_DIRECTION_NAMES[] = {"bullish", "bearish", "neutral", NULL};
 const char *const EVENT_STRENGTH_NAMES[] = {"strong", "normal", "weak", NULL};
@@ -38,6 +39,14 @@ const char *const ORDER_SIDE_NAMES[] = {"BUY", "SELL", NULL};
 const char *const ORDER_STRENGTH_NAMES[] = {"STRONG", "NORMAL", NULL};
 const char *const ORDER_STATUS_NAMES[] = {"FILLED", "REJECTED", NULL};
 const char *const CONTROL_ACTION_NAMES[] = {"end_of_stream", "input", NULL};
+const char *const CONTROL_DECISION_NAMES[] = {"none",
+                                              "suspend_calibration",
+                                              "resume_calibration",
+                                              "lock_direction",
+                                              "unlock_direction",
+                                              "slice_weight",
+                                              "adjust_merge_tol",
+                                              NULL};
 
 static const struct message *const MESSAGES[] = {
     &trade_message,

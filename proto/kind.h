@@ -89,6 +89,7 @@ enum event_type {
     EVENT_PRICE_ANOMALY,
     EVENT_GAP,
     EVENT_RECONNECT,
+    EVENT_INCIDENT, /* not of the market: what people, gates or an engine's own rule changed */
 };
 extern const char *const EVENT_TYPE_NAMES[];
 
@@ -121,6 +122,17 @@ extern const char *const ORDER_STATUS_NAMES[];
 
 enum control_action { CONTROL_END_OF_STREAM, CONTROL_INPUT };
 extern const char *const CONTROL_ACTION_NAMES[];
+
+enum control_decision {
+    DECISION_NONE,
+    DECISION_SUSPEND_CALIBRATION,
+    DECISION_RESUME_CALIBRATION,
+    DECISION_LOCK_DIRECTION,
+    DECISION_UNLOCK_DIRECTION,
+    DECISION_SLICE_WEIGHT,    /* value: factor of the scores of active rows, 0…1 */
+    DECISION_ADJUST_MERGE_TOL /* value: the merge tolerance in ms, whole, 0…60000 */
+};
+extern const char *const CONTROL_DECISION_NAMES[];
 
 /* message_of_kind: the table of a kind, NULL when unknown. message_of_name: likewise by name. */
 const struct message *message_of_kind(int kind);

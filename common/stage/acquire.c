@@ -194,6 +194,8 @@ static enum status acquire_write(struct stage *stage, size_t symbol, const struc
     stage_consumers_save(stage);
     crash_point("before_acquire");
     status = journal_commit(stage->journal, error);
+    if (status == STATUS_OK)
+        stage_tables_settle(stage);
     crash_point("after_acquire");
     return status;
 }

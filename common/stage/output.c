@@ -308,8 +308,10 @@ static enum status commit_turn(struct stage *stage, bool save, struct error *err
     crash_point("after_commit");
     stage->unwritten = false;
     stage_retention_committed(stage, before.full);
-    if (save)
+    if (save) {
         state_saved(stage);
+        stage_tables_settle(stage);
+    }
     stage->counts.commits++;
     note_rereading(stage);
     return STATUS_OK;

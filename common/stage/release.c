@@ -137,6 +137,8 @@ static enum status release_write(struct stage *stage, size_t symbol, struct erro
     journal_put(stage->journal, key, record->data, record->length);
     crash_point("before_release");
     status = journal_commit(stage->journal, error);
+    if (status == STATUS_OK)
+        stage_tables_settle(stage);
     crash_point("after_release");
     return status;
 }

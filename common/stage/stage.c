@@ -376,6 +376,7 @@ void stage_close(struct stage *stage)
     free(stage->symbols);
     free(stage->owned);
     stage_hand_over_close(stage);
+    stage_tables_close(stage);
     plan_destroy(stage->plan);
     if (stage->symbol_indexes)
         map_finish(stage->symbol_indexes);

@@ -101,6 +101,11 @@ struct stage_service {
     void (*symbol_save)(void *service, size_t symbol_index, struct buffer *out);
     enum status (*symbol_load)(void *service, size_t symbol_index, struct reader *in);
 
+    /* symbol_table: of services whose symbols have a long state of which little changes at a time (rows of hours): memory of a
+     * fixed size, saved as it lies, page by page, and only pages that changed. It is filled before symbol_load is called, which
+     * judges it. NULL: none. */
+    void *(*symbol_table)(void *service, size_t symbol_index, size_t *out_bytes);
+
     /* resume: for services without a journal: the newest row of the stream they hold durably (0: none). */
     int64_t (*resume)(void *service, const char *stream);
 

@@ -7,7 +7,8 @@
  *   sink_thread.c  one thread per sink                   sink_job.c   what it does when a symbol moves
  *   plan.c       which symbols are ours, whom we read    hand_over.c  a symbol that moves: release.c gives, acquire.c takes
  *   beat.c       heartbeats and status file              ledger.c     counters for the loss ledger
- *   injured.c    faults, and what it lacks: degraded     replay.c     a daemon by hand on a capture */
+ *   injured.c    faults, and what it lacks: degraded     replay.c     a daemon by hand on a capture
+ *   table.c      the long part of a symbol's state, page by page */
 #pragma once
 
 #include "base/file.h"
@@ -212,6 +213,7 @@ struct stage {
     struct plan *plan;            /* NULL: by hand, everything is ours */
     atomic_bool *owned;           /* by symbol */
     struct hand_over *hand_overs; /* by symbol */
+    struct table *tables;         /* by symbol; NULL until one is saved or read */
     int64_t acquired_version;     /* of the newest move that brought a symbol */
     size_t moving;                /* of these, how many there is something to do for */
 
@@ -262,7 +264,7 @@ struct stage {
         int64_t frames, foreign_frames, malformed_frames, malformed_rows, gaps_seen, catch_up_requests,
             catch_up_rows, rows_lost, forks, commits, rows_emitted, rows_compared, rows_reread, requests,
             malformed_requests, retention_dropped, retention_unread, retention_alerts, reconnects,
-            commit_failures;
+            commit_failures, table_pages;
     } counts;
 };
 
@@ -356,6 +358,15 @@ void stage_state_put(struct stage *stage); /* inside the transaction */
 void stage_symbol_save(struct stage *stage, size_t symbol, struct buffer *out);
 enum status stage_symbol_load(struct stage *stage, size_t symbol, struct reader *in);
 bool stage_state_is_behind(const struct stage *stage);
+
+/* table.c: stage_tables_put: of our symbols, inside the transaction; stage_tables_settle: it was taken. stage_table_read: from the journal, before
+ * the symbol's state. stage_table_save, stage_table_load: the whole of it, for a hand-over. */
+void stage_tables_put(struct stage *stage);
+void stage_tables_settle(struct stage *stage);
+enum status stage_table_read(struct stage *stage, size_t symbol) MUST_USE;
+void stage_table_save(struct stage *stage, size_t symbol, struct buffer *out);
+void stage_table_load(struct stage *stage, size_t symbol, struct reader *in);
+void stage_tables_close(struct stage *stage);
 
 /* output.c */
 enum status stage_outputs_open(struct stage *stage, struct error *error);

@@ -9,9 +9,10 @@
  *     version | event time, own end | count | count × name | count × symbol record | the service's own
  *     symbol record: rows emitted, by kind | count × input: stream, position, counts | the service's symbol
  *
- * A symbol's record is also what is handed over with it. */
+ * Its table, if the service has such, lies beside it in pages (table.c). A symbol's record, with the table before it, is also
+ * what is handed over. */
 
-enum { STATE_VERSION = 3 };
+enum { STATE_VERSION = 4 };
 static const char STATE_KEY[] = "state";
 
 static bool take_flag(struct reader *in)
@@ -28,7 +29,7 @@ static bool is_of(const struct input *input, size_t symbol)
     return input->public.symbol_index == symbol;
 }
 
-void stage_symbol_save(struct stage *stage, size_t symbol, struct buffer *out)
+static void symbol_write(struct stage *stage, size_t symbol, struct buffer *out)
 {
     const struct output *output = &stage->outputs[symbol];
     size_t count = 0;
@@ -53,6 +54,12 @@ void stage_symbol_save(struct stage *stage, size_t symbol, struct buffer *out)
         stage->service->symbol_save(stage->state, symbol, out);
 }
 
+void stage_symbol_save(struct stage *stage, size_t symbol, struct buffer *out)
+{
+    stage_table_save(stage, symbol, out);
+    symbol_write(stage, symbol, out);
+}
+
 /* input_read: the heartbeat's sums go on from its counts. */
 static void input_read(struct stage *stage, struct input *input, struct reader *in)
 {
@@ -68,7 +75,7 @@ static void input_read(struct stage *stage, struct input *input, struct reader *
     stage->counts.rows_lost += input->lost;
 }
 
-enum status stage_symbol_load(struct stage *stage, size_t symbol, struct reader *in)
+static enum status symbol_read(struct stage *stage, size_t symbol, struct reader *in)
 {
     struct output *output = &stage->outputs[symbol];
     output->emitted = reader_i64(in);
@@ -83,6 +90,12 @@ enum status stage_symbol_load(struct stage *stage, size_t symbol, struct reader 
     if (count || in->failed)
         return STATUS_MALFORMED;
     return stage->service->symbol_load ? stage->service->symbol_load(stage->state, symbol, in) : STATUS_OK;
+}
+
+enum status stage_symbol_load(struct stage *stage, size_t symbol, struct reader *in)
+{
+    stage_table_load(stage, symbol, in);
+    return in->failed ? STATUS_MALFORMED : symbol_read(stage, symbol, in);
 }
 
 /* --- the whole --- */
@@ -112,10 +125,11 @@ void stage_state_put(struct stage *stage)
     head_write(stage, out);
     for (size_t i = 0; i < stage->symbol_count; i++)
         if (stage_owns(stage, i))
-            stage_symbol_save(stage, i, out);
+            symbol_write(stage, i, out);
     if (stage->service->save)
         stage->service->save(stage->state, out);
     journal_put(stage->journal, STATE_KEY, out->data, out->length);
+    stage_tables_put(stage);
 }
 
 /* head_read: marks the symbols it names as owned. */
@@ -144,8 +158,11 @@ static enum status state_read(struct stage *stage, struct reader *in)
 {
     enum status status = head_read(stage, in);
     for (size_t i = 0; status == STATUS_OK && i < stage->symbol_count; i++)
-        if (stage_owns(stage, i))
-            status = stage_symbol_load(stage, i, in);
+        if (stage_owns(stage, i)) {
+            status = stage_table_read(stage, i);
+            if (status == STATUS_OK)
+                status = symbol_read(stage, i, in);
+        }
     if (status == STATUS_OK && stage->service->load)
         status = stage->service->load(stage->state, in);
     return status;

@@ -249,21 +249,21 @@ static enum status take_rest(struct feed *feed, const struct capture_record *rec
 
 static enum status take_control(struct feed *feed, const struct capture_record *record, struct error *error)
 {
-    int only = -1;
+    struct venue_control control;
     count(feed, FEED_CONTROLS);
     if (feed->state.has_ended)
         return STATUS_OK;
     enum status status =
         record->payload_bytes < META_BYTES
-            ? venue_parse_control(feed->venue, record->payload, record->payload_bytes, &only, error)
+            ? venue_parse_control(feed->venue, record->payload, record->payload_bytes, &control, error)
             : error_set(error, STATUS_MALFORMED, "control input: longer than %d bytes", META_BYTES - 1);
     if (status != STATUS_OK) {
         count(feed, FEED_CONTROL_MALFORMED);
         return status;
     }
     for (size_t i = 0; i < feed->config.symbol_count; i++)
-        if (only < 0 || only == (int)i)
-            feed_symbol_control(&feed->symbols[i], CONTROL_INPUT, record->payload, record->payload_bytes);
+        if (control.symbol < 0 || control.symbol == (int)i)
+            feed_symbol_control(&feed->symbols[i], &control, record->payload, record->payload_bytes);
     return STATUS_OK;
 }
 

@@ -143,15 +143,23 @@ void feed_symbol_snapshot_failed(struct feed_symbol *symbol)
         snapshot_refused(symbol);
 }
 
-void feed_symbol_control(struct feed_symbol *symbol, int8_t action, const char *json, size_t bytes)
+static void emit_control(struct feed_symbol *symbol, struct control_row *row)
+{
+    row->ts_ms = symbol->ordering.has_time ? symbol->ordering.newest_ms : 0;
+    row->source = ++symbol->state.sequence;
+    feed_symbol_emits(symbol, &control_message, row);
+}
+
+void feed_symbol_control(struct feed_symbol *symbol, const struct venue_control *control, const char *json,
+                         size_t bytes)
 {
     struct control_row row;
     message_clear(&control_message, &row);
-    row.ts_ms = symbol->ordering.has_time ? symbol->ordering.newest_ms : 0;
-    row.source = ++symbol->state.sequence;
-    row.action = action;
+    row.action = CONTROL_INPUT;
+    row.decision = (int8_t)control->decision;
+    row.value = control->value;
     memcpy(row.value_json, json, bytes < META_BYTES ? bytes : META_BYTES - 1);
-    feed_symbol_emits(symbol, &control_message, &row);
+    emit_control(symbol, &row);
 }
 
 void feed_symbol_end(struct feed_symbol *symbol)
@@ -167,7 +175,10 @@ void feed_symbol_end(struct feed_symbol *symbol)
     if (symbol->ordering.has_time) /* a re-opening behind which nothing came is told all the same */
         feed_symbol_tell_reopened(symbol, symbol->ordering.newest_ms);
     audit_end(&symbol->audit);
-    feed_symbol_control(symbol, CONTROL_END_OF_STREAM, "", 0);
+    struct control_row end;
+    message_clear(&control_message, &end);
+    end.action = CONTROL_END_OF_STREAM;
+    emit_control(symbol, &end);
 }
 
 /* --- life

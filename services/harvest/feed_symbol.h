@@ -97,8 +97,9 @@ void feed_symbol_snapshot_failed(struct feed_symbol *symbol);
 void feed_symbol_backfill(struct feed_symbol *symbol, const struct venue_message *answer, bool is_good,
                           int64_t recv_ms);
 
-/* feed_symbol_control: a control row. */
-void feed_symbol_control(struct feed_symbol *symbol, int8_t action, const char *json, size_t bytes);
+/* feed_symbol_control: a control input, and its JSON. */
+void feed_symbol_control(struct feed_symbol *symbol, const struct venue_control *control, const char *json,
+                         size_t bytes);
 
 void feed_symbol_end(struct feed_symbol *symbol);
 

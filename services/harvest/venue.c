@@ -2,6 +2,7 @@
 #include "venue_private.h"
 
 #include "base/memory.h"
+#include "proto/control.h"
 
 #include <ctype.h>
 #include <math.h>
@@ -306,26 +307,49 @@ enum status venue_parse_text(struct venue *venue, const void *text, size_t bytes
 /* --- control
  * ---------------------------------------------------------------------------------------------------- */
 
-enum status venue_parse_control(struct venue *venue, const void *payload, size_t bytes, int *out_symbol,
-                                struct error *error)
+/* DECISION_NONE for a name that nobody knows. */
+static int decision_of(yyjson_val *name)
+{
+    int decision = enum_from_name(CONTROL_DECISION_NAMES, yyjson_get_str(name) ? yyjson_get_str(name) : "",
+                                  yyjson_get_len(name));
+    return decision > 0 ? decision : DECISION_NONE;
+}
+
+static int control_symbol(struct venue *venue, yyjson_val *name)
+{
+    return venue_symbol(venue, yyjson_get_str(name) ? yyjson_get_str(name) : "", yyjson_get_len(name));
+}
+
+enum status venue_parse_control(struct venue *venue, const void *payload, size_t bytes,
+                                struct venue_control *out_control, struct error *error)
 {
     void *spare = NULL;
     yyjson_doc *document = bytes <= META_BYTES ? venue_read_json(venue, payload, bytes, &spare) : NULL;
     yyjson_val *root = document ? yyjson_doc_get_root(document) : NULL;
-    yyjson_val *name = yyjson_obj_get(root, "symbol");
-    int symbol =
-        name ? venue_symbol(venue, yyjson_get_str(name) ? yyjson_get_str(name) : "", yyjson_get_len(name))
-             : -1;
-    bool is_object = yyjson_is_obj(root);
-    bool is_named = name != NULL;
+    yyjson_val *name = yyjson_obj_get(root, "symbol"), *value = yyjson_obj_get(root, "value");
+    struct venue_control control = {
+        .symbol = name ? control_symbol(venue, name) : -1,
+        .decision = decision_of(yyjson_obj_get(root, "decision")),
+        .value = yyjson_is_num(value) ? yyjson_get_num(value) : FIELD_NULL_F64,
+    };
+    bool is_object = yyjson_is_obj(root), is_ours = !name || control.symbol >= 0;
+    bool is_value = !value || yyjson_is_num(value);
     free(spare);
     if (!is_object)
         return error_set(error, STATUS_MALFORMED, "control input: not one JSON object of at most %d bytes",
                          META_BYTES);
-    if (is_named && symbol < 0)
+    if (!is_ours)
         return error_set(error, STATUS_UNSUPPORTED, "control input: it names a symbol that is not ours");
-    *out_symbol = symbol;
-    return STATUS_OK;
+    if (control.decision == DECISION_NONE)
+        return error_set(error, STATUS_UNSUPPORTED,
+                         "control input: its \"decision\" must be suspend_calibration, resume_calibration, "
+                         "lock_direction, unlock_direction, slice_weight or adjust_merge_tol");
+    if (!is_value)
+        return error_set(error, STATUS_INVALID, "control input: its \"value\" is no number");
+    enum status status = control_check(control.decision, control.value, error);
+    if (status == STATUS_OK)
+        *out_control = control;
+    return status;
 }
 
 /* --- state

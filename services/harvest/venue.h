@@ -166,10 +166,18 @@ enum status venue_parse_rest(struct venue *venue, const void *payload, size_t by
                              struct venue_message *out_message, enum venue_reason *out_reason,
                              struct error *error) MUST_USE;
 
-/* venue_parse_control: a control input, one JSON object. *out_symbol: the index its "symbol" names, -1 when
- * it names none (it is for all), STATUS_UNSUPPORTED when it names one that is not ours. */
-enum status venue_parse_control(struct venue *venue, const void *payload, size_t bytes, int *out_symbol,
-                                struct error *error) MUST_USE;
+/* venue_control: what a control input says. */
+struct venue_control {
+    int symbol;   /* the index its "symbol" names, -1 when it names none: it is for all */
+    int decision; /* enum control_decision */
+    double value; /* NaN: none */
+};
+
+/* venue_parse_control: a control input, one JSON object: {"decision": name, "value": number, "symbol": name, …}.
+ * STATUS_UNSUPPORTED when it names a symbol that is not ours, or a decision that nobody knows; STATUS_INVALID for a value
+ * that the decision cannot have. */
+enum status venue_parse_control(struct venue *venue, const void *payload, size_t bytes,
+                                struct venue_control *out_control, struct error *error) MUST_USE;
 
 /* venue_symbol: index of an upper-case symbol, -1 when not ours. */
 int venue_symbol(const struct venue *venue, const char *symbol, size_t length);

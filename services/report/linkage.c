@@ -1,12 +1,11 @@
 #include "linkage.h"
 
 #include "base/memory.h"
+#include "evaluate/interval.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
-
-static const double Z_95 = 1.959963984540054;
 
 void event_times_init(struct event_times *times, const char *symbol)
 {
@@ -28,21 +27,6 @@ void event_times_add(struct event_times *times, int event_type, int64_t ts_ms)
                                            sizeof *times->ts_ms[event_type]);
     times->ts_ms[event_type][count] = ts_ms;
     times->count[event_type]++;
-}
-
-void wilson_interval(int64_t k, int64_t n, double *out_low, double *out_high)
-{
-    *out_low = *out_high = NAN;
-    if (n <= 0)
-        return;
-    double count = (double)n, hits = (double)k, square = Z_95 * Z_95;
-    double scale = 1 + square / count;
-    double centre = (hits / count + square / (2 * count)) / scale;
-    double variance = hits * (count - hits) / (count * count * count) + square / (4 * count * count);
-    double half = Z_95 * sqrt(variance) / scale;
-    /* At k = 0 and k = n the ends are 0 and 1 but for rounding. */
-    *out_low = fmax(0, centre - half);
-    *out_high = fmin(1, centre + half);
 }
 
 /* recent: whether an event lies in [t - window, t]. `cursor` is the number of events not after t: rows

@@ -37,6 +37,3 @@ struct linkage {
 
 void linkage_compute(const struct tally *tally, const struct event_times *times, size_t times_count,
                      struct linkage *out_linkage);
-
-/* wilson_interval: both ends of the 95 % interval of k of n; NaN when n is 0. */
-void wilson_interval(int64_t k, int64_t n, double *out_low, double *out_high);

@@ -68,6 +68,13 @@ void signal_decision_set_slice_weight(struct signal_decision *decision, double w
     decision->slice_weight_active = weight;
 }
 
+void signal_decision_control(struct signal_decision *decision, const struct control_row *control)
+{
+    if (control->decision == DECISION_SLICE_WEIGHT &&
+        control_check(control->decision, control->value, NULL) == STATUS_OK)
+        signal_decision_set_slice_weight(decision, control->value);
+}
+
 /* Step 1. */
 static bool is_complete(const struct feature_row *feature)
 {

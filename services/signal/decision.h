@@ -4,6 +4,7 @@
 #pragma once
 
 #include "base/buffer.h"
+#include "proto/control.h"
 #include "proto/feature.h"
 #include "proto/signal.h"
 
@@ -77,8 +78,10 @@ void signal_decision_gates(const struct signal_decision *decision, const struct 
 bool signal_decision_feed(struct signal_decision *decision, const struct feature_row *feature,
                           struct signal_row *out_row);
 
-/* signal_decision_set_slice_weight: the factor of the scores of active rows from here on, 0…1; 0 suspends them. */
+/* signal_decision_set_slice_weight: the factor of the scores of active rows from here on, 0…1; 0 suspends them.
+ * signal_decision_control: a control row takes effect: slice_weight; what else was decided is not for this stage. */
 void signal_decision_set_slice_weight(struct signal_decision *decision, double weight);
+void signal_decision_control(struct signal_decision *decision, const struct control_row *control);
 
 /* signal_decision_save, signal_decision_load: the state. STATUS_MALFORMED leaves the decision as after init. */
 void signal_decision_save(const struct signal_decision *decision, struct buffer *out);

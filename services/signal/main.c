@@ -76,8 +76,10 @@ static enum status signal_row(void *service, const struct stage_input *input, co
             stage_emit(signal->stage, input->symbol_index, &signal_message, &row);
     } else if (view->kind == ROW_CONTROL) {
         status = row_decode(view, &control_message, &control, error);
-        if (status == STATUS_OK)
+        if (status == STATUS_OK) {
+            signal_decision_control(&signal->decisions[input->symbol_index], &control);
             stage_emit(signal->stage, input->symbol_index, &control_message, &control);
+        }
     }
     return status;
 }

@@ -13,7 +13,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     struct error error = {{0}};
     struct venue_message message = {0};
     enum venue_reason reason = 0;
-    int symbol;
+    struct venue_control control;
     if (!bytes)
         return 0;
     struct venue_config config = {.market = (enum venue_market)(data[0] % 3),
@@ -27,9 +27,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     switch (data[0] / 3 % 3) {
     case 0: status = venue_parse_text(venue, data + 1, bytes - 1, &message, &reason, &error); break;
     case 1: status = venue_parse_rest(venue, data + 1, bytes - 1, &message, &reason, &error); break;
-    default: status = venue_parse_control(venue, data + 1, bytes - 1, &symbol, &error); break;
+    default: status = venue_parse_control(venue, data + 1, bytes - 1, &control, &error); break;
     }
-    fuzz_require(status == STATUS_OK || (status == STATUS_MALFORMED || status == STATUS_UNSUPPORTED));
+    fuzz_require(status == STATUS_OK ||
+                 (status == STATUS_MALFORMED || status == STATUS_UNSUPPORTED || status == STATUS_INVALID));
     fuzz_require(status != STATUS_OK || message.symbol < 2);
     if (status == STATUS_OK && message.trades)
         for (size_t i = 0; i < message.trade_count; i++)
@@ -74,7 +75,7 @@ static const struct {
         "exchangeInfo\n{\"symbols\":[{\"symbol\":\"BTCUSD_PERP\",\"contractSize\":100,"
         "\"pricePrecision\":1,\"quantityPrecision\":0}]}"},
     {3, "https://api.binance.com/api/v3/depth?symbol=BTCUSDT\n{\"code\":-1121,\"msg\":\"Invalid symbol.\"}"},
-    {6, "{\"action\":\"calibration_off\",\"symbol\":\"BTCUSDT\"}"},
+    {6, "{\"decision\":\"slice_weight\",\"value\":0.5,\"symbol\":\"BTCUSDT\"}"},
 };
 
 void fuzz_seeds(fuzz_take *take)

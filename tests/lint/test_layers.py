@@ -19,12 +19,13 @@ LAYERS = {
     "injury": {"base"},
     "bus": {"base", "proto", "config", "injury"},
     "market": {"base", "proto"},
+    "evaluate": {"base", "proto", "market"},
     "store": {"base", "proto", "journal", "stage/sink.h"},  # a sink reads the own journal; sink.h is its interface
     "stage": {"base", "proto", "journal", "bus", "config", "injury"},
-    "services": {"base", "proto", "config", "net", "journal", "bus", "store", "market", "stage", "injury"},
+    "services": {"base", "proto", "config", "net", "journal", "bus", "store", "market", "evaluate", "stage", "injury"},
     "orchestrator": {"base", "proto", "config", "net", "journal", "bus", "store", "injury"},
     "tools": {"base", "proto", "store"},
-    "recompute": {"base", "proto", "config", "journal", "store", "market"},
+    "recompute": {"base", "proto", "config", "journal", "store", "market", "evaluate"},
 }
 
 # tools/recompute makes a run's rows once more without its daemons: it chains the engines themselves and reads the sinks with
@@ -57,7 +58,7 @@ ENGINES = {
     "services/broker": "paper",
     "tools/recompute": "difference",
 }
-ENGINE_INCLUDES = {"base", "proto", "market"}
+ENGINE_INCLUDES = {"base", "proto", "market", "evaluate"}
 ENGINE_FORBIDDEN_HEADERS = r'"base/(log|file|crash_point)\.h"|<(time|unistd|fcntl|pthread|signal|poll|sys/[^>]+)\.h>'
 ENGINE_FORBIDDEN_CALLS = r"\b(clock_system|clock_wall_\w+|clock_monotonic_\w+|getenv|fopen|open|socket|random|rand)\s*\("
 GLOBAL_VARIABLE = r"^static\s+(?!const\b|inline\b)(?:struct\s+|enum\s+|unsigned\s+)?\w+[\s*]+(?!const\b)\w+(\[[^\]]*\])*\s*(=|;)"
@@ -173,7 +174,7 @@ def engine_files():
             for suffix in (".c", ".h"):
                 yield ROOT / folder / (stem + suffix)
     for path in SOURCES:
-        if room_of(path)[0] == "market":
+        if room_of(path)[0] in ("market", "evaluate"):
             yield path
 
 

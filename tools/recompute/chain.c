@@ -78,6 +78,7 @@ static void take_features(void *context, const struct message *message, const vo
     if (message == &feature_message && signal_decision_feed(&chain->symbols[symbol].decision, row, &signal)) {
         take_signal(chain, symbol, &signal);
     } else if (message == &control_message) {
+        signal_decision_control(&chain->symbols[symbol].decision, row);
         tell(chain, CHAIN_SIGNAL, symbol, message, row);
         tell(chain, CHAIN_BROKER, symbol, message, row);
     }

@@ -791,15 +791,20 @@ static void test_control_inputs_become_rows_in_their_place(void **state)
     (void)state;
     struct harness harness;
     begin_live(&harness, VENUE_USDM);
-    record(&harness, CAPTURE_CONTROL, "{\"calibration\":\"off\"}");
+    const char *weight = "{\"decision\":\"slice_weight\",\"value\":0.5,\"why\":\"canary_auc\"}";
+    record(&harness, CAPTURE_CONTROL, weight);
     expect(&harness, "input 1000");
-    assert_string_equal(harness.last_control.value_json, "{\"calibration\":\"off\"}");
-    record(&harness, CAPTURE_CONTROL, "{\"symbol\":\"ETHUSDT\",\"direction\":\"lock\"}");
+    assert_string_equal(harness.last_control.value_json, weight);
+    assert_int_equal(harness.last_control.action, CONTROL_INPUT);
+    assert_int_equal(harness.last_control.decision, DECISION_SLICE_WEIGHT);
+    assert_true(harness.last_control.value == 0.5);
+    record(&harness, CAPTURE_CONTROL, "{\"symbol\":\"ETHUSDT\",\"decision\":\"lock_direction\"}");
     expect(&harness, "");
     assert_int_equal(feed_sequence(harness.feed, 1), 2);
     assert_int_equal(record(&harness, CAPTURE_CONTROL, "nonsense"), STATUS_MALFORMED);
     assert_int_equal(record(&harness, CAPTURE_CONTROL, "{\"symbol\":\"XRP\"}"), STATUS_UNSUPPORTED);
-    assert_int_equal(counted(&harness, FEED_CONTROL_MALFORMED), 2);
+    assert_int_equal(record(&harness, CAPTURE_CONTROL, "{\"decision\":\"explode\"}"), STATUS_UNSUPPORTED);
+    assert_int_equal(counted(&harness, FEED_CONTROL_MALFORMED), 3);
     finish(&harness);
 }
 

@@ -503,21 +503,50 @@ static void test_changed_bytes_never_crash(void **state)
     venue_destroy(venue);
 }
 
+static enum status control(struct venue *venue, const char *text, struct venue_control *out)
+{
+    return venue_parse_control(venue, text, strlen(text), out, NULL);
+}
+
 static void test_control_inputs(void **state)
 {
     (void)state;
     struct venue *venue = create(VENUE_COINM, true, false);
-    int symbol = 5;
-    assert_int_equal(venue_parse_control(venue, "{\"a\":1}", 7, &symbol, NULL), STATUS_OK);
-    assert_int_equal(symbol, -1);
-    const char *named = "{\"symbol\":\"ETHUSD_PERP\",\"suspend\":true}";
-    assert_int_equal(venue_parse_control(venue, named, strlen(named), &symbol, NULL), STATUS_OK);
-    assert_int_equal(symbol, 1);
-    const char *other = "{\"symbol\":\"X\"}";
-    assert_int_equal(venue_parse_control(venue, other, strlen(other), &symbol, NULL), STATUS_UNSUPPORTED);
-    assert_int_equal(venue_parse_control(venue, "[1]", 3, &symbol, NULL), STATUS_MALFORMED);
-    assert_int_equal(venue_parse_control(venue, "{\"symbol\":7}", 12, &symbol, NULL), STATUS_UNSUPPORTED);
-    assert_int_equal(venue_parse_control(venue, "", 0, &symbol, NULL), STATUS_MALFORMED);
+    struct venue_control got = {.symbol = 5};
+    assert_int_equal(control(venue, "{\"decision\":\"suspend_calibration\",\"why\":[1]}", &got), STATUS_OK);
+    assert_int_equal(got.symbol, -1);
+    assert_int_equal(got.decision, DECISION_SUSPEND_CALIBRATION);
+    assert_true(isnan(got.value));
+    assert_int_equal(
+        control(venue, "{\"symbol\":\"ETHUSD_PERP\",\"decision\":\"slice_weight\",\"value\":0}", &got),
+        STATUS_OK);
+    assert_int_equal(got.symbol, 1);
+    assert_int_equal(got.decision, DECISION_SLICE_WEIGHT);
+    assert_true(got.value == 0);
+    assert_int_equal(control(venue, "{\"decision\":\"adjust_merge_tol\",\"value\":2500}", &got), STATUS_OK);
+    assert_true(got.value == 2500);
+    struct venue_control before = got;
+    static const struct {
+        const char *text;
+        enum status status;
+    } REFUSED[] = {
+        {"{\"symbol\":\"X\",\"decision\":\"lock_direction\"}", STATUS_UNSUPPORTED},
+        {"{\"symbol\":7,\"decision\":\"lock_direction\"}", STATUS_UNSUPPORTED},
+        {"{\"symbol\":\"ETHUSD_PERP\"}", STATUS_UNSUPPORTED},
+        {"{\"decision\":\"none\"}", STATUS_UNSUPPORTED},
+        {"{\"decision\":3}", STATUS_UNSUPPORTED},
+        {"{\"decision\":\"slice_weight\"}", STATUS_INVALID},
+        {"{\"decision\":\"slice_weight\",\"value\":1.5}", STATUS_INVALID},
+        {"{\"decision\":\"slice_weight\",\"value\":\"1\"}", STATUS_INVALID},
+        {"{\"decision\":\"adjust_merge_tol\",\"value\":0.5}", STATUS_INVALID},
+        {"{\"decision\":\"adjust_merge_tol\",\"value\":60001}", STATUS_INVALID},
+        {"{\"decision\":\"unlock_direction\",\"value\":1}", STATUS_INVALID},
+        {"[1]", STATUS_MALFORMED},
+        {"", STATUS_MALFORMED},
+    };
+    for (size_t i = 0; i < sizeof REFUSED / sizeof REFUSED[0]; i++)
+        assert_int_equal(control(venue, REFUSED[i].text, &got), REFUSED[i].status);
+    assert_memory_equal(&got, &before, sizeof got);
     venue_destroy(venue);
 }
 

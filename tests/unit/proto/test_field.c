@@ -94,7 +94,7 @@ static void what_a_field_may_not_hold_is_seen(void **state)
     message_clear(&feature_message, &feature);
 #define VALID(message, row, name) field_is_valid(message_field(&message, name), &row)
     assert_true(VALID(event_message, event, "event_type"));
-    event.event_type = EVENT_RECONNECT + 1;
+    event.event_type = EVENT_INCIDENT + 1;
     assert_false(VALID(event_message, event, "event_type"));
     event.event_type = -1;
     assert_false(VALID(event_message, event, "event_type"));
@@ -166,8 +166,8 @@ static void names_become_indexes(void **state)
     assert_int_equal(enum_from_name(REGIME_NAMES, "quie", 4), -1);
     assert_int_equal(enum_from_name(REGIME_NAMES, "quiets", 6), -1);
     assert_int_equal(enum_from_name(REGIME_NAMES, "", 0), -1);
-    assert_string_equal(EVENT_TYPE_NAMES[EVENT_RECONNECT], "reconnect");
-    assert_null(EVENT_TYPE_NAMES[EVENT_RECONNECT + 1]);
+    assert_string_equal(EVENT_TYPE_NAMES[EVENT_INCIDENT], "incident");
+    assert_null(EVENT_TYPE_NAMES[EVENT_INCIDENT + 1]);
     assert_string_equal(SIGNAL_TYPE_NAMES[SIGNAL_NEUTRAL], "neutral");
     assert_string_equal(EVENT_CHANNEL_NAMES[CHANNEL_SOCKET], "socket");
 }

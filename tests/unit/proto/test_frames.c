@@ -344,11 +344,12 @@ static void unknown_kinds_and_fields_are_passed_over(void **state)
     buffer_init(&rows, 0);
     buffer_append(&rows, "\x93\x5f\x81\x01\x02\xc7\x01\x07x",
                   9);                            /* a kind of the future with a map and an extension */
-    buffer_append(&rows, "\x97\x05\x09\x08", 4); /* a control row with two fields more than we know */
+    buffer_append(&rows, "\x99\x05\x09\x08", 4); /* a control row with two fields more than we know */
     buffer_append_text(&rows, "\xad"
-                              "end_of_stream\xc0");
+                              "end_of_stream\xc0\xac"
+                              "slice_weight\x01");
     buffer_append(&rows, "\xcf\xff\xff\xff\xff\xff\xff\xff\xff\x80", 10);
-    buffer_append(&rows, "\x95\x05\x0a\x08", 4);
+    buffer_append(&rows, "\x95\x05\x0a\x08", 4); /* one of a sender that did not have the last two yet */
     buffer_append_text(&rows, "\xad"
                               "end_of_stream\xc0");
     frame_encode(&bytes, &header, rows.data, rows.length);
@@ -359,9 +360,13 @@ static void unknown_kinds_and_fields_are_passed_over(void **state)
     assert_true(frame_next(&frame, &view));
     assert_ok(row_decode(&view, &control_message, &control, NULL));
     assert_int_equal(control.ts_ms, 9);
+    assert_int_equal(control.decision, DECISION_SLICE_WEIGHT);
+    assert_true(control.value == 1);
     assert_true(frame_next(&frame, &view));
     assert_ok(row_decode(&view, &control_message, &control, NULL));
     assert_int_equal(control.ts_ms, 10);
+    assert_int_equal(control.decision, DECISION_NONE);
+    assert_true(isnan(control.value));
     assert_int_equal(view.sequence, 1002);
     assert_false(frame_next(&frame, &view));
     buffer_finish(&bytes);

@@ -100,7 +100,15 @@ static const struct event_row EVENT = {
     .ordinal = 1};
 
 static const struct control_row CONTROL = {
-    .ts_ms = 1723161899970, .source = 21314, .action = CONTROL_END_OF_STREAM};
+    .ts_ms = 1723161899970, .source = 21314, .action = CONTROL_END_OF_STREAM, .value = FIELD_NULL_F64};
+
+static const struct control_row SLICE_WEIGHT = {
+    .ts_ms = 1723161899970,
+    .source = 21313,
+    .action = CONTROL_INPUT,
+    .value_json = "{\"decision\":\"slice_weight\",\"value\":0.5,\"why\":\"canary_auc\"}",
+    .decision = DECISION_SLICE_WEIGHT,
+    .value = 0.5};
 
 static const struct ofi_row OFI = {.ts_ms = 1723161255022,
                                    .source = 4712,
@@ -329,9 +337,9 @@ static const struct vector VECTORS[] = {
     {"control",
      "topic harvest/BTCUSDT",
      "harvest",
-     21314,
+     21313,
      1735689600000000000,
-     {{&control_message, &CONTROL}}},
+     {{&control_message, &SLICE_WEIGHT}, {&control_message, &CONTROL}}},
     {"ofi", "topic features/BTCUSDT", "features", 9001, 1735689600000000000, {{&ofi_message, &OFI}}},
     {"cvd", "topic features/BTCUSDT", "features", 9002, 1735689600000000000, {{&cvd_message, &CVD}}},
     {"fusion", "topic features/BTCUSDT", "features", 9003, 1735689600000000000, {{&fusion_message, &FUSION}}},

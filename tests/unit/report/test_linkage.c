@@ -3,19 +3,6 @@
 #include "report_fixture.h"
 #include "services/report/linkage.h"
 
-static void wilson_matches_the_golden_value(void **state)
-{
-    (void)state;
-    double low, high;
-    wilson_interval(8, 10, &low, &high);
-    assert_true(fabs(low - 0.4901624715366) < 1e-12);
-    assert_true(fabs(high - 0.9433178485456) < 1e-12);
-    wilson_interval(0, 10, &low, &high);
-    assert_true(low == 0 && high > 0 && high < 0.3);
-    wilson_interval(0, 0, &low, &high);
-    assert_true(isnan(low) && isnan(high));
-}
-
 static void add(struct tally *tally, const char *symbol, int64_t ts_ms, bool confirm)
 {
     struct signal_row row =
@@ -92,7 +79,6 @@ static void agrees_with_the_definition_on_random_rows(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(wilson_matches_the_golden_value),
         cmocka_unit_test(links_rows_within_thirty_seconds_behind_an_event_of_their_symbol),
         cmocka_unit_test(agrees_with_the_definition_on_random_rows),
     };

@@ -205,6 +205,26 @@ static void slice_weights_act_on_active_rows_only(void **state)
     assert_int_equal(row.signal_type, SIGNAL_STRONG_BUY);
 }
 
+static void a_slice_weight_in_the_stream_acts_from_there_on(void **state)
+{
+    (void)state;
+    struct signal_decision decision = plain_decision();
+    struct signal_row row;
+    struct control_row control = {.action = CONTROL_INPUT, .decision = DECISION_SLICE_WEIGHT, .value = 0.25};
+    struct feature_row before = feature_of(EPOCH_MS, 2, 5), behind = feature_of(EPOCH_MS + 1000, 2, 5);
+    assert_true(signal_decision_feed(&decision, &before, &row));
+    assert_true(row.score == 2);
+    signal_decision_control(&decision, &control);
+    assert_true(signal_decision_feed(&decision, &behind, &row));
+    assert_true(row.score == 0.5);
+    control.value = 7; /* no weight: whoever sent it */
+    signal_decision_control(&decision, &control);
+    control =
+        (struct control_row){.decision = DECISION_ADJUST_MERGE_TOL, .value = 0}; /* not for this stage */
+    signal_decision_control(&decision, &control);
+    assert_true(decision.slice_weight_active == 0.25);
+}
+
 static void created_at_is_the_event_time(void **state)
 {
     (void)state;
@@ -306,6 +326,7 @@ int main(void)
         cmocka_unit_test(incomplete_rows_are_rejected_and_counted),
         cmocka_unit_test(the_regime_of_the_row_comes_before_the_tps_rule),
         cmocka_unit_test(slice_weights_act_on_active_rows_only),
+        cmocka_unit_test(a_slice_weight_in_the_stream_acts_from_there_on),
         cmocka_unit_test(created_at_is_the_event_time),
         cmocka_unit_test(a_flood_of_codes_is_cut_at_whole_entries),
         cmocka_unit_test(every_unconfirmed_row_has_a_reason),

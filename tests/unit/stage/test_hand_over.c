@@ -22,12 +22,15 @@ enum { PATIENCE_MS = 10000, MOVE_VERSION = 2, ROWS_PER_COMMIT = 100, COMMITS = 1
 
 static const char *const SYMBOL_NAMES[SYMBOLS] = {"AAA", "BBB"};
 
-/* --- the service: numbers every row of a symbol --- */
+/* --- the service: numbers every row of a symbol; the newest numbers are a table --- */
+
+enum { KEPT = 4096, KEPT_PAGES = 9 };
 
 struct numbers {
     struct stage *stage;
     int64_t last[SYMBOLS];
-    int loads; /* of symbols */
+    int64_t kept[SYMBOLS][KEPT]; /* number n at n % KEPT */
+    int loads;                   /* of symbols */
 };
 
 static enum status numbers_open(struct stage *stage, void **out_service, struct error *error)
@@ -44,12 +47,31 @@ static void numbers_save(void *service, size_t symbol, struct buffer *out)
     buffer_append_i64(out, ((struct numbers *)service)->last[symbol]);
 }
 
+static void *numbers_table(void *service, size_t symbol, size_t *out_bytes)
+{
+    struct numbers *numbers = service;
+    *out_bytes = sizeof numbers->kept[symbol];
+    return numbers->kept[symbol];
+}
+
+/* The table must be of the same moment as the rest of the state: no older, and not ahead of it. */
+static bool table_agrees(const struct numbers *numbers, size_t symbol)
+{
+    int64_t last = numbers->last[symbol];
+    for (int64_t slot = 0; slot < KEPT; slot++) {
+        int64_t newest = last - (last - slot) % KEPT;
+        if (numbers->kept[symbol][slot] != (slot > last ? 0 : newest))
+            return false;
+    }
+    return true;
+}
+
 static enum status numbers_load(void *service, size_t symbol, struct reader *in)
 {
     struct numbers *numbers = service;
     numbers->last[symbol] = reader_i64(in);
     numbers->loads++;
-    return in->failed ? STATUS_MALFORMED : STATUS_OK;
+    return in->failed || !table_agrees(numbers, symbol) ? STATUS_MALFORMED : STATUS_OK;
 }
 
 static const struct stage_service SERVICE = {
@@ -60,6 +82,7 @@ static const struct stage_service SERVICE = {
     .close = free,
     .symbol_save = numbers_save,
     .symbol_load = numbers_load,
+    .symbol_table = numbers_table,
 };
 
 /* emit: rows that are a function of their number alone. */
@@ -70,6 +93,7 @@ static void emit(struct stage *stage, size_t symbol, int count)
         struct cvd_row row;
         message_clear(&cvd_message, &row);
         row.ts_ms = 1700000000000 + ++numbers->last[symbol];
+        numbers->kept[symbol][numbers->last[symbol] % KEPT] = numbers->last[symbol];
         row.source = row.agg_trade_id = numbers->last[symbol];
         row.cvd = (double)numbers->last[symbol] / 7;
         stage_emit(stage, symbol, &cvd_message, &row);
@@ -322,6 +346,43 @@ static void a_hand_over_waits_for_rows_that_the_disk_has_not_taken(void **state)
     place_end(&place);
 }
 
+static int64_t table_pages_of_a_step(struct place *place, struct stage *stage)
+{
+    int64_t before = stage->counts.table_pages;
+    clock_manual_advance(&place->time, INT64_C(1000000000)); /* journal.state_interval_ms: a state is due */
+    step(stage);
+    return stage->counts.table_pages - before;
+}
+
+static void only_pages_of_a_table_that_changed_are_written(void **state)
+{
+    (void)state;
+    struct place place;
+    place_begin(&place);
+    struct stage *stage = life(&place, "numbers");
+    emit(stage, AAA, 1);
+    assert_int_equal(table_pages_of_a_step(&place, stage), SYMBOLS * KEPT_PAGES); /* the first ones */
+    emit(stage, AAA, 1);
+    assert_int_equal(table_pages_of_a_step(&place, stage), 1);
+    emit(stage, AAA, 600);
+    emit(stage, BBB, 1);
+    assert_int_equal(table_pages_of_a_step(&place, stage), 3);
+    emit(stage, BBB, 1);
+    clock_manual_advance(&place.time, INT64_C(1000000000));
+    step_refused(stage);
+    wait_for_retry(&place);
+    assert_int_equal(table_pages_of_a_step(&place, stage), 1); /* what the disk refused comes again */
+    death(stage);
+
+    stage = life(&place, "numbers"); /* numbers_load compares the whole table */
+    assert_int_equal(((struct numbers *)stage->state)->loads, SYMBOLS);
+    assert_int_equal(((struct numbers *)stage->state)->last[AAA], 602);
+    emit(stage, AAA, 1);
+    assert_int_equal(table_pages_of_a_step(&place, stage), 1); /* what was read is known to be there */
+    death(stage);
+    place_end(&place);
+}
+
 static void a_state_ahead_of_its_journal_is_refused_with_a_sentence(void **state)
 {
     (void)state;
@@ -558,6 +619,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_hand_over_waits_for_rows_that_the_disk_has_not_taken),
+        cmocka_unit_test(only_pages_of_a_table_that_changed_are_written),
         cmocka_unit_test(a_state_ahead_of_its_journal_is_refused_with_a_sentence),
         cmocka_unit_test(commits_of_a_hand_over_are_tried_again),
         cmocka_unit_test(a_death_between_two_tries_leaves_the_symbol_to_be_fetched_again),
