@@ -28,9 +28,12 @@ struct slot {
     struct buffer order; /* WARDEN_START, as it is sent */
     int signal;          /* KILL or TERM not yet known to have worked, without an engine; 0: none */
     bool paused;
+    int64_t lease, lease_ms; /* of a suspension not yet heard of by the warden; 0: none */
     /* known */
     bool taken; /* a warden runs it */
     bool announced;
+    bool stands;     /* still, by its warden's word; only as long as it is known */
+    int64_t late_ms; /* the end of its newest suspension; -1: not known */
     struct engine_container container; /* empty id: the engine has none */
     char warden[WARDEN_CONTAINER_BYTES];
     struct bus_peer_id peer; /* of its warden; length 0: none has been heard */
@@ -68,6 +71,7 @@ static struct slot *slot_of(struct docker *docker, const char *name)
     docker->slots = memory_grow(docker->slots, &docker->capacity, docker->count + 1, sizeof *docker->slots);
     slot = memory_allocate(sizeof *slot);
     snprintf(slot->name, sizeof slot->name, "%s", name);
+    slot->late_ms = -1;
     buffer_init(&slot->order, WARDEN_MESSAGE_BYTES_MAX);
     docker->slots[docker->count++] = slot;
     return slot;
@@ -173,6 +177,8 @@ static void answer_verb(struct docker *docker, enum warden_verb verb, const stru
     snprintf(order.run_id, sizeof order.run_id, "%s", docker->run_id);
     order.generation = slot ? slot->generation : 0;
     order.signal = slot ? slot->signal : 0;
+    order.lease = slot ? slot->lease : 0;
+    order.lease_ms = slot ? slot->lease_ms : 0;
     warden_order_write(&order, out);
 }
 
@@ -188,6 +194,16 @@ static void take_waiting(struct docker *docker, struct slot *slot, struct buffer
         answer_verb(docker, WARDEN_NOTHING, slot, out);
 }
 
+/* take_stand: while a suspension is on its way, what the warden says is of the one before. */
+static void take_stand(struct slot *slot, const struct warden_report *report)
+{
+    if (slot->lease && report->lease != slot->lease)
+        return;
+    slot->lease = 0;
+    slot->stands = report->stands;
+    slot->late_ms = report->late_ms;
+}
+
 static void take_running(struct docker *docker, struct slot *slot, const struct warden_report *report,
                          struct buffer *out)
 {
@@ -197,7 +213,14 @@ static void take_running(struct docker *docker, struct slot *slot, const struct 
     slot->taken = slot->taken || ours;
     if (ours && report->state == WARDEN_ANNOUNCED)
         slot_announce(slot);
-    answer_verb(docker, !ours ? WARDEN_END : slot->signal ? WARDEN_SIGNAL : WARDEN_NOTHING, slot, out);
+    if (ours)
+        take_stand(slot, report);
+    answer_verb(docker,
+                !ours          ? WARDEN_END
+                : slot->signal ? WARDEN_SIGNAL
+                : slot->lease  ? WARDEN_SUSPEND
+                               : WARDEN_NOTHING,
+                slot, out);
 }
 
 /* take_ended: where there is an engine it tells the end, of the container too. */
@@ -304,6 +327,9 @@ static enum status docker_start(const struct driver_order *order, struct driver_
     slot->lives = true;
     slot->taken = slot->announced = slot->paused = slot->tell_announced = slot->tell_end = false;
     slot->signal = 0;
+    slot->lease = 0;
+    slot->stands = false;
+    slot->late_ms = -1;
     slot->generation = order->generation;
     driver_child_init(child);
     child->context = docker;
@@ -351,6 +377,7 @@ static enum driver_news docker_news(struct driver_child *child, struct driver_ex
     struct slot *slot = child->context ? slot_find(child->context, child->slot) : NULL;
     if (!slot || !child->lives)
         return DRIVER_NOTHING;
+    child->suspend_late_ms = slot->late_ms;
     if (slot->tell_announced) {
         slot->tell_announced = false;
         child->announced = true;
@@ -410,6 +437,33 @@ static enum status docker_signal(const struct driver_child *child, int number)
     return STATUS_OK;
 }
 
+/* docker_suspend: through the warden, with an engine too: a lease must end although we may be dead then. Said until it has been
+ * heard of. */
+static enum status docker_suspend(const struct driver_child *child, int64_t lease_ms)
+{
+    struct docker *docker = child->context;
+    struct slot *slot = docker ? slot_find(docker, child->slot) : NULL;
+    struct buffer order;
+    if (!slot || !slot->lives || !child->lives)
+        return STATUS_CLOSED;
+    slot->lease = clock_wall_ns(&docker->clock); /* no two alike, whoever of us orders them */
+    slot->lease_ms = lease_ms;
+    slot->late_ms = -1;
+    buffer_init(&order, 0);
+    answer_verb(docker, WARDEN_SUSPEND, slot, &order);
+    push(docker, slot, &order);
+    buffer_finish(&order);
+    return STATUS_OK;
+}
+
+static bool docker_stands(const struct driver_child *child, bool *out_stands)
+{
+    const struct docker *docker = child->context;
+    const struct slot *slot = docker ? slot_find(docker, child->slot) : NULL;
+    *out_stands = slot && slot->stands;
+    return slot && slot->lives && slot->peer.length && !slot->lease;
+}
+
 /* docker_release: nothing to let go of: containers are the engine's. */
 static void docker_release(struct driver_child *child)
 {
@@ -423,6 +477,8 @@ const struct driver docker_driver = {
     .adopt = docker_adopt,
     .news = docker_news,
     .signal = docker_signal,
+    .suspend = docker_suspend,
+    .stands = docker_stands,
     .release = docker_release,
 };
 
