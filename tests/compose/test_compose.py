@@ -128,6 +128,32 @@ def test_the_orchestrators_death_harms_nobody_and_the_next_one_adopts(stack):
     assert {name: started(stack, f"{name}_1") for name in DAEMONS} == before
 
 
+def hurt(stack, kind, name, lasts):
+    """The evidence of a fault, when its victim has recovered."""
+    done = stack.orchctl("fault", kind, name, "--for", lasts, "--json", check=False)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr
+    return json.loads(done.stdout)["faults"][-1]
+
+
+def test_a_process_that_stands_still_goes_on_by_its_warden(stack):
+    fault = hurt(stack, "hang", "features", "1s")
+    assert (fault["end"], fault["touched"], fault["restart_count_after"] - fault["restart_count_before"]) == ("expired", 1, 0), fault
+    assert fault["late_ms"] >= 0 and fault["lasted_ms"] >= 1000, fault
+
+
+def test_a_process_that_hangs_longer_than_may_be_is_missed_by_its_silence(stack):
+    generation = stack.process("broker")["generation"]
+    fault = hurt(stack, "hang", "broker", "60s")
+    assert (fault["end"], fault["touched"], fault["exit_signal"]) == ("ended", 1, "KILL"), fault
+    assert stack.process("broker")["generation"] == generation + 1
+
+
+@pytest.mark.parametrize("kind", ["stall", "malformed"])
+def test_the_venue_is_hurt_over_the_network(stack, kind):
+    fault = hurt(stack, kind, "simulator", "700ms")
+    assert fault["end"] == "expired" and fault["touched"] > 0, fault
+
+
 def test_scaling_makes_containers(stack):
     stack.orchctl("scale", "signal=3")
     harness.wait_for(lambda: {"signal.2", "signal.3"} <= {process["name"] for process in stack.status()["processes"]
