@@ -223,13 +223,13 @@ static void take_running(struct docker *docker, struct slot *slot, const struct 
                 slot, out);
 }
 
-/* take_ended: where there is an engine it tells the end, of the container too. */
+/* take_ended: of a container that ends too its engine tells, where there is one. */
 static void take_ended(struct docker *docker, struct slot *slot, const struct warden_report *report,
                        struct buffer *out)
 {
     bool ours =
         slot->lives && report->generation == slot->generation && strcmp(report->run_id, docker->run_id) == 0;
-    if (ours && !docker->engine)
+    if (ours && (!docker->engine || !report->leaving))
         slot_end(slot, (int)report->code, (int)report->signal);
     answer_verb(docker, WARDEN_NOTHING, slot, out);
 }
@@ -464,9 +464,13 @@ static bool docker_stands(const struct driver_child *child, bool *out_stands)
     return slot && slot->lives && slot->peer.length && !slot->lease;
 }
 
-/* docker_release: nothing to let go of: containers are the engine's. */
+/* docker_release: containers are the engine's; one whose process has ended ends too. */
 static void docker_release(struct driver_child *child)
 {
+    struct docker *docker = child->context;
+    const struct slot *slot = docker && docker->engine ? slot_find(docker, child->slot) : NULL;
+    if (slot && !slot->lives && slot->container.running)
+        engine_ask(docker->engine, ENGINE_KILL, &slot->container, SIGTERM);
     child->lives = false;
 }
 

@@ -114,12 +114,13 @@ static enum status perform(struct rest_client *client, const struct task *task, 
     return call(client, "POST", path, NULL, 0, NULL, error);
 }
 
+/* task_take: false: the worker is to end, and what has been asked for before is done. */
 static bool task_take(struct engine *engine, struct task *out_task)
 {
     pthread_mutex_lock(&engine->mutex);
     while (!engine->count && !engine->stopping)
         pthread_cond_wait(&engine->given, &engine->mutex);
-    bool got = !engine->stopping;
+    bool got = engine->count > 0;
     if (got) {
         *out_task = engine->tasks[engine->first];
         engine->first = (engine->first + 1) % WAITING_MAX;

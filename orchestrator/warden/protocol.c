@@ -36,6 +36,7 @@ void warden_report_write(const struct warden_report *report, struct buffer *out)
     json_key_i64(&json, "generation", report->generation);
     json_key_i64(&json, "code", report->code);
     json_key_i64(&json, "signal", report->signal);
+    json_key_bool(&json, "leaving", report->leaving);
     json_key_i64(&json, "lease", report->lease);
     json_key_bool(&json, "stands", report->stands);
     json_key_i64(&json, "late_ms", report->late_ms);
@@ -148,7 +149,8 @@ enum status warden_report_read(const void *data, size_t bytes, struct warden_rep
                 text_take(root, "run_id", report.run_id, sizeof report.run_id) &&
                 number_take(root, "generation", &report.generation) &&
                 number_take(root, "code", &report.code) && number_take(root, "signal", &report.signal) &&
-                number_take(root, "lease", &report.lease) && flag_take(root, "stands", &report.stands) &&
+                flag_take(root, "leaving", &report.leaving) && number_take(root, "lease", &report.lease) &&
+                flag_take(root, "stands", &report.stands) &&
                 number_take(root, "late_ms", &report.late_ms);
     yyjson_doc_free(document);
     if (!good)

@@ -38,6 +38,7 @@ struct warden_report {
     char run_id[RUN_ID_BYTES];
     int64_t generation;
     int64_t code, signal; /* WARDEN_ENDED */
+    bool leaving;         /* its container ends, with its process or now */
     int64_t lease;        /* the newest WARDEN_SUSPEND it has heard of, of this process; 0: none */
     bool stands;          /* its process stands still, as the kernel says */
     int64_t late_ms;      /* so much behind its time that lease was over; -1: it lasts, or was ended early */

@@ -171,7 +171,7 @@ static void start(struct warden *warden, const struct warden_order *order)
         warden->report.code = -1;
         warden->report.signal = 0;
         warden->exit_code = WARDEN_EXIT_TEMPORARY;
-        warden->leaving = !warden->stays;
+        warden->report.leaving = !warden->stays;
         become(warden, WARDEN_ENDED);
         return;
     }
@@ -208,7 +208,8 @@ static void ended(struct warden *warden, int status)
     warden->report.code = by_signal ? -1 : WEXITSTATUS(status);
     warden->report.signal = by_signal ? WTERMSIG(status) : 0;
     warden->exit_code = by_signal ? EXIT_BY_SIGNAL + WTERMSIG(status) : WEXITSTATUS(status);
-    warden->leaving = warden->leaving || !warden->stays;
+    warden->report.leaving =
+        warden->report.leaving || !(warden->stays || (warden->stays_killed && by_signal));
     log_event(LOG_INFO, "ended", "name=%s generation=%lld code=%d", warden->report.name,
               (long long)warden->report.generation, warden->exit_code);
     become(warden, WARDEN_ENDED);
@@ -233,10 +234,10 @@ static void take_signals(struct warden *warden)
     while (read(warden->signals, &info, sizeof info) == (ssize_t)sizeof info) {
         if (info.ssi_signo == SIGCHLD)
             continue;
-        warden->leaving = warden->leaving || info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT;
+        warden->report.leaving = warden->report.leaving || info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT;
         if (warden->child)
             kill(warden->child, (int)info.ssi_signo);
-        if (warden->leaving)
+        if (warden->report.leaving)
             warden_go_on(warden); /* one that stands still would not hear it */
     }
     reap(warden);
@@ -253,9 +254,10 @@ static bool is_ours(const struct warden *warden, const struct warden_order *orde
 static void obey(struct warden *warden, const struct warden_order *order)
 {
     /* An answer to the end is that it has been heard, whatever it says. */
-    if (warden->report.state == WARDEN_ENDED && !warden->leaving)
+    if (warden->report.state == WARDEN_ENDED && !warden->report.leaving) {
+        warden->exit_code = 0;
         become(warden, WARDEN_WAITING);
-    else if (order->verb == WARDEN_START && warden->report.state == WARDEN_WAITING && !warden->leaving)
+    } else if (order->verb == WARDEN_START && warden->report.state == WARDEN_WAITING && !warden->report.leaving)
         start(warden, order);
     else if (order->verb == WARDEN_SIGNAL && warden->child && is_ours(warden, order))
         kill(warden->child, (int)order->signal);
@@ -341,7 +343,7 @@ void warden_turn(struct warden *warden)
 
 bool warden_is_done(const struct warden *warden)
 {
-    return warden->leaving && !warden->child;
+    return warden->report.leaving && !warden->child;
 }
 
 void warden_close(struct warden *warden)

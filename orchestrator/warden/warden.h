@@ -16,7 +16,8 @@
 struct warden {
     struct clock clock;
     struct warden_report report; /* how things are */
-    bool stays;                  /* outlives its process, for the next order */
+    bool stays;                  /* outlives its process, for the next order … */
+    bool stays_killed;           /* … or only one that a signal ended */
     struct bus *bus;
     size_t connection;
     int signals, poll_descriptor, lock;
@@ -27,7 +28,6 @@ struct warden {
     const char *bus_folder, *state_path;
     int64_t ask_due_ms;
     int64_t continue_due_ms; /* the child, which stands still, goes on; 0: it does not stand because of us */
-    bool leaving; /* told to end: with the child, or at once */
     int exit_code;
 };
 

@@ -103,6 +103,15 @@ def test_a_container_killed_by_somebody_else_is_missed(stack):
     harness.wait_for(lambda: caught_up(stack, "features", generation + 1), PATIENCE_S, lambda: stack.logs("orchestrator")[-2000:])
 
 
+def test_a_daemon_that_dies_alone_is_started_again_in_its_container(stack):
+    before, generation = started(stack, "signal_1"), stack.process("signal")["generation"]
+    stack.orchctl("kill", "-s", "SEGV", "signal")
+    harness.wait_for(lambda: caught_up(stack, "signal", generation + 1), PATIENCE_S, lambda: stack.logs("orchestrator")[-2000:])
+    fault = json.loads(stack.orchctl("fault", "list", "--json").stdout)["faults"][-1]
+    assert fault["exit_signal"] == "SEGV", fault
+    assert started(stack, "signal_1") == before, "the engine had nothing to do"
+
+
 def test_stop_start_pause_and_resume_act_on_the_container(stack):
     state = lambda: stack.container("broker_1")["State"]  # noqa: E731
     stack.orchctl("stop", "broker")

@@ -13,6 +13,7 @@ static const struct warden_report REPORT = {.name = "signal.2",
                                             .generation = 7,
                                             .code = -1,
                                             .signal = 9,
+                                            .leaving = true,
                                             .lease = 1754000000000000001,
                                             .stands = true,
                                             .late_ms = 3};
@@ -90,7 +91,7 @@ static void what_is_no_report_is_refused_with_a_sentence(void **state)
     refuses_report("{\"warden\":\"1\"}", STATUS_MALFORMED);
     refuses_report("{\"warden\":1}", STATUS_UNSUPPORTED);
     refuses_report("{\"warden\":2,\"name\":\"signal\"}", STATUS_MALFORMED);
-#define REST "\"container\":\"c\",\"run_id\":\"\",\"generation\":0,\"code\":0,\"signal\":0,\"lease\":0,\"stands\":false,\"late_ms\":-1}"
+#define REST "\"container\":\"c\",\"run_id\":\"\",\"generation\":0,\"code\":0,\"signal\":0,\"leaving\":false,\"lease\":0,\"stands\":false,\"late_ms\":-1}"
     refuses_report("{\"warden\":2,\"name\":\"signal\",\"state\":\"flying\"," REST, STATUS_MALFORMED);
     refuses_report("{\"warden\":2,\"name\":7,\"state\":\"waiting\"," REST, STATUS_MALFORMED);
     memset(long_name, 0, sizeof long_name);
