@@ -7,6 +7,7 @@
 #include "bus/bus.h"
 #include "engine.h"
 #include "orchestrator/warden/protocol.h"
+#include "swarm.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -32,8 +33,8 @@ struct slot {
     /* known */
     bool taken; /* a warden runs it */
     bool announced;
-    bool stands;     /* still, by its warden's word; only as long as it is known */
-    int64_t late_ms; /* the end of its newest suspension; -1: not known */
+    bool stands;                       /* still, by its warden's word; only as long as it is known */
+    int64_t late_ms;                   /* the end of its newest suspension; -1: not known */
     struct engine_container container; /* empty id: the engine has none */
     char warden[WARDEN_CONTAINER_BYTES];
     struct bus_peer_id peer; /* of its warden; length 0: none has been heard */
@@ -48,6 +49,7 @@ struct docker {
     struct clock clock;
     struct bus *bus;
     struct engine *engine; /* NULL: none */
+    struct swarm *swarm;   /* where the swarm keeps the containers and we may make services; NULL: not so */
     char run_id[RUN_ID_BYTES];
     struct slot **slots;
     size_t count, capacity;
@@ -312,6 +314,14 @@ static enum status container_start(struct docker *docker, struct slot *slot, str
     return status;
 }
 
+/* place_make: somewhere to run, if nobody has made it yet. */
+static enum status place_make(struct docker *docker, struct slot *slot, struct error *error)
+{
+    if (docker->engine)
+        return container_start(docker, slot, error);
+    return docker->swarm && !slot->peer.length ? swarm_need(docker->swarm, slot->name, error) : STATUS_OK;
+}
+
 static enum status docker_start(const struct driver_order *order, struct driver_child *child,
                                 struct error *error)
 {
@@ -321,7 +331,7 @@ static enum status docker_start(const struct driver_order *order, struct driver_
     if (slot->order.overflowed)
         return error_set(error, STATUS_LIMIT, "%s: arguments and environment are more than %d bytes",
                          order->slot, WARDEN_MESSAGE_BYTES_MAX);
-    enum status status = docker->engine ? container_start(docker, slot, error) : STATUS_OK;
+    enum status status = place_make(docker, slot, error);
     if (status != STATUS_OK)
         return status;
     slot->lives = true;
@@ -488,6 +498,15 @@ const struct driver docker_driver = {
 
 /* --- life --- */
 
+/* engine_find: of a compose project, or, in a stack, for services alone. */
+static enum status engine_find(struct docker *docker, const char *socket_path, struct error *error)
+{
+    enum status status = engine_open(socket_path, &docker->engine, error);
+    if (status == STATUS_OK)
+        return engine_list(docker->engine, note_container, docker, error);
+    return status == STATUS_NOT_FOUND ? swarm_open(socket_path, &docker->swarm, error) : status;
+}
+
 enum status docker_open(const char *socket_path, const char *run_id, struct bus *bus,
                         struct docker **out_docker, struct error *error)
 {
@@ -495,9 +514,7 @@ enum status docker_open(const char *socket_path, const char *run_id, struct bus 
     docker->clock = clock_system();
     docker->bus = bus;
     snprintf(docker->run_id, sizeof docker->run_id, "%s", run_id);
-    enum status status = *socket_path ? engine_open(socket_path, &docker->engine, error) : STATUS_OK;
-    if (status == STATUS_OK && docker->engine)
-        status = engine_list(docker->engine, note_container, docker, error);
+    enum status status = *socket_path ? engine_find(docker, socket_path, error) : STATUS_OK;
     if (status == STATUS_OK)
         *out_docker = docker;
     else
@@ -510,6 +527,7 @@ void docker_close(struct docker *docker)
     if (!docker)
         return;
     engine_close(docker->engine);
+    swarm_close(docker->swarm);
     for (size_t i = 0; i < docker->count; i++) {
         buffer_finish(&docker->slots[i]->order);
         free(docker->slots[i]);
