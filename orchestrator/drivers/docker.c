@@ -7,6 +7,7 @@
 #include "bus/bus.h"
 #include "engine.h"
 #include "orchestrator/warden/protocol.h"
+#include "swarm.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -28,9 +29,12 @@ struct slot {
     struct buffer order; /* WARDEN_START, as it is sent */
     int signal;          /* KILL or TERM not yet known to have worked, without an engine; 0: none */
     bool paused;
+    int64_t lease, lease_ms; /* of a suspension not yet heard of by the warden; 0: none */
     /* known */
     bool taken; /* a warden runs it */
     bool announced;
+    bool stands;                       /* still, by its warden's word; only as long as it is known */
+    int64_t late_ms;                   /* the end of its newest suspension; -1: not known */
     struct engine_container container; /* empty id: the engine has none */
     char warden[WARDEN_CONTAINER_BYTES];
     struct bus_peer_id peer; /* of its warden; length 0: none has been heard */
@@ -45,6 +49,7 @@ struct docker {
     struct clock clock;
     struct bus *bus;
     struct engine *engine; /* NULL: none */
+    struct swarm *swarm;   /* where the swarm keeps the containers and we may make services; NULL: not so */
     char run_id[RUN_ID_BYTES];
     struct slot **slots;
     size_t count, capacity;
@@ -68,6 +73,7 @@ static struct slot *slot_of(struct docker *docker, const char *name)
     docker->slots = memory_grow(docker->slots, &docker->capacity, docker->count + 1, sizeof *docker->slots);
     slot = memory_allocate(sizeof *slot);
     snprintf(slot->name, sizeof slot->name, "%s", name);
+    slot->late_ms = -1;
     buffer_init(&slot->order, WARDEN_MESSAGE_BYTES_MAX);
     docker->slots[docker->count++] = slot;
     return slot;
@@ -173,6 +179,8 @@ static void answer_verb(struct docker *docker, enum warden_verb verb, const stru
     snprintf(order.run_id, sizeof order.run_id, "%s", docker->run_id);
     order.generation = slot ? slot->generation : 0;
     order.signal = slot ? slot->signal : 0;
+    order.lease = slot ? slot->lease : 0;
+    order.lease_ms = slot ? slot->lease_ms : 0;
     warden_order_write(&order, out);
 }
 
@@ -188,6 +196,16 @@ static void take_waiting(struct docker *docker, struct slot *slot, struct buffer
         answer_verb(docker, WARDEN_NOTHING, slot, out);
 }
 
+/* take_stand: while a suspension is on its way, what the warden says is of the one before. */
+static void take_stand(struct slot *slot, const struct warden_report *report)
+{
+    if (slot->lease && report->lease != slot->lease)
+        return;
+    slot->lease = 0;
+    slot->stands = report->stands;
+    slot->late_ms = report->late_ms;
+}
+
 static void take_running(struct docker *docker, struct slot *slot, const struct warden_report *report,
                          struct buffer *out)
 {
@@ -197,16 +215,23 @@ static void take_running(struct docker *docker, struct slot *slot, const struct 
     slot->taken = slot->taken || ours;
     if (ours && report->state == WARDEN_ANNOUNCED)
         slot_announce(slot);
-    answer_verb(docker, !ours ? WARDEN_END : slot->signal ? WARDEN_SIGNAL : WARDEN_NOTHING, slot, out);
+    if (ours)
+        take_stand(slot, report);
+    answer_verb(docker,
+                !ours          ? WARDEN_END
+                : slot->signal ? WARDEN_SIGNAL
+                : slot->lease  ? WARDEN_SUSPEND
+                               : WARDEN_NOTHING,
+                slot, out);
 }
 
-/* take_ended: where there is an engine it tells the end, of the container too. */
+/* take_ended: of a container that ends too its engine tells, where there is one. */
 static void take_ended(struct docker *docker, struct slot *slot, const struct warden_report *report,
                        struct buffer *out)
 {
     bool ours =
         slot->lives && report->generation == slot->generation && strcmp(report->run_id, docker->run_id) == 0;
-    if (ours && !docker->engine)
+    if (ours && (!docker->engine || !report->leaving))
         slot_end(slot, (int)report->code, (int)report->signal);
     answer_verb(docker, WARDEN_NOTHING, slot, out);
 }
@@ -289,6 +314,14 @@ static enum status container_start(struct docker *docker, struct slot *slot, str
     return status;
 }
 
+/* place_make: somewhere to run, if nobody has made it yet. */
+static enum status place_make(struct docker *docker, struct slot *slot, struct error *error)
+{
+    if (docker->engine)
+        return container_start(docker, slot, error);
+    return docker->swarm && !slot->peer.length ? swarm_need(docker->swarm, slot->name, error) : STATUS_OK;
+}
+
 static enum status docker_start(const struct driver_order *order, struct driver_child *child,
                                 struct error *error)
 {
@@ -298,12 +331,15 @@ static enum status docker_start(const struct driver_order *order, struct driver_
     if (slot->order.overflowed)
         return error_set(error, STATUS_LIMIT, "%s: arguments and environment are more than %d bytes",
                          order->slot, WARDEN_MESSAGE_BYTES_MAX);
-    enum status status = docker->engine ? container_start(docker, slot, error) : STATUS_OK;
+    enum status status = place_make(docker, slot, error);
     if (status != STATUS_OK)
         return status;
     slot->lives = true;
     slot->taken = slot->announced = slot->paused = slot->tell_announced = slot->tell_end = false;
     slot->signal = 0;
+    slot->lease = 0;
+    slot->stands = false;
+    slot->late_ms = -1;
     slot->generation = order->generation;
     driver_child_init(child);
     child->context = docker;
@@ -351,6 +387,7 @@ static enum driver_news docker_news(struct driver_child *child, struct driver_ex
     struct slot *slot = child->context ? slot_find(child->context, child->slot) : NULL;
     if (!slot || !child->lives)
         return DRIVER_NOTHING;
+    child->suspend_late_ms = slot->late_ms;
     if (slot->tell_announced) {
         slot->tell_announced = false;
         child->announced = true;
@@ -410,9 +447,40 @@ static enum status docker_signal(const struct driver_child *child, int number)
     return STATUS_OK;
 }
 
-/* docker_release: nothing to let go of: containers are the engine's. */
+/* docker_suspend: through the warden, with an engine too: a lease must end although we may be dead then. Said until it has been
+ * heard of. */
+static enum status docker_suspend(const struct driver_child *child, int64_t lease_ms)
+{
+    struct docker *docker = child->context;
+    struct slot *slot = docker ? slot_find(docker, child->slot) : NULL;
+    struct buffer order;
+    if (!slot || !slot->lives || !child->lives)
+        return STATUS_CLOSED;
+    slot->lease = clock_wall_ns(&docker->clock); /* no two alike, whoever of us orders them */
+    slot->lease_ms = lease_ms;
+    slot->late_ms = -1;
+    buffer_init(&order, 0);
+    answer_verb(docker, WARDEN_SUSPEND, slot, &order);
+    push(docker, slot, &order);
+    buffer_finish(&order);
+    return STATUS_OK;
+}
+
+static bool docker_stands(const struct driver_child *child, bool *out_stands)
+{
+    const struct docker *docker = child->context;
+    const struct slot *slot = docker ? slot_find(docker, child->slot) : NULL;
+    *out_stands = slot && slot->stands;
+    return slot && slot->lives && slot->peer.length && !slot->lease;
+}
+
+/* docker_release: containers are the engine's; one whose process has ended ends too. */
 static void docker_release(struct driver_child *child)
 {
+    struct docker *docker = child->context;
+    const struct slot *slot = docker && docker->engine ? slot_find(docker, child->slot) : NULL;
+    if (slot && !slot->lives && slot->container.running)
+        engine_ask(docker->engine, ENGINE_KILL, &slot->container, SIGTERM);
     child->lives = false;
 }
 
@@ -423,10 +491,21 @@ const struct driver docker_driver = {
     .adopt = docker_adopt,
     .news = docker_news,
     .signal = docker_signal,
+    .suspend = docker_suspend,
+    .stands = docker_stands,
     .release = docker_release,
 };
 
 /* --- life --- */
+
+/* engine_find: of a compose project, or, in a stack, for services alone. */
+static enum status engine_find(struct docker *docker, const char *socket_path, struct error *error)
+{
+    enum status status = engine_open(socket_path, &docker->engine, error);
+    if (status == STATUS_OK)
+        return engine_list(docker->engine, note_container, docker, error);
+    return status == STATUS_NOT_FOUND ? swarm_open(socket_path, &docker->swarm, error) : status;
+}
 
 enum status docker_open(const char *socket_path, const char *run_id, struct bus *bus,
                         struct docker **out_docker, struct error *error)
@@ -435,9 +514,7 @@ enum status docker_open(const char *socket_path, const char *run_id, struct bus 
     docker->clock = clock_system();
     docker->bus = bus;
     snprintf(docker->run_id, sizeof docker->run_id, "%s", run_id);
-    enum status status = *socket_path ? engine_open(socket_path, &docker->engine, error) : STATUS_OK;
-    if (status == STATUS_OK && docker->engine)
-        status = engine_list(docker->engine, note_container, docker, error);
+    enum status status = *socket_path ? engine_find(docker, socket_path, error) : STATUS_OK;
     if (status == STATUS_OK)
         *out_docker = docker;
     else
@@ -450,6 +527,7 @@ void docker_close(struct docker *docker)
     if (!docker)
         return;
     engine_close(docker->engine);
+    swarm_close(docker->swarm);
     for (size_t i = 0; i < docker->count; i++) {
         buffer_finish(&docker->slots[i]->order);
         free(docker->slots[i]);

@@ -2,7 +2,8 @@
  *
  * Two hands do it. In each container a warden (orchestrator/warden) waits for orders and is the daemon's parent; it speaks to us over
  * the bus, on whichever machine it is. The engine of this machine starts, signals, pauses and creates containers and tells of their
- * deaths; without an engine (a Swarm stack: the swarm keeps the containers) signals go through the wardens too. */
+ * deaths; without an engine (a Swarm stack: the swarm keeps the containers) signals go through the wardens too, and a manager's engine,
+ * where we may use one, makes the services of further instances (swarm.h). */
 #pragma once
 
 #include "base/buffer.h"

@@ -79,8 +79,10 @@ struct driver {
     /* signal: to that very process, never to another that got its number. STATUS_CLOSED when it has ended. */
     enum status (*signal)(const struct driver_child *child, int signal_number);
     /* suspend: the process stands still for so long and then goes on, even if this orchestrator dies meanwhile; 0: it goes on now.
-     * NULL: this driver cannot. STATUS_CLOSED when it has ended. */
+     * STATUS_CLOSED when it has ended. */
     enum status (*suspend)(const struct driver_child *child, int64_t lease_ms);
+    /* stands: whether it stands still now, as far as is known; *out_stands only then. */
+    bool (*stands)(const struct driver_child *child, bool *out_stands);
     /* release: the run is over, or this orchestrator's part in it: the keeper leaves as soon as it has no process. */
     void (*release)(struct driver_child *child);
 };

@@ -3,6 +3,7 @@
 #include "base/buffer.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "engine_call.h"
 #include "engine_text.h"
 #include "net/line_stream.h"
 #include "net/rest_client.h"
@@ -15,7 +16,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { CALL_MS_MAX = 30000, WAITING_MAX = 256, URL_BYTES = 1024 };
+enum { WAITING_MAX = 256, URL_BYTES = 1024 };
 
 /* task: what the worker is to do. */
 struct task {
@@ -40,64 +41,6 @@ struct engine {
     bool stopping;
 };
 
-/* --- one request --- */
-
-struct answer {
-    long http_status;
-    struct buffer body;
-    char reason[256];
-};
-
-static void answered(void *context, void *data, const struct rest_answer *answer)
-{
-    (void)context;
-    struct answer *out = data;
-    out->http_status = answer->http_status;
-    buffer_append(&out->body, answer->body, answer->body_bytes);
-    snprintf(out->reason, sizeof out->reason, "%s", answer->error ? answer->error : "");
-}
-
-static enum status client_make(const char *socket_path, struct rest_client **out_client, struct error *error)
-{
-    struct rest_client_config config = {.user_agent = "orderflow-orchestrator",
-                                        .unix_socket_path = socket_path,
-                                        .clock = clock_system(),
-                                        .done = answered};
-    return rest_client_create(&config, out_client, error);
-}
-
-/* call: STATUS_IO with a sentence unless the engine answered 2xx or 304 ("it is so already"). */
-static enum status call(struct rest_client *client, const char *method, const char *path, const void *body,
-                        size_t bytes, struct buffer *out_body, struct error *error)
-{
-    char url[URL_BYTES];
-    struct answer answer = {0};
-    buffer_init(&answer.body, 0);
-    snprintf(url, sizeof url, "http://docker/v1.41%s", path);
-    struct rest_request request = {.url = url,
-                                   .method = method,
-                                   .body = body,
-                                   .body_bytes = bytes,
-                                   .headers = {"Content-Type: application/json"},
-                                   .timeout_ms = CALL_MS_MAX,
-                                   .data = &answer};
-    enum status status = rest_request_start(client, &request);
-    while (status == STATUS_OK && rest_client_pending(client))
-        rest_client_run(client, CALL_MS_MAX);
-    bool good = status == STATUS_OK &&
-                ((answer.http_status >= 200 && answer.http_status < 300) || answer.http_status == 304);
-    if (good && out_body)
-        buffer_append(out_body, answer.body.data, answer.body.length);
-    else if (!good && answer.http_status)
-        status = error_set(error, STATUS_IO, "the engine answers %s %s with %ld: %.150s", method, path,
-                           answer.http_status, buffer_text(&answer.body));
-    else if (!good)
-        status =
-            error_set(error, STATUS_IO, "the engine does not answer %s %s: %s", method, path, answer.reason);
-    buffer_finish(&answer.body);
-    return status;
-}
-
 /* --- the worker --- */
 
 static enum status perform(struct rest_client *client, const struct task *task, struct error *error)
@@ -111,15 +54,16 @@ static enum status perform(struct rest_client *client, const struct task *task, 
         snprintf(path, sizeof path, "/containers/%s/kill?signal=%d", task->container.id, task->signal);
         break;
     }
-    return call(client, "POST", path, NULL, 0, NULL, error);
+    return engine_call(client, "POST", path, NULL, NULL, error);
 }
 
+/* task_take: false: the worker is to end, and what has been asked for before is done. */
 static bool task_take(struct engine *engine, struct task *out_task)
 {
     pthread_mutex_lock(&engine->mutex);
     while (!engine->count && !engine->stopping)
         pthread_cond_wait(&engine->given, &engine->mutex);
-    bool got = !engine->stopping;
+    bool got = engine->count > 0;
     if (got) {
         *out_task = engine->tasks[engine->first];
         engine->first = (engine->first + 1) % WAITING_MAX;
@@ -135,7 +79,7 @@ static void *work(void *context)
     struct rest_client *client;
     struct error error = {{0}};
     struct task task;
-    if (client_make(engine->socket_path, &client, &error) != STATUS_OK)
+    if (engine_client_make(engine->socket_path, &client, &error) != STATUS_OK)
         client = NULL;
     while (task_take(engine, &task)) {
         if (client && perform(client, &task, &error) == STATUS_OK)
@@ -175,7 +119,7 @@ static enum status own_project(struct engine *engine, struct error *error)
         return error_set(error, STATUS_IO, "the container's own name cannot be read: %m");
     name[sizeof name - 1] = 0;
     snprintf(path, sizeof path, "/containers/%s/json", name);
-    enum status status = call(engine->client, "GET", path, NULL, 0, &body, error);
+    enum status status = engine_call(engine->client, "GET", path, NULL, &body, error);
     if (status == STATUS_OK && !engine_text_project(&body, engine->project, sizeof engine->project))
         status = error_set(error, STATUS_NOT_FOUND,
                            "driver docker: this container (%s) belongs to no compose project", name);
@@ -214,7 +158,7 @@ enum status engine_open(const char *socket_path, struct engine **out_engine, str
     engine->socket_path = memory_copy_text(socket_path);
     pthread_mutex_init(&engine->mutex, NULL);
     pthread_cond_init(&engine->given, NULL);
-    enum status status = client_make(socket_path, &engine->client, error);
+    enum status status = engine_client_make(socket_path, &engine->client, error);
     status = status == STATUS_OK ? own_project(engine, error) : status;
     status = status == STATUS_OK ? events_open(engine, error) : status;
     status = status == STATUS_OK ? threads_open(engine, error) : status;
@@ -283,7 +227,7 @@ enum status engine_list(struct engine *engine, engine_visit *visit, void *contex
              "/containers/"
              "json?all=1&filters=%%7B%%22label%%22%%3A%%5B%%22com.docker.compose.project%%3D%s%%22%%5D%%7D",
              engine->project);
-    enum status status = call(engine->client, "GET", path, NULL, 0, &body, error);
+    enum status status = engine_call(engine->client, "GET", path, NULL, &body, error);
     if (status == STATUS_OK && !engine_text_list(&body, visit, context))
         status =
             error_set(error, STATUS_MALFORMED, "the engine's list of containers is not what API 1.41 says");
@@ -297,7 +241,7 @@ int engine_exit_code(struct engine *engine, const char *id)
     struct buffer body;
     buffer_init(&body, 0);
     snprintf(path, sizeof path, "/containers/%s/json", id);
-    int code = call(engine->client, "GET", path, NULL, 0, &body, NULL) == STATUS_OK
+    int code = engine_call(engine->client, "GET", path, NULL, &body, NULL) == STATUS_OK
                    ? engine_text_exit_code(&body)
                    : -1;
     buffer_finish(&body);
@@ -313,7 +257,7 @@ enum status engine_create(struct engine *engine, const char *model_id, const cha
     buffer_init(&wanted, 0);
     buffer_init(&made, 0);
     snprintf(path, sizeof path, "/containers/%s/json", model_id);
-    enum status status = call(engine->client, "GET", path, NULL, 0, &model, error);
+    enum status status = engine_call(engine->client, "GET", path, NULL, &model, error);
     if (status == STATUS_OK && !engine_text_like(&model, instance, &wanted))
         status = error_set(error, STATUS_MALFORMED, "container %.12s cannot be a model for %s", model_id,
                            instance);
@@ -322,7 +266,7 @@ enum status engine_create(struct engine *engine, const char *model_id, const cha
         *at = *at == '.' ? '_' : *at;
     snprintf(path, sizeof path, "/containers/create?name=%s_%s", engine->project, name);
     if (status == STATUS_OK)
-        status = call(engine->client, "POST", path, wanted.data, wanted.length, &made, error);
+        status = engine_call(engine->client, "POST", path, &wanted, &made, error);
     *out_container = (struct engine_container){0};
     snprintf(out_container->instance, sizeof out_container->instance, "%s", instance);
     if (status == STATUS_OK && !engine_text_id(&made, out_container->id))

@@ -12,7 +12,7 @@
 
 struct engine;
 
-enum { CONTAINER_ID_BYTES = 72 };
+enum { CONTAINER_ID_BYTES = 72, STACK_BYTES = 128 };
 
 struct engine_container {
     char id[CONTAINER_ID_BYTES];

@@ -7,6 +7,9 @@
 /* engine_text_project: the compose project of an inspected container. */
 bool engine_text_project(struct buffer *inspected, char *out_project, size_t size);
 
+/* engine_text_stack: the stack of an inspected container of a swarm. */
+bool engine_text_stack(struct buffer *inspected, char *out_stack, size_t size);
+
 /* engine_text_event: a line of /events: a start or an end of a container that belongs to an instance; false: another. */
 bool engine_text_event(const char *line, struct engine_news *out_news);
 
@@ -17,5 +20,12 @@ int engine_text_exit_code(struct buffer *inspected); /* -1: not known, or it run
 
 /* engine_text_like: the request for a container like the inspected one, for another instance. */
 bool engine_text_like(struct buffer *inspected, const char *instance, struct buffer *out_request);
+
+/* engine_text_service_like: the request for a service like the inspected one, for another instance of the same stack. */
+bool engine_text_service_like(struct buffer *inspected, const char *stack, const char *instance,
+                              struct buffer *out_request);
+
+/* engine_text_host: how an instance is called in a network, '.' as '-' (bus/endpoint.h). */
+void engine_text_host(const char *instance, char out_host[INSTANCE_BYTES]);
 
 bool engine_text_id(struct buffer *created, char out_id[CONTAINER_ID_BYTES]);

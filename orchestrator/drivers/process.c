@@ -345,6 +345,13 @@ static enum status process_suspend(const struct driver_child *child, int64_t lea
     return told ? STATUS_OK : STATUS_CLOSED;
 }
 
+static bool process_stands(const struct driver_child *child, bool *out_stands)
+{
+    char state = driver_run_state(child->pid);
+    *out_stands = state == 'T';
+    return state != 0;
+}
+
 static void process_release(struct driver_child *child)
 {
     struct keeper_order leave = {.version = KEEPER_VERSION, .verb = KEEPER_LEAVE};
@@ -365,5 +372,6 @@ const struct driver process_driver = {
     .news = process_news,
     .signal = process_signal,
     .suspend = process_suspend,
+    .stands = process_stands,
     .release = process_release,
 };

@@ -175,11 +175,7 @@ static enum status fits(struct run *run, const struct fault_wish *wish, struct e
     bool reachable =
         row->place == INJURY_BY_SIGNAL || row->place == INJURY_BY_KEEPER || process->connection != SIZE_MAX;
     if (!reachable)
-        return error_set(error, STATUS_INVALID, "%s: %s takes no commands with a bus over TCP", row->name,
-                         process->name);
-    if (row->place == INJURY_BY_KEEPER && !run->driver->suspend)
-        return error_set(error, STATUS_INVALID, "%s: the driver %s cannot do that", row->name,
-                         run->driver->name);
+        return error_set(error, STATUS_INVALID, "%s: %s has no connection on the bus", row->name, process->name);
     return STATUS_OK;
 }
 
@@ -434,11 +430,10 @@ static int64_t deadline_ms(const struct fault *fault)
 /* look_at_stopped: whether a process that was to stand still does, and since when it goes on again. */
 static void look_at_stopped(struct run *run, struct fault *fault)
 {
-    struct driver_resources resources;
     const struct process *process = run_process(run, fault->process);
-    if (driver_resources_read(process->child.pid, &resources) != STATUS_OK)
+    bool stopped;
+    if (!run->driver->stands(&process->child, &stopped))
         return;
-    bool stopped = resources.run_state == 'T';
     if (stopped)
         fault->touched = 1;
     /* The keeper says when it let it go; until it has, or where it cannot, what is seen from here counts. */

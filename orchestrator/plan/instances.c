@@ -42,9 +42,7 @@ struct process *run_process_add(struct run *run, size_t module, size_t number)
 
 enum status run_process_connect(struct run *run, struct process *process, struct error *error)
 {
-    bool tcp = strcmp(config_text(run->config, "bus.transport"), "tcp") == 0;
-    if (process->connection != SIZE_MAX ||
-        (!process->module->beats && tcp)) /* the simulator only takes faults, on ipc */
+    if (process->connection != SIZE_MAX)
         return STATUS_OK;
     enum status status = bus_connect(run->bus, process->name, &process->connection, error);
     if (status == STATUS_OK && process->module->beats)

@@ -46,16 +46,22 @@ static int64_t timeout_ms(const struct run *run)
 
 int64_t hang_due_ms(const struct run *run, const struct process *process)
 {
+    if (heard(process) && !run->driver->shows_pids)
+        return process->telemetry.received_ms + timeout_ms(run);
     return heard(process)
                ? suspicion_due_ms(&process->suspicion, process->telemetry.received_ms, timeout_ms(run))
                : NEVER_MS;
 }
 
-bool hang_check(struct run *run, struct process *process)
+/* is_suspect: of one whose pid means nothing here (another container, another machine) silence is all there is to see. */
+static bool is_suspect(const struct run *run, struct process *process, int64_t now_ms)
 {
-    int64_t now_ms = run_now_ms(run);
     char run_state = 0;
-    if (now_ms < hang_due_ms(run, process) || !(run_state = driver_run_state(process->child.pid)))
+    if (now_ms < hang_due_ms(run, process))
+        return false;
+    if (!run->driver->shows_pids)
+        return true;
+    if (!(run_state = driver_run_state(process->child.pid)))
         return false;
     struct suspicion_look look = {.now_ms = now_ms,
                                   .heard_ms = process->telemetry.received_ms,
@@ -63,13 +69,20 @@ bool hang_check(struct run *run, struct process *process)
                                   .starved_ns =
                                       driver_starved_ns(process->child.pid) + driver_starved_ns(getpid()),
                                   .waits_for_disk = run_state == 'D'};
-    if (!suspicion_step(&process->suspicion, &look))
+    return suspicion_step(&process->suspicion, &look);
+}
+
+bool hang_check(struct run *run, struct process *process)
+{
+    int64_t now_ms = run_now_ms(run);
+    if (!is_suspect(run, process, now_ms))
         return false;
     int64_t silent_ms = now_ms - process->telemetry.received_ms;
     feed_emit(&run->feed, LOG_ERROR, "Hung", process->name,
               FEED_FIELDS(NUMBER("pid", process->child.pid), NUMBER("silent_ms", silent_ms)));
     console_say(&run->console, "%s hangs: no heartbeat for %lld ms; killed", process->name,
                 (long long)silent_ms);
-    hang_evidence(run, process);
+    if (run->driver->shows_pids)
+        hang_evidence(run, process);
     return true;
 }

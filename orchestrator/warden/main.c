@@ -13,17 +13,18 @@
 
 struct given {
     const char *name, *config_path, *state_path;
-    bool check, stays;
+    bool check, stays, stays_killed;
 };
 
 static void print_help(void)
 {
-    puts("usage: warden [--config FILE] [--state FILE] [--stay] NAME\n"
+    puts("usage: warden [--config FILE] [--state FILE] [--stay|--again] NAME\n"
          "       warden [--config FILE] [--state FILE] --check\n\n"
          "The first process of a daemon's container: waits for the orchestrator's order, runs the daemon, "
          "ends with it.\n\n"
          "  --config FILE  where the bus is (default ./config/defaults.yaml, when there is one)\n"
          "  --stay         outlive the daemon and wait for the next order (a stack on many hosts)\n"
+         "  --again        outlive a daemon that a signal ended; one that ends by itself ends the container\n"
          "  --check        healthcheck: 0 when it waits for an order, or its daemon is up\n"
          "  --state FILE   what --check reads (default " STATE_PATH_DEFAULT ")\n\n"
          "exit codes: the daemon's, 128 and the signal's number when one ended it, 2 configuration or usage");
@@ -54,6 +55,8 @@ static int take(int argc, char **argv, struct given *given)
             given->check = true;
         else if (strcmp(argv[i], "--stay") == 0)
             given->stays = true;
+        else if (strcmp(argv[i], "--again") == 0)
+            given->stays_killed = true;
         else if (argv[i][0] == '-')
             return wrong(argv[i], "unknown option");
         else if (given->name)
@@ -91,6 +94,7 @@ static int keep(struct config *config, const struct given *given)
     static struct warden warden;
     struct error error = {{0}};
     warden.stays = given->stays;
+    warden.stays_killed = given->stays_killed;
     warden.state_path = given->state_path;
     log_configure("warden", "-", LOG_INFO);
     enum status status = warden_open(&warden, config, given->name, &error);

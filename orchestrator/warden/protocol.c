@@ -1,13 +1,14 @@
 #include "protocol.h"
 
 #include "base/json.h"
+#include "injury/order.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <yyjson.h>
 
 static const char *const STATES[WARDEN_STATE_COUNT] = {"waiting", "running", "announced", "ended"};
-static const char *const VERBS[WARDEN_VERB_COUNT] = {"nothing", "start", "signal", "end"};
+static const char *const VERBS[WARDEN_VERB_COUNT] = {"nothing", "start", "signal", "suspend", "end"};
 static const char BEGINNING[] = "{\"warden\":";
 
 const char *warden_state_name(enum warden_state state)
@@ -35,6 +36,10 @@ void warden_report_write(const struct warden_report *report, struct buffer *out)
     json_key_i64(&json, "generation", report->generation);
     json_key_i64(&json, "code", report->code);
     json_key_i64(&json, "signal", report->signal);
+    json_key_bool(&json, "leaving", report->leaving);
+    json_key_i64(&json, "lease", report->lease);
+    json_key_bool(&json, "stands", report->stands);
+    json_key_i64(&json, "late_ms", report->late_ms);
     json_object_end(&json);
 }
 
@@ -55,6 +60,10 @@ void warden_order_write(const struct warden_order *order, struct buffer *out)
     json_key_text(&json, "run_id", order->run_id);
     json_key_i64(&json, "generation", order->generation);
     json_key_i64(&json, "signal", order->signal);
+    if (order->verb == WARDEN_SUSPEND) {
+        json_key_i64(&json, "lease", order->lease);
+        json_key_i64(&json, "lease_ms", order->lease_ms);
+    }
     if (order->verb == WARDEN_START) {
         json_key_text(&json, "stdout", order->stdout_path);
         json_key_text(&json, "stderr", order->stderr_path);
@@ -109,6 +118,13 @@ static bool number_take(yyjson_val *object, const char *key, int64_t *out_number
     return yyjson_is_int(value);
 }
 
+static bool flag_take(yyjson_val *object, const char *key, bool *out_flag)
+{
+    yyjson_val *value = yyjson_obj_get(object, key);
+    *out_flag = yyjson_is_true(value);
+    return yyjson_is_bool(value);
+}
+
 /* word_take: the index of one of the words, `count`: it is none. */
 static size_t word_take(yyjson_val *object, const char *key, const char *const *words, size_t count)
 {
@@ -132,7 +148,10 @@ enum status warden_report_read(const void *data, size_t bytes, struct warden_rep
                 text_take(root, "container", report.container, sizeof report.container) &&
                 text_take(root, "run_id", report.run_id, sizeof report.run_id) &&
                 number_take(root, "generation", &report.generation) &&
-                number_take(root, "code", &report.code) && number_take(root, "signal", &report.signal);
+                number_take(root, "code", &report.code) && number_take(root, "signal", &report.signal) &&
+                flag_take(root, "leaving", &report.leaving) && number_take(root, "lease", &report.lease) &&
+                flag_take(root, "stands", &report.stands) &&
+                number_take(root, "late_ms", &report.late_ms);
     yyjson_doc_free(document);
     if (!good)
         return error_set(error, STATUS_MALFORMED,
@@ -170,6 +189,13 @@ static bool start_take(yyjson_val *root, struct warden_order *order)
            texts_take(root, "environment", order->environment);
 }
 
+static bool suspend_take(yyjson_val *root, struct warden_order *order)
+{
+    return number_take(root, "lease", &order->lease) && order->lease > 0 &&
+           number_take(root, "lease_ms", &order->lease_ms) && order->lease_ms >= 0 &&
+           order->lease_ms <= INJURY_TTL_MS_MAX;
+}
+
 enum status warden_order_read(const void *data, size_t bytes, struct warden_order *out_order,
                               struct warden_message **out_message, struct error *error)
 {
@@ -183,7 +209,8 @@ enum status warden_order_read(const void *data, size_t bytes, struct warden_orde
     bool good = verb < WARDEN_VERB_COUNT && text_take(root, "run_id", order.run_id, sizeof order.run_id) &&
                 number_take(root, "generation", &order.generation) &&
                 number_take(root, "signal", &order.signal) &&
-                (verb != WARDEN_START || start_take(root, &order));
+                (verb != WARDEN_START || start_take(root, &order)) &&
+                (verb != WARDEN_SUSPEND || suspend_take(root, &order));
     if (!good) {
         yyjson_doc_free(document);
         return error_set(error, STATUS_MALFORMED, "an order lacks a member, or has one of another type");

@@ -1,8 +1,8 @@
 /* protocol: what wardens and the orchestrator say to each other, over the bus, one JSON object per message
  * (docs/control-protocol.md).
  *
- *   warden → orchestrator.ctl   {"warden":1,"name":"signal","container":"3f2a…","state":"waiting","run_id":"","generation":0,…}
- *   orchestrator → warden       {"warden":1,"order":"start","run_id":"…","generation":3,"arguments":[…],…}
+ *   warden → orchestrator.ctl   {"warden":2,"name":"signal","container":"3f2a…","state":"waiting","run_id":"","generation":0,…}
+ *   orchestrator → warden       {"warden":2,"order":"start","run_id":"…","generation":3,"arguments":[…],…}
  *
  * A warden says how things are whenever they change, and once a second; every word of it is answered. Both sides may be
  * told a thing twice, or miss it once: what counts is the newest state and the generation. */
@@ -15,7 +15,7 @@
 #include <stdint.h>
 
 enum {
-    WARDEN_VERSION = 1,
+    WARDEN_VERSION = 2,
     WARDEN_CONTAINER_BYTES = 80,
     WARDEN_TEXTS_MAX = 64,
     WARDEN_MESSAGE_BYTES_MAX = 60 * 1024
@@ -38,12 +38,17 @@ struct warden_report {
     char run_id[RUN_ID_BYTES];
     int64_t generation;
     int64_t code, signal; /* WARDEN_ENDED */
+    bool leaving;         /* its container ends, with its process or now */
+    int64_t lease;        /* the newest WARDEN_SUSPEND it has heard of, of this process; 0: none */
+    bool stands;          /* its process stands still, as the kernel says */
+    int64_t late_ms;      /* so much behind its time that lease was over; -1: it lasts, or was ended early */
 };
 
 enum warden_verb {
     WARDEN_NOTHING,
     WARDEN_START,  /* run this */
     WARDEN_SIGNAL, /* send the process a signal, if it is of this generation */
+    WARDEN_SUSPEND, /* let it stand still for so long, then go on; 0: let it go on now */
     WARDEN_END,    /* what you run belongs to no run of mine: end it */
     WARDEN_VERB_COUNT,
 };
@@ -54,6 +59,7 @@ struct warden_order {
     char run_id[RUN_ID_BYTES];
     int64_t generation;
     int64_t signal;
+    int64_t lease, lease_ms; /* WARDEN_SUSPEND: which one it is, and how long */
     const char *stdout_path, *stderr_path;
     int64_t log_bytes_max, log_bytes_per_s, log_files; /* of each of the two (orchestrator/keeper/log.h) */
     const char *arguments[WARDEN_TEXTS_MAX + 1];       /* NULL-terminated */

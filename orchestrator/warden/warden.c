@@ -158,6 +158,8 @@ static void start(struct warden *warden, const struct warden_order *order)
 {
     memcpy(warden->report.run_id, order->run_id, sizeof order->run_id);
     warden->report.generation = order->generation;
+    warden->report.lease = 0;
+    warden->report.late_ms = -1;
     slot_write(warden, order->generation);
     int reason = child_run(warden, order);
     if (reason) {
@@ -169,7 +171,7 @@ static void start(struct warden *warden, const struct warden_order *order)
         warden->report.code = -1;
         warden->report.signal = 0;
         warden->exit_code = WARDEN_EXIT_TEMPORARY;
-        warden->leaving = !warden->stays;
+        warden->report.leaving = !warden->stays;
         become(warden, WARDEN_ENDED);
         return;
     }
@@ -201,10 +203,13 @@ static void ended(struct warden *warden, int status)
     logs_close(warden);
     slot_write(warden, 0);
     warden->child = 0;
+    warden->continue_due_ms = 0;
+    warden->report.stands = false;
     warden->report.code = by_signal ? -1 : WEXITSTATUS(status);
     warden->report.signal = by_signal ? WTERMSIG(status) : 0;
     warden->exit_code = by_signal ? EXIT_BY_SIGNAL + WTERMSIG(status) : WEXITSTATUS(status);
-    warden->leaving = warden->leaving || !warden->stays;
+    warden->report.leaving =
+        warden->report.leaving || !(warden->stays || (warden->stays_killed && by_signal));
     log_event(LOG_INFO, "ended", "name=%s generation=%lld code=%d", warden->report.name,
               (long long)warden->report.generation, warden->exit_code);
     become(warden, WARDEN_ENDED);
@@ -215,8 +220,10 @@ static void reap(struct warden *warden)
 {
     int status;
     pid_t pid;
-    while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
-        if (pid == warden->child)
+    while ((pid = waitpid(-1, &status, WNOHANG | WUNTRACED | WCONTINUED)) > 0)
+        if (pid == warden->child && warden_take_stand(warden, status))
+            say(warden);
+        else if (pid == warden->child)
             ended(warden, status);
 }
 
@@ -227,9 +234,11 @@ static void take_signals(struct warden *warden)
     while (read(warden->signals, &info, sizeof info) == (ssize_t)sizeof info) {
         if (info.ssi_signo == SIGCHLD)
             continue;
-        warden->leaving = warden->leaving || info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT;
+        warden->report.leaving = warden->report.leaving || info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT;
         if (warden->child)
             kill(warden->child, (int)info.ssi_signo);
+        if (warden->report.leaving)
+            warden_go_on(warden); /* one that stands still would not hear it */
     }
     reap(warden);
 }
@@ -245,12 +254,15 @@ static bool is_ours(const struct warden *warden, const struct warden_order *orde
 static void obey(struct warden *warden, const struct warden_order *order)
 {
     /* An answer to the end is that it has been heard, whatever it says. */
-    if (warden->report.state == WARDEN_ENDED && !warden->leaving)
+    if (warden->report.state == WARDEN_ENDED && !warden->report.leaving) {
+        warden->exit_code = 0;
         become(warden, WARDEN_WAITING);
-    else if (order->verb == WARDEN_START && warden->report.state == WARDEN_WAITING && !warden->leaving)
+    } else if (order->verb == WARDEN_START && warden->report.state == WARDEN_WAITING && !warden->report.leaving)
         start(warden, order);
     else if (order->verb == WARDEN_SIGNAL && warden->child && is_ours(warden, order))
         kill(warden->child, (int)order->signal);
+    else if (order->verb == WARDEN_SUSPEND && warden->child && is_ours(warden, order))
+        warden_suspend(warden, order);
     else if (order->verb == WARDEN_END && warden->child)
         kill(warden->child, SIGKILL);
 }
@@ -295,6 +307,7 @@ enum status warden_open(struct warden *warden, const struct config *config, cons
     warden->signals = warden->poll_descriptor = warden->lock = warden->ready = -1;
     log_init(&warden->logs[0], -1);
     log_init(&warden->logs[1], -1);
+    warden->report.late_ms = -1;
     warden->bus_folder = config_text(config, "bus.dir");
     snprintf(warden->report.name, sizeof warden->report.name, "%s", name);
     if (gethostname(warden->report.container, sizeof warden->report.container - 1) != 0)
@@ -319,8 +332,10 @@ void warden_turn(struct warden *warden)
         say(warden);
     else if (now_ms >= warden->ask_due_ms)
         warden->ask_due_ms = now_ms + ASK_MS;
-    int64_t left_ms = warden->ask_due_ms - clock_monotonic_ms(&warden->clock);
+    int64_t left_ms =
+        warden_suspend_due_ms(warden, warden->ask_due_ms) - clock_monotonic_ms(&warden->clock);
     bus_poll(warden->bus, left_ms < 0 ? 0 : (int)left_ms, POLL_MESSAGES, &events);
+    warden_suspend_look(warden);
     logs_take(warden);
     take_signals(warden);
     take_ready(warden);
@@ -328,7 +343,7 @@ void warden_turn(struct warden *warden)
 
 bool warden_is_done(const struct warden *warden)
 {
-    return warden->leaving && !warden->child;
+    return warden->report.leaving && !warden->child;
 }
 
 void warden_close(struct warden *warden)

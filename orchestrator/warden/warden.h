@@ -16,7 +16,8 @@
 struct warden {
     struct clock clock;
     struct warden_report report; /* how things are */
-    bool stays;                  /* outlives its process, for the next order */
+    bool stays;                  /* outlives its process, for the next order … */
+    bool stays_killed;           /* … or only one that a signal ended */
     struct bus *bus;
     size_t connection;
     int signals, poll_descriptor, lock;
@@ -26,7 +27,7 @@ struct warden {
     struct log_policy policy;
     const char *bus_folder, *state_path;
     int64_t ask_due_ms;
-    bool leaving; /* told to end: with the child, or at once */
+    int64_t continue_due_ms; /* the child, which stands still, goes on; 0: it does not stand because of us */
     int exit_code;
 };
 
@@ -38,6 +39,14 @@ enum status warden_open(struct warden *warden, const struct config *config, cons
 void warden_turn(struct warden *warden);
 bool warden_is_done(const struct warden *warden);
 void warden_close(struct warden *warden);
+
+/* stand.c: a lease that has been heard of already is not begun again. warden_suspend_due_ms: no later than the lease ends.
+ * warden_take_stand: true when the status of wait(2) says that the child stands still, or does so no more. */
+void warden_suspend(struct warden *warden, const struct warden_order *order);
+void warden_go_on(struct warden *warden);
+int64_t warden_suspend_due_ms(const struct warden *warden, int64_t due_ms);
+void warden_suspend_look(struct warden *warden);
+bool warden_take_stand(struct warden *warden, int status);
 
 /* warden_check: what a container's healthcheck asks: 0 when it waits or its process has announced itself and says so still. */
 int warden_check(const char *state_path, const char *status_folder);

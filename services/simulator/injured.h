@@ -1,7 +1,7 @@
 /* injured: faults ordered while the simulator runs (orchctl fault). Its process has the same ones as every daemon; those of the
  * venue, a stall, cut connections, REST errors, slow REST, messages that are none, happen in client.c and rest.c, which ask here.
  *
- * With --control it listens at <bus.dir>/simulator.ctl, with the daemons' words (docs/control-protocol.md §4). */
+ * With --control it listens on the bus as simulator.ctl, with the daemons' words (docs/control-protocol.md §4). */
 #pragma once
 
 #include "base/status.h"

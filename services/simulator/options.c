@@ -36,7 +36,7 @@ static const struct option_row {
     {"port-file", "FILE", NULL, "receives the port when listening"},
     {"position-file", "FILE", NULL,
      "keeps where the market is: a simulator that died goes on as a venue would"},
-    {"control", "N", NULL, "takes faults at <bus.dir>/simulator.ctl, as life N of the simulator"},
+    {"control", "N", NULL, "takes faults on the bus (simulator.ctl), as life N of the simulator"},
     {"tls", NULL, "simulator.tls", "wss and https, with a certificate made at start"},
     {"state-dir", "DIR", "run.state_dir", "where that certificate goes"},
     {"rest-delay-ms", "N", "simulator.rest_delay_ms", "delays every depth answer"},
@@ -199,8 +199,7 @@ static bool describe(const struct given *given, struct options *options)
     simulator->position_path = given->position_file;
     simulator->run_id = config_text(options->config, "run.run_id");
     simulator->generation = given->control;
-    bool tcp = strcmp(config_text(options->config, "bus.transport"), "tcp") == 0;
-    simulator->control = given->control && !tcp ? options->config : NULL;
+    simulator->control = given->control ? options->config : NULL;
     if (given->host)
         simulator->host = given->host;
     if (!is_loopback(simulator->host) && !simulator->tls)

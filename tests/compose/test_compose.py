@@ -103,6 +103,15 @@ def test_a_container_killed_by_somebody_else_is_missed(stack):
     harness.wait_for(lambda: caught_up(stack, "features", generation + 1), PATIENCE_S, lambda: stack.logs("orchestrator")[-2000:])
 
 
+def test_a_daemon_that_dies_alone_is_started_again_in_its_container(stack):
+    before, generation = started(stack, "signal_1"), stack.process("signal")["generation"]
+    stack.orchctl("kill", "-s", "SEGV", "signal")
+    harness.wait_for(lambda: caught_up(stack, "signal", generation + 1), PATIENCE_S, lambda: stack.logs("orchestrator")[-2000:])
+    fault = json.loads(stack.orchctl("fault", "list", "--json").stdout)["faults"][-1]
+    assert fault["exit_signal"] == "SEGV", fault
+    assert started(stack, "signal_1") == before, "the engine had nothing to do"
+
+
 def test_stop_start_pause_and_resume_act_on_the_container(stack):
     state = lambda: stack.container("broker_1")["State"]  # noqa: E731
     stack.orchctl("stop", "broker")
@@ -126,6 +135,32 @@ def test_the_orchestrators_death_harms_nobody_and_the_next_one_adopts(stack):
     assert stack.status()["run_id"] == run_id
     harness.wait_for(lambda: moving(stack) > rows, PATIENCE_S, "more signals")
     assert {name: started(stack, f"{name}_1") for name in DAEMONS} == before
+
+
+def hurt(stack, kind, name, lasts):
+    """The evidence of a fault, when its victim has recovered."""
+    done = stack.orchctl("fault", kind, name, "--for", lasts, "--json", check=False)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr
+    return json.loads(done.stdout)["faults"][-1]
+
+
+def test_a_process_that_stands_still_goes_on_by_its_warden(stack):
+    fault = hurt(stack, "hang", "features", "1s")
+    assert (fault["end"], fault["touched"], fault["restart_count_after"] - fault["restart_count_before"]) == ("expired", 1, 0), fault
+    assert fault["late_ms"] >= 0 and fault["lasted_ms"] >= 1000, fault
+
+
+def test_a_process_that_hangs_longer_than_may_be_is_missed_by_its_silence(stack):
+    generation = stack.process("broker")["generation"]
+    fault = hurt(stack, "hang", "broker", "60s")
+    assert (fault["end"], fault["touched"], fault["exit_signal"]) == ("ended", 1, "KILL"), fault
+    assert stack.process("broker")["generation"] == generation + 1
+
+
+@pytest.mark.parametrize("kind", ["stall", "malformed"])
+def test_the_venue_is_hurt_over_the_network(stack, kind):
+    fault = hurt(stack, kind, "simulator", "700ms")
+    assert fault["end"] == "expired" and fault["touched"] > 0, fault
 
 
 def test_scaling_makes_containers(stack):

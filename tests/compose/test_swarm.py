@@ -42,9 +42,10 @@ class Stack:
         keys = manager.docker("run", "--rm", "--user", "0:0", "-v", f"{folder}:/out", "orderflow:local", "orchctl", "keys", "/out/keys")
         assert keys.returncode == 0
         environment = {**manager.environment, "ORDERFLOW_KEYS": str(folder / "keys/bus.keys"), "ORDERFLOW_RUN": str(run),
-                       "ORDERFLOW_CONFIG": str(harness.configuration(folder))}
-        done = subprocess.run(["docker", "stack", "deploy", "--resolve-image", "never", "-c", harness.ROOT / "compose/stack.yaml",
-                               "orderflow"], env=environment, capture_output=True, text=True)
+                       "ORDERFLOW_CONFIG": str(harness.configuration(folder)), "DOCKER_SOCKET": str(manager.socket),
+                       "DOCKER_GID": str(manager.socket.stat().st_gid)}
+        files = [word for name in ("stack.yaml", "stack-scale.yaml") for word in ("-c", harness.ROOT / "compose" / name)]
+        done = subprocess.run(["docker", "stack", "deploy", "--resolve-image", "never", *files, "orderflow"], env=environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
 
     def orchestrator(self):
@@ -66,11 +67,35 @@ class Stack:
         return {name.split(".")[0].removeprefix("orderflow_") for name in names}
 
 
-def running(stack, least_generation):
+    def services(self):
+        return set(self.manager.docker("service", "ls", "--format", "{{.Name}}").stdout.split())
+
+
+def running(stack, least_generation, others=()):
     found = {process["name"]: process for process in stack.status()["processes"]}
-    return set(found) == set(DAEMONS) and all(process["state"] == "running" and
+    return set(found) == {*DAEMONS, *others} and all(process["state"] == "running" and
                                              process["generation"] >= least_generation.get(name, 1)
                                              for name, process in found.items())
+
+
+def scaled(stack):
+    return stack.log().count("signal has ")
+
+
+def scale(stack):
+    """The services of further instances are made by the orchestrator, and serve the next time too."""
+    for times, instances in enumerate((3, 1, 2), 1):
+        asked = stack.orchctl("scale", f"signal={instances}")
+        assert asked.returncode == 0, asked.stderr
+        harness.wait_for(lambda: scaled(stack) == times, PATIENCE_S, stack.log)
+        if instances == 3:
+            assert running(stack, {}, {"signal.2", "signal.3"}), stack.status()
+            owners = {process["name"]: [stream["stream"] for stream in process["streams"] if stream["published"]]
+                      for process in stack.status()["processes"] if process["name"].startswith("signal")}
+            print(f"symbols with three instances: {owners}")
+    assert {"orderflow_signal-2", "orderflow_signal-3"} <= stack.services()
+    fault = stack.orchctl("fault", "hang", "signal.2", "--for", "500ms", "--json")
+    assert fault.returncode == 0 and json.loads(fault.stdout)["faults"][-1]["end"] == "expired", fault.stdout + fault.stderr
 
 
 def test_a_stack_across_two_machines_survives_the_death_of_one(swarm):
@@ -99,6 +124,7 @@ def test_a_stack_across_two_machines_survives_the_death_of_one(swarm):
 
     orders = lambda: next(one for one in stack.status()["processes"] if one["name"] == "broker")["counters"]["orders"]  # noqa: E731
     harness.wait_for(lambda: orders() >= 40, PATIENCE_S, "orders")
+    scale(stack)
     account = stack.orchctl("account")
     assert account.returncode == 0, account.stdout + account.stderr
     print("ledger:", account.stdout.rstrip().splitlines()[-1])

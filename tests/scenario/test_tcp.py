@@ -8,7 +8,7 @@ from ports import port_pairs
 
 RECORDING = "usdm/btcusdt_20240808.gz"
 CUT_LINES = 12000
-INSTANCES = ("orchestrator", "harvest", "archive", "features", "signal", "broker", "report")
+INSTANCES = ("orchestrator", "simulator", "harvest", "archive", "features", "signal", "broker", "report")
 
 
 @pytest.fixture(scope="module")

@@ -164,6 +164,42 @@ static void one_more_like_it_differs_only_in_its_names(void **state)
     buffer_finish(&made);
 }
 
+static void a_service_like_it_differs_only_in_its_names(void **state)
+{
+    (void)state;
+    static const char SERVICE[] =
+        "{\"ID\":\"x1\",\"Spec\":{\"Name\":\"flow_signal\",\"Labels\":{\"com.docker.stack.namespace\":"
+        "\"flow\"},"
+        "\"TaskTemplate\":{\"ContainerSpec\":{\"Image\":\"orderflow:local\",\"User\":\"10001:10001\","
+        "\"Args\":[\"warden\",\"--stay\",\"signal\"],\"Secrets\":[{\"SecretID\":\"s1\"}]},"
+        "\"Networks\":[{\"Target\":\"n1\",\"Aliases\":[\"signal\"]}]},\"EndpointSpec\":{\"Mode\":\"dnsrr\"}}"
+        "}";
+    struct buffer model = buffer_of(SERVICE), made = buffer_of("");
+    assert_true(engine_text_service_like(&model, "flow", "signal.2", &made));
+    yyjson_doc *document = yyjson_read((const char *)made.data, made.length, 0);
+    assert_string_equal(text_at(document, "/Name"), "flow_signal-2");
+    assert_string_equal(text_at(document, "/Labels/orderflow.instance"), "signal.2");
+    assert_string_equal(text_at(document, "/Labels/com.docker.stack.namespace"), "flow");
+    assert_string_equal(text_at(document, "/TaskTemplate/ContainerSpec/Args/1"), "--stay");
+    assert_string_equal(text_at(document, "/TaskTemplate/ContainerSpec/Args/2"), "signal.2");
+    assert_string_equal(text_at(document, "/TaskTemplate/ContainerSpec/Secrets/0/SecretID"), "s1");
+    assert_string_equal(text_at(document, "/TaskTemplate/Networks/0/Target"), "n1");
+    assert_string_equal(text_at(document, "/TaskTemplate/Networks/0/Aliases/0"), "signal-2");
+    assert_string_equal(text_at(document, "/TaskTemplate/Networks/0/Aliases/1"), "");
+    assert_string_equal(text_at(document, "/EndpointSpec/Mode"), "dnsrr");
+    yyjson_doc_free(document);
+    buffer_finish(&made);
+    buffer_finish(&model);
+    static const char *const NONE[] = {"", "[]", "{\"Spec\":{}}",
+                                       "{\"Spec\":{\"Labels\":{},\"TaskTemplate\":{}}}"};
+    for (size_t i = 0; i < sizeof NONE / sizeof *NONE; i++) {
+        model = buffer_of(NONE[i]);
+        assert_false(engine_text_service_like(&model, "flow", "signal.2", &made));
+        buffer_finish(&model);
+    }
+    buffer_finish(&made);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -173,6 +209,7 @@ int main(void)
         cmocka_unit_test(the_exit_code_of_who_has_ended),
         cmocka_unit_test(a_project_is_a_name_that_cannot_become_part_of_a_request),
         cmocka_unit_test(one_more_like_it_differs_only_in_its_names),
+        cmocka_unit_test(a_service_like_it_differs_only_in_its_names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,4 +1,4 @@
-// links: warden keeper bus config proto base yyjson
+// links: warden keeper injury bus config proto base yyjson
 /* What wardens and the orchestrator say to each other survives the way, and nothing else is believed. */
 #include "tests/support/check.h"
 
@@ -12,7 +12,11 @@ static const struct warden_report REPORT = {.name = "signal.2",
                                             .run_id = "run-1",
                                             .generation = 7,
                                             .code = -1,
-                                            .signal = 9};
+                                            .signal = 9,
+                                            .leaving = true,
+                                            .lease = 1754000000000000001,
+                                            .stands = true,
+                                            .late_ms = 3};
 
 static void a_report_is_read_as_it_was_written(void **state)
 {
@@ -82,16 +86,16 @@ static void what_is_no_report_is_refused_with_a_sentence(void **state)
     (void)state;
     char long_name[400];
     refuses_report("", STATUS_MALFORMED);
-    refuses_report("{\"warden\":1", STATUS_MALFORMED);
+    refuses_report("{\"warden\":2", STATUS_MALFORMED);
     refuses_report("[]", STATUS_MALFORMED);
     refuses_report("{\"warden\":\"1\"}", STATUS_MALFORMED);
-    refuses_report("{\"warden\":2}", STATUS_UNSUPPORTED);
-    refuses_report("{\"warden\":1,\"name\":\"signal\"}", STATUS_MALFORMED);
-#define REST "\"container\":\"c\",\"run_id\":\"\",\"generation\":0,\"code\":0,\"signal\":0}"
-    refuses_report("{\"warden\":1,\"name\":\"signal\",\"state\":\"flying\"," REST, STATUS_MALFORMED);
-    refuses_report("{\"warden\":1,\"name\":7,\"state\":\"waiting\"," REST, STATUS_MALFORMED);
+    refuses_report("{\"warden\":1}", STATUS_UNSUPPORTED);
+    refuses_report("{\"warden\":2,\"name\":\"signal\"}", STATUS_MALFORMED);
+#define REST "\"container\":\"c\",\"run_id\":\"\",\"generation\":0,\"code\":0,\"signal\":0,\"leaving\":false,\"lease\":0,\"stands\":false,\"late_ms\":-1}"
+    refuses_report("{\"warden\":2,\"name\":\"signal\",\"state\":\"flying\"," REST, STATUS_MALFORMED);
+    refuses_report("{\"warden\":2,\"name\":7,\"state\":\"waiting\"," REST, STATUS_MALFORMED);
     memset(long_name, 0, sizeof long_name);
-    snprintf(long_name, sizeof long_name, "{\"warden\":1,\"name\":\"%0200d\",\"state\":\"waiting\"," REST, 0);
+    snprintf(long_name, sizeof long_name, "{\"warden\":2,\"name\":\"%0200d\",\"state\":\"waiting\"," REST, 0);
     refuses_report(long_name, STATUS_MALFORMED);
     assert_false(warden_is_report("{\"id\":\"1\",\"verb\":\"status\"}", 26));
     assert_false(warden_is_report("", 0));
@@ -101,7 +105,7 @@ static void an_order_without_a_program_is_refused(void **state)
 {
     (void)state;
     static const char START[] =
-        "{\"warden\":1,\"order\":\"start\",\"run_id\":\"r\",\"generation\":1,\"signal\":0,"
+        "{\"warden\":2,\"order\":\"start\",\"run_id\":\"r\",\"generation\":1,\"signal\":0,"
         "\"stdout\":\"o\",\"stderr\":\"e\",\"log_bytes_max\":0,\"log_bytes_per_s\":0,"
         "\"log_files\":0,\"arguments\":[%s],\"environment\":[]}";
     static const struct {
@@ -120,6 +124,38 @@ static void an_order_without_a_program_is_refused(void **state)
     }
 }
 
+static void a_suspension_names_its_lease_and_has_an_end(void **state)
+{
+    (void)state;
+    static const struct {
+        int64_t lease, lease_ms;
+        enum status as;
+    } TRIES[] = {{1754000000000000001, 2000, STATUS_OK},
+                 {1, 0, STATUS_OK}, /* goes on now */
+                 {0, 2000, STATUS_MALFORMED},
+                 {1, -1, STATUS_MALFORMED},
+                 {1, INT64_MAX, STATUS_MALFORMED}};
+    for (size_t i = 0; i < sizeof TRIES / sizeof *TRIES; i++) {
+        struct warden_order order = {.verb = WARDEN_SUSPEND,
+                                     .run_id = "run-1",
+                                     .generation = 3,
+                                     .lease = TRIES[i].lease,
+                                     .lease_ms = TRIES[i].lease_ms},
+                            read;
+        struct warden_message *message;
+        struct error error = {{0}};
+        struct buffer text;
+        buffer_init(&text, 0);
+        warden_order_write(&order, &text);
+        assert_int_equal(warden_order_read(text.data, text.length, &read, &message, &error), TRIES[i].as);
+        if (TRIES[i].as == STATUS_OK) {
+            assert_true(read.lease == TRIES[i].lease && read.lease_ms == TRIES[i].lease_ms);
+            warden_message_free(message);
+        }
+        buffer_finish(&text);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -127,6 +163,7 @@ int main(void)
         cmocka_unit_test(an_order_is_read_as_it_was_written),
         cmocka_unit_test(what_is_no_report_is_refused_with_a_sentence),
         cmocka_unit_test(an_order_without_a_program_is_refused),
+        cmocka_unit_test(a_suspension_names_its_lease_and_has_an_end),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,68 @@
+#include "engine_call.h"
+
+#include "net/rest_client.h"
+
+#include <stdio.h>
+
+enum { CALL_MS_MAX = 30000, URL_BYTES = 1024, NOT_FOUND = 404 };
+
+struct answer {
+    long http_status;
+    struct buffer body;
+    char reason[256];
+};
+
+static void answered(void *context, void *data, const struct rest_answer *answer)
+{
+    (void)context;
+    struct answer *out = data;
+    out->http_status = answer->http_status;
+    buffer_append(&out->body, answer->body, answer->body_bytes);
+    snprintf(out->reason, sizeof out->reason, "%s", answer->error ? answer->error : "");
+}
+
+enum status engine_client_make(const char *socket_path, struct rest_client **out_client, struct error *error)
+{
+    struct rest_client_config config = {.user_agent = "orderflow-orchestrator",
+                                        .unix_socket_path = socket_path,
+                                        .clock = clock_system(),
+                                        .done = answered};
+    return rest_client_create(&config, out_client, error);
+}
+
+/* is_done: 304 is "it is so already". */
+static bool is_done(long http_status)
+{
+    return (http_status >= 200 && http_status < 300) || http_status == 304;
+}
+
+enum status engine_call(struct rest_client *client, const char *method, const char *path,
+                        const struct buffer *body, struct buffer *out_body, struct error *error)
+{
+    char url[URL_BYTES];
+    struct answer answer = {0};
+    buffer_init(&answer.body, 0);
+    snprintf(url, sizeof url, "http://docker/v1.41%s", path);
+    struct rest_request request = {.url = url,
+                                   .method = method,
+                                   .body = body ? body->data : NULL,
+                                   .body_bytes = body ? body->length : 0,
+                                   .headers = {"Content-Type: application/json"},
+                                   .timeout_ms = CALL_MS_MAX,
+                                   .data = &answer};
+    enum status status = rest_request_start(client, &request);
+    while (status == STATUS_OK && rest_client_pending(client))
+        rest_client_run(client, CALL_MS_MAX);
+    bool good = status == STATUS_OK && is_done(answer.http_status);
+    if (good && out_body)
+        buffer_append(out_body, answer.body.data, answer.body.length);
+    else if (!good && answer.http_status)
+        status = error_set(error, answer.http_status == NOT_FOUND ? STATUS_NOT_FOUND : STATUS_IO,
+                           "the engine answers %s %s with %ld: %.150s", method, path, answer.http_status,
+                           buffer_text(&answer.body));
+    else if (!good)
+        status =
+            error_set(error, STATUS_IO, "the engine does not answer %s %s: %s", method, path, answer.reason);
+    buffer_finish(&answer.body);
+    return status;
+}
