@@ -4,7 +4,8 @@
 #   ./run chaos --matrix [--rounds N] [--kinds A,B] [--targets A,B]     every process × every fault of `orchctl fault`, as a table
 #
 # Each seed draws its faults and prints them first, runs a cut of one of three recordings (or of FILE) at 20x, and compares
-# every row with the undisturbed run of that cut. Exit code 1 when a seed failed, with the command that repeats it.
+# every row with the undisturbed run of that cut, or with the replay of its own capture where harvest or the
+# simulator was hurt. Exit code 1 when a seed failed, with the command that repeats it.
 # ORDERFLOW_RECORDINGS names the folder with the recordings; ORDERFLOW_PRESET another build.
 
 chaos_main() {

@@ -204,6 +204,7 @@ void plan_move_json(const struct plan_move *move, struct buffer *out)
     json_key_text(&json, "from", move->from);
     json_key_text(&json, "to", move->to);
     json_key_i64(&json, "version", move->version);
+    json_key_text(&json, "readers", move->readers);
     json_object_end(&json);
 }
 

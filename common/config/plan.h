@@ -22,6 +22,7 @@ enum {
     PLAN_NAME_BYTES = 64,
     PLAN_SYMBOL_BYTES = 32,
     PLAN_RUN_BYTES = 68,
+    PLAN_READERS_BYTES = 256,
     PLAN_BYTES_MAX = 8 * 1024 * 1024,
 };
 
@@ -78,6 +79,8 @@ struct plan_move {
     char from[PLAN_NAME_BYTES];
     char to[PLAN_NAME_BYTES];
     int64_t version;
+    char readers
+        [PLAN_READERS_BYTES]; /* services that read it, "signal,archive": whom its rows must be kept for */
 };
 void plan_move_json(const struct plan_move *move, struct buffer *out);
 enum status plan_move_parse(const char *text, struct plan_move *out_move, struct error *error) MUST_USE;

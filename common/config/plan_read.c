@@ -170,6 +170,10 @@ enum status plan_move_parse(const char *text, struct plan_move *out_move, struct
         status = WRONG(error, "version: must be a whole number from 1");
     if (status == STATUS_OK)
         move.version = yyjson_get_sint(version);
+    const char *readers = yyjson_get_str(yyjson_obj_get(root, "readers"));
+    if (status == STATUS_OK && readers && *readers &&
+        !take_text(yyjson_obj_get(root, "readers"), move.readers, sizeof move.readers))
+        status = WRONG(error, "readers: must be a text of at most %zu bytes", sizeof move.readers - 1);
     yyjson_doc_free(document);
     if (status == STATUS_OK)
         *out_move = move;

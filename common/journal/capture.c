@@ -4,6 +4,7 @@
 #include "journal/capture.h"
 
 #include "base/buffer.h"
+#include "base/crash_point.h"
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/memory.h"
@@ -106,6 +107,7 @@ static enum status flush_locked(struct capture_writer *writer)
     enum status status = write_whole(writer, writer->batch.data, writer->batch.length);
     if (status != STATUS_OK)
         return status;
+    crash_point("after_write");
     buffer_clear(&writer->batch);
     atomic_store_explicit(&writer->flushed_seq, writer->batch_last_seq, memory_order_release);
     return STATUS_OK;

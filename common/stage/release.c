@@ -35,6 +35,28 @@ static int64_t first_needed(const struct stage *stage, size_t symbol)
     return needed > held ? needed : held;
 }
 
+static bool is_registered(const struct stage *stage, size_t symbol, const char *name)
+{
+    for (size_t i = 0; i < stage->consumer_count; i++)
+        if (stage->consumers[i].output == symbol && strcmp(stage->consumers[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+/* all_registered: of a reader that has not said yet how far it is nobody knows which rows it may ask for again. */
+static enum status all_registered(const struct stage *stage, size_t symbol, const struct plan_move *move,
+                                  struct error *error)
+{
+    char names[PLAN_READERS_BYTES], *rest = names;
+    const char *name;
+    memcpy(names, move->readers, sizeof names);
+    while ((name = strsep(&rest, ",")))
+        if (*name && !is_registered(stage, symbol, name))
+            return error_set(error, STATUS_AGAIN, "%s has not said yet how far it is with %s", name,
+                             stage->outputs[symbol].stream);
+    return STATUS_OK;
+}
+
 static enum status release_begin(struct stage *stage, size_t symbol, const struct plan_move *move,
                                  struct error *error)
 {
@@ -49,6 +71,9 @@ static enum status release_begin(struct stage *stage, size_t symbol, const struc
         return error_set(error, STATUS_AGAIN,
                          "%lld rows of %s are still needed by its readers; at most %d can be handed over",
                          (long long)needed, stage->outputs[symbol].stream, RELEASE_ROWS_MAX);
+    enum status status = all_registered(stage, symbol, move, error);
+    if (status != STATUS_OK)
+        return status;
     leaving->step = LEAVING_STOPPED;
     leaving->version = move->version;
     leaving->stopped_ns = clock_wall_ns(&stage->clock);

@@ -459,7 +459,8 @@ static int64_t jsonl_position(void *context, const char *stream)
 static void jsonl_give(void *context, const char *name, struct buffer *out)
 {
     struct jsonl_sink *sink = context;
-    const struct progress *progress = &sink->streams[find_stream(sink, name)].durable;
+    size_t slot = find_stream(sink, name); /* may be new: then the streams lie elsewhere now */
+    const struct progress *progress = &sink->streams[slot].durable;
     buffer_append_i64(out, jsonl_position(context, name));
     buffer_append_byte(out, progress->open);
     shard_save(&progress->shard, out);

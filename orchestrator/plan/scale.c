@@ -208,6 +208,18 @@ static bool next_symbol(struct run *run, size_t *out_symbol, size_t *out_owner)
     return false;
 }
 
+/* readers_of: the services of this run that read a module's streams. */
+static void readers_of(const struct run *run, size_t module, char out_names[PLAN_READERS_BYTES])
+{
+    size_t length = 0;
+    out_names[0] = 0;
+    for (size_t i = 0; i < MODULE_COUNT; i++)
+        if ((module_at(i)->inputs & module_bit(module)) &&
+            ((run->choice.enabled | run->choice.implied) & module_bit(i)))
+            length += (size_t)snprintf(out_names + length, PLAN_READERS_BYTES - length, "%s%s",
+                                       length ? "," : "", module_at(i)->name);
+}
+
 static void move_begin(struct run *run, size_t symbol, size_t owner)
 {
     struct plan_service *service = service_of(run);
@@ -218,6 +230,7 @@ static void move_begin(struct run *run, size_t symbol, size_t owner)
     snprintf(scaling->move.from, sizeof scaling->move.from, "%s",
              service->instances[service->owners[symbol]]);
     snprintf(scaling->move.to, sizeof scaling->move.to, "%s", service->instances[owner]);
+    readers_of(run, scaling->module, scaling->move.readers);
     scaling->moving = true;
     scaling->move_ms = run_now_ms(run);
     scaling->sent_ms = 0;

@@ -2,7 +2,8 @@
 
     chaos.py [--seed N] [--seeds K] [--capture FILE] [--speed N]
 
-Seed n runs on recording n modulo three unless a capture is named. Before a run its faults are printed; behind it what each
+Seed n runs on recording n modulo three unless a capture is named. A run that was hurt in front of its raw capture (harvest, the
+simulator) received something else, and is compared with a replay of that capture. Before a run its faults are printed; behind it what each
 really did. A fault that touched nothing fails its seed, as do a row too few or too many, a gate, and a restart that nobody
 caused. A failed seed's folder is kept, and the command that repeats it is printed.
 """
@@ -29,7 +30,8 @@ import watch as watching  # noqa: E402
 SPEED = 20
 RUN_S = 60
 # A daemon that is hurt again and again within seconds is the experiment's doing, not a reason to give it up.
-SETS = {"supervisor.progress_restarts": 100, "supervisor.max_restarts": 100}
+# A reconnection need not take a second: at 20x that is a sixth of the cut.
+SETS = {"supervisor.progress_restarts": 100, "supervisor.max_restarts": 100, "harvest.backoff_initial_ms": 100}
 
 
 @dataclasses.dataclass
@@ -98,6 +100,7 @@ class Chaos:
     def disturbed(self, seed, part, reference, faults, folder):
         outcome = Outcome(seed, part.name, [], None, [], "not checked", 0)
         died = folder / "died"
+        own = schedule.reference_of(faults) == schedule.OWN_CAPTURE
         crash = next((fault for fault in faults if fault.kind == "crash"), None)
         environment = {"ORDERFLOW_CRASH_POINT": f"{crash.targets[0]}/{crash.point}:{crash.passing}:{died}"} if crash else {}
         stack = harness.Stack(folder, [part], run_id="chaos", speed=self.speed, sets=SETS, environment=environment)
@@ -107,7 +110,8 @@ class Chaos:
                 outcome.deeds = inflict.Inflictor(stack, watch).inflict(faults)
                 code = stack.finish(RUN_S)
             outcome.mistakes += inflict.settle(outcome.deeds, watch, stack, died)
-            judge(outcome, stack, code, self.reference_for(faults, stack, reference))
+            judge(outcome, stack, code, lambda: compare.own_difference(stack, folder) if own
+                  else compare.difference(reference, compare.Written.read(stack)))
         except (AssertionError, OSError, subprocess.SubprocessError) as mistake:
             outcome.mistakes.append(str(mistake))
         finally:
@@ -115,26 +119,14 @@ class Chaos:
         outcome.mistakes += [deed.text() for deed in outcome.deeds if deed.nothing]
         return outcome
 
-    def reference_for(self, faults, stack, undisturbed):
-        if schedule.reference_of(faults) == schedule.UNDISTURBED:
-            return undisturbed
-        return own_capture(stack, self.folder)
 
-
-def own_capture(stack, folder):
-    """What an undisturbed run writes that is fed what this one received."""
-    raw = sorted((stack.folder / "data/raw").rglob("*.ofr"))
-    assert raw, "the run left no raw capture"
-    return cuts.run_undisturbed(raw, pathlib.Path(tempfile.mkdtemp(dir=folder, prefix="own-")))
-
-
-def judge(outcome, stack, code, reference):
+def judge(outcome, stack, code, difference):
     """Gates and rows: those of a run that failed its gates are counted all the same."""
     try:
         harness.assert_sound(stack, code)
     except AssertionError as mistake:
         outcome.mistakes.append(str(mistake))
-    outcome.difference = compare.difference(reference, compare.Written.read(stack))
+    outcome.difference = difference()
     outcome.mistakes += outcome.difference.sentences
     outcome.ledger, mistakes = ledger(stack)
     outcome.mistakes += mistakes

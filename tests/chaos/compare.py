@@ -1,7 +1,10 @@
-"""What a run wrote, taken out of its folder, and the difference of two runs in rows: lost, doubled, strange."""
+"""What a run wrote, taken out of its folder, and the difference of two runs in rows: lost, doubled, strange; or of a run and the
+replay of its own capture."""
 import collections
 import dataclasses
+import json
 
+import own_capture
 import stack as harness
 
 
@@ -69,3 +72,24 @@ def rows_differ(found, name, expected, actual):
             found.sentences.append(f"{name}: {len(rows)} {what}, first {str(next(iter(rows)))[:300]}")
     if not (missing or more):
         found.sentences.append(f"{name}: the same rows in another order")
+
+
+def own_difference(stack, folder):
+    """A run against the replay of what it received, which shares nothing with it but the capture. Rows are counted by what
+    identifies them; then every value, the position of every stream, the sinks' files and the holes' names are compared."""
+    found = Difference()
+    replay = own_capture.Replay(stack, folder)
+    for kind, sources in own_capture.KINDS.items():
+        again = [(row["symbol"], *(own_capture.text(row[name]) for name in key))
+                 for service, message, key in sources for row in replay.rows(service, message)]
+        stored = [(row["symbol"], *(str(row[name]) for name in sources[0][2])) for row in stack.parquet(kind)]
+        rows_differ(found, kind, sorted(again), sorted(stored))
+    again = [(row["symbol"], row["ts_ms"]) for row in replay.rows("signal", "signal")]
+    stored = [(row["symbol"], row["ts_ms"]) for shard in stack.jsonl().values() for row in map(json.loads, shard.splitlines())]
+    rows_differ(found, "jsonl", sorted(again), sorted(stored))
+    try:
+        replay.assert_equals_run()
+        own_capture.assert_holes_are_named_once(stack)
+    except AssertionError as mistake:
+        found.sentences.append(f"not the replay of its own capture: {mistake}")
+    return found

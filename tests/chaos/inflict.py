@@ -6,6 +6,7 @@ import dataclasses
 import os
 import pathlib
 import signal
+import sys
 import time
 
 import stack as harness
@@ -135,11 +136,12 @@ class Inflictor:
         pid = deed.hits[0].pid
         harness.wait_for(lambda: process_stopped(pid), 5, f"process {pid} to stand still")
         before = self.watch.rows
-        deed.rows_held = self.watch.wait_rows(before + fault.hold_rows, seconds) - before
+        # Without a number of rows to wait for (nobody says any while harvest stands still) for all the time there is.
+        deed.rows_held = self.watch.wait_rows(before + fault.hold_rows if fault.hold_rows else sys.maxsize, seconds) - before
         deed.over_ms = round(time.time() * 1000)
         if not process_stopped(pid):
             raise Nothing(f"{deed.hits[0].name} did not stand still")
-        if not deed.rows_held:
+        if fault.hold_rows and not deed.rows_held:
             raise Nothing("no row went by meanwhile")
 
     def stop_here(self, hit):

@@ -13,14 +13,21 @@ UNDISTURBED, OWN_CAPTURE = "undisturbed", "own capture"
 
 @dataclasses.dataclass(frozen=True)
 class Target:
-    """One daemon that may be hurt: its crash points with the last passing that every cut is sure to reach."""
+    """One process that may be hurt: its crash points with the last passing that every cut is sure to reach; the kinds of faults
+    that can be done to it (none: all)."""
     name: str
     crash_points: dict
     reference: str = UNDISTURBED
+    kinds: tuple = ()
 
 
 TARGETS = {
     target.name: target for target in (
+        # While one of the first two stands still no row goes by, so nobody can be measured to be behind; the simulator sends no
+        # heartbeat that could be missed, and writes nothing.
+        Target("harvest", {"before_commit": 20, "after_commit": 20, "after_write": 40}, OWN_CAPTURE,
+               ("kill", "kill_two", "term", "stop", "hang", "crash")),
+        Target("simulator", {}, OWN_CAPTURE, ("kill", "kill_two", "term", "stop")),
         Target("features", {"before_commit": 40, "after_commit": 40}),
         Target("signal", {"before_commit": 40, "after_commit": 40, "after_write": 5, "after_rename": 1}),
         Target("broker", {"before_commit": 5, "after_commit": 5, "after_write": 2}),
@@ -39,12 +46,15 @@ KINDS = {  # kind: (weight in the draw, what it does)
     "crash": (2, "SIGKILL from within, at a named crash point"),
 }
 
+IN_FRONT = 0.25  # of the seeds also hurt what stands before the raw capture
 FAULTS_PER_SEED = (3, 5)
 FIRST, LAST = 0.04, 0.85  # of the cut's rows: behind the start, and before the end with time left to recover
 APART = 0.05
 STOP_ROWS = (20, 120)     # rows that go on while one is stopped
 BEHIND = (0.25, 0.35)     # likewise, of the cut's rows
 HANG = 0.2                # of the cut's rows pass until a hang is found
+MISSED = {"hang": 0.3, "stop": 0}  # of the cut's rows are never made when one before the capture is away
+MISSED_ELSE = 0.15
 
 
 @dataclasses.dataclass(frozen=True)
@@ -64,22 +74,40 @@ class Fault:
 
 def draw(seed, cut_name, rows):
     """The faults of one run in the order of their rows; at most one crash point, since a process can be given only one, and
-    at most one that lasts, since the run is short."""
+    at most one that lasts, since the run is short. A quarter of the runs are hurt in front of the capture too, at most twice:
+    what is not received makes them shorter."""
     chance = random.Random(f"{seed} {cut_name} {rows}")
+    fronts = chance.randint(1, 2) if chance.random() < IN_FRONT else 0
     kinds = []
     for _ in range(chance.randint(*FAULTS_PER_SEED)):
         once = ("crash", ) if "crash" in kinds else ()
         once += ("hang", "behind") if {"hang", "behind"} & set(kinds) else ()
+        if len(kinds) < fronts:
+            once += tuple(kind for kind in KINDS if not able(kind, OWN_CAPTURE))
         open_kinds = [kind for kind in KINDS if kind not in once]
         kinds += chance.choices(open_kinds, [KINDS[kind][0] for kind in open_kinds])
-    crashes = [draw_crash(chance) for kind in kinds if kind == "crash"]
-    return crashes + place(chance, [draw_fault(chance, kind, rows) for kind in kinds if kind != "crash"], rows)
+    rows = round(rows * (1 - sum(MISSED.get(kind, MISSED_ELSE) for kind in kinds[:fronts])))
+    faults = [draw_fault(chance, kind, rows, number < fronts) for number, kind in enumerate(kinds)]
+    chance.shuffle(faults)
+    crashes = [fault for fault in faults if fault.kind == "crash"]
+    return crashes + place(chance, [fault for fault in faults if fault.kind != "crash"], rows)
 
 
-def draw_fault(chance, kind, rows):
-    targets = tuple(chance.sample(list(TARGETS), 2 if kind == "kill_two" else 1))
+def able(kind, reference):
+    """Targets of that reference that a kind can be done to."""
+    return [target for target in TARGETS.values() if target.reference == reference and (not target.kinds or kind in target.kinds)]
+
+
+def draw_fault(chance, kind, rows, in_front):
+    if kind == "crash":
+        return draw_crash(chance, in_front)
+    first = chance.choice(able(kind, OWN_CAPTURE if in_front else UNDISTURBED)).name
+    targets = (first,)
+    if kind == "kill_two":
+        others = [target.name for target in able(kind, UNDISTURBED) + (able(kind, OWN_CAPTURE) if in_front else [])]
+        targets += (chance.choice([name for name in others if name != first]),)
     hold = 0
-    if kind == "stop":
+    if kind == "stop" and not in_front:
         hold = chance.randint(*STOP_ROWS)
     elif kind == "behind":
         hold = round(rows * chance.uniform(*BEHIND))
@@ -96,8 +124,8 @@ def place(chance, faults, rows):
             for fault, share, passed in zip(faults, shares, before)]
 
 
-def draw_crash(chance):
-    target = chance.choice(list(TARGETS.values()))
+def draw_crash(chance, in_front):
+    target = chance.choice([target for target in able("crash", OWN_CAPTURE if in_front else UNDISTURBED) if target.crash_points])
     point = chance.choice(list(target.crash_points))
     return Fault("crash", (target.name,), point=point, passing=chance.randint(1, target.crash_points[point]))
 

@@ -58,8 +58,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 void fuzz_seeds(fuzz_take *take)
 {
     static const char *const SYMBOLS[] = {"BTCUSDT", "ETHUSDT", "XRPUSDT"};
-    struct plan_move move = {
-        .service = "signal", .symbol = "BTCUSDT", .from = "signal", .to = "signal.2", .version = 3};
+    struct plan_move move = {.service = "signal",
+                             .symbol = "BTCUSDT",
+                             .from = "signal",
+                             .to = "signal.2",
+                             .version = 3,
+                             .readers = "broker,report"};
     struct plan *plan = plan_create("run-1", SYMBOLS, 3);
     struct buffer text;
     plan->version = 2;

@@ -57,38 +57,11 @@ def kill_at(stack, kills):
         kill(stack, *services)
 
 
-def events(stack, kind):
-    rows = stack.parquet("events", where=f"event_type = '{kind}'", order="symbol, ts_ms")
-    return [{**row, "meta": json.loads(row["meta_json"])} for row in rows]
-
-
-def assert_holes_are_named_once(stack):
-    """Every missing id lies in exactly one gap event, and all three ledgers say the same number."""
-    prices = stack.parquet("prices", order="symbol, agg_trade_id")
-    gaps = [gap for gap in events(stack, "gap") if gap["meta"]["gap_kind"] == "trade_id"]
-    before = {}
-    named = {}
-    for row in prices:
-        symbol, number = row["symbol"], int(row["agg_trade_id"])
-        missing = number - before[symbol] - 1 if symbol in before else 0
-        assert int(row["gap_before"]) == missing, row
-        if missing:
-            named[symbol, before[symbol], number] = row["ts_ms"]
-        before[symbol] = number
-    assert {(gap["symbol"], gap["meta"]["from"], gap["meta"]["to"]): gap["ts_ms"] for gap in gaps} == named
-    assert len(gaps) == len(named)
-    total = sum(to - start - 1 for _, start, to in named)
-    assert total == sum(gap["meta"]["missing"] for gap in gaps)
-    assert stack.manifest()["harvester_metrics"]["trade_gap_ids_total"] == total
-    assert stack.summary()["harvester_metrics"]["trade_gap_ids_total"] == total
-    return total
-
-
 def finish(stack, folder):
     """Its gates hold, its ledger names every hole, and the replay of its own capture is the same run."""
     code = stack.finish()
     harness.assert_sound(stack, code)
-    missing = assert_holes_are_named_once(stack)
+    missing = own_capture.assert_holes_are_named_once(stack)
     own_capture.Replay(stack, folder).assert_equals_run()
     return missing
 
@@ -171,7 +144,7 @@ def test_a_simulator_killed_at_full_speed_loses_nothing(tmp_path):
     with stack:
         kill_at(stack, [(bytes_, ["simulator"]) for bytes_ in seeded("simulator max", (2 * MB, 6 * MB), (10 * MB, 14 * MB))])
         assert finish(stack, tmp_path) == 0
-    assert events(stack, "reconnect") and not events(stack, "gap")
+    assert own_capture.events(stack, "reconnect") and not own_capture.events(stack, "gap")
     harness.assert_equal_rows(undisturbed, stack, parquet=False)
     for kind in ("prices", "orderbook", "ofi", "cvd", "features"):
         order, excluded = harness.KINDS[kind]
@@ -194,7 +167,7 @@ def test_aggregate_trades_are_complete_after_the_back_fill(tmp_path, market, ser
     prices = stack.parquet("prices", order="symbol, agg_trade_id")
     assert not any(own_capture.holes(prices).values())
     assert any(row["backfilled"] == "true" for row in prices)
-    assert not [gap for gap in events(stack, "gap") if gap["channel"] == "trade"]
+    assert not [gap for gap in own_capture.events(stack, "gap") if gap["channel"] == "trade"]
     assert len(prices) == recorded
 
 

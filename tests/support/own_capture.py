@@ -109,3 +109,30 @@ def holes(rows, key="agg_trade_id"):
     for row in rows:
         found.setdefault(row["symbol"], []).append(int(row[key]))
     return {symbol: max(ids) - min(ids) + 1 - len(set(ids)) for symbol, ids in found.items()}
+
+
+def events(stack, kind):
+    rows = stack.parquet("events", where=f"event_type = '{kind}'", order="symbol, ts_ms")
+    return [{**row, "meta": json.loads(row["meta_json"])} for row in rows]
+
+
+def assert_holes_are_named_once(stack):
+    """Every missing id lies in exactly one gap event, and all three ledgers say the same number."""
+    prices = stack.parquet("prices", order="symbol, agg_trade_id")
+    gaps = [gap for gap in events(stack, "gap") if gap["meta"]["gap_kind"] == "trade_id"]
+    before = {}
+    named = {}
+    for row in prices:
+        symbol, number = row["symbol"], int(row["agg_trade_id"])
+        missing = number - before[symbol] - 1 if symbol in before else 0
+        assert int(row["gap_before"]) == missing, row
+        if missing:
+            named[symbol, before[symbol], number] = row["ts_ms"]
+        before[symbol] = number
+    assert {(gap["symbol"], gap["meta"]["from"], gap["meta"]["to"]): gap["ts_ms"] for gap in gaps} == named
+    assert len(gaps) == len(named)
+    total = sum(to - start - 1 for _, start, to in named)
+    assert total == sum(gap["meta"]["missing"] for gap in gaps)
+    assert stack.manifest()["harvester_metrics"]["trade_gap_ids_total"] == total
+    assert stack.summary()["harvester_metrics"]["trade_gap_ids_total"] == total
+    return total

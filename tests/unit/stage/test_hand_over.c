@@ -474,6 +474,34 @@ static void commits_of_a_hand_over_are_tried_again(void **state)
     place_end(&place);
 }
 
+/* Which rows a reader needs is known only when it has said how far it is. */
+static void a_symbol_stays_until_every_reader_has_registered(void **state)
+{
+    (void)state;
+    struct place place;
+    struct error error = {{0}};
+    place_begin(&place);
+    struct stage *from = life(&place, "numbers"), *to = life(&place, "numbers.2");
+    struct plan_move move = move_of(AAA);
+    snprintf(move.readers, sizeof move.readers, "reader");
+    emit(from, AAA, 10);
+    step(from);
+    assert_int_equal(stage_release(from, &move, &error), STATUS_AGAIN);
+    assert_non_null(strstr(error.text, "reader has not said yet how far it is with numbers/AAA"));
+    assert_true(stage_owns(from, AAA));
+    hold(from, AAA, 0);
+    assert_ok(stage_release(from, &move, &error));
+    step(from);
+    fetch(&place, from, to, AAA);
+    step(to);
+    assert_true(stage_owns(to, AAA));
+    expect_rows(to, AAA, 10); /* from the first one on */
+    assert_int_equal(journal_first(to->journal, to->outputs[AAA].journal_stream), 1);
+    death(from);
+    death(to);
+    place_end(&place);
+}
+
 /* Between two tries the stage's own commits go on; none of them may tell of a symbol whose rows are not here. */
 static void a_death_between_two_tries_leaves_the_symbol_to_be_fetched_again(void **state)
 {
@@ -622,6 +650,7 @@ int main(void)
         cmocka_unit_test(only_pages_of_a_table_that_changed_are_written),
         cmocka_unit_test(a_state_ahead_of_its_journal_is_refused_with_a_sentence),
         cmocka_unit_test(commits_of_a_hand_over_are_tried_again),
+        cmocka_unit_test(a_symbol_stays_until_every_reader_has_registered),
         cmocka_unit_test(a_death_between_two_tries_leaves_the_symbol_to_be_fetched_again),
         cmocka_unit_test(rows_that_a_reader_needs_wait_in_a_full_journal_for_their_next_owner),
         cmocka_unit_test(rows_that_all_readers_have_wait_for_their_next_owner_too),

@@ -396,6 +396,38 @@ static void another_instance_goes_on_in_the_same_file(void **state)
     check_minutes(folder, "ready", ".jsonl");
 }
 
+/* A symbol may move before its first row has come to the sink: then there is nothing to go on with, and everything is new. */
+static void a_stream_without_a_row_can_be_given(void **state)
+{
+    (void)state;
+    char folder[PATH_BYTES], output[PATH_BYTES], name[STREAM_BYTES];
+    struct error error = {{0}};
+    check_folder(folder);
+    path_join(output, folder, "runtime");
+    struct jsonl_sink_config config = settings(output);
+    struct sink *first = jsonl_sink_create(&config), *second = jsonl_sink_create(&config);
+    struct journal *journal = driver_open(folder);
+    assert_ok(driver_start(first, journal, &error));
+    assert_ok(driver_start(second, journal, &error));
+    for (int i = 0; i < 100; i++) { /* each one grows what the sink knows */
+        struct buffer given;
+        struct reader in;
+        snprintf(name, sizeof name, "signal/NEW%d", i);
+        buffer_init(&given, 0);
+        first->give(first->context, name, &given);
+        reader_init(&in, given.data, given.length);
+        assert_ok(second->take(second->context, name, &in, &error));
+        assert_int_equal(second->position(second->context, name), 0);
+        buffer_finish(&given);
+    }
+    first->close(first->context);
+    second->close(second->context);
+    jsonl_sink_destroy(first);
+    jsonl_sink_destroy(second);
+    journal_close(journal);
+    check_folder_remove(folder);
+}
+
 /* take_all: what the other owner knew, as the stage restores it between open and resume. */
 static void take_all(struct sink *to, const struct buffer given[DRIVER_STREAMS])
 {
@@ -521,6 +553,7 @@ int main(void)
         cmocka_unit_test(part_shorter_than_recorded_is_refused),
         cmocka_unit_test(too_many_files_move_to_a_folder_per_day),
         cmocka_unit_test(another_instance_goes_on_in_the_same_file),
+        cmocka_unit_test(a_stream_without_a_row_can_be_given),
         cmocka_unit_test(a_stream_that_comes_back_goes_on_behind_its_other_owner),
         cmocka_unit_test(damaged_record_is_refused),
     };
