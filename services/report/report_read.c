@@ -172,6 +172,28 @@ static enum status take_state(void *context, const struct statement *row, struct
     return row_from_json(&strategy_state_message, text, strlen(text), &state->row, error);
 }
 
+/* events_of: of a symbol that may have had none. */
+static struct event_times *events_of(struct stored *stored, const char *symbol)
+{
+    for (size_t i = 0; i < stored->event_symbol_count; i++)
+        if (strcmp(stored->events[i].symbol, symbol) == 0)
+            return &stored->events[i];
+    size_t count = stored->event_symbol_count++;
+    stored->events =
+        memory_grow(stored->events, &stored->event_symbol_capacity, count + 1, sizeof *stored->events);
+    event_times_init(&stored->events[count], symbol);
+    return &stored->events[count];
+}
+
+/* mark_known: a symbol's events are known about as far as its trades and books have been read. */
+static void mark_known(struct stored *stored)
+{
+    for (size_t i = 0; i < stored->figures.symbol_count; i++) {
+        const struct symbol_figures *symbol = &stored->figures.symbols[i];
+        events_of(stored, symbol->symbol)->known_ms = symbol->last_ts_ms;
+    }
+}
+
 /* read_all: inside one read transaction, so that all tables are of the same commit. */
 static enum status read_all(struct database *database, struct stored *stored, struct error *error)
 {
@@ -186,6 +208,8 @@ static enum status read_all(struct database *database, struct stored *stored, st
         status =
             each_row(database, "SELECT symbol, state FROM strategy_states ORDER BY ts_ms, symbol, sequence",
                      take_state, stored, error);
+    if (status == STATUS_OK)
+        mark_known(stored);
     database_rollback(database);
     return status;
 }
@@ -218,4 +242,10 @@ void stored_finish(struct stored *stored)
     free(stored->states);
     *stored = (struct stored){0};
     figures_init(&stored->figures);
+}
+
+struct event_knowledge stored_knowledge(const struct stored *stored, bool is_complete)
+{
+    return (struct event_knowledge){
+        .times = stored->events, .count = stored->event_symbol_count, .is_complete = is_complete};
 }

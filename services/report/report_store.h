@@ -7,7 +7,7 @@
 
 #include "base/status.h"
 #include "figures.h"
-#include "linkage.h"
+#include "tracks.h"
 
 #include <stdint.h>
 
@@ -58,7 +58,7 @@ struct state_snapshot {
 /* stored: one consistent reading of the database, for a summary. */
 struct stored {
     struct figures figures;
-    struct event_times *events; /* by symbol */
+    struct event_times *events; /* one a symbol */
     size_t event_symbol_count, event_symbol_capacity;
     struct state_snapshot *states; /* by (ts_ms, symbol) */
     size_t state_count, state_capacity;
@@ -67,3 +67,6 @@ struct stored {
 /* report_store_read: finish with stored_finish. A missing file is an empty reading. */
 enum status report_store_read(const char *path, struct stored *out_stored, struct error *error) MUST_USE;
 void stored_finish(struct stored *stored);
+
+/* stored_knowledge: its events; `is_complete`: nothing will follow. */
+struct event_knowledge stored_knowledge(const struct stored *stored, bool is_complete);

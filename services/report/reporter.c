@@ -1,6 +1,7 @@
 #include "reporter.h"
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/memory.h"
 #include "parity.h"
 #include "sink_reader.h"
@@ -17,6 +18,7 @@ struct side {
     enum sink_kind kind;
     struct sink_reader *reader;
     struct tally tally;
+    struct tracks tracks;
 };
 
 struct reporter {
@@ -34,12 +36,14 @@ static void side_begin(const struct reporter *reporter, struct side *side)
     };
     side->reader = sink_reader_create(&config);
     tally_init(&side->tally);
+    tracks_init(&side->tracks);
 }
 
 static void side_end(struct side *side)
 {
     sink_reader_destroy(side->reader);
     tally_finish(&side->tally);
+    tracks_finish(&side->tracks);
 }
 
 struct reporter *reporter_create(const struct reporter_config *config)
@@ -65,27 +69,51 @@ void reporter_destroy(struct reporter *reporter)
     free(reporter);
 }
 
+/* reading: of one sink, for one summary. */
+struct reading {
+    struct side *side;
+    struct event_knowledge knowledge;
+};
+
 static enum status add_row(void *context, const struct signal_row *row)
 {
-    tally_add(context, row);
+    struct reading *reading = context;
+    tally_add(&reading->side->tally, row);
+    tracks_add(&reading->side->tracks, &reading->knowledge, row->symbol, row->ts_ms, row->confirm);
     return STATUS_OK;
 }
 
-static enum status read_sides(struct reporter *reporter, bool anew, struct error *error)
+static void side_again(const struct reporter *reporter, struct side *side)
 {
+    side_end(side);
+    side_begin(reporter, side);
+}
+
+static enum status read_side(const struct reporter *reporter, struct side *side,
+                             const struct event_knowledge *knowledge, struct error *error)
+{
+    struct reading reading = {.side = side, .knowledge = *knowledge};
+    bool holds = tracks_hold(&side->tracks, knowledge);
+    if (!holds)
+        log_event(LOG_INFO, "sink_read_anew", "sink=%s reason=\"events came late\"",
+                  SINK_KIND_NAMES[side->kind]);
+    if (knowledge->is_complete || !holds)
+        side_again(reporter, side);
+    enum status status = sink_reader_poll(side->reader, knowledge->is_complete, add_row, &reading, error);
+    if (status == STATUS_OK)
+        tracks_settle(&side->tracks, knowledge);
+    else
+        side_again(reporter, side);
+    return status;
+}
+
+static enum status read_sides(struct reporter *reporter, const struct stored *stored, bool final,
+                              struct error *error)
+{
+    const struct event_knowledge knowledge = stored_knowledge(stored, final);
     enum status status = STATUS_OK;
-    for (size_t i = 0; status == STATUS_OK && i < reporter->side_count; i++) {
-        struct side *side = &reporter->sides[i];
-        if (anew) {
-            side_end(side);
-            side_begin(reporter, side);
-        }
-        status = sink_reader_poll(side->reader, anew, add_row, &side->tally, error);
-        if (status != STATUS_OK) {
-            side_end(side);
-            side_begin(reporter, side);
-        }
-    }
+    for (size_t i = 0; status == STATUS_OK && i < reporter->side_count; i++)
+        status = read_side(reporter, &reporter->sides[i], &knowledge, error);
     return status;
 }
 
@@ -160,6 +188,7 @@ static enum status write_sides(const struct reporter *reporter, const struct rep
         const struct side *side = &reporter->sides[i];
         input.sink = SINK_KIND_NAMES[side->kind];
         input.tally = &side->tally;
+        input.tracks = &side->tracks;
         input.sink_figures = sink_reader_figures(side->reader);
         status = write_side(reporter, side, &input, error);
     }
@@ -231,7 +260,7 @@ enum status reporter_write(struct reporter *reporter, const struct reporter_job 
     enum status status = report_store_read(reporter->config.store_path, &stored, error);
     if (status != STATUS_OK)
         return status;
-    status = read_sides(reporter, job->final, error);
+    status = read_sides(reporter, &stored, job->final, error);
     if (status == STATUS_OK && job->final && job->patient && sinks_are_behind(reporter, &stored))
         status = STATUS_AGAIN;
     if (status == STATUS_OK)

@@ -202,6 +202,7 @@ static void compute_warnings(const struct summary_input *input, struct summary *
 void summary_compute(const struct summary_input *input, struct summary *out_summary)
 {
     const struct figures *figures = &input->stored->figures;
+    const struct event_knowledge knowledge = stored_knowledge(input->stored, input->final);
     *out_summary = (struct summary){.input = input};
     compute_ratios(input->tally, out_summary);
     compute_sinks(figures, out_summary);
@@ -210,7 +211,6 @@ void summary_compute(const struct summary_input *input, struct summary *out_summ
     compute_states(input->stored, &out_summary->states);
     for (size_t i = 0; i < figures->symbol_count; i++)
         out_summary->signals_published += figures->symbols[i].signals;
-    linkage_compute(input->tally, input->stored->events, input->stored->event_symbol_count,
-                    &out_summary->linkage);
+    linkage_compute(input->tally, input->tracks, &knowledge, &out_summary->linkage);
     compute_warnings(input, out_summary);
 }

@@ -28,6 +28,7 @@ struct summary_input {
     int64_t started_ms, now_ms; /* wall time: of the run's start, of this summary */
     bool final;                 /* the run is over: nothing will follow */
     const struct tally *tally;
+    const struct tracks *tracks;
     struct sink_reader_figures sink_figures;
     const struct stored *stored;
     const struct given *given;

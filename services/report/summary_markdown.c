@@ -342,7 +342,7 @@ static void write_linkage(struct buffer *out, const struct linkage *linkage)
     heading(out, "Confirmation after events");
     buffer_format(
         out, "Signal rows with such an event of their symbol in the %d s before (Wilson 95 %% interval).\n\n",
-        LINKAGE_WINDOW_MS / 1000);
+        EVENT_WINDOW_MS / 1000);
     markdown_head(out, "lrrrrrr", TITLES("event", "events", "rows", "confirmed", "share", "from", "to"));
     write_share(out, "all rows", &linkage->baseline, true);
     for (int i = 0; i < EVENT_TYPE_COUNT; i++)

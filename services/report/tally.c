@@ -1,7 +1,6 @@
 #include "tally.h"
 
 #include "base/clock.h"
-#include "base/memory.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -18,15 +17,10 @@ void tally_init(struct tally *tally)
 {
     *tally = (struct tally){.first_minute = FIELD_NULL_I64, .last_minute = FIELD_NULL_I64};
     map_init(&tally->reason_index);
-    map_init(&tally->track_index);
 }
 
 void tally_finish(struct tally *tally)
 {
-    for (size_t i = 0; i < tally->track_count; i++)
-        buffer_finish(&tally->tracks[i].packed);
-    free(tally->tracks);
-    map_finish(&tally->track_index);
     map_finish(&tally->reason_index);
     tally_init(tally);
 }
@@ -34,66 +28,6 @@ void tally_finish(struct tally *tally)
 int64_t tally_strong(const struct tally *tally)
 {
     return tally->strong_buy + tally->strong_sell;
-}
-
-/* Tracks: a row is its confirm as one byte and its zigzag difference to the time before, seven bits a
- * byte, lowest first. */
-
-static void pack(struct buffer *out, uint64_t value)
-{
-    for (; value >= 0x80; value >>= 7)
-        buffer_append_byte(out, (uint8_t)(value | 0x80));
-    buffer_append_byte(out, (uint8_t)value);
-}
-
-static struct tally_track *track_of(struct tally *tally, const char *symbol)
-{
-    size_t index = map_get(&tally->track_index, symbol);
-    if (index != MAP_ABSENT)
-        return &tally->tracks[index];
-    tally->tracks =
-        memory_grow(tally->tracks, &tally->track_capacity, tally->track_count + 1, sizeof *tally->tracks);
-    struct tally_track *track = &tally->tracks[tally->track_count];
-    *track = (struct tally_track){0};
-    memcpy(track->symbol, symbol, strnlen(symbol, SYMBOL_BYTES - 1));
-    buffer_init(&track->packed, 0);
-    map_put(&tally->track_index, symbol, tally->track_count++);
-    return track;
-}
-
-static void track_add(struct tally_track *track, int64_t ts_ms, bool confirm)
-{
-    /* Wrapping is undone by the reader: any two times can follow each other. */
-    int64_t difference = (int64_t)((uint64_t)ts_ms - (uint64_t)track->last_ts_ms);
-    uint64_t zigzag = ((uint64_t)difference << 1) ^ (uint64_t)(difference >> 63);
-    buffer_append_byte(&track->packed, confirm);
-    pack(&track->packed, zigzag);
-    track->last_ts_ms = ts_ms;
-    track->rows++;
-}
-
-void tally_track_begin(struct tally_track_reader *reader, const struct tally_track *track)
-{
-    *reader = (struct tally_track_reader){.track = track};
-}
-
-bool tally_track_next(struct tally_track_reader *reader, int64_t *out_ts_ms, bool *out_confirm)
-{
-    const struct buffer *packed = &reader->track->packed;
-    if (reader->offset >= packed->length)
-        return false;
-    *out_confirm = packed->data[reader->offset++];
-    uint64_t zigzag = 0;
-    for (unsigned shift = 0;; shift += 7) {
-        uint8_t byte = packed->data[reader->offset++];
-        zigzag |= (uint64_t)(byte & 0x7f) << shift;
-        if (!(byte & 0x80))
-            break;
-    }
-    uint64_t difference = (zigzag >> 1) ^ (0 - (zigzag & 1));
-    reader->ts_ms = (int64_t)((uint64_t)reader->ts_ms + difference);
-    *out_ts_ms = reader->ts_ms;
-    return true;
 }
 
 static size_t reason_number(struct tally *tally, const char *name, size_t length)
@@ -182,7 +116,6 @@ void tally_add(struct tally *tally, const struct signal_row *row)
         tally->reasons[i] += reasons >> i & 1;
         tally->reasons_by_regime[row->regime][i] += reasons >> i & 1;
     }
-    track_add(track_of(tally, row->symbol), row->ts_ms, row->confirm);
 }
 
 struct ordering {

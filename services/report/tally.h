@@ -1,11 +1,9 @@
 /* tally: the figures of signal rows (data.md §6.4), counted row by row as a sink gives them.
  *
  * Pure: no clock, no file. The order of rows does not matter, so rows of several symbols may come symbol
- * after symbol. What is kept grows with the rows only in the tracks: about three bytes a row, needed for
- * the event linkage. */
+ * after symbol. What is kept does not grow with the rows. */
 #pragma once
 
-#include "base/buffer.h"
 #include "base/map.h"
 #include "proto/signal.h"
 
@@ -28,14 +26,6 @@ struct tally_minute {
     int64_t reasons[TALLY_REASONS_MAX];
 };
 
-/* tally_track: (ts_ms, confirm) of every row of one symbol, in the order read, packed. */
-struct tally_track {
-    char symbol[SYMBOL_BYTES];
-    struct buffer packed;
-    int64_t last_ts_ms;
-    int64_t rows;
-};
-
 struct tally {
     int64_t total;
     int64_t confirmed;
@@ -52,10 +42,6 @@ struct tally {
 
     /* The five minutes ending at last_minute: [4] is the newest. */
     struct tally_minute minutes[TALLY_MINUTES];
-
-    struct map track_index;
-    struct tally_track *tracks;
-    size_t track_count, track_capacity;
 };
 
 void tally_init(struct tally *tally); /* allocates nothing */
@@ -68,15 +54,6 @@ int64_t tally_strong(const struct tally *tally);
 /* tally_reason_order: reason numbers by falling count, equal counts by name: how breakdowns are shown. */
 void tally_reason_order(const struct tally *tally, const int64_t *counts,
                         size_t out_order[TALLY_REASONS_MAX]);
-
-/* tally_track_reader: walks a track. */
-struct tally_track_reader {
-    const struct tally_track *track;
-    size_t offset;
-    int64_t ts_ms;
-};
-void tally_track_begin(struct tally_track_reader *reader, const struct tally_track *track);
-bool tally_track_next(struct tally_track_reader *reader, int64_t *out_ts_ms, bool *out_confirm);
 
 /* ratio: part/whole, NaN when whole is 0 ("not measured", never 0). */
 double ratio(int64_t part, int64_t whole);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "proto/control.h"
+#include "proto/event.h"
 #include "proto/heartbeat.h"
 #include "proto/trade.h"
 #include "report_fixture.h"

@@ -77,6 +77,43 @@ static void a_sink_that_lacks_published_rows_is_told(void **state)
     life_end(&life);
 }
 
+/* rows_behind_gaps: -1: of no gap was heard. */
+static int64_t rows_behind_gaps(const struct life *life)
+{
+    yyjson_doc *document = summary(life);
+    yyjson_val *gaps = yyjson_doc_ptr_get(document, "/event_signal_linkage/types/gap/n");
+    int64_t rows = gaps ? yyjson_get_sint(gaps) : -1;
+    yyjson_doc_free(document);
+    return rows;
+}
+
+/* The first summary is done with a row so old; the event that it follows is heard of later, and after that report starts anew. */
+static void an_event_that_comes_late_finds_its_rows_in_every_summary(void **state)
+{
+    (void)state;
+    struct life life;
+    const int64_t old_ms = FIXTURE_START_MS - TRACKS_MARGIN_MS;
+    struct signal_row row = fixture_confirmed("BTCUSDT", old_ms, 1, SIGNAL_BUY);
+    struct event_row event = {.ts_ms = old_ms, .event_type = EVENT_GAP, .meta_json = "{}"};
+    life_begin(&life);
+    fixture_both(&life.fixture, &row, 1);
+    feed_trade(&life, 1);
+    until_idle(&life);
+    assert_int_equal(rows_behind_gaps(&life), -1);
+    feed(&life, "features", 1, &event_message, &event);
+    until_idle(&life);
+    assert_false(is_final(&life));
+    assert_int_equal(rows_behind_gaps(&life), 1);
+    report_service_close(life.service);
+    life_open(&life);
+    feed(&life, "features", 1, &event_message, &event); /* again, as after every start: it counts once */
+    feed_trade(&life, 2);
+    until_idle(&life);
+    assert_false(is_final(&life));
+    assert_int_equal(rows_behind_gaps(&life), 1);
+    life_end(&life);
+}
+
 static void after_the_end_the_position_stays_one_before_it(void **state)
 {
     (void)state;
@@ -141,6 +178,7 @@ int main(void)
         cmocka_unit_test(a_stop_in_the_middle_writes_the_figures_as_of_now),
         cmocka_unit_test(the_end_of_every_stream_brings_the_final_summary_and_parity),
         cmocka_unit_test(a_sink_that_lacks_published_rows_is_told),
+        cmocka_unit_test(an_event_that_comes_late_finds_its_rows_in_every_summary),
         cmocka_unit_test(after_the_end_the_position_stays_one_before_it),
         cmocka_unit_test(gates_given_later_are_written_into_the_final_summary),
         cmocka_unit_test(unknown_verbs_and_bad_arguments_are_refused),

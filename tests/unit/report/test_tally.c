@@ -100,31 +100,6 @@ static void the_five_newest_minutes_do_not_depend_on_the_order_of_rows(void **st
     tally_finish(&backward);
 }
 
-static void a_track_gives_back_every_time_and_decision(void **state)
-{
-    (void)state;
-    static const int64_t TIMES[] = {0, 100, 200, 253402300799999, 5, 5, FIXTURE_START_MS};
-    struct tally tally;
-    tally_init(&tally);
-    for (int i = 0; i < 7; i++) {
-        struct signal_row row = i % 2 ? fixture_confirmed("ETHUSDT", TIMES[i], i + 1, SIGNAL_BUY)
-                                      : fixture_row("ETHUSDT", TIMES[i], i + 1);
-        tally_add(&tally, &row);
-    }
-    struct tally_track_reader reader;
-    int64_t ts_ms;
-    bool confirm;
-    assert_int_equal(tally.track_count, 1);
-    tally_track_begin(&reader, &tally.tracks[0]);
-    for (int i = 0; i < 7; i++) {
-        assert_true(tally_track_next(&reader, &ts_ms, &confirm));
-        assert_int_equal(ts_ms, TIMES[i]);
-        assert_int_equal(confirm, i % 2);
-    }
-    assert_false(tally_track_next(&reader, &ts_ms, &confirm));
-    tally_finish(&tally);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -132,7 +107,6 @@ int main(void)
         cmocka_unit_test(each_reason_counts_once_per_row_by_regime_and_minute),
         cmocka_unit_test(more_reasons_than_fit_count_under_one_name),
         cmocka_unit_test(the_five_newest_minutes_do_not_depend_on_the_order_of_rows),
-        cmocka_unit_test(a_track_gives_back_every_time_and_decision),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
