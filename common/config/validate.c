@@ -176,6 +176,17 @@ static void check_signal(const struct config *config, struct config_errors *erro
     not_above(config, "signal.activity.normal_min_tps", "signal.activity.active_min_tps", errors);
 }
 
+enum { TRAINING_ROWS_MAX = 100000 };
+
+static void check_training(const struct config *config, struct config_errors *errors)
+{
+    int64_t train_ms = config_i64(config, "eval.train_s") * 1000,
+            step_ms = config_i64(config, "eval.step_ms");
+    if ((train_ms + step_ms - 1) / step_ms > TRAINING_ROWS_MAX)
+        COMPLAIN(config, errors, "eval.train_s", "must not hold more than %d rows of eval.step_ms (%lld ms)",
+                 TRAINING_ROWS_MAX, (long long)step_ms);
+}
+
 static void check_horizon(const struct config *config, struct config_errors *errors)
 {
     struct config_list horizons = config_list(config, "eval.horizons_s");
@@ -264,6 +275,7 @@ static const struct config_rule RULES[] = {
      "the machine knows report.tz, and strategy_mode.schedule.timezone when it is used or set"},
     {check_signal, "signal.thresholds buy ≤ strong in each regime; signal.activity normal ≤ active"},
     {check_horizon, "eval.primary_horizon_s is one of eval.horizons_s"},
+    {check_training, "eval.train_s holds at most 100000 rows of eval.step_ms"},
     {check_input, "preview mode has run.input_dir and run.replay_mode 1"},
     {check_hosts,
      "all addresses in use belong to harvest.market and to one environment: live, test or loopback; with "

@@ -71,7 +71,8 @@ struct fusion_engine;
 struct fusion_engine *fusion_engine_create(const struct fusion_config *config);
 void fusion_engine_destroy(struct fusion_engine *engine);
 
-/* fusion_engine_update: writes every field of *out_row but source; proba is null and calibration_state none. Returns
+/* fusion_engine_update: writes every field of *out_row but source; proba is null and calibration_state none
+ * (calibration.h knows them). Returns
  * whether the update was degraded for its lag (reason lag_exceeded). */
 bool fusion_engine_update(struct fusion_engine *engine, const struct fusion_input *input,
                           struct fusion_row *out_row);

@@ -166,6 +166,16 @@ double history_mid(const struct history *history, int64_t t_ms)
     return count ? book_at(history, count - 1)->mid : NAN;
 }
 
+bool history_first_since(const struct history *history, int64_t t_ms, int64_t *out_ts_ms, double *out_mid)
+{
+    size_t index = timeline_until(&history->books, t_ms - 1);
+    if (index >= history->books.count)
+        return false;
+    *out_ts_ms = book_at(history, index)->ts_ms;
+    *out_mid = book_at(history, index)->mid;
+    return true;
+}
+
 static double volatility_bps(const struct history *history, int64_t second_ms)
 {
     double sum = 0;

@@ -9,6 +9,7 @@
 #include "market/statistics.h"
 #include "market/timeline.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -50,6 +51,9 @@ double history_median_spread_bps(const struct history *history, int64_t t_ms, in
 
 /* history_mid: of the last snapshot with T ≤ t_ms, NaN if none. */
 double history_mid(const struct history *history, int64_t t_ms);
+
+/* history_first_since: the first snapshot accepted so far with T ≥ t_ms; false if none. */
+bool history_first_since(const struct history *history, int64_t t_ms, int64_t *out_ts_ms, double *out_mid);
 
 /* history_volatility_bps: 1e4·sqrt(Σ ln²(m_j/m_{j-1})) over the 60 s before the whole second at or before t_ms; NaN if
  * one of the 61 mids is missing. */

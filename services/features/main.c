@@ -1,6 +1,5 @@
 /* features: from the rows of harvest to order-flow imbalance, cumulative volume delta, the feature grid and the fused
  * score. One pure engine per symbol (symbol.h); this file connects it to the stage. */
-#include "base/log.h"
 #include "base/memory.h"
 #include "figures.h"
 #include "proto/book.h"
@@ -8,12 +7,14 @@
 #include "proto/trade.h"
 #include "settings.h"
 #include "stage/stage.h"
+#include "telling.h"
 
 #include <stdlib.h>
 
 struct symbol_context {
     struct stage *stage;
     size_t index;
+    const char *name;
     struct features_symbol *engine;
 };
 
@@ -27,15 +28,18 @@ struct features {
 static void emit(void *context, const struct message *message, const void *row)
 {
     struct symbol_context *symbol = context;
+    telling_row(symbol->name, message, row);
     stage_emit(symbol->stage, symbol->index, message, row);
 }
 
 static void mode_changed(void *context, const struct mode_change *change)
 {
-    struct symbol_context *symbol = context;
-    log_event(LOG_INFO, "mode_changed", "symbol=%s from=%s to=%s reason=%s ts_ms=%lld",
-              stage_symbol(symbol->stage, symbol->index), STRATEGY_MODE_NAMES[change->from],
-              STRATEGY_MODE_NAMES[change->to], change->reason, (long long)change->ts_ms);
+    telling_mode(((struct symbol_context *)context)->name, change);
+}
+
+static void calibrated(void *context, const struct calibration_training *training)
+{
+    telling_calibration(((struct symbol_context *)context)->name, training);
 }
 
 static void features_close(void *service)
@@ -50,20 +54,19 @@ static void features_close(void *service)
 
 static enum status features_open(struct stage *stage, void **out_service, struct error *error)
 {
-    const struct config *config = stage_config(stage);
     struct features *features = memory_allocate(sizeof *features);
     features->stage = stage;
     features->symbols = memory_allocate(stage_symbol_count(stage) * sizeof *features->symbols);
     zone_init_utc(&features->zone);
-    enum status status =
-        zone_load(config_text(config, "strategy_mode.schedule.timezone"), &features->zone, error);
-    while (status == STATUS_OK && features->symbol_count < stage_symbol_count(stage)) {
-        size_t index = features->symbol_count;
+    enum status status = zone_load(config_text(stage_config(stage), "strategy_mode.schedule.timezone"),
+                                   &features->zone, error);
+    for (size_t i = 0; status == STATUS_OK && i < stage_symbol_count(stage); i++) {
+        const char *name = stage_symbol(stage, i);
         struct features_config settings;
-        status = features_settings(config, stage_symbol(stage, index), &features->zone, &settings, error);
+        status = features_settings(stage_config(stage), name, &features->zone, &settings, error);
         if (status == STATUS_OK)
             features->symbols[features->symbol_count++] =
-                (struct symbol_context){stage, index, features_symbol_create(&settings)};
+                (struct symbol_context){stage, i, name, features_symbol_create(&settings)};
     }
     if (status == STATUS_OK)
         *out_service = features;
@@ -77,7 +80,7 @@ static enum status features_row(void *service, const struct stage_input *input, 
 {
     struct features *features = service;
     struct symbol_context *symbol = &features->symbols[input->symbol_index];
-    const struct features_sink sink = {symbol, emit, mode_changed};
+    const struct features_sink sink = {symbol, emit, mode_changed, calibrated};
     union {
         struct trade_row trade;
         struct book_row book;
@@ -95,6 +98,11 @@ static enum status features_row(void *service, const struct stage_input *input, 
 static void features_save(void *service, size_t symbol, struct buffer *out)
 {
     features_symbol_save(((struct features *)service)->symbols[symbol].engine, out);
+}
+
+static void *features_table(void *service, size_t symbol, size_t *out_bytes)
+{
+    return features_symbol_table(((struct features *)service)->symbols[symbol].engine, out_bytes);
 }
 
 static enum status features_load(void *service, size_t symbol, struct reader *in)
@@ -121,18 +129,17 @@ static void features_ledger(void *service, struct stage_ledger *ledger)
             figures_ledger(features->symbols[i].engine, i, ledger);
 }
 
-static const char *const INPUTS[] = {"harvest", NULL};
-
 static const struct stage_service FEATURES = {
     .name = "features",
     .summary = "Computes OFI, CVD, the feature grid, fusion and StrategyMode from the rows of harvest.",
-    .inputs = INPUTS,
+    .inputs = (const char *const[]){"harvest", NULL},
     .publishes = true,
     .open = features_open,
     .close = features_close,
     .row = features_row,
     .symbol_save = features_save,
     .symbol_load = features_load,
+    .symbol_table = features_table,
     .report = features_report,
     .ledger = features_ledger,
 };

@@ -91,6 +91,19 @@ static void events_settings(const struct config *config, struct events_config *o
     out->rearm_ms = config_i64(config, "events.rearm_ms");
 }
 
+static void evaluation_settings(const struct config *config, struct features_config *out)
+{
+    out->auto_flip = config_bool(config, "eval.auto_flip");
+    out->calibration = (struct calibration_config){
+        .step_ms = config_i64(config, "eval.step_ms"),
+        .train_ms = config_i64(config, "eval.train_s") * 1000,
+        .test_ms = config_i64(config, "eval.test_s") * 1000,
+        .rule = {.horizon_ms = config_i64(config, "eval.primary_horizon_s") * 1000,
+                 .tol_ms = config_i64(config, "eval.tol_ms")},
+        .wants_auc = out->auto_flip,
+    };
+}
+
 typedef enum status schedule_add(struct schedule_config *config, const char *text, struct error *error);
 
 static enum status add_all(const struct config *config, const char *key, schedule_add *add,
@@ -109,8 +122,7 @@ static enum status schedule_settings(const struct config *config, const struct z
     memset(out, 0, sizeof *out);
     memcpy(out->timezone, zone->name, sizeof out->timezone);
     out->zone = zone;
-    enum status status =
-        add_all(config, "strategy_mode.schedule.weekdays", schedule_add_weekday, out, error);
+    enum status status = add_all(config, "strategy_mode.schedule.weekdays", schedule_add_weekday, out, error);
     if (status == STATUS_OK)
         status = add_all(config, "strategy_mode.schedule.holidays", schedule_add_holiday, out, error);
     if (status == STATUS_OK)
@@ -149,6 +161,7 @@ enum status features_settings(const struct config *config, const char *symbol, c
     cvd_settings(config, symbol, &out->cvd);
     fusion_settings(config, &out->fusion);
     events_settings(config, &out->events);
+    evaluation_settings(config, out);
     enum status status = strategy_settings(config, zone, &out->strategy_mode, error);
     return status == STATUS_OK ? features_config_check(out, error) : status;
 }

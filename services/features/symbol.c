@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "evaluation.h"
 #include "market/state.h"
 #include "proto/book.h"
 #include "proto/control.h"
@@ -12,7 +13,7 @@
 #include <string.h>
 
 enum {
-    STATE_TAG = 0x324d5953,
+    STATE_TAG = 0x334d5953,
     NOT_DUE = 0,
     /* Without StrategyMode the rate of a late item's own minute is asked for: kept for items up to 2 minutes late. */
     TPS_REACH_MS = 3 * 60000,
@@ -28,6 +29,7 @@ struct features_symbol {
     struct fusion_engine *fusion;
     struct strategy_mode_engine *strategy;
     struct events_engine events;
+    struct evaluation evaluation;
     struct grid grid;
     int64_t first_item_ms;    /* T of the first item fed; 0 = none yet */
     int64_t next_boundary_ms; /* NOT_DUE before the first item and while StrategyMode is off */
@@ -59,6 +61,7 @@ static void open_engines(struct features_symbol *symbol)
     symbol->fusion = fusion_engine_create(&symbol->config.fusion);
     symbol->strategy = strategy_mode_engine_create(&symbol->config.strategy_mode);
     events_init(&symbol->events, &symbol->config.events);
+    evaluation_init(&symbol->evaluation, &symbol->config.calibration, symbol->config.auto_flip);
     grid_init(&symbol->grid, &grid);
     symbol->first_item_ms = 0;
     symbol->next_boundary_ms = NOT_DUE;
@@ -71,6 +74,7 @@ static void close_engines(struct features_symbol *symbol)
     cvd_engine_destroy(symbol->cvd);
     fusion_engine_destroy(symbol->fusion);
     strategy_mode_engine_destroy(symbol->strategy);
+    evaluation_finish(&symbol->evaluation);
     grid_finish(&symbol->grid);
 }
 
@@ -141,26 +145,59 @@ static void raise_anomaly(const struct feeding *feeding, const struct feature_ro
     emit(feeding, &event_message, &event);
 }
 
-static void make_grid_row(const struct feeding *feeding, int64_t grid_time_ms)
+static void take_incident(void *context, struct event_row *event)
+{
+    const struct feeding *feeding = context;
+    event->source = feeding->source;
+    emit(feeding, &event_message, event);
+}
+
+static void take_training(void *context, const struct calibration_training *training)
+{
+    const struct features_sink *sink = ((const struct feeding *)context)->sink;
+    if (sink->calibrated)
+        sink->calibrated(sink->context, training);
+}
+
+static struct evaluation_sink evaluation_sink_of(struct feeding *feeding)
+{
+    return (struct evaluation_sink){
+        .context = feeding, .incident = take_incident, .calibrated = take_training};
+}
+
+/* The row waits for its label; with a watermark longer than the horizon that may be known already. */
+static void keep_for_evaluation(struct features_symbol *symbol, const struct feature_row *row)
+{
+    struct label_snapshot first;
+    int64_t since_ms = row->ts_ms + symbol->config.calibration.rule.horizon_ms;
+    bool known = history_first_since(&symbol->grid.history, since_ms, &first.ts_ms, &first.mid);
+    calibration_feed_row(symbol->evaluation.calibration, row, known ? &first : NULL);
+}
+
+static void make_grid_row(struct feeding *feeding, int64_t grid_time_ms)
 {
     struct features_symbol *symbol = feeding->symbol;
     struct feature_row row;
     struct fusion_row fused;
     struct grid_quality quality;
+    struct evaluation_sink sink = evaluation_sink_of(feeding);
     grid_row(&symbol->grid, grid_time_ms, &row, &quality);
     row.regime = (int8_t)regime_at(symbol, grid_time_ms);
     row.source = feeding->source;
+    evaluation_advance(&symbol->evaluation, grid_time_ms, &sink);
 
     struct fusion_input input = {
         .ts_ms = grid_time_ms,
         .z_ofi = row.z_ofi,
         .z_cvd = row.z_cvd,
-        .direction = CVD_AS_IS,
+        .direction = symbol->evaluation.direction.direction,
         .lag_ms = row.lag_ms,
         .regime = row.regime,
     };
     bool lag_exceeded = fusion_engine_update(symbol->fusion, &input, &fused);
     fused.source = feeding->source;
+    fused.calibration_state = (int8_t)calibration_state(symbol->evaluation.calibration);
+    fused.proba = calibration_probability(symbol->evaluation.calibration, fused.score);
     row.fusion_score = fused.score;
     row.consistency = fused.consistency;
     row.score_z = fused.score_z;
@@ -170,6 +207,7 @@ static void make_grid_row(const struct feeding *feeding, int64_t grid_time_ms)
     raise_anomaly(feeding, &row);
     symbol->counters.feature_rows++;
     emit(feeding, &feature_message, &row);
+    keep_for_evaluation(symbol, &row);
 }
 
 /* After a silence longer than BOUNDARIES_MAX boundaries only the newest ones are worth their rows. */
@@ -189,7 +227,7 @@ static bool boundary_is_due(const struct features_symbol *symbol, int64_t until_
 }
 
 /* Everything due up to that time, ascending; a boundary before the grid row of the same time. */
-static void advance(const struct feeding *feeding, int64_t until_ms)
+static void advance(struct feeding *feeding, int64_t until_ms)
 {
     struct features_symbol *symbol = feeding->symbol;
     if (until_ms > EVENT_TIME_MAX_MS)
@@ -266,6 +304,7 @@ static void feed_book(const struct feeding *feeding, const struct book_row *book
     }
     note_item(symbol, book->ts_ms);
     grid_feed_book(&symbol->grid, &item);
+    calibration_feed_book(symbol->evaluation.calibration, book->ts_ms, book->mid);
     symbol->counters.books++;
     symbol->counters.books_primed += outcome == OFI_PRIMED;
     if (outcome == OFI_PRIMED)
@@ -328,7 +367,7 @@ static void feed_trade(const struct feeding *feeding, const struct trade_row *tr
     raise_price_anomaly(feeding, trade->ts_ms, item.price);
 }
 
-static void take_book(const struct feeding *feeding, const struct book_row *book)
+static void take_book(struct feeding *feeding, const struct book_row *book)
 {
     advance(feeding, book->watermark_ms);
     if (event_time_valid(book->ts_ms))
@@ -337,7 +376,7 @@ static void take_book(const struct feeding *feeding, const struct book_row *book
         feeding->symbol->counters.invalid_time_books++;
 }
 
-static void take_trade(const struct feeding *feeding, const struct trade_row *trade)
+static void take_trade(struct feeding *feeding, const struct trade_row *trade)
 {
     advance(feeding, trade->watermark_ms);
     if (!event_time_valid(trade->ts_ms))
@@ -350,11 +389,13 @@ static void take_trade(const struct feeding *feeding, const struct trade_row *tr
 }
 
 /* At the end of a stream every time up to C is due; then the row itself goes on. */
-static void take_control(const struct feeding *feeding, const struct control_row *control)
+static void take_control(struct feeding *feeding, const struct control_row *control)
 {
     struct control_row passed = *control;
+    struct evaluation_sink sink = evaluation_sink_of(feeding);
     if (control->action == CONTROL_END_OF_STREAM)
         advance(feeding, control->ts_ms);
+    evaluation_control(&feeding->symbol->evaluation, control, &sink);
     passed.source = feeding->source;
     emit(feeding, &control_message, &passed);
 }
@@ -407,6 +448,7 @@ static bool part_counter(const struct features_symbol *symbol, size_t index, con
                          int64_t *out_value)
 {
     struct fusion_counters fusion = fusion_engine_counters(symbol->fusion);
+    struct calibration_counters calibration = calibration_counters(symbol->evaluation.calibration);
     const struct {
         const char *name;
         int64_t value;
@@ -424,6 +466,13 @@ static bool part_counter(const struct features_symbol *symbol, size_t index, con
         {"min_duration_blocks", fusion.min_duration_blocks},
         {"flip_rearm", fusion.flip_rearm},
         {"adaptive_cooldown_used", fusion.adaptive_cooldown_used},
+        {"evaluation_rows", calibration.rows},
+        {"evaluation_labeled", calibration.labeled},
+        {"evaluation_ties", calibration.ties},
+        {"evaluation_unlabeled", calibration.unlabeled},
+        {"calibration_boundaries", calibration.boundaries},
+        {"direction_flips", symbol->evaluation.direction.flips},
+        {"incidents", symbol->evaluation.incidents.count},
     };
     if (index >= sizeof counters / sizeof counters[0])
         return false;
@@ -460,7 +509,13 @@ void features_symbol_save(const struct features_symbol *symbol, struct buffer *o
     fusion_engine_save(symbol->fusion, out);
     strategy_mode_engine_save(symbol->strategy, out);
     events_save(&symbol->events, out);
+    evaluation_save(&symbol->evaluation, out);
     grid_save(&symbol->grid, out);
+}
+
+void *features_symbol_table(struct features_symbol *symbol, size_t *out_bytes)
+{
+    return calibration_table(symbol->evaluation.calibration, out_bytes);
 }
 
 static void load_own(struct features_symbol *symbol, struct reader *in)
@@ -486,6 +541,7 @@ enum status features_symbol_load(struct features_symbol *symbol, struct reader *
     fusion_engine_load(symbol->fusion, in);
     strategy_mode_engine_load(symbol->strategy, in);
     events_load(&symbol->events, in);
+    evaluation_load(&symbol->evaluation, in);
     grid_load(&symbol->grid, in);
     if (!in->failed)
         return STATUS_OK;

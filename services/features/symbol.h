@@ -3,11 +3,12 @@
  * In go the rows of stream harvest/SYMBOL in order, out come the rows of features/SYMBOL in order. A row of harvest
  * first makes due what its watermark_ms allows, then is fed, and a trade then makes due what its watermark_after_ms
  * allows (algorithms.md §1 rules 5, 6, 6a). Due times ascend; at one time StrategyMode's boundary precedes the grid
- * row, which is: fusion row, events, feature row. Every row's `source` is the sequence of the harvest row at whose
+ * row, which is: what a boundary of the calibration changed, fusion row, events, feature row. Every row's `source` is the sequence of the harvest row at whose
  * processing it was emitted. */
 #pragma once
 
 #include "base/buffer.h"
+#include "calibration.h"
 #include "cvd.h"
 #include "events.h"
 #include "fusion.h"
@@ -29,6 +30,8 @@ struct features_config {
     struct fusion_config fusion;
     struct events_config events;
     struct strategy_mode_config strategy_mode;
+    struct calibration_config calibration;
+    bool auto_flip; /* eval.auto_flip */
     double active_min_tps;
     double normal_min_tps;
 };
@@ -44,6 +47,8 @@ struct features_sink {
     void (*emit)(void *context, const struct message *message, const void *row);
     /* For the log event mode_changed; may be NULL. Not data: the rows say it too. */
     void (*mode_changed)(void *context, const struct mode_change *change);
+    /* For the log event calibration, likewise. */
+    void (*calibrated)(void *context, const struct calibration_training *training);
 };
 
 enum {
@@ -98,7 +103,11 @@ struct features_gauges {
 
 void features_symbol_gauges(const struct features_symbol *symbol, struct features_gauges *out);
 
-/* features_symbol_save: appends the whole state. features_symbol_load: STATUS_MALFORMED for bytes that are not a
- * state of an engine with this configuration; the engine is then as newly created. */
+/* features_symbol_save: appends the state but the calibration's rows. features_symbol_load: STATUS_MALFORMED for bytes that
+ * are not a state of an engine with this configuration; the engine is then as newly created.
+ *
+ * features_symbol_table: those rows, memory of a fixed size that is saved as it lies and put in place before
+ * features_symbol_load, which judges it. */
+void *features_symbol_table(struct features_symbol *symbol, size_t *out_bytes);
 void features_symbol_save(const struct features_symbol *symbol, struct buffer *out);
 enum status features_symbol_load(struct features_symbol *symbol, struct reader *in) MUST_USE;

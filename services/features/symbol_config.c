@@ -10,6 +10,7 @@ struct features_config features_config_default(void)
         .fusion = fusion_config_default(),
         .events = events_config_default(),
         .strategy_mode = strategy_mode_config_default(),
+        .calibration = calibration_config_default(),
         .active_min_tps = 3,
         .normal_min_tps = 1,
     };
@@ -29,5 +30,7 @@ enum status features_config_check(const struct features_config *config, struct e
         status = events_config_check(&config->events, error);
     if (status == STATUS_OK)
         status = strategy_mode_config_check(&config->strategy_mode, error);
+    if (status == STATUS_OK)
+        status = calibration_config_check(&config->calibration, config->grid_ms, error);
     return status;
 }

@@ -283,7 +283,7 @@ static size_t pass_features(void *context)
     zone_init_utc(&zone);
     config.strategy_mode.schedule.zone = &zone;
     struct features_symbol *symbol = features_symbol_create(&config);
-    const struct features_sink sink = {bench, count_feature, NULL};
+    const struct features_sink sink = {.context = bench, .emit = count_feature};
     size_t count = 0;
     for (size_t i = 0; i < bench->row_count; i++) {
         const struct fed_row *row = &bench->rows[i];

@@ -52,7 +52,7 @@ LIBRARIES = {
 # Pure functions of their input: no socket, clock, file, log, thread or global state.
 ENGINES = {
     "services/features": "ofi cvd cvd_config grid history fusion fusion_config events schedule strategy_mode symbol "
-                         "symbol_config",
+                         "symbol_config calibration direction incident evaluation",
     "services/harvest": "ordering hold sync audit rate feed_symbol feed_trades feed_books",
     "services/signal": "decision",
     "services/broker": "paper",

@@ -87,7 +87,7 @@ static void take_features(void *context, const struct message *message, const vo
 static void take_harvest(void *context, size_t symbol, const struct message *message, const void *row)
 {
     struct chain *chain = context;
-    const struct features_sink sink = {chain, take_features, NULL};
+    const struct features_sink sink = {chain, take_features, NULL, NULL};
     chain->symbol = symbol;
     chain->source = feed_sequence(chain->feed, symbol);
     tell(chain, CHAIN_HARVEST, symbol, message, row);

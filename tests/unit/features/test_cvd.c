@@ -1,4 +1,4 @@
-// links: features market proto base cmocka
+// links: features evaluate market proto base cmocka
 /* The golden tables of golden.md §2 and the rules of algorithms.md §3. */
 #include "base/random.h"
 #include "market/statistics.h"

@@ -1,4 +1,4 @@
-// links: features market proto base cmocka
+// links: features evaluate market proto base cmocka
 /* anomaly_z and price_anomaly (algorithms.md §6.4). */
 #include "market_rows.h"
 #include "services/features/events.h"

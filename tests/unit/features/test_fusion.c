@@ -1,4 +1,4 @@
-// links: features market proto base cmocka
+// links: features evaluate market proto base cmocka
 /* The golden table of golden.md §3 and the rules of algorithms.md §5. */
 #include "base/random.h"
 #include "market_rows.h"

@@ -1,4 +1,4 @@
-// links: features market proto base cmocka
+// links: features evaluate market proto base cmocka
 /* StrategyMode (algorithms.md §7, golden.md §6), its schedule and the time zones behind it. */
 #include "base/buffer.h"
 #include "base/file.h"

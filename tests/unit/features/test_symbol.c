@@ -1,4 +1,4 @@
-// links: features market proto base cmocka
+// links: features evaluate market proto base cmocka
 /* The whole engine of one symbol: golden.md §6, the order of rows, late items, counters, end of stream. */
 #include "collector.h"
 #include "market/state.h"
