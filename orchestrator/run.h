@@ -52,6 +52,7 @@ struct injury_table;
 #define RUN_LOCK_PATH      "runtime/orchestrator.lock"
 #define RUN_EFFECTIVE_PATH "runtime/effective_config.json"
 #define RUN_PORT_PATH      "runtime/simulator.port"
+#define RUN_STREAMS_PATH   "runtime/simulator.streams"
 #define RUN_POSITION_PATH  "runtime/simulator.position"
 #define RUN_GIVEN_PATH     "runtime/summary_given.json"
 #define RUN_PLAN_PATH      "runtime/plan.json"

@@ -71,14 +71,10 @@ static void tell_skipped(struct run *run, int64_t lines)
 static enum status venue_take(struct run *run, struct error *error)
 {
     struct venue_streams streams = {0};
-    bool tls = config_bool(run->config, "simulator.tls");
     int64_t port = 0;
-    char certificate[PATH_BYTES]; /* made by the simulator at its start */
-    path_join(certificate, config_text(run->config, "run.state_dir"), "simulator/certificate.pem");
     enum status status = venue_port_read(RUN_PORT_PATH, &port, error);
     if (status == STATUS_OK)
-        status = venue_streams_fetch(config_text(run->config, "simulator.host"), port,
-                                     tls ? certificate : NULL, &streams, error);
+        status = venue_streams_read(RUN_STREAMS_PATH, &streams, error);
     if (status == STATUS_OK)
         status = resolve_venue(run->config, &streams, port, error);
     if (status == STATUS_OK)

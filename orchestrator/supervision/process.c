@@ -108,7 +108,8 @@ static enum status driver_begin(const struct run *run, struct process *process, 
                                   restarts,      "--plan",       RUN_PLAN_PATH,      NULL};
     const char *const simulator[] = {
         program,           "--config",   RUN_EFFECTIVE_PATH, "--port-file", RUN_PORT_PATH, "--position-file",
-        RUN_POSITION_PATH, "--attended", "--control",        generation,    NULL};
+        RUN_POSITION_PATH, "--attended", "--control",        generation,    "--streams-file", RUN_STREAMS_PATH,
+        NULL};
     paths_make(run, process);
     if (folder_make_for(process->stdout_path) != STATUS_OK)
         return error_set(error, STATUS_IO, "%s: its folder cannot be made: %m", process->stdout_path);
