@@ -119,10 +119,11 @@ static bool venue_ready(struct run *run)
     return true;
 }
 
-/* settled: the next process need not wait for this one. */
-static bool settled(const struct process *process)
+/* settled: the next process need not wait for this one: it exists, though it may not be ready. They get ready side by side;
+ * nothing is fed before all of them are. */
+static bool settled(const struct run *run, const struct process *process)
 {
-    return process->announced || gone(process) || process->supervisor.state == PROCESS_RESTARTING;
+    return process_exists(run, process) || gone(process) || process->supervisor.state == PROCESS_RESTARTING;
 }
 
 static void say_go(struct run *run)
@@ -159,7 +160,7 @@ static void step_starting(struct run *run)
             start_failed(run, "without the simulator and harvest there is nothing to work on");
             return;
         }
-        if (!settled(process))
+        if (!settled(run, process))
             return;
         ready += process_state_up(process->supervisor.state) || process->supervisor.gave_up;
     }
