@@ -379,6 +379,8 @@ static void run_finish(struct run *run)
     for (size_t i = 0; i < run->process_count; i++)
         process_finish(run, &run->processes[i]);
     buffer_finish(&run->recorded_last);
+    buffer_finish(&run->recording);
+    record_file_finish(&run->record_file);
     exporting_close(run);
     alerting_close(run);
     plan_destroy(run->plan);
@@ -430,6 +432,7 @@ static struct run *run_create(const struct options *options)
     program_folder_find(run->program_folder);
     record_boot_id(run->boot_id);
     buffer_init(&run->recorded_last, 0);
+    buffer_init(&run->recording, 0);
     return run;
 }
 

@@ -34,6 +34,7 @@
 #include "plan/module.h"
 #include "plan/venue.h"
 #include "preflight/lock.h"
+#include "supervision/record_file.h"
 #include "supervision/supervisor.h"
 #include "supervision/suspicion.h"
 
@@ -52,6 +53,7 @@ struct injury_table;
 #define RUN_LOCK_PATH      "runtime/orchestrator.lock"
 #define RUN_EFFECTIVE_PATH "runtime/effective_config.json"
 #define RUN_PORT_PATH      "runtime/simulator.port"
+#define RUN_STREAMS_PATH   "runtime/simulator.streams"
 #define RUN_POSITION_PATH  "runtime/simulator.position"
 #define RUN_GIVEN_PATH     "runtime/summary_given.json"
 #define RUN_PLAN_PATH      "runtime/plan.json"
@@ -222,7 +224,8 @@ struct run {
     struct record left;          /* of an orchestrator that died, when there is one */
     struct options *adopted;     /* its command line; NULL: ours counts */
     int64_t adoptions;           /* orchestrators before this one that died */
-    struct buffer recorded_last; /* record.h: as it was written last */
+    struct buffer recorded_last, recording; /* record.h: as it was written last, and as it is being made */
+    struct record_file record_file;
     struct self self;
     struct exporter *exporter; /* exporting.h */
     struct alerting *alerting; /* alerting.h */
@@ -264,6 +267,8 @@ void process_init(struct process *process, size_t module, size_t number);
 void process_finish(const struct run *run, struct process *process);
 void process_step(struct run *run, struct process *process, enum process_event event);
 void process_take_frame(struct run *run, struct process *process, const void *data, size_t bytes);
+/* process_exists: it has been started, as far as the driver tells. */
+bool process_exists(const struct run *run, const struct process *process);
 void process_take_news(struct run *run, struct process *process); /* of its keeper */
 void process_timers(struct run *run, struct process *process);
 int64_t process_due_ms(const struct run *run, const struct process *process);

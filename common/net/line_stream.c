@@ -1,8 +1,8 @@
 #include "line_stream.h"
 
 #include "base/memory.h"
+#include "curl_library.h"
 
-#include <curl/curl.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -13,6 +13,7 @@
 
 struct line_stream {
     char *path, *url;
+    const struct curl_library *curl;
     CURLM *multi;
     int ends[2]; /* lines go from [1], the thread's, to [0] */
     pthread_t thread;
@@ -61,40 +62,40 @@ static void read_once(struct line_stream *stream, CURL *easy)
     int running = 1;
     stream->opened = false;
     stream->length = 0;
-    curl_multi_add_handle(stream->multi, easy);
+    stream->curl->multi_add_handle(stream->multi, easy);
     while (running && !atomic_load(&stream->stopping)) {
-        if (curl_multi_perform(stream->multi, &running) != CURLM_OK)
+        if (stream->curl->multi_perform(stream->multi, &running) != CURLM_OK)
             break;
         if (running)
-            curl_multi_poll(stream->multi, NULL, 0, 10000, NULL);
+            stream->curl->multi_poll(stream->multi, NULL, 0, 10000, NULL);
     }
-    curl_multi_remove_handle(stream->multi, easy);
+    stream->curl->multi_remove_handle(stream->multi, easy);
 }
 
 static void *work(void *context)
 {
     struct line_stream *stream = context;
-    CURL *easy = curl_easy_init();
-    bool good = easy && curl_easy_setopt(easy, CURLOPT_URL, stream->url) == CURLE_OK &&
-                curl_easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, stream->path) == CURLE_OK &&
-                curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
-                curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, take) == CURLE_OK &&
-                curl_easy_setopt(easy, CURLOPT_WRITEDATA, stream) == CURLE_OK &&
-                curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_header) == CURLE_OK &&
-                curl_easy_setopt(easy, CURLOPT_HEADERDATA, stream) == CURLE_OK;
+    CURL *easy = stream->curl->easy_init();
+    bool good = easy && stream->curl->easy_setopt(easy, CURLOPT_URL, stream->url) == CURLE_OK &&
+                stream->curl->easy_setopt(easy, CURLOPT_UNIX_SOCKET_PATH, stream->path) == CURLE_OK &&
+                stream->curl->easy_setopt(easy, CURLOPT_NOSIGNAL, 1L) == CURLE_OK &&
+                stream->curl->easy_setopt(easy, CURLOPT_WRITEFUNCTION, take) == CURLE_OK &&
+                stream->curl->easy_setopt(easy, CURLOPT_WRITEDATA, stream) == CURLE_OK &&
+                stream->curl->easy_setopt(easy, CURLOPT_HEADERFUNCTION, take_header) == CURLE_OK &&
+                stream->curl->easy_setopt(easy, CURLOPT_HEADERDATA, stream) == CURLE_OK;
     while (good && !atomic_load(&stream->stopping)) {
         read_once(stream, easy);
         if (!atomic_load(&stream->stopping))
-            curl_multi_poll(stream->multi, NULL, 0, LINE_STREAM_PAUSE_MS, NULL);
+            stream->curl->multi_poll(stream->multi, NULL, 0, LINE_STREAM_PAUSE_MS, NULL);
     }
-    curl_easy_cleanup(easy);
+    stream->curl->easy_cleanup(easy);
     return NULL;
 }
 
 static void stream_free(struct line_stream *stream)
 {
     if (stream->multi)
-        curl_multi_cleanup(stream->multi);
+        stream->curl->multi_cleanup(stream->multi);
     close(stream->ends[0]);
     close(stream->ends[1]);
     free(stream->path);
@@ -113,10 +114,11 @@ enum status line_stream_open(const char *unix_socket_path, const char *url, stru
     stream->ends[1] = ends[1];
     stream->path = memory_copy_text(unix_socket_path);
     stream->url = memory_copy_text(url);
-    stream->multi = curl_multi_init();
+    stream->curl = curl_library();
+    stream->multi = stream->curl ? stream->curl->multi_init() : NULL;
     if (!stream->multi || pthread_create(&stream->thread, NULL, work, stream) != 0) {
         stream_free(stream);
-        return error_set(error, STATUS_IO, "the stream of %s cannot be read: no memory or thread", url);
+        return error_set(error, STATUS_IO, "the stream of %s cannot be read: no libcurl, memory or thread", url);
     }
     *out_stream = stream;
     return STATUS_OK;
@@ -128,7 +130,7 @@ void line_stream_close(struct line_stream *stream)
         return;
     atomic_store(&stream->stopping, true);
     shutdown(stream->ends[0], SHUT_RDWR); /* it may be waiting for room */
-    curl_multi_wakeup(stream->multi);
+    stream->curl->multi_wakeup(stream->multi);
     pthread_join(stream->thread, NULL);
     stream_free(stream);
 }

@@ -2,9 +2,8 @@
 
 #include "base/buffer.h"
 #include "base/memory.h"
+#include "curl_library.h"
 
-#include <curl/curl.h>
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,17 +33,11 @@ struct rest_client {
     char *user_agent;
     char *unix_socket_path;
     char *certificate_path;
+    const struct curl_library *curl; /* NULL until the first request */
     CURLM *multi;
     struct transfer *transfers;
     size_t count;
 };
-
-static pthread_once_t curl_once = PTHREAD_ONCE_INIT;
-
-static void curl_begin(void)
-{
-    curl_global_init(CURL_GLOBAL_DEFAULT);
-}
 
 static char *copy_or_null(const char *text)
 {
@@ -54,19 +47,23 @@ static char *copy_or_null(const char *text)
 enum status rest_client_create(const struct rest_client_config *config, struct rest_client **out_client,
                                struct error *error)
 {
-    pthread_once(&curl_once, curl_begin);
+    (void)error; /* what can fail waits for the first request */
     struct rest_client *client = memory_allocate(sizeof *client);
     client->config = *config;
     client->user_agent = memory_copy_text(config->user_agent ? config->user_agent : "orderflow");
     client->unix_socket_path = copy_or_null(config->unix_socket_path);
     client->certificate_path = copy_or_null(config->certificate_path);
-    client->multi = curl_multi_init();
-    if (!client->multi) {
-        rest_client_destroy(client);
-        return error_set(error, STATUS_IO, "REST client: libcurl cannot begin");
-    }
     *out_client = client;
     return STATUS_OK;
+}
+
+/* client_begin: libcurl is loaded for the first request, not for a client that may never have any. */
+static bool client_begin(struct rest_client *client)
+{
+    client->curl = client->curl ? client->curl : curl_library();
+    if (client->curl && !client->multi)
+        client->multi = client->curl->multi_init();
+    return client->multi != NULL;
 }
 
 /* --- one transfer
@@ -74,11 +71,12 @@ enum status rest_client_create(const struct rest_client_config *config, struct r
 
 static void transfer_free(struct transfer *transfer)
 {
+    const struct curl_library *curl = transfer->client->curl;
     if (transfer->easy) {
-        curl_multi_remove_handle(transfer->client->multi, transfer->easy);
-        curl_easy_cleanup(transfer->easy);
+        curl->multi_remove_handle(transfer->client->multi, transfer->easy);
+        curl->easy_cleanup(transfer->easy);
     }
-    curl_slist_free_all(transfer->headers);
+    curl->slist_free_all(transfer->headers);
     buffer_finish(&transfer->request_body);
     buffer_finish(&transfer->body);
     free(transfer->url);
@@ -100,7 +98,7 @@ static CURLcode describe(struct transfer *transfer)
     long timeout_ms = transfer->timeout_ms;
     long connect_ms = timeout_ms < CONNECT_TIMEOUT_MS_MAX ? timeout_ms : CONNECT_TIMEOUT_MS_MAX;
     CURLcode code = CURLE_OK;
-#define SET(option, value) code = code == CURLE_OK ? curl_easy_setopt(easy, option, value) : code
+#define SET(option, value) code = code == CURLE_OK ? client->curl->easy_setopt(easy, option, value) : code
     SET(CURLOPT_URL, transfer->url);
     SET(CURLOPT_PROTOCOLS_STR, "http,https");
     SET(CURLOPT_NOSIGNAL, 1L);
@@ -137,13 +135,14 @@ static int64_t now_ms(const struct rest_client *client)
 
 static bool transfer_begin(struct transfer *transfer)
 {
+    const struct curl_library *curl = transfer->client->curl;
     transfer->attempts++;
     transfer->due_ms = 0;
     transfer->error[0] = 0;
     buffer_clear(&transfer->body);
-    transfer->easy = curl_easy_init();
+    transfer->easy = curl->easy_init();
     return transfer->easy && describe(transfer) == CURLE_OK &&
-           curl_multi_add_handle(transfer->client->multi, transfer->easy) == CURLM_OK;
+           curl->multi_add_handle(transfer->client->multi, transfer->easy) == CURLM_OK;
 }
 
 enum status rest_request_start(struct rest_client *client, const struct rest_request *request)
@@ -153,6 +152,8 @@ enum status rest_request_start(struct rest_client *client, const struct rest_req
         return STATUS_INVALID;
     if (client->count >= REST_REQUESTS_MAX)
         return STATUS_LIMIT;
+    if (!client_begin(client))
+        return STATUS_IO;
     struct transfer *transfer = memory_allocate(sizeof *transfer);
     transfer->client = client;
     transfer->url = memory_copy_text(request->url);
@@ -165,7 +166,7 @@ enum status rest_request_start(struct rest_client *client, const struct rest_req
     buffer_init(&transfer->body, REST_BODY_BYTES_MAX);
     buffer_append(&transfer->request_body, request->body, request->body_bytes);
     for (size_t i = 0; i < REST_HEADERS_MAX && request->headers[i]; i++)
-        transfer->headers = curl_slist_append(transfer->headers, request->headers[i]);
+        transfer->headers = client->curl->slist_append(transfer->headers, request->headers[i]);
     if (!transfer_begin(transfer)) {
         transfer_free(transfer);
         return STATUS_INVALID;
@@ -213,9 +214,9 @@ static void transfer_over(struct transfer *transfer, CURLcode code)
     struct rest_client *client = transfer->client;
     long http_status = 0;
     if (code == CURLE_OK)
-        curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &http_status);
-    curl_multi_remove_handle(client->multi, transfer->easy);
-    curl_easy_cleanup(transfer->easy);
+        client->curl->easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &http_status);
+    client->curl->multi_remove_handle(client->multi, transfer->easy);
+    client->curl->easy_cleanup(transfer->easy);
     transfer->easy = NULL;
     if (code == CURLE_OK) {
         transfer_tell(transfer, http_status, NULL);
@@ -226,7 +227,7 @@ static void transfer_over(struct transfer *transfer, CURLcode code)
         snprintf(error, sizeof error, "%s",
                  transfer->body.overflowed ? "the answer is longer than 8 MiB"
                  : transfer->error[0]      ? transfer->error
-                                           : curl_easy_strerror(code));
+                                           : client->curl->easy_strerror(code));
         buffer_clear(&transfer->body);
         transfer_tell(transfer, 0, error);
     }
@@ -245,19 +246,21 @@ static void begin_due(struct rest_client *client)
 void rest_client_run(struct rest_client *client, int timeout_ms)
 {
     int running, left;
+    if (!client->multi)
+        return;
     begin_due(client);
-    curl_multi_perform(client->multi, &running);
+    client->curl->multi_perform(client->multi, &running);
     if (timeout_ms > 0 && running) {
-        curl_multi_poll(client->multi, NULL, 0, timeout_ms, NULL);
-        curl_multi_perform(client->multi, &running);
+        client->curl->multi_poll(client->multi, NULL, 0, timeout_ms, NULL);
+        client->curl->multi_perform(client->multi, &running);
     }
     CURLMsg *message;
-    while ((message = curl_multi_info_read(client->multi, &left))) {
+    while ((message = client->curl->multi_info_read(client->multi, &left))) {
         char *private_data = NULL;
         if (message->msg != CURLMSG_DONE)
             continue;
         CURLcode code = message->data.result;
-        curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &private_data);
+        client->curl->easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &private_data);
         transfer_over((struct transfer *)(void *)private_data, code);
     }
 }
@@ -290,7 +293,7 @@ void rest_client_destroy(struct rest_client *client)
         transfer_free(transfer);
     }
     if (client->multi)
-        curl_multi_cleanup(client->multi);
+        client->curl->multi_cleanup(client->multi);
     free(client->user_agent);
     free(client->unix_socket_path);
     free(client->certificate_path);

@@ -61,7 +61,7 @@ enum status rest_client_create(const struct rest_client_config *config, struct r
                                struct error *error) MUST_USE;
 void rest_client_destroy(struct rest_client *client); /* drops all requests, silently; NULL is fine */
 
-/* rest_request_start: STATUS_LIMIT: REST_REQUESTS_MAX are under way; STATUS_INVALID: not such a URL. `done`
+/* rest_request_start: STATUS_IO: libcurl cannot be loaded; STATUS_LIMIT: REST_REQUESTS_MAX are under way; STATUS_INVALID: not such a URL. `done`
  * is called exactly once, from rest_client_run. */
 enum status rest_request_start(struct rest_client *client, const struct rest_request *request) MUST_USE;
 

@@ -434,7 +434,7 @@ static void signal_warden(struct docker *docker, struct slot *slot, int number)
         slot->signal = before;
 }
 
-static enum status docker_signal(const struct driver_child *child, int number)
+static enum status docker_signal(struct driver_child *child, int number)
 {
     struct docker *docker = child->context;
     struct slot *slot = docker ? slot_find(docker, child->slot) : NULL;

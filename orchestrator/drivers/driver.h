@@ -45,7 +45,9 @@ struct driver_child {
     void *context;       /* of the driver, when it has one; set before `adopt` */
     char slot[64];       /* of a driver that asks by name */
     bool lives;          /* a process has been started, and its end has not been told */
-    pid_t pid;           /* as this machine knows it; 0: no process, or another machine's or container's */
+    pid_t pid;           /* as this machine knows it; 0: not yet, no process, or another machine's or container's */
+    int owed_signal;     /* to a process that is just being started; 0: none */
+    int refusal;         /* with DRIVER_REFUSED: an errno value; 0: the keeper has ended */
     int64_t start_ticks; /* of the process since boot: with the pid it names one process for ever */
     int64_t generation;
     int pid_descriptor; /* -1: no process */
@@ -58,6 +60,8 @@ struct driver_child {
 
 enum driver_news {
     DRIVER_NOTHING,
+    DRIVER_STARTED,   /* the process that was ordered exists, and its pid is known */
+    DRIVER_REFUSED,   /* it does not, and there will be none */
     DRIVER_ANNOUNCED, /* it has written its readiness line */
     DRIVER_EXITED,    /* it has ended; the child has no process any more */
 };
@@ -65,8 +69,9 @@ enum driver_news {
 struct driver {
     const char *name;
     bool shows_pids; /* heartbeats carry the pid that `start` gave, and /proc knows it */
-    /* start: STATUS_IO with a sentence when the program cannot be run, STATUS_EXISTS when the slot is held by someone
-     * else. Blocks until the process exists, a few milliseconds. */
+    bool tells_start; /* `start` only orders: DRIVER_STARTED or DRIVER_REFUSED will follow */
+    /* start: STATUS_IO with a sentence when it cannot even be ordered. Nobody is waited for: an exec under load takes many
+     * milliseconds. */
     enum status (*start)(const struct driver_order *order, struct driver_child *child, struct error *error);
     /* kept: whether a keeper holds the slot. */
     bool (*kept)(const char *slot, const char *folder);
@@ -76,8 +81,9 @@ struct driver {
                          struct error *error);
     /* news: one piece; asked until DRIVER_NOTHING. */
     enum driver_news (*news)(struct driver_child *child, struct driver_exit *out_exit);
-    /* signal: to that very process, never to another that got its number. STATUS_CLOSED when it has ended. */
-    enum status (*signal)(const struct driver_child *child, int signal_number);
+    /* signal: to that very process, never to another that got its number. STATUS_CLOSED when it has ended.
+     * One that is just being started gets it as soon as it exists. */
+    enum status (*signal)(struct driver_child *child, int signal_number);
     /* suspend: the process stands still for so long and then goes on, even if this orchestrator dies meanwhile; 0: it goes on now.
      * STATUS_CLOSED when it has ended. */
     enum status (*suspend)(const struct driver_child *child, int64_t lease_ms);

@@ -40,6 +40,7 @@ static void process_forget(struct driver_child *child)
     descriptor_close(&child->pid_descriptor);
     child->lives = false;
     child->pid = 0;
+    child->owed_signal = 0;
     child->start_ticks = 0;
     child->announced = child->has_ended = false;
 }
@@ -121,6 +122,12 @@ static enum status keeper_begin(const struct driver_order *order, struct driver_
     return STATUS_OK;
 }
 
+/* is_starting: ordered; whether there is a process the keeper has yet to say. */
+static bool is_starting(const struct driver_child *child)
+{
+    return child->lives && child->pid == 0;
+}
+
 static struct driver_exit exit_of(const struct keeper_report *report)
 {
     return (struct driver_exit){.code = report->code,
@@ -188,46 +195,19 @@ static enum status send_start(const struct driver_order *order, const struct dri
                     : STATUS_OK;
 }
 
-/* start_once: STATUS_CLOSED: the keeper is gone. */
-static enum status start_once(const struct driver_order *order, struct driver_child *child,
-                              struct error *error)
-{
-    struct keeper_report report;
-    enum status status = child->descriptor < 0 ? keeper_begin(order, child, error) : STATUS_OK;
-    status = status == STATUS_OK ? send_start(order, child, error) : status;
-    while (status == STATUS_OK) {
-        status = report_wait(child, &report);
-        if (status == STATUS_AGAIN)
-            return error_set(error, STATUS_IO, "the keeper of %s does not answer", order->slot);
-        if (status != STATUS_OK)
-            return error_set(error, STATUS_CLOSED,
-                             "the keeper of %s ended: its slot is held by another, or see %s", order->slot,
-                             order->stderr_path);
-        if (report.news == KEEPER_REFUSED)
-            return error_set(error, STATUS_IO, "%s cannot be started: %s", order->arguments[0],
-                             strerror(report.reason));
-        if (report.news == KEEPER_STARTED)
-            break; /* what came before tells of an earlier generation */
-    }
-    if (status == STATUS_OK)
-        process_note(child, &report);
-    return status;
-}
-
 static enum status process_start(const struct driver_order *order, struct driver_child *child,
                                  struct error *error)
 {
-    bool had_keeper = child->descriptor >= 0;
     process_forget(child);
-    enum status status = start_once(order, child, error);
-    if (status != STATUS_CLOSED)
-        return status;
-    keeper_end(child);
-    if (!had_keeper)
-        return STATUS_EXISTS;
-    status = start_once(order, child, error); /* it died between two generations: a new one */
-    if (status == STATUS_CLOSED)
+    enum status status = child->descriptor >= 0 ? send_start(order, child, error) : STATUS_CLOSED;
+    if (status == STATUS_CLOSED) { /* no keeper yet, or it died between two generations */
         keeper_end(child);
+        status = keeper_begin(order, child, error);
+        status = status == STATUS_OK ? send_start(order, child, error) : status;
+        status = status == STATUS_CLOSED ? STATUS_OK : status; /* it has ended at once: the next news */
+    }
+    child->lives = status == STATUS_OK;
+    child->generation = order->generation;
     return status;
 }
 
@@ -285,11 +265,29 @@ static enum driver_news keeper_lost(struct driver_child *child, struct driver_ex
         struct pollfd one = {.fd = child->pid_descriptor, .events = POLLIN};
         poll(&one, 1, ANSWER_MS_MAX);
     }
-    bool had_process = child->pid != 0;
+    bool had_process = child->pid != 0, was_starting = is_starting(child);
     keeper_end(child);
     process_forget(child);
+    child->refusal = 0;
     *out_exit = (struct driver_exit){.code = -1, .cpu_ms = -1, .max_rss_kb = -1};
-    return had_process ? DRIVER_EXITED : DRIVER_NOTHING;
+    return had_process ? DRIVER_EXITED : was_starting ? DRIVER_REFUSED : DRIVER_NOTHING;
+}
+
+static enum status process_signal(struct driver_child *child, int signal_number);
+
+/* start_answered: what is owed to it is paid as soon as it can be. */
+static enum driver_news start_answered(struct driver_child *child, const struct keeper_report *report)
+{
+    int owed = child->owed_signal;
+    if (report->news == KEEPER_REFUSED) {
+        process_forget(child);
+        child->refusal = report->reason;
+        return DRIVER_REFUSED;
+    }
+    process_note(child, report);
+    enum status ignored = owed ? process_signal(child, owed) : STATUS_OK; /* it may have ended already */
+    (void)ignored;
+    return DRIVER_STARTED;
 }
 
 static enum driver_news process_news(struct driver_child *child, struct driver_exit *out_exit)
@@ -307,6 +305,10 @@ static enum driver_news process_news(struct driver_child *child, struct driver_e
         return DRIVER_NOTHING;
     if (got != (ssize_t)sizeof report || report.version != KEEPER_VERSION)
         return keeper_lost(child, out_exit);
+    bool answers = report.news == KEEPER_REFUSED ||
+                   (report.news == KEEPER_STARTED && report.generation == child->generation);
+    if (is_starting(child) && answers)
+        return start_answered(child, &report);
     if (report.generation != child->generation || !child->pid)
         return process_news(child, out_exit); /* of a dead generation */
     child->suspend_late_ms = report.lease_late_ms;
@@ -321,10 +323,12 @@ static enum driver_news process_news(struct driver_child *child, struct driver_e
     return DRIVER_EXITED;
 }
 
-static enum status process_signal(const struct driver_child *child, int signal_number)
+static enum status process_signal(struct driver_child *child, int signal_number)
 {
+    if (is_starting(child) && signal_number != SIGCONT && child->owed_signal != SIGKILL)
+        child->owed_signal = signal_number;
     if (child->pid == 0)
-        return STATUS_CLOSED;
+        return child->lives ? STATUS_OK : STATUS_CLOSED;
     /* One that was started when no descriptor was to be had has none of its own. */
     int borrowed = child->pid_descriptor < 0 ? (int)syscall(SYS_pidfd_open, child->pid, 0u) : -1;
     int descriptor = borrowed >= 0 ? borrowed : child->pid_descriptor;
@@ -357,7 +361,7 @@ static void process_release(struct driver_child *child)
     struct keeper_order leave = {.version = KEEPER_VERSION, .verb = KEEPER_LEAVE};
     bool told = child->descriptor >= 0 && send(child->descriptor, &leave, sizeof leave, MSG_NOSIGNAL) > 0;
     descriptor_close(&child->descriptor);
-    if (told && child->keeper_pid && !child->pid)
+    if (told && child->keeper_pid && !child->lives)
         waitpid(child->keeper_pid, NULL, 0); /* without a process it leaves at once */
     process_forget(child);
     child->keeper_pid = 0;
@@ -366,6 +370,7 @@ static void process_release(struct driver_child *child)
 const struct driver process_driver = {
     .name = "process",
     .shows_pids = true,
+    .tells_start = true,
     .start = process_start,
     .kept = process_kept,
     .adopt = process_adopt,

@@ -10,7 +10,7 @@
 #include <string.h>
 #include <yyjson.h>
 
-enum { PORT_BYTES_MAX = 32 };
+enum { PORT_BYTES_MAX = 32, STREAMS_BYTES_MAX = 8 * 1024 * 1024 };
 
 static void copy_text(yyjson_val *value, char *out_text, size_t size)
 {
@@ -81,6 +81,20 @@ enum status venue_streams_parse(const void *json, size_t bytes, struct venue_str
         *out_streams = streams;
     else
         venue_streams_finish(&streams);
+    return status;
+}
+
+enum status venue_streams_read(const char *path, struct venue_streams *out_streams, struct error *error)
+{
+    struct buffer text;
+    buffer_init(&text, STREAMS_BYTES_MAX);
+    enum status status = file_read(path, &text);
+    if (status == STATUS_OK)
+        status = venue_streams_parse(text.data, text.length, out_streams, error);
+    else
+        error_set(error, status, "%s: the simulator has not written what it serves (%s)", path,
+                  status_name(status));
+    buffer_finish(&text);
     return status;
 }
 

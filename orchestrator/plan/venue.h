@@ -1,4 +1,5 @@
-/* venue: what the simulator says it serves: GET http://HOST:PORT/simulator/streams. */
+/* venue: what the simulator says it serves: the file of its --streams-file, which holds what it answers to
+ * GET /simulator/streams. */
 #pragma once
 
 #include "base/status.h"
@@ -25,16 +26,15 @@ struct venue_streams {
  * NaN when neither is. `messages` and `event_ms` are what harvest has seen, negative when it has not told. */
 double venue_share(const struct venue_streams *streams, int64_t messages, int64_t event_ms);
 
-/* venue_streams_parse: the answer's body. STATUS_MALFORMED with a sentence. */
+/* venue_streams_parse: the text. STATUS_MALFORMED with a sentence. */
 enum status venue_streams_parse(const void *json, size_t bytes, struct venue_streams *out_streams,
                                 struct error *error) MUST_USE;
 void venue_streams_finish(struct venue_streams *streams);
 bool venue_streams_have(const struct venue_streams *streams, const char *symbol);
 
-/* venue_streams_fetch: asks for it. `certificate_path`: of a simulator that speaks TLS, else NULL.
- * STATUS_IO. */
-enum status venue_streams_fetch(const char *host, int64_t port, const char *certificate_path,
-                                struct venue_streams *out_streams, struct error *error) MUST_USE;
+/* venue_streams_read: what the simulator wrote to its streams file. */
+enum status venue_streams_read(const char *path, struct venue_streams *out_streams,
+                               struct error *error) MUST_USE;
 
 /* venue_port_read: the port the simulator wrote to its port file. */
 enum status venue_port_read(const char *path, int64_t *out_port, struct error *error) MUST_USE;

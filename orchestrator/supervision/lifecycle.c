@@ -71,14 +71,10 @@ static void tell_skipped(struct run *run, int64_t lines)
 static enum status venue_take(struct run *run, struct error *error)
 {
     struct venue_streams streams = {0};
-    bool tls = config_bool(run->config, "simulator.tls");
     int64_t port = 0;
-    char certificate[PATH_BYTES]; /* made by the simulator at its start */
-    path_join(certificate, config_text(run->config, "run.state_dir"), "simulator/certificate.pem");
     enum status status = venue_port_read(RUN_PORT_PATH, &port, error);
     if (status == STATUS_OK)
-        status = venue_streams_fetch(config_text(run->config, "simulator.host"), port,
-                                     tls ? certificate : NULL, &streams, error);
+        status = venue_streams_read(RUN_STREAMS_PATH, &streams, error);
     if (status == STATUS_OK)
         status = resolve_venue(run->config, &streams, port, error);
     if (status == STATUS_OK)
@@ -123,10 +119,11 @@ static bool venue_ready(struct run *run)
     return true;
 }
 
-/* settled: the next process need not wait for this one. */
-static bool settled(const struct process *process)
+/* settled: the next process need not wait for this one: it exists, though it may not be ready. They get ready side by side;
+ * nothing is fed before all of them are. */
+static bool settled(const struct run *run, const struct process *process)
 {
-    return process->announced || gone(process) || process->supervisor.state == PROCESS_RESTARTING;
+    return process_exists(run, process) || gone(process) || process->supervisor.state == PROCESS_RESTARTING;
 }
 
 static void say_go(struct run *run)
@@ -163,7 +160,7 @@ static void step_starting(struct run *run)
             start_failed(run, "without the simulator and harvest there is nothing to work on");
             return;
         }
-        if (!settled(process))
+        if (!settled(run, process))
             return;
         ready += process_state_up(process->supervisor.state) || process->supervisor.gave_up;
     }

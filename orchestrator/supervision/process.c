@@ -108,7 +108,8 @@ static enum status driver_begin(const struct run *run, struct process *process, 
                                   restarts,      "--plan",       RUN_PLAN_PATH,      NULL};
     const char *const simulator[] = {
         program,           "--config",   RUN_EFFECTIVE_PATH, "--port-file", RUN_PORT_PATH, "--position-file",
-        RUN_POSITION_PATH, "--attended", "--control",        generation,    NULL};
+        RUN_POSITION_PATH, "--attended", "--control",        generation,    "--streams-file", RUN_STREAMS_PATH,
+        NULL};
     paths_make(run, process);
     if (folder_make_for(process->stdout_path) != STATUS_OK)
         return error_set(error, STATUS_IO, "%s: its folder cannot be made: %m", process->stdout_path);
@@ -150,20 +151,18 @@ static void generation_reset(struct run *run, struct process *process)
     process->wanted = true;
 }
 
-static void spawn(struct run *run, struct process *process)
+static void take_refusal(struct run *run, struct process *process, const char *reason)
 {
-    struct error error = {{0}};
-    generation_reset(run, process);
-    record_write(run); /* a process that nobody remembers must not come to be */
-    if (driver_begin(run, process, &error) != STATUS_OK) {
-        feed_emit(&run->feed, LOG_ERROR, "Start", process->name, FEED_FIELDS(TEXT("reason", error.text)));
-        console_say(&run->console, "%s cannot be started: %s", process->name, error.text);
-        process->last_exit = (struct driver_exit){.code = -1, .cpu_ms = -1};
-        process_step(run, process, EVENT_EXITED);
-        return;
-    }
+    feed_emit(&run->feed, LOG_ERROR, "Start", process->name, FEED_FIELDS(TEXT("reason", reason)));
+    console_say(&run->console, "%s cannot be started: %s", process->name, reason);
+    process->last_exit = (struct driver_exit){.code = -1, .cpu_ms = -1};
+    process_step(run, process, EVENT_EXITED);
+}
+
+/* take_start: it exists. */
+static void take_start(struct run *run, struct process *process)
+{
     process->last_pid = process->child.pid;
-    watch(run, process);
     feed_emit(&run->feed, LOG_INFO, "Start", process->name,
               FEED_FIELDS(NUMBER("pid", process->child.pid),
                           NUMBER("generation", process->supervisor.generation),
@@ -177,6 +176,25 @@ static void spawn(struct run *run, struct process *process)
         console_say(&run->console, "%s restarted (%s, generation %lld)", process->name, where,
                     (long long)process->supervisor.generation);
     faults_note(run, process, FAULT_RESTART);
+}
+
+static void spawn(struct run *run, struct process *process)
+{
+    struct error error = {{0}};
+    generation_reset(run, process);
+    record_write(run); /* a process that nobody remembers must not come to be */
+    if (driver_begin(run, process, &error) != STATUS_OK) {
+        take_refusal(run, process, error.text);
+        return;
+    }
+    watch(run, process);
+    if (!run->driver->tells_start)
+        take_start(run, process);
+}
+
+bool process_exists(const struct run *run, const struct process *process)
+{
+    return process->child.lives && (process->child.pid || !run->driver->tells_start);
 }
 
 /* --- orders --- */
@@ -418,12 +436,26 @@ static void take_exit(struct run *run, struct process *process, const struct dri
     process_step(run, process, end->code == 2 ? EVENT_EXITED_CONFIGURATION : EVENT_EXITED);
 }
 
+static void take_driver_refusal(struct run *run, struct process *process)
+{
+    char reason[PATH_BYTES + 256];
+    const char *folder = run->program_folder, *name = process->module->name;
+    if (process->child.refusal)
+        snprintf(reason, sizeof reason, "%s/%s: %s", folder, name, strerror(process->child.refusal));
+    else
+        snprintf(reason, sizeof reason, "its keeper has ended: its slot is held by another, or see %s",
+                 process->stderr_path);
+    take_refusal(run, process, reason);
+}
+
 void process_take_news(struct run *run, struct process *process)
 {
     struct driver_exit end;
     for (;;)
         switch (run->driver->news(&process->child, &end)) {
         case DRIVER_NOTHING: return;
+        case DRIVER_STARTED: take_start(run, process); break;
+        case DRIVER_REFUSED: take_driver_refusal(run, process); break;
         case DRIVER_ANNOUNCED: take_announcement(run, process); break;
         case DRIVER_EXITED: take_exit(run, process, &end); break;
         }
@@ -485,9 +517,9 @@ int64_t process_due_ms(const struct run *run, const struct process *process)
 
 /* --- what a person does to it --- */
 
-static enum status need_child(const struct process *process, struct error *error)
+static enum status need_child(const struct run *run, const struct process *process, struct error *error)
 {
-    if (process->child.lives)
+    if (process_exists(run, process))
         return STATUS_OK;
     return error_set(error, STATUS_CLOSED, "%s has no process now: it is %s", process->name,
                      process_state_name(process->supervisor.state));
@@ -496,7 +528,7 @@ static enum status need_child(const struct process *process, struct error *error
 enum status process_signal(struct run *run, struct process *process, int signal_number, int64_t *out_fault_id,
                            struct error *error)
 {
-    enum status status = need_child(process, error);
+    enum status status = need_child(run, process, error);
     if (status != STATUS_OK)
         return status;
     if (run->fault_count == RUN_FAULTS_MAX)
@@ -527,7 +559,7 @@ enum status process_signal(struct run *run, struct process *process, int signal_
 
 enum status process_pause(struct run *run, struct process *process, bool pause, struct error *error)
 {
-    enum status status = need_child(process, error);
+    enum status status = need_child(run, process, error);
     if (status == STATUS_OK && run->driver->signal(&process->child, pause ? SIGSTOP : SIGCONT) != STATUS_OK)
         status = error_set(error, STATUS_CLOSED, "%s has just ended", process->name);
     if (status != STATUS_OK)

@@ -1,6 +1,5 @@
 #include "record.h"
 
-#include "base/hash.h"
 #include "base/memory.h"
 
 #include <orderflow_version.h>
@@ -9,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char MAGIC[] = "orderflow run 1\n";
+static const char MAGIC[] = "orderflow run 2\n";
 
 /* kept: a member that is written as it stands in memory; the file never leaves this host and this build. */
 struct kept {
@@ -144,27 +143,22 @@ static void record_make(const struct run *run, struct buffer *out)
     buffer_append_u64(out, run->process_count);
     for (size_t i = 0; i < run->process_count; i++)
         process_save(out, &run->processes[i]);
-    buffer_append_u32(out, crc32c(0, out->data, out->length));
 }
 
 void record_write(struct run *run)
 {
-    struct buffer made;
-    buffer_init(&made, 0);
-    record_make(run, &made);
-    bool same = made.length == run->recorded_last.length &&
-                memcmp(made.data, run->recorded_last.data, made.length) == 0;
-    if (!same && file_replace(RECORD_PATH, made.data, made.length, false) != STATUS_OK) {
+    struct buffer *made = &run->recording, before = run->recorded_last;
+    buffer_clear(made);
+    record_make(run, made);
+    if (made->length == before.length && memcmp(made->data, before.data, made->length) == 0)
+        return;
+    if (record_file_write(&run->record_file, RECORD_PATH, made->data, made->length) != STATUS_OK) {
         log_event(LOG_WARNING, "write_error", "file=%s reason=\"%m\"", RECORD_PATH);
-        same = true; /* tried again when it has changed further, or at the next turn */
-        buffer_clear(&run->recorded_last);
+        buffer_clear(&run->recorded_last); /* tried again at the next turn */
+        return;
     }
-    if (!same) {
-        struct buffer before = run->recorded_last;
-        run->recorded_last = made;
-        made = before;
-    }
-    buffer_finish(&made);
+    run->recorded_last = *made;
+    run->recording = before;
 }
 
 void record_remove(void)
@@ -178,15 +172,11 @@ static enum status head_read(struct record *record)
 {
     struct reader in;
     char magic[sizeof MAGIC];
-    uint32_t crc;
-    if (record->bytes.length < sizeof magic + sizeof crc)
+    if (record->bytes.length < sizeof magic)
         return STATUS_MALFORMED;
-    size_t length = record->bytes.length - sizeof crc;
-    memcpy(&crc, record->bytes.data + length, sizeof crc);
-    reader_init(&in, record->bytes.data, length);
+    reader_init(&in, record->bytes.data, record->bytes.length);
     reader_take(&in, magic, sizeof magic);
-    if (memcmp(magic, MAGIC, sizeof magic) != 0 || crc32c(0, record->bytes.data, length) != crc ||
-        strcmp(text_load(&in), ORDERFLOW_VERSION_LINE) != 0)
+    if (memcmp(magic, MAGIC, sizeof magic) != 0 || strcmp(text_load(&in), ORDERFLOW_VERSION_LINE) != 0)
         return STATUS_MALFORMED;
     snprintf(record->boot_id, sizeof record->boot_id, "%s", text_load(&in));
     snprintf(record->run_id, sizeof record->run_id, "%s", text_load(&in));
@@ -204,7 +194,7 @@ enum status record_read(struct record *out_record)
 {
     *out_record = (struct record){.argument_count = 0};
     buffer_init(&out_record->bytes, 0);
-    enum status status = file_read(RECORD_PATH, &out_record->bytes);
+    enum status status = record_file_read(RECORD_PATH, &out_record->bytes);
     if (status == STATUS_OK)
         status = head_read(out_record);
     if (status != STATUS_OK)
@@ -271,7 +261,7 @@ static void process_load(struct reader *in, struct run *run)
 enum status record_restore(const struct record *record, struct run *run)
 {
     struct reader in;
-    reader_init(&in, record->bytes.data, record->bytes.length - sizeof(uint32_t));
+    reader_init(&in, record->bytes.data, record->bytes.length);
     in.offset = record->state_offset;
     members_load(&in, run, RUN_KEPT, RUN_KEPT_COUNT);
     if (!faults_load(&in, run))

@@ -2,7 +2,7 @@
  * as if nothing had happened. The keepers hold the processes; this holds what was decided about them: states, generations,
  * restart budgets, faults, the run's phase, and the command line.
  *
- * It is written, whole and atomically, whenever it has changed: at the end of a loop turn, and before a process is
+ * It is written, whole and atomically (record_file.h), whenever it has changed: at the end of a loop turn, and before a process is
  * started. It is a file of this build and this boot of the machine; another's is refused. When the run is over it is
  * removed. */
 #pragma once

@@ -1,9 +1,11 @@
 /* simulator: a venue to practise on, from recordings or out of a seed. What it serves is in README.md. */
 #include "options.h"
 
+#include "base/buffer.h"
 #include "base/file.h"
 #include "base/log.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -37,15 +39,32 @@ static void catch_signals(void)
 }
 
 /* announce: tells whoever started us where we listen. */
+/* tell: a file for whoever started us; NULL: nobody wants it. */
+static bool tell(const char *path, const void *text, size_t length)
+{
+    bool told = !path || file_replace(path, text, length, false) == STATUS_OK;
+    if (!told)
+        fprintf(stderr, "simulator: %s: cannot be written: %s\n", path, strerror(errno));
+    return told;
+}
+
+static bool tell_streams(struct simulator *simulator, const char *path)
+{
+    struct buffer text;
+    buffer_init(&text, 0);
+    simulator_streams(simulator, &text);
+    bool told = tell(path, text.data, text.length);
+    buffer_finish(&text);
+    return told;
+}
+
 static bool announce(const struct simulator *simulator, const char *port_file, bool ready_descriptor)
 {
     char text[64];
     int port = simulator_port(simulator);
     int length = snprintf(text, sizeof text, "%d\n", port);
-    if (port_file && file_replace(port_file, text, (size_t)length, false) != STATUS_OK) {
-        fprintf(stderr, "simulator: %s: cannot be written\n", port_file);
+    if (!tell(port_file, text, (size_t)length))
         return false;
-    }
     length = snprintf(text, sizeof text, "READY port=%d\n", port);
     fputs(text, stderr);
     if (simulator_certificate(simulator))
@@ -73,7 +92,9 @@ static int serve(const struct options *options, bool ready_descriptor)
         fprintf(stderr, "simulator: %s\n", error.text);
         return status == STATUS_IO ? EXIT_TEMPORARY : EXIT_WRONG;
     }
-    int code = announce(simulator, options->port_file, ready_descriptor) ? run(simulator) : EXIT_TEMPORARY;
+    bool told = tell_streams(simulator, options->streams_file) &&
+                announce(simulator, options->port_file, ready_descriptor);
+    int code = told ? run(simulator) : EXIT_TEMPORARY;
     simulator_destroy(simulator);
     return code;
 }

@@ -34,6 +34,7 @@ static const struct option_row {
     {"host", "ADDRESS", NULL, "where to listen (simulator.host; beyond 127.… only with --tls)"},
     {"port", "N", "simulator.port", "0: any free one"},
     {"port-file", "FILE", NULL, "receives the port when listening"},
+    {"streams-file", "FILE", NULL, "receives what /simulator/streams answers, before the port"},
     {"position-file", "FILE", NULL,
      "keeps where the market is: a simulator that died goes on as a venue would"},
     {"control", "N", NULL, "takes faults on the bus (simulator.ctl), as life N of the simulator"},
@@ -101,6 +102,8 @@ static bool take_own(const char *name, const char *value, struct given *given, s
         given->host = value;
     else if (strcmp(name, "port-file") == 0)
         options->port_file = value;
+    else if (strcmp(name, "streams-file") == 0)
+        options->streams_file = value;
     else if (strcmp(name, "position-file") == 0)
         given->position_file = value;
     else if (strcmp(name, "ping-interval") == 0)

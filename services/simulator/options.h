@@ -11,6 +11,7 @@ struct options {
     struct config *config;
     struct simulator_config simulator; /* points into config */
     const char *port_file;             /* NULL: none */
+    const char *streams_file;          /* NULL: none */
 };
 
 /* options_read: OPTIONS_DONE: --help or --version has been printed; OPTIONS_WRONG: the mistakes have been

@@ -320,17 +320,28 @@ static void write_state(struct simulator *simulator, struct json *json)
     json_key_i64(json, "faults_applied", figures.faults_applied);
 }
 
+static void write_page(struct simulator *simulator, struct buffer *out,
+                       void (*write)(struct simulator *simulator, struct json *json))
+{
+    struct json json;
+    json_init(&json, out);
+    json_object_begin(&json);
+    write(simulator, &json);
+    json_object_end(&json);
+    buffer_append_byte(out, '\n');
+}
+
+void simulator_streams(struct simulator *simulator, struct buffer *out_json)
+{
+    write_page(simulator, out_json, write_streams);
+}
+
 static void answer_page(struct simulator *simulator, struct server_request *request,
                         void (*write)(struct simulator *simulator, struct json *json))
 {
     struct buffer body;
-    struct json json;
     buffer_init(&body, 0);
-    json_init(&json, &body);
-    json_object_begin(&json);
-    write(simulator, &json);
-    json_object_end(&json);
-    buffer_append_byte(&body, '\n');
+    write_page(simulator, &body, write);
     answer_json(request, 200, &body, 0);
     buffer_finish(&body);
 }

@@ -20,6 +20,7 @@ enum {
     SIMULATOR_LAG_MAX = 200000, /* synthetic at N×: messages a reader may be behind before the market waits */
 };
 
+struct buffer;
 struct config;
 
 struct simulator_config {
@@ -62,6 +63,7 @@ enum status simulator_run_once(struct simulator *simulator, int timeout_ms) MUST
 void simulator_stop(struct simulator *simulator, int timeout_ms);
 
 int simulator_port(const struct simulator *simulator);
+void simulator_streams(struct simulator *simulator, struct buffer *out_json); /* as /simulator/streams answers */
 const char *simulator_certificate(const struct simulator *simulator); /* path; NULL without TLS */
 
 enum simulator_state {

@@ -73,7 +73,7 @@ def test_a_house_full_of_rogues_stays_in_order(programs, tmp_path):  # noqa: F81
         family = run.children("features")
         assert len(family) == 1 + 3 * 2, "every generation's family ended with it"
         assert not [entry for entry in processes_of(tmp_path).values() if entry[1] == "Z"]
-        assert open_files(run.process.pid) == before
+        assert open_files(run.process.pid) <= before  # the first connections may just be giving way to new ones
         mine = ctl.itself()
         print(f"torture: {mine['loop_turns']} turns, longest {mine['loop_ms_max']:.1f} ms, {mine['rss_mb']:.1f} MB, "
               f"{mine['open_files']} files")

@@ -39,8 +39,9 @@ static int tear_down(void **unused)
     return 0;
 }
 
-static enum status start_in(struct driver_child *child, int64_t generation, const char *script,
-                            const char *const *environment, struct error *error)
+/* order_in: whether it has been started, the next news tells. */
+static void order_in(struct driver_child *child, int64_t generation, const char *script,
+                     const char *const *environment)
 {
     const char *const nothing[] = {NULL};
     const char *const arguments[] = {"/bin/sh", "-c", script, NULL};
@@ -52,17 +53,11 @@ static enum status start_in(struct driver_child *child, int64_t generation, cons
                                  .environment = environment ? environment : nothing,
                                  .stdout_path = out_path,
                                  .stderr_path = err_path};
-    return process_driver.start(&order, child, error);
-}
-
-static struct driver_child start(const char *script, const char *const *environment)
-{
-    struct driver_child child;
     struct error error = {{0}};
-    driver_child_init(&child);
-    if (start_in(&child, 1, script, environment, &error) != STATUS_OK)
+    if (process_driver.start(&order, child, &error) != STATUS_OK)
         fail_msg("%s", error.text);
-    return child;
+    assert_true(child->lives);
+    assert_int_equal(child->pid, 0);
 }
 
 /* wait_news: the next news that is any. */
@@ -74,6 +69,28 @@ static enum driver_news wait_news(struct driver_child *child, struct driver_exit
         assert_int_equal(poll(&poll_one, 1, PATIENCE_MS), 1);
     }
     return news;
+}
+
+static void wait_started(struct driver_child *child)
+{
+    struct driver_exit end;
+    assert_int_equal(wait_news(child, &end), DRIVER_STARTED);
+    assert_true(child->lives && child->pid > 0);
+}
+
+static void start_in(struct driver_child *child, int64_t generation, const char *script,
+                     const char *const *environment)
+{
+    order_in(child, generation, script, environment);
+    wait_started(child);
+}
+
+static struct driver_child start(const char *script, const char *const *environment)
+{
+    struct driver_child child;
+    driver_child_init(&child);
+    start_in(&child, 1, script, environment);
+    return child;
 }
 
 static void wait_announced(struct driver_child *child)
@@ -195,6 +212,18 @@ static void a_signal_that_ends_it_is_told(void **unused)
     assert_int_equal(process_driver.signal(&child, SIGKILL), STATUS_CLOSED);
 }
 
+static void a_signal_to_what_is_just_being_started_reaches_it(void **unused)
+{
+    (void)unused;
+    struct driver_child child;
+    driver_child_init(&child);
+    order_in(&child, 1, "exec tail -f /dev/null", NULL);
+    assert_ok(process_driver.signal(&child, SIGTERM));
+    assert_ok(process_driver.signal(&child, SIGCONT)); /* does not take its place */
+    wait_started(&child);
+    assert_int_equal(wait_exit(&child).signal, SIGTERM);
+}
+
 static void a_program_that_is_not_there_is_an_error(void **unused)
 {
     (void)unused;
@@ -210,9 +239,11 @@ static void a_program_that_is_not_there_is_an_error(void **unused)
     struct driver_child child;
     struct error error = {{0}};
     driver_child_init(&child);
-    assert_int_equal(process_driver.start(&order, &child, &error), STATUS_IO);
-    assert_non_null(strstr(error.text, "/nowhere/at/all cannot"));
-    assert_non_null(strstr(error.text, strerror(ENOENT)));
+    struct driver_exit end;
+    assert_ok(process_driver.start(&order, &child, &error));
+    assert_int_equal(wait_news(&child, &end), DRIVER_REFUSED);
+    assert_int_equal(child.refusal, ENOENT);
+    assert_false(child.lives);
     process_driver.release(&child);
 }
 
@@ -318,16 +349,17 @@ static void an_end_that_nobody_saw_is_told_to_the_next_orchestrator(void **unuse
 static void a_slot_serves_one_generation_after_the_other_and_never_two(void **unused)
 {
     (void)unused;
-    struct error error = {{0}};
+    struct driver_exit end;
     struct driver_child child = start("exec tail -f /dev/null", NULL), other;
     pid_t keeper = child.keeper_pid;
     driver_child_init(&other);
-    assert_int_equal(start_in(&other, 1, "exit 0", NULL, &error),
-                     STATUS_EXISTS); /* another orchestrator's try */
-    assert_non_null(strstr(error.text, "slot"));
+    order_in(&other, 1, "exit 0", NULL); /* another orchestrator's try */
+    assert_int_equal(wait_news(&other, &end), DRIVER_REFUSED);
+    assert_int_equal(other.refusal, 0); /* not the program's fault: its keeper has ended */
+    assert_false(other.lives);
     assert_ok(process_driver.signal(&child, SIGTERM));
     assert_int_equal(wait_end(&child).signal, SIGTERM);
-    assert_ok(start_in(&child, 2, "exit 3", NULL, &error));
+    start_in(&child, 2, "exit 3", NULL);
     assert_int_equal(child.generation, 2);
     assert_int_equal(child.keeper_pid, keeper);
     assert_int_equal(wait_exit(&child).code, 3);
@@ -347,7 +379,7 @@ static void a_process_dies_with_its_keeper_and_the_slot_is_free_again(void **unu
     struct pollfd poll_one = {.fd = gone, .events = POLLIN};
     assert_int_equal(poll(&poll_one, 1, PATIENCE_MS), 1);
     close(gone);
-    assert_ok(start_in(&child, 2, "exit 4", NULL, &error));
+    start_in(&child, 2, "exit 4", NULL);
     assert_int_equal(wait_exit(&child).code, 4);
     assert_int_equal(process_driver.adopt("slot", folder, &child, &error), STATUS_NOT_FOUND);
 }
@@ -376,7 +408,6 @@ static void a_new_generation_never_meets_what_the_one_before_left_behind(void **
 {
     (void)unused;
     struct driver_child child;
-    struct error error = {{0}};
     char script[PATH_BYTES + 200];
     snprintf(script, sizeof script,
              "exec 9> %s/alive; flock -n 9 || exit 99; (setsid sh -c 'sleep 1000 & sleep 1000' &); echo "
@@ -385,7 +416,7 @@ static void a_new_generation_never_meets_what_the_one_before_left_behind(void **
     driver_child_init(&child);
     for (int64_t generation = 1; generation <= 20; generation++) {
         const char *const path[] = {"PATH=/usr/bin:/bin", NULL};
-        assert_ok(start_in(&child, generation, script, path, &error));
+        start_in(&child, generation, script, path);
         wait_announced(&child); /* had anybody held the lock, it would have ended with 99 instead */
         assert_ok(process_driver.signal(&child, SIGKILL));
         struct driver_exit end = wait_end(&child);
@@ -427,6 +458,7 @@ static void a_child_that_floods_its_log_neither_waits_nor_fills_the_disk(void **
     struct error error = {{0}};
     driver_child_init(&child);
     assert_ok(process_driver.start(&order, &child, &error));
+    wait_started(&child);
     assert_int_equal(wait_exit(&child).code, 0); /* all 300 MB have been taken from it */
     int64_t total = 0;
     for (int i = 0; i < 4; i++) {
@@ -497,6 +529,7 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(what_is_not_the_line_is_no_announcement, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_signal_that_ends_it_is_told, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_signal_to_what_is_just_being_started_reaches_it, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_program_that_is_not_there_is_an_error, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_child_gets_its_environment_and_four_descriptors_and_nothing_else,
                                         set_up, tear_down),

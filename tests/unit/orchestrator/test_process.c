@@ -76,7 +76,7 @@ static enum driver_news table_news(struct driver_child *child, struct driver_exi
     return news;
 }
 
-static enum status table_signal(const struct driver_child *child, int signal_number)
+static enum status table_signal(struct driver_child *child, int signal_number)
 {
     assert_true(table.alive && child->pid != 0);
     table.signals[signal_number]++;
