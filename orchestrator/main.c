@@ -35,7 +35,10 @@ int main(int argc, char **argv)
     } else if (options.doctor) {
         code = doctor_run(&options);
     } else {
-        code = run_main(&options);
+        bool again = false;
+        code = run_main(&options, &again);
+        if (again)
+            rolling_back_execute(options.argument_count, options.arguments);
     }
     options_finish(&options);
     return code;

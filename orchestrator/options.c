@@ -141,6 +141,13 @@ static enum status take_version(struct options *options, const char *value, stru
     return STATUS_OK;
 }
 
+static enum status take_roll_back(struct options *options, const char *value, struct error *error)
+{
+    (void)value, (void)error;
+    options->rolls_back = true;
+    return STATUS_OK;
+}
+
 static enum status take_doctor(struct options *options, const char *value, struct error *error)
 {
     (void)value, (void)error;
@@ -180,6 +187,8 @@ static const struct option OPTIONS[] = {
     {"--capture", "FILE", take_capture, "recording for the simulator; repeatable"},
     {"--speed", "N|max", take_speed, "pace of the simulator"},
     {"--set", "KEY=VALUE", take_set, "any configuration key; repeatable"},
+    {"--roll-back", NULL, take_roll_back,
+     "the run that state/rollback.json leads to; the orchestrator says this to itself"},
     {"--doctor", NULL, take_doctor, "only check whether a run can be started here, with cause and remedy"},
     {"--json", NULL, take_json, "with --doctor: JSON instead of a table"},
     {"--help", NULL, take_help, "this text"},
@@ -223,6 +232,8 @@ enum status options_parse(int argc, char **argv, struct options *out_options, st
         if (status != STATUS_OK)
             return status;
     }
+    if (out_options->rolls_back)
+        out_options->fault_count = 0; /* they were for the run that was rolled back */
     return STATUS_OK;
 }
 

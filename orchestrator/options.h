@@ -41,6 +41,7 @@ struct options {
     enum gate_set gates;
     const char *run_tag; /* "" when not given */
     bool help, version;
+    bool rolls_back;     /* the run that a rollback leads to (state/rollback.json) */
     bool doctor, json;  /* only examine, and how to say it */
     int argument_count; /* as they were given, borrowed */
     char **arguments;

@@ -66,6 +66,21 @@ static void limits_take(struct run *run)
     run->limits.stop_timeout_ms = (int64_t)(config_f64(run->config, "supervisor.stop_timeout_s") * 1000.0);
 }
 
+/* load_target: a rollback's: what can change a row comes from elsewhere. */
+static enum status load_target(struct run *run)
+{
+    struct error error = {{0}};
+    struct config_errors mistakes;
+    config_errors_init(&mistakes);
+    enum status status = rolling_back_config(run->config, &error);
+    if (status == STATUS_OK && config_validate(run->config, &mistakes) != STATUS_OK && mistakes.count)
+        status = error_set(&error, STATUS_INVALID, "%s: %s", mistakes.items[0].key, mistakes.items[0].reason);
+    if (status != STATUS_OK)
+        fprintf(stderr, "orchestrator: %s\n", error.text);
+    config_errors_finish(&mistakes);
+    return status;
+}
+
 static enum status load_config(struct run *run)
 {
     struct buffer mistakes;
@@ -74,7 +89,7 @@ static enum status load_config(struct run *run)
                                         clock_wall_ms(&run->clock), &run->config, &mistakes);
     fputs(buffer_text(&mistakes), stderr);
     buffer_finish(&mistakes);
-    return status;
+    return status == STATUS_OK && run->options->rolls_back ? load_target(run) : status;
 }
 
 static void take_config(struct run *run)
@@ -337,6 +352,10 @@ static int poll_timeout(const struct run *run)
     due_ms = faults_ms < due_ms ? faults_ms : due_ms;
     other_ms = scale_due_ms(run);
     due_ms = other_ms < due_ms ? other_ms : due_ms;
+    other_ms = rolling_back_due_ms(run);
+    due_ms = other_ms < due_ms ? other_ms : due_ms;
+    other_ms = control_inputs_due_ms(run);
+    due_ms = other_ms < due_ms ? other_ms : due_ms;
     for (size_t i = 0; i < run->process_count; i++) {
         int64_t process_ms = process_due_ms(run, &run->processes[i]);
         int64_t command_ms = commands_due_ms(run, &run->processes[i]);
@@ -362,6 +381,8 @@ static void loop(struct run *run)
         faults_step(run);
         lifecycle_step(run);
         scale_step(run);
+        rolling_back_step(run);
+        control_inputs_step(run);
         for (size_t i = 0; i < run->process_count; i++)
             commands_send(run, &run->processes[i]);
         inspect_step(run);
@@ -389,6 +410,7 @@ static void run_finish(struct run *run)
     free(run->adopted);
     record_finish(&run->left);
     control_finish(&run->control);
+    control_inputs_finish(&run->control_inputs);
     feed_finish(&run->feed);
     docker_close(run->docker);
     bus_destroy(run->bus);
@@ -436,41 +458,43 @@ static struct run *run_create(const struct options *options)
     return run;
 }
 
-static int run_to_its_end(struct run *run)
+static int run_to_its_end(struct run *run, bool *out_again)
 {
+    rolling_back_follow(run);
     loop(run);
     crash_point("before_conclude");
     int code = conclude(run);
     crash_point("after_conclude");
+    *out_again = rolling_back_end(run, &code);
     record_remove();
     return code;
 }
 
-static int run_processes(struct run *run)
+static int run_processes(struct run *run, bool *out_again)
 {
     struct error error = {{0}};
     say_what(run);
     if (watch_open(run, &error) != STATUS_OK || conclude_begin(run, &error) != STATUS_OK)
         return complain(STATUS_IO, &error);
-    return run_to_its_end(run);
+    return run_to_its_end(run, out_again);
 }
 
-static int run_adopted(struct run *run)
+static int run_adopted(struct run *run, bool *out_again)
 {
     struct error error = {{0}};
     enum status status = prepare_adopted(run, &error);
     status = status == STATUS_OK ? watch_open(run, &error) : status;
-    return status == STATUS_OK ? run_to_its_end(run) : complain(status, &error);
+    return status == STATUS_OK ? run_to_its_end(run, out_again) : complain(status, &error);
 }
 
-int run_main(const struct options *options)
+int run_main(const struct options *options, bool *out_again)
 {
     struct run *run = run_create(options);
     struct error error = {{0}};
     int code = EXIT_DONE;
     enum status left = adopt_find(run, &error);
     if (left == STATUS_OK) {
-        code = run_adopted(run);
+        code = run_adopted(run, out_again);
     } else if (left != STATUS_NOT_FOUND) {
         code = complain(left, &error);
     } else if (load_config(run) != STATUS_OK) {
@@ -482,7 +506,7 @@ int run_main(const struct options *options)
         if (status != STATUS_OK)
             code = complain(status, &error);
         else if (run->process_count > 0)
-            code = run_processes(run);
+            code = run_processes(run, out_again);
     }
     run_finish(run);
     return code;

@@ -30,6 +30,8 @@
 #include "health/self.h"
 #include "health/telemetry.h"
 #include "health/usage.h"
+#include "interventions/control_inputs.h"
+#include "interventions/rolling_back.h"
 #include "options.h"
 #include "plan/module.h"
 #include "plan/venue.h"
@@ -210,6 +212,8 @@ struct run {
     bool skipped_drain;
     bool bad_configuration; /* found only when the simulator was being started */
 
+    struct rolling_back rolling_back;
+    struct control_inputs control_inputs;
     struct injury_table *injuries; /* the orchestrator's own */
     struct fault faults[RUN_FAULTS_MAX];
     size_t fault_count;
@@ -242,7 +246,8 @@ static inline int64_t run_now_ms(const struct run *run)
 }
 
 /* run.c */
-int run_main(const struct options *options);
+/* run_main: one run, to its exit code; *out_again: a rollback leads to another one. */
+int run_main(const struct options *options, bool *out_again);
 
 /* instances.c */
 /* run_process: by its name; `signal.1` is `signal`. NULL: not part of this run. */

@@ -166,6 +166,10 @@ const char *config_place(const struct config *config, const char *key);
  * work (readiness, heartbeats, drain, back-off, network) does not (docs/decisions/0020-evidence.md). */
 int64_t config_wall_ms(const struct config *config, double span_ms);
 
+/* config_adopt_rows: everything that can change a row as `from` has it, over whatever any layer says; what is operational stays. The
+ * fingerprints are equal then. */
+void config_adopt_rows(struct config *config, const struct config *from);
+
 /* ---- checks ---- */
 
 /* config_validate: what one key alone cannot show (docs/configuration.md lists the rules). Call once after loading.

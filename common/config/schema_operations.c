@@ -177,6 +177,9 @@ static const struct config_key ROWS[] = {
     ROW("canary.match_min", CONFIG_F64, "0.8", "–", "least match rate", OPERATIONAL, BETWEEN(0, 1)),
     ROW("canary.p1_timeout_s", CONFIG_I64, "1800", "s", "an incident open longer rolls back", OPERATIONAL,
         BETWEEN(1, 864000)),
+    ROW("canary.rollback_timeout_s", CONFIG_F64, "120", "s",
+        "every process must tell the target's fingerprint within so long of a rollback", OPERATIONAL,
+        BETWEEN(0.1, 3600)),
     ROW("canary.hours", CONFIG_F64, "24", "h", "length of a canary", OPERATIONAL, BETWEEN(0.01, 8760)),
 };
 

@@ -1,6 +1,7 @@
 /* What may be asked of a running orchestrator: one row per verb, one small function each. Results say what is
  * so now; what follows from a wish is told on the status feed. */
 #include "orchestrator/faults/fault_verbs.h"
+#include "orchestrator/interventions/intervention_verbs.h"
 #include "orchestrator/preflight/checklist.h"
 #include "orchestrator/run.h"
 #include "orchestrator/supervision/signal_name.h"
@@ -319,5 +320,7 @@ const struct control_verb RUN_VERBS[] = {
     {"fault_list", {{"id", CONTROL_INTEGER, false}}, false, perform_fault_list},
     {"fault_clear", {{"id", CONTROL_INTEGER, false}}, true, perform_fault_clear},
     {"steady", {{0}}, false, perform_steady},
+    {"rollback", ROLLBACK_ARGUMENTS, true, perform_rollback},
+    {"direction", DIRECTION_ARGUMENTS, true, perform_direction},
     {0},
 };

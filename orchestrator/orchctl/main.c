@@ -17,6 +17,15 @@ enum { TIMEOUT_DEFAULT_MS = 2000 };
         "--wait", "SECONDS", "return when it has come true, or fail after so long" \
     }
 
+#define WHO                                                \
+    {                                                      \
+        "--who", "NAME", "who decides (default: the user)" \
+    }
+#define WHY                                          \
+    {                                                \
+        "--why", "TEXT", "the reason, for the incident" \
+    }
+
 #define RUN_ID                                                           \
     {                                                                    \
         "--run-id", "ID", "a run of this folder (default: the last one)" \
@@ -190,6 +199,20 @@ static const struct verb VERBS[] = {
      "the evidence pack of a run: build it; verify it from its files alone",
      {RUN_ID, {"--pack", "DIR", "verify: the pack's folder, when it has been moved"}},
      verb_evidence},
+    {"rollback",
+     "[FINGERPRINT]",
+     0,
+     1,
+     "go back to a configuration that was marked stable: end the run, begin the next with it, until all confirm",
+     {WHO, WHY},
+     verb_rollback},
+    {"direction",
+     "lock|unlock [SYMBOL]",
+     1,
+     2,
+     "keep the direction of CVD from changing by itself, or let it; returns when it is in the stream",
+     {WHO, WHY},
+     verb_direction},
     {"clean",
      "",
      0,

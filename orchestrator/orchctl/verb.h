@@ -112,6 +112,9 @@ int verb_soak(const struct invocation *invocation);
 int verb_clean(const struct invocation *invocation);
 /* fault_verb.c */
 int verb_fault(const struct invocation *invocation);
+/* intervention_verbs.c */
+int verb_rollback(const struct invocation *invocation);
+int verb_direction(const struct invocation *invocation);
 /* why_verb.c */
 int verb_why(const struct invocation *invocation);
 int verb_replay(const struct invocation *invocation);

@@ -73,7 +73,7 @@ enum status adopt_find(struct run *run, struct error *error)
     struct config *config = load_effective();
     bool alive = config && any_kept(run, config);
     const char *asked = asked_run_id(run->options);
-    bool other = asked && strcmp(asked, run->left.run_id) != 0;
+    bool other = asked && strcmp(asked, run->left.run_id) != 0 && !rollback_follows(asked, run->left.run_id);
     if (config && !other && (alive || record_phase(&run->left) == PHASE_ENDED))
         return take_over(run, config, error);
     config_destroy(config);

@@ -141,7 +141,8 @@ void commands_take_answer(struct run *run, struct process *process, const void *
         if (view.kind != ROW_COMMAND_ANSWER)
             continue;
         status = row_decode(&view, &command_answer_message, &row, &error);
-        if (status == STATUS_OK && !faults_take_answer(run, process, &row))
+        if (status == STATUS_OK && !faults_take_answer(run, process, &row) &&
+            !control_inputs_take_answer(run, process, &row))
             take_answer(run, process, &row, frame.header.publish_ns / 1000000);
     }
     if (status != STATUS_OK)

@@ -3,6 +3,7 @@
  * whether the next phase begins. */
 #include "orchestrator/run.h"
 
+#include "orchestrator/canary/fingerprints.h"
 #include "orchestrator/export/exporter.h"
 #include "orchestrator/faults/faults.h"
 #include "orchestrator/manifest/conclude.h"
@@ -93,7 +94,10 @@ static enum status venue_take(struct run *run, struct error *error)
 
 static void fingerprint_tell(struct run *run)
 {
+    struct error error = {{0}};
     config_fingerprint(run->config, run->fingerprint);
+    if (fingerprints_note(run->config, run->fingerprint, &error) != STATUS_OK)
+        log_event(LOG_ERROR, "write_error", "reason=\"%s\"", error.text);
     feed_emit(&run->feed, LOG_INFO, "config_loaded", "", FEED_FIELDS(TEXT("fingerprint", run->fingerprint)));
 }
 

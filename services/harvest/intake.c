@@ -114,7 +114,11 @@ enum status intake_feed(struct intake *intake, struct feed *feed, struct error *
     struct capture_record record;
     struct error refused;
     enum status status = capture_next(intake->reader, &record, error);
-    if (status == STATUS_OK && feed_record(feed, &record, &refused) != STATUS_OK)
+    if (status != STATUS_OK)
+        return status;
+    bool in_time = !feed_ended(feed), accepted = feed_record(feed, &record, &refused) == STATUS_OK;
+    decisions_note(&intake->decisions, &record, accepted && in_time);
+    if (!accepted)
         log_event(LOG_WARNING, "record_refused", "record=%llu reason=\"%s\"", (unsigned long long)record.seq,
                   refused.text);
     return status;
@@ -183,6 +187,20 @@ void intake_halt(struct intake *intake, int64_t until_ms)
     intake_count_losses(intake);
 }
 
+enum status intake_decide(struct intake *intake, const struct feed *feed, bool at_end,
+                          const char *arguments_json, struct error *error)
+{
+    if (!feed)
+        return error_set(error, STATUS_INVALID, "this instance has no symbol");
+    if (!intake->writer)
+        return error_set(error, STATUS_INVALID, "a replay takes no decisions: they are in its capture");
+    if (feed_ended(feed) || intake_is_over(intake))
+        return error_set(error, STATUS_INVALID,
+                         "the feed has ended; a decision would change nothing any more");
+    return decisions_say(&intake->decisions, intake->writer, stage_clock(intake->stage), at_end,
+                         arguments_json, error);
+}
+
 void intake_save(const struct intake *intake, const struct feed *feed, struct buffer *out)
 {
     uint64_t seq, offset;
@@ -193,6 +211,7 @@ void intake_save(const struct intake *intake, const struct feed *feed, struct bu
     buffer_append_u64(out, offset);
     for (size_t i = 0; i < INTAKE_LOSSES; i++)
         buffer_append_i64(out, intake->losses[i]);
+    decisions_save(&intake->decisions, out);
     feed_save(feed, out);
 }
 
@@ -204,6 +223,7 @@ enum status intake_load(struct intake *intake, struct feed *feed, struct reader 
     uint64_t seq = reader_u64(in), offset = reader_u64(in);
     for (size_t i = 0; i < INTAKE_LOSSES; i++)
         intake->losses_before[i] = intake->losses[i] = state_count(in);
+    decisions_load(&intake->decisions, in);
     enum status status = feed_load(feed, in, &error);
     if (status == STATUS_OK)
         status = capture_seek(intake->reader, seq, offset, &error);

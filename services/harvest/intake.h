@@ -2,6 +2,7 @@
  * replay, a reader of given files alone. */
 #pragma once
 
+#include "decisions.h"
 #include "journal/capture.h"
 #include "receiver.h"
 #include "settings.h"
@@ -20,6 +21,7 @@ struct intake {
     uint64_t first_record;                /* number of the first record this life may append */
     int64_t losses_before[INTAKE_LOSSES]; /* of earlier lives */
     int64_t losses[INTAKE_LOSSES];        /* of all, as of the newest intake_count_losses */
+    struct decisions decisions;
 };
 
 /* intake_open: `feed` is borrowed for the call. intake_close: safe on a zeroed or half opened intake. */
@@ -50,6 +52,10 @@ void intake_count_losses(struct intake *intake);
 
 /* intake_halt: nothing is received any more; until `until_ms` (monotonic) the disk may take what it has not taken yet. */
 void intake_halt(struct intake *intake, int64_t until_ms);
+
+/* intake_decide: a control input, as decisions_say has it; `at_end`: the feed (NULL: no symbol is ours) has read all there was. */
+enum status intake_decide(struct intake *intake, const struct feed *feed, bool at_end,
+                          const char *arguments_json, struct error *error) MUST_USE;
 
 /* intake_save, intake_load (nothing without a feed): the record of the capture it goes on with, losses,
  * and the feed's whole state. */

@@ -104,7 +104,8 @@ static enum status harvest_command(void *service, const char *verb, const char *
                                    struct error *error)
 {
     struct harvest *harvest = service;
-    (void)arguments_json, (void)error;
+    if (strcmp(verb, "control") == 0)
+        return intake_decide(&harvest->intake, harvest->feed, harvest->at_end, arguments_json, error);
     return intake_command(&harvest->intake, harvest->feed, verb);
 }
 

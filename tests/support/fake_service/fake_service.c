@@ -6,7 +6,7 @@
  * word per line, read at every start: no_ready, ready_after_ms=N, exit_code=N (before READY),
  * crash_after_ms=N (after READY, exit 1), ignore_term, hang_after_ms=N, end_after_ms=N (harvest: ends its
  * streams so long after go), no_drain, refuse_go, stands_at=N (so many rows from its first heartbeat on, never more),
- * queue_dropped=N, deadletter_rows=N (counters of its heartbeats; read again before each),
+ * deaf (its heartbeats tell no configuration), queue_dropped=N, deadletter_rows=N (counters of its heartbeats; read again before each),
  * flood_kb=N (so much on its standard error every turn), forks=N (so many processes of its own that end with nobody).
  *
  * It is its own witness: it holds fake/<instance>.alive for life, as do its forks, and one that finds it held says so in
@@ -132,6 +132,8 @@ static void beat_row(struct fake *fake, struct heartbeat_row *row)
     row->mono_ms = clock_monotonic_ms(&fake->clock);
     row->progress = fake->rows;
     row->caught_up = 1;
+    if (!word(fake, "deaf", NULL))
+        config_fingerprint(fake->config, row->config_fingerprint);
     row->rss_mb = 1;
     row->open_files = 10;
 }

@@ -374,6 +374,42 @@ static void sections_are_objects(void **state)
     config_destroy(config);
 }
 
+static void what_changes_rows_can_be_taken_from_another_configuration(void **state)
+{
+    (void)state;
+    struct error error;
+    char before[SHA256_HEX_BYTES], after[SHA256_HEX_BYTES], wanted[SHA256_HEX_BYTES];
+    struct config *config = config_create(), *from = config_create(), *stored = config_create();
+    for (size_t i = 0; i < config_key_count(); i++)
+        if (!(config_key_at(i)->flags & CONFIG_SECRET))
+            set_other(from, config_key_at(i)->name);
+    assert_int_equal(STATUS_OK,
+                     config_set(from, "cvd.per_symbol.AAAUSDT.winsor_limit", "5", ORIGIN_FILE, &error));
+    assert_int_equal(STATUS_OK,
+                     config_set(config, "cvd.per_symbol.BBBUSDT.winsor_limit", "7", ORIGIN_CLI, &error));
+    assert_int_equal(STATUS_OK, config_set(config, "cvd.half_life_sec", "77", ORIGIN_ENVIRONMENT, &error));
+    assert_int_equal(STATUS_OK, config_set(config, "run.sink", "dual", ORIGIN_CLI, &error));
+    struct buffer text;
+    struct config_errors errors;
+    buffer_init(&text, 0);
+    config_errors_init(&errors);
+    config_json(from, &text); /* as it lies in state/configs */
+    assert_int_equal(STATUS_OK, config_from_json(stored, "stored", text.data, text.length, &errors));
+    fingerprint(config, before);
+    fingerprint(from, wanted);
+    config_adopt_rows(config, stored);
+    fingerprint(config, after);
+    assert_string_not_equal(before, after);
+    assert_string_equal(after, wanted);
+    assert_string_equal(config_text(config, "run.sink"), "dual");
+    assert_string_equal(config_text(config, "run.output_dir"), "./runtime");
+    config_errors_finish(&errors);
+    buffer_finish(&text);
+    config_destroy(config);
+    config_destroy(from);
+    config_destroy(stored);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -391,6 +427,7 @@ int main(void)
         cmocka_unit_test(show_tells_value_unit_and_origin),
         cmocka_unit_test(diff_tells_what_differs),
         cmocka_unit_test(sections_are_objects),
+        cmocka_unit_test(what_changes_rows_can_be_taken_from_another_configuration),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,335 @@
+#include "rolling_back.h"
+
+#include "base/memory.h"
+#include "metrics.h"
+#include "orchestrator/canary/fingerprints.h"
+#include "orchestrator/run.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+enum { MEASURED_AFTER_MS = 600000 };
+
+static const char OPTION[] = "--roll-back";
+
+static void record_path(const struct run *run, char out_path[PATH_BYTES])
+{
+    rollback_path(config_text(run->config, "run.state_dir"), out_path);
+}
+
+static void list_path(const struct run *run, char out_path[PATH_BYTES])
+{
+    incidents_path(config_text(run->config, "run.artifacts_dir"), out_path);
+}
+
+static void complain(const struct error *error)
+{
+    log_event(LOG_ERROR, "write_error", "reason=\"%s\"", error->text);
+}
+
+static void record_write_or_tell(const struct run *run, const struct rollback *record)
+{
+    struct error error = {{0}};
+    char path[PATH_BYTES];
+    record_path(run, path);
+    if (rollback_write(path, record, &error) != STATUS_OK)
+        complain(&error);
+}
+
+/* --- the old run --- */
+
+static void incident_make(struct run *run, const char *who, const char *why, const char *severity,
+                          const char *action, struct incident *out)
+{
+    *out = (struct incident){.opened_ms = clock_wall_ms(&run->clock), .event_ms = metrics_event_ms(run)};
+    snprintf(out->severity, sizeof out->severity, "%s", severity);
+    snprintf(out->rule, sizeof out->rule, "rollback");
+    snprintf(out->who, sizeof out->who, "%.63s", who);
+    snprintf(out->why, sizeof out->why, "%.511s", why);
+    snprintf(out->action, sizeof out->action, "%s", action);
+    snprintf(out->fingerprint_from, sizeof out->fingerprint_from, "%s", run->fingerprint);
+    metrics_before(run, out);
+}
+
+/* refuse: that somebody wanted to go where there is no way is an incident, too; it is over as it begins. */
+static enum status refuse(struct run *run, const char *asked, const char *who, struct rollback *out_record,
+                          struct error *error)
+{
+    struct incident incident;
+    struct error wrong = {{0}};
+    char path[PATH_BYTES];
+    incident_make(run, who, error->text, "P2", "rollback_refused", &incident);
+    incident.closed_ms = incident.opened_ms;
+    if (asked && strlen(asked) < sizeof incident.fingerprint_to)
+        snprintf(incident.fingerprint_to, sizeof incident.fingerprint_to, "%s", asked);
+    list_path(run, path);
+    if (incidents_open(path, &incident, &wrong) != STATUS_OK)
+        complain(&wrong);
+    snprintf(out_record->incident, sizeof out_record->incident, "%s", incident.id);
+    feed_emit(
+        &run->feed, LOG_WARNING, "rollback", "",
+        FEED_FIELDS(TEXT("state", "refused"), TEXT("incident", incident.id), TEXT("reason", error->text)));
+    return STATUS_INVALID;
+}
+
+/* target_find: the target, and that its configuration can be used. */
+static enum status target_find(const struct run *run, const char *asked, char out_to[SHA256_HEX_BYTES],
+                               struct error *error)
+{
+    const char *state_dir = config_text(run->config, "run.state_dir");
+    const struct stable_fingerprint *target = NULL;
+    struct fingerprints fingerprints;
+    struct config *config = NULL;
+    enum status status = fingerprints_read(state_dir, &fingerprints, error);
+    if (status == STATUS_OK)
+        status = fingerprints_target(&fingerprints, run->fingerprint, asked, &target, error);
+    if (status == STATUS_OK && target)
+        status = fingerprints_config_load(state_dir, target->fingerprint, &config, error);
+    if (status == STATUS_OK && target)
+        memcpy(out_to, target->fingerprint, SHA256_HEX_BYTES);
+    config_destroy(config);
+    return status;
+}
+
+static double minutes_left(const struct run *run)
+{
+    if (run->end_due_ms == NEVER_MS)
+        return 0;
+    double left =
+        (double)(run->end_due_ms - run_now_ms(run)) / 60000.0 * config_f64(run->config, "run.time_scale");
+    return left > 1e-3 ? left : 1e-3;
+}
+
+static void record_make(const struct run *run, const struct incident *incident, struct rollback *out)
+{
+    *out = (struct rollback){.state = ROLLBACK_DRAINING,
+                             .begun_ms = incident->opened_ms,
+                             .limit_ms =
+                                 (int64_t)(config_f64(run->config, "canary.rollback_timeout_s") * 1000.0),
+                             .minutes_left = minutes_left(run)};
+    snprintf(out->incident, sizeof out->incident, "%s", incident->id);
+    snprintf(out->from_run, sizeof out->from_run, "%s", run->run_id);
+    rollback_run_name(run->run_id, out->to_run);
+    snprintf(out->from, sizeof out->from, "%s", incident->fingerprint_from);
+    snprintf(out->to, sizeof out->to, "%s", incident->fingerprint_to);
+}
+
+enum status rolling_back_begin(struct run *run, const char *asked, const char *who, const char *why,
+                               const char *severity, struct rollback *out_record, struct error *error)
+{
+    struct incident incident;
+    char to[SHA256_HEX_BYTES] = "", path[PATH_BYTES];
+    if (run->phase != PHASE_FEEDING)
+        return error_set(error, STATUS_CONFLICT, "the run is %s; only one that is fed can be rolled back",
+                         run_phase_name(run->phase));
+    if (run->rolling_back.confirming)
+        return error_set(error, STATUS_CONFLICT, "the rollback to %.16s is not confirmed yet",
+                         run->fingerprint);
+    *out_record = (struct rollback){0};
+    if (target_find(run, asked, to, error) != STATUS_OK)
+        return refuse(run, asked, who, out_record, error);
+    incident_make(run, who, why, severity, "rollback", &incident);
+    memcpy(incident.fingerprint_to, to, sizeof to);
+    list_path(run, path);
+    enum status status = incidents_open(path, &incident, error);
+    if (status != STATUS_OK)
+        return status;
+    record_make(run, &incident, out_record);
+    record_path(run, path);
+    status = rollback_write(path, out_record, error);
+    if (status != STATUS_OK)
+        return status;
+    feed_emit(&run->feed, LOG_WARNING, "rollback", "",
+              FEED_FIELDS(TEXT("state", "draining"), TEXT("old", out_record->from),
+                          TEXT("new", out_record->to), TEXT("incident", incident.id), TEXT("reason", why)));
+    lifecycle_end(run, "rolled back to another configuration");
+    return STATUS_OK;
+}
+
+/* --- the new run --- */
+
+static enum status set_minutes(struct config *config, double minutes, struct error *error)
+{
+    char text[32];
+    if (minutes <= 0) /* a recording's end, or until signalled: as it was said */
+        return STATUS_OK;
+    snprintf(text, sizeof text, "%.9g", minutes);
+    return config_set(config, "run.minutes", text, ORIGIN_CLI, error);
+}
+
+enum status rolling_back_config(struct config *config, struct error *error)
+{
+    const char *state_dir = config_text(config, "run.state_dir");
+    struct rollback record;
+    struct config *target = NULL;
+    char path[PATH_BYTES];
+    rollback_path(state_dir, path);
+    enum status status = rollback_read(path, &record, error);
+    if (status == STATUS_NOT_FOUND || (status == STATUS_OK && record.state != ROLLBACK_DRAINING))
+        return error_set(error, STATUS_INVALID, "%s: %s leads to no run", OPTION, path);
+    if (status == STATUS_OK)
+        status = fingerprints_config_load(state_dir, record.to, &target, error);
+    if (status != STATUS_OK)
+        return status;
+    config_adopt_rows(config, target);
+    config_destroy(target);
+    status = config_set(config, "run.run_id", record.to_run, ORIGIN_CLI, error);
+    return status == STATUS_OK ? set_minutes(config, record.minutes_left, error) : status;
+}
+
+void rolling_back_follow(struct run *run)
+{
+    struct rolling_back *rolling_back = &run->rolling_back;
+    struct error error = {{0}};
+    char path[PATH_BYTES];
+    record_path(run, path);
+    if (!run->options->rolls_back || rollback_read(path, &rolling_back->record, &error) != STATUS_OK ||
+        strcmp(rolling_back->record.to_run, run->run_id) != 0)
+        return;
+    rolling_back->confirming = rolling_back->record.state <= ROLLBACK_STARTING;
+    if (rolling_back->record.state == ROLLBACK_DRAINING) {
+        rolling_back->record.state = ROLLBACK_STARTING;
+        record_write_or_tell(run, &rolling_back->record);
+    }
+    if (rolling_back->record.state ==
+        ROLLBACK_DONE) /* adopted: an orchestrator that died had yet to measure */
+        rolling_back->measure_ms = run_now_ms(run) + config_wall_ms(run->config, MEASURED_AFTER_MS);
+}
+
+/* deaf: who does not tell the target's fingerprint; how many. */
+static size_t deaf(const struct run *run, char *out_names, size_t bytes)
+{
+    size_t count = 0, length = 0;
+    out_names[0] = 0;
+    for (size_t i = 0; i < run->process_count; i++) {
+        const struct process *process = &run->processes[i];
+        if (process->retired || !process->module->beats ||
+            (process->telemetry.seen &&
+             strcmp(process->telemetry.beat.config_fingerprint, run->rolling_back.record.to) == 0))
+            continue;
+        count++;
+        if (length < bytes)
+            length += (size_t)snprintf(out_names + length, bytes - length, "%s%s", length ? ", " : "",
+                                       process->name);
+    }
+    return count;
+}
+
+static void conclude_rollback(struct run *run, enum rollback_state state, const char *reason)
+{
+    struct rolling_back *rolling_back = &run->rolling_back;
+    struct rollback *record = &rolling_back->record;
+    struct error error = {{0}};
+    char path[PATH_BYTES];
+    rolling_back->confirming = false;
+    record->state = state;
+    record->ended_ms = clock_wall_ms(&run->clock);
+    snprintf(record->reason, sizeof record->reason, "%.255s", reason);
+    list_path(run, path);
+    if (state == ROLLBACK_DONE &&
+        incidents_close(path, record->incident, record->ended_ms, &error) != STATUS_OK)
+        complain(&error);
+    if (state == ROLLBACK_DONE)
+        rolling_back->measure_ms = run_now_ms(run) + config_wall_ms(run->config, MEASURED_AFTER_MS);
+    record_write_or_tell(run, record);
+    feed_emit(&run->feed, state == ROLLBACK_DONE ? LOG_INFO : LOG_ERROR, "rollback", "",
+              FEED_FIELDS(TEXT("state", ROLLBACK_STATE_NAMES[state]), TEXT("old", record->from),
+                          TEXT("new", record->to), TEXT("incident", record->incident),
+                          NUMBER("took_ms", record->ended_ms - record->begun_ms), TEXT("reason", reason)));
+    console_say(&run->console, "rollback to %.16s: %s%s%s", record->to, ROLLBACK_STATE_NAMES[state],
+                *reason ? ": " : "", reason);
+}
+
+static void confirm(struct run *run)
+{
+    char names[ROLLBACK_REASON_BYTES - 64], reason[ROLLBACK_REASON_BYTES];
+    size_t count = deaf(run, names, sizeof names);
+    if (run->phase < PHASE_FEEDING) /* all of them must have been asked, and the run be under way */
+        count = count ? count : 1;
+    if (!count) {
+        conclude_rollback(run, ROLLBACK_DONE, "");
+    } else if (clock_wall_ms(&run->clock) - run->rolling_back.record.begun_ms >=
+               run->rolling_back.record.limit_ms) {
+        snprintf(reason, sizeof reason, "after %d s not told by: %s",
+                 (int)(run->rolling_back.record.limit_ms / 1000),
+                 *names ? names : "the run, which has not begun");
+        conclude_rollback(run, ROLLBACK_FAILED, reason);
+    }
+}
+
+static void measure(struct run *run)
+{
+    struct error error = {{0}};
+    char path[PATH_BYTES];
+    list_path(run, path);
+    if (metrics_after(run, path, run->rolling_back.record.incident, &error) != STATUS_OK)
+        complain(&error);
+    run->rolling_back.measure_ms = 0;
+}
+
+void rolling_back_step(struct run *run)
+{
+    struct rolling_back *rolling_back = &run->rolling_back;
+    if (rolling_back->confirming && run->phase <= PHASE_FEEDING)
+        confirm(run);
+    if (rolling_back->measure_ms && run->phase == PHASE_FEEDING &&
+        run_now_ms(run) >= rolling_back->measure_ms)
+        measure(run);
+}
+
+int64_t rolling_back_due_ms(const struct run *run)
+{
+    const struct rolling_back *rolling_back = &run->rolling_back;
+    if (rolling_back->confirming) {
+        int64_t left_ms =
+            rolling_back->record.begun_ms + rolling_back->record.limit_ms - clock_wall_ms(&run->clock);
+        return run_now_ms(run) + (left_ms > 0 ? left_ms : 0);
+    }
+    return rolling_back->measure_ms ? rolling_back->measure_ms : NEVER_MS;
+}
+
+/* --- from one to the other --- */
+
+bool rolling_back_end(struct run *run, int *code)
+{
+    struct rolling_back *rolling_back = &run->rolling_back;
+    struct error error = {{0}};
+    struct rollback record;
+    char path[PATH_BYTES];
+    bool led_here = rolling_back->record.begun_ms > 0;
+    if (rolling_back->confirming)
+        conclude_rollback(run, ROLLBACK_FAILED, "the run ended before all had told the fingerprint");
+    if (led_here)
+        *code = rollback_worse_code(*code, (int)rolling_back->record.exit_code);
+    if (led_here && rolling_back->record.state == ROLLBACK_FAILED)
+        *code = rollback_worse_code(*code, 3);
+    record_path(run, path);
+    if (rollback_read(path, &record, &error) != STATUS_OK || record.state != ROLLBACK_DRAINING ||
+        strcmp(record.from_run, run->run_id) != 0)
+        return false;
+    record.exit_code = *code;
+    record_write_or_tell(run, &record);
+    return true;
+}
+
+void rolling_back_execute(int argument_count, char **arguments)
+{
+    char folder[PATH_BYTES], program[PATH_BYTES];
+    char **words = memory_allocate(((size_t)argument_count + 2) * sizeof *words);
+    char option[sizeof OPTION];
+    int count = 0;
+    for (int i = 0; i < argument_count; i++)
+        if (strcmp(arguments[i], OPTION) != 0)
+            words[count++] = arguments[i];
+    memcpy(option, OPTION, sizeof OPTION);
+    words[count] = option;
+    process_folder(folder);
+    path_join(program, folder, "orchestrator");
+    execv(program, words);
+    fprintf(stderr, "orchestrator: %s cannot be started for the rollback: %s\n", program, strerror(errno));
+    free(words);
+}

@@ -1,0 +1,202 @@
+/* rollback, direction: what people decide about a running system. Both return when it has come true, or tell why not. */
+#include "base/json.h"
+#include "events.h"
+#include "orchestrator/canary/rollback.h"
+#include "place.h"
+#include "verb.h"
+
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    POLL_MS = 50,
+    VACANT_MS_MAX = 10000,     /* nobody holds the folder between two runs */
+    ROLLBACK_GRACE_MS = 60000, /* the orchestrator gives up by itself, if it is there to do so */
+    COMMIT_PATIENCE_MS = 10000,
+};
+
+/* who: the option, else the user's name, else the number. */
+static const char *who(const struct invocation *invocation, char *out_text, size_t bytes)
+{
+    const char *given = invocation_value(invocation, "--who");
+    const struct passwd *entry = getpwuid(getuid());
+    if (given || entry)
+        return given ? given : entry->pw_name;
+    snprintf(out_text, bytes, "uid %d", (int)getuid());
+    return out_text;
+}
+
+static void args_make(const struct invocation *invocation, const char *const names[], struct buffer *out)
+{
+    struct json json;
+    char user[32];
+    const char *why = invocation_value(invocation, "--why");
+    buffer_init(out, 0);
+    json_init(&json, out);
+    json_object_begin(&json);
+    for (size_t i = 0; names[i] && invocation->words[i]; i++)
+        json_key_text(&json, names[i], invocation->words[i]);
+    json_key_text(&json, "who", who(invocation, user, sizeof user));
+    if (why)
+        json_key_text(&json, "why", why);
+    json_object_end(&json);
+}
+
+/* --- rollback --- */
+
+static int64_t now_ms(void)
+{
+    struct clock clock = clock_system();
+    return clock_monotonic_ms(&clock);
+}
+
+/* watched: a rollback as its record tells it. */
+struct watched {
+    char path[PATH_BYTES], incident[INCIDENT_ID_BYTES];
+    struct rollback record;
+};
+
+static bool is_over(struct watched *watched)
+{
+    struct rollback record;
+    if (rollback_read(watched->path, &record, NULL) != STATUS_OK ||
+        strcmp(record.incident, watched->incident) != 0)
+        return false;
+    watched->record = record;
+    return record.state >= ROLLBACK_DONE;
+}
+
+/* wait_for_end: true when it is over; false when nobody is there any more to end it. */
+static bool wait_for_end(struct watched *watched)
+{
+    const struct timespec pause = {.tv_nsec = POLL_MS * 1000000L};
+    int64_t begun_ms = now_ms(), seen_ms = begun_ms;
+    while (!is_over(watched)) {
+        int64_t at_ms = now_ms();
+        if (place_orchestrator_lives())
+            seen_ms = at_ms;
+        if (at_ms - seen_ms > VACANT_MS_MAX ||
+            at_ms - begun_ms > watched->record.limit_ms + ROLLBACK_GRACE_MS)
+            return false;
+        nanosleep(&pause, NULL);
+    }
+    return true;
+}
+
+static int tell_end(const struct invocation *invocation, const struct watched *watched, bool over)
+{
+    const struct rollback *record = &watched->record;
+    bool done = over && record->state == ROLLBACK_DONE;
+    const char *reason = over ? record->reason : "the orchestrator is gone; nothing was confirmed";
+    if (invocation->json)
+        printf("{\"state\":\"%s\",\"incident\":\"%s\",\"from\":\"%s\",\"to\":\"%s\",\"run_id\":\"%s\",\"took_"
+               "ms\":%lld}\n",
+               over ? ROLLBACK_STATE_NAMES[record->state] : "abandoned", watched->incident, record->from,
+               record->to, record->to_run, over ? (long long)(record->ended_ms - record->begun_ms) : -1LL);
+    else if (done)
+        printf("rolled back from %.16s to %.16s in %.1f s; run %s; %s\n", record->from, record->to,
+               (double)(record->ended_ms - record->begun_ms) / 1000.0, record->to_run, watched->incident);
+    return done ? EXIT_FINE
+                : complain(EXIT_NOT_EVEN, "rollback: %s; %s stays open", reason, watched->incident);
+}
+
+static int follow_rollback(const struct invocation *invocation, yyjson_val *result)
+{
+    struct watched watched = {0};
+    if (yyjson_equals_str(yyjson_obj_get(result, "state"), "refused"))
+        return complain(EXIT_NOT_EVEN, "rollback refused: %s (%s)", member_text(result, "reason"),
+                        member_text(result, "incident"));
+    rollback_path(member_text(result, "state_dir"), watched.path);
+    snprintf(watched.incident, sizeof watched.incident, "%s", member_text(result, "incident"));
+    if (!invocation->json) {
+        printf("rolling back from %.16s to %.16s: the run drains (%s)\n", member_text(result, "from"),
+               member_text(result, "to"), watched.incident);
+        fflush(stdout);
+    }
+    return tell_end(invocation, &watched, wait_for_end(&watched));
+}
+
+int verb_rollback(const struct invocation *invocation)
+{
+    static const char *const NAMES[] = {"fingerprint", NULL};
+    struct client *client = NULL;
+    struct error error = {{0}};
+    struct buffer args;
+    yyjson_doc *reply = NULL;
+    args_make(invocation, NAMES, &args);
+    enum status status = client_open(invocation->timeout_ms, &client, &error);
+    if (status == STATUS_OK)
+        status = client_ask(client, "rollback", buffer_text(&args), &reply, &error);
+    buffer_finish(&args);
+    client_close(client);
+    int code = status == STATUS_OK
+                   ? follow_rollback(invocation, yyjson_obj_get(yyjson_doc_get_root(reply), "result"))
+                   : complain(EXIT_REFUSED, "%s", error.text);
+    yyjson_doc_free(reply);
+    return code;
+}
+
+/* --- direction --- */
+
+struct committing {
+    const char *id;
+    bool json;
+    bool refused;
+    char reason[160];
+};
+
+static bool watch(void *context, yyjson_val *event)
+{
+    struct committing *committing = context;
+    if (!yyjson_equals_str(yyjson_obj_get(event, "event"), "control_input") ||
+        !yyjson_equals_str(yyjson_obj_get(event, "id"), committing->id))
+        return true;
+    committing->refused = !yyjson_equals_str(yyjson_obj_get(event, "state"), "committed");
+    snprintf(committing->reason, sizeof committing->reason, "%s", member_text(event, "reason"));
+    char *text = committing->json ? yyjson_val_write(event, 0, NULL) : NULL;
+    if (text)
+        puts(text);
+    else if (!committing->json && !committing->refused)
+        printf("%s: in the stream after %lld ms\n", member_text(event, "decision"),
+               (long long)yyjson_get_sint(yyjson_obj_get(event, "took_ms")));
+    free(text);
+    return false;
+}
+
+static int follow_commit(const struct invocation *invocation, struct client *client, int64_t serial,
+                         yyjson_val *result)
+{
+    struct committing committing = {.id = member_text(result, "id"), .json = invocation->json};
+    struct error error = {{0}};
+    if (events_follow(client, serial, COMMIT_PATIENCE_MS, watch, &committing, &error) != STATUS_OK)
+        return complain(EXIT_REFUSED, "direction: not committed: %s", error.text);
+    return committing.refused ? complain(EXIT_REFUSED, "direction: refused: %s", committing.reason)
+                              : EXIT_FINE;
+}
+
+int verb_direction(const struct invocation *invocation)
+{
+    static const char *const NAMES[] = {"action", "symbol", NULL};
+    struct client *client = NULL;
+    struct error error = {{0}};
+    struct buffer args;
+    yyjson_doc *reply = NULL;
+    int64_t serial = 0;
+    args_make(invocation, NAMES, &args);
+    enum status status = client_open(invocation->timeout_ms, &client, &error);
+    if (status == STATUS_OK)
+        status = events_serial(client, &serial, &error);
+    if (status == STATUS_OK)
+        status = client_ask(client, "direction", buffer_text(&args), &reply, &error);
+    buffer_finish(&args);
+    int code = status == STATUS_OK ? follow_commit(invocation, client, serial,
+                                                   yyjson_obj_get(yyjson_doc_get_root(reply), "result"))
+                                   : complain(EXIT_REFUSED, "%s", error.text);
+    yyjson_doc_free(reply);
+    client_close(client);
+    return code;
+}

@@ -1,0 +1,190 @@
+"""Rollback and the direction's lock on real processes: with daemons that behave as a test wants, and with the whole pipeline."""
+import json
+import re
+import signal
+
+import pytest
+import stack
+
+from test_adoption import Mortal
+from test_orchestrator import Run, programs  # noqa: F401 (a fixture)
+
+HERE = re.compile(r"incident-\d{6}")
+
+
+class Folder:
+    """What stands in a run's folder about fingerprints and incidents."""
+
+    def __init__(self, run):
+        self.run, self.folder = run, run.folder
+
+    def fingerprints(self):
+        return json.loads((self.folder / "state/fingerprints.json").read_text())
+
+    def incidents(self):
+        return json.loads((self.folder / "artifacts/runtime/canary_report/incidents.json").read_text())
+
+    def record(self):
+        return json.loads((self.folder / "state/rollback.json").read_text())
+
+    def effective(self):
+        return json.loads((self.folder / "runtime/effective_config.json").read_text())
+
+    def mark(self, **changes):
+        """Marks stable what differs from the present configuration so; its fingerprint."""
+        current = self.fingerprints()["current"]
+        config = json.loads((self.folder / f"state/configs/{current}.json").read_text())
+        for key, value in changes.items():
+            section, name = key.split("__")
+            config[section][name] = value
+        draft = self.folder / "draft.json"
+        draft.write_text(json.dumps(config))
+        fingerprint = self.run.orchctl("config", "fingerprint", "draft.json").stdout.strip()
+        path = f"state/configs/{fingerprint}.json"
+        draft.rename(self.folder / path)
+        store = self.fingerprints()
+        store["stable"] = [{"fingerprint": fingerprint, "config_tag": "dev", "config_file": path,
+                            "marked_at": "2024-08-08T00:00:00.000Z", "evidence": "by hand"}]
+        (self.folder / "state/fingerprints.json").write_text(json.dumps(store))
+        return fingerprint
+
+    def confirmed(self, fingerprint):
+        """The fingerprints that the daemons of the present run tell."""
+        return {name: process["heartbeat"]["config_fingerprint"] == fingerprint
+                for name, process in ((p["name"], p) for p in self.run.status()["processes"]) if process["heartbeat"]}
+
+
+def begun(run):
+    run.wait_line("go: all ready")
+    return Folder(run)
+
+
+def test_a_rollback_ends_when_every_process_tells_the_targets_fingerprint(programs, tmp_path):  # noqa: F811
+    sets = {"signal.weak_threshold": 0.2}
+    with Run(programs, tmp_path, "--minutes", 5, "--fault", "broker@400", sets=sets) as run:
+        folder = begun(run)
+        left = folder.fingerprints()["current"]
+        target = folder.mark(signal__weak_threshold=0.31)
+        pid = run.process.pid
+        done = run.orchctl("rollback", "--who", "me", "--why", "a drill")
+        assert done.returncode == 0, done.stderr
+        assert run.process.poll() is None and run.process.pid == pid, "whoever waits for the run goes on waiting"
+        status = run.status()
+        assert status["run_id"] == "test-r2" and status["config_fingerprint"] == target
+        assert all(folder.confirmed(target).values()) and len(folder.confirmed(target)) == 6
+        assert folder.effective()["signal"]["weak_threshold"] == 0.31
+        assert 4.8 < folder.effective()["run"]["minutes"] <= 5, "what was left of the planned minutes"
+        assert folder.fingerprints()["current"] == target
+        (incident,) = folder.incidents()
+        assert incident["action"] == "rollback" and (incident["who"], incident["why"]) == ("me", "a drill")
+        assert (incident["fingerprint_from"], incident["fingerprint_to"]) == (left, target)
+        assert incident["closed_at"] and incident["metrics_before_after"]["healthy_share"]["before"] is not None
+        assert folder.record()["state"] == "done"
+        refused = run.orchctl("rollback", target)  # to itself
+        assert refused.returncode == 3 and "present configuration" in refused.stderr
+        assert folder.incidents()[1]["action"] == "rollback_refused"
+        run.process.send_signal(signal.SIGINT)
+        assert run.finish() == 0
+    assert run.manifest()["config_fingerprint"] == left and run.manifest()["state"] == "finished"
+    after = json.loads((tmp_path / "artifacts/run_logs/run_manifest_test-r2.json").read_text())
+    assert after["config_fingerprint"] == target and not after["fault_injection"]
+
+
+def test_a_deaf_process_leaves_the_incident_open(programs, tmp_path):  # noqa: F811
+    with Run(programs, tmp_path, sets={"canary.rollback_timeout_s": 4}) as run:
+        folder = begun(run)
+        folder.mark(signal__weak_threshold=0.31)
+        (tmp_path / "fake/features").write_text("deaf\n")
+        done = run.orchctl("rollback")
+        assert done.returncode == 3
+        assert "features" in done.stderr and "stays open" in done.stderr and "broker" not in done.stderr
+        (incident,) = folder.incidents()
+        assert incident["closed_at"] is None and folder.record()["state"] == "failed"
+        run.process.send_signal(signal.SIGINT)
+        assert run.finish() == 3, "a rollback that was not confirmed is no success of the run"
+
+
+@pytest.mark.parametrize("damage, sentence", [
+    ("nothing is stable", "no configuration is marked stable"),
+    ("its file is another", "not the one it is named after"),
+    ("its file is gone", "cannot be used"),
+    ("the store is damaged", "fingerprints.json"),
+])
+def test_a_rollback_without_a_target_is_refused_and_nothing_happens(programs, tmp_path, damage, sentence):  # noqa: F811
+    with Run(programs, tmp_path) as run:
+        folder = begun(run)
+        if damage != "nothing is stable":
+            path = tmp_path / f"state/configs/{folder.mark(signal__weak_threshold=0.31)}.json"
+            if damage == "its file is another":
+                path.write_text(path.read_text().replace('"weak_threshold": 0.31', '"weak_threshold": 0.32'))
+            elif damage == "its file is gone":
+                path.unlink()
+            else:
+                (tmp_path / "state/fingerprints.json").write_text("{")
+        before = {process["name"]: process["pid"] for process in run.status()["processes"]}
+        done = run.orchctl("rollback")
+        assert done.returncode == 3 and sentence in done.stderr and HERE.search(done.stderr), done.stderr
+        assert {process["name"]: process["pid"] for process in run.status()["processes"]} == before
+        (incident,) = folder.incidents()
+        assert incident["action"] == "rollback_refused" and sentence in incident["why"]
+
+
+def test_a_new_run_that_cannot_begin_fails_the_rollback(programs, tmp_path):  # noqa: F811
+    with Run(programs, tmp_path, sets={"canary.rollback_timeout_s": 60}) as run:
+        folder = begun(run)
+        folder.mark(signal__weak_threshold=0.31)
+        (tmp_path / "fake/harvest").write_text("exit_code=2\n")
+        done = run.orchctl("rollback")
+        assert done.returncode == 3 and "the run ended before" in done.stderr
+        assert run.finish() == 4
+        assert folder.incidents()[0]["closed_at"] is None
+
+
+@pytest.mark.parametrize("point", ["before_conclude", "after_conclude"])
+def test_an_orchestrator_that_dies_on_the_way_goes_on_with_the_rollback(programs, tmp_path, point, monkeypatch):  # noqa: F811
+    monkeypatch.setenv("ORDERFLOW_CRASH_POINT", f"orchestrator/{point}:1:{tmp_path}/died")
+    with Mortal(programs, tmp_path) as run:
+        folder = begun(run)
+        target = folder.mark(signal__weak_threshold=0.31)
+        waiting = run.popen("rollback")
+        assert run.process.wait(30) == -signal.SIGKILL
+        run.start_again()
+        assert waiting.wait(30) == 0
+        assert run.status()["run_id"] == "test-r2" and run.status()["config_fingerprint"] == target
+        run.kill()
+        run.start_again()  # with the run id of old: it is the run that followed that one
+        run.wait_for(lambda: run.orchctl("status", "--json").stdout.startswith("{"), "the control socket")
+        assert run.status()["run_id"] == "test-r2" and run.status()["orchestrator"]["adoptions"] == 1
+
+
+def test_a_decision_takes_its_place_in_the_stream_and_a_rollback_leaves_two_runs_that_replay(tmp_path):
+    """The whole pipeline: each run's rows are what its own capture gives, the decision among them."""
+    sets = {"signal.weak_threshold": 0.2, "simulator.rate": 40}
+    arguments = ["--gates", "none", "--symbols", "BTCUSDT"]
+    with stack.Stack(tmp_path, run_id="one", speed=20, sets=sets, arguments=arguments) as run:
+        run.status = lambda: json.loads(run.orchctl("status", "--json").stdout)
+        stack.wait_for(lambda: run.rows_written() > 50, 30, "signals")
+        folder = Folder(run)
+        assert "in the stream" in run.orchctl("direction", "lock", "BTCUSDT", "--why", "the book is thin").stdout
+        assert run.orchctl("direction", "lock", "NOPEUSDT", check=False).returncode == 1
+        assert "in the stream" in run.orchctl("direction", "unlock").stdout
+        (harvest,) = [process for process in run.status()["processes"] if process["name"] == "harvest"]
+        (stream,) = [stream for stream in harvest["streams"] if stream["stream"] == "harvest/BTCUSDT"]
+        tail = run.orchctl("tail", "harvest/BTCUSDT", "--from", "1", "--count", str(stream["last_sequence"])).stdout
+        controls = [line["row"]["value_json"] for line in map(json.loads, tail.splitlines()) if line["kind"] == "control"]
+        controls = [json.loads(control) if isinstance(control, str) else control for control in controls]
+        assert [control["decision"] for control in controls] == ["lock_direction", "unlock_direction"]
+        assert controls[0]["why"] == "the book is thin" and "symbol" not in controls[1]
+        target = folder.mark(signal__weak_threshold=0.31)
+        before = run.rows_written()
+        run.orchctl("rollback", target)
+        stack.wait_for(lambda: run.rows_written() > before + 50, 30, "signals of the new run")
+        actions = [incident["action"] for incident in folder.incidents()]
+        assert actions == ["lock_direction", "unlock_direction", "rollback"]
+        assert all(incident["closed_at"] for incident in folder.incidents())
+        run.orchctl("shutdown")
+        assert run.finish() == 0, run.text()
+        for name in ("one", "one-r2"):
+            replayed = run.orchctl("why", "--all", "--run", name).stdout
+            assert "verdict: same bits" in replayed, replayed
+            assert run.orchctl("account", "--run-id", name).returncode == 0
