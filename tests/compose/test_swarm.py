@@ -42,8 +42,8 @@ class Stack:
         keys = manager.docker("run", "--rm", "--user", "0:0", "-v", f"{folder}:/out", "orderflow:local", "orchctl", "keys", "/out/keys")
         assert keys.returncode == 0
         environment = {**manager.environment, "ORDERFLOW_KEYS": str(folder / "keys/bus.keys"), "ORDERFLOW_RUN": str(run),
-                       "ORDERFLOW_CONFIG": str(harness.configuration(folder)), "DOCKER_SOCKET": str(manager.socket),
-                       "DOCKER_GID": str(manager.socket.stat().st_gid)}
+                       "ORDERFLOW_CONFIG": str(harness.configuration(folder)), "ORDERFLOW_ENGINE": str(manager.socket),
+                       "ORDERFLOW_ENGINE_GID": str(manager.socket.stat().st_gid)}
         files = [word for name in ("stack.yaml", "stack-scale.yaml") for word in ("-c", harness.ROOT / "compose" / name)]
         done = subprocess.run(["docker", "stack", "deploy", "--resolve-image", "never", *files, "orderflow"], env=environment, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
