@@ -1,5 +1,5 @@
 // links: stage journal bus injury config proto base
-// timeout: 120
+// timeout: 300
 /* A hand-over on a disk that now and then takes nothing, in a journal that is short of room. Two stages with real journals and a real
  * bus in one process; the test is their loop, so that it chooses between which two commits something happens. */
 #include "tests/support/check.h"

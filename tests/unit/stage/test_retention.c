@@ -1,5 +1,5 @@
 // links: stage journal bus config proto base
-// timeout: 120
+// timeout: 300
 /* What the journal gives back, and when: by age and by bytes, from the positions consumers hold durably; who holds it up is told
  * first, and what must go is counted to the row. The consumers here are registrations: nobody is more dead. */
 #include "tests/support/world.h"

@@ -1,5 +1,5 @@
 // links: stage journal bus config proto base
-// timeout: 240
+// timeout: 600
 /* The stage: whatever happens to its processes, the rows are the same. Real processes (tests/support/services), real
  * sockets, real deaths. */
 #include "tests/support/world.h"
