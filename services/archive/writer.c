@@ -2,6 +2,7 @@
 
 #include "base/memory.h"
 
+#include <malloc.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -91,10 +92,26 @@ static bool name_jobs(struct writer *writer)
     return writer_save_checkpoint(writer);
 }
 
+/* give_back: DuckDB's allocator keeps most of what a merge needed, and ours what a burst of rows took, so that memory would rise for
+ * hours to the worst that ever came together. The next job opens DuckDB anew, in a few milliseconds. */
+static void give_back(struct writer *writer)
+{
+    parquet_close(writer->parquet);
+    writer->parquet = NULL;
+    malloc_trim(0);
+}
+
+static bool do_merge(struct writer *writer, const struct job *job)
+{
+    bool go_on = writer_do_merge(writer, job);
+    give_back(writer);
+    return go_on && name_jobs(writer);
+}
+
 static bool do_job(struct writer *writer, const struct job *job)
 {
     if (job->is_merge)
-        return writer_do_merge(writer, job) && name_jobs(writer);
+        return do_merge(writer, job);
     writer->jobs_unnamed++;
     return writer_do_flush(writer, &job->flush) && name_jobs(writer);
 }

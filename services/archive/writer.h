@@ -28,7 +28,7 @@ struct writer_config {
 
 enum {
     WRITER_JOBS_MAX = 256,               /* waiting jobs, or … */
-    WRITER_BYTES_MAX = 64 * 1024 * 1024, /* … bytes of rows in them: writer_full says so */
+    WRITER_BYTES_MAX = 16 * 1024 * 1024, /* … bytes of rows in them: writer_full says so */
     WRITER_CHECKPOINT_JOBS = 16,         /* a checkpoint at least so often while jobs are waiting */
 };
 

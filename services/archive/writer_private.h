@@ -26,7 +26,7 @@ struct job {
 struct writer {
     struct writer_config config;
     struct clock clock;
-    struct parquet *parquet; /* NULL after a failure: opened anew at the next attempt */
+    struct parquet *parquet; /* NULL after a failure or a merge: opened anew at the next attempt */
     struct parts parts;
     pthread_t thread;
     bool started;
