@@ -6,7 +6,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-enum { MS = 1000000 };
+enum { MS = 1000000, SCALED_ONE_IN = 3 };
 
 static struct {
     struct fault_plan *plan;
@@ -64,9 +64,51 @@ static void draw_manners(struct fault_plan *plan, struct random *random)
 }
 
 /* draw_process: harvest less often than the others: a run in which it dies needs a second one to be compared with. */
-static int draw_process(struct random *random)
+static int draw_process(const struct fault_plan *plan, struct random *random)
 {
-    return below(random, 32) == 0 ? PROCESS_HARVEST : 1 + (int)below(random, PROCESS_COUNT - 1);
+    static const int ALONE[] = {PROCESS_FEATURES, PROCESS_SIGNAL, PROCESS_BROKER, PROCESS_ARCHIVE,
+                                PROCESS_REPORT},
+                     SCALED[] = {PROCESS_FEATURES, PROCESS_FEATURES_2, PROCESS_SIGNAL, PROCESS_SIGNAL_2,
+                                 PROCESS_BROKER,   PROCESS_ARCHIVE,    PROCESS_REPORT};
+    if (below(random, 32) == 0)
+        return PROCESS_HARVEST;
+    return plan->scaled ? ONE_OF(random, SCALED) : ONE_OF(random, ALONE);
+}
+
+static bool is_second(int process)
+{
+    return process == PROCESS_FEATURES_2 || process == PROCESS_SIGNAL_2;
+}
+
+/* draw_moves: one after the other; each takes a symbol to the instance that does not have it. */
+static void draw_moves(struct fault_plan *plan, struct random *random, int64_t length_ns)
+{
+    bool second[2][FAULT_SYMBOLS];
+    int64_t at_ns = 1000 * (int64_t)MS;
+    for (size_t i = 0; i < 2; i++)
+        for (size_t k = 0; k < FAULT_SYMBOLS; k++)
+            second[i][k] = plan->second_owns[i][k] = below(random, 2);
+    plan->move_count = 1 + (size_t)below(random, PROCESS_MOVES_MAX);
+    for (size_t i = 0; i < plan->move_count; i++) {
+        size_t service = (size_t)below(random, 2), symbol = (size_t)below(random, FAULT_SYMBOLS);
+        int first = service ? PROCESS_SIGNAL : PROCESS_FEATURES;
+        bool back = second[service][symbol];
+        at_ns += below(random, 2 * length_ns / (int64_t)plan->move_count);
+        plan->moves[i] = (struct planned_move){
+            .from = first + back, .to = first + !back, .symbol = symbol, .at_ns = at_ns};
+        second[service][symbol] = !back;
+    }
+}
+
+/* draw_move_kill: half of the faults of a run with moves. */
+static void draw_move_kill(const struct fault_plan *plan, struct random *random, struct fault *fault)
+{
+    if (!plan->scaled || below(random, 2))
+        return;
+    fault->kind = FAULT_KILL_IN_MOVE;
+    fault->move = (size_t)below(random, (int64_t)plan->move_count);
+    fault->process = below(random, 2) ? plan->moves[fault->move].from : plan->moves[fault->move].to;
+    fault->point = 1 + below(random, below(random, 4) ? 12 : 60);
 }
 
 static enum fault_kind draw_kind(struct random *random)
@@ -87,17 +129,22 @@ void fault_plan_draw(struct fault_plan *plan, struct random *random, const int64
 {
     fault_plan_quiet(plan);
     draw_manners(plan, random);
+    plan->scaled = below(random, SCALED_ONE_IN) == 0;
+    if (plan->scaled)
+        draw_moves(plan, random, length_ns);
     plan->count = (size_t)below(random, 4) + (size_t)below(random, 4);
     for (size_t i = 0; i < plan->count; i++) {
         struct fault *fault = &plan->faults[i];
-        *fault = (struct fault){.kind = draw_kind(random), .process = draw_process(random)};
-        fault->point = fault->kind == FAULT_KILL_IN_RECOVERY ? 1 + below(random, 40)
-                                                             : 1 + below(random, points[fault->process]);
+        *fault = (struct fault){.kind = draw_kind(random), .process = draw_process(plan, random)};
+        fault->point = fault->kind == FAULT_KILL_IN_RECOVERY
+                           ? 1 + below(random, 40)
+                           : 1 + below(random, points[fault->process - is_second(fault->process)]);
         fault->at_ns = 1000 * (int64_t)MS + below(random, length_ns);
         fault->length_ns = (1 + below(random, 3)) * (1 + below(random, 1000)) * MS;
         fault->torn = below(random, 2);
         if (fault->kind == FAULT_DISCONNECT || fault->kind == FAULT_KILL_ALL)
             fault->process = PROCESS_HARVEST;
+        draw_move_kill(plan, random, fault);
         if (plan->power && below(random, 3) == 0) {
             fault->kind = FAULT_POWER_CUT;
             fault->process = PROCESS_HARVEST;
@@ -107,11 +154,27 @@ void fault_plan_draw(struct fault_plan *plan, struct random *random, const int64
     }
 }
 
+static void print_moves(const struct fault_plan *plan, FILE *out)
+{
+    for (size_t i = 0; i < plan->move_count; i++)
+        fprintf(out, "    move %zu: symbol %zu from %s to %s %.3f s\n", i, plan->moves[i].symbol,
+                processes[plan->moves[i].from].name, processes[plan->moves[i].to].name,
+                (double)plan->moves[i].at_ns / 1e9);
+}
+
 void fault_plan_print(const struct fault_plan *plan, FILE *out)
 {
-    static const char *const KINDS[] = {
-        "kill at point", "kill at",    "kill in recovery at point", "kill at the end", "stop", "term",
-        "disk full",     "disconnect", "and all others killed at",  "power cut"};
+    static const char *const KINDS[] = {"kill at point",
+                                        "kill at",
+                                        "kill in recovery at point",
+                                        "kill in move at point",
+                                        "kill at the end",
+                                        "stop",
+                                        "term",
+                                        "disk full",
+                                        "disconnect",
+                                        "and all others killed at",
+                                        "power cut"};
     fprintf(out,
             "    %sloss %d‰, requests %d‰, delay ≤ %" PRId64 " µs, interleaving 1/%d, restart ≤ %" PRId64
             " ms, state %" PRId64 " ms, mark %" PRId64 ", recut %" PRId64 ", sinks %" PRId64 " rows %" PRId64
@@ -120,11 +183,15 @@ void fault_plan_print(const struct fault_plan *plan, FILE *out)
             plan->delay_ns_max / 1000, plan->yield_one_in, plan->restart_ns_max / MS, plan->state_interval_ms,
             plan->high_water_mark, plan->recut_seed, plan->sink_rows, plan->sink_ms, plan->part_rows,
             plan->heartbeat_ms, plan->journal_mb, plan->journal_age_s);
+    print_moves(plan, out);
     for (size_t i = 0; i < plan->count; i++) {
         const struct fault *fault = &plan->faults[i];
-        bool by_point = fault->kind == FAULT_KILL_AT_POINT || fault->kind == FAULT_KILL_IN_RECOVERY;
+        bool by_point = fault->kind == FAULT_KILL_AT_POINT || fault->kind == FAULT_KILL_IN_RECOVERY ||
+                        fault->kind == FAULT_KILL_IN_MOVE;
         fprintf(out, "    %s %s", processes[fault->process].name ? processes[fault->process].name : "?",
                 KINDS[fault->kind]);
+        if (fault->kind == FAULT_KILL_IN_MOVE)
+            fprintf(out, " (move %zu)", fault->move);
         if (by_point)
             fprintf(out, " %" PRId64 "%s", fault->point, fault->torn ? ", torn" : "");
         else if (fault->kind != FAULT_KILL_AT_END)
@@ -178,7 +245,9 @@ static struct fault *is_hit(const struct process *process)
         bool of_point = fault->kind == FAULT_KILL_AT_POINT && fault->point <= process->points;
         bool of_recovery = fault->kind == FAULT_KILL_IN_RECOVERY && process->kills &&
                            process->points_of_life >= fault->point;
-        if (!fault->done && &processes[fault->process] == process && (of_point || of_recovery)) {
+        bool of_move = fault->kind == FAULT_KILL_IN_MOVE && process->points_at_move[fault->move] >= 0 &&
+                       process->points - process->points_at_move[fault->move] >= fault->point;
+        if (!fault->done && &processes[fault->process] == process && (of_point || of_recovery || of_move)) {
             fault->done = true;
             return fault;
         }

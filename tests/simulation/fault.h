@@ -17,6 +17,7 @@ enum fault_kind {
     FAULT_KILL_AT_POINT,
     FAULT_KILL_AT_TIME,
     FAULT_KILL_IN_RECOVERY, /* so many points into the life that follows a kill */
+    FAULT_KILL_IN_MOVE,     /* so many points behind the first word of a hand-over to one of its two sides */
     FAULT_KILL_AT_END,      /* once its streams have ended */
     FAULT_STOP,             /* not scheduled for a while */
     FAULT_TERM,             /* a planned restart */
@@ -27,22 +28,35 @@ enum fault_kind {
     FAULT_KINDS,
 };
 
-enum { FAULTS_MAX = 12 };
+enum { FAULTS_MAX = 12, FAULT_SYMBOLS = 2 };
 
 struct fault {
     enum fault_kind kind;
     int process; /* PROCESS_… */
     int64_t point;
+    size_t move; /* FAULT_KILL_IN_MOVE: which */
     int64_t at_ns;
     int64_t length_ns;
     bool torn; /* a kill at a write leaves a part of it */
     bool done;
 };
 
+/* planned_move: a symbol goes from one instance of a service to the other. */
+struct planned_move {
+    int from, to; /* PROCESS_… */
+    size_t symbol;
+    int64_t at_ns;
+};
+
 /* fault_plan: everything drawn from a seed before its run begins. */
 struct fault_plan {
     struct fault faults[FAULTS_MAX];
     size_t count;
+    /* two instances of features and signal, and who begins with which symbol of which of them */
+    bool scaled;
+    bool second_owns[2][FAULT_SYMBOLS];
+    struct planned_move moves[PROCESS_MOVES_MAX];
+    size_t move_count;
     /* the network's and the scheduler's manners */
     int loss_permille;         /* of frames, at a subscriber */
     int request_loss_permille; /* of requests and answers */

@@ -17,18 +17,18 @@ static void word_after(const char *text, const char *word, char out_text[128])
              at ? at + strlen(word) : "");
 }
 
-struct journal *journals_open(const char *service)
+struct journal *journals_open(const char *instance)
 {
     char folder[PATH_BYTES], path[PATH_BYTES], run_id[128], fingerprint[128];
     struct buffer identity;
     struct journal *journal = NULL;
     enum journal_beginning beginning;
     struct error error;
-    path_join(folder, "state/journal", "%s", service);
+    path_join(folder, "state/journal", "%s", instance);
     path_join(path, folder, "identity");
     buffer_init(&identity, 0);
     if (file_read(path, &identity) != STATUS_OK) {
-        trace_complain("%s: there is no journal", service);
+        trace_complain("%s: there is no journal", instance);
         return NULL;
     }
     word_after(buffer_text(&identity), "run_id ", run_id);
@@ -41,19 +41,19 @@ struct journal *journals_open(const char *service)
                                           .max_bytes = JOURNAL_BYTES,
                                           .sync = synced};
     if (journal_open(&config, &journal, &beginning, &error) != STATUS_OK)
-        trace_complain("%s: %s", service, error.text);
+        trace_complain("%s: %s", instance, error.text);
     else if (beginning != JOURNAL_WARM)
-        trace_complain("%s: its journal was set aside", service);
+        trace_complain("%s: its journal was set aside", instance);
     return journal;
 }
 
-void journals_audit(const char *service, const char *stream, int64_t published)
+void journals_audit(const char *instance, const char *stream, int64_t published)
 {
-    struct journal *journal = published ? journals_open(service) : NULL;
+    struct journal *journal = published ? journals_open(instance) : NULL;
     int64_t last = journal ? journal_last(journal, journal_stream(journal, stream)) : 0;
     if (journal && last < published)
         trace_complain("%s: row %lld was published, but when it died %s had journaled only %lld", stream,
-                       (long long)published, service, (long long)last);
+                       (long long)published, instance, (long long)last);
     journal_close(journal);
 }
 

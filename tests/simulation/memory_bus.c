@@ -25,6 +25,7 @@
 enum {
     SHARE_MESSAGES = 32,
     REQUESTS_MAX = 1000,
+    CONNECTIONS_MAX = 64, /* one that is given up is not used again */
     LINK_NS_MIN = 1000000,
     LINK_NS_MAX = 30000000,
     TOPIC_BYTES = 64
@@ -58,7 +59,7 @@ struct bus {
     char instance[INSTANCE_BYTES];
     bool bound;
     int high_water_mark;
-    struct connection connections[8];
+    struct connection connections[CONNECTIONS_MAX];
     size_t connection_count, turn;
     int watched[8];
     size_t watched_count;
@@ -67,9 +68,9 @@ struct bus {
 static struct bus *buses;
 static uint64_t lives;
 
-/* told: the newest row of a stream that anybody has published. */
+/* told: the newest row of a stream that anybody has published, and the instance that published last. */
 static struct told {
-    char stream[TOPIC_BYTES];
+    char stream[TOPIC_BYTES], instance[INSTANCE_BYTES];
     int64_t sequence;
 } told[16];
 
@@ -174,12 +175,11 @@ void network_bury(struct bus *gone)
     free(gone);
 }
 
-void network_audit(const char *service)
+void network_audit(const char *instance)
 {
-    size_t length = strlen(service);
     for (size_t i = 0; i < sizeof told / sizeof told[0]; i++)
-        if (strncmp(told[i].stream, service, length) == 0 && told[i].stream[length] == '/')
-            journals_audit(service, told[i].stream, told[i].sequence);
+        if (*told[i].stream && strcmp(told[i].instance, instance) == 0)
+            journals_audit(instance, told[i].stream, told[i].sequence);
 }
 
 void network_end(void)
@@ -290,7 +290,7 @@ static void offer(struct bus *subscriber, struct connection *connection, const s
     fiber_wake_at(subscriber, connection->frames.last->at_ns);
 }
 
-static void note_told(const char *topic, const void *data, size_t bytes)
+static void note_told(const struct bus *bus, const char *topic, const void *data, size_t bytes)
 {
     struct frame frame;
     struct error error;
@@ -301,6 +301,7 @@ static void note_told(const char *topic, const void *data, size_t bytes)
         i++;
     assert(i + 1 < sizeof told / sizeof told[0]);
     snprintf(told[i].stream, sizeof told[i].stream, "%s", topic);
+    memcpy(told[i].instance, bus->instance, sizeof told[i].instance);
     if (frame_open(&frame, data, bytes, &error) != STATUS_OK)
         trace_complain("%s: a frame that is none: %s", topic, error.text);
     else if (frame.header.first_sequence + (int64_t)frame.header.row_count - 1 > told[i].sequence)
@@ -311,7 +312,7 @@ void bus_publish(struct bus *bus, const char *topic, const void *data, size_t by
 {
     assert(bytes <= FRAME_BYTES_MAX && strlen(topic) < TOPIC_BYTES);
     fault_point("publish");
-    note_told(topic, data, bytes);
+    note_told(bus, topic, data, bytes);
     for (struct bus *other = buses; other; other = other->next)
         for (size_t i = 0; i < other->connection_count; i++)
             offer(other, &other->connections[i], bus, topic, data, bytes);

@@ -5,12 +5,13 @@
 #include "proto/heartbeat.h"
 #include "proto/request.h"
 #include "tests/simulation/fault.h"
+#include "tests/simulation/moves.h"
 #include "tests/simulation/trace.h"
 
 #include <stdio.h>
 #include <string.h>
 
-enum { MS = 1000000, TURN_MS = 10, COMMAND_MS = 60, SYMBOLS = 2, DEADLINE_S = 240, BACKOFF_MS = 200 };
+enum { MS = 1000000, TURN_MS = 10, COMMAND_MS = 60, DEADLINE_S = 240, BACKOFF_MS = 200 };
 
 enum phase { PHASE_RUNNING, PHASE_DRAINING, PHASE_LAST_DRAIN, PHASE_STOPPING };
 
@@ -18,7 +19,8 @@ struct watched {
     size_t connection;
     int64_t generation; /* of the newest heartbeat */
     char state[16];
-    bool ended; /* all its streams, as it says */
+    unsigned ended; /* of its inputs, as it says: bits of streams; harvest: of its own */
+    struct operator_view view;
     int64_t sent_ns;
     int64_t restart_ns; /* dead: when it is started again */
 };
@@ -30,11 +32,26 @@ static struct {
     struct watched watched[PROCESS_COUNT];
 } world;
 
-static const size_t INPUTS[PROCESS_COUNT] = {[PROCESS_FEATURES] = 1,
-                                             [PROCESS_SIGNAL] = 1,
-                                             [PROCESS_BROKER] = 1,
-                                             [PROCESS_ARCHIVE] = 2,
-                                             [PROCESS_REPORT] = 4};
+/* Streams as bits: a service's two symbols. */
+enum { OF_HARVEST = 0x03, OF_FEATURES = 0x0C, OF_SIGNAL = 0x30, OF_BROKER = 0xC0 };
+static const char *const STREAMS[] = {"harvest/BTCUSDT",  "harvest/ETHUSDT", "features/BTCUSDT",
+                                      "features/ETHUSDT", "signal/BTCUSDT",  "signal/ETHUSDT",
+                                      "broker/BTCUSDT",   "broker/ETHUSDT"};
+
+/* ROLES: what must have ended until a service has; instances of one share it. */
+static const struct role {
+    unsigned streams;
+    int partner; /* the other instance, or itself */
+} ROLES[PROCESS_COUNT] = {
+    [PROCESS_HARVEST] = {OF_HARVEST, PROCESS_HARVEST},
+    [PROCESS_FEATURES] = {OF_HARVEST, PROCESS_FEATURES_2},
+    [PROCESS_FEATURES_2] = {OF_HARVEST, PROCESS_FEATURES},
+    [PROCESS_SIGNAL] = {OF_FEATURES, PROCESS_SIGNAL_2},
+    [PROCESS_SIGNAL_2] = {OF_FEATURES, PROCESS_SIGNAL},
+    [PROCESS_BROKER] = {OF_SIGNAL, PROCESS_BROKER},
+    [PROCESS_ARCHIVE] = {OF_HARVEST | OF_FEATURES, PROCESS_ARCHIVE},
+    [PROCESS_REPORT] = {OF_HARVEST | OF_FEATURES | OF_SIGNAL | OF_BROKER, PROCESS_REPORT},
+};
 
 int64_t operator_ended_ns(void)
 {
@@ -43,20 +60,50 @@ int64_t operator_ended_ns(void)
 
 /* --- heartbeats --- */
 
+static unsigned bit_of(const char *stream)
+{
+    for (unsigned i = 0; i < sizeof STREAMS / sizeof STREAMS[0]; i++)
+        if (strcmp(STREAMS[i], stream) == 0)
+            return 1U << i;
+    trace_complain("a heartbeat tells of %s", stream);
+    return 0;
+}
+
+static void take_stream(struct watched *watched, size_t process, const struct stream_status_row *stream)
+{
+    unsigned bit = bit_of(stream->stream);
+    if (stream->ended && stream->published == (process == PROCESS_HARVEST))
+        watched->ended |= bit;
+    if (stream->published) /* symbols alternate */
+        watched->view.published[(bit & 0xAA) != 0] = true;
+}
+
+static void take_counter(struct watched *watched, const struct counter_row *counter)
+{
+    if (strcmp(counter->name, "stage_plan_version") == 0)
+        watched->view.plan_version = counter->value;
+    else if (strcmp(counter->name, "stage_acquired_version") == 0)
+        watched->view.acquired_version = counter->value;
+}
+
 static void take_beat(struct watched *watched, size_t process, struct frame *frame)
 {
     struct heartbeat_row beat;
     struct stream_status_row stream;
+    struct counter_row counter;
     struct row_view view;
-    size_t ended = 0, wanted = SYMBOLS * (process == PROCESS_HARVEST ? 1 : INPUTS[process]);
     if (!frame_next(frame, &view) || row_decode(&view, &heartbeat_message, &beat, NULL) != STATUS_OK)
         return;
+    watched->ended = 0;
+    watched->view = (struct operator_view){0};
     while (frame_next(frame, &view))
         if (view.kind == ROW_STREAM_STATUS &&
             row_decode(&view, &stream_status_message, &stream, NULL) == STATUS_OK)
-            ended += stream.ended && stream.published == (process == PROCESS_HARVEST);
+            take_stream(watched, process, &stream);
+        else if (faults_plan()->scaled && view.kind == ROW_COUNTER &&
+                 row_decode(&view, &counter_message, &counter, NULL) == STATUS_OK)
+            take_counter(watched, &counter);
     watched->generation = beat.generation;
-    watched->ended = ended == wanted;
     snprintf(watched->state, sizeof watched->state, "%s", beat.state);
 }
 
@@ -79,6 +126,20 @@ static bool is_present(size_t process)
     return processes[process].alive && world.watched[process].generation == processes[process].generation;
 }
 
+const struct operator_view *operator_view(int process)
+{
+    return is_present((size_t)process) ? &world.watched[process].view : NULL;
+}
+
+/* has_ended: all streams that the instances of a service read, whichever of them reads which. */
+static bool has_ended(size_t process)
+{
+    int partner = ROLES[process].partner;
+    bool shared = processes[partner].present && is_present((size_t)partner);
+    unsigned ended = world.watched[process].ended | (shared ? world.watched[partner].ended : 0);
+    return ended == ROLES[process].streams;
+}
+
 static bool is_state(size_t process, const char *state)
 {
     return is_present(process) && strcmp(world.watched[process].state, state) == 0;
@@ -86,29 +147,36 @@ static bool is_state(size_t process, const char *state)
 
 /* --- commands --- */
 
-static void command(size_t process, const char *verb)
+void operator_say(int process, const char *verb, const char *arguments)
 {
-    struct watched *watched = &world.watched[process];
     struct command_row row = {.generation = processes[process].generation};
     struct frame_header header = {.row_count = 1};
     struct buffer encoded, frame;
-    if (!is_present(process) || fiber_now_ns() - watched->sent_ns < COMMAND_MS * MS)
+    if (!is_present((size_t)process))
         return;
-    watched->sent_ns = fiber_now_ns();
     snprintf(row.request_id, sizeof row.request_id, "%s/%d", verb, processes[process].generation);
     snprintf(row.run_id, sizeof row.run_id, OPERATOR_RUN_ID);
     snprintf(row.verb, sizeof row.verb, "%s", verb);
-    snprintf(row.arguments, sizeof row.arguments, "{}");
+    snprintf(row.arguments, sizeof row.arguments, "%s", arguments);
     snprintf(header.run_id, sizeof header.run_id, OPERATOR_RUN_ID);
     snprintf(header.instance, sizeof header.instance, "orchestrator");
     buffer_init(&encoded, 0);
     buffer_init(&frame, 0);
     row_encode(&encoded, &command_message, command_message.field_count, &row);
     frame_encode(&frame, &header, encoded.data, encoded.length);
-    enum status ignored = bus_request(world.bus, watched->connection, frame.data, frame.length);
+    enum status ignored = bus_request(world.bus, world.watched[process].connection, frame.data, frame.length);
     (void)ignored; /* sent again soon */
     buffer_finish(&encoded);
     buffer_finish(&frame);
+}
+
+static void command(size_t process, const char *verb)
+{
+    struct watched *watched = &world.watched[process];
+    if (!is_present(process) || fiber_now_ns() - watched->sent_ns < COMMAND_MS * MS)
+        return;
+    watched->sent_ns = fiber_now_ns();
+    operator_say((int)process, verb, "{}");
 }
 
 /* drain: says it to those that have not heard it. True when they all are drained. */
@@ -116,7 +184,7 @@ static bool drain(size_t from, size_t to)
 {
     bool all = true;
     for (size_t i = from; i <= to; i++) {
-        if (is_state(i, "drained"))
+        if (!processes[i].present || is_state(i, "drained"))
             continue;
         all = false;
         if (!is_state(i, "draining"))
@@ -143,7 +211,7 @@ static void restart_dead(void)
     for (size_t i = 0; i < PROCESS_COUNT; i++) {
         struct process *process = &processes[i];
         struct watched *watched = &world.watched[i];
-        if (process->alive || world.phase == PHASE_STOPPING)
+        if (!process->present || process->alive || world.phase == PHASE_STOPPING)
             continue;
         if (!watched->restart_ns)
             note_exit(i);
@@ -157,14 +225,14 @@ static void restart_dead(void)
 static void kill_at_end(void)
 {
     for (size_t i = 0; i < PROCESS_COUNT; i++)
-        if (is_present(i) && world.watched[i].ended)
+        if (is_present(i) && has_ended(i))
             fault_kill_at_end(&processes[i]);
 }
 
 static bool all_ended(void)
 {
     for (size_t i = 0; i < PROCESS_COUNT; i++)
-        if (!is_present(i) || !world.watched[i].ended)
+        if (processes[i].present && (!is_present(i) || !has_ended(i)))
             return false;
     return true;
 }
@@ -192,12 +260,14 @@ static bool any_disk_is_full(void)
 
 static bool step(void)
 {
+    bool ended;
     switch (world.phase) {
     case PHASE_RUNNING:
         if (is_state(PROCESS_HARVEST, "ready"))
             command(PROCESS_HARVEST, "go");
         kill_at_end();
-        if (all_ended()) {
+        ended = all_ended();
+        if (moves_step(ended) && ended) {
             world.ended_ns = fiber_now_ns();
             world.phase = PHASE_DRAINING;
         }
@@ -212,7 +282,8 @@ static bool step(void)
             return false;
         world.phase = PHASE_STOPPING;
         for (size_t i = PROCESS_COUNT; i > 0; i--)
-            process_term(&processes[i - 1]);
+            if (processes[i - 1].present)
+                process_term(&processes[i - 1]);
         return false;
     case PHASE_STOPPING: return all_gone();
     }
@@ -225,7 +296,7 @@ static void complain_late(void)
     size_t length = 0;
     for (size_t i = 0; i < PROCESS_COUNT; i++)
         length += (size_t)snprintf(text + length, sizeof text - length, " %s %s%s%s;", processes[i].name,
-                                   world.watched[i].state, world.watched[i].ended ? ", ended" : "",
+                                   world.watched[i].state, has_ended(i) ? ", ended" : "",
                                    is_present(i) ? "" : ", not there");
     trace_complain("the run did not end within %d s (phase %d):%s", DEADLINE_S, world.phase, text);
 }
@@ -235,7 +306,8 @@ static void *operate(void *unused)
     const struct bus_events events = {.frame = on_frame};
     (void)unused;
     for (size_t i = 0; i < PROCESS_COUNT; i++)
-        process_start(&processes[i]);
+        if (processes[i].present)
+            process_start(&processes[i]);
     while (!trace_complaint()) {
         bus_poll(world.bus, TURN_MS, 1000, &events);
         faults_cut_power();

@@ -4,6 +4,9 @@
  * It also watches that the run lives: an exit nobody asked for, or an end that does not come, is a broken invariant. */
 #pragma once
 
+#include "tests/simulation/fault.h"
+
+#include <stdbool.h>
 #include <stdint.h>
 
 #define OPERATOR_RUN_ID "simulation"
@@ -11,3 +14,13 @@
 /* operator_start: as a fiber of its own; fibers_run returns when it has done. */
 void operator_start(void);
 int64_t operator_ended_ns(void); /* when all streams had ended; 0: never */
+
+/* operator_view: what the newest heartbeat of a living process says of hand-overs; NULL: there is none of this life. */
+struct operator_view {
+    int64_t plan_version, acquired_version;
+    bool published[FAULT_SYMBOLS]; /* its own streams */
+};
+const struct operator_view *operator_view(int process);
+
+/* operator_say: a command to a process that has been heard of; it may be lost. */
+void operator_say(int process, const char *verb, const char *arguments);

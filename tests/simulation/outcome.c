@@ -7,6 +7,7 @@
 #include "proto/frame.h"
 #include "store/database.h"
 #include "tests/simulation/journals.h"
+#include "tests/simulation/moves.h"
 #include "tests/simulation/parts.h"
 #include "tests/simulation/trace.h"
 
@@ -39,26 +40,34 @@ static struct buffer *piece(struct outcome *outcome, enum outcome_kind kind, con
 
 /* --- journals --- */
 
-static void read_journal(struct outcome *outcome, const char *service)
+static void read_stream(struct outcome *outcome, struct journal *journal, const char *stream)
 {
-    struct journal *journal = journals_open(service);
+    struct buffer *rows = piece(outcome, OUTCOME_ROWS, "journal %s", stream);
+    size_t number = journal_stream(journal, stream), count = 1;
+    int64_t first = journal_first(journal, number);
     struct error error;
-    for (size_t i = 0; journal && i < SYMBOL_COUNT; i++) {
-        char stream[64];
-        size_t count = 1;
-        snprintf(stream, sizeof stream, "%s/%s", service, SYMBOLS[i]);
-        struct buffer *rows = piece(outcome, OUTCOME_ROWS, "journal %s", stream);
-        size_t number = journal_stream(journal, stream);
-        int64_t first = journal_first(journal, number);
-        outcome->pieces[outcome->count - 1].first = first ? first : 1;
-        for (int64_t next = first ? first : 1; count; next += (int64_t)count)
-            if (journal_read(journal, number, next, 256 * 1024, SIZE_MAX, rows, &count, &error) !=
-                STATUS_OK) {
-                trace_complain("%s: %s", stream, error.text);
-                break;
-            }
+    outcome->pieces[outcome->count - 1].first = first ? first : 1;
+    for (int64_t next = first ? first : 1; count; next += (int64_t)count)
+        if (journal_read(journal, number, next, 256 * 1024, SIZE_MAX, rows, &count, &error) != STATUS_OK) {
+            trace_complain("%s: %s", stream, error.text);
+            break;
+        }
+}
+
+/* read_journals: of a service; each stream from the instance that has it. */
+static void read_journals(struct outcome *outcome, int first)
+{
+    for (int process = first; process <= moves_owner(first, 0) || process <= moves_owner(first, 1);
+         process++) {
+        struct journal *journal = journals_open(processes[process].name);
+        for (size_t i = 0; journal && i < SYMBOL_COUNT; i++) {
+            char stream[64];
+            snprintf(stream, sizeof stream, "%s/%s", processes[first].name, SYMBOLS[i]);
+            if (moves_owner(first, i) == process)
+                read_stream(outcome, journal, stream);
+        }
+        journal_close(journal);
     }
-    journal_close(journal);
 }
 
 /* --- files --- */
@@ -210,10 +219,10 @@ static int by_name(const void *left, const void *right)
 
 void outcome_read(struct outcome *outcome)
 {
-    static const char *const PUBLISHERS[] = {"harvest", "features", "signal", "broker"};
+    static const int PUBLISHERS[] = {PROCESS_HARVEST, PROCESS_FEATURES, PROCESS_SIGNAL, PROCESS_BROKER};
     *outcome = (struct outcome){0};
     for (size_t i = 0; i < sizeof PUBLISHERS / sizeof PUBLISHERS[0]; i++)
-        read_journal(outcome, PUBLISHERS[i]);
+        read_journals(outcome, PUBLISHERS[i]);
     if (folder_walk("runtime/ready", read_shard, outcome) != STATUS_OK)
         trace_complain("there are no JSONL shards");
     read_orders(outcome);

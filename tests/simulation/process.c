@@ -20,18 +20,28 @@ int report_main(int argc, char **argv);
 
 struct process processes[PROCESS_COUNT];
 
-void processes_begin(void)
+void processes_begin(bool scaled)
 {
-    static int (*const MAINS[PROCESS_COUNT])(int argc, char **argv) = {
-        [PROCESS_HARVEST] = harvest_main, [PROCESS_FEATURES] = features_main, [PROCESS_SIGNAL] = signal_main,
-        [PROCESS_BROKER] = broker_main,   [PROCESS_ARCHIVE] = archive_main,   [PROCESS_REPORT] = report_main,
+    static const struct {
+        const char *name;
+        int (*main)(int argc, char **argv);
+        bool second;
+    } ROWS[PROCESS_COUNT] = {
+        [PROCESS_HARVEST] = {"harvest", harvest_main, false},
+        [PROCESS_FEATURES] = {"features", features_main, false},
+        [PROCESS_FEATURES_2] = {"features.2", features_main, true},
+        [PROCESS_SIGNAL] = {"signal", signal_main, false},
+        [PROCESS_SIGNAL_2] = {"signal.2", signal_main, true},
+        [PROCESS_BROKER] = {"broker", broker_main, false},
+        [PROCESS_ARCHIVE] = {"archive", archive_main, false},
+        [PROCESS_REPORT] = {"report", report_main, false},
     };
-    static const char *const NAMES[PROCESS_COUNT] = {
-        [PROCESS_HARVEST] = "harvest", [PROCESS_FEATURES] = "features", [PROCESS_SIGNAL] = "signal",
-        [PROCESS_BROKER] = "broker",   [PROCESS_ARCHIVE] = "archive",   [PROCESS_REPORT] = "report",
-    };
-    for (size_t i = 0; i < PROCESS_COUNT; i++)
-        processes[i] = (struct process){.name = NAMES[i], .main = MAINS[i]};
+    for (size_t i = 0; i < PROCESS_COUNT; i++) {
+        processes[i] = (struct process){
+            .name = ROWS[i].name, .main = ROWS[i].main, .present = scaled || !ROWS[i].second};
+        for (size_t k = 0; k < PROCESS_MOVES_MAX; k++)
+            processes[i].points_at_move[k] = -1;
+    }
 }
 
 static void *process_body(void *argument)

@@ -16,7 +16,9 @@
 enum {
     PROCESS_HARVEST,
     PROCESS_FEATURES,
+    PROCESS_FEATURES_2, /* second instances, in runs with moves only */
     PROCESS_SIGNAL,
+    PROCESS_SIGNAL_2,
     PROCESS_BROKER,
     PROCESS_ARCHIVE,
     PROCESS_REPORT,
@@ -24,10 +26,12 @@ enum {
     PROCESS_DESCRIPTORS_MAX = 4096, /* of the whole simulation */
     PROCESS_HANDLES_MAX = 64,
     PROCESS_ARGUMENTS_MAX = 128,
+    PROCESS_MOVES_MAX = 8, /* hand-overs of a run */
 };
 
 struct process {
-    const char *name;
+    const char *name; /* of the instance */
+    bool present;     /* part of the run */
     int (*main)(int argc, char **argv);
     char *arguments[PROCESS_ARGUMENTS_MAX];
     int argument_count;
@@ -43,6 +47,7 @@ struct process {
     int64_t died_ns;
     int64_t points; /* passed in all lives (fault_point) */
     int64_t points_of_life;
+    int64_t points_at_move[PROCESS_MOVES_MAX]; /* passed when it was first asked for it; -1: not yet */
     int64_t kills;
     struct bus *bus;
     /* What it has open, to be closed for it. */
@@ -56,8 +61,8 @@ struct process {
 
 extern struct process processes[PROCESS_COUNT];
 
-/* processes_begin: all six, none alive. processes_reap: buries those that were killed or have ended. */
-void processes_begin(void);
+/* processes_begin: all six, or with two instances of features and signal; none alive. processes_reap: buries those that were killed or have ended. */
+void processes_begin(bool scaled);
 void processes_reap(void);
 
 /* process_bury: takes back what it holds, wherever it stands. */

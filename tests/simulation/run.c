@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "tests/simulation/moves.h"
 #include "tests/simulation/network.h"
 #include "tests/simulation/operator.h"
 #include "tests/simulation/posix.h"
@@ -99,6 +100,10 @@ static void argue_all(const struct fault_plan *plan)
         set(process, "journal.max_mb", plan->journal_mb);
         set(process, "journal.max_age_s", plan->journal_age_s);
         argue(process, "--set=journal.durability=%s", plan->power ? "power" : "process");
+        if (plan->scaled) {
+            argue(process, "--plan=" MOVES_PLAN_PATH);
+            argue(process, "--instance=%s", process->name);
+        }
         process->generation_argument = process->argument_count;
         argue(process, "--generation=%010d", 0); /* as long as any */
     }
@@ -117,11 +122,14 @@ static void play(struct fault_plan *plan, struct random *random, struct run_figu
     faults_begin(plan, random);
     power_begin(plan->power);
     fibers_begin(random);
+    moves_begin(plan);
     operator_start();
     if (!fibers_run(processes_reap))
         trace_complain("nothing can go on: every thread waits for another");
-    *out = (struct run_figures){
-        .messages = venue_messages(), .switches = fiber_switches(), .length_ns = operator_ended_ns()};
+    *out = (struct run_figures){.messages = venue_messages(),
+                                .moves = moves_made(),
+                                .switches = fiber_switches(),
+                                .length_ns = operator_ended_ns()};
     for (size_t i = 0; i < PROCESS_COUNT; i++) {
         out->points[i] = processes[i].points;
         out->kills += processes[i].kills;
@@ -140,7 +148,7 @@ void run_market(struct venue_market *market, struct fault_plan *plan, struct ran
     bool rough = market->rough;
     venue_begin(market);
     posix_set_wall(market->start_ms * 1000000);
-    processes_begin();
+    processes_begin(plan->scaled);
     argue_all(plan);
     play(plan, random, out_figures);
     out_figures->harvest_disturbed = rough || processes[PROCESS_HARVEST].generation > 1;
@@ -154,7 +162,7 @@ void run_replay(const char *folder, struct random *random, struct run_figures *o
     fault_plan_quiet(&plan);
     venue_begin(NULL);
     posix_set_wall(venue_wall_ns());
-    processes_begin();
+    processes_begin(false);
     argue_all(&plan);
     argue(&processes[PROCESS_HARVEST], "--replay-link");
     if (folder_walk(folder, argue_capture, &processes[PROCESS_HARVEST]) != STATUS_OK)

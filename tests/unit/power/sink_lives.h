@@ -88,8 +88,9 @@ static void promise_positions(struct sink *sink)
     }
 }
 
-/* live_once: the stage's loop and its sink thread, in turns. A position promised lets the journal's producer forget. A failed write
- * is tried again; a journal that fails ends the process, which its supervisor starts again. */
+/* live_once: the stage's loop and its sink thread, in turns. A position promised lets the journal's producer forget. A write that
+ * failed is tried again, and so is a commit of the journal that the disk did not take, with nothing published meanwhile; a journal
+ * that is broken ends the process, which its supervisor starts again. */
 static enum status live_once(struct sink *sink, const char *folder, struct random *random,
                              struct error *error)
 {
@@ -104,7 +105,11 @@ static enum status live_once(struct sink *sink, const char *folder, struct rando
         expect_promises(sink, journal);
     for (int refusals = 0; status == STATUS_OK && (more || left) && refusals < 5;) {
         status = produce(journal, random, &more, error);
-        bool refused = status == STATUS_OK && driver_batch(sink, journal, 97, &left, error) != STATUS_OK;
+        bool refused = status == STATUS_IO;
+        if (refused)
+            more = true, status = STATUS_OK;
+        refused =
+            (status == STATUS_OK && driver_batch(sink, journal, 97, &left, error) != STATUS_OK) || refused;
         troubles += refused;
         refusals = refused ? refusals + 1 : 0;
         if (status == STATUS_OK)

@@ -1,0 +1,156 @@
+#include "tests/simulation/moves.h"
+
+#include "base/file.h"
+#include "config/plan.h"
+#include "tests/simulation/operator.h"
+#include "tests/simulation/trace.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { MS = 1000000, ASK_AGAIN_MS = 100 };
+
+static const char *const SYMBOLS[FAULT_SYMBOLS] = {"BTCUSDT", "ETHUSDT"};
+static const int FIRST[2] = {PROCESS_FEATURES, PROCESS_SIGNAL};
+
+static const char *const READERS[2] = {"signal,archive,report", "broker,report"};
+
+static struct {
+    const struct fault_plan *plan;
+    struct plan *owners; /* as on the disk */
+    bool second_owns[2][FAULT_SYMBOLS];
+    size_t next; /* move to be made, or under way */
+    bool moving;
+    int64_t asked_ns, told_ns;
+    int generations; /* of both, when they were asked */
+} world;
+
+static size_t service_index(int first)
+{
+    return first == PROCESS_SIGNAL;
+}
+
+int moves_owner(int first, size_t symbol)
+{
+    bool moves = first == PROCESS_FEATURES || first == PROCESS_SIGNAL;
+    return first + (moves && world.second_owns[service_index(first)][symbol]);
+}
+
+int64_t moves_made(void)
+{
+    return (int64_t)world.next;
+}
+
+/* write: the plan says who owns what, under the next version. */
+static void write(void)
+{
+    struct error error = {{0}};
+    world.owners->version++;
+    for (size_t i = 0; i < 2; i++) {
+        struct plan_service *service = plan_service(world.owners, processes[FIRST[i]].name);
+        for (size_t k = 0; k < FAULT_SYMBOLS; k++)
+            service->owners[k] = world.second_owns[i][k];
+    }
+    if (folder_make_for(MOVES_PLAN_PATH) != STATUS_OK ||
+        plan_write(world.owners, MOVES_PLAN_PATH, world.plan->power, &error) != STATUS_OK)
+        trace_complain("the plan cannot be written: %s", error.text);
+}
+
+void moves_begin(const struct fault_plan *plan)
+{
+    plan_destroy(world.owners);
+    memset(&world, 0, sizeof world);
+    if (!plan->scaled)
+        return;
+    world.plan = plan;
+    memcpy(world.second_owns, plan->second_owns, sizeof world.second_owns);
+    world.owners = plan_create(OPERATOR_RUN_ID, SYMBOLS, FAULT_SYMBOLS);
+    for (size_t i = 0; i < 2; i++)
+        plan_add(world.owners, processes[FIRST[i]].name, 2);
+    write();
+}
+
+/* all_know: whoever is up has the newest plan; one that starts later reads it. Who does not is told again. */
+static bool all_know(void)
+{
+    bool all = true, due = fiber_now_ns() - world.told_ns >= ASK_AGAIN_MS * (int64_t)MS;
+    for (int i = 0; i < PROCESS_COUNT; i++) {
+        const struct operator_view *view = operator_view(i);
+        if (!view || view->plan_version >= world.owners->version)
+            continue;
+        all = false;
+        if (due)
+            operator_say(i, "plan", "{}");
+    }
+    if (due)
+        world.told_ns = fiber_now_ns();
+    return all;
+}
+
+/* has_arrived: the new owner tells of the symbol, because of this very move. */
+static bool has_arrived(const struct planned_move *move)
+{
+    const struct operator_view *view = operator_view(move->to);
+    return view && view->acquired_version > world.owners->version && view->published[move->symbol];
+}
+
+static void ask(const struct planned_move *move)
+{
+    struct plan_move said = {.version = world.owners->version + 1};
+    struct buffer arguments;
+    int generations = processes[move->from].generation + processes[move->to].generation;
+    if (fiber_now_ns() - world.asked_ns < ASK_AGAIN_MS * (int64_t)MS && generations == world.generations)
+        return;
+    int first = move->from < move->to ? move->from : move->to;
+    snprintf(said.service, sizeof said.service, "%s", processes[first].name);
+    snprintf(said.symbol, sizeof said.symbol, "%s", SYMBOLS[move->symbol]);
+    snprintf(said.readers, sizeof said.readers, "%s", READERS[service_index(first)]);
+    snprintf(said.from, sizeof said.from, "%s", processes[move->from].name);
+    snprintf(said.to, sizeof said.to, "%s", processes[move->to].name);
+    buffer_init(&arguments, 0);
+    plan_move_json(&said, &arguments);
+    operator_say(move->from, "move_out", buffer_text(&arguments));
+    operator_say(move->to, "move_in", buffer_text(&arguments));
+    buffer_finish(&arguments);
+    world.asked_ns = fiber_now_ns();
+    world.generations = generations;
+}
+
+static void begin(const struct planned_move *move)
+{
+    trace_event("move", "number=%zu symbol=%s from=%s to=%s", world.next, SYMBOLS[move->symbol],
+                processes[move->from].name, processes[move->to].name);
+    world.moving = true;
+    world.asked_ns = world.generations = 0;
+    processes[move->from].points_at_move[world.next] = processes[move->from].points;
+    processes[move->to].points_at_move[world.next] = processes[move->to].points;
+}
+
+static void finish(const struct planned_move *move)
+{
+    int first = move->from < move->to ? move->from : move->to;
+    trace_event("moved", "number=%zu", world.next);
+    world.second_owns[service_index(first)][move->symbol] = move->to != first;
+    world.moving = false;
+    world.next++;
+    write();
+}
+
+bool moves_step(bool ended)
+{
+    if (!world.plan)
+        return true;
+    const struct planned_move *move =
+        world.next < world.plan->move_count ? &world.plan->moves[world.next] : NULL;
+    if (world.moving && has_arrived(move))
+        finish(move);
+    else if (world.moving)
+        ask(move);
+    else if (!all_know())
+        return false;
+    else if (move && !ended && fiber_now_ns() >= move->at_ns)
+        begin(move);
+    else
+        return true;
+    return false;
+}
