@@ -1,6 +1,9 @@
 /* What one commit costs: our journal (chunk of rows, position, checksums, one transaction) against a bare LMDB transaction
  * that puts the same bytes under an 8-byte key, both with MDB_NOSYNC. Best and median of the passes, in µs per commit.
  *
+ * And what a saved state costs whose table (stage/table.c) is that of one symbol's calibration, 7,200 rows of 24 bytes of which
+ * one has changed: put whole, and as the pages that differ from a copy.
+ *
  * usage: bench_journal FOLDER     an empty folder on the disk to measure
  *
  * links: journal base lmdb */
@@ -17,6 +20,7 @@
 #include <sys/stat.h>
 
 enum { ROW_BYTES = 120, MAP_BYTES = 1 << 30, PASS_BYTES = 8 << 20, COMMITS_MAX = 4000 };
+enum { TABLE_ROWS = 7200, TABLE_BYTES = TABLE_ROWS * 24, PAGE_BYTES = 4096 - 24, STATES = 400 };
 
 struct bench {
     const char *folder;
@@ -28,6 +32,8 @@ struct bench {
     MDB_env *environment;
     MDB_dbi database;
     uint64_t key;
+    uint8_t *table, *written; /* as it is, and as the journal holds it */
+    size_t row;
 };
 
 static void must(bool fine, const char *what)
@@ -88,6 +94,45 @@ static size_t pass_bare(void *context)
     return commits;
 }
 
+/* One row changes, as with every step of event time. */
+static void table_step(struct bench *bench)
+{
+    bench->row = (bench->row + 1) % TABLE_ROWS;
+    memset(bench->table + bench->row * 24, (int)(bench->row % 251) + 1, 24);
+}
+
+static size_t pass_whole(void *context)
+{
+    struct bench *bench = context;
+    for (int i = 0; i < STATES; i++) {
+        table_step(bench);
+        must(journal_begin(bench->journal, NULL) == STATUS_OK, "journal_begin");
+        journal_put(bench->journal, "table", bench->table, TABLE_BYTES);
+        must(journal_commit(bench->journal, NULL) == STATUS_OK, "journal_commit");
+    }
+    return STATES;
+}
+
+static size_t pass_pages(void *context)
+{
+    struct bench *bench = context;
+    for (int i = 0; i < STATES; i++) {
+        table_step(bench);
+        must(journal_begin(bench->journal, NULL) == STATUS_OK, "journal_begin");
+        for (size_t at = 0; at < TABLE_BYTES; at += PAGE_BYTES) {
+            size_t length = TABLE_BYTES - at < PAGE_BYTES ? TABLE_BYTES - at : PAGE_BYTES;
+            char key[32];
+            if (memcmp(bench->table + at, bench->written + at, length) == 0)
+                continue;
+            snprintf(key, sizeof key, "table/%zu", at / PAGE_BYTES);
+            journal_put(bench->journal, key, bench->table + at, length);
+            memcpy(bench->written + at, bench->table + at, length);
+        }
+        must(journal_commit(bench->journal, NULL) == STATUS_OK, "journal_commit");
+    }
+    return STATES;
+}
+
 static void bare_open(struct bench *bench)
 {
     char path[PATH_BYTES];
@@ -131,6 +176,16 @@ int main(int argc, char **argv)
                "bare, %.0f ns/row\n",
                bench.rows, bench.rows * ROW_BYTES, bare.best_ns / 1e3, ours.best_ns / 1e3,
                ours.median_ns / 1e3, ours.best_ns / bare.best_ns, ours.best_ns / (double)bench.rows);
+        if (i == 0) {
+            bench.table = memory_allocate(TABLE_BYTES);
+            bench.written = memory_allocate(TABLE_BYTES);
+            struct measured whole = measure(pass_whole, &bench), pages = measure(pass_pages, &bench);
+            printf("state     table of %d rows, %d bytes: whole %.1f µs, changed pages %.1f µs/commit "
+                   "(median %.1f)\n",
+                   TABLE_ROWS, TABLE_BYTES, whole.best_ns / 1e3, pages.best_ns / 1e3, pages.median_ns / 1e3);
+            free(bench.table);
+            free(bench.written);
+        }
         journal_close(bench.journal);
         mdb_env_close(bench.environment);
         free(bench.data);

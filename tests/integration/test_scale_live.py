@@ -18,7 +18,9 @@ PATIENCE_S = 60
 def market(**more):
     names = ",".join(SYMBOLS)
     return {"run.symbols": names, "simulator.symbols": names, "simulator.minutes": 2, "simulator.rate": 20,
-            "simulator.seed": 5, **more}
+            "simulator.seed": 5,
+            # hours of rows are handed over with a symbol: here minutes of them, with fits on them
+            "eval.step_ms": 100, "eval.train_s": 600, "eval.test_s": 60, "eval.horizons_s": 5, "eval.primary_horizon_s": 5, **more}
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +36,10 @@ def living(folder, crash_point=None, speed=15):
     with Stack(folder, run_id="live", sets=market(), speed=speed, environment=environment) as stack:
         wait_for(lambda: stack.rows_written() > 20, PATIENCE_S, "the first signals")
         yield stack
+
+
+def test_the_runs_compared_here_have_a_calibration(alone):
+    assert sum(row["calibration_state"] == "active" for row in alone.parquet("fusion")) > 100
 
 
 def scale(stack, *wishes):

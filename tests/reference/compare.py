@@ -11,9 +11,9 @@ import json
 import os
 import sys
 
-IGNORE = "run_id,recv_ts_ms,latency_ms,div_type,proba,calibration_state"
-EVENT_TYPES = {"anomaly_z", "price_anomaly", "gap", "reconnect"}
-LOOSE = {"score_z": 1e-6}
+IGNORE = "run_id,recv_ts_ms,latency_ms,div_type"
+EVENT_TYPES = {"anomaly_z", "price_anomaly", "gap", "reconnect", "incident"}
+LOOSE = {"score_z": 1e-6, "proba": 1e-7}
 
 
 def load(path, kind):

@@ -52,6 +52,8 @@ DEFAULTS = {
     "strategy_mode.market.max_spread_bps": 5, "strategy_mode.market.min_volatility_bps": 4,
     "strategy_mode.market.min_volume_usd": 200000, "strategy_mode.schedule.timezone": "Asia/Tokyo",
     "strategy_mode.schedule.weekdays": [], "strategy_mode.schedule.holidays": [], "strategy_mode.schedule.windows": [],
+    "eval.step_ms": 1000, "eval.tol_ms": 1500, "eval.primary_horizon_s": 60, "eval.horizons_s": [60, 180, 300, 900],
+    "eval.train_s": 7200, "eval.test_s": 1800, "eval.auto_flip": False,
     "signal.dedupe_ms": 100, "signal.spread_bps_cap": 20, "signal.lag_cap_sec": 3.0, "signal.weak_threshold": 0.15,
     "signal.activity.active_min_tps": 3, "signal.activity.normal_min_tps": 1,
     "signal.consistency_min.normal": 0.12, "signal.consistency_min.active": 0.10,
@@ -851,6 +853,7 @@ class Signal:
         self.run_id = config["run.run_id"]
         self.last = {}
         self.seq = {}
+        self.weight = 1                         # of active rows; a control input changes it
         self.n = {"bad_feature_row": 0, "deduplicated": 0, "late_feature_row": 0}
 
     def tps_regime(self, tps):
@@ -877,6 +880,8 @@ class Signal:
         if score is None:
             score = 0.6 * (f["z_ofi"] or 0.0) + 0.4 * (f["z_cvd"] or 0.0)
         regime = f.get("regime") or self.tps_regime(f.get("tps"))
+        if regime == "active":
+            score *= self.weight
         buy = self.c["signal.thresholds.%s.buy" % regime]
         strong = self.c["signal.thresholds.%s.strong" % regime]
         reasons = []
@@ -893,6 +898,8 @@ class Signal:
         for code in (f.get("reason_codes") or "").split(","):
             if code:
                 reasons.append("reason:" + code)
+        if regime == "active" and self.weight == 0:
+            reasons.append("reason:slice_suspended")
         candidate = 1 if score >= buy else -1 if score <= -buy else 0
         gating = bool(reasons)
         confirm = candidate != 0 and not gating
@@ -954,6 +961,8 @@ class Features:
         self.sm_params = Params(_section(config, "strategy_mode."))
         self.mode = StrategyMode(self.sm_params) if config["strategy_mode.enabled"] else None
         self.signal = signal or Signal(config)
+        from calibration import Calibration     # which needs this module's sums
+        self.calibration = Calibration(config)
         self.grid = config["features.grid_ms"]
         self.max_age = config["features.max_age_ms"]
         sizes = config["harvest.contract_size"] or {}
@@ -1050,6 +1059,12 @@ class Features:
                 self.event("price_anomaly", "trade", t, {"price": p, "price_prev": self.p_prev, "change": change})
         self.p_prev = p
 
+    def control(self, decision, value, t):
+        for meta in self.calibration.control(decision, t):
+            self.event("incident", "cvd", t, meta)
+        if decision == "slice_weight":
+            self.signal.weight = value
+
     # -- as-of values
     def _volume(self, lo, hi):
         n, w = self.trades.over(lo, hi)
@@ -1127,7 +1142,9 @@ class Features:
         tps = n / 60.0
         quotes = (i + 1 - bisect_right(self.book_t, g - 60000)) / 60.0
         regime = self.mode.mode if self.mode else self.signal.tps_regime(tps)
-        f = self.fusion.update(z_ofi, z_cvd, g, lag, regime)
+        for meta in self.calibration.advance(g, self.book_t, self.book_mid):
+            self.event("incident", "cvd", g, meta)
+        f = self.fusion.update(z_ofi, self.calibration.oriented(z_cvd), g, lag, regime)
         dispersion = sign = None
         if z_ofi is not None and z_cvd is not None:
             dispersion = abs(z_ofi - z_cvd)
@@ -1139,8 +1156,9 @@ class Features:
             "ts_ms": g, "symbol": self.symbol, "row_id": "%s|fusion|%d" % (self.symbol, g), "score": f["score"],
             "score_z": f["score_z"], "regime": regime, "signal": f["signal"], "consistency": f["consistency"],
             "dispersion": dispersion, "sign_agree": sign, "comp_ofi": f["comp_ofi"], "comp_cvd": f["comp_cvd"],
-            "w_ofi": f["w_ofi"], "w_cvd": f["w_cvd"], "lag_ms": lag, "proba": None, "calibration_state": "none",
-            "cvd_direction": "as_is", "warmup": f["warmup"], "reason_codes": ",".join(f["reasons"])})
+            "w_ofi": f["w_ofi"], "w_cvd": f["w_cvd"], "lag_ms": lag,
+            "proba": self.calibration.probability(f["score"]), "calibration_state": self.calibration.state,
+            "cvd_direction": self.calibration.direction, "warmup": f["warmup"], "reason_codes": ",".join(f["reasons"])})
         # anomaly_z
         ofi_raw = ofi["ofi_z_raw"] if ofi else None
         part_ofi = ofi_raw is not None and abs(ofi_raw) > self.c["events.anomaly_z_ofi"]
@@ -1176,6 +1194,7 @@ class Features:
             "age_ofi_ms": age_ofi, "age_cvd_ms": age_cvd, "lag_ms": lag, "lag_sec": lag / 1000.0,
             "warmup": warmup, "reason_codes": ",".join(codes)}
         self.emit("features", row)
+        self.calibration.add(row)
         self.last_g = g
         if self.first_g is None:
             self.first_g = g
@@ -1792,9 +1811,17 @@ class Run:
                 key = tuple(sorted(rec.url_streams(stream))) or (stream,)
                 self.open_urls[key] = max(0, self.open_urls.get(key, 0) - 1)
                 self.closed[key] = (recv, text)
+            elif kind == rec.CONTROL:
+                self._control(json.loads(text), wanted)
         for part in self.parts.values():
             part.finish()
         return self.rows
+
+    def _control(self, said, wanted):
+        """A control input, for one symbol or for all; applied where it stands."""
+        for symbol in [said["symbol"]] if "symbol" in said else sorted(wanted or self.parts):
+            part = self._symbol(symbol)
+            part.x.control(said["decision"], said.get("value"), part.clock)
 
     def _rest(self, url, symbol, text, recv, wanted):
         if wanted is not None and symbol not in wanted:

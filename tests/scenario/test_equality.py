@@ -13,6 +13,13 @@ import stack as harness
 RECORDING = "usdm/btcusdt_20240808.gz"
 CUT_LINES = 24000  # about 100 s of market: minutes change, files rotate, modes are decided
 SEED = int(os.environ.get("ORDERFLOW_SEED", "20240808"))
+# The minute that the recording crosses is a boundary of the calibration, with rows enough before it.
+SETS = {"eval.step_ms": 100, "eval.train_s": 600, "eval.test_s": 60, "eval.horizons_s": 5, "eval.primary_horizon_s": 5,
+        "eval.auto_flip": "true"}
+
+
+def stack_of(folder, capture, *, sets=None, **options):
+    return harness.Stack(folder, [capture], sets={**SETS, **(sets or {})}, **options)
 
 
 @pytest.fixture(scope="module")
@@ -25,14 +32,19 @@ def capture(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def undisturbed(capture, tmp_path_factory):
-    stack = harness.Stack(tmp_path_factory.mktemp("undisturbed"), [capture])
+    stack = stack_of(tmp_path_factory.mktemp("undisturbed"), capture)
     with stack:
         harness.assert_sound(stack, stack.finish())
     return stack
 
 
+def test_the_runs_compared_here_have_a_calibration(undisturbed):
+    states = [row["calibration_state"] for row in undisturbed.parquet("fusion")]
+    assert states.count("active") > 100 and states.count("none") > 100, {state: states.count(state) for state in set(states)}
+
+
 def run(folder, capture, **options):
-    stack = harness.Stack(folder, [capture], **options)
+    stack = stack_of(folder, capture, **options)
     with stack:
         harness.assert_sound(stack, stack.finish())
     return stack
@@ -52,7 +64,7 @@ def test_frames_cut_at_random_change_nothing(capture, undisturbed, tmp_path):
 
 
 def test_a_high_water_mark_of_one_and_a_subscriber_stopped_for_5_s_change_nothing(capture, undisturbed, tmp_path):
-    stack = harness.Stack(tmp_path, [capture], speed=20, sets={"bus.high_water_mark": 1,
+    stack = stack_of(tmp_path, capture, speed=20, sets={"bus.high_water_mark": 1,
                                                                "health.heartbeat_timeout_ms": 60000})
     with stack:
         harness.wait_for(lambda: stack.rows_written() > 50, 30, "the first rows")
@@ -90,7 +102,7 @@ def test_killing_a_daemon_three_times_changes_nothing(capture, undisturbed, tmp_
     kills = [(generator.randint(1, 99), service), (generator.randint(150, 400), service),
              (generator.randint(450, 700), service)]
     print(f"seed {SEED}: {kills}")
-    stack = harness.Stack(tmp_path, [capture], speed=20)
+    stack = stack_of(tmp_path, capture, speed=20)
     with stack:
         kill_at_rows(stack, kills)
         code = stack.finish()
@@ -106,7 +118,7 @@ def test_killing_all_of_them_in_turn_changes_nothing(capture, undisturbed, tmp_p
     kills = sorted(generator.sample(range(20, 780), len(services)))
     kills = list(zip(kills, services))
     print(f"seed {SEED}: {kills}")
-    stack = harness.Stack(tmp_path, [capture], speed=20)
+    stack = stack_of(tmp_path, capture, speed=20)
     with stack:
         kill_at_rows(stack, kills)
         harness.assert_sound(stack, stack.finish())
@@ -116,7 +128,7 @@ def test_killing_all_of_them_in_turn_changes_nothing(capture, undisturbed, tmp_p
 @pytest.mark.parametrize("service", ["features", "signal", "broker", "archive", "report"])
 def test_killing_a_daemon_after_the_end_of_stream_changes_nothing(capture, undisturbed, tmp_path, service):
     """The end has been consumed, sinks and parts are being closed: the daemon dies right then."""
-    stack = harness.Stack(tmp_path, [capture])
+    stack = stack_of(tmp_path, capture)
     with stack:
         pid = harness.wait_for(lambda: stack.statuses().get(service, {}).get("pid"), 30, f"the pid of {service}")
         harness.wait_for(lambda: "ending: end of all streams" in stack.text() or stack.process.poll() is not None, 60,
@@ -134,7 +146,7 @@ CRASHES += ["signal/after_write:7", "signal/after_rename:1", "broker/after_write
 @pytest.mark.parametrize("point", CRASHES)
 def test_dying_at_a_crash_point_changes_nothing(capture, undisturbed, tmp_path, point):
     died = tmp_path / "died"
-    stack = harness.Stack(tmp_path / "run", [capture], speed=40, environment={"ORDERFLOW_CRASH_POINT": f"{point}:{died}"})
+    stack = stack_of(tmp_path / "run", capture, speed=40, environment={"ORDERFLOW_CRASH_POINT": f"{point}:{died}"})
     with stack:
         harness.assert_sound(stack, stack.finish())
     assert died.exists(), "nothing died there"

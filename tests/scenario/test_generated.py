@@ -26,6 +26,16 @@ LIVELY = {
     "strategy_mode.market.min_volume_usd": 10, "harvest.trade_idle_s": 10, "harvest.book_idle_s": 12,
     "harvest.backfill": False,  # the reference inserts what REST answers, but does not wait for it (decision 0014)
 }
+# Windows so short that fits, and turns of the direction, come within some minutes.
+SHORT_WINDOWS = {"eval.step_ms": 100, "eval.train_s": 300, "eval.test_s": 60, "eval.horizons_s": [5],
+                 "eval.primary_horizon_s": 5, "cvd.freeze_min": 5, "ofi.z_window": 20}
+# (share of the capture at which it comes, what was decided)
+DECISIONS = [
+    (.0, {"decision": "lock_direction"}), (.3, {"decision": "slice_weight", "value": .5}),
+    (.5, {"decision": "unlock_direction", "symbol": "AAAUSDT", "why": "a test"}),
+    (.6, {"decision": "suspend_calibration"}), (.6, {"decision": "lock_direction"}), (.7, {"decision": "resume_calibration"}),
+    (.8, {"decision": "slice_weight", "value": 0, "symbol": "BBBUSDT"}), (.9, {"decision": "adjust_merge_tol", "value": 2500}),
+]
 # name: (seed, what is generated, what is configured)
 CASES = {
     "usdm": (1, {}, {}),
@@ -59,9 +69,13 @@ CASES = {
                               "strategy_mode.schedule.holidays": ["2023-11-15"]}),
     "force_active": (24, {}, {"strategy_mode.mode": "force_active"}),
     "strategy-off": (1003, {}, {"strategy_mode.enabled": False}),
+    "calibration": (27, {"count": 5000}, SHORT_WINDOWS),
+    "auto-flip": (29, {"count": 5000}, {**SHORT_WINDOWS, "eval.auto_flip": True, "eval.train_s": 3600}),
+    "controls": (29, {"count": 3000, "controls": DECISIONS}, SHORT_WINDOWS),
     "signal-gates": (26, {}, {"signal.dedupe_ms": 350, "signal.spread_bps_cap": 3, "signal.lag_cap_sec": 0.2,
                               "signal.weak_threshold": 0.5}),
 }
+CONTROL = 5  # kind of a capture's record
 KINDS = {"trade": "prices", "book": "orderbook", "event": "events", "ofi": "ofi", "cvd": "cvd", "fusion": "fusion",
          "feature": "features", "strategy_state": "strategy_state", "signal": "signals"}
 ROW_IDS = {
@@ -69,7 +83,7 @@ ROW_IDS = {
     "orderbook": "{symbol}|orderbook|{last_id}", "fusion": "{symbol}|fusion|{ts_ms}",
     "features": "{symbol}|features|{ts_ms}", "events": "{symbol}|events|{event_type}|{channel}|{ts_ms}|{ordinal}",
 }
-IGNORED = {"run_id", "div_type", "proba", "calibration_state"}
+IGNORED = {"run_id", "div_type"}
 
 
 def write_capture(path, records):
@@ -77,6 +91,15 @@ def write_capture(path, records):
         file.write(recordings.ofr_file_header())
         for number, (recv_ns, kind, conn, text) in enumerate(records, 1):
             file.write(recordings.ofr_record(number, recv_ns, kind, conn, text.encode()))
+
+
+def with_controls(records, controls):
+    """Control inputs in the places that their shares name."""
+    records = list(records)
+    for share, said in sorted(controls, key=lambda control: -control[0]):
+        place = int(len(records) * share) or 1
+        records.insert(place, (records[place - 1][0], CONTROL, 0, json.dumps(said)))
+    return records
 
 
 def setting(value):
@@ -110,18 +133,39 @@ def reference_rows(capture, config):
     return {(symbol, kind): found for symbol, kinds in rows.items() for kind, found in kinds.items() if found}
 
 
+def assert_it_happened(name, rows):
+    """What a case is there for is in its rows."""
+    fusion = [row for (_, kind), found in rows.items() if kind == "fusion" for row in found]
+    incidents = [json.loads(row["meta_json"])["rule"] for (_, kind), found in rows.items() if kind == "events"
+                 for row in found if row["event_type"] == "incident"]
+    signals = [row for (_, kind), found in rows.items() if kind == "signals" for row in found]
+    if name in ("calibration", "controls"):
+        assert {"none", "insufficient", "active"} <= {row["calibration_state"] for row in fusion}
+        assert sum(row["proba"] is not None for row in fusion) > 500
+    if name == "auto-flip":
+        assert "direction_changed" in incidents and {"as_is", "flipped"} == {row["cvd_direction"] for row in fusion}
+    if name == "controls":
+        assert any(row["calibration_state"] == "suspended" for row in fusion)
+        assert {"direction_locked", "direction_unlocked"} <= set(incidents)
+        assert any("reason:slice_suspended" in (row["guard_reason"] or "") for row in signals)
+
+
 @pytest.mark.parametrize("name", CASES)
 def test_daemons_and_reference_agree_on_a_generated_capture(name, tmp_path):
     seed, generated, configured = CASES[name]
     seed = int(os.environ.get("ORDERFLOW_SEED", seed))
+    generated = dict(generated)
+    controls = generated.pop("controls", [])
     # trade_stream stays auto: the capture decides.
     config = {**LIVELY, "harvest.market": generated.get("market", "usdm"),
               "harvest.book_source": generated.get("source", "diff"), **configured}
     capture = tmp_path / "raw-generated-0-000001.ofr"
-    write_capture(capture, captures.generate(seed, **generated))
+    write_capture(capture, with_controls(captures.generate(seed, **generated), controls))
     theirs, ours = reference_rows(capture, config), daemon_rows(capture, config, tmp_path)
     assert len(theirs) >= 2 * 8, f"seed {seed}: too little was generated: {sorted(theirs)}"
     assert theirs.keys() == ours.keys(), f"seed {seed}"
+    if seed == CASES[name][0]:
+        assert_it_happened(name, theirs)
     for (symbol, kind), rows in theirs.items():
         columns, notes = compare.compare_rows(kind, rows, ours[symbol, kind], IGNORED)
         assert not columns and not notes, (f"seed {seed}, {symbol} {kind}: {notes} "

@@ -61,5 +61,5 @@ def test_stored_rows_agree_with_the_reference(name, tmp_path):
     os.environ.setdefault("PYTHONDONTWRITEBYTECODE", "1")
     kinds = "prices,orderbook,ofi,cvd,fusion,events,features,signals"
     code = compare.main([str(tmp_path / "reference"), str(tmp_path / "ours"), "--kinds", kinds, "--ignore",
-                         "div_type,proba,calibration_state,run_id"])
+                         "div_type,run_id"])
     assert code == 0
