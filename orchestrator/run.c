@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "bus/bus.h"
+#include "control/own_log.h"
 #include "control/own_status.h"
 #include "exporting.h"
 #include "faults/faults.h"
@@ -115,16 +116,12 @@ static enum status take_lock(struct run *run, struct error *error)
     return lock_take(RUN_LOCK_PATH, &run->lock, error);
 }
 
-static enum status open_log(const struct run *run, struct error *error)
+static enum status open_log(struct run *run, struct error *error)
 {
-    char path[PATH_BYTES];
-    path_join(path, config_text(run->config, "run.logs_dir"), "orchestrator/orchestrator.log");
-    enum status status = folder_make_for(path);
-    int descriptor = status == STATUS_OK ? open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644) : -1;
-    if (descriptor < 0)
-        return error_set(error, STATUS_IO, "%s cannot be written: %s", path, strerror(errno));
     log_configure("orchestrator", run->run_id, config_bool(run->config, "run.debug") ? LOG_DEBUG : LOG_INFO);
-    log_redirect(descriptor);
+    enum status status = own_log_open(&run->own_log, run->config, error);
+    if (status != STATUS_OK)
+        return status;
     if (*run->lock.previous)
         log_event(LOG_WARNING, "lock_taken_over", "previous=%s", run->lock.previous);
     return STATUS_OK;
@@ -373,7 +370,7 @@ static void loop(struct run *run)
     lifecycle_step(run);
     while (run->phase != PHASE_ENDED) {
         bus_poll(run->bus, poll_timeout(run), 0, &events); /* only waits, so that the turn can be measured */
-        int64_t begun_ns = clock_monotonic_ns(&run->clock);
+        int64_t begun_ns = clock_monotonic_ns(&run->clock), begun_cpu_ns = self_cpu_ns();
         size_t taken = bus_poll(run->bus, 0, POLL_MESSAGES, &events);
         take_descriptors(run);
         for (size_t i = 0; taken < POLL_MESSAGES && i < run->process_count; i++)
@@ -389,7 +386,8 @@ static void loop(struct run *run)
         quality_watch_step(run);
         watch_step(run);
         record_write(run);
-        self_turn(run, begun_ns);
+        own_log_step(&run->own_log);
+        self_turn(run, begun_ns, begun_cpu_ns);
     }
 }
 
@@ -443,7 +441,7 @@ static struct run *run_create(const struct options *options)
     run->injuries = injury_table_create();
     run->options = options;
     run->driver = &process_driver;
-    run->epoll_descriptor = run->signal_descriptor = run->lock.descriptor = -1;
+    run->epoll_descriptor = run->signal_descriptor = run->lock.descriptor = run->own_log.descriptor = -1;
     run->started_ms = clock_monotonic_ms(&run->clock);
     run->started_wall_ms = clock_wall_ms(&run->clock);
     run->end_due_ms = NEVER_MS;

@@ -22,6 +22,7 @@
 #include "control/console.h"
 #include "control/control.h"
 #include "control/feed.h"
+#include "control/own_log.h"
 #include "drivers/docker.h"
 #include "drivers/driver.h"
 #include "faults/fault.h"
@@ -187,6 +188,7 @@ struct run {
     struct feed feed;
     struct console console;
     struct control control;
+    struct own_log own_log;
 
     struct process processes[RUN_PROCESSES_MAX]; /* never moved, never removed */
     size_t process_count;
@@ -225,9 +227,9 @@ struct run {
 
     int64_t tick_due_ms, resource_due_ms, progress_due_ms;
     char boot_id[RECORD_BOOT_BYTES];
-    struct record left;          /* of an orchestrator that died, when there is one */
-    struct options *adopted;     /* its command line; NULL: ours counts */
-    int64_t adoptions;           /* orchestrators before this one that died */
+    struct record left;                     /* of an orchestrator that died, when there is one */
+    struct options *adopted;                /* its command line; NULL: ours counts */
+    int64_t adoptions;                      /* orchestrators before this one that died */
     struct buffer recorded_last, recording; /* record.h: as it was written last, and as it is being made */
     struct record_file record_file;
     struct self self;

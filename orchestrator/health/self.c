@@ -2,6 +2,7 @@
 
 #include "orchestrator/run.h"
 
+#include <time.h>
 #include <unistd.h>
 
 enum { LOOK_SHORT_MS = 1000 };
@@ -32,12 +33,21 @@ static void look_descriptors(struct run *run)
     self->is_short = is_short;
 }
 
-void self_turn(struct run *run, int64_t begun_ns)
+int64_t self_cpu_ns(void)
+{
+    struct timespec used;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+    return (int64_t)used.tv_sec * 1000000000 + used.tv_nsec;
+}
+
+void self_turn(struct run *run, int64_t begun_ns, int64_t begun_cpu_ns)
 {
     struct self *self = &run->self;
     int64_t took_ns = clock_monotonic_ns(&run->clock) - begun_ns;
     self->turns++;
     self->turn_ns_sum += took_ns;
+    int64_t cpu_ns = self_cpu_ns() - begun_cpu_ns;
+    self->turn_cpu_ns_max = cpu_ns > self->turn_cpu_ns_max ? cpu_ns : self->turn_cpu_ns_max;
     self->turn_ns_max = took_ns > self->turn_ns_max ? took_ns : self->turn_ns_max;
     if ((headroom_refused() != self->refused_seen && !self->is_short) ||
         (self->is_short && run_now_ms(run) >= self->look_due_ms))
@@ -81,6 +91,7 @@ void self_json(const struct run *run, struct json *json)
     json_key_i64(json, "loop_turns", self->turns);
     json_key_f64(json, "loop_ms_mean", (double)self->turn_ns_sum / turns / 1e6);
     json_key_f64(json, "loop_ms_max", (double)self->turn_ns_max / 1e6);
+    json_key_f64(json, "loop_cpu_ms_max", (double)self->turn_cpu_ns_max / 1e6);
     json_key_f64(json, "rss_mb", self->rss_mb);
     json_key_f64(json, "max_rss_mb", run->own_max_rss_mb);
     json_key_f64(json, "cpu_s", self->cpu_s);

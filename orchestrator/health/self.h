@@ -14,6 +14,7 @@ struct run;
 struct self {
     int64_t turns; /* wake-ups of the loop */
     int64_t turn_ns_max, turn_ns_sum;
+    int64_t turn_cpu_ns_max;  /* of it on a processor: the rest is the machine's doing */
     struct headroom headroom; /* as looked at last */
     int64_t refused_seen;
     int64_t look_due_ms;               /* while short: looked at again */
@@ -22,9 +23,12 @@ struct self {
     int64_t looked_ms;
 };
 
-/* self_turn: a turn of the loop that began at `begun_ns` (monotonic) is over. Looks at the descriptors when a connection has
+/* self_cpu_ns: processor time of this thread. */
+int64_t self_cpu_ns(void);
+
+/* self_turn: a turn of the loop that began at `begun_ns` (monotonic; self_cpu_ns) is over. Looks at the descriptors when a connection has
  * been turned away since. */
-void self_turn(struct run *run, int64_t begun_ns);
+void self_turn(struct run *run, int64_t begun_ns, int64_t begun_cpu_ns);
 
 /* self_look: memory, processor time, descriptors; every ten seconds. */
 void self_look(struct run *run);

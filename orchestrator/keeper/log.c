@@ -1,6 +1,7 @@
 #include "log.h"
 
 #include "base/clock.h"
+#include "base/file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -37,17 +38,21 @@ static void file_close(struct log *log)
     log->file = -1;
 }
 
-/* turn_over: path.1 becomes path.2 and so on; what comes behind the last is replaced. */
-static void turn_over(struct log *log, const struct log_policy *policy)
+void log_turn_over(const char *path, int64_t files)
 {
-    char from[LOG_PATH_BYTES + 24], to[LOG_PATH_BYTES + 24];
-    for (int64_t i = policy->files; i > 0; i--) {
-        snprintf(to, sizeof to, "%s.%lld", log->path, (long long)i);
-        snprintf(from, sizeof from, i > 1 ? "%s.%lld" : "%s", log->path, (long long)(i - 1));
+    char from[PATH_BYTES + 24], to[PATH_BYTES + 24];
+    for (int64_t i = files; i > 0; i--) {
+        snprintf(to, sizeof to, "%s.%lld", path, (long long)i);
+        snprintf(from, sizeof from, i > 1 ? "%s.%lld" : "%s", path, (long long)(i - 1));
         rename(from, to);
     }
-    if (policy->files <= 0)
-        unlink(log->path);
+    if (files <= 0)
+        unlink(path);
+}
+
+static void turn_over(struct log *log, const struct log_policy *policy)
+{
+    log_turn_over(log->path, policy->files);
     file_close(log);
     file_open(log);
 }

@@ -44,3 +44,6 @@ int64_t log_owes(const struct log *log);
 
 /* log_close: takes what is left, and hangs up. */
 void log_close(struct log *log, const struct log_policy *policy, int64_t now_ms);
+
+/* log_turn_over: path.1 becomes path.2 and so on, path becomes path.1; what comes behind the last is replaced. */
+void log_turn_over(const char *path, int64_t files);

@@ -1,6 +1,7 @@
 /* logs: of a process or of the orchestrator, also after the run. A log is several files: <name> is the newest, <name>.1 the one
  * before it, and so on (keeper/log.h); they are printed as one, oldest first, and followed from one to the next. */
 #include "base/file.h"
+#include "log_line.h"
 #include "place.h"
 #include "verb.h"
 
@@ -12,7 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { OLDER_MAX = 1000 };
+enum { OLDER_MAX = 1000, LINE_BYTES_MAX = 65536 };
 
 static void log_path(const struct config *config, const char *name, bool standard_output,
                      char out_path[PATH_BYTES])
@@ -32,19 +33,66 @@ static const char *name_of(const char *path, int number, char out_name[PATH_BYTE
     return out_name;
 }
 
+/* printer: what has been read goes to standard output, as it is or line by line as JSON. */
+struct printer {
+    bool as_json;
+    struct buffer begun; /* a line whose end has not come yet */
+    struct buffer out;
+};
+
+static void take_line(struct printer *printer)
+{
+    log_line_json(buffer_text(&printer->begun), printer->begun.length, &printer->out);
+    buffer_clear(&printer->begun);
+}
+
+/* take_lines: the whole lines of a block. One that is longer than LINE_BYTES_MAX is cut. */
+static void take_lines(struct printer *printer, const char *block, size_t bytes)
+{
+    while (bytes) {
+        const char *end = memchr(block, '\n', bytes);
+        size_t part = end ? (size_t)(end - block) : bytes;
+        buffer_append(&printer->begun, block, part);
+        if (end || printer->begun.length > LINE_BYTES_MAX)
+            take_line(printer);
+        part += end != NULL;
+        block += part;
+        bytes -= part;
+    }
+}
+
+/* print_block: false when standard output is gone. */
+static bool print_block(struct printer *printer, const char *block, size_t bytes)
+{
+    if (!printer->as_json)
+        return file_write_all(STDOUT_FILENO, block, bytes) == STATUS_OK;
+    buffer_clear(&printer->out);
+    take_lines(printer, block, bytes);
+    return file_write_all(STDOUT_FILENO, printer->out.data, printer->out.length) == STATUS_OK;
+}
+
+/* print_rest: a last line that has no end. */
+static void print_rest(struct printer *printer)
+{
+    if (printer->begun.length)
+        print_block(printer, "\n", 1);
+    buffer_finish(&printer->begun);
+    buffer_finish(&printer->out);
+}
+
 /* copy_new: what has been appended since; false when standard output is gone. */
-static bool copy_new(int file)
+static bool copy_new(int file, struct printer *printer)
 {
     char block[16384];
     ssize_t got;
     while ((got = read(file, block, sizeof block)) > 0)
-        if (file_write_all(STDOUT_FILENO, block, (size_t)got) != STATUS_OK)
+        if (!print_block(printer, block, (size_t)got))
             return false;
     return true;
 }
 
 /* print_older: all but the newest. */
-static bool print_older(const char *path)
+static bool print_older(const char *path, struct printer *printer)
 {
     char name[PATH_BYTES + 16];
     int count = 0;
@@ -53,7 +101,7 @@ static bool print_older(const char *path)
         count++;
     for (int number = count; listened_to && number > 0; number--) {
         int file = open(name_of(path, number, name), O_RDONLY | O_CLOEXEC);
-        listened_to = file < 0 || copy_new(file);
+        listened_to = file < 0 || copy_new(file, printer);
         if (file >= 0)
             close(file);
     }
@@ -79,25 +127,25 @@ static int place_of(int file, const char *path)
 
 /* go_on: to the newest file, through all between; false when standard output is gone. A file that has been turned over is
  * complete. One that is gone was overtaken: more was written than is kept. */
-static bool go_on(int *file, const char *path)
+static bool go_on(int *file, const char *path, struct printer *printer)
 {
     char name[PATH_BYTES + 16];
-    bool listened_to = copy_new(*file);
+    bool listened_to = copy_new(*file, printer);
     int place;
     while (listened_to && (place = place_of(*file, path)) != 0) {
-        listened_to = copy_new(*file);
+        listened_to = copy_new(*file, printer);
         int next = open(name_of(path, place > 0 ? place - 1 : 0, name), O_RDONLY | O_CLOEXEC);
         if (next < 0)
             break; /* just being turned over: there will be news */
         close(*file);
         *file = next;
-        listened_to = listened_to && copy_new(*file);
+        listened_to = listened_to && copy_new(*file, printer);
     }
     return listened_to;
 }
 
 /* follow: the kernel says when something in the folder has changed. */
-static int follow(const char *path)
+static int follow(const char *path, struct printer *printer)
 {
     char folder[PATH_BYTES], events[4096];
     snprintf(folder, sizeof folder, "%.*s", (int)(strrchr(path, '/') - path), path);
@@ -110,19 +158,19 @@ static int follow(const char *path)
             close(watch);
         return complain(EXIT_REFUSED, "%s cannot be followed: %s", path, strerror(reason));
     }
-    while (go_on(&file, path) && read(watch, events, sizeof events) > 0)
+    while (go_on(&file, path, printer) && read(watch, events, sizeof events) > 0)
         ;
     close(file);
     close(watch);
     return EXIT_FINE;
 }
 
-static int print(const char *path)
+static int print(const char *path, struct printer *printer)
 {
     int file = open(path, O_RDONLY | O_CLOEXEC);
     if (file < 0)
         return complain(EXIT_REFUSED, "%s cannot be read: %s", path, strerror(errno));
-    copy_new(file);
+    copy_new(file, printer);
     close(file);
     return EXIT_FINE;
 }
@@ -140,7 +188,10 @@ int verb_logs(const struct invocation *invocation)
     config_destroy(config);
     if (!file_exists(path))
         return complain(EXIT_REFUSED, "%s has no log here: %s does not exist", invocation->words[0], path);
-    if (!print_older(path))
-        return EXIT_FINE;
-    return invocation_value(invocation, "-f") ? follow(path) : print(path);
+    struct printer printer = {.as_json = invocation_value(invocation, "--json") != NULL};
+    int code = EXIT_FINE;
+    if (print_older(path, &printer))
+        code = invocation_value(invocation, "-f") ? follow(path, &printer) : print(path, &printer);
+    print_rest(&printer);
+    return code;
 }

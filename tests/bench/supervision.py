@@ -2,8 +2,8 @@
 
     supervision.py [--rounds N] [--seconds N] [PART…]
 
-Parts: takeover, kill, hang, shutdown, control, cold, idle, load, abuse. Every time is taken from outside or from the run's own
-history (manifest, status feed), p50 and p99 of at least --rounds events, except where a round takes seconds (shutdown, cold).
+Parts: takeover, kill, hang, shutdown, control, cold, idle, wakeups, load, abuse. Every time is taken from outside or from the run's own
+history (manifest, status feed), p50 and p99 of at least --rounds events.
 """
 import argparse
 import concurrent.futures
@@ -36,6 +36,8 @@ import test_supervision as rogues  # noqa: E402
 
 MANY = {"supervisor.progress_restarts": 250, "supervisor.max_restarts": 250}
 HUNG_STATES = ("ready", "running")
+SHUTDOWNS_AT_ONCE = 6
+LOOK_S = 0.002
 
 
 def say(what, took, unit="ms", aim=None):
@@ -101,8 +103,15 @@ def private_mb(pid):
 
 
 def switches(pid):
+    """How often all its threads together have gone to sleep, so how often they woke up."""
     return sum(int(line.split()[1]) for task in os.listdir(f"/proc/{pid}/task")
                for line in open(f"/proc/{pid}/task/{task}/status") if line.startswith("voluntary_ctxt"))
+
+
+def processor_ms(pid):
+    with open(f"/proc/{pid}/stat") as stat:
+        fields = stat.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) * 1000 / os.sysconf("SC_CLK_TCK")
 
 
 # --- parts ---
@@ -123,7 +132,7 @@ def takeover(options):
         assert run.pids() == before and {p["restart_count"] for p in ctl.status().values()} == {0}
         assert not (run.folder / "fake/doubled").exists()
         second = []
-        for _ in range(20):
+        for _ in range(options.rounds):
             begun = time.monotonic()
             done = subprocess.run(list(map(str, run.command)), cwd=run.folder, capture_output=True)
             second.append((time.monotonic() - begun) * 1000)
@@ -184,8 +193,8 @@ def one_shutdown(number):
 
 def shutdown(options):
     """The whole shutdown while one daemon hangs and, restarted, ignores TERM."""
-    with concurrent.futures.ThreadPoolExecutor(4) as pool:
-        took = list(pool.map(one_shutdown, range(options.slow_rounds)))
+    with concurrent.futures.ThreadPoolExecutor(SHUTDOWNS_AT_ONCE) as pool:  # each of them mostly waits
+        took = list(pool.map(one_shutdown, range(options.rounds)))
     assert all(drained for _, drained in took)
     say("shutdown with a hung daemon", [ms for ms, _ in took], aim="8000")
 
@@ -237,34 +246,64 @@ def control_part(options):
         bare.close(0)
 
 
-def cold(options):
-    """All real daemons, the synthetic market: from the start of the orchestrator until everybody has caught up."""
-    go, caught_up, venue = [], [], []
-    for _ in range(options.slow_rounds):
-        with folder() as at, harness.Stack(at, speed="1", run_id="cold", sets={"report.http_port": 0}) as stack:
-            begun = time.monotonic()
+@contextlib.contextmanager
+def daemons(at, **sets):
+    """All real daemons on the synthetic market, for as long as the caller wants."""
+    with harness.Stack(at, speed="1", run_id="bench", sets=sets) as stack:
+        yield stack
+        stack.process.send_signal(signal.SIGINT)
+        stack.process.send_signal(signal.SIGINT)  # what is under way is of no interest
+        stack.finish(60)
+
+
+def one_cold_start():
+    """(ms until go, until everybody has caught up, of it the simulator)."""
+    with folder() as at:
+        begun = time.monotonic()
+        with daemons(at) as stack:
             harness.wait_for(lambda: (at / "runtime/bus/orchestrator.ctl").exists(), 30, "the control socket")
             with control.Control(at) as ctl:
-                feed_ms = None
-                while True:
-                    answer = ctl.receive(ctl.send("status"), 50)
-                    if not answer:
-                        continue
-                    now = (time.monotonic() - begun) * 1000
-                    result = answer["result"]
-                    if result["phase"] == "feeding" and feed_ms is None:
-                        feed_ms = now
-                    if all(process["state"] == "running" for process in result["processes"]):
-                        break
-                go.append(feed_ms or now)
-                caught_up.append(now)
-            stack.process.send_signal(signal.SIGINT)
-            stack.process.send_signal(signal.SIGINT)
-            stack.finish(60)
-            venue += [float(line.split(" ready in ")[1].split()[0]) for line in stack.text().splitlines() if "simulator ready in" in line]
+                go, states = None, []
+                while not states or any(state != "running" for state in states):
+                    time.sleep(LOOK_S)  # asking without a pause would take a core from what is measured
+                    answer = ctl.receive(ctl.send("status"), 1000)
+                    if answer:
+                        states = [process["state"] for process in answer["result"]["processes"]]
+                        now = (time.monotonic() - begun) * 1000
+                        go = go or (now if answer["result"]["phase"] == "feeding" else None)
+            (venue,) = [float(line.split(" ready in ")[1].split()[0]) for line in stack.text().splitlines() if "simulator ready in" in line]
+    return go, now, venue
+
+
+def cold(options):
+    """All real daemons, the synthetic market: from the start of the orchestrator until everybody has caught up."""
+    one_cold_start()  # the programs are in memory then
+    go, caught_up, venue = zip(*(one_cold_start() for _ in range(options.rounds)))
     say("cold start → go", go)
     say("cold start → all caught up", caught_up, aim="150 beside the venue")
     say("… of it the simulator", venue)
+
+
+def wakeups(options):
+    """What real daemons and their keepers do while the market is closed: nobody has anything to do but to say that it lives."""
+    with folder() as at, daemons(at, **{"simulator.rate": 1}) as stack:
+        harness.wait_for(lambda: (at / "runtime/bus/orchestrator.ctl").exists(), 30, "the control socket")
+        with control.Control(at) as ctl:
+            harness.wait_for(lambda: all(p["state"] == "running" for p in ctl.status().values()), 30, "all of them")
+            pids = {"orchestrator": stack.process.pid, **{name: process["pid"] for name, process in ctl.status().items()}}
+        keepers = [int(pid) for pid in open(f"/proc/{stack.process.pid}/task/{stack.process.pid}/children").read().split()]
+        before = {pid: (switches(pid), processor_ms(pid)) for pid in [*pids.values(), *keepers]}
+        begun = time.monotonic()
+        time.sleep(options.seconds)
+        passed = time.monotonic() - begun
+
+        def per_second(pid):
+            return f"{(switches(pid) - before[pid][0]) / passed:6.1f}/s, processor {(processor_ms(pid) - before[pid][1]) / passed / 10:.2f} %"
+
+        print(f"wake-ups of all threads in {passed:.0f} s, one message a second, a heartbeat each 200 ms:", flush=True)
+        for name, pid in pids.items():
+            print(f"  {name:<14} {per_second(pid)}, private {private_mb(pid):.2f} MB", flush=True)
+        print(f"  {len(keepers)} keepers together {sum(switches(pid) - before[pid][0] for pid in keepers) / passed:.2f}/s", flush=True)
 
 
 def idle(options):
@@ -273,7 +312,6 @@ def idle(options):
         ctl.status()
         pid = run.process.pid
         before, turns, begun = switches(pid), ctl.itself()["loop_turns"], time.monotonic()
-        cpu = os.times()
         time.sleep(options.seconds)
         passed = time.monotonic() - begun
         mine = ctl.itself()
@@ -281,14 +319,8 @@ def idle(options):
         print(f"orchestrator private memory {private_mb(pid):.2f} MB (aim 4), RSS {mine['rss_mb']:.1f} MB; "
               f"keepers {max(keepers):.2f} MB each", flush=True)
         print(f"in {passed:.0f} s with 6 daemons: {(mine['loop_turns'] - turns) / passed:.1f} turns/s, "
-              f"{(switches(pid) - before) / passed:.1f} wake-ups/s of all its threads, longest turn {mine['loop_ms_max']:.1f} ms",
-              flush=True)
-        del cpu
-
-
-def burn(stop):
-    while not stop.is_set():
-        pass
+              f"{(switches(pid) - before) / passed:.1f} wake-ups/s of all its threads, longest turn {mine['loop_ms_max']:.1f} ms, "
+              f"on a processor {mine['loop_cpu_ms_max']:.1f} ms", flush=True)
 
 
 def load(options):
@@ -329,24 +361,26 @@ def abuse(options):
         mine = ctl.itself()
         assert run.pids() == before
         print(f"abuse: {sent / passed:,.0f} requests/s answered for {passed:.0f} s among garbage, 64 MB messages and dying clients; longest "
-              f"turn {mine['loop_ms_max']:.1f} ms (aim 50), mean {mine['loop_ms_mean']:.2f} ms; nobody restarted; "
+              f"turn {mine['loop_ms_max']:.1f} ms (aim 50), on a processor {mine['loop_cpu_ms_max']:.1f} ms, mean {mine['loop_ms_mean']:.2f} ms; nobody restarted; "
               f"{mine['max_rss_mb']:.1f} MB", flush=True)
 
 
 PARTS = {"takeover": takeover, "kill": kill, "hang": hang, "shutdown": shutdown, "control": control_part, "cold": cold, "idle": idle,
-         "load": load, "abuse": abuse}
+         "wakeups": wakeups, "load": load, "abuse": abuse}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("parts", nargs="*", choices=[*PARTS, []], help="all when none is named")
     parser.add_argument("--rounds", type=int, default=200)
-    parser.add_argument("--slow-rounds", type=int, default=40, help="of what takes seconds")
     parser.add_argument("--requests", type=int, default=2000)
     parser.add_argument("--seconds", type=int, default=20)
     options = parser.parse_args()
     for part in options.parts or PARTS:
+        begun = time.monotonic()
+        print(f"{part}: load {' '.join(open('/proc/loadavg').read().split()[:3])}", flush=True)
         PARTS[part](options)
+        print(f"{part}: took {time.monotonic() - begun:.0f} s", flush=True)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ def zombies(folder):
 def snapshot(run, ctl):
     mine = ctl.itself()
     return {"files": rogues.open_files(run.process.pid), "private MB": round(bench.private_mb(run.process.pid), 2),
-            "longest turn ms": round(mine["loop_ms_max"], 1),
+            "longest turn ms": round(mine["loop_ms_max"], 1), "on a processor ms": round(mine["loop_cpu_ms_max"], 1),
             "keepers MB": round(sum(bench.private_mb(pid) for pid in run.children("keeper")), 2)}
 
 

@@ -19,7 +19,7 @@ import pytest
 import zmq
 
 from test_adoption import MANY, Mortal, alive, run  # noqa: F401 (a fixture)
-from test_orchestrator import Run, programs  # noqa: F401 (a fixture)
+from test_orchestrator import SERVICES, Run, programs  # noqa: F401 (a fixture)
 
 TORTURE = {"archive": "flood_kb=64", "features": "forks=3", "signal": "ignore_term", "broker": "crash_after_ms=0",
            "report": "no_ready"}
@@ -121,6 +121,31 @@ def test_a_flooding_daemon_is_read_by_a_follower_through_every_turn(programs, tm
         follower.wait(10)
         run.process.send_signal(signal.SIGTERM)
         assert run.finish() == 0
+
+
+def test_the_orchestrators_own_log_is_turned_over_and_read_through_every_turn_also_as_json(programs, tmp_path):  # noqa: F811
+    log = tmp_path / "logs/orchestrator/orchestrator.log"
+    log.parent.mkdir(parents=True)
+    old = f"{'an older run':1023}\n" * 1024
+    log.write_text(old)
+    with Run(programs, tmp_path, sets={"logs.max_mb": 1, "logs.keep": 2}) as run:
+        run.wait_line("go: all ready")
+        turned = log.with_name(log.name + ".1")
+        run.wait_for(turned.exists, "a file that has been turned over")
+        assert turned.read_text().startswith(old) and not log.with_name(log.name + ".2").exists()
+        run.process.send_signal(signal.SIGTERM)
+        assert run.finish() == 0
+    lines = (turned.read_text() + log.read_text()).splitlines()
+    assert run.orchctl("logs", "orchestrator").stdout.splitlines() == lines
+    objects = [json.loads(line) for line in run.orchctl("logs", "orchestrator", "--json").stdout.splitlines()]
+    assert len(objects) == len(lines) and objects[0] == {"text": lines[0]}
+    events = [one for one in objects if "event" in one]
+    assert [one["fields"]["name"] for one in events if one["event"] == "Start"] == list(SERVICES)
+    ready = [one["fields"] for one in events if one["event"] == "Ready"]
+    assert sorted(one["name"] for one in ready) == sorted(SERVICES) and all(one["pid"] > 1 for one in ready)
+    (reason,) = {one["fields"]["reason"] for one in events if one["event"] == "stop_intake"}
+    assert reason == "interrupted", "words between quotes are one value"
+    assert all(f" {one['event']} " in line for one, line in zip(objects, lines) if "event" in one)
 
 
 def raw(folder):
