@@ -138,9 +138,27 @@ void intake_ask(struct intake *intake, const struct feed *feed, size_t symbol_co
     }
 }
 
-enum status intake_command(struct intake *intake, const struct feed *feed, const char *verb)
+/* decide: a control input. */
+static enum status decide(struct intake *intake, const struct feed *feed, const struct intake_order *order,
+                          struct error *error)
 {
-    bool go = strcmp(verb, "go") == 0, stop = strcmp(verb, "stop_intake") == 0;
+    if (!feed)
+        return error_set(error, STATUS_INVALID, "this instance has no symbol");
+    if (!intake->writer)
+        return error_set(error, STATUS_INVALID, "a replay takes no decisions: they are in its capture");
+    if (feed_ended(feed) || intake_is_over(intake))
+        return error_set(error, STATUS_INVALID,
+                         "the feed has ended; a decision would change nothing any more");
+    return decisions_say(&intake->decisions, intake->writer, stage_clock(intake->stage), order->at_end,
+                         order->arguments_json, error);
+}
+
+enum status intake_command(struct intake *intake, const struct feed *feed, const struct intake_order *order,
+                           struct error *error)
+{
+    bool go = strcmp(order->verb, "go") == 0, stop = strcmp(order->verb, "stop_intake") == 0;
+    if (strcmp(order->verb, "control") == 0)
+        return decide(intake, feed, order, error);
     if (!feed && stop)
         stage_end(intake->stage); /* nothing of it has ever begun */
     if (!feed)
@@ -185,20 +203,6 @@ void intake_halt(struct intake *intake, int64_t until_ms)
     if (intake->receiver)
         receiver_halt(intake->receiver, until_ms);
     intake_count_losses(intake);
-}
-
-enum status intake_decide(struct intake *intake, const struct feed *feed, bool at_end,
-                          const char *arguments_json, struct error *error)
-{
-    if (!feed)
-        return error_set(error, STATUS_INVALID, "this instance has no symbol");
-    if (!intake->writer)
-        return error_set(error, STATUS_INVALID, "a replay takes no decisions: they are in its capture");
-    if (feed_ended(feed) || intake_is_over(intake))
-        return error_set(error, STATUS_INVALID,
-                         "the feed has ended; a decision would change nothing any more");
-    return decisions_say(&intake->decisions, intake->writer, stage_clock(intake->stage), at_end,
-                         arguments_json, error);
 }
 
 void intake_save(const struct intake *intake, const struct feed *feed, struct buffer *out)

@@ -43,19 +43,23 @@ bool intake_is_over(const struct intake *intake);
 /* intake_ask: what the feed waits for and only the venue can answer. */
 void intake_ask(struct intake *intake, const struct feed *feed, size_t symbol_count);
 
-/* intake_command: go and stop_intake; go after the end changes nothing, and nothing does much without a feed (NULL: no symbol is
- * ours). STATUS_UNSUPPORTED: neither. */
-enum status intake_command(struct intake *intake, const struct feed *feed, const char *verb) MUST_USE;
+/* intake_order: `at_end`: the feed has read all there was. */
+struct intake_order {
+    const char *verb;
+    const char *arguments_json;
+    bool at_end;
+};
+
+/* intake_command: go, stop_intake, and control (decisions_say); go after the end changes nothing, and nothing does much without a
+ * feed (NULL: no symbol is ours). STATUS_UNSUPPORTED: none of them. */
+enum status intake_command(struct intake *intake, const struct feed *feed, const struct intake_order *order,
+                           struct error *error) MUST_USE;
 
 /* intake_count_losses: once a turn: they make no row that would have the state saved. */
 void intake_count_losses(struct intake *intake);
 
 /* intake_halt: nothing is received any more; until `until_ms` (monotonic) the disk may take what it has not taken yet. */
 void intake_halt(struct intake *intake, int64_t until_ms);
-
-/* intake_decide: a control input, as decisions_say has it; `at_end`: the feed (NULL: no symbol is ours) has read all there was. */
-enum status intake_decide(struct intake *intake, const struct feed *feed, bool at_end,
-                          const char *arguments_json, struct error *error) MUST_USE;
 
 /* intake_save, intake_load (nothing without a feed): the record of the capture it goes on with, losses,
  * and the feed's whole state. */

@@ -104,9 +104,8 @@ static enum status harvest_command(void *service, const char *verb, const char *
                                    struct error *error)
 {
     struct harvest *harvest = service;
-    if (strcmp(verb, "control") == 0)
-        return intake_decide(&harvest->intake, harvest->feed, harvest->at_end, arguments_json, error);
-    return intake_command(&harvest->intake, harvest->feed, verb);
+    const struct intake_order order = {verb, arguments_json, harvest->at_end};
+    return intake_command(&harvest->intake, harvest->feed, &order, error);
 }
 
 static void harvest_report(void *service, struct stage_report *report)
