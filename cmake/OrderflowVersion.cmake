@@ -1,5 +1,5 @@
 # <build>/generated/orderflow_version.h, looked at on every build and rewritten only when it changes.
-# A build without a git checkout (an image, a tarball) may pass -DORDERFLOW_GIT_HEAD=<commit>.
+# A build without a git checkout (an image, a tarball) may pass -DORDERFLOW_GIT_HEAD=<commit>, or <commit>+changes.
 
 set(ORDERFLOW_GIT_HEAD "" CACHE STRING "Commit to show in --version where there is no git checkout")
 set(ORDERFLOW_GENERATED_DIR "${PROJECT_BINARY_DIR}/generated")

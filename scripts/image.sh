@@ -37,11 +37,17 @@ image_base() {
     timeout 120 docker pull -q "$1" >/dev/null 2>&1 || image_make_base "$1"
 }
 
-# image_build NAME DOCKERFILE FOLDER BASE
+# image_revision: the commit of this checkout, for a build that does not see it.
+image_revision() {
+    git rev-parse --verify HEAD 2>/dev/null || return 0
+    [ -z "$(git status --porcelain --untracked-files=no)" ] || echo +changes
+}
+
+# image_build NAME DOCKERFILE FOLDER BASE [REVISION]
 image_build() {
     local log
     log="$(mktemp)"
-    if ! docker build -t "$1" --build-arg "BASE=$4" -f "$2" "$3" >"$log" 2>&1; then
+    if ! docker build -t "$1" --build-arg "BASE=$4" ${5:+--build-arg "REVISION=$5"} -f "$2" "$3" >"$log" 2>&1; then
         tail -n 20 "$log" >&2
         rm -f "$log"
         die "image: $1 could not be built"
@@ -58,7 +64,7 @@ image_tree() {
 }
 
 image_main() {
-    local base=debian:bookworm-slim source=no monitoring=yes
+    local base=debian:bookworm-slim source=no monitoring=yes revision=
     while [ $# -gt 0 ]; do
         case "$1" in
         --from-source) source=yes ;;
@@ -75,7 +81,11 @@ image_main() {
     docker version >/dev/null 2>&1 || die "image: no Docker Engine answers (DOCKER_HOST=${DOCKER_HOST:-default})"
     image_base "$base"
     rm -rf build/image
-    [ "$source" = yes ] || image_tree
-    image_build "$IMAGE_NAME" compose/Dockerfile . "$base"
+    if [ "$source" = yes ]; then
+        revision="$(image_revision | tr -d '\n')"
+    else
+        image_tree
+    fi
+    image_build "$IMAGE_NAME" compose/Dockerfile . "$base" "$revision"
     [ "$monitoring" = no ] || image_build "$IMAGE_MONITORING" compose/monitoring.Dockerfile compose "$base"
 }
