@@ -177,7 +177,8 @@ static void command(struct stage *stage, const struct bus_peer_id *peer, const s
     } else {
         memcpy(answer.request_id, request.request_id, sizeof answer.request_id);
         answer.ok = perform(stage, &request, &error) == STATUS_OK;
-        bool glance = strcmp(request.verb, "fault_status") == 0; /* ten a second while a fault lasts */
+        /* Asked many times a second; their lines would make the log hold back those of orders. */
+        bool glance = strcmp(request.verb, "status") == 0 || strcmp(request.verb, "fault_status") == 0;
         log_event(glance ? LOG_DEBUG : LOG_INFO, "command", "verb=%s ok=%d reason=\"%s\"", request.verb,
                   answer.ok, error.text);
     }

@@ -188,7 +188,7 @@ int verb_logs(const struct invocation *invocation)
     config_destroy(config);
     if (!file_exists(path))
         return complain(EXIT_REFUSED, "%s has no log here: %s does not exist", invocation->words[0], path);
-    struct printer printer = {.as_json = invocation_value(invocation, "--json") != NULL};
+    struct printer printer = {.as_json = invocation->json};
     int code = EXIT_FINE;
     if (print_older(path, &printer))
         code = invocation_value(invocation, "-f") ? follow(path, &printer) : print(path, &printer);
