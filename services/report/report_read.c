@@ -185,12 +185,24 @@ static struct event_times *events_of(struct stored *stored, const char *symbol)
     return &stored->events[count];
 }
 
-/* mark_known: a symbol's events are known about as far as its trades and books have been read. */
+/* newest_state: time of a symbol's newest strategy_state row; INT64_MAX: it has none. Rows lie by time: it is close to the end. */
+static int64_t newest_state(const struct stored *stored, const char *symbol)
+{
+    for (size_t i = stored->state_count; i > 0; i--)
+        if (strcmp(stored->states[i - 1].symbol, symbol) == 0)
+            return stored->states[i - 1].row.ts_ms;
+    return INT64_MAX;
+}
+
+/* mark_known: a symbol's events are known about as far as both streams that have any have been read: harvest's by its trades and
+ * books, features' by its strategy_state rows. */
 static void mark_known(struct stored *stored)
 {
     for (size_t i = 0; i < stored->figures.symbol_count; i++) {
         const struct symbol_figures *symbol = &stored->figures.symbols[i];
-        events_of(stored, symbol->symbol)->known_ms = symbol->last_ts_ms;
+        int64_t state_ms = newest_state(stored, symbol->symbol);
+        events_of(stored, symbol->symbol)->known_ms =
+            symbol->last_ts_ms < state_ms ? symbol->last_ts_ms : state_ms;
     }
 }
 

@@ -1,6 +1,7 @@
 // links: report store base proto yyjson
 
 #include "report_life.h"
+#include "services/report/report_store.h"
 
 static void a_stop_in_the_middle_writes_the_figures_as_of_now(void **state)
 {
@@ -114,6 +115,30 @@ static void an_event_that_comes_late_finds_its_rows_in_every_summary(void **stat
     life_end(&life);
 }
 
+/* Both harvest and features say events: the one that has been read less far decides. */
+static void events_are_known_as_far_as_the_slower_stream(void **state)
+{
+    (void)state;
+    struct life life;
+    struct stored stored;
+    struct error error = {{0}};
+    struct strategy_state_row mode;
+    message_clear(&strategy_state_message, &mode);
+    mode.ts_ms = FIXTURE_START_MS - 5000;
+    life_begin(&life);
+    feed_trade(&life, 1);
+    until_idle(&life);
+    assert_ok(report_store_read(life.store_path, &stored, &error));
+    assert_int_equal(stored.events[0].known_ms, FIXTURE_START_MS);
+    stored_finish(&stored);
+    feed(&life, "features", 1, &strategy_state_message, &mode);
+    until_idle(&life);
+    assert_ok(report_store_read(life.store_path, &stored, &error));
+    assert_int_equal(stored.events[0].known_ms, FIXTURE_START_MS - 5000);
+    stored_finish(&stored);
+    life_end(&life);
+}
+
 static void after_the_end_the_position_stays_one_before_it(void **state)
 {
     (void)state;
@@ -179,6 +204,7 @@ int main(void)
         cmocka_unit_test(the_end_of_every_stream_brings_the_final_summary_and_parity),
         cmocka_unit_test(a_sink_that_lacks_published_rows_is_told),
         cmocka_unit_test(an_event_that_comes_late_finds_its_rows_in_every_summary),
+        cmocka_unit_test(events_are_known_as_far_as_the_slower_stream),
         cmocka_unit_test(after_the_end_the_position_stays_one_before_it),
         cmocka_unit_test(gates_given_later_are_written_into_the_final_summary),
         cmocka_unit_test(unknown_verbs_and_bad_arguments_are_refused),
