@@ -1,6 +1,5 @@
-/* harvest: receives the venue's messages into the raw capture, and turns that capture into ordered, de-duplicated,
- * audited rows. The receiver (a thread, receiver.h) only appends; this loop reads the capture at its own position through
- * the pure feed (feed.h), so that recovery and replay are the same code. */
+/* harvest: receives the venue's messages into the raw capture, and makes ordered, de-duplicated, audited rows of it. The receiver (a
+ * thread) only appends; this loop reads the capture through the pure feed, so that recovery and replay are the same code. */
 #include "base/memory.h"
 #include "figures.h"
 #include "own_symbols.h"

@@ -14,6 +14,7 @@ import stack as harness
 from watch import wall_ms
 
 ENDING = ("kill", "kill_two", "term", "hang", "crash")  # kinds that end the process they hit
+KILLING = ("kill", "kill_two", "hang")                  # of these, those that do it by KILL from outside
 UP = ("ready", "running", "draining", "drained")
 UP_S = 20       # until a daemon that was hurt before can be hurt again
 ROW_S = 60      # until the next fault's row has come
@@ -200,9 +201,10 @@ def settle(deeds, watch, stack, died):
 
 
 def settle_crash(deed, deeds, watch, died):
-    """Whoever died by KILL and by nobody's hand was the one at the crash point; it may have been stopped before."""
+    """Whoever died by KILL and by nobody's hand was the one at the crash point; it may have been stopped before, or come to it in
+    the last commit that a TERM makes."""
     name = deed.fault.targets[0]
-    known = {hit.pid for other in deeds if other.fault.kind in ENDING for hit in other.hits}
+    known = {hit.pid for other in deeds if other.fault.kind in KILLING for hit in other.hits}
     ends = [event for event in watch.events if event["event"] == "Exit" and event["name"] == name
             and event["exit_signal"] == "KILL" and event["pid"] not in known]
     if not died.exists() or not ends:

@@ -133,7 +133,7 @@ static void play(struct fault_plan *plan, struct random *random, struct run_figu
     for (size_t i = 0; i < PROCESS_COUNT; i++) {
         out->points[i] = processes[i].points;
         out->kills += processes[i].kills;
-        out->restarts += processes[i].generation - 1;
+        out->restarts += processes[i].present ? processes[i].generation - 1 : 0;
         process_bury(&processes[i]);
         for (int k = 0; k < processes[i].argument_count; k++)
             free(processes[i].arguments[k]);
