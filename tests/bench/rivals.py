@@ -9,9 +9,11 @@ starts of a service (s6, runit, supervisord: a second) are killed only after it,
 second copy when they die themselves is measured, too.
 """
 import argparse
+import concurrent.futures
 import contextlib
 import os
 import pathlib
+import select
 import shutil
 import signal
 import subprocess
@@ -46,73 +48,47 @@ def fetch(folder):
     return found
 
 
-def child_script(folder):
-    """Writes its pid, then is a process that does nothing: what every one of them starts."""
-    script = folder / "child"
-    script.write_text(f"#!/bin/sh\necho $$ >> {folder}/starts\nexec sleep 100000\n")
-    script.chmod(0o755)
-    return script
+class Child:
+    """What every one of them starts: a script that writes its pid into a pipe of ours, then is a process that does nothing. A pipe,
+    so that nobody has to look again and again whether a line has come."""
+
+    def __init__(self, folder):
+        pipe = folder / "starts"
+        os.mkfifo(pipe)
+        self.descriptor = os.open(pipe, os.O_RDWR | os.O_NONBLOCK)  # never at its end, though no child lives
+        self.script = folder / "child"
+        self.script.write_text(f"#!/bin/sh\necho $$ > {pipe}\nexec sleep 100000\n")
+        self.script.chmod(0o755)
+        self.pids = []
+        self.text = ""
+
+    def next(self, patience_s=PATIENCE_S):
+        """Its pid; None: nobody has been started for so long."""
+        deadline = time.monotonic() + patience_s
+        while "\n" not in self.text:
+            if not select.select([self.descriptor], [], [], max(0, deadline - time.monotonic()))[0]:
+                return None
+            self.text += os.read(self.descriptor, 4096).decode()
+        line, self.text = self.text.split("\n", 1)
+        self.pids.append(int(line))
+        return self.pids[-1]
+
+    def alive(self):
+        return [pid for pid in self.pids if bench.adoption.alive(pid)]
 
 
-def starts(folder):
-    with contextlib.suppress(OSError):
-        return [int(line) for line in (folder / "starts").read_text().split()]
-    return []
-
-
-def wait_start(folder, count):
-    deadline = time.monotonic() + PATIENCE_S
-    while len(found := starts(folder)) < count:
-        if time.monotonic() > deadline:
-            raise AssertionError(f"start {count} did not come")
-        time.sleep(0.0005)
-    return found[-1]
-
-
-def measure(folder, kills, floor_s):
+def measure(child, kills, floor_s):
     """[ms] from the kill of the child to the next one's line."""
-    took = []
-    count = len(starts(folder)) or 1
-    pid = wait_start(folder, count)
-    for _ in range(kills):
+    took, pid = [], child.pids[-1]
+    for number in range(kills):
         time.sleep(floor_s)
         begun = time.monotonic()
         os.kill(pid, signal.SIGKILL)
-        count += 1
-        pid = wait_start(folder, count)
+        pid = child.next()
         took.append((time.monotonic() - begun) * 1000)
+        if pid is None:
+            raise AssertionError(f"nobody started the child again after kill {number}")
     return took
-
-
-def alive(pids):
-    return [pid for pid in pids if bench.adoption.alive(pid)]
-
-
-def rival(folder, command, environment):
-    """(latencies, private MB of the supervisor's processes, living copies of the child after its supervisor was killed and started
-    again)."""
-    process = subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        wait_start(folder, 1)
-        took = measure(folder, rival.kills, FLOOR_S)
-        family = [process.pid, *children(process.pid)]
-        supervisors = [pid for pid in family if pid not in starts(folder)]
-        private = sum(bench.private_mb(pid) for pid in supervisors)
-        for pid in supervisors:
-            with contextlib.suppress(OSError):
-                os.kill(pid, signal.SIGKILL)
-        process.wait()
-        count = len(starts(folder))
-        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        with contextlib.suppress(AssertionError):
-            wait_start(folder, count + 1)
-        copies = len(alive(starts(folder)))
-        return took, private, copies
-    finally:
-        for pid in [*children(process.pid), process.pid, *starts(folder)]:
-            with contextlib.suppress(OSError):
-                os.kill(pid, signal.SIGKILL)
-        process.wait()
 
 
 def children(pid):
@@ -124,27 +100,61 @@ def children(pid):
     return found
 
 
-def s6(folder, root):
+def start(folder, command, environment):
+    return subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+def own_death(folder, command, environment, child, process, supervisors):
+    """(the next supervisor, living children) after a SIGKILL of all its processes and its return."""
+    for pid in supervisors:
+        with contextlib.suppress(OSError):
+            os.kill(pid, signal.SIGKILL)
+    process.wait()
+    process = start(folder, command, environment)
+    child.next()
+    time.sleep(FLOOR_S)  # whoever is one too many could still be ended
+    return process, len(child.alive())
+
+
+def rival(folder, command, environment, child, kills):
+    """(latencies, private MB of the supervisor's processes, living children after its own death and return)."""
+    process = start(folder, command, environment)
+    try:
+        assert child.next(), f"{command[0]} does not start the child"
+        took = measure(child, kills, FLOOR_S)
+        supervisors = [pid for pid in [process.pid, *children(process.pid)] if pid not in child.pids]
+        private = sum(bench.private_mb(pid) for pid in supervisors)
+        process, copies = own_death(folder, command, environment, child, process, supervisors)
+        return took, private, copies
+    finally:
+        for pid in [*children(process.pid), process.pid, *child.pids]:
+            with contextlib.suppress(OSError):
+                os.kill(pid, signal.SIGKILL)
+        process.wait()
+        os.close(child.descriptor)
+
+
+def s6(folder, root, script):
     """Its supervisor proper: the scanner above it runs /usr/bin/s6-supervise and nothing else, so it would have to be installed."""
     service = folder / "child.d"
     service.mkdir(parents=True)
-    shutil.copy(child_script(folder), service / "run")
+    shutil.copy(script, service / "run")
     libraries = ":".join(str(path) for path in {path.parent for path in root.rglob("*.so*")})
     return [str(next(root.rglob("s6-supervise"))), str(service)], {**os.environ, "LD_LIBRARY_PATH": libraries}
 
 
-def runit(folder, root):
+def runit(folder, root, script):
     service = folder / "scan/child"
     service.mkdir(parents=True)
-    shutil.copy(child_script(folder), service / "run")
+    shutil.copy(script, service / "run")
     binary = next(root.rglob("bin/runsvdir"))
     return [str(binary), str(folder / "scan")], {**os.environ, "PATH": f"{binary.parent}:{os.environ['PATH']}"}
 
 
-def supervisor(folder, root):
+def supervisor(folder, root, script):
     (folder / "supervisord.conf").write_text(
         f"[supervisord]\nnodaemon=true\nlogfile={folder}/log\npidfile={folder}/pid\n"
-        f"[program:child]\ncommand={child_script(folder)}\nautorestart=true\nstartsecs=0\n")
+        f"[program:child]\ncommand={script}\nautorestart=true\nstartsecs=0\n")
     path = next(root.rglob("supervisor/__init__.py")).parent.parent
     return (["/usr/bin/python3", "-c", "import sys; from supervisor.supervisord import main; main()", "-c",
              str(folder / "supervisord.conf")], {**os.environ, "PYTHONPATH": str(path)})
@@ -170,21 +180,28 @@ def ours(kills):
     return took, private, copies
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--kills", type=int, default=50)
-    options = parser.parse_args()
-    rival.kills = options.kills
-    print(f"{'supervisor':<14} {'kills':>5} {'p50 ms':>8} {'p99 ms':>8}   {'private MB':>10}   children after its own death and return")
-    with tempfile.TemporaryDirectory(prefix="ofr-") as temporary:
-        folder = pathlib.Path(temporary)
-        rows = [("orchestrator", ours(options.kills))]
+def all_of_them(folder, kills):
+    """[(name, figures)]: ours first and alone; the others, which mostly wait, side by side."""
+    yield "orchestrator", ours(kills)
+    commands = {"s6": s6, "runit": runit, "supervisor": supervisor}
+    with concurrent.futures.ThreadPoolExecutor(len(commands)) as pool:
+        running = {}
         for name, root in fetch(folder).items():
             place = folder / f"{name}-run"
             place.mkdir()
-            command, environment = {"s6": s6, "runit": runit, "supervisor": supervisor}[name](place, root)
-            rows.append((name, rival(place, command, environment)))
-        for name, (took, private, copies) in rows:
+            child = Child(place)
+            running[name] = pool.submit(rival, place, *commands[name](place, root, child.script), child, kills)
+        for name, figures in running.items():
+            yield name, figures.result()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--kills", type=int, default=200)
+    options = parser.parse_args()
+    print(f"{'supervisor':<14} {'kills':>5} {'p50 ms':>8} {'p99 ms':>8}   {'private MB':>10}   children after its own death and return")
+    with tempfile.TemporaryDirectory(prefix="ofr-") as temporary:
+        for name, (took, private, copies) in all_of_them(pathlib.Path(temporary), options.kills):
             took = sorted(took)
             print(f"{name:<14} {len(took):>5} {bench.evidence.median(took):>8.1f} {bench.evidence.percentile(took, 99):>8.1f}   "
                   f"{private:>10.2f}   {copies}", flush=True)
