@@ -19,7 +19,7 @@ struct rollback {
     char from_run[ROLLBACK_RUN_BYTES], to_run[ROLLBACK_RUN_BYTES];
     char from[SHA256_HEX_BYTES], to[SHA256_HEX_BYTES];
     int64_t begun_ms, ended_ms;         /* wall; ended_ms 0: not yet */
-    int64_t limit_ms;           /* from begun_ms on: canary.rollback_timeout_s */
+    int64_t limit_ms;                   /* from begun_ms on: canary.rollback_timeout_s */
     double minutes_left;                /* of the planned ones; 0: until signalled */
     int64_t exit_code;                  /* of the run that ended */
     char reason[ROLLBACK_REASON_BYTES]; /* failed: who is deaf, or what went wrong */

@@ -23,7 +23,7 @@ LAYERS = {
     "store": {"base", "proto", "journal", "stage/sink.h"},  # a sink reads the own journal; sink.h is its interface
     "stage": {"base", "proto", "journal", "bus", "config", "injury"},
     "services": {"base", "proto", "config", "net", "journal", "bus", "store", "market", "evaluate", "stage", "injury"},
-    "orchestrator": {"base", "proto", "config", "net", "journal", "bus", "store", "injury"},
+    "orchestrator": {"base", "proto", "config", "net", "journal", "bus", "store", "injury", "evaluate"},
     "tools": {"base", "proto", "store"},
     "recompute": {"base", "proto", "config", "journal", "store", "market", "evaluate"},
 }

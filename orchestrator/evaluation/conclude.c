@@ -1,0 +1,240 @@
+/* The final report: what the newest evaluation of every gate comes to, and what it stands on. */
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "canary_report.h"
+#include "orchestrator/canary/incidents.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+enum { HOUR_LENGTH_MS = 3600000, MINUTE_LENGTH_MS = 60000 };
+
+static const char *recommendation(enum canary_verdict verdict)
+{
+    static const char *const WORDS[] = {
+        [CANARY_PASS] = "advance", [CANARY_FAIL] = "roll_back", [CANARY_UNKNOWN] = "hold"};
+    return WORDS[verdict];
+}
+
+/* hours_of: the shortest symbol's; each is judged by itself. */
+static double hours_of(const struct canary_report *report)
+{
+    double hours = INFINITY;
+    for (size_t i = 0; i < report->symbol_count; i++) {
+        const struct symbol_report *symbol = &report->symbols[i];
+        double covered =
+            symbol->minutes
+                ? (double)(symbol->last_end_ms - symbol->first_end_ms + MINUTE_LENGTH_MS) / HOUR_LENGTH_MS
+                : 0;
+        hours = covered < hours ? covered : hours;
+    }
+    return isinf(hours) ? 0 : hours;
+}
+
+static bool incidents_open_p1(const struct canary_report *report, int64_t *out_count)
+{
+    struct incidents incidents;
+    char path[PATH_BYTES];
+    path_join(path, report->folder, "incidents.json");
+    if (incidents_read(path, &incidents, NULL) != STATUS_OK)
+        return false;
+    *out_count = 0;
+    for (size_t i = 0; i < incidents.count; i++)
+        *out_count += !incidents.items[i].closed_ms && strcmp(incidents.items[i].severity, "P1") == 0;
+    incidents_finish(&incidents);
+    return true;
+}
+
+struct canary_conclusion canary_report_conclude(const struct canary_report *report)
+{
+    struct canary_conclusion conclusion = {.verdict = CANARY_PASS,
+                                           .hours = hours_of(report),
+                                           .hours_needed = config_f64(report->config, "canary.hours")};
+    conclusion.incidents_known = incidents_open_p1(report, &conclusion.open_p1);
+    for (size_t i = 0; i < report->symbol_count; i++)
+        for (enum canary_gate gate = 0; gate < CANARY_GATES; gate++) {
+            const struct canary_gate_state *state = &report->symbols[i].gates[gate].state;
+            conclusion.verdict =
+                canary_worse(conclusion.verdict, state->known ? state->verdict : CANARY_UNKNOWN);
+            conclusion.open_p1 += state->step > 0;
+        }
+    if (conclusion.open_p1)
+        conclusion.verdict = CANARY_FAIL;
+    if (!conclusion.incidents_known || conclusion.hours < conclusion.hours_needed)
+        conclusion.verdict = CANARY_UNKNOWN;
+    return conclusion;
+}
+
+/* --- files --- */
+
+static enum status put(const struct canary_report *report, const char *name, const struct buffer *text,
+                       struct error *error)
+{
+    char path[PATH_BYTES];
+    path_join(path, report->folder, "%s", name);
+    enum status status = folder_make_for(path);
+    if (status == STATUS_OK)
+        status = file_replace(path, text->data, text->length, false);
+    return status == STATUS_OK ? status : error_set(error, status, "%s cannot be written: %m", path);
+}
+
+static void gate_json(const struct symbol_report *symbol, enum canary_gate gate, struct json *json)
+{
+    const struct judged *judged = &symbol->gates[gate];
+    const struct canary_gate_rule *rule = canary_gate_rule(gate);
+    const struct canary_gate_state *state = &judged->state;
+    json_object_begin(json);
+    json_key_text(json, "id", rule->id);
+    json_key_text(json, "symbol", symbol->symbol);
+    json_key_text(json, "metric", rule->metric);
+    json_key_f64(json, "measured", judged->measured);
+    json_key_text(json, "op", rule->op);
+    json_key_f64(json, "threshold", judged->threshold);
+    json_key_i64(json, "n", judged->n);
+    json_key_text(json, "verdict", CANARY_VERDICT_NAMES[state->known ? state->verdict : CANARY_UNKNOWN]);
+    json_key_i64(json, "failing_minutes", state->failing);
+    json_key_i64(json, "fired", judged->fired);
+    json_key_i64(json, "recovered", judged->recovered);
+    json_key_text(json, "action_due", state->step ? rule->actions[state->step - 1] : NULL);
+    json_object_end(json);
+}
+
+static void gates_json_write(const struct canary_report *report, const char *key, struct json *json)
+{
+    json_key(json, key);
+    json_array_begin(json);
+    for (size_t i = 0; i < report->symbol_count; i++)
+        for (enum canary_gate gate = 0; gate < CANARY_GATES; gate++)
+            gate_json(&report->symbols[i], gate, json);
+    json_array_end(json);
+}
+
+static void window_json(const struct canary_report *report, const struct canary_conclusion *conclusion,
+                        struct json *json)
+{
+    int64_t from_ms = INT64_MAX, to_ms = INT64_MIN;
+    for (size_t i = 0; i < report->symbol_count; i++) {
+        const struct symbol_report *symbol = &report->symbols[i];
+        if (symbol->minutes && symbol->first_end_ms - MINUTE_LENGTH_MS < from_ms)
+            from_ms = symbol->first_end_ms - MINUTE_LENGTH_MS;
+        if (symbol->minutes && symbol->last_end_ms > to_ms)
+            to_ms = symbol->last_end_ms;
+    }
+    json_key(json, "window");
+    json_object_begin(json);
+    if (from_ms < to_ms) {
+        json_key_i64(json, "from_ms", from_ms);
+        json_key_i64(json, "to_ms", to_ms);
+    }
+    json_key_f64(json, "hours", conclusion->hours);
+    json_key_f64(json, "hours_needed", conclusion->hours_needed);
+    json_object_end(json);
+}
+
+static void final_json(const struct canary_report *report, const struct canary_conclusion *conclusion,
+                       struct buffer *out)
+{
+    static const char *const EVIDENCE[] = {"metrics_timeseries.csv", "slices_overview.csv",
+                                           "merge_time_diff_ms.csv", "monitoring_report.json",
+                                           "incidents.json"};
+    struct json json;
+    json_init(&json, out);
+    json_object_begin(&json);
+    json_key_text(&json, "run_tag", report->run_tag);
+    json_key_text(&json, "run_id", report->run_id);
+    json_key_text(&json, "config_fingerprint", report->fingerprint);
+    json_key(&json, "cvd_direction");
+    json_object_begin(&json);
+    for (size_t i = 0; i < report->symbol_count; i++) {
+        uint8_t direction = report->symbols[i].newest[0].direction;
+        bool known = report->symbols[i].minutes && direction != SERIES_UNKNOWN;
+        json_key_text(&json, report->symbols[i].symbol, known ? CVD_DIRECTION_NAMES[direction] : NULL);
+    }
+    json_object_end(&json);
+    window_json(report, conclusion, &json);
+    gates_json_write(report, "slo", &json);
+    if (conclusion->incidents_known)
+        json_key_i64(&json, "open_p1", conclusion->open_p1);
+    else
+        json_key_null(&json, "open_p1");
+    json_key_text(&json, "verdict", CANARY_VERDICT_NAMES[conclusion->verdict]);
+    json_key_text(&json, "release_recommendation", recommendation(conclusion->verdict));
+    json_key(&json, "evidence");
+    json_array_begin(&json);
+    for (size_t i = 0; i < sizeof EVIDENCE / sizeof *EVIDENCE; i++)
+        json_text(&json, EVIDENCE[i]);
+    json_array_end(&json);
+    json_object_end(&json);
+    buffer_append_byte(out, '\n');
+}
+
+static void final_markdown(const struct canary_report *report, const struct canary_conclusion *conclusion,
+                           struct buffer *out)
+{
+    char measured[F64_TEXT_BYTES], threshold[F64_TEXT_BYTES];
+    buffer_format(
+        out, "# Canary %s\n\nVerdict **%s**: %s. Run %s, configuration %.16s, %.2f of %.2f hours, open P1: ",
+        report->run_tag, CANARY_VERDICT_NAMES[conclusion->verdict], recommendation(conclusion->verdict),
+        report->run_id, report->fingerprint, conclusion->hours, conclusion->hours_needed);
+    if (conclusion->incidents_known)
+        buffer_format(out, "%lld.\n\n", (long long)conclusion->open_p1);
+    else
+        buffer_append_text(out, "not known.\n\n");
+    buffer_append_text(out, "| gate | symbol | measured | must be | n | verdict | fired | action due |\n"
+                            "|---|---|---|---|---|---|---|---|\n");
+    for (size_t i = 0; i < report->symbol_count; i++)
+        for (enum canary_gate gate = 0; gate < CANARY_GATES; gate++) {
+            const struct judged *judged = &report->symbols[i].gates[gate];
+            const struct canary_gate_rule *rule = canary_gate_rule(gate);
+            f64_text(judged->measured, measured);
+            f64_text(judged->threshold, threshold);
+            buffer_format(out, "| %s | %s | %s | %s %s | %lld | %s | %lld | %s |\n", rule->id,
+                          report->symbols[i].symbol, isnan(judged->measured) ? "not measured" : measured,
+                          rule->op, threshold, (long long)judged->n,
+                          CANARY_VERDICT_NAMES[judged->state.known ? judged->state.verdict : CANARY_UNKNOWN],
+                          (long long)judged->fired,
+                          judged->state.step ? rule->actions[judged->state.step - 1] : "");
+        }
+}
+
+static void monitoring_json(const struct canary_report *report, struct buffer *out)
+{
+    struct json json;
+    json_init(&json, out);
+    json_object_begin(&json);
+    json_key_text(&json, "run_id", report->run_id);
+    json_key(&json, "minutes");
+    json_object_begin(&json);
+    for (size_t i = 0; i < report->symbol_count; i++)
+        json_key_i64(&json, report->symbols[i].symbol, report->symbols[i].minutes);
+    json_object_end(&json);
+    gates_json_write(report, "gates", &json);
+    json_object_end(&json);
+    buffer_append_byte(out, '\n');
+}
+
+enum status canary_report_write(const struct canary_report *report,
+                                const struct canary_conclusion *conclusion, struct error *error)
+{
+    static const struct {
+        const char *name;
+        void (*make)(const struct canary_report *report, const struct canary_conclusion *conclusion,
+                     struct buffer *out);
+    } FINAL[] = {{"T+0_final_report.json", final_json}, {"T+0_final_report.md", final_markdown}};
+    struct buffer text;
+    buffer_init(&text, 0);
+    monitoring_json(report, &text);
+    enum status status = put(report, "metrics_timeseries.csv", &report->timeseries, error);
+    status = status == STATUS_OK ? put(report, "slices_overview.csv", &report->slices, error) : status;
+    status = status == STATUS_OK ? put(report, "merge_time_diff_ms.csv", &report->merges, error) : status;
+    status = status == STATUS_OK ? put(report, "monitoring_report.json", &text, error) : status;
+    for (size_t i = 0; status == STATUS_OK && i < sizeof FINAL / sizeof *FINAL; i++) {
+        buffer_clear(&text);
+        FINAL[i].make(report, conclusion, &text);
+        status = put(report, FINAL[i].name, &text, error);
+    }
+    buffer_finish(&text);
+    return status;
+}

@@ -1,0 +1,154 @@
+/* evaluation: the canary's figures, gates and final report of a run, from its Parquet data sets (operations.md §14, data.md §7). Run by
+ * `orchctl canary report`. Nothing is remembered between two runs of it: the same rows give the same files. */
+#include "canary_report.h"
+#include "orchestrator/canary/fingerprints.h"
+#include "orchestrator/validate/give.h"
+#include "orchestrator/validate/input.h"
+
+#include <orderflow_version.h>
+#include <stdio.h>
+#include <string.h>
+#include <yyjson.h>
+
+static int usage(FILE *out, int code)
+{
+    fprintf(
+        out,
+        "usage: evaluation [options]\n\n"
+        "Measures the canary's gates minute by minute from the Parquet data sets of a run, and writes the\n"
+        "canary report.\n\n"
+        "  --effective FILE   configuration of the folder (default runtime/effective_config.json)\n"
+        "  --run-id ID        a run of this folder (default: the last one)\n"
+        "  --out DIR          where the report goes (default: runtime/canary_report below the artefacts)\n"
+        "  --json             print the final report as JSON\n\n"
+        "Exit codes: 0 the report says PASS, 1 cannot be written, 2 wrong use, 3 FAIL or UNKNOWN\n");
+    return code;
+}
+
+static bool parse(struct validate_options *options, int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++) {
+        bool has_value = i + 1 < argc;
+        if (strcmp(argv[i], "--help") == 0)
+            options->help = true;
+        else if (strcmp(argv[i], "--version") == 0)
+            options->version = true;
+        else if (strcmp(argv[i], "--json") == 0)
+            options->json = true;
+        else if (has_value && strcmp(argv[i], "--effective") == 0)
+            options->effective_path = argv[++i];
+        else if (has_value && strcmp(argv[i], "--run-id") == 0)
+            options->run_id = argv[++i];
+        else if (has_value && strcmp(argv[i], "--out") == 0)
+            options->out_dir = argv[++i];
+        else {
+            fprintf(stderr, "evaluation: '%s' is not understood\n", argv[i]);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* run_facts: which configuration the run had, and what it was called. */
+static enum status run_facts(const struct validate_input *input, struct canary_report *report, char *out_tag,
+                             size_t bytes, struct config **out_config, struct error *error)
+{
+    yyjson_doc *document = yyjson_read_file(input->places.manifest_path, 0, NULL, NULL);
+    yyjson_val *root = yyjson_doc_get_root(document);
+    const char *fingerprint = yyjson_get_str(yyjson_obj_get(root, "config_fingerprint"));
+    const char *tag = yyjson_get_str(yyjson_obj_get(root, "run_tag"));
+    enum status status = STATUS_OK;
+    snprintf(out_tag, bytes, "%s", tag ? tag : "");
+    config_fingerprint(input->config, report->fingerprint);
+    if (fingerprint && *fingerprint && strcmp(fingerprint, report->fingerprint) != 0 &&
+        strcmp(config_text(input->config, "run.run_id"), input->run_id) != 0) {
+        status = fingerprints_config_load(config_text(input->config, "run.state_dir"), fingerprint,
+                                          out_config, error);
+        if (status == STATUS_OK)
+            snprintf(report->fingerprint, sizeof report->fingerprint, "%s", fingerprint);
+    }
+    yyjson_doc_free(document);
+    return status;
+}
+
+static void measure_all(struct quality *quality, const struct quality_input *input,
+                        struct canary_report *report)
+{
+    for (size_t i = 0; i < input->symbol_count && i < REPORT_SYMBOLS_MAX; i++) {
+        struct series_settings settings;
+        struct series series;
+        series_settings_take(report->config, input->symbols[i], &settings);
+        bool good = series_load(quality, &settings, input->symbols[i], &series);
+        if (!good)
+            fprintf(stderr, "evaluation: %s: not all data sets could be read\n", input->symbols[i]);
+        canary_report_symbol(report, &series, &settings);
+        series_finish(&series);
+    }
+}
+
+static int print_final(const struct canary_report *report, bool as_json)
+{
+    struct buffer text;
+    char path[PATH_BYTES];
+    path_join(path, report->folder, as_json ? "T+0_final_report.json" : "T+0_final_report.md");
+    buffer_init(&text, 0);
+    enum status status = file_read(path, &text);
+    if (status == STATUS_OK)
+        fwrite(text.data, 1, text.length, stdout);
+    buffer_finish(&text);
+    return status == STATUS_OK ? EXIT_FINE : EXIT_REFUSED;
+}
+
+static int evaluate(const struct validate_options *options, const struct validate_input *input,
+                    struct canary_report *report)
+{
+    static struct quality quality;
+    struct error error = {{0}};
+    enum status status = quality_open(&input->quality, &quality, &error);
+    if (status == STATUS_OK)
+        measure_all(&quality, &input->quality, report);
+    quality_close(&quality);
+    struct canary_conclusion conclusion = canary_report_conclude(report);
+    status = status == STATUS_OK ? canary_report_write(report, &conclusion, &error) : status;
+    if (status != STATUS_OK) {
+        fprintf(stderr, "evaluation: %s\n", error.text);
+        return EXIT_REFUSED;
+    }
+    int code = print_final(report, options->json);
+    return code == EXIT_FINE && conclusion.verdict != CANARY_PASS ? EXIT_NOT_GOOD : code;
+}
+
+int main(int argc, char **argv)
+{
+    static struct validate_input input;
+    static struct canary_report report;
+    struct validate_options options = {.effective_path = "runtime/effective_config.json"};
+    struct config *of_run = NULL;
+    struct error error = {{0}};
+    char folder[PATH_BYTES], tag[256];
+    if (!parse(&options, argc, argv))
+        return usage(stderr, EXIT_WRONG_USE);
+    if (options.help)
+        return usage(stdout, EXIT_FINE);
+    if (options.version)
+        return printf("evaluation %s\n", ORDERFLOW_VERSION_LINE) < 0;
+    int code = EXIT_NOT_GOOD;
+    enum status status = validate_input_read(&options, &input, &error);
+    if (status == STATUS_OK)
+        status = run_facts(&input, &report, tag, sizeof tag, &of_run, &error);
+    if (status == STATUS_OK) {
+        path_join(folder, config_text(input.config, "run.artifacts_dir"), "runtime/canary_report");
+        report.config = of_run ? of_run : input.config;
+        report.run_id = input.run_id;
+        report.run_tag = tag;
+        report.folder = options.out_dir ? options.out_dir : folder;
+        canary_report_begin(&report);
+        code = evaluate(&options, &input, &report);
+        canary_report_finish(&report);
+    } else {
+        fprintf(stderr, "evaluation: %s\n", error.text);
+    }
+    config_destroy(of_run);
+    validate_input_finish(&input);
+    return status == STATUS_INVALID ? EXIT_WRONG_USE : code;
+}
