@@ -1,6 +1,7 @@
 """The stack on one machine, one container per daemon, on a real engine: compose starts them, the orchestrator does the rest."""
 import json
 import os
+import subprocess
 import urllib.request
 
 import pytest
@@ -55,6 +56,16 @@ def moving(stack):
 
 def started(stack, name):
     return stack.container(name)["State"]["StartedAt"]
+
+
+@pytest.mark.parametrize("arguments", [("compose.yaml",), ("compose.yaml", "--profile", "grafana"), ("stack.yaml",),
+                                       ("stack.yaml", "-f", harness.ROOT / "compose/stack-scale.yaml")], ids=lambda one: " ".join(map(str, one)))
+def test_every_file_and_profile_is_good(engine, arguments):
+    settings = {"ORDERFLOW_KEYS": "/dev/null", "ORDERFLOW_ENGINE": "/var/run/docker.sock", "ORDERFLOW_ENGINE_GID": "7"}
+    name, *more = arguments
+    done = subprocess.run(["docker-compose", "-f", harness.ROOT / "compose" / name, *more, "config", "-q"],
+                          env={**engine.environment, **settings}, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_every_daemon_is_ready_without_its_upstream_and_is_adopted_as_it_stands(stack):

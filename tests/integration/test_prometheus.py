@@ -44,6 +44,27 @@ def dashboard_queries():
 
 # ---- the files alone ----
 
+def test_grafana_finds_the_dashboard_its_source_and_a_place_for_every_panel():
+    board = json.loads((COMPOSE / "grafana/dashboards/orderflow.json").read_text())
+    stack = yaml.safe_load((COMPOSE / "compose.yaml").read_text())["services"]
+    mounts = dict(volume.split(":")[:2] for volume in stack["grafana"]["volumes"])
+    (provider,) = yaml.safe_load((COMPOSE / "grafana/provisioning/dashboards/orderflow.yaml").read_text())["providers"]
+    assert mounts["./grafana/dashboards"] == provider["options"]["path"]
+    assert mounts["./grafana/provisioning"] == "/etc/grafana/provisioning"
+    (source,) = yaml.safe_load((COMPOSE / "grafana/provisioning/datasources/prometheus.yaml").read_text())["datasources"]
+    assert stack["grafana"]["network_mode"] == "service:prometheus" and source["url"] == "http://127.0.0.1:9090"
+    panels, taken = board["panels"], set()
+    assert len({panel["id"] for panel in panels}) == len(panels)
+    for panel in panels:
+        for one in (panel, *panel["targets"]):
+            assert one["datasource"] == {"type": source["type"], "uid": source["uid"]}, panel["title"]
+        assert len({target["refId"] for target in panel["targets"]}) == len(panel["targets"]), panel["title"]
+        at = panel["gridPos"]
+        cells = {(x, y) for x in range(at["x"], at["x"] + at["w"]) for y in range(at["y"], at["y"] + at["h"])}
+        assert max(x for x, _ in cells) < 24 and not cells & taken, f"{panel['title']} lies on another or outside"
+        taken |= cells
+
+
 def test_rules_and_configuration_are_good_and_pass_their_tests():
     for arguments in (("check", "rules", RULES), ("check", "config", COMPOSE / "prometheus" / "prometheus.yaml")):
         done = promtool(*arguments)
