@@ -31,10 +31,17 @@ def snapshot(run, ctl):
             "keepers MB": round(sum(bench.private_mb(pid) for pid in run.children("keeper")), 2)}
 
 
+def at_work(ctl, name, restarts):
+    """It has been restarted so often at least: where the machine is busy one may be too late with its readiness, which costs another."""
+    process = ctl.status(name)
+    return (process["state"] in bench.HUNG_STATES and process["restart_count"] >= restarts and
+            (process["heartbeat"] or {}).get("progress", 0) > 0 and process)
+
+
 def all_work(run, ctl, counts):
     """One that is down has no connections: snapshots are comparable when all are up."""
     for name in VICTIMS:
-        run.wait_for(lambda: rogues.works(ctl, name, counts[name]), f"{name} at work")
+        run.wait_for(lambda: at_work(ctl, name, counts[name]), f"{name} at work")
 
 
 def torture(run, ctl, options):
@@ -45,14 +52,15 @@ def torture(run, ctl, options):
         due = begun + options.seconds * number / options.kills
         while time.monotonic() < due:
             time.sleep(0.001)
-        run.wait_for(lambda: rogues.works(ctl, name, counts[name]), f"{name} before kill {number}")
+        victim = run.wait_for(lambda: at_work(ctl, name, counts[name]), f"{name} before kill {number}")
         if number == max(options.kills // 10, min(40, options.kills // 2)):  # the ring of events is full by then
             all_work(run, ctl, counts)
             for _ in range(300):  # answers are kept for repeated ids, 256 of them and 4 MiB at most: let them be so many
                 ctl.status()
             first = snapshot(run, ctl)
-        bench.os.kill(ctl.status(name)["pid"], signal.SIGKILL)  # not told to the orchestrator: such faults are kept, 256 of a run
-        counts[name] += 1
+            victim = ctl.status(name)
+        bench.os.kill(victim["pid"], signal.SIGKILL)  # not told to the orchestrator: such faults are kept, 256 of a run
+        counts[name] = victim["restart_count"] + 1
         if number % 50 == 0:
             seen_zombies = max(seen_zombies, zombies(run.folder))
     all_work(run, ctl, counts)
@@ -68,13 +76,14 @@ def main():
                                                     "supervisor.progress_window_s": 1}) as (run, ctl):
         first, last, seen_zombies, took = torture(run, ctl, options)
         states = {name: process["state"] for name, process in ctl.status().items()}
+        restarts = sum(process["restart_count"] for name, process in ctl.status().items() if name in VICTIMS)
         family = len(run.children("features"))
         run.process.send_signal(signal.SIGINT)
         code = run.finish(60)
         left = rogues.processes_of(run.folder)
         doubled = (run.folder / "fake/doubled").exists()
         flood_mb = sum(path.stat().st_size for path in (run.folder / "logs/archive").glob("*.log*")) / (1 << 20)
-    print(f"torture: {options.kills} kills in {took:.0f} s, states {states}", flush=True)
+    print(f"torture: {options.kills} kills in {took:.0f} s, {restarts} restarts of their victims, states {states}", flush=True)
     print(f"  after a tenth {first}\n  in the end    {last}")
     print(f"  zombies seen {seen_zombies}, processes left {len(left)}, second copies {doubled}, family of features {family}, exit code {code}, "
           f"flooded log {flood_mb:.1f} MB")
