@@ -20,7 +20,7 @@ struct option {
 
 const char *gate_set_name(enum gate_set set)
 {
-    static const char *const NAMES[] = {"none", "replay", "smoke", "soak", "default"};
+    static const char *const NAMES[] = {"none", "replay", "smoke", "soak", "canary", "default"};
     return NAMES[set];
 }
 
@@ -79,7 +79,8 @@ static enum status take_gates(struct options *options, const char *value, struct
 {
     enum gate_set set = gate_set_of(value);
     if (set == GATES_DEFAULT)
-        return error_set(error, STATUS_INVALID, "--gates %s: must be none, replay, smoke or soak", value);
+        return error_set(error, STATUS_INVALID, "--gates %s: must be none, replay, smoke, soak or canary",
+                         value);
     options->gates = set;
     return STATUS_OK;
 }
@@ -180,7 +181,8 @@ static const struct option OPTIONS[] = {
     {"--input-mode", "MODE", NULL, "raw: the venue's or the simulator's sockets; preview: recorded input"},
     {"--input-dir", "DIR", NULL, "folder of the recorded input of preview mode"},
     {"--gates", "SET", take_gates,
-     "none, replay, smoke or soak: decides the exit code (default: replay for recordings, else smoke)"},
+     "none, replay, smoke, soak or canary: decides the exit code (default: replay for recordings, else "
+     "smoke)"},
     {"--fault", "PROC@SECONDS[:SIGNAL]", take_fault,
      "hurt a process so long after go; repeatable; signal KILL"},
     {"--run-tag", "TAG", take_run_tag, "label in the manifest"},

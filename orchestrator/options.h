@@ -9,7 +9,7 @@
 
 enum { OPTIONS_OVERRIDES_MAX = 256, OPTIONS_CAPTURES_MAX = 1000, OPTIONS_FAULTS_MAX = 64 };
 
-enum gate_set { GATES_NONE, GATES_REPLAY, GATES_SMOKE, GATES_SOAK, GATES_DEFAULT };
+enum gate_set { GATES_NONE, GATES_REPLAY, GATES_SMOKE, GATES_SOAK, GATES_CANARY, GATES_DEFAULT };
 
 const char *gate_set_name(enum gate_set set);
 enum gate_set gate_set_of(const char *name); /* GATES_DEFAULT: no such set */

@@ -1,53 +1,14 @@
 /* evaluation: the canary's figures, gates and final report of a run, from its Parquet data sets (operations.md §14, data.md §7). Run by
  * `orchctl canary report`. Nothing is remembered between two runs of it: the same rows give the same files. */
+#include "arguments.h"
 #include "canary_report.h"
 #include "orchestrator/canary/fingerprints.h"
 #include "orchestrator/validate/give.h"
-#include "orchestrator/validate/input.h"
 
 #include <orderflow_version.h>
 #include <stdio.h>
 #include <string.h>
 #include <yyjson.h>
-
-static int usage(FILE *out, int code)
-{
-    fprintf(
-        out,
-        "usage: evaluation [options]\n\n"
-        "Measures the canary's gates minute by minute from the Parquet data sets of a run, and writes the\n"
-        "canary report.\n\n"
-        "  --effective FILE   configuration of the folder (default runtime/effective_config.json)\n"
-        "  --run-id ID        a run of this folder (default: the last one)\n"
-        "  --out DIR          where the report goes (default: runtime/canary_report below the artefacts)\n"
-        "  --json             print the final report as JSON\n\n"
-        "Exit codes: 0 the report says PASS, 1 cannot be written, 2 wrong use, 3 FAIL or UNKNOWN\n");
-    return code;
-}
-
-static bool parse(struct validate_options *options, int argc, char **argv)
-{
-    for (int i = 1; i < argc; i++) {
-        bool has_value = i + 1 < argc;
-        if (strcmp(argv[i], "--help") == 0)
-            options->help = true;
-        else if (strcmp(argv[i], "--version") == 0)
-            options->version = true;
-        else if (strcmp(argv[i], "--json") == 0)
-            options->json = true;
-        else if (has_value && strcmp(argv[i], "--effective") == 0)
-            options->effective_path = argv[++i];
-        else if (has_value && strcmp(argv[i], "--run-id") == 0)
-            options->run_id = argv[++i];
-        else if (has_value && strcmp(argv[i], "--out") == 0)
-            options->out_dir = argv[++i];
-        else {
-            fprintf(stderr, "evaluation: '%s' is not understood\n", argv[i]);
-            return false;
-        }
-    }
-    return true;
-}
 
 /* run_facts: which configuration the run had, and what it was called. */
 static enum status run_facts(const struct validate_input *input, struct canary_report *report, char *out_tag,
@@ -126,14 +87,16 @@ int main(int argc, char **argv)
     struct config *of_run = NULL;
     struct error error = {{0}};
     char folder[PATH_BYTES], tag[256];
-    if (!parse(&options, argc, argv))
-        return usage(stderr, EXIT_WRONG_USE);
+    if (!arguments_parse(&options, argc, argv))
+        return arguments_usage(stderr, EXIT_WRONG_USE);
     if (options.help)
-        return usage(stdout, EXIT_FINE);
+        return arguments_usage(stdout, EXIT_FINE);
     if (options.version)
         return printf("evaluation %s\n", ORDERFLOW_VERSION_LINE) < 0;
     int code = EXIT_NOT_GOOD;
     enum status status = validate_input_read(&options, &input, &error);
+    if (status == STATUS_OK && !*input.run_id)
+        status = error_set(&error, STATUS_NOT_FOUND, "no run has been started in this folder");
     if (status == STATUS_OK)
         status = run_facts(&input, &report, tag, sizeof tag, &of_run, &error);
     if (status == STATUS_OK) {

@@ -137,6 +137,8 @@ static enum canary_verdict judge(const struct canary_report *report, const struc
 {
     enum canary_verdict worst = CANARY_PASS;
     figures_take(report, by_horizon, &by_horizon[primary], gates);
+    if (!is_matured && gates[CANARY_PLATT].measured == 0)
+        gates[CANARY_PLATT].measured = NAN; /* nothing to calibrate with yet is no calibration that failed */
     for (enum canary_gate gate = 0; gate < CANARY_GATES; gate++) {
         const struct canary_gate_rule *rule = canary_gate_rule(gate);
         enum canary_verdict verdict = canary_compare(rule->op, gates[gate].measured, gates[gate].threshold);

@@ -114,3 +114,9 @@ void accounting_quality(struct run *run)
                            "--final",  NULL};
     perform(run, "quality", words);
 }
+
+void accounting_canary(struct run *run)
+{
+    const char *words[] = {"evaluation", "--effective", RUN_EFFECTIVE_PATH, "--run-id", run->run_id, NULL};
+    perform(run, "canary", words);
+}

@@ -11,6 +11,7 @@ void accounting_path(const struct run *run, char out_path[PATH_BYTES]);
 enum { ACCOUNTING_LIMIT_MS = 300000 };
 void accounting_make(struct run *run);
 void accounting_quality(struct run *run);
+void accounting_canary(struct run *run); /* the canary's figures, gates and final report */
 
 /* accounting_start: a program of the house beside the run; `words` are its name and arguments, NULL-terminated. Its pid, to be
  * waited for; 0, and a line in the log as `event`, when it cannot be started. */

@@ -227,6 +227,8 @@ static enum status files_write(struct run *run, struct error *error)
     quality_watch_end(run);
     if (run->gates == GATES_SOAK)
         accounting_quality(run);
+    if (run->gates == GATES_CANARY)
+        accounting_canary(run);
     return STATUS_OK;
 }
 

@@ -69,6 +69,7 @@ void evidence_places_live(struct evidence_places *places, const char *artifacts_
     path_join(places->log_path, logs_dir, "orchestrator/orchestrator.log");
     path_join(places->report_dir, logs_dir, "report");
     path_join(places->quality_dir, artifacts_dir, "dq_reports");
+    path_join(places->canary_path, artifacts_dir, "runtime/canary_report/T+0_final_report.json");
 }
 
 void evidence_places_pack(struct evidence_places *places, const char *folder)
@@ -77,6 +78,7 @@ void evidence_places_pack(struct evidence_places *places, const char *folder)
     path_join(places->log_path, folder, "orchestrator.log");
     snprintf(places->report_dir, sizeof places->report_dir, "%s", folder);
     snprintf(places->quality_dir, sizeof places->quality_dir, "%s", folder);
+    path_join(places->canary_path, folder, "T+0_final_report.json");
 }
 
 void evidence_gather_rows(const struct evidence_places *places, struct evidence *evidence)

@@ -34,6 +34,7 @@ struct evidence_places {
     char status_path[PATH_BYTES], manifest_path[PATH_BYTES], log_path[PATH_BYTES], ledger_path[PATH_BYTES];
     char source_path[PATH_BYTES], parity_path[PATH_BYTES];
     char report_dir[PATH_BYTES], quality_dir[PATH_BYTES]; /* of summaries and of data quality reports */
+    char canary_path[PATH_BYTES];                         /* the canary's final report */
     const char *output_dir, *data_root;
     const char *sink; /* jsonl, sqlite, dual */
     module_set modules;

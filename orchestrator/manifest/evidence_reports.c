@@ -276,9 +276,29 @@ static void from_quality(const struct evidence_places *places, struct evidence *
         evidence_add(evidence, "dq_not_passed", (double)quality.not_passed, quality.path, "checks");
 }
 
+/* from_canary: how many gates of its final report do not pass. A report whose own verdict is UNKNOWN (too short, not all measured) is no
+ * figure at all; one that failed for another reason than a gate has at least one. */
+static void from_canary(const struct evidence_places *places, struct evidence *evidence)
+{
+    yyjson_doc *document = evidence_json(places->canary_path);
+    yyjson_val *root = yyjson_doc_get_root(document), *verdict = yyjson_obj_get(root, "verdict"), *gate;
+    bool passed = yyjson_equals_str(verdict, "PASS");
+    size_t index, count, failed = 0;
+    yyjson_arr_foreach(yyjson_obj_get(root, "slo"), index, count, gate) failed +=
+        !yyjson_equals_str(yyjson_obj_get(gate, "verdict"), "PASS");
+    if (evidence_is_of(places, root) && (passed || yyjson_equals_str(verdict, "FAIL")))
+        evidence_add(evidence, "canary_not_passed",
+                     passed   ? 0
+                     : failed ? (double)failed
+                              : 1,
+                     places->canary_path, "slo");
+    yyjson_doc_free(document);
+}
+
 void evidence_from_reports(const struct evidence_places *places, struct evidence *evidence)
 {
     from_summaries(places, evidence);
     from_source(places, evidence);
     from_quality(places, evidence);
+    from_canary(places, evidence);
 }

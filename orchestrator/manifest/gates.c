@@ -8,8 +8,9 @@ enum {
     IN_REPLAY = 1,
     IN_SMOKE = 2,
     IN_SOAK = 4,
-    IN_LIVE = IN_SMOKE | IN_SOAK,
-    IN_ALL = IN_REPLAY | IN_SMOKE | IN_SOAK,
+    IN_CANARY = 512,
+    IN_LIVE = IN_SMOKE | IN_SOAK | IN_CANARY,
+    IN_ALL = IN_REPLAY | IN_LIVE,
     SCALED = 8,   /* the threshold is for 30 minutes; a shorter run needs its share, rounded up */
     STOPPED = 16, /* known only when all processes have been stopped */
     RSS_LIMIT = 32,
@@ -104,6 +105,7 @@ static const struct gate GATES[] = {
     {"faults_passed", "faults_not_passed", "faults", "==", 0, IN_SOAK | STOPPED, MODULE_COUNT, ANY_SINK,
      NULL},
     {"dq", "dq_not_passed", "checks", "==", 0, IN_SOAK | STOPPED, MODULE_COUNT, ANY_SINK, NULL},
+    {"canary", "canary_not_passed", "gates", "==", 0, IN_CANARY | STOPPED, MODULE_COUNT, ANY_SINK, NULL},
     {"resources_rss", "max_rss_mb", "MB", "<", 0, IN_ALL | RSS_LIMIT, MODULE_COUNT, ANY_SINK, NULL},
     {"resources_files", "max_open_files", "files", "<", 0, IN_ALL | FILES_LIMIT, MODULE_COUNT, ANY_SINK,
      NULL},
@@ -131,8 +133,11 @@ static bool sink_fits(enum sinks wanted, const char *sink)
 static bool concerns(const struct gate *gate, const struct gate_conditions *conditions,
                      const struct evidence *evidence)
 {
-    static const unsigned SETS[] = {
-        [GATES_REPLAY] = IN_REPLAY, [GATES_SMOKE] = IN_SMOKE, [GATES_SOAK] = IN_SOAK, [GATES_DEFAULT] = 0};
+    static const unsigned SETS[] = {[GATES_REPLAY] = IN_REPLAY,
+                                    [GATES_SMOKE] = IN_SMOKE,
+                                    [GATES_SOAK] = IN_SOAK,
+                                    [GATES_CANARY] = IN_CANARY,
+                                    [GATES_DEFAULT] = 0};
     if (!(gate->flags & SETS[conditions->set]) || !sink_fits(gate->sinks, conditions->sink))
         return false;
     if (gate->module != MODULE_COUNT && !(conditions->modules & module_bit(gate->module)))

@@ -115,6 +115,8 @@ int verb_fault(const struct invocation *invocation);
 /* intervention_verbs.c */
 int verb_rollback(const struct invocation *invocation);
 int verb_direction(const struct invocation *invocation);
+/* canary_verb.c */
+int verb_canary(const struct invocation *invocation);
 /* why_verb.c */
 int verb_why(const struct invocation *invocation);
 int verb_replay(const struct invocation *invocation);

@@ -80,6 +80,15 @@ static enum status summary_visit(void *context, const char *path)
     return STATUS_OK;
 }
 
+/* canary_copy: the final report, if it is this run's. */
+static void canary_copy(struct building *building, const struct evidence_places *live)
+{
+    yyjson_doc *document = evidence_json(live->canary_path);
+    if (evidence_is_of(live, yyjson_doc_get_root(document)))
+        copy(building, live->canary_path, "canary_report");
+    yyjson_doc_free(document);
+}
+
 static enum status quality_visit(void *context, const char *path)
 {
     struct building *building = context;
@@ -279,6 +288,7 @@ static void fill(struct building *building, yyjson_val *manifest)
     copy(building, live->status_path, "status_snapshot");
     (void)!folder_walk(live->report_dir, summary_visit, building);
     (void)!folder_walk(live->quality_dir, quality_visit, building);
+    canary_copy(building, live);
     path_join(folder, building->pack->output_dir, "status");
     (void)!folder_walk(folder, status_visit, building);
     copy_log(building);

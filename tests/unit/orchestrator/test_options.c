@@ -93,7 +93,7 @@ static void what_is_wrong_is_named(void **unused)
     refused("enable", NULL, "enable");
     refused("--sink", NULL, "needs a value");
     refused("--debug=1", NULL, "takes no value");
-    refused("--gates", "soaked", "none, replay, smoke or soak");
+    refused("--gates", "soaked", "none, replay, smoke, soak or canary");
     refused("--set", "novalue", "key=value");
     refused("--set", "=1", "key=value");
     refused("--fault", "signal", "PROCESS@SECONDS");

@@ -1,0 +1,185 @@
+/* canary: a run that is watched until its configuration may be marked stable (docs/canary.md). */
+#include "client.h"
+#include "orchestrator/canary/document.h"
+#include "orchestrator/canary/fingerprints.h"
+#include "place.h"
+#include "program.h"
+#include "verb.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* --- start --- */
+
+/* start: becomes the orchestrator. The direction may change by itself in a canary (algorithms.md §11). */
+static int start(const struct invocation *invocation)
+{
+    const char *out = invocation_value(invocation, "--out"), *file = invocation_value(invocation, "--config");
+    struct program_words words = {.count = 0};
+    const char *defaults = file_exists("config/defaults.yaml") ? "config/defaults.yaml" : NULL;
+    struct config *config = file || defaults ? config_verbs_load(file ? file : defaults) : config_create();
+    char minutes[32], artifacts[PATH_BYTES];
+    if (!config)
+        return EXIT_WRONG_USE;
+    snprintf(minutes, sizeof minutes, "%.9g", 60 * config_f64(config, "canary.hours"));
+    config_destroy(config);
+    program_add(&words, "orchestrator");
+    program_add_option(&words, "--config", file);
+    program_add_option(&words, "--symbols", invocation_value(invocation, "--symbols"));
+    program_add_option(&words, "--run-tag", invocation_value(invocation, "--run-tag"));
+    program_add_option(&words, "--run-id", invocation_value(invocation, "--run-id"));
+    program_add_option(&words, "--time-scale", invocation_value(invocation, "--time-scale"));
+    program_add_option(&words, "--gates", "canary");
+    program_add_option(&words, "--minutes", minutes);
+    program_add_option(&words, "--set", "eval.auto_flip=true");
+    if (out)
+        snprintf(artifacts, sizeof artifacts, "run.artifacts_dir=%s", out);
+    program_add_option(&words, "--set", out ? artifacts : NULL);
+    return program_become(&words);
+}
+
+/* --- report --- */
+
+static int report(const struct invocation *invocation)
+{
+    struct program_words words = {.count = 0};
+    program_add(&words, "evaluation");
+    program_add_option(&words, "--run-id", invocation_value(invocation, "--run-id"));
+    program_add_option(&words, "--out", invocation_value(invocation, "--out"));
+    if (invocation->json)
+        program_add(&words, "--json");
+    return program_become(&words);
+}
+
+/* --- status --- */
+
+static void print_fingerprints(const struct fingerprints *fingerprints)
+{
+    printf("current %.16s\n", *fingerprints->current ? fingerprints->current : "-");
+    for (size_t i = 0; i < fingerprints->stable_count; i++)
+        printf("stable  %.16s  %s  marked %s\n", fingerprints->stable[i].fingerprint,
+               fingerprints->stable[i].config_tag, fingerprints->stable[i].marked_at);
+}
+
+static int print_gates(yyjson_val *gates)
+{
+    size_t index, count;
+    yyjson_val *gate;
+    int code = yyjson_arr_size(gates) ? EXIT_FINE : EXIT_NOT_EVEN;
+    yyjson_arr_foreach(gates, index, count, gate)
+    {
+        yyjson_val *measured = yyjson_obj_get(gate, "measured");
+        char value[32] = "not measured";
+        if (yyjson_is_num(measured))
+            snprintf(value, sizeof value, "%.6g", yyjson_get_num(measured));
+        const char *due = yyjson_get_str(yyjson_obj_get(gate, "action_due"));
+        printf("%-17s %-12s %12s  %s %-8.6g %-8s fired %lld  %s\n", member_text(gate, "id"),
+               member_text(gate, "symbol"), value, member_text(gate, "op"),
+               yyjson_get_num(yyjson_obj_get(gate, "threshold")), member_text(gate, "verdict"),
+               (long long)yyjson_get_sint(yyjson_obj_get(gate, "fired")), due ? due : "");
+        if (!yyjson_equals_str(yyjson_obj_get(gate, "verdict"), "PASS"))
+            code = EXIT_NOT_EVEN;
+    }
+    return code;
+}
+
+/* status: the gates as the newest report has them; exit 3 unless all pass. */
+static int status_of(const struct invocation *invocation, const struct config *config)
+{
+    struct fingerprints fingerprints;
+    struct error error = {{0}};
+    yyjson_doc *document = NULL;
+    char path[PATH_BYTES];
+    if (fingerprints_read(config_text(config, "run.state_dir"), &fingerprints, &error) != STATUS_OK)
+        return complain(EXIT_REFUSED, "%s", error.text);
+    path_join(path, config_text(config, "run.artifacts_dir"), "runtime/canary_report/monitoring_report.json");
+    enum status status = document_read(path, &document, &error);
+    if (!invocation->json)
+        print_fingerprints(&fingerprints);
+    if (status != STATUS_OK)
+        return complain(EXIT_NOT_EVEN, "no gate has been measured yet: `orchctl canary report` does");
+    if (invocation->json) {
+        char *text = yyjson_val_write(yyjson_doc_get_root(document), 0, NULL);
+        puts(text ? text : "null");
+        free(text);
+    }
+    yyjson_val *gates = yyjson_obj_get(yyjson_doc_get_root(document), "gates");
+    int code = invocation->json ? EXIT_FINE : print_gates(gates);
+    yyjson_doc_free(document);
+    return code;
+}
+
+/* --- mark-stable --- */
+
+/* entry_make: from the final report, if it says PASS. */
+static bool entry_make(const struct config *config, const char *path, yyjson_val *final_report,
+                       struct stable_fingerprint *out, struct error *error)
+{
+    struct clock clock = clock_system();
+    char verdict[16] = "";
+    *out = (struct stable_fingerprint){.config_tag = ""};
+    if (!document_text(final_report, "config_fingerprint", out->fingerprint, sizeof out->fingerprint) ||
+        !document_text(final_report, "verdict", verdict, sizeof verdict)) {
+        error_set(error, STATUS_MALFORMED, "%s is no final report of a canary", path);
+        return false;
+    }
+    if (strcmp(verdict, "PASS") != 0) {
+        error_set(error, STATUS_INVALID, "the final report of %.16s says %s, not PASS", out->fingerprint,
+                  verdict);
+        return false;
+    }
+    struct config *kept = NULL;
+    const char *state_dir = config_text(config, "run.state_dir");
+    if (fingerprints_config_load(state_dir, out->fingerprint, &kept, error) != STATUS_OK)
+        return false;
+    snprintf(out->config_tag, sizeof out->config_tag, "%.127s", config_text(kept, "config_tag"));
+    config_destroy(kept);
+    fingerprints_config_path(state_dir, out->fingerprint, out->config_file);
+    snprintf(out->evidence, sizeof out->evidence, "%s", path);
+    time_iso_ms(clock_wall_ms(&clock), out->marked_at);
+    return true;
+}
+
+static int mark(const struct config *config)
+{
+    const char *state_dir = config_text(config, "run.state_dir");
+    struct stable_fingerprint entry;
+    struct fingerprints fingerprints;
+    struct error error = {{0}};
+    yyjson_doc *document = NULL;
+    char path[PATH_BYTES];
+    path_join(path, config_text(config, "run.artifacts_dir"), "runtime/canary_report/T+0_final_report.json");
+    if (document_read(path, &document, &error) != STATUS_OK)
+        return complain(EXIT_NOT_EVEN, "%s",
+                        *error.text ? error.text : "there is no final report of a canary here");
+    bool good = entry_make(config, path, yyjson_doc_get_root(document), &entry, &error);
+    yyjson_doc_free(document);
+    if (good && fingerprints_read(state_dir, &fingerprints, &error) == STATUS_OK) {
+        fingerprints_mark(&fingerprints, &entry);
+        if (fingerprints_write(state_dir, &fingerprints, &error) == STATUS_OK) {
+            printf("%.16s is stable\n", entry.fingerprint);
+            return EXIT_FINE;
+        }
+    }
+    return complain(EXIT_NOT_EVEN, "%s", error.text);
+}
+
+int verb_canary(const struct invocation *invocation)
+{
+    const char *what = invocation->words[0];
+    struct config *config;
+    struct error error = {{0}};
+    if (strcmp(what, "start") == 0)
+        return start(invocation);
+    if (strcmp(what, "report") == 0)
+        return report(invocation);
+    bool marks = strcmp(what, "mark-stable") == 0;
+    if (!marks && strcmp(what, "status") != 0)
+        return complain(EXIT_WRONG_USE, "canary %s: must be start, status, report or mark-stable", what);
+    if (place_config(&config, &error) != STATUS_OK)
+        return complain(EXIT_REFUSED, "%s", error.text);
+    int code = marks ? mark(config) : status_of(invocation, config);
+    config_destroy(config);
+    return code;
+}
