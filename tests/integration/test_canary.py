@@ -15,14 +15,14 @@ import evaluate  # noqa: E402
 MINUTES = 16
 SYMBOL = "BTCUSDT"
 HORIZONS = (5, 10)
-GATE_MS, TOL_MS, MERGE_MS = 300_000, 1500, 300_000
+GATE_MS, TOL_MS, MERGE_MS = 300_000, 1000, 300_000
 CONFIG = f"""
 config_tag: canary-test
 run: {{sink: jsonl}}
 report: {{http_port: -1}}
 simulator: {{speed: 0, minutes: {MINUTES}, rate: 20, seed: 7, start: "1700006400000"}}
 strategy_mode: {{mode: force_active}}
-eval: {{horizons_s: [5, 10], primary_horizon_s: 5, gate_window_s: 300, display_window_s: 300, train_s: 300, test_s: 60}}
+eval: {{horizons_s: [5, 10], primary_horizon_s: 5, tol_ms: 1000, gate_window_s: 300, display_window_s: 300, train_s: 300, test_s: 60}}
 canary: {{hours: 0.2, auc_min: 0.01, ece_max: 1, brier_min_pct: -100, merge_p99_max_ms: 60000, match_min: 0.01}}
 """
 
