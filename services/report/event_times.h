@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { EVENT_WINDOW_MS = 30000, EVENT_TYPE_COUNT = EVENT_RECONNECT + 1 };
+enum { EVENT_WINDOW_MS = 30000, EVENT_TYPE_COUNT = EVENT_INCIDENT + 1 };
 
 struct event_times {
     char symbol[SYMBOL_BYTES];
