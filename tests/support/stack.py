@@ -123,14 +123,15 @@ class Stack:
                     found[path.stem] = status
         return found
 
-    def rows_written(self):
-        """Signal rows in the SQLite sink so far."""
+    def rows_written(self, run_id=None):
+        """Signal rows in the SQLite sink so far, of one run or of all."""
         path = self.folder / "runtime" / "signals.db"
         if not path.exists():
             return 0
         with contextlib.suppress(sqlite3.Error):
             with contextlib.closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True, timeout=1)) as database:
-                return database.execute("select count(*) from signals").fetchone()[0]
+                return database.execute("select count(*) from signals where ? is null or run_id = ?",
+                                        (run_id, run_id)).fetchone()[0]
         return 0
 
     # ---- what the run left ----

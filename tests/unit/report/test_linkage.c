@@ -3,6 +3,16 @@
 #include "report_fixture.h"
 #include "services/report/linkage.h"
 
+/* The newest type is read from the database like the first: one that is not known there ends report's last word. */
+static void every_event_type_there_is_can_be_kept(void **state)
+{
+    (void)state;
+    int types = 0;
+    while (EVENT_TYPE_NAMES[types])
+        types++;
+    assert_int_equal(EVENT_TYPE_COUNT, types);
+}
+
 static void shares_stand_beside_the_share_of_all_rows(void **state)
 {
     (void)state;
@@ -41,6 +51,7 @@ static void shares_stand_beside_the_share_of_all_rows(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_event_type_there_is_can_be_kept),
         cmocka_unit_test(shares_stand_beside_the_share_of_all_rows),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
