@@ -5,8 +5,9 @@ import subprocess
 import stack as harness
 
 COMMANDS = {"bin": ["orchctl", "orchestrator"],
-            "libexec/orderflow": ["account", "archive", "broker", "describe", "evidence", "features", "harvest", "keeper", "query",
-                                  "recompute", "recompute_replay", "report", "report_again", "signal", "simulator", "validate", "warden"]}
+            "libexec/orderflow": ["account", "archive", "broker", "describe", "evaluation", "evidence", "features", "harvest", "keeper",
+                                  "query", "recompute", "recompute_replay", "report", "report_again", "signal", "simulator", "validate",
+                                  "warden"]}
 
 
 def test_an_installed_tree_that_was_moved_runs_the_whole_chain(tmp_path):
