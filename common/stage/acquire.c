@@ -258,6 +258,10 @@ enum status stage_acquire_turn(struct stage *stage, size_t symbol, struct error 
         begin_anew(stage, symbol, "damaged on its way");
         return STATUS_OK;
     }
+    if (package.version <= stage->plan->version) {
+        begin_anew(stage, symbol, "it is of an earlier move");
+        return STATUS_OK;
+    }
     if (!arriving->taken) {
         if (!stage_sinks_ask(stage, SINK_TAKE, symbol, &package.blobs, &status, error))
             return STATUS_OK;

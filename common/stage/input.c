@@ -489,7 +489,8 @@ static void on_answer(void *context, size_t connection, const void *head, size_t
     input->requested_from = 0;
     if (*answer.error) {
         snprintf(stage->last_error, sizeof stage->last_error, "%s: %s", input->stream, answer.error);
-        log_event(LOG_ERROR, "catch_up_refused", "stream=%s from=%lld reason=\"%s\"", input->stream,
+        /* Nothing is lost by it: asked again with the next heartbeat, or elsewhere when the plan says so. */
+        log_event(LOG_WARNING, "catch_up_refused", "stream=%s from=%lld reason=\"%s\"", input->stream,
                   (long long)answer.from, answer.error);
     }
     if (!stage_may_consume(stage))

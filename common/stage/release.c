@@ -175,6 +175,7 @@ static enum status release_commit(struct stage *stage, size_t symbol, const stru
     struct leaving *leaving = &stage->hand_overs[symbol].leaving;
     struct stage_turn before = stage_turn_begin(stage);
     buffer_clear(&leaving->record);
+    buffer_finish(&leaving->package); /* of an earlier time that the symbol went */
     record_make(stage, symbol, blobs, &leaving->record);
     atomic_store(&stage->owned[symbol], false);
     enum status status = release_write(stage, symbol, error);

@@ -17,7 +17,7 @@ const char POWER_BOOT_PATH[] = "boot_id";
 
 enum { OWN_DESCRIPTORS_MIN = 1000 };
 
-/* unsynced: a file of which a part may be gone. */
+/* unsynced: a file of which a part may be gone; known until the run ends, whatever becomes of its name. */
 struct unsynced {
     ino_t inode;
     int descriptor; /* of our own */
@@ -154,7 +154,8 @@ void power_note_rename(const char *from, const char *to)
 
 /* --- the cut --- */
 
-static void lose_bytes(const struct unsynced *file)
+/* lose_bytes: what is left is on the disk from now on. */
+static void lose_bytes(struct unsynced *file)
 {
     struct stat found;
     if (fstat(file->descriptor, &found) != 0 || found.st_size <= file->synced)
@@ -163,6 +164,7 @@ static void lose_bytes(const struct unsynced *file)
     if (ftruncate(file->descriptor, left) == 0)
         trace_event("lost", "bytes=%lld of=%lld", (long long)(found.st_size - left),
                     (long long)found.st_size);
+    file->synced = left;
 }
 
 /* lose_renames: from some moment on none of them has reached the disk. */
@@ -199,11 +201,8 @@ void power_cut(void)
 {
     trace_event("power_cut", "files=%zu renames=%zu", world.file_count, world.rename_count);
     world.was_cut = true;
-    for (size_t i = 0; i < world.file_count; i++) {
+    for (size_t i = 0; i < world.file_count; i++)
         lose_bytes(&world.files[i]);
-        close(world.files[i].descriptor);
-    }
-    world.file_count = 0;
     lose_renames();
     if (!storage_logs_are_synced()) {
         lose_log("runtime/signals.db");

@@ -260,10 +260,9 @@ static int64_t now_ms(void)
     return clock_monotonic_ms(&clock);
 }
 
-/* fetch: steps both until the whole package is at its new owner; his next step is the commit. */
-static void fetch(struct place *place, struct stage *from, struct stage *to, size_t symbol)
+/* await_package: steps both until the whole package is at its new owner; his next step is the commit. */
+static void await_package(struct place *place, struct stage *from, struct stage *to, size_t symbol)
 {
-    order_acquire(to, symbol);
     for (int64_t until_ms = now_ms() + PATIENCE_MS; !to->hand_overs[symbol].arriving.complete;) {
         if (now_ms() > until_ms)
             fail_msg("the package of %s never came (folder %s)", SYMBOL_NAMES[symbol], place->folder);
@@ -274,6 +273,12 @@ static void fetch(struct place *place, struct stage *from, struct stage *to, siz
         if (!to->hand_overs[symbol].arriving.complete)
             step(to);
     }
+}
+
+static void fetch(struct place *place, struct stage *from, struct stage *to, size_t symbol)
+{
+    order_acquire(to, symbol);
+    await_package(place, from, to, symbol);
 }
 
 /* hold: a reader says that it has a symbol's rows up to there. */
@@ -474,6 +479,43 @@ static void commits_of_a_hand_over_are_tried_again(void **state)
     place_end(&place);
 }
 
+/* carry: one move from its order to the new owner's commit. */
+static void carry(struct place *place, struct stage *from, struct stage *to, size_t symbol, int64_t version)
+{
+    struct plan_move move = move_of(symbol);
+    move.version = version;
+    snprintf(move.from, sizeof move.from, "%s", from->instance);
+    snprintf(move.to, sizeof move.to, "%s", to->instance);
+    assert_ok(stage_release(from, &move, NULL));
+    step(from);
+    assert_false(stage_owns(from, symbol));
+    assert_ok(stage_acquire(to, &move, NULL));
+    await_package(place, from, to, symbol);
+    step(to);
+    assert_true(stage_owns(to, symbol));
+}
+
+/* The plan that says where it is may reach its old owner later than the symbol comes back. */
+static void a_symbol_that_comes_back_and_goes_again_is_handed_over_as_it_is_by_then(void **state)
+{
+    (void)state;
+    struct place place;
+    place_begin(&place);
+    struct stage *one = life(&place, "numbers"), *other = life(&place, "numbers.2");
+    hold(one, AAA, 0);
+    emit(one, AAA, 10);
+    step(one);
+    carry(&place, one, other, AAA, MOVE_VERSION);
+    carry(&place, other, one, AAA, MOVE_VERSION + 1);
+    emit(one, AAA, 5);
+    step(one);
+    carry(&place, one, other, AAA, MOVE_VERSION + 2);
+    expect_rows(other, AAA, 15);
+    death(one);
+    death(other);
+    place_end(&place);
+}
+
 /* Which rows a reader needs is known only when it has said how far it is. */
 static void a_symbol_stays_until_every_reader_has_registered(void **state)
 {
@@ -650,6 +692,7 @@ int main(void)
         cmocka_unit_test(only_pages_of_a_table_that_changed_are_written),
         cmocka_unit_test(a_state_ahead_of_its_journal_is_refused_with_a_sentence),
         cmocka_unit_test(commits_of_a_hand_over_are_tried_again),
+        cmocka_unit_test(a_symbol_that_comes_back_and_goes_again_is_handed_over_as_it_is_by_then),
         cmocka_unit_test(a_symbol_stays_until_every_reader_has_registered),
         cmocka_unit_test(a_death_between_two_tries_leaves_the_symbol_to_be_fetched_again),
         cmocka_unit_test(rows_that_a_reader_needs_wait_in_a_full_journal_for_their_next_owner),
