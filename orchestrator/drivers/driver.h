@@ -40,12 +40,12 @@ struct driver_exit {
 };
 
 struct driver_child {
-    int descriptor;      /* readable when there is news; -1: the slot has no keeper */
-    pid_t keeper_pid;    /* of a keeper that is our own child, 0: adopted or none */
-    void *context;       /* of the driver, when it has one; set before `adopt` */
-    char slot[64];       /* of a driver that asks by name */
-    bool lives;          /* a process has been started, and its end has not been told */
-    pid_t pid;           /* as this machine knows it; 0: not yet, no process, or another machine's or container's */
+    int descriptor;   /* readable when there is news; -1: the slot has no keeper */
+    pid_t keeper_pid; /* of a keeper that is our own child, 0: adopted or none */
+    void *context;    /* of the driver, when it has one; set before `adopt` */
+    char slot[64];    /* of a driver that asks by name */
+    bool lives;       /* a process has been started, and its end has not been told */
+    pid_t pid; /* as this machine knows it; 0: not yet, no process, or another machine's or container's */
     int owed_signal;     /* to a process that is just being started; 0: none */
     int refusal;         /* with DRIVER_REFUSED: an errno value; 0: the keeper has ended */
     int64_t start_ticks; /* of the process since boot: with the pid it names one process for ever */
@@ -68,7 +68,7 @@ enum driver_news {
 
 struct driver {
     const char *name;
-    bool shows_pids; /* heartbeats carry the pid that `start` gave, and /proc knows it */
+    bool shows_pids;  /* heartbeats carry the pid that `start` gave, and /proc knows it */
     bool tells_start; /* `start` only orders: DRIVER_STARTED or DRIVER_REFUSED will follow */
     /* start: STATUS_IO with a sentence when it cannot even be ordered. Nobody is waited for: an exec under load takes many
      * milliseconds. */
@@ -109,6 +109,10 @@ enum status driver_resources_read(pid_t pid, struct driver_resources *out_resour
 /* driver_run_state: of its main thread: 'R', 'S', 'D', 'T', 'Z' …; 0 when it is gone. */
 char driver_run_state(pid_t pid);
 
-/* driver_starved_ns: how long all its threads together were ready to run but had no processor, since their start; 0 when it is
- * gone. */
-int64_t driver_starved_ns(pid_t pid);
+/* driver_threads: all threads of a process together, since their start; zero when it is gone. */
+struct driver_threads {
+    int64_t ran_ns;     /* on a processor */
+    int64_t starved_ns; /* ready to run, but had none; a wait counts when it is over */
+    bool runnable;      /* one of them runs, or waits for a processor at this moment */
+};
+struct driver_threads driver_threads_read(pid_t pid);

@@ -96,22 +96,30 @@ char driver_run_state(pid_t pid)
     return *stat_field(text, RUN_STATE_FIELD);
 }
 
-int64_t driver_starved_ns(pid_t pid)
+/* threads_add: one thread of a process. Its schedstat: time on a processor, time waiting for one (told when the wait is over). */
+static void threads_add(struct driver_threads *threads, pid_t pid, const char *thread)
 {
-    char path[64], text[128];
-    int64_t sum_ns = 0;
+    char name[NAME_MAX + 32], text[1024];
+    snprintf(name, sizeof name, "task/%s/schedstat", thread);
+    proc_text(pid, name, text, sizeof text);
+    char *rest = text;
+    threads->ran_ns += strtoll(rest, &rest, 10);
+    threads->starved_ns += strtoll(rest, &rest, 10);
+    snprintf(name, sizeof name, "task/%s/stat", thread);
+    proc_text(pid, name, text, sizeof text);
+    threads->runnable = threads->runnable || *stat_field(text, RUN_STATE_FIELD) == 'R';
+}
+
+struct driver_threads driver_threads_read(pid_t pid)
+{
+    char path[64];
+    struct driver_threads threads = {0};
     snprintf(path, sizeof path, "/proc/%d/task", (int)pid);
     DIR *folder = opendir(path);
-    for (struct dirent *entry; folder && (entry = readdir(folder));) {
-        char name[NAME_MAX + 32];
-        if (entry->d_name[0] == '.')
-            continue;
-        snprintf(name, sizeof name, "task/%s/schedstat", entry->d_name);
-        proc_text(pid, name, text, sizeof text);
-        const char *blank = strchr(text, ' ');
-        sum_ns += blank ? strtoll(blank + 1, NULL, 10) : 0;
-    }
+    for (struct dirent *entry; folder && (entry = readdir(folder));)
+        if (entry->d_name[0] != '.')
+            threads_add(&threads, pid, entry->d_name);
     if (folder)
         closedir(folder);
-    return sum_ns;
+    return threads;
 }

@@ -63,11 +63,13 @@ static bool is_suspect(const struct run *run, struct process *process, int64_t n
         return true;
     if (!(run_state = driver_run_state(process->child.pid)))
         return false;
+    struct driver_threads its = driver_threads_read(process->child.pid);
     struct suspicion_look look = {.now_ms = now_ms,
                                   .heard_ms = process->telemetry.received_ms,
                                   .timeout_ms = timeout_ms(run),
-                                  .starved_ns =
-                                      driver_starved_ns(process->child.pid) + driver_starved_ns(getpid()),
+                                  .starved_ns = its.starved_ns + driver_threads_read(getpid()).starved_ns,
+                                  .ran_ns = its.ran_ns,
+                                  .runnable = its.runnable,
                                   .waits_for_disk = run_state == 'D'};
     return suspicion_step(&process->suspicion, &look);
 }

@@ -7,12 +7,21 @@ static int64_t larger(int64_t a, int64_t b)
     return a > b ? a : b;
 }
 
+/* waits_now: it would run if it could, and could not for most of the time. One that spins runs, or is told to have waited. */
+static bool waits_now(const struct suspicion *suspicion, const struct suspicion_look *look)
+{
+    int64_t elapsed_ms = look->now_ms - suspicion->since_ms;
+    int64_t known_ns = look->ran_ns - suspicion->ran_ns + look->starved_ns - suspicion->starved_ns;
+    return look->runnable && known_ns / 1000000 < elapsed_ms / 2;
+}
+
 bool suspicion_step(struct suspicion *suspicion, const struct suspicion_look *look)
 {
     int64_t half_ms = look->timeout_ms / 2, full_ms = look->heard_ms + look->timeout_ms;
-    if (!suspicion->since_ms || look->waits_for_disk) {
+    if (!suspicion->since_ms || look->waits_for_disk || waits_now(suspicion, look)) {
         *suspicion = (struct suspicion){.since_ms = look->now_ms,
                                         .starved_ns = look->starved_ns,
+                                        .ran_ns = look->ran_ns,
                                         .due_ms = larger(full_ms, look->now_ms + half_ms)};
         return false;
     }

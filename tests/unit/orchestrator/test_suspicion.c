@@ -47,6 +47,24 @@ static void time_without_a_processor_is_not_held_against_it(void **unused)
     assert_true(look(&suspicion, 1899, 1000, 399, false));
 }
 
+/* A wait that is not over is in no figure: a thread is ready, and nothing of the process has run. */
+static void who_waits_for_a_processor_now_is_waited_for_and_who_spins_is_not(void **unused)
+{
+    (void)unused;
+    struct suspicion waiting = {0}, spinning = {0};
+    struct suspicion_look seen = {
+        .now_ms = 1250, .heard_ms = 1000, .timeout_ms = TIMEOUT_MS, .runnable = true};
+    assert_false(suspicion_step(&waiting, &seen));
+    assert_false(suspicion_step(&spinning, &seen));
+    seen.now_ms = 1500;
+    assert_false(suspicion_step(&waiting, &seen));
+    assert_int_equal(suspicion_due_ms(&waiting, 1000, TIMEOUT_MS), 1750);
+    seen.ran_ns = 250000000;
+    assert_true(suspicion_step(&spinning, &seen));
+    seen = (struct suspicion_look){.now_ms = 1750, .heard_ms = 1000, .timeout_ms = TIMEOUT_MS};
+    assert_true(suspicion_step(&waiting, &seen)); /* nothing of it is ready: it sleeps */
+}
+
 static void who_waits_for_a_disk_is_waited_for(void **unused)
 {
     (void)unused;
@@ -64,6 +82,7 @@ int main(void)
         cmocka_unit_test(who_hangs_is_found_when_the_timeout_is_over),
         cmocka_unit_test(the_orchestrators_own_delay_is_no_proof),
         cmocka_unit_test(time_without_a_processor_is_not_held_against_it),
+        cmocka_unit_test(who_waits_for_a_processor_now_is_waited_for_and_who_spins_is_not),
         cmocka_unit_test(who_waits_for_a_disk_is_waited_for),
     };
     check_filter();
