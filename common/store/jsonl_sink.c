@@ -13,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { RECORD_VERSION = 1, OPEN_FILES_MAX = 64, RECORD_BYTES_MAX = 16 * 1024 * 1024 };
+enum { RECORD_VERSION = 2, OPEN_FILES_MAX = 64, RECORD_BYTES_MAX = 16 * 1024 * 1024 };
 
 static const char RECORD_KEY[] = "sink/jsonl";
 
@@ -46,7 +46,8 @@ struct jsonl_sink {
     struct shard_list renames;  /* journaled as finished, not renamed yet */
     struct buffer lines;        /* of the stream being written, not in its file yet */
     void *row;
-    int64_t shard_count; /* files of this service; -1: not counted yet */
+    int64_t finished_total; /* files finished over all lives, as journaled */
+    int64_t shard_count;    /* files of this service; -1: not counted yet */
     bool large_file;
     bool told_pressure;
     atomic_llong open_files, repeated;
@@ -237,6 +238,7 @@ static enum status put_record(struct jsonl_sink *sink, struct error *error)
     struct buffer record;
     buffer_init(&record, RECORD_BYTES_MAX);
     buffer_append_u32(&record, RECORD_VERSION);
+    buffer_append_i64(&record, sink->finished_total + (int64_t)sink->finished.count);
     buffer_append_u64(&record, sink->positions.count);
     for (size_t i = 0; i < sink->positions.count; i++) {
         record_put_text(&record, sink->positions.items[i].stream);
@@ -260,6 +262,7 @@ static enum status parse_record(struct jsonl_sink *sink, struct reader *in, stru
 {
     char name[STREAM_BYTES];
     uint32_t version = reader_u32(in);
+    sink->finished_total = reader_i64(in);
     size_t count = reader_count(in, 1);
     for (size_t i = 0; i < count && !in->failed && version == RECORD_VERSION; i++) {
         record_take_text(in, name, sizeof name);
@@ -280,6 +283,7 @@ static enum status parse_record(struct jsonl_sink *sink, struct reader *in, stru
     }
     if (version != RECORD_VERSION || reader_done(in) != STATUS_OK)
         return error_set(error, STATUS_MALFORMED, "the journal's record %s is damaged", RECORD_KEY);
+    atomic_store(&sink->rotations, sink->finished_total);
     positions_commit(&sink->positions);
     return STATUS_OK;
 }
@@ -318,7 +322,6 @@ static enum status publish_finished(struct jsonl_sink *sink, struct error *error
         if (sink->shard_count >= 0)
             sink->shard_count++;
         atomic_store(&sink->ready_files, sink->shard_count);
-        atomic_fetch_add(&sink->rotations, 1);
     }
     return STATUS_OK;
 }
@@ -350,6 +353,8 @@ static void accept(struct jsonl_sink *sink)
     }
     for (size_t i = 0; i < sink->finished.count; i++)
         shard_list_add(&sink->renames, &sink->finished.items[i]);
+    sink->finished_total += (int64_t)sink->finished.count;
+    atomic_store(&sink->rotations, sink->finished_total);
     sink->finished.count = 0;
     atomic_store(&sink->unnamed,
                  sink->renames.count > 0); /* before the position says that these rows are done */
@@ -391,6 +396,7 @@ static void forget(struct jsonl_sink *sink)
     for (size_t i = 0; i < sink->stream_count; i++)
         close_file(sink, &sink->streams[i]);
     sink->stream_count = 0;
+    sink->finished_total = 0;
     sink->finished.count = sink->renames.count = 0;
     atomic_store(&sink->unnamed, false);
     sink->shard_count = -1;

@@ -36,7 +36,8 @@ struct sink *jsonl_sink_create(const struct jsonl_sink_config *config);
 
 /* jsonl_sink_figures: for the heartbeat; from any thread. */
 struct jsonl_sink_figures {
-    int64_t rotations;     /* files renamed into ready in this life */
+    int64_t
+        rotations; /* files finished over all lives: a service that is killed every minute still finishes them */
     int64_t ready_files;   /* in the ready folder; -1: not counted yet */
     int64_t largest_bytes; /* of the files finished in this life */
 };

@@ -106,10 +106,28 @@ static int files_below(const char *folder, const char *name)
     return files;
 }
 
+/* finished_files: how many a next life says were finished, by whichever life. */
+static int64_t finished_files(const char *folder)
+{
+    char output[PATH_BYTES];
+    struct error error = {{0}};
+    path_join(output, folder, "runtime");
+    struct jsonl_sink_config config = settings(output);
+    struct sink *sink = jsonl_sink_create(&config);
+    struct journal *journal = driver_open(folder);
+    assert_ok(driver_start(sink, journal, &error));
+    int64_t files = jsonl_sink_figures(sink).rotations;
+    sink->close(sink->context);
+    jsonl_sink_destroy(sink);
+    journal_close(journal);
+    return files;
+}
+
 static void check_complete(const char *folder)
 {
     int files = check_minutes(folder, "ready", ".jsonl");
     assert_int_equal(files_below(folder, "runtime"), files);
+    assert_int_equal(finished_files(folder), files);
 }
 
 /* --- tests --- */
