@@ -2,6 +2,7 @@
 
 `Deed.touched` is filled while the run lives, `settle` adds afterwards what the orchestrator's feed and the manifest say of it.
 """
+import contextlib
 import dataclasses
 import os
 import pathlib
@@ -140,10 +141,17 @@ class Inflictor:
         # Without a number of rows to wait for (nobody says any while harvest stands still) for all the time there is.
         deed.rows_held = self.watch.wait_rows(before + fault.hold_rows if fault.hold_rows else sys.maxsize, seconds) - before
         deed.over_ms = round(time.time() * 1000)
-        if not process_stopped(pid):
+        if not process_stopped(pid) and not self.was_hung(pid):
             raise Nothing(f"{deed.hits[0].name} did not stand still")
         if fault.hold_rows and not deed.rows_held:
             raise Nothing("no row went by meanwhile")
+
+    def was_hung(self, pid):
+        """On a busy machine a stop may last longer than it should; the supervisor ends it as a hang, which settle_hit knows."""
+        try:
+            return harness.wait_for(lambda: self.watch.find("Hung", pid=pid), SETTLE_S, f"the hang of {pid} to be told")
+        except AssertionError:
+            return None
 
     def stop_here(self, hit):
         hit.at_ms = round(time.time() * 1000)
@@ -159,7 +167,8 @@ class Inflictor:
         try:
             self.stand_still(fault, deed, STOP_MAX_S)
         finally:
-            os.kill(hit.pid, signal.SIGCONT)
+            with contextlib.suppress(ProcessLookupError):  # ended as a hang
+                os.kill(hit.pid, signal.SIGCONT)
 
     def hang(self, fault, deed):
         hit = self.find(fault.targets[0])
