@@ -44,11 +44,14 @@ test_pytest() {
     fi
     say "$suite: pytest tests/$suite"
     rm -f "$junit"
-    "$PYTHON" -m pytest -q -rs --timeout=300 --durations=5 --durations-min=1 -p no:cacheprovider --junitxml="$junit" \
+    # A short name: a socket's path may have 107 characters.
+    local folder="/tmp/of-$$"
+    "$PYTHON" -m pytest --basetemp="$folder" -q -rs --timeout=300 --durations=5 --durations-min=1 -p no:cacheprovider --junitxml="$junit" \
         "${workers[@]}" "tests/$suite" ||
         status=$?
     # 5: nothing was collected, which is no failure of a folder still empty.
     [ $status != 5 ] || status=0
+    [ $status != 0 ] || rm -rf "$folder"
     test_add "$suite" "$status" $((SECONDS - start)) "$junit"
 }
 

@@ -9,8 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* The map is larger than what the stage lets the journal grow to: copied pages and the turn that finds it full fit. */
-enum { MAP_RESERVE_BYTES = 64 * 1024 * 1024 };
+/* The map is larger than what the stage lets the rows grow to: copied pages, the turn that finds it full, and of every symbol the
+ * largest table that the configuration allows, what is packed of it to be handed over, and a copy fit. It costs addresses only. */
+enum { MAP_RESERVE_BYTES = 64 * 1024 * 1024, MAP_SYMBOL_BYTES = 8 * 1024 * 1024 };
 
 enum status stage_outputs_open(struct stage *stage, struct error *error)
 {
@@ -22,8 +23,8 @@ enum status stage_outputs_open(struct stage *stage, struct error *error)
         .folder = folder,
         .run_id = stage->run_id,
         .config_fingerprint = stage->fingerprint,
-        .max_bytes =
-            (size_t)config_i64(stage->config, "journal.max_mb") * 1024 * 1024 / 4 * 5 + MAP_RESERVE_BYTES,
+        .max_bytes = (size_t)config_i64(stage->config, "journal.max_mb") * 1024 * 1024 / 4 * 5 +
+                     MAP_RESERVE_BYTES + stage->symbol_count * MAP_SYMBOL_BYTES,
         .sync = strcmp(config_text(stage->config, "journal.durability"), "power") == 0,
     };
     enum journal_beginning beginning;

@@ -85,6 +85,16 @@ static enum status release_begin(struct stage *stage, size_t symbol, const struc
     return STATUS_OK;
 }
 
+/* release_renumber: it was given up for a move that nobody remembers: an orchestrator died that could write no record of it. */
+static void release_renumber(struct leaving *leaving, int64_t version)
+{
+    if (leaving->step != LEAVING_RELEASED || version <= leaving->version)
+        return;
+    leaving->version = version;
+    memcpy(leaving->record.data, &version, sizeof version); /* its first field */
+    buffer_finish(&leaving->package);
+}
+
 enum status stage_release(struct stage *stage, const struct plan_move *move, struct error *error)
 {
     size_t symbol = stage_symbol_index(stage, move->symbol);
@@ -92,6 +102,7 @@ enum status stage_release(struct stage *stage, const struct plan_move *move, str
         strcmp(move->from, stage->instance) != 0)
         return error_set(error, STATUS_INVALID, "%s/%s is not %s's to give", move->service, move->symbol,
                          stage->instance);
+    release_renumber(&stage->hand_overs[symbol].leaving, move->version);
     if (move->version <= stage->plan->version || !stage_owns(stage, symbol) ||
         stage->hand_overs[symbol].leaving.step != LEAVING_NOT)
         return STATUS_OK; /* said before */

@@ -11,7 +11,8 @@ enum {
     IN_CANARY = 512,
     IN_LIVE = IN_SMOKE | IN_SOAK | IN_CANARY,
     IN_ALL = IN_REPLAY | IN_LIVE,
-    SCALED = 8,   /* the threshold is for 30 minutes; a shorter run needs its share, rounded up */
+    SCALED =
+        8, /* the threshold is for 30 minutes; a shorter run needs its share, rounded up, and never nothing */
     STOPPED = 16, /* known only when all processes have been stopped */
     RSS_LIMIT = 32,
     FILES_LIMIT = 64,
@@ -166,7 +167,7 @@ static double threshold_of(const struct gate *gate, const struct gate_conditions
     if (gate->flags & PER_MINUTE)
         return gate->threshold * fmax(1, round(conditions->minutes));
     double share = conditions->minutes / 30.0;
-    return (gate->flags & SCALED) && share < 1 ? ceil(gate->threshold * share) : gate->threshold;
+    return (gate->flags & SCALED) && share < 1 ? fmax(1, ceil(gate->threshold * share)) : gate->threshold;
 }
 
 enum gate_verdict gate_compare(const char *op, double measured, double threshold)

@@ -68,7 +68,7 @@ static bool is_suspect(const struct run *run, struct process *process, int64_t n
                                   .heard_ms = process->telemetry.received_ms,
                                   .timeout_ms = timeout_ms(run),
                                   .starved_ns = its.starved_ns + driver_threads_read(getpid()).starved_ns,
-                                  .ran_ns = its.ran_ns,
+                                  .known_ns = its.ran_ns + its.starved_ns,
                                   .runnable = its.runnable,
                                   .waits_for_disk = run_state == 'D'};
     return suspicion_step(&process->suspicion, &look);

@@ -106,10 +106,10 @@ static enum status driver_begin(const struct run *run, struct process *process, 
     const char *const daemon[] = {program,       "--effective",  RUN_EFFECTIVE_PATH, "--instance",
                                   process->name, "--generation", generation,         "--restarts",
                                   restarts,      "--plan",       RUN_PLAN_PATH,      NULL};
-    const char *const simulator[] = {
-        program,           "--config",   RUN_EFFECTIVE_PATH, "--port-file", RUN_PORT_PATH, "--position-file",
-        RUN_POSITION_PATH, "--attended", "--control",        generation,    "--streams-file", RUN_STREAMS_PATH,
-        NULL};
+    const char *const simulator[] = {program,       "--config",        RUN_EFFECTIVE_PATH, "--port-file",
+                                     RUN_PORT_PATH, "--position-file", RUN_POSITION_PATH,  "--attended",
+                                     "--control",   generation,        "--streams-file",   RUN_STREAMS_PATH,
+                                     NULL};
     paths_make(run, process);
     if (folder_make_for(process->stdout_path) != STATUS_OK)
         return error_set(error, STATUS_IO, "%s: its folder cannot be made: %m", process->stdout_path);
@@ -485,6 +485,9 @@ void process_adopt(struct run *run, struct process *process)
         return;
     }
     process->telemetry.received_ms = run_now_ms(run); /* its silence counts from here */
+    /* The one before may have died between the order to start and the answer. */
+    process->last_pid = process->child.pid;
+    faults_note(run, process, FAULT_RESTART);
     feed_emit(&run->feed, LOG_INFO, "Adopted", process->name,
               FEED_FIELDS(NUMBER("pid", process->child.pid),
                           NUMBER("generation", process->supervisor.generation),

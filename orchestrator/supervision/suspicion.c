@@ -11,8 +11,7 @@ static int64_t larger(int64_t a, int64_t b)
 static bool waits_now(const struct suspicion *suspicion, const struct suspicion_look *look)
 {
     int64_t elapsed_ms = look->now_ms - suspicion->since_ms;
-    int64_t known_ns = look->ran_ns - suspicion->ran_ns + look->starved_ns - suspicion->starved_ns;
-    return look->runnable && known_ns / 1000000 < elapsed_ms / 2;
+    return look->runnable && (look->known_ns - suspicion->known_ns) / 1000000 < elapsed_ms / 2;
 }
 
 bool suspicion_step(struct suspicion *suspicion, const struct suspicion_look *look)
@@ -21,7 +20,7 @@ bool suspicion_step(struct suspicion *suspicion, const struct suspicion_look *lo
     if (!suspicion->since_ms || look->waits_for_disk || waits_now(suspicion, look)) {
         *suspicion = (struct suspicion){.since_ms = look->now_ms,
                                         .starved_ns = look->starved_ns,
-                                        .ran_ns = look->ran_ns,
+                                        .known_ns = look->known_ns,
                                         .due_ms = larger(full_ms, look->now_ms + half_ms)};
         return false;
     }

@@ -13,16 +13,16 @@
 #include <stdint.h>
 
 struct suspicion {
-    int64_t since_ms;           /* 0: none */
-    int64_t starved_ns, ran_ns; /* as they were then */
-    int64_t due_ms;             /* when to look again */
+    int64_t since_ms;             /* 0: none */
+    int64_t starved_ns, known_ns; /* as they were then */
+    int64_t due_ms;               /* when to look again */
 };
 
-/* suspicion_look: what is seen now. starved_ns: how long threads of both have waited for a processor in all; ran_ns: how long its own
- * have had one; runnable: one of its own wants one now. */
+/* suspicion_look: what is seen now. starved_ns: how long threads of both have waited for a processor in all; known_ns: how long its own
+ * have had one, or have waited for one and are told to have; runnable: one of its own wants one now. */
 struct suspicion_look {
     int64_t now_ms, heard_ms, timeout_ms;
-    int64_t starved_ns, ran_ns;
+    int64_t starved_ns, known_ns;
     bool runnable, waits_for_disk;
 };
 

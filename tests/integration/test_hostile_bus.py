@@ -304,7 +304,7 @@ def test_hostile_clients_of_all_daemons_change_nothing(capture, binaries, tmp_pa
     stack = harness.Stack(tmp_path / "run", [capture], binaries=binaries, speed=3, sets={"limits.max_rss_mb": 4000})
     with stack:
         bus = stack.folder / "runtime" / "bus"
-        harness.wait_for(lambda: stack.rows_written() > 10, 30, "the first rows")
+        harness.wait_for(lambda: stack.rows_written() > 10, 120, "the first rows")  # sanitizers are slow
         requests = hostile_requests(stack.run_id)
         sent = {name: torment(bus / f"{name}.ctl", requests, b"SUB") for name in [*SERVICES, "orchestrator"]}
         expected = {name: sent[name] for name in SERVICES}
@@ -373,7 +373,7 @@ WRONG_COMMANDS = [  # words of orchctl, of its sentence, exit code
 def test_wrong_requests_get_a_sentence_and_change_nothing(capture, binaries, tmp_path):
     stack = harness.Stack(tmp_path, [capture], binaries=binaries, speed=4, sets={"limits.max_rss_mb": 4000})
     with stack:
-        harness.wait_for(lambda: stack.rows_written() > 10, 30, "the first rows")
+        harness.wait_for(lambda: stack.rows_written() > 10, 120, "the first rows")  # sanitizers are slow
         before = {name: status["pid"] for name, status in stack.statuses().items()}
         with wire.Client(tmp_path / "runtime" / "bus" / "orchestrator.ctl") as client:
             for data, words in ORCHESTRATOR_REQUESTS:

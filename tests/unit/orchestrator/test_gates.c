@@ -194,6 +194,9 @@ static void thresholds_shrink_with_shorter_runs_and_are_rounded_up(void **unused
     conditions.minutes = 90;
     gates_judge(&conditions, &evidence, &results);
     assert_true(result_of(&results, "jsonl_shards")->threshold == 20);
+    conditions.minutes = 0; /* interrupted before the first event: nothing has been shown */
+    gates_judge(&conditions, &evidence, &results);
+    assert_true(result_of(&results, "sqlite_rows")->threshold == 1);
 }
 
 static void wall_time_is_divided_by_the_time_scale(void **unused)

@@ -57,9 +57,11 @@ static void who_waits_for_a_processor_now_is_waited_for_and_who_spins_is_not(voi
     assert_false(suspicion_step(&waiting, &seen));
     assert_false(suspicion_step(&spinning, &seen));
     seen.now_ms = 1500;
+    seen.starved_ns = 200000000; /* the orchestrator's own wait says nothing of its */
     assert_false(suspicion_step(&waiting, &seen));
     assert_int_equal(suspicion_due_ms(&waiting, 1000, TIMEOUT_MS), 1750);
-    seen.ran_ns = 250000000;
+    seen.starved_ns = 0;
+    seen.known_ns = 250000000;
     assert_true(suspicion_step(&spinning, &seen));
     seen = (struct suspicion_look){.now_ms = 1750, .heard_ms = 1000, .timeout_ms = TIMEOUT_MS};
     assert_true(suspicion_step(&waiting, &seen)); /* nothing of it is ready: it sleeps */

@@ -516,6 +516,33 @@ static void a_symbol_that_comes_back_and_goes_again_is_handed_over_as_it_is_by_t
     place_end(&place);
 }
 
+/* Its orchestrator died, without a record of the move; the next one counts on from the plan that it knows. */
+static void a_symbol_given_up_for_a_forgotten_move_goes_with_the_next_one(void **state)
+{
+    (void)state;
+    struct place place;
+    place_begin(&place);
+    struct stage *from = life(&place, "numbers"), *to = life(&place, "numbers.2");
+    hold(from, AAA, 0);
+    emit(from, AAA, 10);
+    step(from);
+    order_release(from, AAA);
+    step(from);
+    assert_false(stage_owns(from, AAA));
+    struct plan_move move = move_of(AAA);
+    move.version = MOVE_VERSION + 1;
+    assert_ok(stage_release(from, &move, NULL));
+    assert_ok(stage_acquire(to, &move, NULL));
+    await_package(&place, from, to, AAA);
+    step(to);
+    assert_true(stage_owns(to, AAA));
+    assert_int_equal(to->acquired_version, MOVE_VERSION + 1);
+    expect_rows(to, AAA, 10);
+    death(from);
+    death(to);
+    place_end(&place);
+}
+
 /* Which rows a reader needs is known only when it has said how far it is. */
 static void a_symbol_stays_until_every_reader_has_registered(void **state)
 {
@@ -693,6 +720,7 @@ int main(void)
         cmocka_unit_test(a_state_ahead_of_its_journal_is_refused_with_a_sentence),
         cmocka_unit_test(commits_of_a_hand_over_are_tried_again),
         cmocka_unit_test(a_symbol_that_comes_back_and_goes_again_is_handed_over_as_it_is_by_then),
+        cmocka_unit_test(a_symbol_given_up_for_a_forgotten_move_goes_with_the_next_one),
         cmocka_unit_test(a_symbol_stays_until_every_reader_has_registered),
         cmocka_unit_test(a_death_between_two_tries_leaves_the_symbol_to_be_fetched_again),
         cmocka_unit_test(rows_that_a_reader_needs_wait_in_a_full_journal_for_their_next_owner),
