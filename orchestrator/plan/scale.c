@@ -175,7 +175,11 @@ static void step_starting(struct run *run)
         return;
     for (size_t i = 0; i < service->instance_count; i++) {
         struct process *process = run_process(run, service->instances[i]);
-        bool lost = process->supervisor.gave_up && !plan_owned(run->plan, service->name, process->name);
+        bool idle = !plan_owned(run->plan, service->name, process->name);
+        bool lost = process->supervisor.gave_up && idle;
+        /* One that was still on its way out when it was wanted again. */
+        if (idle && process->number <= target_of(run) && process->supervisor.state == PROCESS_STOPPED)
+            process_step(run, process, EVENT_START);
         if (lost && target_of(run) >= process->number && process->number > 1) {
             console_say(&run->console, "%s cannot be started: %s stays at %zu instances", process->name,
                         service->name, process->number - 1);
