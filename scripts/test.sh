@@ -45,7 +45,7 @@ test_pytest() {
     say "$suite: pytest tests/$suite"
     rm -f "$junit"
     # A short name: a socket's path may have 107 characters.
-    local folder="/tmp/of-$$"
+    local folder="/tmp/of-$$-${suite:0:2}"
     "$PYTHON" -m pytest --basetemp="$folder" -q -rs --timeout=300 --durations=5 --durations-min=1 -p no:cacheprovider --junitxml="$junit" \
         "${workers[@]}" "tests/$suite" ||
         status=$?
