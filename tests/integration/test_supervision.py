@@ -23,7 +23,7 @@ from test_orchestrator import SERVICES, Run, programs  # noqa: F401 (a fixture)
 
 TORTURE = {"archive": "flood_kb=64", "features": "forks=3", "signal": "ignore_term", "broker": "crash_after_ms=0",
            "report": "no_ready"}
-TORTURE_SETS = {"supervisor.backoff_initial_ms": 20, "supervisor.max_restarts": 3, "supervisor.ready_timeout_s": 0.3,
+TORTURE_SETS = {"supervisor.backoff_initial_ms": 20, "supervisor.max_restarts": 3, "supervisor.ready_timeout_s": 2,
                 "supervisor.ready_backoff_s": "0.05,0.1", "supervisor.stop_timeout_s": 0.3, "logs.max_mb": 1, "logs.keep": 2,
                 "supervisor.progress_restarts": 250}
 KILLS = 60
@@ -73,7 +73,8 @@ def test_a_house_full_of_rogues_stays_in_order(programs, tmp_path):  # noqa: F81
         family = run.children("features")
         assert len(family) == 1 + 3 * 2, "every generation's family ended with it"
         assert not [entry for entry in processes_of(tmp_path).values() if entry[1] == "Z"]
-        assert open_files(run.process.pid) <= before  # the first connections may just be giving way to new ones
+        # Connections may just be giving way to new ones; what leaks, leaks with each of the kills.
+        assert open_files(run.process.pid) <= before + 4
         mine = ctl.itself()
         print(f"torture: {mine['loop_turns']} turns, longest {mine['loop_ms_max']:.1f} ms, {mine['rss_mb']:.1f} MB, "
               f"{mine['open_files']} files")
