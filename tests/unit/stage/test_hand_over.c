@@ -479,6 +479,25 @@ static void commits_of_a_hand_over_are_tried_again(void **state)
     place_end(&place);
 }
 
+/* pair: an instance with ten rows that a reader has not got yet, and another one. */
+static void pair(struct place *place, struct stage **out_one, struct stage **out_other)
+{
+    place_begin(place);
+    *out_one = life(place, "numbers");
+    *out_other = life(place, "numbers.2");
+    hold(*out_one, AAA, 0);
+    emit(*out_one, AAA, 10);
+    step(*out_one);
+}
+
+/* pair_end: both die, and nothing is left. */
+static void pair_end(struct place *place, struct stage *one, struct stage *other)
+{
+    death(one);
+    death(other);
+    place_end(place);
+}
+
 /* carry: one move from its order to the new owner's commit. */
 static void carry(struct place *place, struct stage *from, struct stage *to, size_t symbol, int64_t version)
 {
@@ -500,20 +519,15 @@ static void a_symbol_that_comes_back_and_goes_again_is_handed_over_as_it_is_by_t
 {
     (void)state;
     struct place place;
-    place_begin(&place);
-    struct stage *one = life(&place, "numbers"), *other = life(&place, "numbers.2");
-    hold(one, AAA, 0);
-    emit(one, AAA, 10);
-    step(one);
+    struct stage *one, *other;
+    pair(&place, &one, &other);
     carry(&place, one, other, AAA, MOVE_VERSION);
     carry(&place, other, one, AAA, MOVE_VERSION + 1);
     emit(one, AAA, 5);
     step(one);
     carry(&place, one, other, AAA, MOVE_VERSION + 2);
     expect_rows(other, AAA, 15);
-    death(one);
-    death(other);
-    place_end(&place);
+    pair_end(&place, one, other);
 }
 
 /* Its orchestrator died, without a record of the move; the next one counts on from the plan that it knows. */
@@ -521,11 +535,8 @@ static void a_symbol_given_up_for_a_forgotten_move_goes_with_the_next_one(void *
 {
     (void)state;
     struct place place;
-    place_begin(&place);
-    struct stage *from = life(&place, "numbers"), *to = life(&place, "numbers.2");
-    hold(from, AAA, 0);
-    emit(from, AAA, 10);
-    step(from);
+    struct stage *from, *to;
+    pair(&place, &from, &to);
     order_release(from, AAA);
     step(from);
     assert_false(stage_owns(from, AAA));
@@ -538,9 +549,7 @@ static void a_symbol_given_up_for_a_forgotten_move_goes_with_the_next_one(void *
     assert_true(stage_owns(to, AAA));
     assert_int_equal(to->acquired_version, MOVE_VERSION + 1);
     expect_rows(to, AAA, 10);
-    death(from);
-    death(to);
-    place_end(&place);
+    pair_end(&place, from, to);
 }
 
 /* Which rows a reader needs is known only when it has said how far it is. */
@@ -566,9 +575,7 @@ static void a_symbol_stays_until_every_reader_has_registered(void **state)
     assert_true(stage_owns(to, AAA));
     expect_rows(to, AAA, 10); /* from the first one on */
     assert_int_equal(journal_first(to->journal, to->outputs[AAA].journal_stream), 1);
-    death(from);
-    death(to);
-    place_end(&place);
+    pair_end(&place, from, to);
 }
 
 /* Between two tries the stage's own commits go on; none of them may tell of a symbol whose rows are not here. */
@@ -576,11 +583,8 @@ static void a_death_between_two_tries_leaves_the_symbol_to_be_fetched_again(void
 {
     (void)state;
     struct place place;
-    place_begin(&place);
-    struct stage *from = life(&place, "numbers"), *to = life(&place, "numbers.2");
-    hold(from, AAA, 0);
-    emit(from, AAA, 10);
-    step(from);
+    struct stage *from, *to;
+    pair(&place, &from, &to);
     order_release(from, AAA);
     step(from);
     fetch(&place, from, to, AAA);
@@ -597,9 +601,7 @@ static void a_death_between_two_tries_leaves_the_symbol_to_be_fetched_again(void
     step(to);
     assert_true(stage_owns(to, AAA));
     expect_rows(to, AAA, 10);
-    death(from);
-    death(to);
-    place_end(&place);
+    pair_end(&place, from, to);
 }
 
 /* --- a journal short of room --- */
@@ -643,9 +645,7 @@ static void rows_wait(int64_t held)
     clock_manual_advance(&place.time, (int64_t)STAGE_RETENTION_MS * 1000000);
     step(from);
     assert_true(journal_first(from->journal, from->outputs[AAA].journal_stream) > 1); /* and go then */
-    death(from);
-    death(to);
-    place_end(&place);
+    pair_end(&place, from, to);
 }
 
 static void rows_that_a_reader_needs_wait_in_a_full_journal_for_their_next_owner(void **state)
