@@ -33,8 +33,9 @@ static bool positive(const char *option, const char *text, double *out_value)
     return false;
 }
 
-/* trial_begin: false, and a sentence, when an option is wrong. The run gets a name here, so that what follows it finds it. */
-static bool trial_begin(struct trial *trial, const struct invocation *invocation, const char *name,
+/* trial_begin: false, and a sentence, when an option is wrong. The run gets a name here, so that what follows it finds it. prefix:
+ * of the name, "" where the artefacts say what they are. */
+static bool trial_begin(struct trial *trial, const struct invocation *invocation, const char *prefix,
                         double minutes)
 {
     const char *asked = invocation_value(invocation, "--minutes"),
@@ -49,7 +50,7 @@ static bool trial_begin(struct trial *trial, const struct invocation *invocation
     if (run_id)
         snprintf(trial->run_id, sizeof trial->run_id, "%.64s", run_id);
     else
-        snprintf(trial->run_id, sizeof trial->run_id, "%s_%s-%04x", name, stamp, (unsigned)getpid() & 0xffff);
+        snprintf(trial->run_id, sizeof trial->run_id, "%s%s-%04x", prefix, stamp, (unsigned)getpid() & 0xffff);
     return true;
 }
 
@@ -127,7 +128,7 @@ int verb_soak(const struct invocation *invocation)
 {
     struct trial trial;
     char fault[64];
-    if (!trial_begin(&trial, invocation, "soak", SOAK_MINUTES))
+    if (!trial_begin(&trial, invocation, "soak_", SOAK_MINUTES))
         return EXIT_WRONG_USE;
     puts("== doctor");
     int code = doctor(&trial, "soak");
@@ -150,7 +151,9 @@ int verb_smoke(const struct invocation *invocation)
     int code = EXIT_FINE;
     struct trial trial;
     for (size_t i = 0; i < sizeof SINKS / sizeof *SINKS; i++) {
-        if (!trial_begin(&trial, invocation, SINKS[i], SMOKE_MINUTES))
+        char prefix[16];
+        snprintf(prefix, sizeof prefix, "%s_", SINKS[i]);
+        if (!trial_begin(&trial, invocation, prefix, SMOKE_MINUTES))
             return EXIT_WRONG_USE;
         struct program_words words = run_words(&trial, "harvest,signal,broker,report", SINKS[i], "smoke");
         printf("%s== run %s, %s minutes\n", i ? "\n" : "", trial.run_id, trial.minutes_text);
@@ -164,7 +167,7 @@ int verb_smoke(const struct invocation *invocation)
 int verb_precheck(const struct invocation *invocation)
 {
     struct trial trial;
-    if (!trial_begin(&trial, invocation, "precheck", PRECHECK_MINUTES))
+    if (!trial_begin(&trial, invocation, "", PRECHECK_MINUTES))
         return EXIT_WRONG_USE;
     puts("== doctor");
     int code = doctor(&trial, NULL);
