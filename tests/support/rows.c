@@ -1,5 +1,8 @@
 #include "tests/support/rows.h"
 
+#include "proto/frame.h"
+#include "tests/support/check.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -107,4 +110,17 @@ const char *row_difference(const struct message *message, const void *left, cons
             return field->name;
     }
     return NULL;
+}
+
+void assert_same_row(const struct message *message, const void *row, const void *other)
+{
+    struct buffer first, second;
+    buffer_init(&first, 0);
+    buffer_init(&second, 0);
+    row_encode(&first, message, message->field_count, row);
+    row_encode(&second, message, message->field_count, other);
+    assert_int_equal(first.length, second.length);
+    assert_memory_equal(first.data, second.data, first.length);
+    buffer_finish(&first);
+    buffer_finish(&second);
 }

@@ -2,6 +2,7 @@
 /* The rule of algorithms.md §12 and the hash values of golden.md §7. */
 #include "proto/frame.h"
 #include "services/broker/paper.h"
+#include "tests/support/rows.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -176,20 +177,6 @@ static void the_run_does_not_change_the_sample(void **state)
         assert_int_equal(paper_broker_feed(&broker, &row, &orders),
                          paper_broker_feed(&other, &replayed, &again));
     }
-}
-
-/* Equal byte for byte as the wire has them. */
-static void assert_same_row(const struct message *message, const void *row, const void *other)
-{
-    struct buffer first, second;
-    buffer_init(&first, 0);
-    buffer_init(&second, 0);
-    row_encode(&first, message, message->field_count, row);
-    row_encode(&second, message, message->field_count, other);
-    assert_int_equal(first.length, second.length);
-    assert_memory_equal(first.data, second.data, first.length);
-    buffer_finish(&first);
-    buffer_finish(&second);
 }
 
 static void saved_and_loaded_it_goes_on_alike(void **state)

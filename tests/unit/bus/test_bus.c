@@ -1,6 +1,8 @@
 // links: bus proto base zmq
 /* The bus: what it delivers, what it loses, and that neither a foreign hand nor a slow one can hurt the publisher. */
+#include "bus_folder.h"
 #include "tests/support/check.h"
+#include "until.h"
 
 #include "base/clock.h"
 #include "bus/bus.h"
@@ -16,24 +18,6 @@
 #include <zmq.h>
 
 enum { PATIENCE_MS = 10000 };
-
-static char folder[PATH_BYTES];
-
-static int begin(void **state)
-{
-    (void)state;
-    check_folder(folder);
-    path_join(folder, folder, "bus");
-    return 0;
-}
-
-static int end(void **state)
-{
-    (void)state;
-    *strrchr(folder, '/') = 0;
-    check_folder_remove(folder);
-    return 0;
-}
 
 static struct bus *open_bus(const char *instance, int high_water_mark)
 {
@@ -114,20 +98,6 @@ static size_t poll_once(struct heard *heard, int timeout_ms, size_t messages_max
         .context = heard, .frame = on_frame, .answer = on_answer, .request = on_request};
     return bus_poll(heard->bus, timeout_ms, messages_max, &events);
 }
-
-/* UNTIL: polls both sides, publishing `again` each time, until the condition holds. */
-static int64_t now_ms(void)
-{
-    struct clock clock = clock_system();
-    return clock_monotonic_ms(&clock);
-}
-
-#define UNTIL(condition, step)                                       \
-    for (int64_t until_ms = now_ms() + PATIENCE_MS; !(condition);) { \
-        if (now_ms() > until_ms)                                     \
-            fail_msg("never: %s", #condition);                       \
-        step;                                                        \
-    }
 
 static void frames_arrive_by_topic(void **state)
 {

@@ -1,5 +1,6 @@
 // links: bus proto base zmq
 /* A bus that is bound on ipc, and somebody who opens connections until there is no descriptor left. */
+#include "bus_folder.h"
 #include "tests/support/check.h"
 
 #include "base/clock.h"
@@ -17,24 +18,6 @@
 #include <zmq.h>
 
 enum { PATIENCE_MS = 20000, LIMIT = 100, FLOOD = 300 };
-
-static char folder[PATH_BYTES];
-
-static int begin(void **state)
-{
-    (void)state;
-    check_folder(folder);
-    path_join(folder, folder, "bus");
-    return 0;
-}
-
-static int end(void **state)
-{
-    (void)state;
-    *strrchr(folder, '/') = 0;
-    check_folder_remove(folder);
-    return 0;
-}
 
 static void limit_set(rlim_t limit)
 {

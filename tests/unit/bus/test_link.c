@@ -1,6 +1,7 @@
 // links: bus injury proto base zmq
 /* Faults on links: each does what its name says, to its share, the same way for the same seed, and nothing when it is over. */
 #include "tests/support/check.h"
+#include "until.h"
 
 #include "base/clock.h"
 #include "bus/bus.h"
@@ -27,12 +28,6 @@ enum { LAST_OF_OPENING = 1 << 20 };
 
 static struct bus *publisher;
 static size_t requests;
-
-static int64_t now_ms(void)
-{
-    struct clock clock = clock_system();
-    return clock_monotonic_ms(&clock);
-}
 
 static void on_frame(void *context, size_t connection, const char *topic, size_t topic_length,
                      const void *data, size_t bytes)

@@ -1,6 +1,7 @@
 // links: bus config proto base zmq
 /* The bus over TCP: nobody without the stack's keys gets in, and nothing listens without keys at all. */
 #include "tests/support/check.h"
+#include "until.h"
 
 #include "base/clock.h"
 #include "bus/bus.h"
@@ -142,19 +143,6 @@ static void poll_once(struct heard *heard, int timeout_ms)
         .context = heard, .frame = on_frame, .answer = on_answer, .request = on_request};
     bus_poll(heard->bus, timeout_ms, 100, &events);
 }
-
-static int64_t now_ms(void)
-{
-    struct clock clock = clock_system();
-    return clock_monotonic_ms(&clock);
-}
-
-#define UNTIL(condition, step)                                       \
-    for (int64_t until_ms = now_ms() + PATIENCE_MS; !(condition);) { \
-        if (now_ms() > until_ms)                                     \
-            fail_msg("never: %s", #condition);                       \
-        step;                                                        \
-    }
 
 static void members_of_the_stack_hear_and_answer_each_other(void **state)
 {

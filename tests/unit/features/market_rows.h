@@ -4,6 +4,7 @@
 #include "proto/book.h"
 #include "proto/frame.h"
 #include "proto/trade.h"
+#include "tests/support/rows.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -37,20 +38,6 @@ static inline int agrees(double x, double y)
         if (!isnan(got_))                                      \
             fail_msg("%s is %.17g, should be null", #x, got_); \
     } while (0)
-
-/* assert_same_row: equal byte for byte as the wire has them (padding in the structs means nothing). */
-static inline void assert_same_row(const struct message *message, const void *row, const void *other)
-{
-    struct buffer first, second;
-    buffer_init(&first, 0);
-    buffer_init(&second, 0);
-    row_encode(&first, message, message->field_count, row);
-    row_encode(&second, message, message->field_count, other);
-    assert_int_equal(first.length, second.length);
-    assert_memory_equal(first.data, second.data, first.length);
-    buffer_finish(&first);
-    buffer_finish(&second);
-}
 
 static inline struct decimal decimal_of(double value)
 {

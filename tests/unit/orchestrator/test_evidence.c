@@ -1,47 +1,17 @@
 // Figures of the gates, read from the files of a run: right when they are there, absent when they are not.
 // links: orchestrator store proto base
-#include "orchestrator/manifest/evidence.h"
+#include "evidence_run.h"
 #include "store/database.h"
-#include "tests/support/check.h"
 
 #include <string.h>
 
-#define RUN           "run-1"
 #define STATUS_FILE   "artifacts/run_logs/status_" RUN ".json"
 #define MANIFEST_FILE "artifacts/run_logs/run_manifest_" RUN ".json"
 
-static char folder[PATH_BYTES];
-static struct evidence_places places;
-static char paths[4][PATH_BYTES];
-
-static void put(const char *name, const char *text)
-{
-    char path[PATH_BYTES];
-    path_join(path, folder, "%s", name);
-    assert_ok(folder_make_for(path));
-    assert_ok(file_replace(path, text, strlen(text), false));
-}
-
 static int set_up(void **unused)
 {
-    static const char *const NAMES[] = {"runtime", "data", "artifacts", "logs"};
     (void)unused;
-    check_folder(folder);
-    for (size_t i = 0; i < 4; i++)
-        path_join(paths[i], folder, "%s", NAMES[i]);
-    places = (struct evidence_places){.run_id = RUN,
-                                      .output_dir = paths[0],
-                                      .data_root = paths[1],
-                                      .sink = "dual",
-                                      .modules = (1 << MODULE_COUNT) - 1};
-    evidence_places_live(&places, paths[2], paths[3]);
-    return 0;
-}
-
-static int tear_down(void **unused)
-{
-    (void)unused;
-    check_folder_remove(folder);
+    evidence_run_begin((1 << MODULE_COUNT) - 1);
     return 0;
 }
 

@@ -1,52 +1,22 @@
 // Figures of the soak gates: each is read from the document that says it, changes when the document does, and is absent when the
 // document no longer says it.
 // links: orchestrator store config proto base
+#include "evidence_run.h"
 #include "orchestrator/manifest/conditions.h"
-#include "orchestrator/manifest/evidence.h"
-#include "tests/support/check.h"
 
 #include <stdlib.h>
 #include <string.h>
 
-#define RUN      "run-1"
 #define MANIFEST "artifacts/run_logs/run_manifest_" RUN ".json"
 #define SOURCE   "artifacts/source_manifest_" RUN ".json"
 #define QUALITY  "artifacts/dq_reports/dq_20240808.json"
 #define LEFT     "logs/report/summary_20240808_0000_jsonl.json"
 #define RIGHT    "logs/report/summary_20240808_0000_sqlite.json"
 
-static char folder[PATH_BYTES], paths[4][PATH_BYTES];
-static struct evidence_places places;
-
-static void put(const char *name, const char *text)
-{
-    char path[PATH_BYTES];
-    path_join(path, folder, "%s", name);
-    assert_ok(folder_make_for(path));
-    assert_ok(file_replace(path, text, strlen(text), false));
-}
-
 static int set_up(void **unused)
 {
-    static const char *const NAMES[] = {"runtime", "data", "artifacts", "logs"};
     (void)unused;
-    check_folder(folder);
-    for (size_t i = 0; i < 4; i++)
-        path_join(paths[i], folder, "%s", NAMES[i]);
-    places = (struct evidence_places){.run_id = RUN,
-                                      .output_dir = paths[0],
-                                      .data_root = paths[1],
-                                      .sink = "dual",
-                                      .modules = module_bit(MODULE_HARVEST) | module_bit(MODULE_SIGNAL) |
-                                                 module_bit(MODULE_REPORT)};
-    evidence_places_live(&places, paths[2], paths[3]);
-    return 0;
-}
-
-static int tear_down(void **unused)
-{
-    (void)unused;
-    check_folder_remove(folder);
+    evidence_run_begin(module_bit(MODULE_HARVEST) | module_bit(MODULE_SIGNAL) | module_bit(MODULE_REPORT));
     return 0;
 }
 

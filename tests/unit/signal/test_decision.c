@@ -3,6 +3,7 @@
 #include "base/random.h"
 #include "proto/frame.h"
 #include "services/signal/decision.h"
+#include "tests/support/rows.h"
 
 #include <math.h>
 #include <setjmp.h>
@@ -270,20 +271,6 @@ static void every_unconfirmed_row_has_a_reason(void **state)
         assert_int_equal(row.confirm, row.signal_type != SIGNAL_PENDING && row.signal_type != SIGNAL_NEUTRAL);
     }
     assert_int_equal(decision.last_seq, 20000);
-}
-
-/* Equal byte for byte as the wire has them. */
-static void assert_same_row(const struct message *message, const void *row, const void *other)
-{
-    struct buffer first, second;
-    buffer_init(&first, 0);
-    buffer_init(&second, 0);
-    row_encode(&first, message, message->field_count, row);
-    row_encode(&second, message, message->field_count, other);
-    assert_int_equal(first.length, second.length);
-    assert_memory_equal(first.data, second.data, first.length);
-    buffer_finish(&first);
-    buffer_finish(&second);
 }
 
 static void saved_and_loaded_it_goes_on_without_a_hole(void **state)
