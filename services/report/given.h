@@ -21,7 +21,8 @@ struct given {
     char *alerts;            /* array */
     char *fault_injection;   /* array */
     char *timeseries_export; /* object */
-    char *processes;         /* array: what each counted, as the gates were judged by it; a heartbeat may be lost on its way here */
+    char *
+        processes; /* array: what each counted, as the gates were judged by it; a heartbeat may be lost on its way here */
 };
 
 void given_init(struct given *given);

@@ -199,7 +199,8 @@ static void counts_given_at_the_end_stand_where_a_heartbeat_was_lost(void **stat
     yyjson_doc_free(document);
     assert_ok(report_service_command(
         life.service, "summary",
-        "{\"processes\":[{\"name\":\"harvest\",\"counters\":{\"stage_retention_dropped\":2714,\"parse_errors\":3}},"
+        "{\"processes\":[{\"name\":\"harvest\",\"counters\":{\"stage_retention_dropped\":2714,\"parse_"
+        "errors\":3}},"
         "{\"name\":\"signal\",\"counters\":{\"deduplicated\":9},"
         "\"sinks\":[{\"sink\":\"jsonl\",\"dropped\":5,\"dedup\":1,\"write_errors\":4},{\"dropped\":100},3]},"
         "{\"counters\":{\"deduplicated\":100}},null]}",
