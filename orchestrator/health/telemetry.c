@@ -100,6 +100,8 @@ enum status telemetry_read(struct telemetry *telemetry, const struct telemetry_e
     status = status == STATUS_OK ? rows_check(frame, error) : status;
     if (status != STATUS_OK)
         return status;
+    if (telemetry->seen && beat.seq < telemetry->beat.seq)
+        return STATUS_OK; /* overtaken by one that came with an answer */
     telemetry->beat = beat;
     telemetry->seen = true;
     telemetry->received_ms = now_ms;
