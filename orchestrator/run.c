@@ -256,11 +256,15 @@ static void on_frame(void *context, size_t connection, const char *topic, size_t
 static void on_answer(void *context, size_t connection, const void *head, size_t head_bytes, const void *body,
                       size_t body_bytes)
 {
-    (void)body, (void)body_bytes;
     struct run *run = context;
-    for (size_t i = 0; i < run->process_count; i++)
-        if (run->processes[i].connection == connection)
-            commands_take_answer(run, &run->processes[i], head, head_bytes);
+    for (size_t i = 0; i < run->process_count; i++) {
+        struct process *process = &run->processes[i];
+        if (process->connection != connection)
+            continue;
+        commands_take_answer(run, process, head, head_bytes);
+        if (body)
+            process_take_frame(run, process, body, body_bytes); /* of `status`: its heartbeat */
+    }
 }
 
 /* take_all_news: of every slot: a driver that is told by somebody else has one descriptor for all. */

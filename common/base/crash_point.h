@@ -5,7 +5,8 @@
  * before_replace, after_replace (files replaced as a whole: summary, manifest, checkpoint, status, identity),
  * before_remove (the checkpoint names a merged hour and the parts that go; one more of them goes now);
  * before_release, after_release, before_acquire, after_acquire (a symbol is given up, becomes another instance's);
- * the orchestrator's move_asked (both sides of a hand-over have been asked), before_plan, after_plan,
+ * the orchestrator's keeper_begun (a slot has a keeper that has been told nothing), keeper_told (it has been told to start),
+ * move_asked (both sides of a hand-over have been asked), before_plan, after_plan,
  * before_conclude, concluding (behind each file it concludes with), after_conclude (the last process is gone;
  * the manifest is final). */
 #pragma once

@@ -12,6 +12,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <nss.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -117,6 +118,14 @@ static void bus_free(struct bus *bus)
     free(bus);
 }
 
+/* context_create: Debian's libzmq asks for the number of the protocol "pgm" with every context, and glibc looks for a data base of
+ * protocols nobody has in every folder of libraries: 157 system calls of a start's 434. Only the file is asked. */
+static void *context_create(void)
+{
+    __nss_configure_lookup("protocols", "files");
+    return zmq_ctx_new();
+}
+
 enum status bus_create(const struct bus_config *config, struct bus **out_bus, struct error *error)
 {
     if (strlen(config->folder) > FOLDER_BYTES_MAX)
@@ -139,7 +148,7 @@ enum status bus_create(const struct bus_config *config, struct bus **out_bus, st
     bus->items_stale = true;
     bus->keys = keys;
     place_take(bus, config);
-    bus->context = zmq_ctx_new();
+    bus->context = context_create();
     if (!bus->context) {
         bus_free(bus);
         return zmq_failed(error, "ZeroMQ context", "");

@@ -216,21 +216,20 @@ static void publish_beat(struct stage *stage, const struct heartbeat_row *beat,
                          const struct stage_report *report)
 {
     char topic[STREAM_BYTES];
-    struct buffer rows, frame;
+    struct buffer rows, *frame = &stage->newest_beat;
     struct frame_header header = {.generation = stage->options.generation,
                                   .publish_ns = clock_wall_ns(&stage->clock),
                                   .row_count = report->row_count + 1};
     memcpy(header.run_id, stage->run_id, sizeof header.run_id);
     memcpy(header.instance, stage->instance, sizeof header.instance);
     buffer_init(&rows, 0);
-    buffer_init(&frame, 0);
+    buffer_clear(frame);
     row_encode(&rows, &heartbeat_message, heartbeat_message.field_count, beat);
     buffer_append(&rows, report->rows.data, report->rows.length);
-    frame_encode(&frame, &header, rows.data, rows.length);
+    frame_encode(frame, &header, rows.data, rows.length);
     snprintf(topic, sizeof topic, "heartbeat/%s", stage->instance);
-    bus_publish(stage->bus, topic, frame.data, frame.length);
+    bus_publish(stage->bus, topic, frame->data, frame->length);
     buffer_finish(&rows);
-    buffer_finish(&frame);
 }
 
 static void json_key_part(struct json *json, const char *key, const char *open, const struct buffer *part,

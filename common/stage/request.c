@@ -15,7 +15,7 @@ static struct frame_header own_header(const struct stage *stage)
     return header;
 }
 
-/* stage_answer: one row in a frame as the first part, optionally encoded rows of a stream as the second. */
+/* stage_answer: one row in a frame as the first part, optionally another frame as the second. */
 void stage_answer(struct stage *stage, const struct bus_peer_id *peer, const struct message *message,
                   const void *row, const struct buffer *body)
 {
@@ -172,19 +172,25 @@ static void command(struct stage *stage, const struct bus_peer_id *peer, const s
     struct command_row request;
     struct command_answer_row answer = {0};
     struct error error = {{0}};
+    bool asks_status = false;
     if (row_decode(view, &command_message, &request, &error) != STATUS_OK) {
         stage->counts.malformed_requests++;
     } else {
+        asks_status = strcmp(request.verb, "status") == 0;
         memcpy(answer.request_id, request.request_id, sizeof answer.request_id);
         answer.ok = perform(stage, &request, &error) == STATUS_OK;
         /* Asked many times a second; their lines would make the log hold back those of orders. */
-        bool glance = strcmp(request.verb, "status") == 0 || strcmp(request.verb, "fault_status") == 0;
+        bool glance = asks_status || strcmp(request.verb, "fault_status") == 0;
         log_event(glance ? LOG_DEBUG : LOG_INFO, "command", "verb=%s ok=%d reason=\"%s\"", request.verb,
                   answer.ok, error.text);
     }
     snprintf(answer.text, sizeof answer.text, "%.511s", error.text);
-    stage_answer(stage, peer, &command_answer_message, &answer, NULL);
-    stage_beat(stage, true);
+    /* Of a status the heartbeat is the answer: who has just connected may not have subscribed yet. */
+    if (asks_status)
+        stage_beat(stage, true);
+    stage_answer(stage, peer, &command_answer_message, &answer, asks_status ? &stage->newest_beat : NULL);
+    if (!asks_status)
+        stage_beat(stage, true);
 }
 
 void stage_request_handle(void *context, const struct bus_peer_id *peer, const void *data, size_t bytes)

@@ -383,6 +383,7 @@ void stage_close(struct stage *stage)
     free(stage->symbol_indexes);
     buffer_finish(&stage->scratch);
     buffer_finish(&stage->frame_scratch);
+    buffer_finish(&stage->newest_beat);
     config_destroy(stage->config);
     stage_options_finish(&stage->options);
 }

@@ -243,6 +243,7 @@ struct stage {
     int64_t event_ts_ms;
     int64_t open_files;
     struct buffer scratch, frame_scratch;
+    struct buffer newest_beat; /* its frame: goes with the answer to `status` */
     char last_error[256];
 
     bool stopping;               /* TERM or stop: leave the loop */

@@ -3,8 +3,10 @@
  * and never reach another process that got the number. */
 #include "driver.h"
 
+#include "base/crash_point.h"
 #include "base/file.h"
 #include "orchestrator/keeper/protocol.h"
+#include "slot.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -19,7 +21,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { CONNECTION_DESCRIPTOR = 3, ANSWER_MS_MAX = 5000 };
+enum { ANSWER_MS_MAX = 5000 };
 
 void driver_child_init(struct driver_child *child)
 {
@@ -72,7 +74,18 @@ static void keeper_end(struct driver_child *child)
     child->keeper_pid = 0;
 }
 
-static int keeper_spawn(const struct driver_order *order, int connection, pid_t *out_pid)
+/* far_make: descriptors above those that a keeper finds them at, so that none is overwritten before it has been passed on. */
+static int far_make(const int descriptors[KEEPER_DESCRIPTORS], int out_far[KEEPER_DESCRIPTORS])
+{
+    int code = 0;
+    for (int i = 0; i < KEEPER_DESCRIPTORS; i++) {
+        out_far[i] = fcntl(descriptors[i], F_DUPFD_CLOEXEC, KEEPER_DESCRIPTOR_FIRST + KEEPER_DESCRIPTORS);
+        code = out_far[i] < 0 ? errno : code;
+    }
+    return code;
+}
+
+static int keeper_spawn(const struct driver_order *order, const int far[KEEPER_DESCRIPTORS], pid_t *out_pid)
 {
     char *arguments[] = {(char *)(uintptr_t)order->keeper, (char *)(uintptr_t)order->slot,
                          (char *)(uintptr_t)order->folder, NULL};
@@ -89,8 +102,11 @@ static int keeper_spawn(const struct driver_order *order, int connection, pid_t 
     code = code ? code
                 : posix_spawn_file_actions_addopen(&files, 2, order->stderr_path,
                                                    O_WRONLY | O_CREAT | O_APPEND, 0644);
-    code = code ? code : posix_spawn_file_actions_adddup2(&files, connection, CONNECTION_DESCRIPTOR);
-    code = code ? code : posix_spawn_file_actions_addclosefrom_np(&files, CONNECTION_DESCRIPTOR + 1);
+    for (int i = 0; i < KEEPER_DESCRIPTORS; i++)
+        code = code ? code : posix_spawn_file_actions_adddup2(&files, far[i], KEEPER_DESCRIPTOR_FIRST + i);
+    code =
+        code ? code
+             : posix_spawn_file_actions_addclosefrom_np(&files, KEEPER_DESCRIPTOR_FIRST + KEEPER_DESCRIPTORS);
     code = code ? code : posix_spawnattr_setsigdefault(&attributes, &all);
     code = code ? code : posix_spawnattr_setsigmask(&attributes, &none);
     code = code ? code
@@ -102,16 +118,26 @@ static int keeper_spawn(const struct driver_order *order, int connection, pid_t 
     return code;
 }
 
+/* keeper_begin: the slot is taken, and listened at, before there is a keeper; it is born with both. */
 static enum status keeper_begin(const struct driver_order *order, struct driver_child *child,
                                 struct error *error)
 {
-    int pair[2];
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
+    struct slot slot;
+    int pair[2], far[KEEPER_DESCRIPTORS];
+    enum status status = slot_take(order->folder, order->slot, &slot, error);
+    if (status != STATUS_OK)
+        return status;
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0) {
+        slot_close(&slot);
         return error_set(error, STATUS_IO, "no socket for the keeper of %s: %m", order->slot);
-    /* Above what the new process makes of descriptors 0 to 3. */
-    int far = fcntl(pair[1], F_DUPFD_CLOEXEC, CONNECTION_DESCRIPTOR + 1);
-    int code = far < 0 ? errno : keeper_spawn(order, far, &child->keeper_pid);
-    descriptor_close(&far);
+    }
+    const int given[KEEPER_DESCRIPTORS] = {slot.lock, slot.listener, pair[1]};
+    int code = far_make(given, far);
+    code = code ? code : keeper_spawn(order, far, &child->keeper_pid);
+    crash_point("keeper_begun");
+    for (int i = 0; i < KEEPER_DESCRIPTORS; i++)
+        descriptor_close(&far[i]);
+    slot_close(&slot);
     close(pair[1]);
     if (code) {
         close(pair[0]);
@@ -205,6 +231,7 @@ static enum status process_start(const struct driver_order *order, struct driver
         status = keeper_begin(order, child, error);
         status = status == STATUS_OK ? send_start(order, child, error) : status;
         status = status == STATUS_CLOSED ? STATUS_OK : status; /* it has ended at once: the next news */
+        crash_point("keeper_told");
     }
     child->lives = status == STATUS_OK;
     child->generation = order->generation;
@@ -223,10 +250,12 @@ static bool process_kept(const char *slot, const char *folder)
 static enum status process_adopt(const char *slot, const char *folder, struct driver_child *child,
                                  struct error *error)
 {
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    struct sockaddr_un address;
     struct keeper_report report;
-    snprintf(address.sun_path, sizeof address.sun_path, "%s/%s.keeper", folder, slot);
     driver_child_init(child);
+    enum status status = slot_address(folder, slot, &address, error);
+    if (status != STATUS_OK)
+        return status;
     child->descriptor = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
     if (child->descriptor < 0)
         return error_set(error, STATUS_IO, "no socket for the keeper of %s: %m", slot);
@@ -234,7 +263,7 @@ static enum status process_adopt(const char *slot, const char *folder, struct dr
         descriptor_close(&child->descriptor);
         return error_set(error, STATUS_NOT_FOUND, "%s has no keeper: %m", slot);
     }
-    enum status status = report_wait(child, &report);
+    status = report_wait(child, &report);
     if (status != STATUS_OK) {
         descriptor_close(&child->descriptor);
         return error_set(error, STATUS_IO, "the keeper of %s is of another build or does not answer", slot);

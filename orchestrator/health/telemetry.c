@@ -100,6 +100,8 @@ enum status telemetry_read(struct telemetry *telemetry, const struct telemetry_e
     status = status == STATUS_OK ? rows_check(frame, error) : status;
     if (status != STATUS_OK)
         return status;
+    if (telemetry->seen && beat.seq < telemetry->beat.seq)
+        return STATUS_OK; /* overtaken by one that came with an answer */
     telemetry->beat = beat;
     telemetry->seen = true;
     telemetry->received_ms = now_ms;
@@ -187,6 +189,16 @@ static void rows_json(struct json *json, const char *key, const struct message *
     json_array_end(json);
 }
 
+void telemetry_counts_json(struct json *json, const struct telemetry *telemetry)
+{
+    rows_json(json, "sinks", &sink_status_message, &telemetry->parts[PART_SINKS]);
+    json_key(json, "counters");
+    json_object_begin(json);
+    for (size_t i = 0; i < telemetry_count(telemetry, PART_COUNTERS); i++)
+        json_key_i64(json, telemetry_counters(telemetry)[i].name, telemetry_counters(telemetry)[i].value);
+    json_object_end(json);
+}
+
 void telemetry_json(struct json *json, const struct telemetry *telemetry)
 {
     json_key(json, "heartbeat");
@@ -195,12 +207,7 @@ void telemetry_json(struct json *json, const struct telemetry *telemetry)
     else
         json_null(json);
     rows_json(json, "streams", &stream_status_message, &telemetry->parts[PART_STREAMS]);
-    rows_json(json, "sinks", &sink_status_message, &telemetry->parts[PART_SINKS]);
-    json_key(json, "counters");
-    json_object_begin(json);
-    for (size_t i = 0; i < telemetry_count(telemetry, PART_COUNTERS); i++)
-        json_key_i64(json, telemetry_counters(telemetry)[i].name, telemetry_counters(telemetry)[i].value);
-    json_object_end(json);
+    telemetry_counts_json(json, telemetry);
     json_key(json, "gauges");
     json_object_begin(json);
     for (size_t i = 0; i < telemetry_count(telemetry, PART_GAUGES); i++)

@@ -77,5 +77,8 @@ int64_t telemetry_rows(const struct telemetry *telemetry, bool published);
 /* telemetry_ended: all streams of that side have ended; false when there are fewer than `least`. */
 bool telemetry_ended(const struct telemetry *telemetry, bool published, size_t least);
 
+/* telemetry_counts_json: members "sinks", "counters" of an open object. */
+void telemetry_counts_json(struct json *json, const struct telemetry *telemetry);
+
 /* telemetry_json: members "heartbeat", "streams", "counters", "gauges", "sinks" of an open object. */
 void telemetry_json(struct json *json, const struct telemetry *telemetry);

@@ -19,7 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { FIRST_CONNECTION = 3, ALONE_MS_MAX = 10 * 60 * 1000, GONE_MS_MAX = 1000, EXIT_HELD = 5 };
+enum { ALONE_MS_MAX = 10 * 60 * 1000, GONE_MS_MAX = 1000 };
 
 static int64_t now_ms(void)
 {
@@ -274,34 +274,22 @@ static void take_signals(struct keeper *keeper)
 static int complain(const char *slot, const char *what)
 {
     fprintf(stderr, "keeper %s: %s: %s\n", slot, what, strerror(errno));
-    return errno == EWOULDBLOCK ? EXIT_HELD : 1;
+    return 1;
 }
 
-static int take_slot(struct keeper *keeper, const char *slot, const char *folder)
+/* take_descriptors: what we were born with must not be our child's. */
+static int take_descriptors(struct keeper *keeper, const char *slot)
 {
-    char path[sizeof keeper->socket_path];
-    snprintf(path, sizeof path, "%s/%s.slot", folder, slot);
-    keeper->lock = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    return keeper->lock >= 0 && file_lock(keeper->lock) == STATUS_OK ? 0 : complain(slot, path);
-}
-
-static int listen_at(struct keeper *keeper, const char *slot, const char *folder)
-{
-    struct sockaddr_un address = {.sun_family = AF_UNIX};
-    int length = snprintf(address.sun_path, sizeof address.sun_path, "%s/%s.keeper", folder, slot);
-    if (length < 0 || (size_t)length >= sizeof address.sun_path) {
-        errno = ENAMETOOLONG;
-        return complain(slot, folder);
-    }
+    struct sockaddr_un address;
+    socklen_t bytes = sizeof address;
+    for (int i = 0; i < KEEPER_DESCRIPTORS; i++)
+        if (fcntl(KEEPER_DESCRIPTOR_FIRST + i, F_SETFD, FD_CLOEXEC) != 0)
+            return complain(slot, "is started by the orchestrator only");
+    if (getsockname(keeper->listener, (struct sockaddr *)&address, &bytes) != 0 ||
+        address.sun_family != AF_UNIX)
+        return complain(slot, "no listening socket");
     memcpy(keeper->socket_path, address.sun_path, sizeof address.sun_path);
-    unlink(address.sun_path); /* of a dead keeper: the slot's lock is ours */
-    umask(0177);
-    keeper->listener = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-    bool bound = keeper->listener >= 0 &&
-                 bind(keeper->listener, (struct sockaddr *)&address, sizeof address) == 0 &&
-                 listen(keeper->listener, 4) == 0;
-    umask(022);
-    return bound ? 0 : complain(slot, address.sun_path);
+    return 0;
 }
 
 static int open_signals(struct keeper *keeper, const char *slot)
@@ -350,15 +338,14 @@ void keeper_turn(struct keeper *keeper)
         accept_newest(keeper);
 }
 
-int keeper_open(struct keeper *keeper, const char *slot, const char *folder)
+int keeper_open(struct keeper *keeper, const char *slot)
 {
-    *keeper = (struct keeper){.listener = -1, .connection = FIRST_CONNECTION, .ready = -1};
+    *keeper = (struct keeper){
+        .lock = KEEPER_LOCK, .listener = KEEPER_LISTENER, .connection = KEEPER_CONNECTION, .ready = -1};
     log_init(&keeper->logs[0], -1);
     log_init(&keeper->logs[1], STDERR_FILENO);
-    fcntl(FIRST_CONNECTION, F_SETFD, FD_CLOEXEC);
-    int code = take_slot(keeper, slot, folder);
-    code = code ? code : open_signals(keeper, slot);
-    return code ? code : listen_at(keeper, slot, folder);
+    int code = take_descriptors(keeper, slot);
+    return code ? code : open_signals(keeper, slot);
 }
 
 bool keeper_is_done(const struct keeper *keeper)

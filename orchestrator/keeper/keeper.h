@@ -18,8 +18,8 @@ struct keeper {
     char socket_path[sizeof((struct sockaddr_un *)NULL)->sun_path];
 };
 
-/* keeper_open: 0, or the exit code after a sentence on standard error: 5 when another keeper has the slot. */
-int keeper_open(struct keeper *keeper, const char *slot, const char *folder);
+/* keeper_open: with the descriptors it was born with (protocol.h). 0, or the exit code after a sentence on standard error. */
+int keeper_open(struct keeper *keeper, const char *slot);
 
 /* keeper_turn: waits for something to happen, and deals with it. */
 void keeper_turn(struct keeper *keeper);

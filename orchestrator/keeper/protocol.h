@@ -11,6 +11,16 @@
 
 #include <stdint.h>
 
+/* What a keeper is born with: its slot's lock and listening socket, taken by the orchestrator (drivers/slot.h), and the
+ * orchestrator's connection. The lock is the lowest: when a keeper ends it is free before anybody sees a connection close. */
+enum {
+    KEEPER_DESCRIPTOR_FIRST = 3,
+    KEEPER_LOCK = KEEPER_DESCRIPTOR_FIRST,
+    KEEPER_LISTENER,
+    KEEPER_CONNECTION,
+    KEEPER_DESCRIPTORS = 3
+};
+
 enum { KEEPER_VERSION = 3, KEEPER_TEXTS_BYTES_MAX = 64 * 1024, KEEPER_ARGUMENTS_MAX = 64 };
 
 enum keeper_verb {

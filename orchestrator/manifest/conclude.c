@@ -102,6 +102,22 @@ static void given_export(const struct run *run, struct json *json)
     json_object_end(json);
 }
 
+/* given_counts: by process, what the gates are judged by; to report itself heartbeats may have been lost. */
+static void given_counts(const struct run *run, struct json *json)
+{
+    json_key(json, "processes");
+    json_array_begin(json);
+    for (size_t i = 0; i < run->process_count; i++) {
+        if (!telemetry_count(&run->processes[i].telemetry, PART_COUNTERS))
+            continue; /* was never heard */
+        json_object_begin(json);
+        json_key_text(json, "name", run->processes[i].name);
+        telemetry_counts_json(json, &run->processes[i].telemetry);
+        json_object_end(json);
+    }
+    json_array_end(json);
+}
+
 void conclude_give(struct run *run, bool with_gates)
 {
     struct evidence evidence = {.count = 0};
@@ -119,6 +135,7 @@ void conclude_give(struct run *run, bool with_gates)
         json_key_text(&json, "overall_verdict", gate_verdict_name(gates_overall(&gates)));
     }
     given_export(run, &json);
+    given_counts(run, &json);
     json_key(&json, "alerts");
     alerts_list_json(&run->alerting->alerts, &json);
     json_key(&json, "fault_injection");

@@ -29,8 +29,7 @@ static bool knows_plan(const struct run *run, const struct process *process)
            version >= run->plan->version;
 }
 
-/* open_command: `status` is asked only for the heartbeat that follows: an answer whose heartbeat was lost,
- * because the subscription had not arrived yet, is not enough. */
+/* open_command: `status` is asked only for the heartbeat that comes with its answer. */
 static bool open_command(const struct run *run, const struct process *process, enum daemon_verb verb)
 {
     const struct daemon_command *command = &process->commands[verb];

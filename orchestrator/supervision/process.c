@@ -443,8 +443,7 @@ static void take_driver_refusal(struct run *run, struct process *process)
     if (process->child.refusal)
         snprintf(reason, sizeof reason, "%s/%s: %s", folder, name, strerror(process->child.refusal));
     else
-        snprintf(reason, sizeof reason, "its keeper has ended: its slot is held by another, or see %s",
-                 process->stderr_path);
+        snprintf(reason, sizeof reason, "its keeper has ended: see %s", process->stderr_path);
     take_refusal(run, process, reason);
 }
 

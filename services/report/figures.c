@@ -312,16 +312,26 @@ void instance_counter(struct instance_figures *instance, const char *name, int64
     instance->counters[at].value = value;
 }
 
-static void take_sink(struct instance_figures *instance, const struct sink_status_row *sink)
+struct sink_status_row *instance_sink(struct instance_figures *instance, const char *name)
 {
     size_t at = 0;
-    while (at < instance->sink_count && strcmp(instance->sinks[at].sink, sink->sink) != 0)
+    while (at < instance->sink_count && strcmp(instance->sinks[at].sink, name) != 0)
         at++;
     if (at == FIGURES_SINKS_MAX)
-        return;
-    instance->sinks[at] = *sink;
-    if (at == instance->sink_count)
+        return NULL;
+    if (at == instance->sink_count) {
+        instance->sinks[at] = (struct sink_status_row){0};
+        copy_text(instance->sinks[at].sink, sizeof instance->sinks[at].sink, name);
         instance->sink_count++;
+    }
+    return &instance->sinks[at];
+}
+
+static void take_sink(struct instance_figures *instance, const struct sink_status_row *sink)
+{
+    struct sink_status_row *known = instance_sink(instance, sink->sink);
+    if (known)
+        *known = *sink;
 }
 
 void figures_beat(struct figures *figures, const struct heartbeat_row *beat, struct frame *rest)

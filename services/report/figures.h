@@ -132,5 +132,8 @@ bool figures_heard(const struct figures *figures, const char *service);
 /* instance_counter: sets one counter (also when loading). */
 void instance_counter(struct instance_figures *instance, const char *name, int64_t value);
 
+/* instance_sink: known or new (zeroed); NULL: there are too many. */
+struct sink_status_row *instance_sink(struct instance_figures *instance, const char *name);
+
 /* sum_parse: a decimal text as decimal_sum_text writes it. STATUS_MALFORMED. */
 enum status sum_parse(const char *text, struct decimal_sum *out_sum) MUST_USE;

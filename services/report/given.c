@@ -7,7 +7,7 @@
 #include <string.h>
 #include <yyjson.h>
 
-enum { MEMBER_COUNT = 5 };
+enum { MEMBER_COUNT = 6 };
 
 /* member: one text of struct given and the type it must have. */
 struct member {
@@ -22,6 +22,7 @@ static const struct member MEMBERS[MEMBER_COUNT] = {
     {"alerts", offsetof(struct given, alerts), YYJSON_TYPE_ARR},
     {"fault_injection", offsetof(struct given, fault_injection), YYJSON_TYPE_ARR},
     {"timeseries_export", offsetof(struct given, timeseries_export), YYJSON_TYPE_OBJ},
+    {"processes", offsetof(struct given, processes), YYJSON_TYPE_ARR},
 };
 
 static char **text_of(const struct given *given, const struct member *member)
@@ -129,4 +130,49 @@ enum status given_take(struct given *given, const char *arguments_json, struct e
         given_copy(given, &taken);
     given_finish(&taken);
     return status;
+}
+
+/* ---- counts ---- */
+
+static void take_counters(yyjson_val *counters, struct instance_figures *instance)
+{
+    size_t index, count;
+    yyjson_val *name, *value;
+    yyjson_obj_foreach(counters, index, count, name, value) if (yyjson_is_int(value))
+        instance_counter(instance, yyjson_get_str(name), yyjson_get_sint(value));
+}
+
+static void take_sinks(yyjson_val *sinks, struct instance_figures *instance)
+{
+    size_t index, count;
+    yyjson_val *sink;
+    yyjson_arr_foreach(sinks, index, count, sink)
+    {
+        const char *name = yyjson_get_str(yyjson_obj_get(sink, "sink"));
+        struct sink_status_row *known = name ? instance_sink(instance, name) : NULL;
+        if (!known)
+            continue;
+        known->dropped = yyjson_get_sint(yyjson_obj_get(sink, "dropped"));
+        known->dedup = yyjson_get_sint(yyjson_obj_get(sink, "dedup"));
+        known->write_errors = yyjson_get_sint(yyjson_obj_get(sink, "write_errors"));
+    }
+}
+
+void given_counts(const struct given *given, struct figures *figures)
+{
+    if (!given->processes)
+        return;
+    yyjson_doc *document = yyjson_read(given->processes, strlen(given->processes), 0);
+    size_t index, count;
+    yyjson_val *process;
+    yyjson_arr_foreach(yyjson_doc_get_root(document), index, count, process)
+    {
+        const char *name = yyjson_get_str(yyjson_obj_get(process, "name"));
+        if (!name || figures->instance_count == FIGURES_INSTANCES_MAX)
+            continue;
+        struct instance_figures *instance = figures_instance(figures, name);
+        take_counters(yyjson_obj_get(process, "counters"), instance);
+        take_sinks(yyjson_obj_get(process, "sinks"), instance);
+    }
+    yyjson_doc_free(document);
 }

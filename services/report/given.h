@@ -2,6 +2,7 @@
  * object
  *
  *   {"gates": […], "overall_verdict": "PASS", "alerts": […], "fault_injection": […], "timeseries_export": {…},
+ *    "processes": [{"name": "harvest", "counters": {…}, "sinks": [{"sink": "jsonl", "dropped": 0, …}]}, …],
  *    "file": "runtime/summary_given.json"}
  *
  * Every member may be missing; `file` names a file with such an object, for more than a command can carry.
@@ -9,6 +10,7 @@
 #pragma once
 
 #include "base/status.h"
+#include "figures.h"
 
 enum { GIVEN_FILE_BYTES_MAX = 4 * 1024 * 1024 };
 
@@ -19,6 +21,8 @@ struct given {
     char *alerts;            /* array */
     char *fault_injection;   /* array */
     char *timeseries_export; /* object */
+    char *
+        processes; /* array: what each counted, as the gates were judged by it; a heartbeat may be lost on its way here */
 };
 
 void given_init(struct given *given);
@@ -28,3 +32,7 @@ void given_copy(struct given *copy, const struct given *given); /* into an initi
 /* given_take: takes over the members that are there. STATUS_MALFORMED, STATUS_NOT_FOUND …: nothing was
  * taken. An empty text is fine and gives nothing. */
 enum status given_take(struct given *given, const char *arguments_json, struct error *error) MUST_USE;
+
+/* given_counts: what was given of `processes` in place of what their heartbeats said. Nothing given changes nothing; what is
+ * not a count is passed over. */
+void given_counts(const struct given *given, struct figures *figures);

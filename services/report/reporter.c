@@ -260,6 +260,8 @@ enum status reporter_write(struct reporter *reporter, const struct reporter_job 
     enum status status = report_store_read(reporter->config.store_path, &stored, error);
     if (status != STATUS_OK)
         return status;
+    if (job->final)
+        given_counts(job->given, &stored.figures);
     status = read_sides(reporter, &stored, job->final, error);
     if (status == STATUS_OK && job->final && job->patient && sinks_are_behind(reporter, &stored))
         status = STATUS_AGAIN;

@@ -1,6 +1,7 @@
 """The orchestrator may die at any moment: its daemons do not notice, and another one goes on with the run."""
 import os
 import random
+import shutil
 import signal
 import subprocess
 import time
@@ -203,6 +204,37 @@ def test_a_damaged_record_is_refused_and_said(run):
     assert run.finish() == 2
     assert "orchestrator.state cannot be read" in run.text() and "still alive in this folder" in run.text()
     assert all(alive(pid) for pid in before.values())
+
+
+def gated(programs, folder, name):
+    """Programs whose keeper of that slot gets no further than its birth until there is a file `gate`."""
+    shutil.copytree(programs, folder, symlinks=True)
+    (folder / "keeper").rename(folder / "keeper-itself")
+    (folder / "keeper").write_text(f'#!/bin/sh\nwhile [ "$1" = {name} ] && [ ! -e {folder}/gate ]; do sleep 0.01; done\n'
+                                   f'exec {folder}/keeper-itself "$@"\n')
+    (folder / "keeper").chmod(0o700)
+    return folder
+
+
+@pytest.mark.parametrize("point", ["keeper_begun", "keeper_told"])
+@pytest.mark.parametrize("name", ["harvest", "broker"])
+def test_one_that_died_at_the_birth_of_a_keeper_finds_its_slot(programs, tmp_path, monkeypatch, point, name):  # noqa: F811
+    """The keeper exists, and has not done anything: no second copy, no restart, nobody given up."""
+    programs = gated(programs, tmp_path / "bin", name)  # noqa: F811
+    monkeypatch.setenv("ORDERFLOW_CRASH_POINT", f"orchestrator/{point}:{SERVICES.index(name) + 1}:{tmp_path}/died")
+    with Mortal(programs, tmp_path / "run") as run:
+        assert run.finish() == -signal.SIGKILL
+        run.start_again().wait_line("run test goes on")
+        (programs / "gate").touch()
+        run.wait_line("go: all ready")
+        assert {service: len(run.children(service)) for service in SERVICES} == dict.fromkeys(SERVICES, 1)
+        assert not (run.folder / "fake/doubled").exists(), (run.folder / "fake/doubled").read_text()
+        assert {process["restart_count"] for process in run.status()["processes"]} == {0}
+        assert {process["generation"] for process in run.status()["processes"]} == {1}
+        assert len(run.children("keeper") + run.children("keeper-itself")) == len(SERVICES)
+        run.process.send_signal(signal.SIGINT)
+        assert run.finish() == 0, run.text()
+    assert run.children("keeper-itself") == []
 
 
 @pytest.mark.parametrize("point", ["before_conclude:1", *(f"concluding:{n}" for n in range(1, 5)), "after_conclude:1"])

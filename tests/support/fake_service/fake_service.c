@@ -49,6 +49,7 @@ struct fake {
     struct bus *bus;
     struct clock clock;
     struct buffer behaviour;
+    struct buffer newest_beat; /* its frame */
     const struct reads *reads;
     size_t input_count;
     const char *inputs[INPUTS_MAX];
@@ -166,14 +167,14 @@ static void beat(struct fake *fake)
 {
     struct heartbeat_row row;
     struct frame_header header = {.generation = fake->generation};
-    struct buffer rows, frame;
+    struct buffer rows, *frame = &fake->newest_beat;
     char topic[96];
     int64_t hang_ms;
     if (word(fake, "hang_after_ms", &hang_ms) && clock_monotonic_ms(&fake->clock) - fake->begun_ms > hang_ms)
         return;
     fake->beat_ms = clock_monotonic_ms(&fake->clock);
     buffer_init(&rows, 0);
-    buffer_init(&frame, 0);
+    buffer_clear(frame);
     beat_row(fake, &row);
     add(&rows, &header.row_count, &heartbeat_message, &row);
     struct stream_status_row own = {.published = 1, .last_sequence = fake->rows};
@@ -189,11 +190,10 @@ static void beat(struct fake *fake)
     add_counters(fake, &rows, &header.row_count);
     snprintf(header.run_id, sizeof header.run_id, "%s", config_text(fake->config, "run.run_id"));
     snprintf(header.instance, sizeof header.instance, "%s", fake->instance);
-    frame_encode(&frame, &header, rows.data, rows.length);
+    frame_encode(frame, &header, rows.data, rows.length);
     snprintf(topic, sizeof topic, "heartbeat/%s", fake->instance);
-    bus_publish(fake->bus, topic, frame.data, frame.length);
+    bus_publish(fake->bus, topic, frame->data, frame->length);
     buffer_finish(&rows);
-    buffer_finish(&frame);
 }
 
 static void obey(struct fake *fake, const struct command_row *command, struct command_answer_row *answer)
@@ -229,12 +229,17 @@ static void on_request(void *context, const struct bus_peer_id *peer, const void
     buffer_init(&head, 0);
     row_encode(&row, &command_answer_message, command_answer_message.field_count, &answer);
     frame_encode(&head, &header, row.data, row.length);
-    bus_answer(fake->bus, peer, head.data, head.length, NULL, 0);
+    bool glance = strcmp(command.verb, "status") == 0; /* as the daemons: asked often, its lines would hide others */
+    buffer_clear(&fake->newest_beat);
+    if (glance)
+        beat(fake);
+    const struct buffer *body = fake->newest_beat.length ? &fake->newest_beat : NULL; /* none: it hangs */
+    bus_answer(fake->bus, peer, head.data, head.length, body ? body->data : NULL, body ? body->length : 0);
     buffer_finish(&row);
     buffer_finish(&head);
-    bool glance = strcmp(command.verb, "status") == 0; /* as the daemons: asked often, its lines would hide others */
     log_event(glance ? LOG_DEBUG : LOG_INFO, "command", "verb=%s", command.verb);
-    beat(fake);
+    if (!glance)
+        beat(fake);
 }
 
 static void work(struct fake *fake)
@@ -380,5 +385,6 @@ int main(int argc, char **argv)
     bus_destroy(fake.bus);
     config_destroy(fake.config);
     buffer_finish(&fake.behaviour);
+    buffer_finish(&fake.newest_beat);
     return 0;
 }

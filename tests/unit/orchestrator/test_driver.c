@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <pthread.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -39,9 +40,8 @@ static int tear_down(void **unused)
     return 0;
 }
 
-/* order_in: whether it has been started, the next news tells. */
-static void order_in(struct driver_child *child, int64_t generation, const char *script,
-                     const char *const *environment)
+static enum status try_in(struct driver_child *child, int64_t generation, const char *script,
+                          const char *const *environment, struct error *error)
 {
     const char *const nothing[] = {NULL};
     const char *const arguments[] = {"/bin/sh", "-c", script, NULL};
@@ -53,8 +53,15 @@ static void order_in(struct driver_child *child, int64_t generation, const char 
                                  .environment = environment ? environment : nothing,
                                  .stdout_path = out_path,
                                  .stderr_path = err_path};
+    return process_driver.start(&order, child, error);
+}
+
+/* order_in: whether it has been started, the next news tells. */
+static void order_in(struct driver_child *child, int64_t generation, const char *script,
+                     const char *const *environment)
+{
     struct error error = {{0}};
-    if (process_driver.start(&order, child, &error) != STATUS_OK)
+    if (try_in(child, generation, script, environment, &error) != STATUS_OK)
         fail_msg("%s", error.text);
     assert_true(child->lives);
     assert_int_equal(child->pid, 0);
@@ -349,20 +356,73 @@ static void an_end_that_nobody_saw_is_told_to_the_next_orchestrator(void **unuse
 static void a_slot_serves_one_generation_after_the_other_and_never_two(void **unused)
 {
     (void)unused;
-    struct driver_exit end;
+    struct error error = {{0}};
     struct driver_child child = start("exec tail -f /dev/null", NULL), other;
     pid_t keeper = child.keeper_pid;
     driver_child_init(&other);
-    order_in(&other, 1, "exit 0", NULL); /* another orchestrator's try */
-    assert_int_equal(wait_news(&other, &end), DRIVER_REFUSED);
-    assert_int_equal(other.refusal, 0); /* not the program's fault: its keeper has ended */
+    assert_int_equal(try_in(&other, 1, "exit 0", NULL, &error),
+                     STATUS_EXISTS); /* another orchestrator's try */
+    assert_non_null(strstr(error.text, "held by another keeper"));
     assert_false(other.lives);
+    assert_int_equal(other.descriptor, -1);
     assert_ok(process_driver.signal(&child, SIGTERM));
     assert_int_equal(wait_end(&child).signal, SIGTERM);
     start_in(&child, 2, "exit 3", NULL);
     assert_int_equal(child.generation, 2);
     assert_int_equal(child.keeper_pid, keeper);
     assert_int_equal(wait_exit(&child).code, 3);
+}
+
+/* keeper_behind_a_gate: one that gets no further than its birth until there is `gate`. */
+static void keeper_behind_a_gate(char out_gate[PATH_BYTES])
+{
+    char script[3 * PATH_BYTES];
+    path_join(out_gate, folder, "gate");
+    snprintf(script, sizeof script, "#!/bin/sh\nread -r line < %s\nexec %s \"$@\"\n", out_gate, keeper_path);
+    path_join(keeper_path, folder, "keeper");
+    assert_int_equal(mkfifo(out_gate, 0600), 0);
+    FILE *file = fopen(keeper_path, "w");
+    assert_non_null(file);
+    assert_true(fputs(script, file) >= 0);
+    assert_int_equal(fclose(file), 0);
+    assert_int_equal(chmod(keeper_path, 0700), 0);
+}
+
+static void *open_gate(void *gate)
+{
+    int writer = open(gate, O_WRONLY); /* waits for the keeper to come to it */
+    bool opened = writer >= 0 && write(writer, "\n", 1) == 1;
+    close(writer);
+    return opened ? gate : NULL;
+}
+
+static void a_keeper_whose_orchestrator_died_at_its_birth_has_the_slot_and_is_adopted(void **unused)
+{
+    (void)unused;
+    struct error error = {{0}};
+    struct driver_child child, adopted, other;
+    char gate[PATH_BYTES];
+    pthread_t opener;
+    void *opened;
+    keeper_behind_a_gate(gate);
+    driver_child_init(&child);
+    driver_child_init(&other);
+    order_in(&child, 7, "exec tail -f /dev/null", NULL);
+    pid_t keeper = child.keeper_pid;
+    close(child.descriptor); /* the orchestrator dies; its keeper has not even begun */
+    driver_child_init(&child);
+    assert_true(process_driver.kept("slot", folder));
+    assert_int_equal(try_in(&other, 7, "exit 0", NULL, &error), STATUS_EXISTS); /* no second copy */
+    assert_int_equal(pthread_create(&opener, NULL, open_gate, gate), 0);
+    adopt(&adopted);
+    assert_int_equal(pthread_join(opener, &opened), 0);
+    assert_non_null(opened);
+    assert_int_equal(adopted.generation, 7); /* what it had been told it has done */
+    assert_true(adopted.lives && adopted.pid > 0);
+    assert_ok(process_driver.signal(&adopted, SIGKILL));
+    assert_int_equal(wait_exit(&adopted).signal, SIGKILL);
+    assert_int_equal(waitpid(keeper, NULL, 0), keeper);
+    assert_false(process_driver.kept("slot", folder));
 }
 
 static void a_process_dies_with_its_keeper_and_the_slot_is_free_again(void **unused)
@@ -542,6 +602,8 @@ int main(void)
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_slot_serves_one_generation_after_the_other_and_never_two, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(
+            a_keeper_whose_orchestrator_died_at_its_birth_has_the_slot_and_is_adopted, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_process_dies_with_its_keeper_and_the_slot_is_free_again, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(what_a_process_leaves_behind_is_ended_and_reaped, set_up, tear_down),

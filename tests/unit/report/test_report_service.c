@@ -184,6 +184,38 @@ static void gates_given_later_are_written_into_the_final_summary(void **state)
     life_end(&life);
 }
 
+static void counts_given_at_the_end_stand_where_a_heartbeat_was_lost(void **state)
+{
+    (void)state;
+    struct life life;
+    struct error error = {{0}};
+    life_begin(&life);
+    feed_end(&life, "harvest", 1);
+    beat(&life, 7, 2);
+    assert_ok(report_service_command(life.service, "drain", "", &error));
+    until_idle(&life);
+    yyjson_doc *document = summary(&life);
+    assert_int_equal(integer(document, "/dropped"), 2);
+    yyjson_doc_free(document);
+    assert_ok(report_service_command(
+        life.service, "summary",
+        "{\"processes\":[{\"name\":\"harvest\",\"counters\":{\"stage_retention_dropped\":2714,\"parse_"
+        "errors\":3}},"
+        "{\"name\":\"signal\",\"counters\":{\"deduplicated\":9},"
+        "\"sinks\":[{\"sink\":\"jsonl\",\"dropped\":5,\"dedup\":1,\"write_errors\":4},{\"dropped\":100},3]},"
+        "{\"counters\":{\"deduplicated\":100}},null]}",
+        &error));
+    until_idle(&life);
+    document = summary(&life);
+    assert_int_equal(integer(document, "/dropped"), 2714 + 5);
+    assert_int_equal(integer(document, "/deduplicated"), 9);
+    assert_int_equal(integer(document, "/dedup"), 1);
+    assert_int_equal(integer(document, "/write_errors"), 4);
+    assert_int_equal(integer(document, "/harvester_metrics/parse_errors"), 3);
+    yyjson_doc_free(document);
+    life_end(&life);
+}
+
 static void unknown_verbs_and_bad_arguments_are_refused(void **state)
 {
     (void)state;
@@ -207,6 +239,7 @@ int main(void)
         cmocka_unit_test(events_are_known_as_far_as_the_slower_stream),
         cmocka_unit_test(after_the_end_the_position_stays_one_before_it),
         cmocka_unit_test(gates_given_later_are_written_into_the_final_summary),
+        cmocka_unit_test(counts_given_at_the_end_stand_where_a_heartbeat_was_lost),
         cmocka_unit_test(unknown_verbs_and_bad_arguments_are_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

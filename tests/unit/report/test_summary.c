@@ -496,6 +496,7 @@ static void malformed_arguments_change_nothing(void **state)
         "{\"overall_verdict\":1}",
         "{\"file\":\"/nonexistent/given.json\"}",
         "{\"alerts\":\"none\"}",
+        "{\"processes\":{}}",
     };
     struct given given;
     struct error error = {{0}};
