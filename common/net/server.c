@@ -342,8 +342,8 @@ enum status server_create(const struct server_config *config, struct server **ou
     struct lws_context_creation_info info;
     describe_loop(server, config, &info);
     info.options |= LWS_SERVER_OPTION_EXPLICIT_VHOSTS;
-    server->lws = lws_create_context(&info);
-    server->vhost = server->lws ? lws_create_vhost(server->lws, &info) : NULL;
+    server->loop.lws = lws_create_context(&info);
+    server->vhost = server->loop.lws ? lws_create_vhost(server->loop.lws, &info) : NULL;
     if (!server->vhost) {
         server_destroy(server);
         return error_set(error, STATUS_IO, "cannot listen on %s:%d%s: is the port taken%s?", config->host,
@@ -358,9 +358,9 @@ void server_destroy(struct server *server)
 {
     if (!server)
         return;
-    if (server->lws) {
-        lws_sul_cancel(&server->timer);
-        lws_context_destroy(server->lws);
+    if (server->loop.lws) {
+        loop_finish(&server->loop);
+        lws_context_destroy(server->loop.lws);
     }
     buffer_finish(&server->block);
     free(server);
@@ -376,21 +376,12 @@ size_t server_socket_count(const struct server *server)
     return server->socket_count;
 }
 
-static void timer_rang(lws_sorted_usec_list_t *timer)
-{
-    (void)timer; /* being awake is all that was wanted */
-}
-
 enum status server_run_once(struct server *server, int timeout_ms)
 {
-    if (timeout_ms > 0)
-        lws_sul_schedule(server->lws, 0, &server->timer, timer_rang, (lws_usec_t)timeout_ms * 1000);
-    int result = lws_service(server->lws, timeout_ms > 0 ? 0 : -1);
-    lws_sul_cancel(&server->timer);
-    return result < 0 ? STATUS_CLOSED : STATUS_OK;
+    return loop_run_once(&server->loop, timeout_ms);
 }
 
 void server_wake(struct server *server)
 {
-    lws_cancel_service(server->lws);
+    loop_wake(&server->loop);
 }

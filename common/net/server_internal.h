@@ -1,6 +1,7 @@
 /* server_internal: what server.c and server_http.c share. */
 #pragma once
 
+#include "loop.h"
 #include "server.h"
 
 #include "base/buffer.h"
@@ -15,7 +16,7 @@ struct session {
 };
 
 struct server {
-    struct lws_context *lws;
+    struct loop loop;
     struct lws_vhost *vhost;
     struct server_handlers handlers;
     void *context;
@@ -24,7 +25,6 @@ struct server {
     struct lws_protocols protocols[2];
     lws_retry_bo_t idle_policy;
     uint32_t idle_table[1];
-    lws_sorted_usec_list_t timer;
     size_t socket_count;
 };
 

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/random.h"
+#include "loop.h"
 
 #include <libwebsockets.h>
 
@@ -44,13 +45,12 @@ struct websocket {
 struct websocket_client {
     struct websocket_client_config config;
     char *certificate_path;
-    struct lws_context *lws;
+    struct loop loop;
     struct lws_protocols protocols[2];
     lws_retry_bo_t policy;
     uint32_t policy_table[1];
     struct random random;
     struct websocket *sockets;
-    lws_sorted_usec_list_t timer;
 };
 
 /* --- the next attempt
@@ -76,7 +76,7 @@ static void schedule(struct websocket *socket)
         socket->comes_back_at_once = false;
     else
         delay_ms = websocket_next_delay_ms(&client->config, socket->failures++, random_unit(&client->random));
-    lws_sul_schedule(client->lws, 0, &socket->timer, attempt, (lws_usec_t)delay_ms * 1000 + 1);
+    lws_sul_schedule(client->loop.lws, 0, &socket->timer, attempt, (lws_usec_t)delay_ms * 1000 + 1);
 }
 
 static void free_socket(struct websocket *socket)
@@ -127,7 +127,7 @@ static void attempt(lws_sorted_usec_list_t *timer)
     struct websocket *socket = lws_container_of(timer, struct websocket, timer);
     struct websocket_client *client = socket->client;
     struct lws_client_connect_info info = {
-        .context = client->lws,
+        .context = client->loop.lws,
         .address = socket->host,
         .port = socket->port,
         .path = socket->path,
@@ -298,7 +298,7 @@ enum status websocket_add(struct websocket_client *client, const char *url, void
     }
     socket->next = client->sockets;
     client->sockets = socket;
-    lws_sul_schedule(client->lws, 0, &socket->timer, attempt, 1);
+    lws_sul_schedule(client->loop.lws, 0, &socket->timer, attempt, 1);
     *out_socket = socket;
     return STATUS_OK;
 }
@@ -416,8 +416,8 @@ enum status websocket_client_create(const struct websocket_client_config *config
     random_seed(&client->random, config->jitter_seed);
     struct lws_context_creation_info info;
     describe_loop(client, &info);
-    client->lws = lws_create_context(&info);
-    if (!client->lws) {
+    client->loop.lws = lws_create_context(&info);
+    if (!client->loop.lws) {
         websocket_client_destroy(client);
         return error_set(error, STATUS_IO, "websocket client: libwebsockets cannot begin%s%s",
                          config->certificate_path ? "; is this certificate readable: " : "",
@@ -435,13 +435,13 @@ void websocket_client_destroy(struct websocket_client *client)
     for (struct websocket *socket = rest; socket; socket = socket->next) {
         /* Their last events, while the context goes, must find nobody: they are freed behind it. */
         socket->is_removed = socket->is_connecting = true;
-        if (client->lws)
+        if (client->loop.lws)
             lws_sul_cancel(&socket->timer);
     }
     client->sockets = NULL;
-    if (client->lws) {
-        lws_sul_cancel(&client->timer);
-        lws_context_destroy(client->lws);
+    if (client->loop.lws) {
+        loop_finish(&client->loop);
+        lws_context_destroy(client->loop.lws);
     }
     while (rest) {
         struct websocket *next = rest->next;
@@ -452,21 +452,12 @@ void websocket_client_destroy(struct websocket_client *client)
     free(client);
 }
 
-static void timer_rang(lws_sorted_usec_list_t *timer)
-{
-    (void)timer; /* being awake is all that was wanted */
-}
-
 enum status websocket_client_run_once(struct websocket_client *client, int timeout_ms)
 {
-    if (timeout_ms > 0)
-        lws_sul_schedule(client->lws, 0, &client->timer, timer_rang, (lws_usec_t)timeout_ms * 1000);
-    int result = lws_service(client->lws, timeout_ms > 0 ? 0 : -1);
-    lws_sul_cancel(&client->timer);
-    return result < 0 ? STATUS_CLOSED : STATUS_OK;
+    return loop_run_once(&client->loop, timeout_ms);
 }
 
 void websocket_client_wake(struct websocket_client *client)
 {
-    lws_cancel_service(client->lws);
+    loop_wake(&client->loop);
 }
