@@ -106,9 +106,10 @@ struct process {
     bool progressed;                                         /* its position has moved since READY */
     int64_t started_wall_ms, ready_wall_ms, stopped_wall_ms; /* newest generation; 0: not yet */
     struct driver_exit last_exit;
-    bool exited;       /* last_exit is of the newest generation */
-    int64_t exits;     /* of all generations */
-    bool kill_on_stop; /* did not end in time and was killed while being stopped */
+    bool exited;           /* last_exit is of the newest generation */
+    int64_t exits;         /* of all generations */
+    int64_t untold_losses; /* of them such as had counted a loss that no saved state tells of */
+    bool kill_on_stop;     /* did not end in time and was killed while being stopped */
     struct restart_record *restarts;
     size_t restart_count, restart_capacity;
     int64_t symbols_ms;         /* when symbols came or went last */

@@ -18,6 +18,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 struct capture_writer {
@@ -225,11 +226,29 @@ enum status capture_flush(struct capture_writer *writer)
     return status;
 }
 
+/* left_whole: records of the batch that a failed write left in the file, whole, and that cannot be taken back: whoever opens the
+ * file next reads them. What write() accepted is there, confirmed or not. */
+static int64_t left_whole(struct capture_writer *writer)
+{
+    struct stat found;
+    if (!writer->torn || take_back(writer) == STATUS_OK || fstat(writer->file, &found) != 0)
+        return 0;
+    size_t at = 0, left = (size_t)(found.st_size - writer->file_bytes);
+    int64_t count = 0;
+    while (at + CAPTURE_RECORD_HEADER_BYTES <= left && at < writer->batch.length) {
+        uint32_t payload_bytes;
+        memcpy(&payload_bytes, writer->batch.data + at, sizeof payload_bytes);
+        at += CAPTURE_RECORD_HEADER_BYTES + payload_bytes;
+        count += at <= left;
+    }
+    return count;
+}
+
 int64_t capture_discard(struct capture_writer *writer)
 {
     pthread_mutex_lock(&writer->mutex);
     uint64_t flushed = atomic_load(&writer->flushed_seq);
-    int64_t count = (int64_t)(atomic_load(&writer->appended_seq) - flushed);
+    int64_t count = (int64_t)(atomic_load(&writer->appended_seq) - flushed) - left_whole(writer);
     buffer_clear(&writer->batch);
     writer->batch_last_seq = flushed;
     atomic_store(&writer->appended_seq, flushed);

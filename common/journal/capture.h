@@ -84,8 +84,8 @@ enum status capture_append(struct capture_writer *writer, enum capture_kind kind
 /* capture_flush: writes the batch out; then it is readable. Thread-safe. STATUS_IO keeps the batch. */
 enum status capture_flush(struct capture_writer *writer) MUST_USE;
 
-/* capture_discard: gives up the batch, so that nothing of it is written any more; how many records were in it.
- * Thread-safe. */
+/* capture_discard: gives up the batch, so that nothing of it is written any more; how many records are lost by it: not those that a
+ * failed write left whole in the file and that cannot be taken back, which the file's next reader finds. Thread-safe. */
 int64_t capture_discard(struct capture_writer *writer);
 
 /* capture_flushed_seq: number of the last record that is readable. Any thread. */

@@ -89,77 +89,8 @@ enum status capture_decode(const uint8_t *data, size_t bytes, struct capture_rec
     return crc32c(0, data + 8, *out_bytes - 8) == crc ? STATUS_OK : STATUS_MALFORMED;
 }
 
-/* --- files of a run
- * --------------------------------------------------------------------------------------------- */
-
-struct find {
-    struct capture_files *files;
-    const char *run_id;
-};
-
-/* file_number: of a file of the run, 0 for other files: raw-<run_id>-<open_ms>-<6 digits>.ofr */
-static uint32_t file_number(const char *path, const char *run_id)
-{
-    const char *slash = strrchr(path, '/');
-    const char *name = slash ? slash + 1 : path;
-    size_t run_bytes = strlen(run_id);
-    uint32_t number = 0;
-    int used = 0;
-    if (strncmp(name, "raw-", 4) != 0 || strncmp(name + 4, run_id, run_bytes) != 0 ||
-        name[4 + run_bytes] != '-')
-        return 0;
-    const char *rest = name + 5 + run_bytes;
-    size_t digits = strspn(rest, "0123456789");
-    if (digits == 0 || rest[digits] != '-')
-        return 0;
-    if (sscanf(rest + digits + 1, "%9" SCNu32 ".ofr%n", &number, &used) != 1 || used == 0 ||
-        rest[digits + 1 + (size_t)used] != 0)
-        return 0;
-    return number;
-}
-
-void capture_files_add(struct capture_files *files, const char *path, uint32_t number)
-{
-    files->items = memory_grow(files->items, &files->capacity, files->count + 1, sizeof *files->items);
-    struct capture_file *file = &files->items[files->count++];
-    *file = (struct capture_file){.number = number};
-    snprintf(file->path, sizeof file->path, "%s", path);
-}
-
-static enum status find_visit(void *context, const char *path)
-{
-    struct find *find = context;
-    uint32_t number = file_number(path, find->run_id);
-    if (number)
-        capture_files_add(find->files, path, number);
-    return STATUS_OK;
-}
-
-static int by_number(const void *left, const void *right)
-{
-    uint32_t a = ((const struct capture_file *)left)->number,
-             b = ((const struct capture_file *)right)->number;
-    return (a > b) - (a < b);
-}
-
-enum status capture_files_find(struct capture_files *files, const char *folder, const char *run_id,
-                               struct error *error)
-{
-    *files = (struct capture_files){0};
-    struct find find = {files, run_id};
-    enum status status = folder_walk(folder, find_visit, &find);
-    if (status != STATUS_OK && status != STATUS_NOT_FOUND)
-        return error_set(error, status, "capture: cannot list %s: %s", folder, strerror(errno));
-    if (files->count > 1)
-        qsort(files->items, files->count, sizeof *files->items, by_number);
-    return STATUS_OK;
-}
-
-void capture_files_finish(struct capture_files *files)
-{
-    free(files->items);
-    *files = (struct capture_files){0};
-}
+/* --- reading
+ * ---------------------------------------------------------------------------------------------------- */
 
 static enum status check_file_header(int file, const char *path, struct error *error)
 {
@@ -176,9 +107,6 @@ static enum status check_file_header(int file, const char *path, struct error *e
                          path, version, CAPTURE_VERSION);
     return STATUS_OK;
 }
-
-/* --- reading
- * ---------------------------------------------------------------------------------------------------- */
 
 static void position_at(struct capture_reader *reader, uint64_t offset)
 {

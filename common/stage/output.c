@@ -259,7 +259,7 @@ static bool state_due(const struct stage *stage, bool force)
 static void state_saved(struct stage *stage)
 {
     stage->state_saved_ms = clock_monotonic_ms(&stage->clock);
-    stage->state_dirty = false;
+    stage->state_dirty = stage->loss_unsaved = false;
     for (size_t i = 0; i < stage->input_count; i++)
         stage->inputs[i].state_position = stage->inputs[i].public.position;
 }

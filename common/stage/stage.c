@@ -107,6 +107,11 @@ void stage_touch(struct stage *stage)
     stage->state_dirty = true;
 }
 
+void stage_note_loss(struct stage *stage)
+{
+    stage->state_dirty = stage->loss_unsaved = true;
+}
+
 bool stage_draining(const struct stage *stage)
 {
     return stage->draining || stage->stopping;
@@ -308,11 +313,13 @@ static void loop(struct stage *stage)
     }
 }
 
-/* last_commit: a disk that takes nothing is waited for as long as sinks are. */
-static void last_commit(struct stage *stage)
+/* last_commit: a disk that takes nothing is waited for as long as sinks are, and in any case left before KILL comes: what is then
+ * lost has to be told. */
+static void last_commit(struct stage *stage, int64_t kill_near_ms)
 {
     struct error error = {{0}};
     int64_t until_ms = clock_monotonic_ms(&stage->clock) + STAGE_DRAIN_MS;
+    until_ms = until_ms < kill_near_ms ? until_ms : kill_near_ms;
     do {
         if (stage->exit_code == EXIT_CLEAN && stage_commit(stage, true, &error) != STATUS_OK)
             stage_fail(stage, &error);
@@ -326,22 +333,17 @@ static void last_commit(struct stage *stage)
     }
 }
 
-/* halt: half of the time from TERM to KILL; the other half is the last commit's. */
-static void halt(struct stage *stage)
-{
-    double patience_ms = config_f64(stage->config, "supervisor.stop_timeout_s") * 1000 / 2;
-    if (stage->service->halt)
-        stage->service->halt(stage->state, clock_monotonic_ms(&stage->clock) + (int64_t)patience_ms);
-}
-
 /* wind_down: what has been consumed becomes durable; nothing new is consumed. */
 static void wind_down(struct stage *stage)
 {
     struct error error = {{0}};
     enum status ignored = injury_clear(stage->injuries, 0, NULL); /* nobody has to wait for their end */
     (void)ignored;
-    halt(stage);
-    last_commit(stage);
+    int64_t begun_ms = clock_monotonic_ms(&stage->clock);
+    int64_t kill_after_ms = (int64_t)(config_f64(stage->config, "supervisor.stop_timeout_s") * 1000);
+    if (stage->service->halt)
+        stage->service->halt(stage->state, begun_ms + kill_after_ms / 2);
+    last_commit(stage, begun_ms + kill_after_ms * 3 / 4);
     int64_t until_ms = clock_monotonic_ms(&stage->clock) + STAGE_DRAIN_MS;
     while (stage->exit_code == EXIT_CLEAN && clock_monotonic_ms(&stage->clock) < until_ms &&
            !(stage_sinks_idle(stage) && (!stage->service->idle || stage->service->idle(stage->state)))) {
@@ -427,7 +429,7 @@ int stage_main(const struct stage_service *service, int argc, char **argv)
         announce_ready(stage);
         loop(stage);
         wind_down(stage);
-        code = stage->exit_code;
+        code = stage->exit_code != EXIT_CLEAN && stage->loss_unsaved ? EXIT_LOSS_UNTOLD : stage->exit_code;
         log_event(LOG_INFO, "stop", "exit_code=%d", code);
     }
     stage_close(stage);

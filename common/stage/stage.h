@@ -26,7 +26,14 @@
 struct stage;
 struct journal;
 
-enum { EXIT_CLEAN = 0, EXIT_INTERNAL = 1, EXIT_CONFIGURATION = 2, EXIT_TEMPORARY = 5 };
+/* EXIT_LOSS_UNTOLD: as EXIT_INTERNAL, and a loss it had counted (stage_note_loss) is in no saved state. */
+enum {
+    EXIT_CLEAN = 0,
+    EXIT_INTERNAL = 1,
+    EXIT_CONFIGURATION = 2,
+    EXIT_TEMPORARY = 5,
+    EXIT_LOSS_UNTOLD = 6,
+};
 
 /* stage_input: one stream being read, as handed to the row handler. */
 struct stage_input {
@@ -176,6 +183,10 @@ void stage_end(struct stage *stage);
 
 /* stage_touch: the service's state has changed without a row: it is saved when that is next due. */
 void stage_touch(struct stage *stage);
+
+/* stage_note_loss: as stage_touch, of a loss that the saved state alone will tell of: a process that ends without having saved it says
+ * so with its exit code. */
+void stage_note_loss(struct stage *stage);
 
 /* stage_draining: SIGTERM or drain came. */
 bool stage_draining(const struct stage *stage);

@@ -235,6 +235,7 @@ struct stage {
     int wake_descriptor, signal_descriptor;
     int64_t state_saved_ms;
     bool state_dirty;
+    bool loss_unsaved;                                 /* stage_note_loss since the newest saved state */
     const struct field *time_fields[ROW_KIND_LIMIT];   /* ts_ms of the kinds that have it */
     const struct field *source_fields[ROW_KIND_LIMIT]; /* source likewise */
     int64_t beat_due_ms, status_due_ms, register_due_ms, retention_due_ms, relax_due_ms, age_mark_due_ms;

@@ -11,8 +11,9 @@ static const struct meaning {
 } MEANINGS[] = {
     {0, "clean stop"},
     {1, "internal error"},
-    {2, "configuration or usage"},
+    {EXIT_CODE_CONFIGURATION, "configuration or usage"},
     {5, "temporary external failure: port, lock or venue"},
+    {EXIT_CODE_LOSS_UNTOLD, "it could not save what it had counted as lost"},
     {127, "its program could not be run"},
 };
 

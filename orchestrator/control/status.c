@@ -38,6 +38,7 @@ static void process_json(struct run *run, struct process *process, struct json *
     json_key_text(json, "last_exit", process->exits ? ending_text(&process->last_exit, how) : NULL);
     json_key_f64(json, "max_rss_mb", process->max_rss_mb);
     json_key_i64(json, "max_open_files", process->max_open_files);
+    json_key_i64(json, "untold_losses", process->untold_losses);
     usage_json(json, &process->usage);
     telemetry_json(json, telemetry);
     json_object_end(json);

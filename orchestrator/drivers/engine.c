@@ -110,23 +110,6 @@ void engine_ask(struct engine *engine, enum engine_verb verb, const struct engin
 
 /* --- life --- */
 
-static enum status own_project(struct engine *engine, struct error *error)
-{
-    char name[128], path[URL_BYTES];
-    struct buffer body;
-    buffer_init(&body, 0);
-    if (gethostname(name, sizeof name - 1) != 0)
-        return error_set(error, STATUS_IO, "the container's own name cannot be read: %m");
-    name[sizeof name - 1] = 0;
-    snprintf(path, sizeof path, "/containers/%s/json", name);
-    enum status status = engine_call(engine->client, "GET", path, NULL, &body, error);
-    if (status == STATUS_OK && !engine_text_project(&body, engine->project, sizeof engine->project))
-        status = error_set(error, STATUS_NOT_FOUND,
-                           "driver docker: this container (%s) belongs to no compose project", name);
-    buffer_finish(&body);
-    return status;
-}
-
 static enum status events_open(struct engine *engine, struct error *error)
 {
     char url[URL_BYTES], label[256];
@@ -159,7 +142,9 @@ enum status engine_open(const char *socket_path, struct engine **out_engine, str
     pthread_mutex_init(&engine->mutex, NULL);
     pthread_cond_init(&engine->given, NULL);
     enum status status = engine_client_make(socket_path, &engine->client, error);
-    status = status == STATUS_OK ? own_project(engine, error) : status;
+    if (status == STATUS_OK)
+        status = engine_call_own(engine->client, engine_text_project, "no compose project", engine->project,
+                                 sizeof engine->project, error);
     status = status == STATUS_OK ? events_open(engine, error) : status;
     status = status == STATUS_OK ? threads_open(engine, error) : status;
     if (status == STATUS_OK)

@@ -3,6 +3,7 @@
 #include "net/rest_client.h"
 
 #include <stdio.h>
+#include <unistd.h>
 
 enum { CALL_MS_MAX = 30000, URL_BYTES = 1024, NOT_FOUND = 404 };
 
@@ -64,5 +65,23 @@ enum status engine_call(struct rest_client *client, const char *method, const ch
         status =
             error_set(error, STATUS_IO, "the engine does not answer %s %s: %s", method, path, answer.reason);
     buffer_finish(&answer.body);
+    return status;
+}
+
+enum status engine_call_own(struct rest_client *client, engine_own_reader *read, const char *nothing,
+                            char *out_text, size_t bytes, struct error *error)
+{
+    char name[128], path[256];
+    struct buffer body;
+    if (gethostname(name, sizeof name - 1) != 0)
+        return error_set(error, STATUS_IO, "the container's own name cannot be read: %m");
+    name[sizeof name - 1] = 0;
+    snprintf(path, sizeof path, "/containers/%s/json", name);
+    buffer_init(&body, 0);
+    enum status status = engine_call(client, "GET", path, NULL, &body, error);
+    if (status == STATUS_OK && !read(&body, out_text, bytes))
+        status = error_set(error, STATUS_NOT_FOUND, "driver docker: this container (%s) belongs to %s", name,
+                           nothing);
+    buffer_finish(&body);
     return status;
 }

@@ -12,3 +12,9 @@ enum status engine_client_make(const char *socket_path, struct rest_client **out
  * not do it, or does not answer. */
 enum status engine_call(struct rest_client *client, const char *method, const char *path,
                         const struct buffer *body, struct buffer *out_body, struct error *error) MUST_USE;
+
+/* engine_call_own: what our own container is part of, as `read` finds it in what the engine says of us. STATUS_NOT_FOUND with a sentence when
+ * it belongs to `nothing` ("no compose project"). */
+typedef bool engine_own_reader(struct buffer *inspected, char *out_text, size_t bytes);
+enum status engine_call_own(struct rest_client *client, engine_own_reader *read, const char *nothing,
+                            char *out_text, size_t bytes, struct error *error) MUST_USE;

@@ -9,37 +9,19 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 struct swarm {
     char stack[STACK_BYTES];
     struct rest_client *client;
 };
 
-static enum status own_stack(struct swarm *swarm, struct error *error)
-{
-    char name[128], path[256];
-    struct buffer body;
-    buffer_init(&body, 0);
-    if (gethostname(name, sizeof name - 1) != 0)
-        return error_set(error, STATUS_IO, "the container's own name cannot be read: %m");
-    name[sizeof name - 1] = 0;
-    snprintf(path, sizeof path, "/containers/%s/json", name);
-    enum status status = engine_call(swarm->client, "GET", path, NULL, &body, error);
-    if (status == STATUS_OK && !engine_text_stack(&body, swarm->stack, sizeof swarm->stack))
-        status = error_set(error, STATUS_NOT_FOUND,
-                           "driver docker: this container (%s) belongs to no compose project and to no stack",
-                           name);
-    buffer_finish(&body);
-    return status;
-}
-
 enum status swarm_open(const char *socket_path, struct swarm **out_swarm, struct error *error)
 {
     struct swarm *swarm = memory_allocate(sizeof *swarm);
     enum status status = engine_client_make(socket_path, &swarm->client, error);
     if (status == STATUS_OK)
-        status = own_stack(swarm, error);
+        status = engine_call_own(swarm->client, engine_text_stack, "no compose project and to no stack",
+                                 swarm->stack, sizeof swarm->stack, error);
     if (status == STATUS_OK)
         *out_swarm = swarm;
     else

@@ -146,6 +146,21 @@ static void ask(struct run *run, struct fault *fault, const char *verb)
         command_say(run, process, request_id, verb, arguments);
 }
 
+/* own_refusal: why the orchestrator does not do that to itself; NULL: it does. */
+static const char *own_refusal(const struct injury_row *row, enum injury_kind kind)
+{
+    if (kind == INJURY_CLOCK)
+        return "the evidence of all faults is stamped with the orchestrator's clock";
+    switch (row->place) {
+    case INJURY_IN_PROCESS: return NULL;
+    case INJURY_ON_LINK: return "the orchestrator reads no stream of the bus";
+    case INJURY_AT_VENUE: return "only the simulator is a venue";
+    default:
+        return "nobody would be left to watch the orchestrator; end it from a shell, and start another one "
+               "in its folder";
+    }
+}
+
 /* fits: whether such a victim can have such a fault, as far as can be told from here. */
 static enum status fits(struct run *run, const struct fault_wish *wish, struct error *error)
 {
@@ -155,8 +170,9 @@ static enum status fits(struct run *run, const struct fault_wish *wish, struct e
     if (!own && !process)
         return error_set(error, STATUS_NOT_FOUND,
                          "there is no process '%.60s' in this run; `status` lists them", wish->target);
-    if (own && (row->place != INJURY_IN_PROCESS || wish->order.kind == INJURY_CLOCK))
-        return error_set(error, STATUS_INVALID, "%s: the orchestrator does not do that to itself", row->name);
+    const char *refusal = own ? own_refusal(row, wish->order.kind) : NULL;
+    if (refusal)
+        return error_set(error, STATUS_INVALID, "%s: %s", row->name, refusal);
     if (!wish->forced && !run->recorded &&
         strcmp(config_text(run->config, "harvest.venue"), "simulator") != 0)
         return error_set(error, STATUS_CONFLICT,
@@ -175,7 +191,8 @@ static enum status fits(struct run *run, const struct fault_wish *wish, struct e
     bool reachable =
         row->place == INJURY_BY_SIGNAL || row->place == INJURY_BY_KEEPER || process->connection != SIZE_MAX;
     if (!reachable)
-        return error_set(error, STATUS_INVALID, "%s: %s has no connection on the bus", row->name, process->name);
+        return error_set(error, STATUS_INVALID, "%s: %s has no connection on the bus", row->name,
+                         process->name);
     return STATUS_OK;
 }
 

@@ -132,6 +132,17 @@ static int64_t sinks_sum(const struct reading *reading, const char *member, size
     return sum;
 }
 
+/* losses_told: false when a process ended with a loss that no saved state, and so no later counter, tells of. */
+static bool losses_told(const struct reading *reading)
+{
+    size_t index, count;
+    yyjson_val *process;
+    yyjson_arr_foreach(reading->processes, index, count,
+                       process) if (yyjson_get_sint(yyjson_obj_get(process, "untold_losses")) >
+                                    0) return false;
+    return true;
+}
+
 static void losses(const struct reading *reading)
 {
     const char *path = reading->places->status_path;
@@ -141,7 +152,7 @@ static void losses(const struct reading *reading)
     bool queue_known = counter_of(reading, "harvest", "queue_dropped", &queue_dropped) &&
                        sum_over(reading, "stage_retention_dropped", &dropped);
     bool wants_sinks = reading->places->modules & module_bit(MODULE_SIGNAL);
-    if (queue_known && (sinks || !wants_sinks))
+    if (losses_told(reading) && queue_known && (sinks || !wants_sinks))
         evidence_add(
             reading->evidence, "dropped", (double)(dropped + queue_dropped), path,
             "processes.harvest.counters.queue_dropped + *.counters.stage_retention_dropped + sinks.dropped");

@@ -205,6 +205,7 @@ static void write_process(struct json *json, const struct process *process)
     json_key_text(json, "state", process_state_name(supervisor->state));
     json_key_bool(json, "gave_up", supervisor->gave_up);
     json_key_bool(json, "killed_on_stop", process->kill_on_stop);
+    json_key_i64(json, "untold_losses", process->untold_losses);
     json_key_i64(json, "generations", supervisor->generation);
     json_key_i64(json, "stale_events", supervisor->stale_events);
     json_object_end(json);

@@ -425,6 +425,7 @@ static void take_exit(struct run *run, struct process *process, const struct dri
     process->last_exit = *end;
     process->exited = true;
     process->exits++;
+    process->untold_losses += end->code == EXIT_CODE_LOSS_UNTOLD;
     usage_end(&process->usage, end->cpu_ms);
     process->max_rss_mb = fmax(process->max_rss_mb, (double)end->max_rss_kb / 1024.0);
     process->stopped_wall_ms = clock_wall_ms(&run->clock);
@@ -433,7 +434,7 @@ static void take_exit(struct run *run, struct process *process, const struct dri
     tell_exit(run, process, asked);
     faults_take_exit(run, process);
     faults_note(run, process, FAULT_EXIT);
-    process_step(run, process, end->code == 2 ? EVENT_EXITED_CONFIGURATION : EVENT_EXITED);
+    process_step(run, process, end->code == EXIT_CODE_CONFIGURATION ? EVENT_EXITED_CONFIGURATION : EVENT_EXITED);
 }
 
 static void take_driver_refusal(struct run *run, struct process *process)

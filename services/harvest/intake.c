@@ -193,7 +193,7 @@ void intake_count_losses(struct intake *intake)
     for (size_t i = 0; i < INTAKE_LOSSES; i++) {
         int64_t now = intake->losses_before[i] + here[i];
         if (now != intake->losses[i])
-            stage_touch(intake->stage);
+            stage_note_loss(intake->stage);
         intake->losses[i] = now;
     }
 }

@@ -3,8 +3,9 @@
     matrix.py [--rounds N] [--kinds A,B] [--targets A,B]
 
 A synthetic market at the pace of a real one; each fault waits until the pipeline is steady. The table is Markdown: for each cell the
-longest recovery in ms, for each kind p50 and p99 over all its cells, and at the end what was lost and doubled. Exit code 1 when a
-cell did not pass.
+longest recovery in ms, for each kind p50 and p99 over all its cells, how many recovered, what was lost and doubled, and whose evidence
+is complete. A cell that makes no sense has a number instead: the sentence with which `orchctl fault` refuses it stands below. Exit code 1
+when a cell did not pass, its evidence has a hole, or one that should be refused was not.
 """
 import argparse
 import collections
@@ -33,6 +34,25 @@ ON_LINKS = ["partition", "drop", "duplicate", "delay", "corrupt"]
 AT_VENUE = ["stall", "cut", "rest_error", "rest_slow", "malformed"]
 KINDS = [*ON_DAEMONS, *IN_PROCESS, "clock", *ON_LINKS, *AT_VENUE]
 NEEDS_A_CUT = ("rest_error", "rest_slow")  # nobody asks REST for anything while all is well
+
+
+# What evidence must say: always, of a process that ended, of a lease that ran out.
+EVIDENCE = ["process", "pid_before", "pid_after", "killed_at", "caught_up_at", "recovery_ms", "requested_at_s", "touched_what",
+            "restart_count_before", "restart_count_after", "sequence_before", "sequence_after", "frames_replayed", "rows_expected",
+            "rows_lost", "rows_duplicated", "parity_verdict"]
+EVIDENCE_ENDED = ["exit_detected_at", "restarted_at", "ready_at", "detect_ms", "restart_ms", "ready_ms", "backoff_ms"]
+EVIDENCE_EXPIRED = ["over_at", "lasted_ms", "late_ms", "ttl_ms"]
+
+
+def missing(fault):
+    """What the evidence of a fault does not say and should."""
+    ended = fault["end"] in (None, "ended")
+    wanted = EVIDENCE + (EVIDENCE_ENDED if ended else EVIDENCE_EXPIRED)
+    holes = [name for name in wanted if fault[name] is None]
+    if ended and fault["exit_signal"] is None and fault["exit_code"] is None:
+        holes.append("exit_code")
+    return holes + [f"time of {event['event']}" for event in fault["event_sequence"]
+                    if event["at"] is None and (ended or event["event"] not in ("exit", "restart", "ready"))]
 
 
 def fits(kind, target):
@@ -77,6 +97,17 @@ def play(stack, cells, rounds, say):
     return ids, mistakes
 
 
+def refusals(stack, kinds, targets):
+    """{(kind, target): the sentence that refuses it}, and those that were not refused."""
+    sentences, mistakes = {}, []
+    for kind, target in [(kind, target) for kind in kinds for target in targets if not fits(kind, target)]:
+        done = stack.orchctl("fault", kind, target, *([] if kind == "kill" else ["--for", LASTS]), check=False)
+        sentences[kind, target] = done.stderr.strip().removeprefix(f"orchctl: fault: {kind}: ")
+        if done.returncode == 0 or not sentences[kind, target]:
+            mistakes.append(f"{kind} on {target} was not refused: {done.stdout}{done.stderr}")
+    return sentences, mistakes
+
+
 def percentile(values, share):
     """Nearest rank."""
     values = sorted(values)
@@ -93,15 +124,23 @@ def cell(faults):
     return f"{max(fault['recovery_ms'] for fault in faults):.0f}"
 
 
-def table(kinds, targets, found):
-    yield "| fault | " + " | ".join(targets) + " | p50 ms | p99 ms | touched |"
-    yield "|---|" + "---:|" * (len(targets) + 3)
+def table(kinds, targets, found, sentences):
+    notes = list(dict.fromkeys(sentences.values()))
+    yield "| fault | " + " | ".join(targets) + " | p50 ms | p99 ms | touched | recovered | lost | doubled | evidence |"
+    yield "|---|" + "---:|" * (len(targets) + 7)
     for kind in kinds:
         faults = [fault for target in targets for fault in found.get((kind, target), [])]
-        recoveries = [fault["recovery_ms"] for fault in faults if fault["recovery_ms"] is not None] or [float("nan")]
-        cells = [cell(found.get((kind, target), [])) if fits(kind, target) else "·" for target in targets]
-        yield (f"| {kind} | " + " | ".join(cells) + f" | {percentile(recoveries, 50):.0f} | {percentile(recoveries, 99):.0f} | "
-               f"{sum(fault['touched'] for fault in faults)} |")
+        recoveries = [fault["recovery_ms"] for fault in faults if fault["recovery_ms"] is not None]
+        times = recoveries or [float("nan")]
+        cells = [cell(found.get((kind, target), [])) if fits(kind, target) else f"·{notes.index(sentences[kind, target]) + 1}"
+                 for target in targets]
+        whole = sum(not missing(fault) for fault in faults)
+        yield (f"| {kind} | " + " | ".join(cells) + f" | {percentile(times, 50):.0f} | {percentile(times, 99):.0f} | "
+               f"{sum(fault['touched'] for fault in faults)} | {len(recoveries)} of {len(faults)} | "
+               f"{max((fault['rows_lost'] for fault in faults), default='–')} | "
+               f"{max((fault['rows_duplicated'] for fault in faults), default='–')} | {whole} of {len(faults)} |")
+    yield ""
+    yield from (f"·{number} {sentence}" for number, sentence in enumerate(notes, 1))
 
 
 def summary(manifest, mistakes):
@@ -109,7 +148,7 @@ def summary(manifest, mistakes):
     recoveries = [fault["recovery_ms"] for fault in faults if fault["recovery_ms"] is not None]
     late = [fault["late_ms"] for fault in faults if fault["end"] == "expired"]
     passed = sum(fault["verdict"] == "PASS" for fault in faults)
-    yield (f"{len(faults)} faults, {passed} passed, {len(mistakes)} not injected; rows lost {faults[0]['rows_lost']}, "
+    yield (f"{len(faults)} faults, {passed} passed, {len(mistakes)} mistakes; rows lost {faults[0]['rows_lost']}, "
            f"doubled {faults[0]['rows_duplicated']}; parity {faults[0]['parity_verdict']}; "
            f"recovery p50 {percentile(recoveries, 50):.0f} ms, p99 {percentile(recoveries, 99):.0f} ms; "
            f"leases undone within {max(late, default=0)} ms; "
@@ -135,12 +174,15 @@ def main():
     with stack:
         harness.wait_for(lambda: stack.rows_written() > 0, 60, "the first signals")
         ids, mistakes = play(stack, cells, options.rounds, lambda text: print(text, file=sys.stderr, flush=True))
+        sentences, taken = refusals(stack, kinds, targets)
         stack.orchctl("shutdown")
         stack.finish(120)
     manifest = stack.manifest()
     evidence = {fault["id"]: fault for fault in manifest["fault_injection"]}
     found = {place: [evidence[identity] for identity in numbers] for place, numbers in ids.items()}
-    print("\n".join([*table(kinds, targets, found), "", *summary(manifest, mistakes)]))
+    mistakes += taken + [f"{fault['kind']} on {fault['process']} (fault {fault['id']}) does not say: {', '.join(missing(fault))}"
+                         for fault in evidence.values() if missing(fault)]
+    print("\n".join([*table(kinds, targets, found, sentences), "", *summary(manifest, mistakes)]))
     good = not mistakes and all(fault["verdict"] == "PASS" for fault in manifest["fault_injection"])
     if good:
         shutil.rmtree(folder)

@@ -2,6 +2,8 @@
 import collections
 import contextlib
 import json
+import re
+import resource
 import shutil
 import sqlite3
 import struct
@@ -326,6 +328,31 @@ def test_a_planned_end_writes_what_waited_for_the_disk(capture, tmp_path):
         stack.finish()
     assert ledger["run"]["socket_messages"] == messages_before_the_restart(stack) > 500
     assert ledger["run"]["queue_dropped"] == 0 and loss(account(stack, 0), "queue_dropped") == 0
+
+
+def test_a_planned_end_whose_losses_nothing_would_keep_fails_the_run(capture, tmp_path):
+    """TERM while neither capture nor journal can be written, to the end: the next life cannot know what was lost."""
+    stack = harness.Stack(tmp_path / "run", [capture], speed=20)
+
+    def harvest():
+        answer = stack.orchctl("status", "harvest", "--json", check=False).stdout
+        return json.loads(answer)["processes"][0] if answer else {"generation": 0, "counters": {}}
+
+    with stack:
+        harness.wait_for(lambda: harvest()["counters"].get("socket_messages", 0) > 500, 60, "messages")
+        stack.orchctl("fault", "disk_full", "harvest", "--for", "200ms", check=False)  # from then on SIGXFSZ is only counted
+        before = harvest()["counters"]["receiver_pauses"]
+        resource.prlimit(harvest()["pid"], resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))  # no lease: TERM does not end it
+        harness.wait_for(lambda: harvest()["counters"].get("receiver_pauses", 0) > before, 20, "a batch that the disk did not take")
+        stack.orchctl("restart", "harvest")
+        harness.wait_for(lambda: harvest()["generation"] == 2, 20, "the second life")
+        assert stack.finish() == 3
+    log = (stack.folder / f"logs/harvest/{stack.run_id}_stderr.log").read_text()
+    assert re.search(r"records_dropped .*records=[1-9]", log)
+    process = stack.manifest()["processes"]["harvest"]
+    assert process["untold_losses"] == 1 and not process["killed_on_stop"]
+    gates = {gate["id"]: gate for gate in stack.manifest()["gates"]}
+    assert gates["dropped"]["verdict"] == "UNKNOWN" and gates["dropped"]["measured"] is None
 
 
 # ---- a run that goes on ----

@@ -73,9 +73,6 @@ def test_one_to_four_to_one_under_load_changes_no_row(tmp_path, alone):
         refused = stack.orchctl("start", "signal.2", check=False)
         assert refused.returncode == 1 and "scaled away" in refused.stderr
         scale(stack, "signal=2")  # it comes back under its name, with its journal
-        for _ in range(5):  # wanted again while it is still on its way out
-            scale(stack, "signal=1")
-            scale(stack, "signal=2")
         assert_sound(stack, stack.finish())
     assert_equal_runs(alone, stack)
     moved = [line for line in (tmp_path / "logs/orchestrator/orchestrator.log").read_text().splitlines() if " Moved " in line]

@@ -315,3 +315,35 @@ def test_top_fits_its_terminal_follows_its_size_and_gives_it_back(programs, tmp_
         os.close(terminal)
         run.process.send_signal(signal.SIGINT)
         assert run.finish() == 0
+
+
+def test_an_instance_that_is_wanted_again_while_it_goes_comes_back(programs, tmp_path):  # noqa: F811
+    """It does not hear TERM, so it goes for as long as the test wants; only then it ends."""
+    heard = "stage_plan_version=1000 stage_acquired_version=1000"  # whatever plan there is, they have it, and what moves has come
+    behave = {**dict.fromkeys(SERVICES, heard), "features.2": f"ignore_term {heard}"}
+    with Mortal(programs, tmp_path, behave=behave, sets={"supervisor.stop_timeout_s": 60}) as run:  # noqa: F811
+        run.wait_line("go: all ready")
+
+        def scale(count, times):
+            done = run.orchctl("scale", f"features={count}")
+            assert done.returncode == 0, done.stderr
+            run.wait_for(lambda: run.log().count(f" Scale run_id=test name=features from={3 - count} to={count}") == times,
+                         f"the beginning of scaling to {count}")
+
+        def second():
+            return run.process_status("features.2")
+
+        scale(2, 1)
+        run.wait_line("features has 2 instances now")
+        pid = run.wait_for(lambda: second()["state"] == "running" and second()["pid"], "features.2")
+        scale(1, 1)
+        run.wait_line("features has 1 instance now")
+        assert second()["state"] == "stopping" and second()["pid"] == pid
+        scale(2, 2)
+        assert second()["state"] == "stopping" and second()["pid"] == pid
+        (run.folder / "fake/features.2").write_text(heard.replace(" ", "\n"))  # the next one hears
+        os.kill(pid, signal.SIGKILL)
+        run.wait_line("features has 2 instances now", count=2)
+        assert second()["state"] in ("ready", "running") and second()["pid"] != pid and len(run.children("features")) == 2
+        run.process.send_signal(signal.SIGINT)
+        assert run.finish() == 0, run.text()

@@ -6,7 +6,8 @@
  * word per line, read at every start: no_ready, ready_after_ms=N, exit_code=N (before READY),
  * crash_after_ms=N (after READY, exit 1), ignore_term, hang_after_ms=N, end_after_ms=N (harvest: ends its
  * streams so long after go), no_drain, refuse_go, stands_at=N (so many rows from its first heartbeat on, never more),
- * deaf (its heartbeats tell no configuration), queue_dropped=N, deadletter_rows=N (counters of its heartbeats; read again before each),
+ * deaf (its heartbeats tell no configuration), queue_dropped=N, deadletter_rows=N, stage_plan_version=N, stage_acquired_version=N
+ * (counters of its heartbeats; read again before each),
  * flood_kb=N (so much on its standard error every turn), forks=N (so many processes of its own that end with nobody).
  *
  * It is its own witness: it holds fake/<instance>.alive for life, as do its forks, and one that finds it held says so in
@@ -76,11 +77,17 @@ static bool enabled(const struct fake *fake, const char *service)
     return false;
 }
 
+/* service_bytes: of its instance's name, without the number. */
+static int service_bytes(const struct fake *fake)
+{
+    return (int)strcspn(fake->instance, ".");
+}
+
 static void connect_inputs(struct fake *fake)
 {
     struct error error;
     for (size_t i = 0; i < sizeof READS / sizeof *READS; i++)
-        if (strcmp(READS[i].service, fake->instance) == 0)
+        if (strncmp(READS[i].service, fake->instance, (size_t)service_bytes(fake)) == 0)
             fake->reads = &READS[i];
     for (size_t i = 0; fake->reads && fake->reads->inputs[i]; i++) {
         const char *service = fake->reads->inputs[i];
@@ -148,7 +155,8 @@ static void add(struct buffer *rows, size_t *count, const struct message *messag
 /* add_counters: those that its file names now: a test may change them while it runs. */
 static void add_counters(const struct fake *fake, struct buffer *rows, size_t *count)
 {
-    static const char *const NAMES[] = {"queue_dropped", "deadletter_rows"};
+    static const char *const NAMES[] = {"queue_dropped", "deadletter_rows", "stage_plan_version",
+                                        "stage_acquired_version"};
     struct fake now = *fake;
     char path[PATH_BYTES];
     buffer_init(&now.behaviour, 0);
@@ -179,7 +187,7 @@ static void beat(struct fake *fake)
     add(&rows, &header.row_count, &heartbeat_message, &row);
     struct stream_status_row own = {.published = 1, .last_sequence = fake->rows};
     own.ended = fake->input_count ? all_ended(fake) : fake->ended;
-    snprintf(own.stream, sizeof own.stream, "%s/TESTUSDT", fake->instance);
+    snprintf(own.stream, sizeof own.stream, "%.*s/TESTUSDT", service_bytes(fake), fake->instance);
     add(&rows, &header.row_count, &stream_status_message, &own);
     for (size_t i = 0; i < fake->input_count; i++) {
         struct stream_status_row input = {.last_sequence = fake->upstream[i].last_sequence,
@@ -229,7 +237,8 @@ static void on_request(void *context, const struct bus_peer_id *peer, const void
     buffer_init(&head, 0);
     row_encode(&row, &command_answer_message, command_answer_message.field_count, &answer);
     frame_encode(&head, &header, row.data, row.length);
-    bool glance = strcmp(command.verb, "status") == 0; /* as the daemons: asked often, its lines would hide others */
+    bool glance =
+        strcmp(command.verb, "status") == 0; /* as the daemons: asked often, its lines would hide others */
     buffer_clear(&fake->newest_beat);
     if (glance)
         beat(fake);

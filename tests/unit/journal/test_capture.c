@@ -25,9 +25,10 @@
 static char folder[] = "/tmp/orderflow-capture-XXXXXX";
 static struct clock_manual manual = {.wall_ns = 1723161255030314667, .monotonic_ns = 5000000000};
 
-static struct capture_writer *open_writer(const char *run_id, int64_t rotate_bytes)
+static struct capture_writer *open_writer_that(bool sync, const char *run_id, int64_t rotate_bytes)
 {
     struct capture_writer_config config = {
+        .sync = sync,
         .folder = folder,
         .run_id = run_id,
         .metadata_json = "{\"run_id\":\"r\"}",
@@ -39,6 +40,11 @@ static struct capture_writer *open_writer(const char *run_id, int64_t rotate_byt
     if (capture_writer_open(&config, &writer, &error) != STATUS_OK)
         fail_msg("%s", error.text);
     return writer;
+}
+
+static struct capture_writer *open_writer(const char *run_id, int64_t rotate_bytes)
+{
+    return open_writer_that(false, run_id, rotate_bytes);
 }
 
 static struct capture_reader *open_reader(const char *run_id, const struct capture_writer *writer)
@@ -418,6 +424,47 @@ static void test_what_cannot_be_taken_back_is_not_written_behind(void **state)
     }
 }
 
+/* A batch is given up while the disk neither confirms nor takes back: what the next life finds of it, and what was said to be lost, are
+ * all of it, and no record is both. */
+static void test_what_is_given_up_is_lost_or_in_the_file_and_never_both(void **state)
+{
+    (void)state;
+    enum { RECORDS = 20 };
+    static const struct {
+        const char *run_id;
+        bool sync;
+        long first, count; /* calls that fail, from the flush on */
+        enum disk_fault fault;
+        int64_t found_min, found_max;
+    } CASES[] = {
+        {"half-written", false, 1, 1000, DISK_FAIL_SHORT, 1, RECORDS - 1},
+        {"unconfirmed", true, 2, 1000, DISK_FAIL, RECORDS, RECORDS},
+        {"taken-back-late", true, 2, 2, DISK_FAIL, 0, 0}, /* fdatasync, its cut */
+        {"not-begun", false, 1, 1000, DISK_FAIL, 0, 0},
+    };
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        disk_fault_begin(folder, 1000000, 0, DISK_FAIL, ENOSPC); /* so that the file's calls are seen */
+        struct capture_writer *writer = open_writer_that(CASES[i].sync, CASES[i].run_id, 0);
+        for (uint64_t number = 0; number < RECORDS; number++)
+            append_numbered(writer, number);
+        disk_fault_begin(folder, CASES[i].first, CASES[i].count, CASES[i].fault, ENOSPC);
+        assert_int_equal(capture_flush(writer), STATUS_IO);
+        int64_t lost = capture_discard(writer), found = 0;
+        assert_int_equal(capture_appended_seq(writer), capture_flushed_seq(writer));
+        capture_writer_close(writer);
+        disk_fault_end();
+        capture_writer_close(open_writer_that(CASES[i].sync, CASES[i].run_id, 0));
+        struct capture_reader *reader = open_reader(CASES[i].run_id, NULL);
+        struct capture_record record;
+        uint64_t seq = 0;
+        while (next_message(reader, &record, &seq) == STATUS_OK)
+            expect_numbered(&record, (uint64_t)found++);
+        capture_reader_close(reader);
+        assert_in_range(found, CASES[i].found_min, CASES[i].found_max);
+        assert_int_equal(found + lost, RECORDS);
+    }
+}
+
 static void test_a_payload_has_a_limit(void **state)
 {
     (void)state;
@@ -465,6 +512,7 @@ int main(void)
         cmocka_unit_test(test_damage_before_the_last_file_is_an_error),
         cmocka_unit_test(test_files_that_are_no_capture_are_refused),
         cmocka_unit_test(test_what_cannot_be_taken_back_is_not_written_behind),
+        cmocka_unit_test(test_what_is_given_up_is_lost_or_in_the_file_and_never_both),
         cmocka_unit_test(test_a_payload_has_a_limit),
     };
     return cmocka_run_group_tests(tests, make_folder, remove_folder);

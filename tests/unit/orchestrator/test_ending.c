@@ -17,6 +17,7 @@ static void every_end_has_its_words(void **unused)
         {{.code = 1}, "exit 1: internal error"},
         {{.code = 2}, "exit 2: configuration or usage"},
         {{.code = 5}, "exit 5: temporary external failure: port, lock or venue"},
+        {{.code = 6}, "exit 6: it could not save what it had counted as lost"},
         {{.code = 127}, "exit 127: its program could not be run"},
         {{.code = 77}, "exit 77: no meaning agreed on"},
         {{.code = -1, .signal = SIGSEGV, .core = true}, "killed by SIGSEGV (core dumped)"},

@@ -111,6 +111,23 @@ static void a_muted_counter_makes_its_figure_unknown(void **unused)
     check_absent(&evidence, "dropped");
 }
 
+static void a_loss_that_a_process_could_not_save_makes_the_dropped_unknown(void **unused)
+{
+    (void)unused;
+    struct evidence evidence;
+    char text[sizeof STATUS + 32];
+    snprintf(text, sizeof text, "%.*s\"untold_losses\":%d,%s", (int)(strstr(STATUS, "\"counters\"") - STATUS),
+             STATUS, 1, strstr(STATUS, "\"counters\""));
+    put(STATUS_FILE, text);
+    evidence_gather(&places, &evidence);
+    check_absent(&evidence, "dropped");
+    check_value(&evidence, "rows_lost", 2);
+    *(strstr(text, "losses\":1") + 8) = '0';
+    put(STATUS_FILE, text);
+    evidence_gather(&places, &evidence);
+    check_value(&evidence, "dropped", 4 + 1);
+}
+
 static void the_status_of_another_run_says_nothing(void **unused)
 {
     (void)unused;
@@ -333,6 +350,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(nothing_is_known_of_an_empty_folder, set_up, tear_down),
         cmocka_unit_test_setup_teardown(ledger_and_positions_come_from_the_status_file, set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_muted_counter_makes_its_figure_unknown, set_up, tear_down),
+        cmocka_unit_test(a_loss_that_a_process_could_not_save_makes_the_dropped_unknown),
         cmocka_unit_test_setup_teardown(the_status_of_another_run_says_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(jsonl_rows_are_counted_checked_and_followed_by_their_numbers, set_up,
                                         tear_down),
