@@ -229,7 +229,8 @@ static void on_request(void *context, const struct bus_peer_id *peer, const void
     buffer_init(&head, 0);
     row_encode(&row, &command_answer_message, command_answer_message.field_count, &answer);
     frame_encode(&head, &header, row.data, row.length);
-    bool glance = strcmp(command.verb, "status") == 0; /* as the daemons: asked often, its lines would hide others */
+    bool glance =
+        strcmp(command.verb, "status") == 0; /* as the daemons: asked often, its lines would hide others */
     buffer_clear(&fake->newest_beat);
     if (glance)
         beat(fake);
