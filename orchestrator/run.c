@@ -6,6 +6,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "bus/bus.h"
+#include "control/late_verbs.h"
 #include "control/own_log.h"
 #include "control/own_status.h"
 #include "exporting.h"
@@ -28,8 +29,6 @@
 #include <unistd.h>
 
 enum { EXIT_DONE = 0, EXIT_OWN_ERROR = 1, EXIT_USAGE = 2 };
-#define SIGNAL_EVENT UINT64_MAX
-#define DOCKER_EVENT (UINT64_MAX - 1)
 enum { POLL_MESSAGES = 256, POLL_MS_MAX = 1000, EPOLL_EVENTS = 32 };
 
 /* --- prepare --- */
@@ -160,7 +159,7 @@ static enum status open_signals(struct run *run, struct error *error)
     signal(SIGPIPE, SIG_IGN);
     run->signal_descriptor = signalfd(-1, &signals, SFD_NONBLOCK | SFD_CLOEXEC);
     run->epoll_descriptor = epoll_create1(EPOLL_CLOEXEC);
-    struct epoll_event event = {.events = EPOLLIN, .data.u64 = SIGNAL_EVENT};
+    struct epoll_event event = {.events = EPOLLIN, .data.u64 = RUN_SIGNAL_EVENT};
     if (run->signal_descriptor < 0 || run->epoll_descriptor < 0 ||
         epoll_ctl(run->epoll_descriptor, EPOLL_CTL_ADD, run->signal_descriptor, &event) != 0)
         return error_set(error, STATUS_IO, "signal descriptors: %s", strerror(errno));
@@ -175,7 +174,7 @@ static enum status open_driver(struct run *run, struct error *error)
         docker_open(config_text(run->config, "docker.socket"), run->run_id, run->bus, &run->docker, error);
     if (status != STATUS_OK)
         return status;
-    struct epoll_event event = {.events = EPOLLIN, .data.u64 = DOCKER_EVENT};
+    struct epoll_event event = {.events = EPOLLIN, .data.u64 = RUN_DOCKER_EVENT};
     int descriptor = docker_descriptor(run->docker);
     if (descriptor >= 0 && epoll_ctl(run->epoll_descriptor, EPOLL_CTL_ADD, descriptor, &event) != 0)
         return error_set(error, STATUS_IO, "the engine's news cannot be watched: %m");
@@ -280,23 +279,28 @@ static void take_docker(struct run *run)
     take_all_news(run);
 }
 
-static void on_request(void *context, const struct bus_peer_id *peer, const void *data, size_t bytes)
+static void answer(struct run *run, const struct control_verb *verbs, const struct bus_peer_id *peer,
+                   const void *data, size_t bytes)
 {
-    struct run *run = context;
-    struct buffer answer;
-    buffer_init(&answer, 0);
-    if (run->docker && docker_hear(run->docker, peer, data, bytes, &answer)) {
-        bus_answer(run->bus, peer, answer.data, answer.length, NULL, 0);
-        buffer_finish(&answer);
+    struct buffer text;
+    buffer_init(&text, 0);
+    if (run->docker && docker_hear(run->docker, peer, data, bytes, &text)) {
+        bus_answer(run->bus, peer, text.data, text.length, NULL, 0);
+        buffer_finish(&text);
         take_all_news(run);
         return;
     }
     const struct control_verb *verb =
-        control_handle(&run->control, RUN_VERBS, run, data, bytes, run_now_ms(run), &answer);
+        control_handle(&run->control, verbs, run, data, bytes, run_now_ms(run), &text);
     if (verb && verb->changes)
         log_event(LOG_INFO, "control", "request=%.*s", (int)(bytes < 500 ? bytes : 500), (const char *)data);
-    bus_answer(run->bus, peer, answer.data, answer.length, NULL, 0);
-    buffer_finish(&answer);
+    bus_answer(run->bus, peer, text.data, text.length, NULL, 0);
+    buffer_finish(&text);
+}
+
+static void on_request(void *context, const struct bus_peer_id *peer, const void *data, size_t bytes)
+{
+    answer(context, RUN_VERBS, peer, data, bytes);
 }
 
 static void take_signals(struct run *run)
@@ -311,11 +315,11 @@ static void take_descriptors(struct run *run)
     struct epoll_event events[EPOLL_EVENTS];
     int count = epoll_wait(run->epoll_descriptor, events, EPOLL_EVENTS, 0);
     for (int i = 0; i < count; i++)
-        if (events[i].data.u64 == SIGNAL_EVENT)
+        if (events[i].data.u64 == RUN_SIGNAL_EVENT)
             take_signals(run);
-        else if (events[i].data.u64 == DOCKER_EVENT)
+        else if (events[i].data.u64 == RUN_DOCKER_EVENT)
             take_docker(run);
-        else
+        else if (events[i].data.u64 != RUN_ERRAND_EVENT)
             process_take_news(run, &run->processes[events[i].data.u64]);
 }
 
@@ -395,10 +399,53 @@ static void loop(struct run *run)
     }
 }
 
+/* --- concluding --- */
+
+/* late: who has gone on asking. */
+struct late {
+    struct run *run;
+    struct control_verb verbs[LATE_VERBS_MAX];
+};
+
+static void on_late_request(void *context, const struct bus_peer_id *peer, const void *data, size_t bytes)
+{
+    const struct late *late = context;
+    answer(late->run, late->verbs, peer, data, bytes);
+}
+
+/* What daemons said last has been heard, or is of no use any more. */
+static void on_late_frame(void *context, size_t connection, const char *topic, size_t topic_length,
+                          const void *data, size_t bytes)
+{
+    (void)context, (void)connection, (void)topic, (void)topic_length, (void)data, (void)bytes;
+}
+
+static void on_late_answer(void *context, size_t connection, const void *head, size_t head_bytes,
+                           const void *body, size_t body_bytes)
+{
+    (void)context, (void)connection, (void)head, (void)head_bytes, (void)body, (void)body_bytes;
+}
+
+/* conclude: whoever asks how the run is gets his answer, however long its files take to be read. */
+static int conclude(struct run *run)
+{
+    struct late late = {.run = run};
+    const struct bus_events events = {
+        .context = &late, .frame = on_late_frame, .answer = on_late_answer, .request = on_late_request};
+    late_verbs_make(RUN_VERBS, late.verbs);
+    struct concluding *concluding = conclude_start(run);
+    while (!conclude_done(concluding)) {
+        bus_poll(run->bus, POLL_MS_MAX, POLL_MESSAGES, &events);
+        take_descriptors(run);
+    }
+    return conclude_finish(run, concluding);
+}
+
 /* --- the whole --- */
 
 static void run_finish(struct run *run)
 {
+    conclude_judged_finish(run);
     for (size_t i = 0; i < run->process_count; i++)
         process_finish(run, &run->processes[i]);
     buffer_finish(&run->recorded_last);

@@ -48,9 +48,15 @@
 struct bus;
 struct exporter;
 struct alerting;
+struct judging;
 struct injury_table;
 
 #define NEVER_MS INT64_MAX
+
+/* What the loop's epoll says beside the numbers of processes. */
+#define RUN_SIGNAL_EVENT UINT64_MAX
+#define RUN_DOCKER_EVENT (UINT64_MAX - 1)
+#define RUN_ERRAND_EVENT (UINT64_MAX - 2) /* asked for where it was begun */
 
 /* Fixed places in the run's folder, so that orchctl finds them whatever else is configured. */
 #define RUN_LOCK_PATH      "runtime/orchestrator.lock"
@@ -234,6 +240,7 @@ struct run {
     struct buffer recorded_last, recording; /* record.h: as it was written last, and as it is being made */
     struct record_file record_file;
     struct self self;
+    struct judging *judging;   /* manifest/conclude.h; NULL: not begun, or over */
     struct exporter *exporter; /* exporting.h */
     struct alerting *alerting; /* alerting.h */
     bool ended_by_alert;

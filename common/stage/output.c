@@ -248,12 +248,17 @@ static void publish_output(struct stage *stage, struct output *output)
     output->chunk_count = 0;
 }
 
+int64_t stage_state_due_ms(const struct stage *stage)
+{
+    bool changed = stage->state_dirty || stage->pending_bytes || stage->consumers_dirty;
+    return changed ? stage->state_saved_ms + config_i64(stage->config, "journal.state_interval_ms")
+                   : INT64_MAX;
+}
+
 static bool state_due(const struct stage *stage, bool force)
 {
-    if (!stage->state_dirty && !stage->pending_bytes && !stage->consumers_dirty)
-        return false;
-    int64_t interval = config_i64(stage->config, "journal.state_interval_ms");
-    return force || clock_monotonic_ms(&stage->clock) - stage->state_saved_ms >= interval;
+    int64_t due_ms = stage_state_due_ms(stage);
+    return due_ms != INT64_MAX && (force || clock_monotonic_ms(&stage->clock) >= due_ms);
 }
 
 static void state_saved(struct stage *stage)

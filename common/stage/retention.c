@@ -343,11 +343,16 @@ static bool relieve(struct stage *stage)
     return waits;
 }
 
+int64_t stage_retention_due_ms(const struct stage *stage)
+{
+    bool at_once = stage->appended_bytes >= limit_of(stage) / STAGE_RETENTION_PARTS ||
+                   (stage->full && stage->alert_sent && may_drop(stage));
+    return at_once ? 0 : stage->retention_due_ms;
+}
+
 static bool retention_due(const struct stage *stage)
 {
-    return stage->appended_bytes >= limit_of(stage) / STAGE_RETENTION_PARTS ||
-           (stage->full && stage->alert_sent && may_drop(stage)) ||
-           clock_monotonic_ms(&stage->clock) >= stage->retention_due_ms;
+    return clock_monotonic_ms(&stage->clock) >= stage_retention_due_ms(stage);
 }
 
 bool stage_retention_urgent(struct stage *stage)

@@ -247,7 +247,8 @@ static void pull(struct stage *stage)
 {
     struct error error = {{0}};
     stage->pull_more = false;
-    if (!stage->service->pull || !stage_may_consume(stage))
+    stage->pull_held = stage->service->pull && !stage_may_consume(stage);
+    if (!stage->service->pull || stage->pull_held)
         return;
     enum status status =
         stage->service->pull(stage->state, STAGE_PULL_BUDGET, PULL_WAIT_MS, &stage->pull_more, &error);
@@ -277,15 +278,6 @@ void stage_step(struct stage *stage)
         stage_fail(stage, &error);
 }
 
-/* poll_timeout: never beyond the next heartbeat or a state that is due. */
-static int poll_timeout(const struct stage *stage)
-{
-    if (stage->pull_more || stage->service->pull_blocks)
-        return 0;
-    int64_t left = stage->beat_due_ms - clock_monotonic_ms(&stage->clock);
-    return left < 0 ? 0 : left > 50 ? 50 : (int)left;
-}
-
 static bool replay_done(struct stage *stage)
 {
     if (!stage->options.replay_count || stage->options.replay_link)
@@ -298,7 +290,7 @@ static void loop(struct stage *stage)
 {
     struct error error = {{0}};
     while (!stage->stopping) {
-        stage_inputs_poll(stage, poll_timeout(stage));
+        stage_inputs_poll(stage, stage_poll_timeout(stage));
         take_signals(stage);
         if (stage->stopping)
             break;

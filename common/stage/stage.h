@@ -94,6 +94,10 @@ struct stage_service {
     /* turn: once per loop turn behind all rows, before the commit (timers of wall time, writer threads). */
     enum status (*turn)(void *service, struct error *error);
 
+    /* due_ms: when `turn` has something to do next, by the monotonic clock alone; INT64_MAX: nothing. NULL: nothing, ever. What
+     * comes from threads of the service is told with stage_wake. */
+    int64_t (*due_ms)(void *service);
+
     /* halt: TERM or stop has come, before the last commit: what came from outside and is not durable yet becomes so, or is counted as
      * lost, by `until_ms` (monotonic). NULL: there is none. */
     void (*halt)(void *service, int64_t until_ms);

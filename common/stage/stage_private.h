@@ -8,6 +8,7 @@
  *   plan.c       which symbols are ours, whom we read    hand_over.c  a symbol that moves: release.c gives, acquire.c takes
  *   beat.c       heartbeats and status file              ledger.c     counters for the loss ledger
  *   injured.c    faults, and what it lacks: degraded     replay.c     a daemon by hand on a capture
+ *   due.c        what the loop may sleep until
  *   table.c      the long part of a symbol's state, page by page */
 #pragma once
 
@@ -42,6 +43,7 @@ enum {
     STAGE_SILENCE_MS = 3000, /* an upstream without a sign of life for so long is connected anew */
     STAGE_DRAIN_MS = 5000,   /* TERM: wait so long for sinks */
     STAGE_FORK_BEATS = 10,
+    STAGE_AGAIN_MS = 50, /* what could not be done when it was due, or what nobody tells of */
     STAGE_COMMIT_RETRY_MS = 20, /* after a commit that the disk did not take */
     STAGE_OVERRIDES_MAX = 256,
     DATA_KINDS_LIMIT = ROW_HEARTBEAT, /* kinds below it are data */
@@ -254,6 +256,7 @@ struct stage {
     bool full;                   /* the journal is at its limit: nothing is consumed */
     bool alert_told, alert_sent; /* the journal's pressure is in the log; … and in a heartbeat */
     bool pull_more;
+    bool pull_held; /* the last turn might not pull */
     bool unwritten; /* the newest commit failed: its rows are still pending, nothing is consumed */
     int64_t commit_retry_ms;
     char lacks[32]; /* what it is degraded by; "": nothing */
@@ -374,6 +377,7 @@ void stage_tables_close(struct stage *stage);
 enum status stage_outputs_open(struct stage *stage, struct error *error);
 /* stage_commit: STATUS_OK with stage->unwritten set: the disk did not take it, nothing was published, it is tried again. */
 enum status stage_commit(struct stage *stage, bool force_state, struct error *error);
+int64_t stage_state_due_ms(const struct stage *stage); /* when it is to be saved; INT64_MAX: as it was */
 
 /* retention.c */
 void stage_consumer_note(struct stage *stage, const struct register_row *entry);
@@ -381,6 +385,7 @@ void stage_consumers_drop(struct stage *stage, size_t output); /* all of an outp
 void stage_consumers_save(struct stage *stage);                /* inside the transaction */
 enum status stage_retention_load(struct stage *stage, struct error *error);
 double stage_journal_fill(const struct stage *stage); /* share of journal.max_mb that rows take */
+int64_t stage_retention_due_ms(const struct stage *stage); /* when it looks again; 0: in the next turn */
 bool stage_retention_urgent(struct stage *stage);     /* reason enough for a commit of its own */
 void stage_retain(
     struct stage *stage); /* inside the transaction: gives back what nobody needs, notes when full */
@@ -406,6 +411,9 @@ void stage_request_handle(void *context, const struct bus_peer_id *peer, const v
 
 /* beat.c */
 void stage_beat(struct stage *stage, bool at_once);
+
+/* due.c */
+int stage_poll_timeout(const struct stage *stage);
 
 /* ledger.c */
 enum status stage_ledger_write(struct stage *stage, struct error *error); /* as of the last commit */

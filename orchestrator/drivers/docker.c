@@ -35,7 +35,8 @@ struct slot {
     bool announced;
     bool stands;                       /* still, by its warden's word; only as long as it is known */
     int64_t late_ms;                   /* the end of its newest suspension; -1: not known */
-    struct engine_container container; /* empty id: the engine has none */
+    struct engine_container container; /* empty id: the engine has none, or makes it */
+    int64_t changed_ns;                /* when the order or the engine's news changed it last, monotonic */
     char warden[WARDEN_CONTAINER_BYTES];
     struct bus_peer_id peer; /* of its warden; length 0: none has been heard */
     bool waits;              /* that warden waits for an order */
@@ -73,6 +74,7 @@ static struct slot *slot_of(struct docker *docker, const char *name)
     docker->slots = memory_grow(docker->slots, &docker->capacity, docker->count + 1, sizeof *docker->slots);
     slot = memory_allocate(sizeof *slot);
     snprintf(slot->name, sizeof slot->name, "%s", name);
+    snprintf(slot->container.instance, sizeof slot->container.instance, "%s", name);
     slot->late_ms = -1;
     buffer_init(&slot->order, WARDEN_MESSAGE_BYTES_MAX);
     docker->slots[docker->count++] = slot;
@@ -113,21 +115,6 @@ static void note_container(void *context, const struct engine_container *contain
     slot_of(docker, container->instance)->container = *container;
 }
 
-/* look_again: after news may have been missed. */
-static void look_again(struct docker *docker)
-{
-    struct error error = {{0}};
-    if (engine_list(docker->engine, note_container, docker, &error) != STATUS_OK) {
-        log_event(LOG_WARNING, "engine_silent", "reason=\"%s\"", error.text);
-        return;
-    }
-    for (size_t i = 0; i < docker->count; i++) {
-        struct slot *slot = docker->slots[i];
-        if (slot->lives && slot->taken && *slot->container.id && !slot->container.running)
-            slot_end_code(slot, engine_exit_code(docker->engine, slot->container.id));
-    }
-}
-
 /* is_of: one that somebody else has made for the same instance is not ours to believe. */
 static bool is_of(const struct slot *slot, const struct engine_container *container)
 {
@@ -137,25 +124,49 @@ static bool is_of(const struct slot *slot, const struct engine_container *contai
 static void take_failure(struct slot *slot, const struct engine_news *news)
 {
     log_event(LOG_ERROR, "engine_refused", "instance=%s reason=\"%s\"", slot->name, news->reason);
-    if (news->verb == ENGINE_START)
+    if (news->verb == ENGINE_START || news->verb == ENGINE_MAKE)
         slot_end(slot, -1, 0);
+}
+
+/* take_seen: how a container was when it was looked at; what has been heard of it since is newer. */
+static void take_seen(struct docker *docker, const struct engine_news *news)
+{
+    struct slot *slot = slot_of(docker, news->container.instance);
+    if (slot->changed_ns > news->asked_ns)
+        return;
+    slot->container = news->container;
+    if (slot->lives && slot->taken && !slot->container.running)
+        slot_end_code(slot, news->exit_code);
+}
+
+/* take_container: what happened to a container of a slot. */
+static void take_container(const struct docker *docker, struct slot *slot, const struct engine_news *news)
+{
+    bool ours = is_of(slot, &news->container);
+    bool starts = news->kind == ENGINE_STARTED && (ours || !slot->container.running);
+    if (!starts && !(news->kind == ENGINE_DIED && ours) && !(news->kind == ENGINE_MADE && ours))
+        return;
+    slot->changed_ns = clock_monotonic_ns(&docker->clock);
+    slot->container = news->container;
+    if (news->kind != ENGINE_DIED)
+        return;
+    slot->waits = false;
+    slot_end_code(slot, news->exit_code);
 }
 
 static void take_news(struct docker *docker, const struct engine_news *news)
 {
     struct slot *slot = slot_find(docker, news->container.instance);
     if (news->kind == ENGINE_OPENED)
-        look_again(docker);
+        engine_ask_all(docker->engine); /* some may have been missed */
+    else if (news->kind == ENGINE_SEEN)
+        take_seen(docker, news);
+    else if (news->kind == ENGINE_FAILED && news->verb == ENGINE_LOOK)
+        log_event(LOG_WARNING, "engine_silent", "reason=\"%s\"", news->reason);
     else if (slot && news->kind == ENGINE_FAILED)
         take_failure(slot, news);
-    else if (slot && news->kind == ENGINE_STARTED &&
-             (is_of(slot, &news->container) || !slot->container.running))
-        slot->container = news->container;
-    else if (slot && news->kind == ENGINE_DIED && is_of(slot, &news->container)) {
-        slot->container = news->container;
-        slot->waits = false;
-        slot_end_code(slot, news->exit_code);
-    }
+    else if (slot)
+        take_container(docker, slot, news);
 }
 
 void docker_turn(struct docker *docker)
@@ -163,11 +174,15 @@ void docker_turn(struct docker *docker)
     struct engine_news news;
     while (docker->engine && engine_take(docker->engine, &news))
         take_news(docker, &news);
+    while (docker->swarm && swarm_take(docker->swarm, &news))
+        take_news(docker, &news);
 }
 
 int docker_descriptor(const struct docker *docker)
 {
-    return docker->engine ? engine_descriptor(docker->engine) : -1;
+    return docker->engine  ? engine_descriptor(docker->engine)
+           : docker->swarm ? swarm_descriptor(docker->swarm)
+                           : -1;
 }
 
 /* --- wardens --- */
@@ -294,7 +309,7 @@ static void order_write(const struct docker *docker, const struct driver_order *
 }
 
 /* container_make: for an instance that compose knows nothing of, like that of the service's first one. */
-static enum status container_make(struct docker *docker, struct slot *slot, struct error *error)
+static enum status container_make(struct docker *docker, const struct slot *slot, struct error *error)
 {
     char service[INSTANCE_BYTES];
     snprintf(service, sizeof service, "%.*s", (int)strcspn(slot->name, "."), slot->name);
@@ -302,16 +317,18 @@ static enum status container_make(struct docker *docker, struct slot *slot, stru
     if (!model || !*model->container.id)
         return error_set(error, STATUS_IO, "there is no container for %s, and none of %s to make one like it",
                          slot->name, service);
-    return engine_create(docker->engine, model->container.id, slot->name, &slot->container, error);
+    engine_ask_like(docker->engine, model->container.id, slot->name);
+    return STATUS_OK;
 }
 
 /* container_start: news tell whether it worked, and of its end. */
 static enum status container_start(struct docker *docker, struct slot *slot, struct error *error)
 {
-    enum status status = *slot->container.id ? STATUS_OK : container_make(docker, slot, error);
-    if (status == STATUS_OK && !slot->container.running)
+    if (!*slot->container.id)
+        return container_make(docker, slot, error);
+    if (!slot->container.running)
         engine_ask(docker->engine, ENGINE_START, &slot->container, 0);
-    return status;
+    return STATUS_OK;
 }
 
 /* place_make: somewhere to run, if nobody has made it yet. */
@@ -319,7 +336,9 @@ static enum status place_make(struct docker *docker, struct slot *slot, struct e
 {
     if (docker->engine)
         return container_start(docker, slot, error);
-    return docker->swarm && !slot->peer.length ? swarm_need(docker->swarm, slot->name, error) : STATUS_OK;
+    if (docker->swarm && !slot->peer.length)
+        swarm_need(docker->swarm, slot->name);
+    return STATUS_OK;
 }
 
 static enum status docker_start(const struct driver_order *order, struct driver_child *child,
@@ -341,6 +360,7 @@ static enum status docker_start(const struct driver_order *order, struct driver_
     slot->stands = false;
     slot->late_ms = -1;
     slot->generation = order->generation;
+    slot->changed_ns = clock_monotonic_ns(&docker->clock);
     driver_child_init(child);
     child->context = docker;
     child->lives = true;

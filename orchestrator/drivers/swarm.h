@@ -2,7 +2,7 @@
  * all: the swarm itself keeps the containers, and their wardens tell the rest. */
 #pragma once
 
-#include "base/status.h"
+#include "engine.h"
 
 struct swarm;
 
@@ -10,5 +10,9 @@ struct swarm;
 enum status swarm_open(const char *socket_path, struct swarm **out_swarm, struct error *error) MUST_USE;
 void swarm_close(struct swarm *swarm); /* accepts NULL */
 
-/* swarm_need: like the first instance's, unless there is one of that name already. Waits for the engine. */
-enum status swarm_need(struct swarm *swarm, const char *instance, struct error *error) MUST_USE;
+/* swarm_need: like the first instance's, unless there is one of that name already. Done by a thread of its own (engine_worker.h); that it
+ * could not be made is news, as of an engine. */
+void swarm_need(struct swarm *swarm, const char *instance);
+
+int swarm_descriptor(const struct swarm *swarm); /* readable when there is news */
+bool swarm_take(struct swarm *swarm, struct engine_news *out_news);

@@ -98,7 +98,7 @@ static void perform(const struct run *run, const char *event, const char **words
     log_event(code == 0 ? LOG_INFO : LOG_ERROR, event, "exit_code=%d", code);
 }
 
-void accounting_make(struct run *run)
+void accounting_make(const struct run *run)
 {
     char path[PATH_BYTES];
     accounting_path(run, path);
@@ -108,14 +108,14 @@ void accounting_make(struct run *run)
     perform(run, "ledger", words);
 }
 
-void accounting_quality(struct run *run)
+void accounting_quality(const struct run *run)
 {
     const char *words[] = {"validate", "--effective", RUN_EFFECTIVE_PATH, "--run-id", run->run_id,
                            "--final",  NULL};
     perform(run, "quality", words);
 }
 
-void accounting_canary(struct run *run)
+void accounting_canary(const struct run *run)
 {
     const char *words[] = {"evaluation", "--effective", RUN_EFFECTIVE_PATH, "--run-id", run->run_id, NULL};
     perform(run, "canary", words);

@@ -9,9 +9,9 @@ void accounting_path(const struct run *run, char out_path[PATH_BYTES]);
 
 /* accounting_make: runs it, for at most ACCOUNTING_LIMIT_MS. Whatever goes wrong: the file is then not there, or says so. */
 enum { ACCOUNTING_LIMIT_MS = 300000 };
-void accounting_make(struct run *run);
-void accounting_quality(struct run *run);
-void accounting_canary(struct run *run); /* the canary's figures, gates and final report */
+void accounting_make(const struct run *run);
+void accounting_quality(const struct run *run);
+void accounting_canary(const struct run *run); /* the canary's figures, gates and final report */
 
 /* accounting_start: a program of the house beside the run; `words` are its name and arguments, NULL-terminated. Its pid, to be
  * waited for; 0, and a line in the log as `event`, when it cannot be started. */

@@ -4,6 +4,7 @@
 #include "base/crash_point.h"
 #include "base/memory.h"
 #include "conditions.h"
+#include "errand.h"
 #include "manifest.h"
 #include "orchestrator/alerts/alerting.h"
 #include "orchestrator/export/exporter.h"
@@ -70,26 +71,31 @@ static void faults_json(const struct run *run, const struct fault_loss *losses, 
     json_array_end(json);
 }
 
-/* judge_before_stop: from files, like the final judgement; status and manifest are brought up to date for
- * it. */
-static enum status judge_before_stop(struct run *run, struct evidence *evidence, struct gate_results *gates)
-{
-    char path[PATH_BYTES];
+/* --- before the stop --- */
+
+/* judging: the gates that can be judged before the processes are stopped, from files, like the final judgement. All of it is the
+ * errand's; what is borrowed (places) does not change any more. */
+struct judging {
+    struct errand errand;
+    struct evidence_places places;
+    struct evidence evidence;
+    struct gate_results gates;
+    struct buffer counts; /* of every process, as the status file had them */
+    enum status status;
     struct error error;
-    manifest_status_path(run, path);
-    enum status status = status_write(run, path);
-    status = status == STATUS_OK ? manifest_write(run, NULL, &error) : status;
-    if (status != STATUS_OK)
-        return status;
-    struct evidence_places places = places_of(run);
+};
+
+static void judge(void *context)
+{
+    struct judging *judging = context;
     struct gate_conditions conditions;
-    status = conditions_read(places.manifest_path, run->run_id, &conditions, &error);
-    if (status != STATUS_OK)
-        return status;
-    evidence_gather(&places, evidence);
+    judging->status =
+        conditions_read(judging->places.manifest_path, judging->places.run_id, &conditions, &judging->error);
+    if (judging->status != STATUS_OK)
+        return;
+    evidence_gather(&judging->places, &judging->evidence);
     conditions.before_stop = true;
-    gates_judge(&conditions, evidence, gates);
-    return STATUS_OK;
+    gates_judge(&conditions, &judging->evidence, &judging->gates);
 }
 
 static void given_export(const struct run *run, struct json *json)
@@ -105,7 +111,6 @@ static void given_export(const struct run *run, struct json *json)
 /* given_counts: by process, what the gates are judged by; to report itself heartbeats may have been lost. */
 static void given_counts(const struct run *run, struct json *json)
 {
-    json_key(json, "processes");
     json_array_begin(json);
     for (size_t i = 0; i < run->process_count; i++) {
         if (!telemetry_count(&run->processes[i].telemetry, PART_COUNTERS))
@@ -118,24 +123,66 @@ static void given_counts(const struct run *run, struct json *json)
     json_array_end(json);
 }
 
-void conclude_give(struct run *run, bool with_gates)
+/* judging_begin: status and manifest are brought up to date for it. */
+static struct judging *judging_begin(struct run *run)
 {
-    struct evidence evidence = {.count = 0};
-    struct gate_results gates = {.count = 0};
+    struct judging *judging = memory_allocate(sizeof *judging);
+    struct json json;
+    char path[PATH_BYTES];
+    judging->places = places_of(run);
+    buffer_init(&judging->counts, 0);
+    json_init(&json, &judging->counts);
+    given_counts(run, &json);
+    manifest_status_path(run, path);
+    judging->status = status_write(run, path);
+    if (judging->status == STATUS_OK)
+        judging->status = manifest_write(run, NULL, &judging->error);
+    if (judging->status == STATUS_OK)
+        errand_begin(&judging->errand, judge, judging, run->epoll_descriptor, RUN_ERRAND_EVENT);
+    else
+        judging->errand = (struct errand){.done = true, .descriptor = -1};
+    return judging;
+}
+
+bool conclude_judged(struct run *run)
+{
+    if (!run->judging)
+        run->judging = judging_begin(run);
+    return errand_done(&run->judging->errand);
+}
+
+void conclude_judged_finish(struct run *run)
+{
+    if (!run->judging)
+        return;
+    errand_finish(&run->judging->errand);
+    buffer_finish(&run->judging->counts);
+    free(run->judging);
+    run->judging = NULL;
+}
+
+void conclude_give(struct run *run)
+{
+    static const struct evidence NOTHING_KNOWN = {.count = 0};
+    const struct judging *judging = run->judging;
     struct buffer text;
     struct json json;
-    enum status status = with_gates ? judge_before_stop(run, &evidence, &gates) : STATUS_OK;
-    struct fault_loss *losses = losses_of(run, &evidence);
+    enum status status = judging ? judging->status : STATUS_OK;
+    struct fault_loss *losses = losses_of(run, judging ? &judging->evidence : &NOTHING_KNOWN);
     buffer_init(&text, 0);
     json_init(&json, &text);
     json_object_begin(&json);
-    if (with_gates && status == STATUS_OK) {
+    if (judging && status == STATUS_OK) {
         json_key(&json, "gates");
-        gates_json(&gates, &json);
-        json_key_text(&json, "overall_verdict", gate_verdict_name(gates_overall(&gates)));
+        gates_json(&judging->gates, &json);
+        json_key_text(&json, "overall_verdict", gate_verdict_name(gates_overall(&judging->gates)));
     }
     given_export(run, &json);
-    given_counts(run, &json);
+    json_key(&json, "processes");
+    if (judging)
+        json_raw(&json, (const char *)judging->counts.data, judging->counts.length);
+    else
+        given_counts(run, &json);
     json_key(&json, "alerts");
     alerts_list_json(&run->alerting->alerts, &json);
     json_key(&json, "fault_injection");
@@ -224,24 +271,31 @@ static void say_places(struct run *run)
     console_say(&run->console, "logs       %s", config_text(config, "run.logs_dir"));
 }
 
-/* files_write: everything the verdict is computed from, but for what only the rows tell of the faults. */
-static enum status files_write(struct run *run, struct error *error)
+/* --- behind the last exit --- */
+
+/* concluding: all of it is the errand's; `run` is a copy, and what its pointers lead to does not change behind the last exit. */
+struct concluding {
+    struct errand errand;
+    struct run *run;
+    struct gate_results gates;
+    struct fault_loss *losses;
+    int code;
+    enum status status;
+    struct error error;
+};
+
+/* files_write: everything the verdict is computed from, but the status file, and what only the rows tell of the faults. */
+static enum status files_write(const struct run *run, struct error *error)
 {
     struct manifest_conclusion conclusion = {0};
-    char path[PATH_BYTES];
-    manifest_status_path(run, path);
-    enum status status = status_write(run, path);
-    if (status != STATUS_OK)
-        return error_set(error, status, "%s cannot be written: %m", path);
     crash_point("concluding");
-    status = manifest_write_source(run, error);
+    enum status status = manifest_write_source(run, error);
     crash_point("concluding");
     status = status == STATUS_OK ? manifest_write(run, &conclusion, error) : status;
     if (status != STATUS_OK)
         return status;
     crash_point("concluding");
     accounting_make(run);
-    quality_watch_end(run);
     if (run->gates == GATES_SOAK)
         accounting_quality(run);
     if (run->gates == GATES_CANARY)
@@ -251,8 +305,8 @@ static enum status files_write(struct run *run, struct error *error)
 
 /* write_all: files first, then figures from the files, then the verdict into the manifest. What rows tell of the faults goes
  * into the manifest before it is read: the verdict sees it there, as whoever verifies it later does. */
-static enum status write_all(struct run *run, struct gate_results *gates, struct fault_loss **out_losses,
-                             int *out_code, struct error *error)
+static enum status write_all(const struct run *run, struct gate_results *gates,
+                             struct fault_loss **out_losses, int *out_code, struct error *error)
 {
     struct evidence evidence = {.count = 0};
     struct evidence_places places = places_of(run);
@@ -277,22 +331,57 @@ static enum status write_all(struct run *run, struct gate_results *gates, struct
     return manifest_write(run, &conclusion, error);
 }
 
-int conclude(struct run *run)
+static void write_and_judge(void *context)
 {
-    struct gate_results gates = {.count = 0};
-    struct fault_loss *losses = NULL;
-    struct error error = {{0}};
-    int code = EXIT_OWN_ERROR;
-    if (write_all(run, &gates, &losses, &code, &error) != STATUS_OK) {
-        fprintf(stderr, "orchestrator: %s\n", error.text);
-        free(losses);
-        return EXIT_OWN_ERROR;
+    struct concluding *concluding = context;
+    concluding->status = write_all(concluding->run, &concluding->gates, &concluding->losses,
+                                   &concluding->code, &concluding->error);
+}
+
+struct concluding *conclude_start(struct run *run)
+{
+    struct concluding *concluding = memory_allocate(sizeof *concluding);
+    char path[PATH_BYTES];
+    conclude_judged_finish(run); /* of a run that was not waited for */
+    quality_watch_end(run);
+    manifest_status_path(run, path);
+    concluding->status = status_write(run, path);
+    concluding->run = memory_copy(run, sizeof *run);
+    if (concluding->status == STATUS_OK) {
+        errand_begin(&concluding->errand, write_and_judge, concluding, run->epoll_descriptor,
+                     RUN_ERRAND_EVENT);
+        return concluding;
     }
+    error_set(&concluding->error, concluding->status, "%s cannot be written: %m", path);
+    concluding->errand = (struct errand){.done = true, .descriptor = -1};
+    return concluding;
+}
+
+bool conclude_done(struct concluding *concluding)
+{
+    return errand_done(&concluding->errand);
+}
+
+static void say_all(struct run *run, const struct concluding *concluding)
+{
     say_shutdown(run);
-    say_faults(run, losses);
-    say_gates(run, &gates);
+    say_faults(run, concluding->losses);
+    say_gates(run, &concluding->gates);
     say_places(run);
-    console_say(&run->console, "verdict %s, exit code %d", gate_verdict_name(gates_overall(&gates)), code);
-    free(losses);
+    console_say(&run->console, "verdict %s, exit code %d",
+                gate_verdict_name(gates_overall(&concluding->gates)), concluding->code);
+}
+
+int conclude_finish(struct run *run, struct concluding *concluding)
+{
+    errand_finish(&concluding->errand);
+    int code = concluding->status == STATUS_OK ? concluding->code : EXIT_OWN_ERROR;
+    if (concluding->status == STATUS_OK)
+        say_all(run, concluding);
+    else
+        fprintf(stderr, "orchestrator: %s\n", concluding->error.text);
+    free(concluding->losses);
+    free(concluding->run);
+    free(concluding);
     return code;
 }

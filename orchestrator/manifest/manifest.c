@@ -310,6 +310,7 @@ static void write_usage(struct json *json, const struct run *run)
 struct summary_walk {
     const struct run *run;
     struct json *json;
+    bool is_final;
 };
 
 /* summary_visit: the final summary of this run, under its sink's name. */
@@ -339,7 +340,7 @@ static enum status summary_visit(void *context, const char *path)
 
 static void write_summaries(struct json *json, const struct run *run)
 {
-    struct summary_walk walk = {run, json};
+    struct summary_walk walk = {run, json, true};
     char folder[PATH_BYTES];
     path_join(folder, config_text(run->config, "run.logs_dir"), "report");
     json_key(json, "report");
@@ -350,13 +351,14 @@ static void write_summaries(struct json *json, const struct run *run)
         log_event(LOG_WARNING, "read_error", "folder=%s", folder);
 }
 
-static void write_file(struct json *json, const char *path)
+/* write_file: its hash only with the verdict: before that files still grow, and reading them all takes long. */
+static void write_file(struct json *json, const char *path, bool is_final)
 {
     char hex[SHA256_HEX_BYTES];
     int64_t bytes = file_bytes(path);
     if (bytes < 0)
         return;
-    bool hashed = file_sha256(path, hex) == STATUS_OK;
+    bool hashed = is_final && file_sha256(path, hex) == STATUS_OK;
     json_object_begin(json);
     json_key_text(json, "path", path);
     json_key_i64(json, "bytes", bytes);
@@ -371,13 +373,13 @@ static enum status raw_visit(void *context, const char *path)
     const char *name = strrchr(path, '/');
     snprintf(prefix, sizeof prefix, "/raw-%s-", walk->run->run_id);
     if (name && strncmp(name, prefix, strlen(prefix)) == 0)
-        write_file(walk->json, path);
+        write_file(walk->json, path, walk->is_final);
     return STATUS_OK;
 }
 
-static void write_files(struct json *json, const struct run *run)
+static void write_files(struct json *json, const struct run *run, bool is_final)
 {
-    struct summary_walk walk = {run, json};
+    struct summary_walk walk = {run, json, is_final};
     char path[PATH_BYTES];
     json_key(json, "raw_files");
     json_array_begin(json);
@@ -393,17 +395,17 @@ static void write_files(struct json *json, const struct run *run)
     json_key(json, "evidence");
     json_array_begin(json);
     manifest_status_path(run, path);
-    write_file(json, path);
+    write_file(json, path, is_final);
     manifest_source_path(run, path);
-    write_file(json, path);
+    write_file(json, path, is_final);
     path_join(path, config_text(run->config, "run.artifacts_dir"), "parity_diff_%s.json", run->run_id);
-    write_file(json, path);
+    write_file(json, path, is_final);
     accounting_path(run, path);
-    write_file(json, path);
+    write_file(json, path, is_final);
     path_join(path, config_text(run->config, "run.artifacts_dir"), "run_logs/export_%s.jsonl", run->run_id);
-    write_file(json, path);
+    write_file(json, path, is_final);
     path_join(path, config_text(run->config, "run.artifacts_dir"), "run_logs/alerts_%s.json", run->run_id);
-    write_file(json, path);
+    write_file(json, path, is_final);
     json_array_end(json);
 }
 
@@ -447,8 +449,8 @@ static void write_end(struct json *json, const struct run *run, const struct man
         json_text(json, run->processes[run->shutdown_order[i]].name);
     json_array_end(json);
     json_key_text(json, "end_reason", run->end_reason);
-    write_files(json, run);
     bool judged = conclusion && conclusion->gates;
+    write_files(json, run, judged);
     json_key(json, "gates");
     if (judged)
         gates_json(conclusion->gates, json);

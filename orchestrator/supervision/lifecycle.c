@@ -440,7 +440,7 @@ static void step_draining(struct run *run)
         return;
     tell_undrained(run, false);
     tell_drained(run);
-    conclude_give(run, false);
+    conclude_give(run);
     enter(run, PHASE_REPORTING, REPORT_LIMIT_MS);
     drain_some(run, true);
 }
@@ -455,19 +455,28 @@ static bool cut_off(const struct run *run, const struct process *process)
     return false;
 }
 
-static void step_reporting(struct run *run)
+/* reported: report and the last export are done, or are not waited for any longer. */
+static bool reported(struct run *run)
 {
     bool hopeless = false;
     for (size_t i = 0; i < run->process_count; i++)
         hopeless = hopeless || (run->processes[i].module->drains_last && cut_off(run, &run->processes[i]));
     int64_t limit_ms = hopeless ? DRAIN_LIMIT_MS : REPORT_LIMIT_MS;
     if (!drained(run, true) && run_now_ms(run) < run->phase_ms + limit_ms)
-        return;
+        return false;
     exporter_end(run->exporter); /* the last export, of the final figures */
     if (!exporter_ended(run->exporter))
-        return;
+        return false;
     tell_undrained(run, true);
-    conclude_give(run, true);
+    return true;
+}
+
+static void step_reporting(struct run *run)
+{
+    if ((!run->judging && !reported(run)) || !conclude_judged(run))
+        return;
+    conclude_give(run);
+    conclude_judged_finish(run);
     enter(run, PHASE_JUDGING, REPORT_LIMIT_MS);
     for (size_t i = 0; i < run->process_count; i++)
         if (run->processes[i].supervisor.state == PROCESS_DRAINED && run->processes[i].module->drains_last)
@@ -522,6 +531,8 @@ void lifecycle_step(struct run *run)
 int64_t lifecycle_due_ms(const struct run *run)
 {
     int64_t due_ms = NEVER_MS;
+    if (run->judging)
+        return due_ms; /* its end wakes us */
     if (run->phase == PHASE_REPORTING && run_now_ms(run) < run->phase_ms + DRAIN_LIMIT_MS)
         return run->phase_ms + DRAIN_LIMIT_MS;
     if (run->phase > PHASE_FEEDING && run->phase < PHASE_STOPPING)

@@ -64,12 +64,30 @@ static void end(struct receiver *receiver)
         record_end(receiver);
 }
 
+/* all_readable: neither the queue nor the capture's batch holds a record that the disk has not taken yet. */
+static bool all_readable(const struct receiver *receiver)
+{
+    const struct capture_writer *writer = receiver->config.writer;
+    return receiver->queue.length == 0 && capture_flushed_seq(writer) == capture_appended_seq(writer);
+}
+
+/* is_calm: nothing is done by the clock but the glance at the streams, once a second. */
+static bool is_calm(const struct receiver *receiver)
+{
+    bool settled =
+        receiver->phase == PHASE_WAITING || receiver->phase == PHASE_OPEN || receiver->phase == PHASE_STOPPED;
+    return settled && all_readable(receiver) && !receiver_wants_more(receiver) &&
+           !atomic_load(&receiver->shows_pause);
+}
+
 /* read_sockets: waits for the sockets, and before an awaited answer is looked at reads them empty. */
 static enum status read_sockets(struct receiver *receiver)
 {
     bool awaits =
         rest_client_pending(receiver->rest) > 0 || receiver->phase == PHASE_ENDING || receiver->awaits_time;
-    enum status status = websocket_client_run_once(receiver->sockets, awaits ? REST_TURN_MS : IDLE_TURN_MS);
+    enum status status = websocket_client_run_once(receiver->sockets, awaits              ? REST_TURN_MS
+                                                                      : is_calm(receiver) ? CALM_TURN_MS
+                                                                                          : IDLE_TURN_MS);
     int64_t before = -1;
     for (int i = 0; awaits && status == STATUS_OK && i < DRAIN_TURNS && before != receiver->figures.messages;
          i++) {
@@ -77,13 +95,6 @@ static enum status read_sockets(struct receiver *receiver)
         status = websocket_client_run_once(receiver->sockets, 0);
     }
     return status;
-}
-
-/* all_readable: neither the queue nor the capture's batch holds a record that the disk has not taken yet. */
-static bool all_readable(const struct receiver *receiver)
-{
-    const struct capture_writer *writer = receiver->config.writer;
-    return receiver->queue.length == 0 && capture_flushed_seq(writer) == capture_appended_seq(writer);
 }
 
 static void *receiver_main(void *context)

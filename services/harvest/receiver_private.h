@@ -17,7 +17,8 @@
 #include <stdatomic.h>
 
 enum {
-    IDLE_TURN_MS = 100,
+    IDLE_TURN_MS = 100,  /* while something is to be tried again … */
+    CALM_TURN_MS = 1000, /* … and while nothing is; what is wanted wakes, as do the sockets */
     REST_TURN_MS = 1, /* while answers are awaited */
     DRAIN_TURNS =
         8, /* reads before an answer is looked at, so that what was sent before it comes before it */

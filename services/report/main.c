@@ -81,6 +81,11 @@ static enum status report_turn(void *service, struct error *error)
     return report_service_turn(((struct daemon *)service)->service, error);
 }
 
+static int64_t report_due_ms(void *service)
+{
+    return report_service_due_ms(((struct daemon *)service)->service);
+}
+
 static enum status report_command(void *service, const char *verb, const char *arguments_json,
                                   struct error *error)
 {
@@ -123,6 +128,7 @@ static const struct stage_service REPORT_SERVICE = {
     .row = report_row,
     .heartbeat = report_heartbeat,
     .turn = report_turn,
+    .due_ms = report_due_ms,
     .resume = report_position,
     .durable = report_position,
     .report = report_tell,

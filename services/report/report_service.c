@@ -177,6 +177,12 @@ static enum status commit_when_due(struct report_service *service, struct error 
                      service->config.reporter.store_path, service->figures.kept_count);
 }
 
+int64_t report_service_due_ms(struct report_service *service)
+{
+    bool commits_first = service->figures.dirty && service->commit_due_ms < service->summary_due_ms;
+    return commits_first ? service->commit_due_ms : service->summary_due_ms;
+}
+
 enum status report_service_turn(struct report_service *service, struct error *error)
 {
     enum status status = commit_when_due(service, error);

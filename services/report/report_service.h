@@ -45,6 +45,9 @@ enum status report_service_row(struct report_service *service, const char *strea
 void report_service_beat(struct report_service *service, const struct heartbeat_row *beat,
                          struct frame *rest);
 
+/* report_service_due_ms: when a turn has something to do next, by the clock; what the worker has done wakes. */
+int64_t report_service_due_ms(struct report_service *service);
+
 /* report_service_turn: commits when due, asks for a summary when due. Fails only when nothing could be
  * stored for so long that REPORT_UNSTORED_ROWS_MAX is passed. */
 enum status report_service_turn(struct report_service *service, struct error *error) MUST_USE;

@@ -5,6 +5,7 @@ import subprocess
 
 import pytest
 
+import fake_engine
 import stack as harness
 from ports import port_pairs
 
@@ -14,7 +15,7 @@ PATIENCE_S = 60
 CONFIGURATION = """schema_version: 1
 driver: docker
 docker:
-  socket: ""
+  socket: "{engine}"
 run:
   symbols: [BTCUSDT]
   sink: dual
@@ -35,12 +36,12 @@ bus:
 
 
 class Wardens:
-    def __init__(self, folder, minutes):
+    def __init__(self, folder, minutes, engine="", more=()):
         self.folder = folder
-        names = ("orchestrator", *DAEMONS)
+        names = ("orchestrator", *DAEMONS, *more)
         *ports, simulator = port_pairs(len(names) + 1)
         hosts = ", ".join(f'"{name}=127.0.0.1:{port}"' for name, port in zip(names, ports))
-        (folder / "stack.yaml").write_text(CONFIGURATION.format(minutes=minutes, port=simulator, hosts=hosts))
+        (folder / "stack.yaml").write_text(CONFIGURATION.format(minutes=minutes, port=simulator, hosts=hosts, engine=engine))
         self.processes = {}
 
     def __enter__(self):
@@ -132,6 +133,28 @@ def test_a_second_warden_of_a_name_waits_until_the_slot_is_free(tmp_path):
         first.kill()
         first.wait()
         wardens.running_again("signal", generation)
+
+
+def test_an_engine_that_takes_its_time_keeps_nobody_waiting(tmp_path):
+    """Its answer to "make a container" is held back; whoever asks the orchestrator has his within 2 s, and what the engine refuses is tried
+    again."""
+    with fake_engine.FakeEngine(tmp_path / "engine", DAEMONS) as engine, \
+            Wardens(tmp_path, minutes=5, engine="engine", more=("signal.2",)) as wardens:
+        wardens.orchestrate()
+        assert wardens.run("orchctl", "scale", "signal=2").returncode == 0
+        for code in (500, 201):
+            assert engine.waiting.wait(PATIENCE_S), "asked for a container"
+            for _ in range(5):
+                done = wardens.run("orchctl", "status", "--timeout", "2", "--json")
+                assert done.returncode in (0, 4) and json.loads(done.stdout)["phase"] == "feeding", done.stderr
+            assert wardens.process("signal.2")["state"] == "starting"
+            assert engine.waiting.is_set(), "all of it while the engine had not answered"
+            engine.waiting.clear()
+            engine.let_go(code)
+        harness.wait_for(lambda: "/containers/id-made/start" in engine.asked, PATIENCE_S, "what has been made to be started")
+        assert "no room left, says the test" in (tmp_path / "logs/orchestrator/orchestrator.log").read_text()
+        wardens.start("signal.2")  # as the engine would
+        harness.wait_for(lambda: wardens.process("signal.2")["state"] == "running", PATIENCE_S, "the second instance")
 
 
 @pytest.mark.parametrize("arguments, what", [((), "NAME"), (("a/b",), "NAME"), (("--state",), "--state"),

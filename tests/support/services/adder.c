@@ -73,12 +73,26 @@ static void lines_recount(struct lines *lines)
     buffer_finish(&text);
 }
 
+/* lines_mend: a kill in the middle of a write leaves half a line, behind which no other may be written. */
+static enum status lines_mend(const struct lines *lines)
+{
+    struct buffer text;
+    buffer_init(&text, 0);
+    enum status status = file_read(lines->path, &text);
+    while (status == STATUS_OK && text.length > 0 && text.data[text.length - 1] != '\n')
+        text.length--;
+    if (status == STATUS_OK && ftruncate(lines->descriptor, (off_t)text.length) != 0)
+        status = STATUS_IO;
+    buffer_finish(&text);
+    return status;
+}
+
 static enum status lines_open(void *context, struct journal *journal, struct error *error)
 {
     struct lines *lines = context;
     (void)journal;
     lines->descriptor = open(lines->path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-    if (lines->descriptor < 0)
+    if (lines->descriptor < 0 || lines_mend(lines) != STATUS_OK)
         return error_set(error, STATUS_IO, "%s cannot be opened: %m", lines->path);
     lines_recount(lines);
     return STATUS_OK;
