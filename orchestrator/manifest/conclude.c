@@ -242,10 +242,13 @@ static enum status files_write(struct run *run, struct error *error)
     crash_point("concluding");
     accounting_make(run);
     quality_watch_end(run);
+    canary_watch_end(run);
     if (run->gates == GATES_SOAK)
         accounting_quality(run);
-    if (run->gates == GATES_CANARY)
+    if (run->gates == GATES_CANARY) {
         accounting_canary(run);
+        canary_watch_settle(run);
+    }
     return STATUS_OK;
 }
 
