@@ -1,5 +1,6 @@
 #include "canary_actions.h"
 
+#include "base/crash_point.h"
 #include "base/json.h"
 #include "base/memory.h"
 #include "metrics.h"
@@ -269,7 +270,9 @@ static void finish(struct run *run, const struct action *action)
     tell(run, action);
     run->canary.control[0] = 0;
     carried_of(run, action->symbol)->number = action->number;
+    crash_point("canary_told");
     canary_actions_write(run);
+    crash_point("canary_carried");
 }
 
 /* send: false: not now. */
@@ -306,11 +309,13 @@ static bool advance(struct run *run)
         const struct control_input *input = control_inputs_find(run, watch->control);
         if (input && input->state == CONTROL_INPUT_OPEN)
             return false;
+        crash_point("canary_committed");
         finish(run, &action); /* one that was refused is told by control_inputs; its incident stays open */
         return true;
     }
     if (action.fired)
         open_once(run, &action, "");
+    crash_point("canary_incident");
     if (!action.control) {
         finish(run, &action);
         return true;

@@ -265,8 +265,22 @@ static void step_take(void *context, const char *symbol, yyjson_val *gate)
     json_key_f64(context, key, number_of(gate, "step"));
 }
 
+/* not_measured: what rules and panels ask for is there all the same. */
+static void not_measured(struct json *json)
+{
+    char key[NAME_BYTES];
+    for (enum canary_gate gate = 0; gate < CANARY_GATES; gate++) {
+        snprintf(key, sizeof key, "%s_step", canary_gate_rule(gate)->id);
+        json_key_null(json, key);
+        snprintf(key, sizeof key, "canary_%s", canary_gate_rule(gate)->metric);
+        json_key_null(json, key);
+    }
+}
+
 void canary_watch_gauges(const struct run *run, struct json *json)
 {
+    if (!run->canary.document)
+        not_measured(json);
     figure_each(run, gauge_take, json);
     gate_each(run, step_take, json);
 }
