@@ -11,6 +11,7 @@
 #include "exporting.h"
 #include "faults/faults.h"
 #include "injury/lease.h"
+#include "interventions/canary_files.h"
 #include "manifest/conclude.h"
 #include "plan/resolve.h"
 #include "preflight/preflight.h"
@@ -122,6 +123,7 @@ static enum status open_log(struct run *run, struct error *error)
     enum status status = own_log_open(&run->own_log, run->config, error);
     if (status != STATUS_OK)
         return status;
+    canary_files_begin_line(run);
     if (*run->lock.previous)
         log_event(LOG_WARNING, "lock_taken_over", "previous=%s", run->lock.previous);
     return STATUS_OK;

@@ -1,6 +1,7 @@
 #include "canary_watch.h"
 
 #include "canary_actions.h"
+#include "canary_files.h"
 #include "metrics.h"
 #include "orchestrator/alerts/alerts.h"
 #include "orchestrator/canary/document.h"
@@ -68,6 +69,7 @@ static void begin(struct run *run, int64_t event_ms)
     struct canary_watch *watch = &run->canary;
     const char *words[] = {"evaluation", "--live",    "--effective", RUN_EFFECTIVE_PATH,
                            "--run-id",   run->run_id, NULL};
+    canary_files_processes(run);
     watch->minute_ms = event_ms / MINUTE_MS * MINUTE_MS;
     watch->begun_ms = watch->rest_ms = run_now_ms(run);
     watch->begun_wall_ms = clock_wall_ms(&run->clock);
@@ -94,6 +96,7 @@ static void reap(struct run *run)
     watch->rest_ms = run_now_ms(run) + (rest_ms > REST_LEAST_MS ? rest_ms : REST_LEAST_MS);
     tell(run, got > 0 && WIFEXITED(status) ? WEXITSTATUS(status) : -1);
     state_read(run);
+    canary_files_processes(run);
     watch->ended_begun_wall_ms = watch->begun_wall_ms;
 }
 
@@ -143,6 +146,7 @@ void canary_watch_settle(struct run *run)
 {
     state_read(run);
     canary_actions_settle(run);
+    canary_files_processes(run);
 }
 
 /* --- telling others --- */
