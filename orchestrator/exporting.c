@@ -73,6 +73,7 @@ void exporting_figures(const struct run *run, struct export_figures *out_figures
     heard_about(run, "report", false, "signal_gating/", add_reason, out_figures);
     add_market(run, out_figures);
     add_processes(run, out_figures);
+    canary_watch_export_figures(run, out_figures);
 }
 
 /* --- what the exporter asks and tells --- */

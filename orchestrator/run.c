@@ -12,6 +12,7 @@
 #include "exporting.h"
 #include "faults/faults.h"
 #include "injury/lease.h"
+#include "interventions/canary_files.h"
 #include "manifest/conclude.h"
 #include "plan/resolve.h"
 #include "preflight/preflight.h"
@@ -121,6 +122,7 @@ static enum status open_log(struct run *run, struct error *error)
     enum status status = own_log_open(&run->own_log, run->config, error);
     if (status != STATUS_OK)
         return status;
+    canary_files_begin_line(run);
     if (*run->lock.previous)
         log_event(LOG_WARNING, "lock_taken_over", "previous=%s", run->lock.previous);
     return STATUS_OK;
@@ -361,6 +363,8 @@ static int poll_timeout(const struct run *run)
     due_ms = other_ms < due_ms ? other_ms : due_ms;
     other_ms = control_inputs_due_ms(run);
     due_ms = other_ms < due_ms ? other_ms : due_ms;
+    other_ms = canary_watch_due_ms(run);
+    due_ms = other_ms < due_ms ? other_ms : due_ms;
     for (size_t i = 0; i < run->process_count; i++) {
         int64_t process_ms = process_due_ms(run, &run->processes[i]);
         int64_t command_ms = commands_due_ms(run, &run->processes[i]);
@@ -387,6 +391,7 @@ static void loop(struct run *run)
         lifecycle_step(run);
         scale_step(run);
         rolling_back_step(run);
+        canary_watch_step(run);
         control_inputs_step(run);
         for (size_t i = 0; i < run->process_count; i++)
             commands_send(run, &run->processes[i]);
@@ -460,6 +465,8 @@ static void run_finish(struct run *run)
     record_finish(&run->left);
     control_finish(&run->control);
     control_inputs_finish(&run->control_inputs);
+    canary_watch_end(run);
+    canary_watch_close(run);
     feed_finish(&run->feed);
     docker_close(run->docker);
     bus_destroy(run->bus);
@@ -510,6 +517,7 @@ static struct run *run_create(const struct options *options)
 static int run_to_its_end(struct run *run, bool *out_again)
 {
     rolling_back_follow(run);
+    canary_watch_open(run);
     loop(run);
     crash_point("before_conclude");
     int code = conclude(run);

@@ -31,6 +31,7 @@
 #include "health/self.h"
 #include "health/telemetry.h"
 #include "health/usage.h"
+#include "interventions/canary_watch.h"
 #include "interventions/control_inputs.h"
 #include "interventions/rolling_back.h"
 #include "options.h"
@@ -223,6 +224,7 @@ struct run {
 
     struct rolling_back rolling_back;
     struct control_inputs control_inputs;
+    struct canary_watch canary;
     struct injury_table *injuries; /* the orchestrator's own */
     struct fault faults[RUN_FAULTS_MAX];
     size_t fault_count;

@@ -7,6 +7,7 @@
  * before_release, after_release, before_acquire, after_acquire (a symbol is given up, becomes another instance's);
  * the orchestrator's keeper_begun (a slot has a keeper that has been told nothing), keeper_told (it has been told to start),
  * move_asked (both sides of a hand-over have been asked), before_plan, after_plan,
+ * canary_incident, canary_committed, canary_told, canary_carried (between the steps of a canary's action),
  * before_conclude, concluding (behind each file it concludes with), after_conclude (the last process is gone;
  * the manifest is final). */
 #pragma once

@@ -137,6 +137,7 @@ void alert_figures_gather(struct run *run, const struct alert_history *history,
     add_flow(run, history, out_figures);
     add_rows(run, history, out_figures);
     add_disk(run, out_figures);
+    canary_watch_alert_figures(run, out_figures);
     add(out_figures, "export_failed_in_a_row", (double)export.failed_in_a_row);
     for (size_t i = 0; i < run->process_count; i++)
         if (!run->processes[i].retired)

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define CANARY_MEANING "steps of this canary gate that are in force"
+
 /* The table of operations.md §10. Where the figures come from: alert_figures.c. */
 static const struct alert_rule RULES[] = {
     {"total_zero_2min", ALERT_CRITICAL, "signal_silent_in_a_row", ALERT_AT_LEAST, 2, 0, false,
@@ -48,6 +50,13 @@ static const struct alert_rule RULES[] = {
      "a process that is not started any more"},
     {"process_unhealthy", ALERT_WARNING, "process_unhealthy", ALERT_ABOVE, 0, 60, false,
      "a process that lives and is not healthy"},
+    {"canary_auc", ALERT_CRITICAL, "canary_auc", ALERT_ABOVE, 0, 0, false, CANARY_MEANING},
+    {"canary_ece", ALERT_CRITICAL, "canary_ece", ALERT_ABOVE, 0, 0, false, CANARY_MEANING},
+    {"canary_platt", ALERT_CRITICAL, "canary_platt", ALERT_ABOVE, 0, 0, false, CANARY_MEANING},
+    {"canary_brier", ALERT_CRITICAL, "canary_brier", ALERT_ABOVE, 0, 0, false, CANARY_MEANING},
+    {"canary_merge", ALERT_CRITICAL, "canary_merge", ALERT_ABOVE, 0, 0, false, CANARY_MEANING},
+    {"canary_match", ALERT_CRITICAL, "canary_match", ALERT_ABOVE, 0, 0, false, CANARY_MEANING},
+    {"canary_direction", ALERT_CRITICAL, "canary_direction", ALERT_ABOVE, 0, 0, false, CANARY_MEANING},
 };
 
 enum { RULE_COUNT = sizeof RULES / sizeof *RULES };

@@ -28,6 +28,14 @@ struct incident *incident_find(struct incidents *incidents, const char *id)
     return NULL;
 }
 
+struct incident *incident_of_cause(struct incidents *incidents, const char *cause)
+{
+    for (size_t i = 0; i < incidents->count; i++)
+        if (strcmp(incidents->items[i].cause, cause) == 0)
+            return &incidents->items[i];
+    return NULL;
+}
+
 /* --- writing --- */
 
 /* text_or_null: an empty text is one that is not known. */
@@ -73,6 +81,7 @@ static void incident_json(const struct incident *incident, struct json *json)
     json_key_text(json, "why", incident->why);
     metrics_json(incident, json);
     json_key_text(json, "action", incident->action);
+    text_or_null(json, "cause", incident->cause);
     text_or_null(json, "fingerprint_from", incident->fingerprint_from);
     text_or_null(json, "fingerprint_to", incident->fingerprint_to);
     json_key_i64(json, "opened_ms", incident->opened_ms);
@@ -133,6 +142,8 @@ static bool take_incident(yyjson_val *object, struct incident *incident)
            document_text(object, "who", incident->who, sizeof incident->who) &&
            document_text(object, "why", incident->why, sizeof incident->why) &&
            document_text(object, "action", incident->action, sizeof incident->action) &&
+           (!yyjson_obj_get(object, "cause") || /* a file of before there were any */
+            document_text_or_null(object, "cause", incident->cause, sizeof incident->cause)) &&
            document_text_or_null(object, "fingerprint_from", incident->fingerprint_from,
                                  sizeof incident->fingerprint_from) &&
            document_text_or_null(object, "fingerprint_to", incident->fingerprint_to,

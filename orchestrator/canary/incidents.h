@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 enum {
+    INCIDENT_CAUSE_BYTES = 64,
     INCIDENTS_MAX = 2000, /* beyond it the oldest closed one goes; when all are open a new one is refused */
     INCIDENT_ID_BYTES = 32,
     INCIDENT_WORD_BYTES = 64,
@@ -37,6 +38,7 @@ struct incident {
     struct incident_metric metrics[INCIDENT_METRICS_MAX];
     size_t metric_count;
     char action[INCIDENT_WORD_BYTES];
+    char cause[INCIDENT_CAUSE_BYTES]; /* a gate's decision, so that it is opened once; "": none */
     char fingerprint_from[SHA256_HEX_BYTES], fingerprint_to[SHA256_HEX_BYTES]; /* "": none */
 };
 
@@ -56,6 +58,7 @@ void incidents_finish(struct incidents *incidents);
 
 /* incident_find: NULL when there is none. */
 struct incident *incident_find(struct incidents *incidents, const char *id);
+struct incident *incident_of_cause(struct incidents *incidents, const char *cause);
 
 /* incidents_open: adds one to the file, and gives it its id. STATUS_LIMIT: too many are open. */
 enum status incidents_open(const char *path, struct incident *incident, struct error *error) MUST_USE;

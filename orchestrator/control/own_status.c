@@ -48,6 +48,7 @@ static void gauges(const struct run *run, struct json *json)
     json_object_begin(json);
     json_key_f64(json, "alerts_active", (double)alerts_active(&run->alerting->alerts));
     json_key_f64(json, "export_failed_in_a_row", (double)totals.failed_in_a_row);
+    canary_watch_gauges(run, json);
     json_key_f64(json, "disk_free_gb",
                  statvfs(config_text(run->config, "run.data_root"), &space) == 0
                      ? (double)space.f_bavail * (double)space.f_frsize / 1e9

@@ -12,12 +12,13 @@ int arguments_usage(FILE *out, int code)
         "  --effective FILE   configuration of the folder (default runtime/effective_config.json)\n"
         "  --run-id ID        a run of this folder (default: the last one)\n"
         "  --out DIR          where the report goes (default: runtime/canary_report below the artefacts)\n"
+        "  --live             go on from where the last evaluation of the run came to, and print nothing\n"
         "  --json             print the final report as JSON\n\n"
         "Exit codes: 0 the report says PASS, 1 cannot be written, 2 wrong use, 3 FAIL or UNKNOWN\n");
     return code;
 }
 
-bool arguments_parse(struct validate_options *options, int argc, char **argv)
+bool arguments_parse(struct validate_options *options, bool *out_live, int argc, char **argv)
 {
     for (int i = 1; i < argc; i++) {
         bool has_value = i + 1 < argc;
@@ -27,6 +28,8 @@ bool arguments_parse(struct validate_options *options, int argc, char **argv)
             options->version = true;
         else if (strcmp(argv[i], "--json") == 0)
             options->json = true;
+        else if (strcmp(argv[i], "--live") == 0)
+            *out_live = true;
         else if (has_value && strcmp(argv[i], "--effective") == 0)
             options->effective_path = argv[++i];
         else if (has_value && strcmp(argv[i], "--run-id") == 0)

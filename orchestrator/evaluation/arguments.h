@@ -9,4 +9,4 @@
 int arguments_usage(FILE *out, int code);
 
 /* arguments_parse: false, and a sentence on stderr, when it is not understood. */
-bool arguments_parse(struct validate_options *options, int argc, char **argv);
+bool arguments_parse(struct validate_options *options, bool *out_live, int argc, char **argv);

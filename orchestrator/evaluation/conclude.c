@@ -33,7 +33,8 @@ static double hours_of(const struct canary_report *report)
     return isinf(hours) ? 0 : hours;
 }
 
-static bool incidents_open_p1(const struct canary_report *report, int64_t *out_count)
+/* incidents_open_p1: also how many there are in all. */
+static bool incidents_open_p1(const struct canary_report *report, int64_t *out_count, int64_t *out_all)
 {
     struct incidents incidents;
     char path[PATH_BYTES];
@@ -41,6 +42,7 @@ static bool incidents_open_p1(const struct canary_report *report, int64_t *out_c
     if (incidents_read(path, &incidents, NULL) != STATUS_OK)
         return false;
     *out_count = 0;
+    *out_all = (int64_t)incidents.count;
     for (size_t i = 0; i < incidents.count; i++)
         *out_count += !incidents.items[i].closed_ms && strcmp(incidents.items[i].severity, "P1") == 0;
     incidents_finish(&incidents);
@@ -52,14 +54,16 @@ struct canary_conclusion canary_report_conclude(const struct canary_report *repo
     struct canary_conclusion conclusion = {.verdict = CANARY_PASS,
                                            .hours = hours_of(report),
                                            .hours_needed = config_f64(report->config, "canary.hours")};
-    conclusion.incidents_known = incidents_open_p1(report, &conclusion.open_p1);
+    int64_t steps = 0; /* each has an incident, if there was an orchestrator that opened it */
+    conclusion.incidents_known = incidents_open_p1(report, &conclusion.open_p1, &conclusion.incidents);
     for (size_t i = 0; i < report->symbol_count; i++)
         for (enum canary_gate gate = 0; gate < CANARY_GATES; gate++) {
             const struct canary_gate_state *state = &report->symbols[i].gates[gate].state;
             conclusion.verdict =
                 canary_worse(conclusion.verdict, state->known ? state->verdict : CANARY_UNKNOWN);
-            conclusion.open_p1 += state->step > 0;
+            steps += state->step;
         }
+    conclusion.open_p1 = steps > conclusion.open_p1 ? steps : conclusion.open_p1;
     if (conclusion.open_p1)
         conclusion.verdict = CANARY_FAIL;
     if (!conclusion.incidents_known || conclusion.hours < conclusion.hours_needed)
@@ -69,7 +73,7 @@ struct canary_conclusion canary_report_conclude(const struct canary_report *repo
 
 /* --- files --- */
 
-static enum status put(const struct canary_report *report, const char *name, const struct buffer *text,
+enum status report_put(const struct canary_report *report, const char *name, const struct buffer *text,
                        struct error *error)
 {
     char path[PATH_BYTES];
@@ -78,37 +82,6 @@ static enum status put(const struct canary_report *report, const char *name, con
     if (status == STATUS_OK)
         status = file_replace(path, text->data, text->length, false);
     return status == STATUS_OK ? status : error_set(error, status, "%s cannot be written: %m", path);
-}
-
-static void gate_json(const struct symbol_report *symbol, enum canary_gate gate, struct json *json)
-{
-    const struct judged *judged = &symbol->gates[gate];
-    const struct canary_gate_rule *rule = canary_gate_rule(gate);
-    const struct canary_gate_state *state = &judged->state;
-    json_object_begin(json);
-    json_key_text(json, "id", rule->id);
-    json_key_text(json, "symbol", symbol->symbol);
-    json_key_text(json, "metric", rule->metric);
-    json_key_f64(json, "measured", judged->measured);
-    json_key_text(json, "op", rule->op);
-    json_key_f64(json, "threshold", judged->threshold);
-    json_key_i64(json, "n", judged->n);
-    json_key_text(json, "verdict", CANARY_VERDICT_NAMES[state->known ? state->verdict : CANARY_UNKNOWN]);
-    json_key_i64(json, "failing_minutes", state->failing);
-    json_key_i64(json, "fired", judged->fired);
-    json_key_i64(json, "recovered", judged->recovered);
-    json_key_text(json, "action_due", state->step ? rule->actions[state->step - 1] : NULL);
-    json_object_end(json);
-}
-
-static void gates_json_write(const struct canary_report *report, const char *key, struct json *json)
-{
-    json_key(json, key);
-    json_array_begin(json);
-    for (size_t i = 0; i < report->symbol_count; i++)
-        for (enum canary_gate gate = 0; gate < CANARY_GATES; gate++)
-            gate_json(&report->symbols[i], gate, json);
-    json_array_end(json);
 }
 
 static void window_json(const struct canary_report *report, const struct canary_conclusion *conclusion,
@@ -133,12 +106,68 @@ static void window_json(const struct canary_report *report, const struct canary_
     json_object_end(json);
 }
 
+/* slices_json: of the primary horizon. */
+static void slices_json(const struct canary_report *report, struct json *json)
+{
+    struct series_settings settings;
+    json_key(json, "slices");
+    json_array_begin(json);
+    for (size_t i = 0; i < report->symbol_count; i++) {
+        const struct symbol_report *symbol = &report->symbols[i];
+        series_settings_take(report->config, symbol->symbol, &settings);
+        const struct measures *m = &symbol->newest[series_primary(&settings)];
+        for (enum slice slice = 0; symbol->minutes && slice < SLICE_COUNT; slice++) {
+            json_object_begin(json);
+            json_key_text(json, "slice", SLICE_NAMES[slice]);
+            json_key_text(json, "symbol", symbol->symbol);
+            json_key_i64(json, "n", m->slices[slice].n);
+            json_key_f64(json, "auc", m->slices[slice].value);
+            json_key_f64(json, "delta_auc", m->slices[slice].value - m->all);
+            json_key_f64(json, "ece", m->slice_ece[slice]);
+            json_object_end(json);
+        }
+    }
+    json_array_end(json);
+}
+
+static void calibration_json(const struct canary_report *report, struct json *json)
+{
+    struct series_settings settings;
+    json_key(json, "calibration");
+    json_array_begin(json);
+    for (size_t i = 0; i < report->symbol_count; i++) {
+        const struct symbol_report *symbol = &report->symbols[i];
+        series_settings_take(report->config, symbol->symbol, &settings);
+        const struct measures *m = &symbol->newest[series_primary(&settings)];
+        bool known = symbol->minutes && m->state != SERIES_UNKNOWN;
+        json_object_begin(json);
+        json_key_text(json, "symbol", symbol->symbol);
+        json_key_text(json, "state", known ? CALIBRATION_STATE_NAMES[m->state] : NULL);
+        json_key_f64(json, "ece", symbol->minutes ? m->ece : NAN);
+        json_key_f64(json, "brier", symbol->minutes ? m->brier : NAN);
+        json_key_f64(json, "brier_improvement_pct", symbol->minutes ? m->brier_improvement_pct : NAN);
+        json_key_f64(json, "platt_train_samples", symbol->minutes ? m->platt_train : NAN);
+        json_key_f64(json, "platt_test_samples", symbol->minutes ? m->platt_test : NAN);
+        json_object_end(json);
+    }
+    json_array_end(json);
+}
+
+static void incidents_json(const struct canary_conclusion *conclusion, struct json *json)
+{
+    json_key(json, "incidents");
+    json_object_begin(json);
+    json_key_f64(json, "total", conclusion->incidents_known ? (double)conclusion->incidents : NAN);
+    json_key_f64(json, "open_p1", conclusion->incidents_known ? (double)conclusion->open_p1 : NAN);
+    json_object_end(json);
+}
+
 static void final_json(const struct canary_report *report, const struct canary_conclusion *conclusion,
                        struct buffer *out)
 {
-    static const char *const EVIDENCE[] = {"metrics_timeseries.csv", "slices_overview.csv",
-                                           "merge_time_diff_ms.csv", "monitoring_report.json",
-                                           "incidents.json"};
+    static const char *const EVIDENCE[] = {"metrics_timeseries.csv",  "slices_overview.csv",
+                                           "calibration_summary.csv", "merge_time_diff_ms.csv",
+                                           "monitoring_report.json",  "incidents.json"};
     struct json json;
     json_init(&json, out);
     json_object_begin(&json);
@@ -154,7 +183,10 @@ static void final_json(const struct canary_report *report, const struct canary_c
     }
     json_object_end(&json);
     window_json(report, conclusion, &json);
-    gates_json_write(report, "slo", &json);
+    report_gates_json(report, "slo", &json);
+    slices_json(report, &json);
+    calibration_json(report, &json);
+    incidents_json(conclusion, &json);
     if (conclusion->incidents_known)
         json_key_i64(&json, "open_p1", conclusion->open_p1);
     else
@@ -199,41 +231,55 @@ static void final_markdown(const struct canary_report *report, const struct cana
         }
 }
 
-static void monitoring_json(const struct canary_report *report, struct buffer *out)
+static enum status put_table(const struct canary_report *report, const char *name, const struct table *table,
+                             struct error *error)
 {
-    struct json json;
-    json_init(&json, out);
-    json_object_begin(&json);
-    json_key_text(&json, "run_id", report->run_id);
-    json_key(&json, "minutes");
-    json_object_begin(&json);
-    for (size_t i = 0; i < report->symbol_count; i++)
-        json_key_i64(&json, report->symbols[i].symbol, report->symbols[i].minutes);
-    json_object_end(&json);
-    gates_json_write(report, "gates", &json);
-    json_object_end(&json);
-    buffer_append_byte(out, '\n');
+    struct buffer text;
+    buffer_init(&text, 0);
+    table_text(table, &text);
+    enum status status = report_put(report, name, &text, error);
+    buffer_finish(&text);
+    return status;
 }
 
-enum status canary_report_write(const struct canary_report *report,
-                                const struct canary_conclusion *conclusion, struct error *error)
+static void monitoring(const struct canary_report *report, const struct canary_conclusion *conclusion,
+                       struct buffer *out)
+{
+    (void)conclusion;
+    report_monitoring_json(report, out);
+}
+
+static void dashboard(const struct canary_report *report, const struct canary_conclusion *conclusion,
+                      struct buffer *out)
+{
+    (void)conclusion;
+    report_dashboard_json(report, out);
+}
+
+enum status canary_report_write(struct canary_report *report, const struct canary_conclusion *conclusion,
+                                struct error *error)
 {
     static const struct {
         const char *name;
         void (*make)(const struct canary_report *report, const struct canary_conclusion *conclusion,
                      struct buffer *out);
-    } FINAL[] = {{"T+0_final_report.json", final_json}, {"T+0_final_report.md", final_markdown}};
+    } FILES[] = {{"monitoring_report.json", monitoring},
+                 {"monitoring_dashboard.json", dashboard},
+                 {"T+0_final_report.json", final_json},
+                 {"T+0_final_report.md", final_markdown}};
     struct buffer text;
     buffer_init(&text, 0);
-    monitoring_json(report, &text);
-    enum status status = put(report, "metrics_timeseries.csv", &report->timeseries, error);
-    status = status == STATUS_OK ? put(report, "slices_overview.csv", &report->slices, error) : status;
-    status = status == STATUS_OK ? put(report, "merge_time_diff_ms.csv", &report->merges, error) : status;
-    status = status == STATUS_OK ? put(report, "monitoring_report.json", &text, error) : status;
-    for (size_t i = 0; status == STATUS_OK && i < sizeof FINAL / sizeof *FINAL; i++) {
+    enum status status = put_table(report, "metrics_timeseries.csv", &report->timeseries, error);
+    status = status == STATUS_OK ? report_put(report, "slices_overview.csv", &report->slices, error) : status;
+    status =
+        status == STATUS_OK ? put_table(report, "merge_time_diff_ms.csv", &report->merges, error) : status;
+    status = status == STATUS_OK ? put_table(report, "calibration_summary.csv", &report->calibrations, error)
+                                 : status;
+    status = status == STATUS_OK ? checks_write(report, error) : status;
+    for (size_t i = 0; status == STATUS_OK && i < sizeof FILES / sizeof *FILES; i++) {
         buffer_clear(&text);
-        FINAL[i].make(report, conclusion, &text);
-        status = put(report, FINAL[i].name, &text, error);
+        FILES[i].make(report, conclusion, &text);
+        status = report_put(report, FILES[i].name, &text, error);
     }
     buffer_finish(&text);
     return status;

@@ -1,5 +1,6 @@
 /* evaluation: the canary's figures, gates and final report of a run, from its Parquet data sets (operations.md §14, data.md §7). Run by
- * `orchctl canary report`. Nothing is remembered between two runs of it: the same rows give the same files. */
+ * `orchctl canary report`, which measures the whole run, and by the orchestrator every minute (--live), which goes on from the minute
+ * it has come to. Both give the same files of the same rows. */
 #include "arguments.h"
 #include "canary_report.h"
 #include "orchestrator/canary/fingerprints.h"
@@ -32,21 +33,6 @@ static enum status run_facts(const struct validate_input *input, struct canary_r
     return status;
 }
 
-static void measure_all(struct quality *quality, const struct quality_input *input,
-                        struct canary_report *report)
-{
-    for (size_t i = 0; i < input->symbol_count && i < REPORT_SYMBOLS_MAX; i++) {
-        struct series_settings settings;
-        struct series series;
-        series_settings_take(report->config, input->symbols[i], &settings);
-        bool good = series_load(quality, &settings, input->symbols[i], &series);
-        if (!good)
-            fprintf(stderr, "evaluation: %s: not all data sets could be read\n", input->symbols[i]);
-        canary_report_symbol(report, &series, &settings);
-        series_finish(&series);
-    }
-}
-
 static int print_final(const struct canary_report *report, bool as_json)
 {
     struct buffer text;
@@ -60,23 +46,17 @@ static int print_final(const struct canary_report *report, bool as_json)
     return status == STATUS_OK ? EXIT_FINE : EXIT_REFUSED;
 }
 
-static int evaluate(const struct validate_options *options, const struct validate_input *input,
+static int evaluate(const struct validate_options *options, bool live, struct validate_input *input,
                     struct canary_report *report)
 {
-    static struct quality quality;
     struct error error = {{0}};
-    enum status status = quality_open(&input->quality, &quality, &error);
-    if (status == STATUS_OK)
-        measure_all(&quality, &input->quality, report);
-    quality_close(&quality);
-    struct canary_conclusion conclusion = canary_report_conclude(report);
-    status = status == STATUS_OK ? canary_report_write(report, &conclusion, &error) : status;
-    if (status != STATUS_OK) {
+    enum canary_verdict verdict;
+    if (canary_report_make(&input->quality, live, report, &verdict, &error) != STATUS_OK) {
         fprintf(stderr, "evaluation: %s\n", error.text);
         return EXIT_REFUSED;
     }
-    int code = print_final(report, options->json);
-    return code == EXIT_FINE && conclusion.verdict != CANARY_PASS ? EXIT_NOT_GOOD : code;
+    int code = live ? EXIT_FINE : print_final(report, options->json);
+    return code == EXIT_FINE && verdict != CANARY_PASS ? EXIT_NOT_GOOD : code;
 }
 
 int main(int argc, char **argv)
@@ -87,7 +67,8 @@ int main(int argc, char **argv)
     struct config *of_run = NULL;
     struct error error = {{0}};
     char folder[PATH_BYTES], tag[256];
-    if (!arguments_parse(&options, argc, argv))
+    bool live = false;
+    if (!arguments_parse(&options, &live, argc, argv))
         return arguments_usage(stderr, EXIT_WRONG_USE);
     if (options.help)
         return arguments_usage(stdout, EXIT_FINE);
@@ -106,7 +87,7 @@ int main(int argc, char **argv)
         report.run_tag = tag;
         report.folder = options.out_dir ? options.out_dir : folder;
         canary_report_begin(&report);
-        code = evaluate(&options, &input, &report);
+        code = evaluate(&options, live, &input, &report);
         canary_report_finish(&report);
     } else {
         fprintf(stderr, "evaluation: %s\n", error.text);

@@ -8,8 +8,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { MINUTE_LENGTH_MS = 60000, MERGE_WINDOW_MS = 300000, RATE_MINUTES = 10, DAY_LENGTH_MS = 86400000 };
-enum { ANY_SLICE = -1 };
+enum { MINUTE_LENGTH_MS = 60000, MERGE_WINDOW_MS = 300000, RATE_MINUTES = 10 };
 
 void measure_scratch_make(const struct series *series, struct measure_scratch *out)
 {
@@ -35,40 +34,12 @@ void measure_scratch_finish(struct measure_scratch *scratch)
     *scratch = (struct measure_scratch){0};
 }
 
-/* first_at: index of the first row at or behind a time. */
-static size_t first_at(const int64_t *t_ms, size_t count, int64_t at_ms)
-{
-    size_t low = 0, high = count;
-    while (low < high) {
-        size_t middle = (low + high) / 2;
-        if (t_ms[middle] < at_ms)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return low;
-}
-
-/* asking: which rows of a series, for which horizon. */
-struct asking {
-    const struct series *series;
-    size_t horizon;
-    int64_t from_ms, to_ms; /* rows from <= t < to */
-    int slice;              /* enum slice, ANY_SLICE */
-    bool calibrated;        /* only rows with a probability */
-};
-
-struct gathered {
-    size_t n, ones;
-    int64_t ties, unlabeled;
-};
-
-static struct gathered gather(const struct asking *asking, struct measure_scratch *out)
+struct gathered measure_gather(const struct asking *asking, struct measure_scratch *out)
 {
     const struct series *series = asking->series;
     struct gathered gathered = {0};
-    for (size_t i = first_at(series->t_ms, series->count, asking->from_ms);
-         i < series->count && series->t_ms[i] < asking->to_ms; i++) {
+    for (size_t i = series_at(series, asking->from_ms); i < series->count && series->t_ms[i] < asking->to_ms;
+         i++) {
         uint8_t label = series->labels[asking->horizon][i];
         if ((asking->slice != ANY_SLICE &&
              !slice_has((enum slice)asking->slice, series->t_ms[i], series->regimes[i])) ||
@@ -88,9 +59,8 @@ static struct gathered gather(const struct asking *asking, struct measure_scratc
     return gathered;
 }
 
-/* matured: rows of a window that ends at end_ms whose label reads nothing behind it. */
-static struct asking matured(const struct series *series, const struct series_settings *settings,
-                             size_t horizon, int64_t end_ms, int64_t window_ms)
+struct asking measure_matured(const struct series *series, const struct series_settings *settings,
+                              size_t horizon, int64_t end_ms, int64_t window_ms)
 {
     return (struct asking){.series = series,
                            .horizon = horizon,
@@ -101,17 +71,24 @@ static struct asking matured(const struct series *series, const struct series_se
 
 static struct auc auc_of(const struct asking *asking, int64_t horizon_ms, struct measure_scratch *scratch)
 {
-    struct gathered rows = gather(asking, scratch);
+    struct gathered rows = measure_gather(asking, scratch);
     int64_t n_eff = label_outcomes(scratch->t_ms, rows.n, horizon_ms);
     return auc_measure(scratch->scores, scratch->labels, rows.n, n_eff, scratch->work);
+}
+
+static double ece_of(struct asking asking, struct measure_scratch *scratch)
+{
+    asking.calibrated = true;
+    struct gathered rows = measure_gather(&asking, scratch);
+    return expected_calibration_error(scratch->probabilities, scratch->labels, rows.n);
 }
 
 static void measure_aucs(const struct series *series, const struct series_settings *settings, size_t horizon,
                          struct measure_scratch *scratch, struct measures *out)
 {
     int64_t horizon_ms = settings->horizons_ms[horizon];
-    struct asking asking = matured(series, settings, horizon, out->end_ms, settings->gate_window_ms);
-    struct gathered rows = gather(&asking, scratch);
+    struct asking asking = measure_matured(series, settings, horizon, out->end_ms, settings->gate_window_ms);
+    struct gathered rows = measure_gather(&asking, scratch);
     double priced = (double)rows.n + (double)rows.ties;
     out->n = (int64_t)rows.n;
     out->n_eff = label_outcomes(scratch->t_ms, rows.n, horizon_ms);
@@ -121,13 +98,14 @@ static void measure_aucs(const struct series *series, const struct series_settin
     for (enum slice slice = 0; slice < SLICE_COUNT; slice++) {
         asking.slice = (int)slice;
         out->slices[slice] = auc_of(&asking, horizon_ms, scratch);
+        out->slice_ece[slice] = horizon_ms == settings->primary_ms ? ece_of(asking, scratch) : NAN;
     }
-    asking = matured(series, settings, horizon, out->end_ms, settings->display_window_ms);
+    asking = measure_matured(series, settings, horizon, out->end_ms, settings->display_window_ms);
     asking.slice = SLICE_ACTIVE;
-    rows = gather(&asking, scratch);
+    rows = measure_gather(&asking, scratch);
     out->active_display = auc_value(scratch->scores, scratch->labels, rows.n, scratch->work);
     asking.slice = ANY_SLICE;
-    rows = gather(&asking, scratch);
+    rows = measure_gather(&asking, scratch);
     out->top_k = top_k_hit_rate_5p(scratch->scores, scratch->returns, rows.n, scratch->work);
 }
 
@@ -146,14 +124,14 @@ static void measure_calibration(const struct series *series, const struct series
                             .from_ms = begin_ms - settings->train_ms,
                             .to_ms = begin_ms - settings->primary_ms - settings->tol_ms,
                             .slice = ANY_SLICE};
-    struct gathered train = gather(&asking, scratch);
+    struct gathered train = measure_gather(&asking, scratch);
     out->platt_train = (double)train.n;
-    asking = matured(series, settings, horizon, out->end_ms, out->end_ms - begin_ms);
+    asking = measure_matured(series, settings, horizon, out->end_ms, out->end_ms - begin_ms);
     asking.calibrated = true;
-    out->platt_test = (double)gather(&asking, scratch).n;
-    asking = matured(series, settings, horizon, out->end_ms, settings->display_window_ms);
+    out->platt_test = (double)measure_gather(&asking, scratch).n;
+    asking = measure_matured(series, settings, horizon, out->end_ms, settings->display_window_ms);
     asking.calibrated = true;
-    struct gathered rows = gather(&asking, scratch);
+    struct gathered rows = measure_gather(&asking, scratch);
     out->ece = expected_calibration_error(scratch->probabilities, scratch->labels, rows.n);
     struct brier brier = brier_measure(scratch->probabilities, scratch->labels, rows.n,
                                        train.n ? (double)train.ones / (double)train.n : NAN);
@@ -162,7 +140,7 @@ static void measure_calibration(const struct series *series, const struct series
     out->brier_improvement_pct = brier.improvement_pct;
 }
 
-static size_t merge_at(const struct series *series, int64_t at_ms)
+size_t measure_second(const struct series *series, int64_t at_ms)
 {
     size_t low = 0, high = series->merge_count;
     while (low < high) {
@@ -175,16 +153,31 @@ static size_t merge_at(const struct series *series, int64_t at_ms)
     return low;
 }
 
-/* measure_merge: seconds of the window that lie between the first and the last accepted event. */
-static void measure_merge(const struct series *series, const struct series_settings *settings,
-                          struct measure_scratch *scratch, struct measures *out)
+static struct merge merge_of(const struct series *series, enum merge_signal signal, int64_t tol_ms,
+                             int64_t from_ms, int64_t to_ms, struct measure_scratch *scratch)
 {
-    int64_t from_ms = out->end_ms - MERGE_WINDOW_MS, to_ms = out->end_ms - 1;
+    size_t first = measure_second(series, from_ms), end = measure_second(series, to_ms + 1);
+    return merge_measure(series->merges + first, end > first ? end - first : 0, signal, tol_ms, from_ms,
+                         to_ms, scratch->work);
+}
+
+struct merge measure_merge(const struct series *series, enum merge_signal signal,
+                           const struct tolerance *tolerance, int64_t end_ms, struct measure_scratch *scratch)
+{
+    int64_t from_ms = end_ms - MERGE_WINDOW_MS, to_ms = end_ms - 1;
     from_ms = from_ms > series->first_ms ? from_ms : series->first_ms;
     to_ms = to_ms < series->last_ms ? to_ms : series->last_ms;
-    size_t first = merge_at(series, from_ms), end = merge_at(series, to_ms + 1);
-    out->merge = merge_measure(series->merges + first, end > first ? end - first : 0, MERGE_FUSION,
-                               settings->merge_tol_ms, from_ms, to_ms, scratch->work);
+    int64_t since_ms = tolerance->since_ms > from_ms ? tolerance->since_ms : from_ms;
+    since_ms = since_ms < to_ms + 1 ? since_ms : to_ms + 1;
+    struct merge before = {0}, now = {0};
+    if (since_ms > from_ms)
+        before = merge_of(series, signal, tolerance->before_ms, from_ms, since_ms - 1, scratch);
+    if (since_ms <= to_ms)
+        now = merge_of(series, signal, tolerance->now_ms, since_ms, to_ms, scratch);
+    struct merge merge = merge_of(series, signal, tolerance->now_ms, from_ms, to_ms, scratch);
+    merge.n_matched = before.n_matched + now.n_matched;
+    merge.match_rate = merge.n_total ? (double)merge.n_matched / (double)merge.n_total : NAN;
+    return merge;
 }
 
 static void measure_rates(const struct series *series, struct measures *out)
@@ -203,23 +196,19 @@ static void measure_rates(const struct series *series, struct measures *out)
 
 static void measure_state(const struct series *series, struct measures *out)
 {
-    size_t end = merge_at(series, out->end_ms);
+    size_t end = measure_second(series, out->end_ms);
     out->direction = end ? series->directions[end - 1] : SERIES_UNKNOWN;
     out->state = end ? series->states[end - 1] : SERIES_UNKNOWN;
-    out->flips_24h = 0;
-    for (size_t i = merge_at(series, out->end_ms - DAY_LENGTH_MS) + 1; i < end; i++)
-        out->flips_24h += series->directions[i] != series->directions[i - 1] &&
-                          series->directions[i] != SERIES_UNKNOWN &&
-                          series->directions[i - 1] != SERIES_UNKNOWN;
 }
 
 void measure_minute(const struct series *series, const struct series_settings *settings, size_t horizon,
-                    int64_t end_ms, struct measure_scratch *scratch, struct measures *out)
+                    const struct tolerance *tolerance, int64_t end_ms, struct measure_scratch *scratch,
+                    struct measures *out)
 {
     *out = (struct measures){.end_ms = end_ms};
     measure_aucs(series, settings, horizon, scratch, out);
     measure_calibration(series, settings, horizon, scratch, out);
-    measure_merge(series, settings, scratch, out);
+    out->merge = measure_merge(series, MERGE_FUSION, tolerance, end_ms, scratch);
     measure_rates(series, out);
     measure_state(series, out);
 }

@@ -28,12 +28,46 @@ void series_settings_take(const struct config *config, const char *symbol, struc
         out->horizons_ms[out->horizon_count++] = SECOND * horizons.integers[i];
 }
 
+/* A minute reads its gate window, and the fits of every test window that a row of its display window, or the newest test window whose
+ * labels have matured, lies in. */
+int64_t series_look_back_ms(const struct series_settings *settings)
+{
+    int64_t matured_ms = settings->primary_ms + settings->tol_ms + MINUTE;
+    int64_t shown_ms = settings->display_window_ms > matured_ms ? settings->display_window_ms : matured_ms;
+    int64_t fitted_ms = settings->train_ms + settings->test_ms + shown_ms;
+    int64_t gated_ms = settings->gate_window_ms + settings->train_ms + settings->test_ms;
+    return (fitted_ms > gated_ms ? fitted_ms : gated_ms) + MINUTE;
+}
+
+size_t series_at(const struct series *series, int64_t at_ms)
+{
+    size_t low = 0, high = series->count;
+    while (low < high) {
+        size_t middle = (low + high) / 2;
+        if (series->t_ms[middle] < at_ms)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
 /* --- rows --- */
 
 struct loading {
     struct series *series;
     const struct series_settings *settings;
+    int64_t from_ms;
 };
+
+/* from_clause: what is asked of one symbol, from a time on. */
+static void from_clause(struct buffer *sql, const char *prefix, const struct loading *loading)
+{
+    buffer_format(sql, " WHERE %ssymbol = ", prefix);
+    sql_quote(sql, loading->series->symbol);
+    if (loading->from_ms != INT64_MIN)
+        buffer_format(sql, " AND %sts_ms >= %lld", prefix, (long long)loading->from_ms);
+}
 
 static uint8_t named(const char *const names[], const char *text)
 {
@@ -43,10 +77,10 @@ static uint8_t named(const char *const names[], const char *text)
     return SERIES_UNKNOWN;
 }
 
-static void row_add(struct series *series, const struct feature_row *row, double probability)
+static void row_add(struct series *series, const struct feature_row *row, double probability, bool suspended)
 {
     size_t count = series->count + 1;
-    if (count > series->capacity) { /* five arrays of one length */
+    if (count > series->capacity) { /* six arrays of one length */
         size_t capacity = series->capacity ? 2 * series->capacity : 4096;
         series->t_ms = memory_resize(series->t_ms, capacity * sizeof *series->t_ms);
         series->mids = memory_resize(series->mids, capacity * sizeof *series->mids);
@@ -54,6 +88,7 @@ static void row_add(struct series *series, const struct feature_row *row, double
         series->probabilities =
             memory_resize(series->probabilities, capacity * sizeof *series->probabilities);
         series->regimes = memory_resize(series->regimes, capacity);
+        series->suspended = memory_resize(series->suspended, capacity * sizeof *series->suspended);
         series->capacity = capacity;
     }
     series->t_ms[series->count] = row->ts_ms;
@@ -61,6 +96,7 @@ static void row_add(struct series *series, const struct feature_row *row, double
     series->scores[series->count] = row->fusion_score;
     series->probabilities[series->count] = probability;
     series->regimes[series->count] = (uint8_t)row->regime;
+    series->suspended[series->count] = suspended;
     series->count = count;
 }
 
@@ -90,11 +126,12 @@ static void row_take(void *context, const struct query_cell *cells, size_t count
                               .warmup = cells[6].number != 0};
     (void)count;
     snprintf(row.reason_codes, sizeof row.reason_codes, "%s", cells[7].text ? cells[7].text : "");
+    uint8_t state = named(CALIBRATION_STATE_NAMES, cells[9].text);
     if (label_is_evaluation_row(&row, loading->settings->step_ms, loading->settings->tol_ms))
-        row_add(loading->series, &row, cells[8].is_null ? NAN : cells[8].number);
+        row_add(loading->series, &row, cells[8].is_null ? NAN : cells[8].number,
+                state == CALIBRATION_SUSPENDED);
     if (row.ts_ms % SECOND == 0)
-        second_add(loading->series, &row, named(CVD_DIRECTION_NAMES, cells[10].text),
-                   named(CALIBRATION_STATE_NAMES, cells[9].text));
+        second_add(loading->series, &row, named(CVD_DIRECTION_NAMES, cells[10].text), state);
 }
 
 static bool rows_load(struct quality *quality, struct loading *loading)
@@ -104,8 +141,10 @@ static bool rows_load(struct quality *quality, struct loading *loading)
     buffer_append_text(
         &sql, "SELECT f.ts_ms, f.mid, f.fusion_score, f.regime, f.age_ofi_ms, f.age_cvd_ms, f.warmup, "
               "f.reason_codes, u.proba, u.calibration_state, u.cvd_direction FROM features f LEFT "
-              "JOIN fusion u ON u.symbol = f.symbol AND u.ts_ms = f.ts_ms WHERE f.symbol = ");
-    sql_quote(&sql, loading->series->symbol);
+              "JOIN fusion u ON u.symbol = f.symbol AND u.ts_ms = f.ts_ms");
+    if (loading->from_ms != INT64_MIN)
+        buffer_format(&sql, " AND u.ts_ms >= %lld", (long long)loading->from_ms);
+    from_clause(&sql, "f.", loading);
     buffer_format(&sql, " AND (f.ts_ms %% %lld = 0 OR f.ts_ms %% %d = 0) ORDER BY f.ts_ms",
                   (long long)loading->settings->step_ms, SECOND);
     bool good = quality_each(quality, SET_FEATURES, buffer_text(&sql), row_take, loading);
@@ -129,14 +168,15 @@ static void snapshot_take(void *context, const struct query_cell *cells, size_t 
     snapshots->items[snapshots->count++] = (struct label_snapshot){(int64_t)cells[0].number, cells[1].number};
 }
 
-static bool labels_make(struct quality *quality, const struct series_settings *settings,
-                        struct series *series)
+static bool labels_make(struct quality *quality, const struct loading *loading)
 {
+    const struct series_settings *settings = loading->settings;
+    struct series *series = loading->series;
     struct snapshots snapshots = {NULL, 0, 0};
     struct buffer sql;
     buffer_init(&sql, 0);
-    buffer_append_text(&sql, "SELECT ts_ms, mid FROM orderbook WHERE symbol = ");
-    sql_quote(&sql, series->symbol);
+    buffer_append_text(&sql, "SELECT ts_ms, mid FROM orderbook");
+    from_clause(&sql, "", loading);
     buffer_append_text(&sql, " ORDER BY ts_ms, last_id");
     bool good = quality_each(quality, SET_ORDERBOOK, buffer_text(&sql), snapshot_take, &snapshots);
     buffer_finish(&sql);
@@ -171,18 +211,18 @@ static void rate_take(void *context, const struct query_cell *cells, size_t coun
         (struct rates){(int64_t)cells[1].number, (int64_t)cells[2].number, (int64_t)cells[3].number};
 }
 
-static bool rates_load(struct quality *quality, const struct series_settings *settings, struct series *series)
+static bool rates_load(struct quality *quality, const struct loading *loading)
 {
     struct buffer sql;
     buffer_init(&sql, 0);
     buffer_format(&sql,
                   "SELECT ts_ms // %d, count(z_raw), count(*) FILTER (z_raw IS NOT NULL AND floor_used), "
                   "count(*) FILTER "
-                  "(abs(z_raw) > %.17g) FROM cvd WHERE symbol = ",
-                  MINUTE, settings->winsor_limit);
-    sql_quote(&sql, series->symbol);
+                  "(abs(z_raw) > %.17g) FROM cvd",
+                  MINUTE, loading->settings->winsor_limit);
+    from_clause(&sql, "", loading);
     buffer_append_text(&sql, " GROUP BY 1 ORDER BY 1");
-    bool good = quality_each(quality, SET_CVD, buffer_text(&sql), rate_take, series);
+    bool good = quality_each(quality, SET_CVD, buffer_text(&sql), rate_take, loading->series);
     buffer_finish(&sql);
     return good;
 }
@@ -199,27 +239,27 @@ static void range_take(void *context, const struct query_cell *cells, size_t cou
         series->last_ms = (int64_t)cells[1].number;
 }
 
-static bool range_load(struct quality *quality, enum data_set set, struct series *series)
+static bool range_load(struct quality *quality, enum data_set set, const struct loading *loading)
 {
     struct buffer sql;
     buffer_init(&sql, 0);
-    buffer_format(&sql, "SELECT min(ts_ms), max(ts_ms) FROM %s WHERE symbol = ", DATA_SETS_INFO[set].name);
-    sql_quote(&sql, series->symbol);
-    bool good = quality_each(quality, set, buffer_text(&sql), range_take, series);
+    buffer_format(&sql, "SELECT min(ts_ms), max(ts_ms) FROM %s", DATA_SETS_INFO[set].name);
+    from_clause(&sql, "", loading);
+    bool good = quality_each(quality, set, buffer_text(&sql), range_take, loading->series);
     buffer_finish(&sql);
     return good;
 }
 
 bool series_load(struct quality *quality, const struct series_settings *settings, const char *symbol,
-                 struct series *out_series)
+                 int64_t from_ms, struct series *out_series)
 {
     *out_series = (struct series){.symbol = symbol, .first_ms = INT64_MAX, .last_ms = INT64_MIN};
-    struct loading loading = {out_series, settings};
-    bool good = range_load(quality, SET_ORDERBOOK, out_series);
-    good = range_load(quality, SET_PRICES, out_series) && good;
+    struct loading loading = {out_series, settings, from_ms};
+    bool good = range_load(quality, SET_ORDERBOOK, &loading);
+    good = range_load(quality, SET_PRICES, &loading) && good;
     good = rows_load(quality, &loading) && good;
-    good = labels_make(quality, settings, out_series) && good;
-    return rates_load(quality, settings, out_series) && good;
+    good = labels_make(quality, &loading) && good;
+    return rates_load(quality, &loading) && good;
 }
 
 void series_finish(struct series *series)
@@ -229,6 +269,7 @@ void series_finish(struct series *series)
     free(series->scores);
     free(series->probabilities);
     free(series->regimes);
+    free(series->suspended);
     for (size_t h = 0; h < SERIES_HORIZONS_MAX; h++) {
         free(series->labels[h]);
         free(series->returns[h]);

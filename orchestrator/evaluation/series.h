@@ -25,6 +25,7 @@ struct series {
     int64_t *t_ms;
     double *mids, *scores, *probabilities; /* NaN: none */
     uint8_t *regimes;
+    bool *suspended; /* rows whose calibration was suspended when they were made */
     uint8_t *labels[SERIES_HORIZONS_MAX];
     double *returns[SERIES_HORIZONS_MAX];
     struct merge_row *merges; /* rows on whole seconds */
@@ -41,7 +42,11 @@ enum { SERIES_UNKNOWN = 255 };
 
 void series_settings_take(const struct config *config, const char *symbol, struct series_settings *out);
 
-/* series_load: false: the data sets could not be read; the reason is among quality's problems. No rows are no failure. */
+/* series_load: rows from `from_ms` on (a whole minute; INT64_MIN: all). false: the data sets could not be read; the reason is among quality's problems. No rows are no failure. */
 bool series_load(struct quality *quality, const struct series_settings *settings, const char *symbol,
-                 struct series *out_series);
+                 int64_t from_ms, struct series *out_series);
+/* series_look_back_ms: how far before the end of a minute rows are read to measure it. */
+int64_t series_look_back_ms(const struct series_settings *settings);
+size_t series_at(const struct series *series,
+                 int64_t at_ms); /* index of the first evaluation row there or behind */
 void series_finish(struct series *series);

@@ -87,7 +87,10 @@ enum status control_inputs_add(struct run *run, const struct control_wish *wish,
     if (status != STATUS_OK)
         return status;
     input.opened_wall_ms = clock_wall_ms(&run->clock);
-    snprintf(input.id, sizeof input.id, "%lld-%zu", (long long)input.opened_wall_ms, inputs->count + 1);
+    if (wish->id)
+        snprintf(input.id, sizeof input.id, "%s", wish->id);
+    else
+        snprintf(input.id, sizeof input.id, "%lld-%zu", (long long)input.opened_wall_ms, inputs->count + 1);
     snprintf(input.decision, sizeof input.decision, "%s", wish->decision);
     snprintf(input.symbol, sizeof input.symbol, "%s", wish->symbol ? wish->symbol : "");
     snprintf(input.who, sizeof input.who, "%.63s", wish->who);
@@ -109,6 +112,15 @@ enum status control_inputs_add(struct run *run, const struct control_wish *wish,
     *out_id = input_at(inputs, inputs->count)->id;
     inputs->count++;
     return STATUS_OK;
+}
+
+const struct control_input *control_inputs_find(const struct run *run, const char *id)
+{
+    const struct control_inputs *inputs = &run->control_inputs;
+    for (size_t number = inputs->count; number > first_kept(inputs); number--)
+        if (strcmp(input_at(inputs, number - 1)->id, id) == 0)
+            return input_at(inputs, number - 1);
+    return NULL;
 }
 
 /* --- ending --- */

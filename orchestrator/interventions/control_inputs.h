@@ -24,6 +24,7 @@ struct control_wish {
     const char *symbol;   /* NULL: all */
     double value;         /* NaN: none */
     const char *who, *why;
+    const char *id;   /* NULL: one is made up; else harvest records what is said twice under it once */
     bool is_incident; /* of its own: opened and closed when it is committed */
 };
 
@@ -53,6 +54,9 @@ void control_inputs_finish(struct control_inputs *inputs);
  * feed is not open. *out_id lives as long as the input is kept. */
 enum status control_inputs_add(struct run *run, const struct control_wish *wish, const char **out_id,
                                struct error *error) MUST_USE;
+
+/* control_inputs_find: the newest of that id that is still kept; NULL: none. */
+const struct control_input *control_inputs_find(const struct run *run, const char *id);
 
 void control_inputs_step(struct run *run);
 int64_t control_inputs_due_ms(const struct run *run);

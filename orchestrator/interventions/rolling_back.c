@@ -219,6 +219,30 @@ static size_t deaf(const struct run *run, char *out_names, size_t bytes)
     return count;
 }
 
+/* close_left: what the gates of the configuration that was left had opened is answered by the rollback. */
+static void close_left(struct run *run, const char *path)
+{
+    struct incidents incidents;
+    struct error error = {{0}};
+    bool any = false;
+    enum status status = incidents_read(path, &incidents, &error);
+    if (status != STATUS_OK) {
+        complain(&error);
+        return;
+    }
+    for (size_t i = 0; i < incidents.count; i++) {
+        struct incident *incident = &incidents.items[i];
+        if (incident->closed_ms || !*incident->cause ||
+            strcmp(incident->fingerprint_from, run->rolling_back.record.from) != 0)
+            continue;
+        incident->closed_ms = run->rolling_back.record.ended_ms;
+        any = true;
+    }
+    if (any && incidents_write(path, &incidents, &error) != STATUS_OK)
+        complain(&error);
+    incidents_finish(&incidents);
+}
+
 static void conclude_rollback(struct run *run, enum rollback_state state, const char *reason)
 {
     struct rolling_back *rolling_back = &run->rolling_back;
@@ -233,6 +257,8 @@ static void conclude_rollback(struct run *run, enum rollback_state state, const 
     if (state == ROLLBACK_DONE &&
         incidents_close(path, record->incident, record->ended_ms, &error) != STATUS_OK)
         complain(&error);
+    if (state == ROLLBACK_DONE)
+        close_left(run, path);
     if (state == ROLLBACK_DONE)
         rolling_back->measure_ms = run_now_ms(run) + config_wall_ms(run->config, MEASURED_AFTER_MS);
     record_write_or_tell(run, record);

@@ -117,6 +117,7 @@ void accounting_quality(const struct run *run)
 
 void accounting_canary(const struct run *run)
 {
-    const char *words[] = {"evaluation", "--effective", RUN_EFFECTIVE_PATH, "--run-id", run->run_id, NULL};
+    const char *words[] = {"evaluation", "--live",    "--effective", RUN_EFFECTIVE_PATH,
+                           "--run-id",   run->run_id, NULL};
     perform(run, "canary", words);
 }

@@ -344,6 +344,7 @@ struct concluding *conclude_start(struct run *run)
     char path[PATH_BYTES];
     conclude_judged_finish(run); /* of a run that was not waited for */
     quality_watch_end(run);
+    canary_watch_end(run);
     manifest_status_path(run, path);
     concluding->status = status_write(run, path);
     concluding->run = memory_copy(run, sizeof *run);
@@ -375,6 +376,8 @@ static void say_all(struct run *run, const struct concluding *concluding)
 int conclude_finish(struct run *run, struct concluding *concluding)
 {
     errand_finish(&concluding->errand);
+    if (run->gates == GATES_CANARY)
+        canary_watch_settle(run);
     int code = concluding->status == STATUS_OK ? concluding->code : EXIT_OWN_ERROR;
     if (concluding->status == STATUS_OK)
         say_all(run, concluding);

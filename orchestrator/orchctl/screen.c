@@ -262,6 +262,30 @@ static void put_alerts(struct buffer *out, yyjson_val *alerts)
                       member_text(alert, "subject"), member_text(alert, "message"));
 }
 
+/* put_canary: a line per gate and symbol (operations.md §17); "-" of a run without --gates canary. */
+static void put_canary(struct buffer *out, yyjson_val *canary)
+{
+    yyjson_val *gates = yyjson_obj_get(canary, "gates"), *gate;
+    size_t index, count, passed = 0;
+    if (!yyjson_is_obj(canary)) {
+        buffer_append_text(out, "canary  -\n");
+        return;
+    }
+    yyjson_arr_foreach(gates, index, count, gate) passed += strcmp(member_text(gate, "verdict"), "PASS") == 0;
+    buffer_format(out, "canary  %s  %s  PASS %zu of %zu\n", member_text(canary, "state"),
+                  member_text(canary, "verdict"), passed, yyjson_arr_size(gates));
+    yyjson_arr_foreach(gates, index, count, gate)
+    {
+        buffer_format(out, "  %-8s %-17s %-12s", member_text(gate, "verdict"), member_text(gate, "id"),
+                      member_text(gate, "symbol"));
+        put(out, member_number(gate, "measured"), 12, 4);
+        buffer_format(out, " %-2s %.6g", member_text(gate, "op"), member_number(gate, "threshold"));
+        if (member_number(gate, "step") > 0)
+            buffer_format(out, "  step %.0f in force", member_number(gate, "step"));
+        buffer_append_byte(out, '\n');
+    }
+}
+
 void screen_rest(struct buffer *out, const struct screen_answers *answers)
 {
     yyjson_val *export = yyjson_obj_get(answers->status, "timeseries_export"),
@@ -275,7 +299,8 @@ void screen_rest(struct buffer *out, const struct screen_answers *answers)
     put(out, member_number(faults, "count"), 1, 0);
     buffer_append_text(out, ", not recovered");
     put(out, member_number(faults, "open"), 1, 0);
-    buffer_format(out, "  canary %s\n", canary ? member_text(canary, "state") : "-");
+    buffer_append_byte(out, '\n');
+    put_canary(out, canary);
     put_alerts(out, yyjson_obj_get(answers->status, "alerts"));
 }
 

@@ -4,6 +4,7 @@
 #include "orchestrator/run.h"
 
 #include "orchestrator/canary/fingerprints.h"
+#include "orchestrator/interventions/canary_files.h"
 #include "orchestrator/export/exporter.h"
 #include "orchestrator/faults/faults.h"
 #include "orchestrator/manifest/conclude.h"
@@ -99,6 +100,7 @@ static void fingerprint_tell(struct run *run)
     if (fingerprints_note(run->config, run->fingerprint, &error) != STATUS_OK)
         log_event(LOG_ERROR, "write_error", "reason=\"%s\"", error.text);
     feed_emit(&run->feed, LOG_INFO, "config_loaded", "", FEED_FIELDS(TEXT("fingerprint", run->fingerprint)));
+    canary_files_tag(run);
 }
 
 /* venue_ready: true when harvest may read its configuration. */

@@ -90,14 +90,17 @@ static enum status file_visit(void *context, const char *path)
     char symbol[SYMBOL_BYTES], kind[32], writer[WRITER_HEX + 1];
     const char *name = strrchr(path, '/');
     size_t length = strlen(path);
+    long long last_ms = 0, number = 0;
     if (!name || length < 8 || strcmp(path + length - 8, ".parquet") != 0 ||
-        sscanf(name, "/part-%*[0-9]-%*[0-9]-%*[0-9]-%8[0-9a-f]-", writer) != 1 ||
+        sscanf(name, "/part-%*[0-9]-%lld-%*[0-9]-%8[0-9a-f]-%lld", &last_ms, writer, &number) < 2 ||
         !part_of_path(path, "/symbol=", symbol, sizeof symbol) ||
         !part_of_path(path, "/kind=", kind, sizeof kind))
         return STATUS_OK;
     enum data_set set = set_of(kind);
     bool ours = !*search->writer || strcmp(search->writer, writer) == 0;
-    if (set < SET_COUNT && ours && symbol_wanted(search->filter, symbol))
+    const struct data_filter *filter = search->filter;
+    bool wanted = !filter->wanted || filter->wanted(filter->wanted_context, last_ms, number);
+    if (set < SET_COUNT && ours && wanted && symbol_wanted(filter, symbol))
         keep(search->files, set, path);
     return STATUS_OK;
 }

@@ -30,11 +30,16 @@ struct data_set_info {
 
 extern const struct data_set_info DATA_SETS_INFO[SET_COUNT];
 
+/* data_file_wanted: whether a file is looked at: the newest event time in it, and its number. */
+typedef bool data_file_wanted(const void *context, int64_t last_ms, int64_t number);
+
 /* data_filter: NULL and no symbols: everything. */
 struct data_filter {
     const char *run_id; /* only files of this run's writer */
     const char *const *symbols;
     size_t symbol_count;
+    data_file_wanted *wanted;
+    const void *wanted_context;
 };
 
 struct data_files {

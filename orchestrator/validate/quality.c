@@ -92,8 +92,11 @@ static void view_make(struct quality *quality, enum data_set set)
 enum status quality_open(const struct quality_input *input, struct quality *out_quality, struct error *error)
 {
     const struct query_limits limits = {.memory_mb = MEMORY_MB, .threads = THREADS};
-    struct data_filter filter = {
-        .run_id = input->run_id, .symbols = input->symbols, .symbol_count = input->symbol_count};
+    struct data_filter filter = {.run_id = input->run_id,
+                                 .symbols = input->symbols,
+                                 .symbol_count = input->symbol_count,
+                                 .wanted = input->wanted,
+                                 .wanted_context = input->wanted_context};
     *out_quality = (struct quality){.input = input};
     buffer_init(&out_quality->rows, 0);
     buffer_init(&out_quality->minutes, 0);

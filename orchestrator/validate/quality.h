@@ -39,6 +39,8 @@ struct quality_input {
     const char *fingerprint; /* of the run; NULL: any, the same in every file is not asked for */
     const char *event_clock; /* wall, scaled, recorded; NULL: as if wall */
     double dedup_hits, received_trades, reconnects; /* heartbeats; NaN: not known */
+    data_file_wanted *wanted;                       /* NULL: all files of the run */
+    const void *wanted_context;
 };
 
 struct quality {

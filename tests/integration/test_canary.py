@@ -1,8 +1,10 @@
 """A canary from its start to its mark: a short market at the simulator's full speed, with horizons and windows short enough for every gate to
 be known, measured from the Parquet files and compared with an independent implementation."""
+import contextlib
 import csv
 import json
 import os
+import random
 import subprocess
 import sys
 
@@ -126,6 +128,69 @@ def test_a_report_made_again_is_the_same(canary):
     again = orchctl(canary.folder, "canary", "report", "--json")
     assert again.returncode == 0 and json.loads(again.stdout) == canary.final()
     assert [canary.report(name) for name in names] == before
+
+
+REPORTS = ["metrics_timeseries.csv", "slices_overview.csv", "merge_time_diff_ms.csv", "calibration_summary.csv", "monitoring_report.json",
+           "monitoring_dashboard.json", "T+0_final_report.json", "T+0_final_report.md"]
+
+
+def evaluation(folder, *arguments):
+    return subprocess.run([str(stack.BIN / "evaluation"), *map(str, arguments)], cwd=folder, capture_output=True, text=True, timeout=60)
+
+
+@contextlib.contextmanager
+def told_by_the_archive(folder, below_ms):
+    """The checkpoint as it was when the archive had written what lies before a time."""
+    path = folder / "state/checkpoint.json"
+    whole = path.read_text()
+    checkpoint = json.loads(whole)
+    for position in checkpoint["positions"].values():
+        position["below_ms"] = below_ms
+    path.write_text(json.dumps(checkpoint))
+    try:
+        yield
+    finally:
+        path.write_text(whole)
+
+
+def test_an_evaluation_that_goes_on_every_minute_gives_what_one_over_the_whole_run_gives(canary, tmp_path):
+    seed = random.randrange(1 << 32)
+    print("seed", seed)
+    draws = random.Random(seed)
+    progress = canary.folder / "artifacts/run_logs/canary_tried.json"
+    progress.unlink()
+    rows = canary.rows("metrics_timeseries.csv")
+    ends = sorted({int(row["ts_ms"]) for row in rows})
+    for end in ends:
+        if draws.random() < .3:
+            continue  # an evaluation that was late
+        with told_by_the_archive(canary.folder, end + draws.choice([1, 30_000, 60_000])):
+            assert evaluation(canary.folder, "--live", "--out", tmp_path).returncode in (0, 3)
+        accident = draws.random()
+        if accident < .1:
+            progress.unlink()  # lost
+        elif accident < .2:
+            (tmp_path / "merge_time_diff_ms.csv").write_text("cut o")
+        elif accident < .3:  # killed between the tables and the progress: the tables are newer
+            for name in ("metrics_timeseries.csv", "merge_time_diff_ms.csv", "calibration_summary.csv"):
+                (tmp_path / name).write_text(canary.report(name))
+        elif accident < .4:
+            assert evaluation(canary.folder, "--live", "--out", tmp_path).returncode in (0, 3)
+    assert evaluation(canary.folder, "--live", "--out", tmp_path).returncode in (0, 3)
+    incidents = canary.folder / "artifacts/runtime/canary_report/incidents.json"
+    assert not incidents.exists() or json.loads(incidents.read_text()) == []
+    for name in REPORTS:
+        assert (tmp_path / name).read_text() == canary.report(name), name
+
+
+def test_a_minute_is_measured_when_the_archive_has_written_all_of_it_and_not_before(canary, tmp_path):
+    ends = sorted({int(row["ts_ms"]) for row in canary.rows("metrics_timeseries.csv")})
+    whole = canary.report("metrics_timeseries.csv").splitlines()
+    for below, last in ((ends[5], ends[4]), (ends[5] + 1, ends[5])):  # a label may read the book at the very end
+        with told_by_the_archive(canary.folder, below):
+            evaluation(canary.folder, "--out", tmp_path)
+        measured = (tmp_path / "metrics_timeseries.csv").read_text().splitlines()
+        assert int(measured[-1].split(",")[0]) == last and measured == whole[:len(measured)]
 
 
 def test_only_a_canary_that_passed_is_marked_stable(canary):

@@ -7,8 +7,11 @@
  * crash_after_ms=N (after READY, exit 1), ignore_term, hang_after_ms=N, end_after_ms=N (harvest: ends its
  * streams so long after go), no_drain, refuse_go, stands_at=N (so many rows from its first heartbeat on, never more),
  * deaf (its heartbeats tell no configuration), queue_dropped=N, deadletter_rows=N, stage_plan_version=N, stage_acquired_version=N
- * (counters of its heartbeats; read again before each),
+ * (counters of its heartbeats; read again before each), event_ms_per_row=N (its rows are so far apart in event time), no_control
+ * (a decision is never committed),
  * flood_kb=N (so much on its standard error every turn), forks=N (so many processes of its own that end with nobody).
+ *
+ * The decisions it is told of (verb control) stand in fake/<instance>.controls, one per line, as often as they are said.
  *
  * It is its own witness: it holds fake/<instance>.alive for life, as do its forks, and one that finds it held says so in
  * fake/doubled. */
@@ -127,7 +130,10 @@ static void on_frame(void *context, size_t connection, const char *topic, size_t
 
 static void beat_row(struct fake *fake, struct heartbeat_row *row)
 {
+    int64_t apart_ms;
     message_clear(&heartbeat_message, row);
+    if (word(fake, "event_ms_per_row", &apart_ms) && fake->rows)
+        row->event_ts_ms = 1700000000000 + fake->rows * apart_ms;
     snprintf(row->name, sizeof row->name, "%s", fake->instance);
     const char *state = !fake->draining ? "running" : word(fake, "no_drain", NULL) ? "draining" : "drained";
     if (fake->draining && fake->input_count && !all_ended(fake))
@@ -204,6 +210,18 @@ static void beat(struct fake *fake)
     buffer_finish(&rows);
 }
 
+/* note_control: what was decided, as it was said. */
+static void note_control(const struct fake *fake, const char *arguments)
+{
+    char path[PATH_BYTES];
+    path_join(path, "fake", "%s.controls", fake->instance);
+    FILE *file = fopen(path, "a");
+    if (file) {
+        fprintf(file, "%s\n", arguments);
+        fclose(file);
+    }
+}
+
 static void obey(struct fake *fake, const struct command_row *command, struct command_answer_row *answer)
 {
     answer->ok = 1;
@@ -212,6 +230,10 @@ static void obey(struct fake *fake, const struct command_row *command, struct co
         snprintf(answer->text, sizeof answer->text, "not today");
     } else if (strcmp(command->verb, "go") == 0 && !fake->go_ms) {
         fake->go_ms = clock_monotonic_ms(&fake->clock);
+    } else if (strcmp(command->verb, "control") == 0) {
+        note_control(fake, command->arguments);
+        answer->ok = !word(fake, "no_control", NULL);
+        snprintf(answer->text, sizeof answer->text, "%s", answer->ok ? "" : "wait: not yet");
     } else if (strcmp(command->verb, "stop_intake") == 0) {
         fake->ended = true;
     } else if (strcmp(command->verb, "drain") == 0) {

@@ -41,6 +41,13 @@ static const struct fixture {
     {"disk_pressure", "largest_file_mb", "file", ALERT_WARNING, 200, 201, 0, false},
     {"process_degraded", "process_gave_up", "archive", ALERT_CRITICAL, 0, 1, 0, false},
     {"process_unhealthy", "process_unhealthy", "signal", ALERT_WARNING, 0, 1, 1, false},
+    {"canary_auc", "canary_auc", "BTCUSDT", ALERT_CRITICAL, 0, 1, 0, false},
+    {"canary_ece", "canary_ece", "BTCUSDT", ALERT_CRITICAL, 0, 1, 0, false},
+    {"canary_platt", "canary_platt", "BTCUSDT", ALERT_CRITICAL, 0, 1, 0, false},
+    {"canary_brier", "canary_brier", "BTCUSDT", ALERT_CRITICAL, 0, 1, 0, false},
+    {"canary_merge", "canary_merge", "BTCUSDT", ALERT_CRITICAL, 0, 1, 0, false},
+    {"canary_match", "canary_match", "BTCUSDT", ALERT_CRITICAL, 0, 1, 0, false},
+    {"canary_direction", "canary_direction", "BTCUSDT", ALERT_CRITICAL, 0, 1, 0, false},
 };
 enum { FIXTURE_COUNT = sizeof FIXTURES / sizeof *FIXTURES };
 
