@@ -493,7 +493,9 @@ static void write_tree(const struct object *folder, const char *path, struct ran
         buffer_init(&content, 0);
         file_content(object, random, &content);
         FILE *file = fopen(child, "we");
-        if (!file || fwrite(content.data, 1, content.length, file) != content.length || fclose(file) != 0)
+        bool written =
+            file && (!content.length || fwrite(content.data, 1, content.length, file) == content.length);
+        if (!written || fclose(file) != 0)
             abort();
         buffer_finish(&content);
     }
