@@ -7,12 +7,12 @@
 #include "base/file.h"
 #include "orchestrator/keeper/protocol.h"
 #include "slot.h"
+#include "spawn.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -87,16 +87,10 @@ static int far_make(const int descriptors[KEEPER_DESCRIPTORS], int out_far[KEEPE
 
 static int keeper_spawn(const struct driver_order *order, const int far[KEEPER_DESCRIPTORS], pid_t *out_pid)
 {
-    char *arguments[] = {(char *)(uintptr_t)order->keeper, (char *)(uintptr_t)order->slot,
-                         (char *)(uintptr_t)order->folder, NULL};
-    char *environment[] = {NULL};
+    const char *const arguments[] = {order->keeper, order->slot, order->folder, NULL}, *const environment[] =
+                                                                                           {NULL};
     posix_spawn_file_actions_t files;
-    posix_spawnattr_t attributes;
-    sigset_t all, none;
-    sigfillset(&all);
-    sigemptyset(&none);
     posix_spawn_file_actions_init(&files);
-    posix_spawnattr_init(&attributes);
     int code = posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
     code = code ? code : posix_spawn_file_actions_addopen(&files, 1, "/dev/null", O_WRONLY, 0);
     code = code ? code
@@ -107,15 +101,7 @@ static int keeper_spawn(const struct driver_order *order, const int far[KEEPER_D
     code =
         code ? code
              : posix_spawn_file_actions_addclosefrom_np(&files, KEEPER_DESCRIPTOR_FIRST + KEEPER_DESCRIPTORS);
-    code = code ? code : posix_spawnattr_setsigdefault(&attributes, &all);
-    code = code ? code : posix_spawnattr_setsigmask(&attributes, &none);
-    code = code ? code
-                : posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGDEF |
-                                                            POSIX_SPAWN_SETSIGMASK);
-    code = code ? code : posix_spawn(out_pid, order->keeper, &files, &attributes, arguments, environment);
-    posix_spawn_file_actions_destroy(&files);
-    posix_spawnattr_destroy(&attributes);
-    return code;
+    return spawn_program(arguments, environment, &files, code, POSIX_SPAWN_SETSID, out_pid);
 }
 
 /* keeper_begin: the slot is taken, and listened at, before there is a keeper; it is born with both. */

@@ -1,10 +1,11 @@
 #include "accounting.h"
 
+#include "orchestrator/drivers/spawn.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -16,37 +17,18 @@ void accounting_path(const struct run *run, char out_path[PATH_BYTES])
               run->run_id);
 }
 
-/* spawn_files: nothing of ours is inherited but what it writes to. */
-static int spawn_files(posix_spawn_file_actions_t *files, const char *log_path)
-{
-    int code = posix_spawn_file_actions_addopen(files, 0, "/dev/null", O_RDONLY, 0);
-    code = code ? code
-                : posix_spawn_file_actions_addopen(files, 1, log_path, O_WRONLY | O_CREAT | O_APPEND, 0644);
-    code = code ? code : posix_spawn_file_actions_adddup2(files, 1, 2);
-    return code ? code : posix_spawn_file_actions_addclosefrom_np(files, 3);
-}
-
+/* spawn: nothing of ours is inherited but what it writes to. */
 static int spawn(const char *const *arguments, const char *log_path, pid_t *out_pid)
 {
     static const char *const environment[] = {"LANG=C", "TZ=UTC", NULL};
     posix_spawn_file_actions_t files;
-    posix_spawnattr_t attributes;
-    sigset_t all, none;
-    sigfillset(&all);
-    sigemptyset(&none);
     posix_spawn_file_actions_init(&files);
-    posix_spawnattr_init(&attributes);
-    int code = spawn_files(&files, log_path);
-    code = code ? code : posix_spawnattr_setsigdefault(&attributes, &all);
-    code = code ? code : posix_spawnattr_setsigmask(&attributes, &none);
-    code =
-        code ? code : posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+    int code = posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
     code = code ? code
-                : posix_spawn(out_pid, arguments[0], &files, &attributes, (char *const *)arguments,
-                              (char *const *)environment);
-    posix_spawn_file_actions_destroy(&files);
-    posix_spawnattr_destroy(&attributes);
-    return code;
+                : posix_spawn_file_actions_addopen(&files, 1, log_path, O_WRONLY | O_CREAT | O_APPEND, 0644);
+    code = code ? code : posix_spawn_file_actions_adddup2(&files, 1, 2);
+    code = code ? code : posix_spawn_file_actions_addclosefrom_np(&files, 3);
+    return spawn_program(arguments, environment, &files, code, 0, out_pid);
 }
 
 /* start: `words` are the program's name and its arguments, NULL-terminated; its name becomes its path. */
