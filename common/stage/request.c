@@ -158,6 +158,8 @@ static enum status perform(struct stage *stage, const struct command_row *comman
         return status;
     bool drain = strcmp(command->verb, "drain") == 0, go = strcmp(command->verb, "go") == 0;
     stage->draining = stage->draining || drain;
+    if (drain)
+        stage_sinks_hurry(stage, true); /* whoever drains us waits for them */
     stage->going = stage->going || go;
     status = stage->service->command
                  ? stage->service->command(stage->state, command->verb, command->arguments, error)

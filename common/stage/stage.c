@@ -336,6 +336,7 @@ static void wind_down(struct stage *stage)
     if (stage->service->halt)
         stage->service->halt(stage->state, begun_ms + kill_after_ms / 2);
     last_commit(stage, begun_ms + kill_after_ms * 3 / 4);
+    stage_sinks_hurry(stage, true); /* no batch becomes fuller any more */
     int64_t until_ms = clock_monotonic_ms(&stage->clock) + STAGE_DRAIN_MS;
     while (stage->exit_code == EXIT_CLEAN && clock_monotonic_ms(&stage->clock) < until_ms &&
            !(stage_sinks_idle(stage) && (!stage->service->idle || stage->service->idle(stage->state)))) {
