@@ -164,9 +164,8 @@ enum status writer_open(const struct writer_config *config, struct writer **out_
     init_condition(writer);
     parts_init(&writer->parts, config->root, config->run_id, config->parquet.sync);
     enum status status = writer_open_checkpoint(writer, error);
-    if (status == STATUS_OK)
-        status = parquet_open(&config->parquet, &writer->parquet, error);
-    if (status == STATUS_OK) {
+    if (status ==
+        STATUS_OK) { /* DuckDB is opened with the first job (writer_jobs.c): no start waits for it */
         begin_figures(writer);
         writer_publish_durable(writer);
         writer->started = pthread_create(&writer->thread, NULL, writer_thread, writer) == 0;
