@@ -10,6 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* MARGIN_MINUTES: the first and the last minute are not whole, and none is measured before all of it is on the disk. */
+enum { MARGIN_MINUTES = 5 };
+
 /* --- start --- */
 
 /* start: becomes the orchestrator. The direction may change by itself in a canary (algorithms.md §11). */
@@ -22,7 +25,8 @@ static int start(const struct invocation *invocation)
     char minutes[32], artifacts[PATH_BYTES];
     if (!config)
         return EXIT_WRONG_USE;
-    snprintf(minutes, sizeof minutes, "%.9g", 60 * config_f64(config, "canary.hours"));
+    double planned = 60 * config_f64(config, "canary.hours") + MARGIN_MINUTES;
+    snprintf(minutes, sizeof minutes, "%.9g", planned);
     config_destroy(config);
     program_add(&words, "orchestrator");
     program_add_option(&words, "--config", file);

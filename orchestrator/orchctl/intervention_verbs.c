@@ -1,10 +1,13 @@
 /* rollback, direction: what people decide about a running system. Both return when it has come true, or tell why not. */
 #include "base/json.h"
 #include "events.h"
+#include "orchestrator/canary/document.h"
 #include "orchestrator/canary/rollback.h"
 #include "place.h"
 #include "verb.h"
 
+#include <math.h>
+#include <orderflow_version.h>
 #include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -35,6 +38,8 @@ static void args_make(const struct invocation *invocation, const char *const nam
     struct json json;
     char user[32];
     const char *why = invocation_value(invocation, "--why");
+    if (!why && invocation_value(invocation, "--drill"))
+        why = "a drill";
     buffer_init(out, 0);
     json_init(&json, out);
     json_object_begin(&json);
@@ -104,6 +109,44 @@ static int tell_end(const struct invocation *invocation, const struct watched *w
                 : complain(EXIT_NOT_EVEN, "rollback: %s; %s stays open", reason, watched->incident);
 }
 
+/* drill_write: that a way back was tried, and how long it took: artifacts/runtime/canary_report/rollback_drill.json, the newest one. */
+static void drill_write(const struct watched *watched, bool over)
+{
+    const struct rollback *record = &watched->record;
+    bool done = over && record->state == ROLLBACK_DONE;
+    double took_ms = over ? (double)(record->ended_ms - record->begun_ms) : NAN;
+    char path[PATH_BYTES], at[TIME_TEXT_BYTES];
+    struct clock clock = clock_system();
+    struct config *config;
+    struct error error = {{0}};
+    struct buffer text;
+    struct json json;
+    if (place_config(&config, &error) != STATUS_OK) {
+        complain(EXIT_NOT_EVEN, "the drill is not recorded: %s", error.text);
+        return;
+    }
+    path_join(path, config_text(config, "run.artifacts_dir"), "runtime/canary_report/rollback_drill.json");
+    config_destroy(config);
+    time_iso_ms(clock_wall_ms(&clock), at);
+    buffer_init(&text, 0);
+    json_init(&json, &text);
+    json_object_begin(&json);
+    json_key_text(&json, "at", at);
+    json_key_text(&json, "version", ORDERFLOW_VERSION_LINE);
+    json_key_text(&json, "incident", watched->incident);
+    json_key_text(&json, "from_run", record->from_run);
+    json_key_text(&json, "to_run", record->to_run);
+    json_key_text(&json, "fingerprint_from", record->from);
+    json_key_text(&json, "fingerprint_to", record->to);
+    json_key_f64(&json, "took_ms", took_ms);
+    json_key_i64(&json, "limit_ms", record->limit_ms);
+    json_key_text(&json, "verdict", done && took_ms <= (double)record->limit_ms ? "PASS" : "FAIL");
+    json_object_end(&json);
+    if (document_write(path, &text, &error) != STATUS_OK)
+        complain(EXIT_NOT_EVEN, "the drill is not recorded: %s", error.text);
+    buffer_finish(&text);
+}
+
 static int follow_rollback(const struct invocation *invocation, yyjson_val *result)
 {
     struct watched watched = {0};
@@ -117,7 +160,10 @@ static int follow_rollback(const struct invocation *invocation, yyjson_val *resu
                member_text(result, "to"), watched.incident);
         fflush(stdout);
     }
-    return tell_end(invocation, &watched, wait_for_end(&watched));
+    bool over = wait_for_end(&watched);
+    if (invocation_value(invocation, "--drill"))
+        drill_write(&watched, over);
+    return tell_end(invocation, &watched, over);
 }
 
 int verb_rollback(const struct invocation *invocation)

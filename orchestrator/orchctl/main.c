@@ -205,7 +205,7 @@ static const struct verb VERBS[] = {
      0,
      1,
      "go back to a configuration that was marked stable: end the run, begin the next with it, until all confirm",
-     {WHO, WHY},
+     {WHO, WHY, {"--drill", NULL, "of a release: also writes canary_report/rollback_drill.json"}},
      verb_rollback},
     {"canary",
      "start|status|report|mark-stable",

@@ -165,6 +165,35 @@ def test_an_orchestrator_that_dies_on_the_way_goes_on_with_the_rollback(programs
         assert run.status()["run_id"] == "test-r2" and run.status()["orchestrator"]["adoptions"] == 1
 
 
+def test_a_drill_that_is_not_confirmed_is_recorded_as_failed(programs, tmp_path):  # noqa: F811
+    with Run(programs, tmp_path, sets={"canary.rollback_timeout_s": 2}) as run:
+        folder = begun(run)
+        folder.mark(signal__weak_threshold=0.31)
+        (tmp_path / "fake/features").write_text("deaf\n")
+        assert run.orchctl("rollback", "--drill").returncode == 3
+        drill = json.loads((tmp_path / "artifacts/runtime/canary_report/rollback_drill.json").read_text())
+        assert drill["verdict"] == "FAIL" and drill["took_ms"] >= 2000 and drill["limit_ms"] == 2000
+
+
+def test_what_a_rollback_did_is_measured_again_ten_minutes_later(tmp_path):
+    sets = {"signal.weak_threshold": 0.2, "simulator.rate": 40, "run.time_scale": 200}  # ten minutes are three seconds
+    with stack.Stack(tmp_path, run_id="one", speed=20, sets=sets, sink="sqlite", arguments=["--gates", "none", "--symbols", "BTCUSDT"]) as run:
+        run.status = lambda: json.loads(run.orchctl("status", "--json").stdout)
+        stack.wait_for(lambda: run.rows_written() > 50, 30, "signals")
+        folder = Folder(run)
+        run.orchctl("rollback", folder.mark(signal__weak_threshold=0.31))
+        (incident,) = folder.incidents()
+        assert all(pair["after"] is None for pair in incident["metrics_before_after"].values())
+        measured = stack.wait_for(lambda: (i := folder.incidents()[0])["metrics_before_after"]["healthy_share"]["after"] is not None and i, 30,
+                                  "the second measurement")
+        figures = measured["metrics_before_after"]
+        assert set(figures) == {"confirmed_share", "healthy_share", "latency_ms_p99", "recv_rate_tps", "queue_dropped", "reconnect_count"}
+        assert figures["queue_dropped"] == {"before": 0, "after": 0} and figures["confirmed_share"]["after"] is not None
+        assert measured["closed_ms"] == incident["closed_ms"]
+        run.orchctl("shutdown")
+        assert run.finish() == 0, run.text()
+
+
 def test_a_decision_takes_its_place_in_the_stream_and_a_rollback_leaves_two_runs_that_replay(tmp_path):
     """The whole pipeline: each run's rows are what its own capture gives, the decision among them."""
     sets = {"signal.weak_threshold": 0.2, "simulator.rate": 40}
@@ -184,10 +213,14 @@ def test_a_decision_takes_its_place_in_the_stream_and_a_rollback_leaves_two_runs
         assert [control["decision"] for control in controls] == ["lock_direction", "unlock_direction"]
         assert controls[0]["why"] == "the book is thin" and "symbol" not in controls[1]
         target = folder.mark(signal__weak_threshold=0.31)
-        run.orchctl("rollback", target)
+        run.orchctl("rollback", target, "--drill")
         stack.wait_for(lambda: rows_of(tmp_path, "one-r2") > 50, 30, "signals of the new run")
         actions = [incident["action"] for incident in folder.incidents()]
         assert actions == ["lock_direction", "unlock_direction", "rollback"]
+        drill = json.loads((tmp_path / "artifacts/runtime/canary_report/rollback_drill.json").read_text())
+        assert (drill["verdict"], drill["fingerprint_to"], drill["to_run"]) == ("PASS", target, "one-r2")
+        assert 0 < drill["took_ms"] <= drill["limit_ms"] == 120_000 and drill["version"]
+        assert folder.incidents()[2]["why"] == "a drill"
         assert all(incident["closed_at"] for incident in folder.incidents())
         run.orchctl("shutdown")
         assert run.finish() == 0, run.text()
