@@ -84,10 +84,16 @@ static void expect_equal(struct world *world)
     assert_int_equal(world_counter(world, ADDER, "stage_malformed_rows"), 0);
 }
 
+/* life_ended: its present life says so: one that was just killed had said it too, and its successor may still be reading again. */
+static bool life_ended(const struct world *world, enum who who)
+{
+    return world_ended(world, who) && world->services[who].beat.pid == world->services[who].pid;
+}
+
 /* finish: to the end of all streams, a clean stop, the expected rows. */
 static void finish(struct world *world)
 {
-    UNTIL(world, world_ended(world, COUNTER) && world_ended(world, ADDER) &&
+    UNTIL(world, life_ended(world, COUNTER) && life_ended(world, ADDER) &&
                      world->services[ADDER].beat.caught_up == 1);
     stop_both(world);
     expect_equal(world);
@@ -453,7 +459,7 @@ static void a_sink_gets_every_row_once_through_failures_and_deaths(void **state)
     start_both(&world);
     UNTIL(&world, world_ended(&world, ADDER));
     world_disarm(&world, ADDER);
-    UNTIL(&world, world.services[ADDER].sink.position == 2 * (ROWS / 3 + 1));
+    UNTIL(&world, life_ended(&world, ADDER) && world.services[ADDER].sink.position == 2 * (ROWS / 3 + 1));
     assert_string_equal(world.services[ADDER].sink.sink, "lines");
     assert_int_equal(world.services[ADDER].sink.lag_rows, 0);
     assert_true(world_logged(&world, ADDER, "write_error run_id=run-1 sink=lines"));
