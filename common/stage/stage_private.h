@@ -43,7 +43,7 @@ enum {
     STAGE_SILENCE_MS = 3000, /* an upstream without a sign of life for so long is connected anew */
     STAGE_DRAIN_MS = 5000,   /* TERM: wait so long for sinks */
     STAGE_FORK_BEATS = 10,
-    STAGE_AGAIN_MS = 50, /* what could not be done when it was due, or what nobody tells of */
+    STAGE_AGAIN_MS = 50,        /* what could not be done when it was due, or what nobody tells of */
     STAGE_COMMIT_RETRY_MS = 20, /* after a commit that the disk did not take */
     STAGE_OVERRIDES_MAX = 256,
     DATA_KINDS_LIMIT = ROW_HEARTBEAT, /* kinds below it are data */
@@ -384,9 +384,9 @@ void stage_consumer_note(struct stage *stage, const struct register_row *entry);
 void stage_consumers_drop(struct stage *stage, size_t output); /* all of an output */
 void stage_consumers_save(struct stage *stage);                /* inside the transaction */
 enum status stage_retention_load(struct stage *stage, struct error *error);
-double stage_journal_fill(const struct stage *stage); /* share of journal.max_mb that rows take */
+double stage_journal_fill(const struct stage *stage);      /* share of journal.max_mb that rows take */
 int64_t stage_retention_due_ms(const struct stage *stage); /* when it looks again; 0: in the next turn */
-bool stage_retention_urgent(struct stage *stage);     /* reason enough for a commit of its own */
+bool stage_retention_urgent(struct stage *stage);          /* reason enough for a commit of its own */
 void stage_retain(
     struct stage *stage); /* inside the transaction: gives back what nobody needs, notes when full */
 /* stage_retention_committed: behind it: tells what it has dropped. stage_retention_undone: the disk did not take it. */

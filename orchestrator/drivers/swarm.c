@@ -67,8 +67,8 @@ enum status swarm_open(const char *socket_path, struct swarm **out_swarm, struct
     struct rest_client *client = NULL;
     enum status status = engine_client_make(socket_path, &client, error);
     if (status == STATUS_OK)
-        status = engine_call_own(client, engine_text_stack, "no compose project and to no stack", swarm->stack,
-                                 sizeof swarm->stack, error);
+        status = engine_call_own(client, engine_text_stack, "no compose project and to no stack",
+                                 swarm->stack, sizeof swarm->stack, error);
     if (status == STATUS_OK)
         status = engine_worker_open(socket_path, need, swarm, &swarm->worker, error);
     rest_client_destroy(client);
