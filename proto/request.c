@@ -6,6 +6,7 @@ static const struct field CATCH_UP_REQUEST_FIELDS[] = {
     FIELD_OF(struct catch_up_request_row, consumer, FIELD_TEXT, 0, "–", "who asks"),
     FIELD_OF(struct catch_up_request_row, stream, FIELD_TEXT, 0, "–", "service/SYMBOL"),
     FIELD_OF(struct catch_up_request_row, from, FIELD_I64, 0, "sequence", "first row wanted"),
+    FIELD_OF(struct catch_up_request_row, heard, FIELD_TEXT, FIELD_NULLABLE, "–", "of a hand-over: what the next owner has heard of the symbol, in the words of its service"),
 };
 
 const struct message catch_up_request_message = {

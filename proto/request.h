@@ -3,11 +3,14 @@
 
 #include "proto/kind.h"
 
+enum { HEARD_BYTES = 128 };
+
 /* catch_up_request_row: "give me rows of this stream from here". */
 struct catch_up_request_row {
     char consumer[INSTANCE_BYTES];
     char stream[STREAM_BYTES];
     int64_t from;
+    char heard[HEARD_BYTES];
 };
 extern const struct message catch_up_request_message;
 

@@ -5,6 +5,7 @@
  * before_replace, after_replace (files replaced as a whole: summary, manifest, checkpoint, status, identity),
  * before_remove (the checkpoint names a merged hour and the parts that go; one more of them goes now);
  * before_release, after_release, before_acquire, after_acquire (a symbol is given up, becomes another instance's);
+ * harvest's after_leave, after_expect (its capture says that a symbol leaves, is expected);
  * the orchestrator's keeper_begun (a slot has a keeper that has been told nothing), keeper_told (it has been told to start),
  * move_asked (both sides of a hand-over have been asked), before_plan, after_plan,
  * canary_incident, canary_committed, canary_told, canary_carried (between the steps of a canary's action),

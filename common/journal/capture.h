@@ -34,6 +34,7 @@ enum capture_kind {
     CAPTURE_REST = 4,     /* payload: URL, newline, body */
     CAPTURE_CONTROL = 5,  /* payload: JSON */
     CAPTURE_METADATA = 6, /* payload: JSON */
+    CAPTURE_MOVE = 7, /* payload: JSON: a symbol leaves this capture, or is expected in it (docs/data.md) */
 };
 
 /* CAPTURE_ALL_CONNECTIONS: conn_id of a CAPTURE_CLOSED that ends whatever was open (harvest itself was
@@ -48,6 +49,7 @@ struct capture_record {
     uint16_t conn_id;
     const void *payload; /* borrowed */
     size_t payload_bytes;
+    uint16_t source; /* which of several captures it is from (capture_chain.h); 0: there is one */
 };
 
 /* --- writer

@@ -72,6 +72,7 @@ static enum status decode_header(const uint8_t *data, size_t bytes, struct captu
     memcpy(&out_record->conn_id, data + 34, 2);
     out_record->payload = data + CAPTURE_RECORD_HEADER_BYTES;
     out_record->payload_bytes = payload_bytes;
+    out_record->source = 0;
     *out_bytes = CAPTURE_RECORD_HEADER_BYTES + (size_t)payload_bytes;
     return STATUS_OK;
 }

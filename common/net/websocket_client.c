@@ -39,7 +39,8 @@ struct websocket {
     lws_sorted_usec_list_t timer; /* the next attempt */
     char reason[WEBSOCKET_REASON_BYTES];
     struct buffer message;
-    size_t skipped_bytes; /* of the message being skipped */
+    struct buffer outgoing; /* texts, each ended by a NUL */
+    size_t skipped_bytes;   /* of the message being skipped */
 };
 
 struct websocket_client {
@@ -82,6 +83,7 @@ static void schedule(struct websocket *socket)
 static void free_socket(struct websocket *socket)
 {
     buffer_finish(&socket->message);
+    buffer_finish(&socket->outgoing);
     free(socket->url);
     free(socket->host);
     free(socket->path);
@@ -98,6 +100,7 @@ static void attempt_over(struct websocket *socket, const char *reason)
     socket->is_open = false;
     socket->skipped_bytes = 0;
     buffer_clear(&socket->message);
+    buffer_clear(&socket->outgoing);
     if (socket->is_removed) {
         if (!socket->is_connecting)
             free_socket(socket);
@@ -214,6 +217,25 @@ static int socket_received(struct websocket *socket, const char *data, size_t by
     return socket->is_removed ? -1 : 0;
 }
 
+/* send_next: the oldest text that waits. */
+static int send_next(struct websocket *socket)
+{
+    struct buffer *outgoing = &socket->outgoing, frame;
+    if (socket->is_removed || !outgoing->length)
+        return socket->is_removed ? -1 : 0;
+    size_t bytes = strlen((const char *)outgoing->data);
+    buffer_init(&frame, 0);
+    uint8_t *room = buffer_reserve(&frame, LWS_PRE + bytes);
+    memcpy(room + LWS_PRE, outgoing->data, bytes);
+    int sent = lws_write(socket->wsi, room + LWS_PRE, bytes, LWS_WRITE_TEXT);
+    buffer_finish(&frame);
+    outgoing->length -= bytes + 1;
+    memmove(outgoing->data, outgoing->data + bytes + 1, outgoing->length);
+    if (outgoing->length)
+        lws_callback_on_writable(socket->wsi);
+    return sent < (int)bytes ? -1 : 0;
+}
+
 /* peer_closes: the close frame: two bytes of code, then a text. */
 static void peer_closes(struct websocket *socket, const uint8_t *frame, size_t bytes)
 {
@@ -233,6 +255,7 @@ static int event(struct lws *wsi, enum lws_callback_reasons reason, void *user, 
     switch (reason) {
     case LWS_CALLBACK_CLIENT_ESTABLISHED: return socket_opened(socket);
     case LWS_CALLBACK_CLIENT_RECEIVE: return socket_received(socket, in, bytes);
+    case LWS_CALLBACK_CLIENT_WRITEABLE: return send_next(socket);
     case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE: peer_closes(socket, in, bytes); return 0;
     case LWS_CALLBACK_CLIENT_CONNECTION_ERROR:
         if (socket->wsi == wsi || socket->is_connecting) {
@@ -277,6 +300,9 @@ static bool url_split(struct websocket *socket, const char *url)
     }
     if (host_bytes == 0 || (*rest != 0 && *rest != '/'))
         return false;
+    free(socket->host);
+    free(socket->path);
+    free(socket->url);
     socket->host = memory_copy(host, host_bytes + 1);
     socket->host[host_bytes] = 0;
     socket->path = memory_copy_text(*rest ? rest : "/");
@@ -292,6 +318,7 @@ enum status websocket_add(struct websocket_client *client, const char *url, void
     socket->client = client;
     socket->data = data;
     buffer_init(&socket->message, 0);
+    buffer_init(&socket->outgoing, WEBSOCKET_URL_BYTES_MAX);
     if (!url_split(socket, url)) {
         free_socket(socket);
         return error_set(error, STATUS_INVALID, "\"%.200s\" is not ws://host[:port]/path or wss://…", url);
@@ -331,6 +358,28 @@ void websocket_restart(struct websocket *socket, const char *reason)
     keep_reason(socket, reason, strlen(reason));
     socket->comes_back_at_once = true;
     lws_set_timeout(socket->wsi, PENDING_TIMEOUT_USER_OK, LWS_TO_KILL_ASYNC);
+}
+
+enum status websocket_move(struct websocket *socket, const char *url, struct error *error)
+{
+    bool was_secure = socket->is_secure;
+    int port = socket->port;
+    if (url_split(socket, url)) {
+        if (!socket->is_open) /* an attempt under way goes where it went before */
+            websocket_restart(socket, "its URL has changed");
+        return STATUS_OK;
+    }
+    socket->is_secure = was_secure;
+    socket->port = port;
+    return error_set(error, STATUS_INVALID, "\"%.200s\" is not ws://host[:port]/path or wss://…", url);
+}
+
+void websocket_say(struct websocket *socket, const char *text)
+{
+    if (!socket->is_open || socket->is_removed)
+        return;
+    buffer_append(&socket->outgoing, text, strlen(text) + 1);
+    lws_callback_on_writable(socket->wsi);
 }
 
 void websocket_pause(struct websocket *socket, bool paused)

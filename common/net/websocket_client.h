@@ -77,6 +77,13 @@ void websocket_remove(struct websocket *socket);
 /* websocket_restart: drops the connection, as if lost, and comes back at once. */
 void websocket_restart(struct websocket *socket, const char *reason);
 
+/* websocket_move: the URL of the next attempts. STATUS_INVALID: not such a URL; nothing is changed. */
+enum status websocket_move(struct websocket *socket, const char *url, struct error *error) MUST_USE;
+
+/* websocket_say: a text message to the peer of an open connection, as soon as it takes it; what it has not taken when the connection
+ * ends is forgotten, as is what is said while there is none. */
+void websocket_say(struct websocket *socket, const char *text);
+
 /* websocket_pause: stops or resumes reading. A few messages already taken from the kernel may still come. */
 void websocket_pause(struct websocket *socket, bool paused);
 

@@ -49,13 +49,35 @@ static enum status package_open(const struct buffer *bytes, struct package *out)
 
 /* --- fetching --- */
 
+static void hear(struct stage *stage, size_t symbol, char out_heard[HEARD_BYTES])
+{
+    out_heard[0] = 0;
+    if (stage->service->symbol_heard)
+        stage->service->symbol_heard(stage->state, symbol, out_heard);
+}
+
+/* has_heard_more: than the owner was told. */
+static bool has_heard_more(struct stage *stage, size_t symbol)
+{
+    char heard[HEARD_BYTES];
+    hear(stage, symbol, heard);
+    return strcmp(heard, stage->hand_overs[symbol].arriving.heard) != 0;
+}
+
+static enum status expect(struct stage *stage, size_t symbol, int64_t version, struct error *error)
+{
+    return stage->service->symbol_expect ? stage->service->symbol_expect(stage->state, symbol, version, error)
+                                         : STATUS_OK;
+}
+
 static void ask(struct stage *stage, size_t symbol)
 {
     struct arriving *arriving = &stage->hand_overs[symbol].arriving;
     char stream[STREAM_BYTES];
     stage_package_stream(stage, symbol, stream);
+    hear(stage, symbol, arriving->heard);
     stage_input_request(stage, stage->upstreams[arriving->upstream].connection, stream,
-                        (int64_t)arriving->package.length + 1);
+                        (int64_t)arriving->package.length + 1, arriving->heard);
     arriving->asked_ms = clock_monotonic_ms(&stage->clock);
 }
 
@@ -69,13 +91,17 @@ enum status stage_acquire(struct stage *stage, const struct plan_move *move, str
     struct arriving *arriving = &stage->hand_overs[symbol].arriving;
     if (stage_owns(stage, symbol) && move->version > stage->acquired_version)
         stage->acquired_version = move->version; /* in an earlier life */
-    if (stage_owns(stage, symbol) || arriving->active)
+    if (stage_owns(stage, symbol))
         return STATUS_OK; /* said before */
+    if (arriving->active)
+        return expect(stage, symbol, move->version, error);
     if (move->version <= stage->plan->version)
         return error_set(error, STATUS_CONFLICT, "version %lld of the plan is past",
                          (long long)move->version);
     enum status status =
         stage_upstream_open(stage, stage->service->name, move->from, &arriving->upstream, error);
+    if (status == STATUS_OK)
+        status = expect(stage, symbol, move->version, error);
     if (status != STATUS_OK)
         return status;
     arriving->active = true;
@@ -250,7 +276,8 @@ enum status stage_acquire_turn(struct stage *stage, size_t symbol, struct error 
     if (!arriving->active)
         return STATUS_OK;
     if (!arriving->complete) {
-        if (clock_monotonic_ms(&stage->clock) - arriving->asked_ms > STAGE_REQUEST_TIMEOUT_MS)
+        if (clock_monotonic_ms(&stage->clock) - arriving->asked_ms > STAGE_REQUEST_TIMEOUT_MS ||
+            has_heard_more(stage, symbol))
             ask(stage, symbol);
         return STATUS_OK;
     }

@@ -150,11 +150,13 @@ static void remember_error(struct stage *stage, const struct error *error)
 
 /* --- asking --- */
 
-bool stage_input_request(struct stage *stage, size_t connection, const char *stream, int64_t from)
+bool stage_input_request(struct stage *stage, size_t connection, const char *stream, int64_t from,
+                         const char *heard)
 {
     struct catch_up_request_row request = {.from = from};
     memcpy(request.consumer, stage->instance, sizeof request.consumer);
     memcpy(request.stream, stream, sizeof request.stream);
+    snprintf(request.heard, sizeof request.heard, "%s", heard);
     struct frame_header header = {.generation = stage->options.generation, .row_count = 1};
     memcpy(header.run_id, stage->run_id, sizeof header.run_id);
     memcpy(header.instance, stage->instance, sizeof header.instance);
@@ -174,7 +176,7 @@ static void request_send(struct stage *stage, struct input *input)
 {
     int64_t from = input->public.position + 1;
     /* A queue that is full is no reason to wait for an answer: the next heartbeat brings the next try. */
-    if (stage_input_request(stage, connection_of(stage, input), input->stream, from)) {
+    if (stage_input_request(stage, connection_of(stage, input), input->stream, from, "")) {
         input->requested_from = from;
         input->requested_ms = clock_monotonic_ms(&stage->clock);
     }

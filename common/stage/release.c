@@ -14,7 +14,12 @@
  * The record is journaled in the transaction that gives the symbol up; the package is made of it and of the journal's rows,
  * as often as it is asked for, so that a death behind the commit changes nothing. */
 
-enum { RELEASE_ROWS_MAX = 200000 }; /* rows its consumers still need: with more the hand-over waits */
+enum {
+    RELEASE_ROWS_MAX = 200000, /* rows its consumers still need: with more the hand-over waits */
+    RELEASE_HEARD_MS =
+        4 * STAGE_REQUEST_TIMEOUT_MS, /* what the next owner said longer ago may not be so any more */
+    RELEASE_TELLS_MS = 2000, /* a service that takes longer to come to its end: what it waits for is told */
+};
 
 /* --- giving it up --- */
 
@@ -57,6 +62,18 @@ static enum status all_registered(const struct stage *stage, size_t symbol, cons
     return STATUS_OK;
 }
 
+/* release_stop: nothing of it is consumed any more. */
+static void release_stop(struct stage *stage, size_t symbol)
+{
+    struct leaving *leaving = &stage->hand_overs[symbol].leaving;
+    leaving->step = LEAVING_STOPPED;
+    leaving->stopped_ns = clock_wall_ns(&stage->clock);
+    for (size_t i = 0; i < stage->input_count; i++)
+        if (stage->inputs[i].public.symbol_index == symbol)
+            stage_input_detach(stage, &stage->inputs[i]);
+    stage_sinks_hurry(stage, true);
+}
+
 static enum status release_begin(struct stage *stage, size_t symbol, const struct plan_move *move,
                                  struct error *error)
 {
@@ -74,15 +91,36 @@ static enum status release_begin(struct stage *stage, size_t symbol, const struc
     enum status status = all_registered(stage, symbol, move, error);
     if (status != STATUS_OK)
         return status;
-    leaving->step = LEAVING_STOPPED;
     leaving->version = move->version;
-    leaving->stopped_ns = clock_wall_ns(&stage->clock);
     stage->moving++;
-    for (size_t i = 0; i < stage->input_count; i++)
-        if (stage->inputs[i].public.symbol_index == symbol)
-            stage_input_detach(stage, &stage->inputs[i]);
-    stage_sinks_hurry(stage, true);
+    leaving->asked_ms = clock_monotonic_ms(&stage->clock);
+    leaving->waits_for = (struct error){{0}};
+    leaving->step = LEAVING_ASKED;
+    if (!stage->service->symbol_leave)
+        release_stop(stage, symbol);
     return STATUS_OK;
+}
+
+/* release_ask: of a service that has to come to its end by itself. */
+static enum status release_ask(struct stage *stage, size_t symbol)
+{
+    struct leaving *leaving = &stage->hand_overs[symbol].leaving;
+    bool is_fresh = clock_monotonic_ms(&stage->clock) - leaving->heard_ms < RELEASE_HEARD_MS;
+    enum status status = stage->service->symbol_leave(stage->state, symbol, leaving->version,
+                                                      is_fresh ? leaving->heard : "", &leaving->waits_for);
+    if (status == STATUS_OK)
+        release_stop(stage, symbol);
+    return status == STATUS_AGAIN ? STATUS_OK : status;
+}
+
+/* release_patience: what a move waits for that takes unusually long. */
+static enum status release_patience(const struct stage *stage, const struct leaving *leaving,
+                                    struct error *error)
+{
+    if (leaving->step != LEAVING_ASKED || !leaving->waits_for.text[0] ||
+        clock_monotonic_ms(&stage->clock) - leaving->asked_ms < RELEASE_TELLS_MS)
+        return STATUS_OK;
+    return error_set(error, STATUS_AGAIN, "%.200s", leaving->waits_for.text);
 }
 
 /* release_renumber: it was given up for a move that nobody remembers: an orchestrator died that could write no record of it. */
@@ -105,7 +143,7 @@ enum status stage_release(struct stage *stage, const struct plan_move *move, str
     release_renumber(&stage->hand_overs[symbol].leaving, move->version);
     if (move->version <= stage->plan->version || !stage_owns(stage, symbol) ||
         stage->hand_overs[symbol].leaving.step != LEAVING_NOT)
-        return STATUS_OK; /* said before */
+        return release_patience(stage, &stage->hand_overs[symbol].leaving, error); /* said before */
     return release_begin(stage, symbol, move, error);
 }
 
@@ -195,6 +233,8 @@ static enum status release_commit(struct stage *stage, size_t symbol, const stru
         return stage_commit_refused(stage, &before, status, error);
     }
     counts_leave(stage, symbol);
+    if (stage->service->symbol_left)
+        stage->service->symbol_left(stage->state, symbol);
     leaving->step = LEAVING_RELEASED;
     leaving->forget_sinks = true;
     log_event(LOG_INFO, "released", "symbol=%s version=%lld sequence=%lld", stage->symbols[symbol],
@@ -269,6 +309,8 @@ void stage_package_asked(struct stage *stage, const struct bus_peer_id *peer,
     leaving->asked = true; /* answered as soon as it is ready */
     leaving->peer = *peer;
     leaving->from = request->from;
+    leaving->heard_ms = clock_monotonic_ms(&stage->clock);
+    memcpy(leaving->heard, request->heard, sizeof leaving->heard);
     if (leaving->step == LEAVING_RELEASED)
         package_answer(stage, symbol);
 }
@@ -279,7 +321,9 @@ enum status stage_release_turn(struct stage *stage, size_t symbol, struct error 
     enum status status = STATUS_OK, of_sinks = STATUS_OK;
     struct buffer blobs;
     buffer_init(&blobs, 0);
-    if (leaving->step == LEAVING_STOPPED && has_stopped(stage, symbol) &&
+    if (leaving->step == LEAVING_ASKED)
+        status = release_ask(stage, symbol);
+    if (status == STATUS_OK && leaving->step == LEAVING_STOPPED && has_stopped(stage, symbol) &&
         stage_sinks_ask(stage, SINK_GIVE, symbol, &blobs, &of_sinks, error)) {
         status = of_sinks == STATUS_OK ? release_commit(stage, symbol, &blobs, error) : of_sinks;
         if (status != STATUS_AGAIN)

@@ -1,6 +1,7 @@
 #include "base/log.h"
+#include "base/map.h"
 #include "base/memory.h"
-#include "journal/capture.h"
+#include "journal/capture_chain.h"
 #include "stage/stage_private.h"
 
 #include <errno.h>
@@ -38,21 +39,59 @@ static const char *configuration_in(const struct capture_record *record, size_t 
     return at;
 }
 
-/* take_symbols: of the capture's own symbols, `"symbols":["A","B"]` before the configuration, the list "A,B"; the run may have
- * had more, which other instances of harvest received. */
-static void take_symbols(const struct capture_record *record, struct config *out,
-                         struct config_errors *errors)
+/* add_symbols: of a capture's own symbols, `"symbols":["A","B"]` before the configuration, to the list "A,B"; the run may have had
+ * more, which other instances of harvest received. */
+static void add_symbols(const struct capture_record *record, struct buffer *list)
 {
     static const char KEY[] = "\"symbols\":[";
     const char *at = memmem(record->payload, record->payload_bytes, KEY, sizeof KEY - 1);
     const char *end =
         at ? memchr(at, ']', (size_t)((const char *)record->payload + record->payload_bytes - at)) : NULL;
+    if (end && end > at + sizeof KEY - 1 && list->length)
+        buffer_append_byte(list, ',');
+    for (at = end ? at + sizeof KEY - 1 : NULL; at && at < end; at++)
+        if (*at != '"')
+            buffer_append_byte(list, (uint8_t)*at);
+}
+
+/* drop_repeated: names of "A,B,A" that stood before. */
+static void drop_repeated(struct buffer *list)
+{
+    struct map seen;
+    struct buffer once;
+    map_init(&seen);
+    buffer_init(&once, 0);
+    for (const char *at = buffer_text(list); *at;) {
+        size_t bytes = strcspn(at, ",");
+        if (map_get_bytes(&seen, at, bytes) == MAP_ABSENT) {
+            buffer_format(&once, "%s%.*s", once.length ? "," : "", (int)bytes, at);
+            map_put(&seen, buffer_text(&once) + once.length - bytes, 0);
+        }
+        at += bytes + (at[bytes] == ',');
+    }
+    map_finish(&seen);
+    buffer_finish(list);
+    *list = once;
+}
+
+/* take_symbols: those of all captures given: each file tells its own. One that has none yet is of an instance to which symbols came:
+ * then the run's. */
+static void take_symbols(const struct stage_options *options, struct config *out,
+                         struct config_errors *errors)
+{
     struct buffer list;
     struct error error;
     buffer_init(&list, 0);
-    for (at = end ? at + sizeof KEY - 1 : NULL; at && at < end; at++)
-        if (*at != '"')
-            buffer_append_byte(&list, (uint8_t)*at);
+    for (size_t i = 0; i < options->replay_count; i++) {
+        struct capture_reader *reader;
+        struct capture_record record;
+        if (capture_reader_open_files(&options->replay_files[i], 1, &reader, &error) != STATUS_OK)
+            continue; /* told when it is read for its rows */
+        if (capture_next(reader, &record, &error) == STATUS_OK && record.kind == CAPTURE_METADATA)
+            add_symbols(&record, &list);
+        capture_reader_close(reader);
+    }
+    drop_repeated(&list);
     if (list.length && config_set(out, "run.symbols", buffer_text(&list), ORIGIN_CLI, &error) != STATUS_OK)
         config_errors_add(errors, "the capture's metadata", "run.symbols", "%s", error.text);
     buffer_finish(&list);
@@ -66,8 +105,13 @@ static void recorded_configuration(const struct stage *stage, struct config *out
     struct capture_record record;
     struct error error = {{0}};
     const struct stage_options *options = &stage->options;
-    if (capture_reader_open_files(options->replay_files, options->replay_count, &reader, &error) !=
-        STATUS_OK) {
+    struct capture_chain *captures = NULL; /* they must fit together */
+    enum status status =
+        capture_chain_open_files(options->replay_files, options->replay_count, &captures, &error);
+    capture_chain_close(captures);
+    if (status == STATUS_OK)
+        status = capture_reader_open_files(options->replay_files, 1, &reader, &error);
+    if (status != STATUS_OK) {
         config_errors_add(errors, "option --replay", "", "%s", error.text);
         return;
     }
@@ -78,7 +122,7 @@ static void recorded_configuration(const struct stage *stage, struct config *out
         !errors->count)
         config_errors_add(errors, options->replay_files[0], "", "its configuration cannot be read");
     if (text && !errors->count)
-        take_symbols(&record, out, errors);
+        take_symbols(options, out, errors);
     capture_reader_close(reader);
 }
 

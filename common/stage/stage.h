@@ -18,6 +18,7 @@
 #include "config/config.h"
 #include "proto/frame.h"
 #include "proto/heartbeat.h"
+#include "proto/request.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -111,6 +112,17 @@ struct stage_service {
      * whatever the symbol held. */
     void (*symbol_save)(void *service, size_t symbol_index, struct buffer *out);
     enum status (*symbol_load)(void *service, size_t symbol_index, struct reader *in);
+
+    /* For services whose input is not the bus, and which have to hear of a symbol before it is theirs (docs/decisions/0030); NULL
+     * elsewhere. They are asked again and again while the symbol moves.
+     * symbol_expect: it is on its way here: begin to listen. symbol_heard: what has been heard of it, in the service's own words;
+     * its owner is told with each request. symbol_leave: STATUS_OK: no row of it will be emitted any more; STATUS_AGAIN: not yet,
+     * and why; `heard`: the next owner's. symbol_left: it is not ours any more. */
+    enum status (*symbol_expect)(void *service, size_t symbol_index, int64_t version, struct error *error);
+    void (*symbol_heard)(void *service, size_t symbol_index, char out_heard[HEARD_BYTES]);
+    enum status (*symbol_leave)(void *service, size_t symbol_index, int64_t version, const char *heard,
+                                struct error *error);
+    void (*symbol_left)(void *service, size_t symbol_index);
 
     /* symbol_table: of services whose symbols have a long state of which little changes at a time (rows of hours): memory of a
      * fixed size, saved as it lies, page by page, and only pages that changed. It is filled before symbol_load is called, which

@@ -140,14 +140,19 @@ struct sink_runner {
 /* leaving: a symbol on its way to another instance (hand_over.c). */
 enum leaving_step {
     LEAVING_NOT,
+    LEAVING_ASKED,    /* the service has been asked to come to its end */
     LEAVING_STOPPED,  /* nothing of it is consumed any more; sinks write what is left */
     LEAVING_RELEASED, /* journaled as no longer ours; what the next owner needs lies ready for him */
 };
 
 struct leaving {
     enum leaving_step step;
-    int64_t version;    /* of the plan that will say so */
-    int64_t stopped_ns; /* wall */
+    int64_t version;         /* of the plan that will say so */
+    char heard[HEARD_BYTES]; /* by the next owner, as it said last … */
+    int64_t heard_ms;        /* … then; monotonic */
+    int64_t asked_ms;        /* LEAVING_ASKED since; monotonic */
+    struct error waits_for;  /* LEAVING_ASKED: what for */
+    int64_t stopped_ns;      /* wall */
     struct buffer record;
     struct buffer package; /* record and rows; empty: not made yet */
     bool forget_sinks;     /* their threads have not been told yet */
@@ -165,6 +170,7 @@ struct arriving {
     bool complete;
     bool taken; /* our sinks and our memory have their part; what is lacking is the commit */
     int64_t asked_ms;
+    char heard[HEARD_BYTES]; /* as the owner was told */
 };
 
 struct hand_over {
@@ -332,7 +338,8 @@ enum status stage_holes_count(struct stage *stage,
 enum status stage_upstream_open(struct stage *stage, const char *service, const char *instance,
                                 size_t *out_index, struct error *error);
 void stage_input_join(struct stage *stage, struct input *input); /* asks its producer for what it has */
-bool stage_input_request(struct stage *stage, size_t connection, const char *stream, int64_t from);
+bool stage_input_request(struct stage *stage, size_t connection, const char *stream, int64_t from,
+                         const char *heard);
 enum status stage_inputs_open(struct stage *stage, struct error *error);
 enum status stage_inputs_follow(struct stage *stage, struct error *error); /* the plan has changed */
 enum status stage_input_attach(struct stage *stage, struct input *input, struct error *error);

@@ -82,11 +82,14 @@ static const struct balance_line LINES[] = {
       "harvest:filtered_unused_trades", "harvest:filtered_unused_books", "harvest:filtered_notice",
       "harvest:filtered_after_end"}},
     {"parsed",
-     "every parsed message is a trade, a book message or a ticker of some symbol",
+     "every parsed message is a trade, a book message or a ticker of some symbol, was fed by the instance "
+     "the "
+     "symbol moved from or to, or has come for a symbol on its way",
      BALANCE_RUN,
      0,
      {"harvest:parsed_messages"},
-     {"harvest:received_trades", "harvest:received_books", "harvest:received_tickers"}},
+     {"harvest:received_trades", "harvest:received_books", "harvest:received_tickers",
+      "harvest:fed_elsewhere", "harvest:arrived"}},
     /* harvest, by symbol */
     {"trades",
      "every trade is published, a duplicate, late, of an invalid time or quantity, held back, or "

@@ -190,6 +190,21 @@ bool control_inputs_take_answer(struct run *run, struct process *process,
 
 /* --- saying --- */
 
+/* holds: while a symbol of harvest is on its way, said to both sides it might be heard twice, or by neither. */
+static bool holds(const struct run *run)
+{
+    return run->scaling.moving && run->scaling.module == MODULE_HARVEST;
+}
+
+bool control_inputs_under_way(const struct run *run)
+{
+    const struct control_inputs *inputs = &run->control_inputs;
+    for (size_t number = first_kept(inputs); number < inputs->count; number++)
+        if (input_at(inputs, number)->state == CONTROL_INPUT_OPEN && input_at(inputs, number)->sent_ms)
+            return true;
+    return false;
+}
+
 static void say(struct run *run, const struct control_input *input, size_t number)
 {
     char request_id[64];
@@ -214,7 +229,7 @@ void control_inputs_step(struct run *run)
             continue;
         if (run->phase > PHASE_FEEDING)
             end(run, input, CONTROL_INPUT_REFUSED, "the feed was closed before it was committed");
-        else if (now_ms - input->sent_ms >= SAY_AGAIN_MS) {
+        else if (now_ms - input->sent_ms >= SAY_AGAIN_MS && (input->sent_ms || !holds(run))) {
             input->sent_ms = now_ms;
             say(run, input, number);
         }

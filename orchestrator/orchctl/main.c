@@ -72,7 +72,7 @@ static const struct verb VERBS[] = {
      "NAME=N…",
      1,
      3,
-     "instances of features and signal, live: symbols are handed over",
+     "instances of harvest, features and signal, live: symbols are handed over",
      {WAIT},
      verb_scale},
     {"events",

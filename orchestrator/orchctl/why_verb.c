@@ -13,13 +13,15 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-enum { ARGUMENTS_MAX = VERB_WORDS_MAX * 2 + 16, KEY_BYTES = 256 };
+enum { ARGUMENTS_MAX = VERB_WORDS_MAX * 2 + PLAN_INSTANCES_MAX * 2 + 16, KEY_BYTES = 256 };
 
 /* command: the command line of recompute. */
 struct command {
     const char *arguments[ARGUMENTS_MAX + 1];
     size_t count;
-    char root[PATH_BYTES], raw[PATH_BYTES], manifest[PATH_BYTES], run_id[128], symbol[64], time[32];
+    char root[PATH_BYTES], raw[PLAN_INSTANCES_MAX][PATH_BYTES], manifest[PATH_BYTES], run_id[128], symbol[64],
+        time[32];
+    size_t raw_count; /* of captures that are to be read as one */
 };
 
 /* key: what a key says; empty what it leaves out. */
@@ -69,7 +71,8 @@ static bool parse_words(const struct invocation *invocation, bool all, struct ke
            take_part(words[1], words[1] + strlen(words[1]), out->time, sizeof out->time);
 }
 
-/* The captures of a run: every instance of harvest has its own, with its own symbols. */
+/* The captures of a run: every instance of harvest has its own. As long as no symbol has moved, each holds all of its own symbols and
+ * can be read by itself; then a symbol's history may lie in several, and they are read as one (journal/capture_chain.h). */
 
 /* raw_folder: of an instance by its number; false: it has none. */
 static bool raw_folder(const char *root, size_t number, char out_path[PATH_BYTES])
@@ -83,17 +86,37 @@ static bool raw_folder(const char *root, size_t number, char out_path[PATH_BYTES
     return number == 1 || file_exists(out_path);
 }
 
-/* raw_of_symbol: by the run's plan; without one there is only the first. */
-static void raw_of_symbol(struct command *command, const char *symbol)
+/* raw_all: the captures of all instances there were. */
+static void raw_all(struct command *command)
+{
+    command->raw_count = 0;
+    for (size_t number = 1; number <= PLAN_INSTANCES_MAX; number++)
+        command->raw_count += raw_folder(command->root, number, command->raw[command->raw_count]);
+}
+
+/* unmoved: the run's plan when it says that nothing has moved; NULL: nobody knows. */
+static struct plan *unmoved(const struct command *command)
 {
     struct plan *plan = NULL;
     struct error error;
-    const char *owner = NULL;
-    if (plan_read("runtime/plan.json", &plan, &error) == STATUS_OK &&
-        strcmp(plan->run_id, command->run_id) == 0)
-        owner = plan_owner(plan, "harvest", symbol);
-    if (owner && !raw_folder(command->root, plan_instance_number("harvest", owner), command->raw))
-        raw_folder(command->root, 1, command->raw);
+    if (plan_read("runtime/plan.json", &plan, &error) != STATUS_OK)
+        return NULL;
+    if (strcmp(plan->run_id, command->run_id) == 0 && plan->version == 1)
+        return plan;
+    plan_destroy(plan);
+    return NULL;
+}
+
+/* raw_of_symbol: of its owner, when it never had another. */
+static void raw_of_symbol(struct command *command, const char *symbol)
+{
+    struct plan *plan = unmoved(command);
+    const char *owner = plan ? plan_owner(plan, "harvest", symbol) : NULL;
+    raw_all(command);
+    if (owner && raw_folder(command->root, plan_instance_number("harvest", owner), command->raw[0]))
+        command->raw_count = 1;
+    else if (owner)
+        raw_folder(command->root, 1, command->raw[0]);
     plan_destroy(plan);
 }
 
@@ -108,7 +131,7 @@ static enum status find_places(struct command *command, const char *run_id, stru
     const char *here = config_text(config, "run.run_id");
     snprintf(command->run_id, sizeof command->run_id, "%s", run_id && *run_id ? run_id : here);
     snprintf(command->root, sizeof command->root, "%s", config_text(config, "run.data_root"));
-    raw_folder(command->root, 1, command->raw);
+    raw_all(command);
     path_join(command->manifest, config_text(config, "run.artifacts_dir"), "run_logs/run_manifest_%s.json",
               command->run_id);
     config_destroy(config);
@@ -135,40 +158,56 @@ static void begin(struct command *command, const struct invocation *invocation)
     add(command, "recompute");
     add(command, "--run");
     add(command, command->run_id);
-    add(command, "--raw");
-    add(command, command->raw);
+    for (size_t i = 0; i < command->raw_count; i++) {
+        add(command, "--raw");
+        add(command, command->raw[i]);
+    }
     add(command, "--manifest");
     add(command, command->manifest);
     if (invocation->json)
         add(command, "--json");
 }
 
-/* each_capture: with several instances of harvest the whole run is that of all their captures, one after the other; the worst
- * exit code counts. */
-static int each_capture(struct command *command, const struct invocation *invocation)
+/* part: one capture of several, in a process of its own. */
+static int part(struct command *command, const struct invocation *invocation)
 {
-    char second[PATH_BYTES];
-    size_t captures = 1;
-    int worst = EXIT_FINE, how;
-    for (size_t number = 2; number <= PLAN_INSTANCES_MAX; number++)
-        captures += raw_folder(command->root, number, second);
-    for (size_t number = 1; captures > 1 && number <= PLAN_INSTANCES_MAX; number++) {
-        if (!raw_folder(command->root, number, command->raw) || !file_exists(command->raw))
+    int how;
+    begin(command, invocation);
+    add(command, "--all");
+    add(command, "--part");
+    fflush(NULL);
+    pid_t child = fork();
+    if (child == 0)
+        _exit(become(command, "recompute"));
+    if (child < 0 || waitpid(child, &how, 0) != child)
+        return complain(EXIT_REFUSED, "recompute cannot be started: %s", strerror(errno));
+    return WIFEXITED(how) ? WEXITSTATUS(how) : EXIT_REFUSED;
+}
+
+/* each_capture: captures that share no symbol, one after the other; the worst exit code counts. */
+static int each_capture(struct command *command, struct plan *plan, const struct invocation *invocation)
+{
+    int worst = EXIT_FINE;
+    command->raw_count = 1;
+    for (size_t number = 1; number <= PLAN_INSTANCES_MAX; number++) {
+        char name[PLAN_NAME_BYTES];
+        plan_instance_name("harvest", number, name);
+        if (!plan_owned(plan, "harvest", name) || !raw_folder(command->root, number, command->raw[0]))
             continue; /* one without a symbol has received nothing */
-        begin(command, invocation);
-        add(command, "--all");
-        add(command, "--part");
-        fflush(NULL);
-        pid_t child = fork();
-        if (child == 0)
-            _exit(become(command, "recompute"));
-        if (child < 0 || waitpid(child, &how, 0) != child)
-            return complain(EXIT_REFUSED, "recompute cannot be started: %s", strerror(errno));
-        int code = WIFEXITED(how) ? WEXITSTATUS(how) : EXIT_REFUSED;
+        int code = part(command, invocation);
         worst = code > worst ? code : worst;
     }
-    if (captures > 1)
-        return worst;
+    return worst;
+}
+
+static int whole_run(struct command *command, const struct invocation *invocation)
+{
+    struct plan *plan = command->raw_count > 1 ? unmoved(command) : NULL;
+    if (plan) {
+        int code = each_capture(command, plan, invocation);
+        plan_destroy(plan);
+        return code;
+    }
     begin(command, invocation);
     add(command, "--all");
     return become(command, "recompute");
@@ -188,7 +227,7 @@ int verb_why(const struct invocation *invocation)
     if (find_places(&command, run_id ? run_id : key.run_id, &error) != STATUS_OK)
         return complain(EXIT_REFUSED, "%s", error.text);
     if (all)
-        return each_capture(&command, invocation);
+        return whole_run(&command, invocation);
     raw_of_symbol(&command, key.symbol);
     begin(&command, invocation);
     add(&command, key.symbol);

@@ -15,18 +15,10 @@ static const struct module MODULES[MODULE_COUNT] = {
                         .inputs = BIT(MODULE_HARVEST) | BIT(MODULE_FEATURES),
                         .drains = true,
                         .beats = true},
-    [MODULE_FEATURES] = {.name = "features",
-                         .inputs = BIT(MODULE_HARVEST),
-                         .drains = true,
-                         .moves = true,
-                         .scales = true,
-                         .beats = true},
-    [MODULE_SIGNAL] = {.name = "signal",
-                       .inputs = BIT(MODULE_FEATURES),
-                       .drains = true,
-                       .moves = true,
-                       .scales = true,
-                       .beats = true},
+    [MODULE_FEATURES] =
+        {.name = "features", .inputs = BIT(MODULE_HARVEST), .drains = true, .scales = true, .beats = true},
+    [MODULE_SIGNAL] =
+        {.name = "signal", .inputs = BIT(MODULE_FEATURES), .drains = true, .scales = true, .beats = true},
     [MODULE_BROKER] = {.name = "broker", .inputs = BIT(MODULE_SIGNAL), .drains = true, .beats = true},
     [MODULE_REPORT] = {.name = "report",
                        .inputs = BIT(MODULE_HARVEST) | BIT(MODULE_FEATURES) | BIT(MODULE_SIGNAL) |

@@ -30,7 +30,6 @@ struct module {
     bool takes_feed;   /* opens the feed at `go` and closes it at `stop_intake` */
     bool drains_last;  /* drains behind all others: it reads their files */
     bool drains;       /* knows the end of its input; others are only stopped */
-    bool moves;        /* its instances hand symbols over while they run */
     bool scales;       /* can have several instances, with the symbols divided among them */
     bool beats;        /* has heartbeats and takes commands; the simulator is no part of the bus */
 };

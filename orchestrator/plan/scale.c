@@ -83,9 +83,6 @@ static enum status check_target(const struct run *run, size_t module, size_t tar
     const char *name = module_at(module)->name;
     if (!((run->choice.enabled | run->choice.implied) & module_bit(module)))
         return error_set(error, STATUS_NOT_FOUND, "%s is not part of this run", name);
-    if (!module_at(module)->moves)
-        return error_set(error, STATUS_UNSUPPORTED,
-                         "%s cannot be scaled while it runs: start the run with scale.%s", name, name);
     if (target > PLAN_INSTANCES_MAX)
         return error_set(error, STATUS_INVALID, "%s: 1 to %d instances", name, PLAN_INSTANCES_MAX);
     return STATUS_OK;
@@ -326,6 +323,8 @@ static void step_moving(struct run *run)
         return;
     if (run->scaling.moving) {
         move_send(run);
+    } else if (run->scaling.module == MODULE_HARVEST && control_inputs_under_way(run)) {
+        return; /* first every instance has heard the same */
     } else if (next_symbol(run, &symbol, &owner)) {
         move_begin(run, symbol, owner);
         move_send(run);

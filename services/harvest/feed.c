@@ -11,7 +11,7 @@
 #include <string.h>
 
 /* A state begins with this and ends with the book of the last symbol. */
-static const uint64_t STATE_MAGIC = 0x3144454546464f34; /* raise its digit when the layout changes */
+static const uint64_t STATE_MAGIC = 0x3144454546464f35; /* raise its digit when the layout changes */
 
 enum { WATERMARK_MS_MAX = 10000, DEDUP_LRU_MAX = 1 << 24 };
 
@@ -35,6 +35,8 @@ static const char *const COUNTER_NAMES[FEED_COUNTER_COUNT] = {
     [FEED_FILTERED_UNUSED_BOOKS] = "filtered_unused_books",
     [FEED_FILTERED_NOTICE] = "filtered_notice",
     [FEED_FILTERED_AFTER_END] = "filtered_after_end",
+    [FEED_MOVED] = "fed_elsewhere",
+    [FEED_ARRIVED] = "arrived",
     [FEED_REST_MALFORMED] = "rest_malformed",
     [FEED_REST_ERRORS] = "rest_errors",
     [FEED_CONTROL_MALFORMED] = "control_malformed",
@@ -160,6 +162,7 @@ struct feed *feed_create(const struct feed_config *config, feed_emit *emit, void
     struct feed *feed = memory_allocate(sizeof *feed);
     feed->config = *config;
     feed->config.symbols = NULL;
+    feed->config.owners = NULL;
     feed->emit = emit;
     feed->context = context;
     feed->venue = venue_create(&venue);
@@ -168,6 +171,8 @@ struct feed *feed_create(const struct feed_config *config, feed_emit *emit, void
     feed->symbols = memory_allocate(config->symbol_count * sizeof *feed->symbols);
     for (size_t i = 0; i < config->symbol_count; i++)
         feed_symbol_init(&feed->symbols[i], feed, i);
+    for (size_t i = 0; config->owners && i < config->symbol_count; i++)
+        feed->symbols[i].state.owner = config->owners[i];
     return feed;
 }
 
@@ -201,7 +206,7 @@ static enum status take_message(struct feed *feed, const struct capture_record *
 {
     struct venue_message message;
     enum venue_reason reason;
-    struct feed_connection *connection = feed_connection_of(feed, record->conn_id);
+    struct feed_connection *connection = feed_connection_of(feed, record);
     count(feed, FEED_MESSAGES);
     if (connection)
         connection->last_ns = record->recv_ns;
@@ -220,8 +225,15 @@ static enum status take_message(struct feed *feed, const struct capture_record *
     message.connection = connection ? connection->number : 0;
     if (message.kind == VENUE_TRADE)
         message.trade.recv_ms = message.recv_ms;
-    feed_symbol_message(&feed->symbols[message.symbol], &message);
+    feed_symbol_arrives(&feed->symbols[message.symbol], record->source, &message, record);
     return STATUS_OK;
+}
+
+/* hold_others: what a venue says of instruments is for the symbols that are fed from this capture. */
+static void hold_others(struct feed *feed, const struct capture_record *record)
+{
+    for (size_t i = 0; i < feed->config.symbol_count; i++)
+        venue_hold(feed->venue, i, feed->symbols[i].state.owner != record->source);
 }
 
 static enum status take_rest(struct feed *feed, const struct capture_record *record, struct error *error)
@@ -229,6 +241,7 @@ static enum status take_rest(struct feed *feed, const struct capture_record *rec
     struct venue_message message;
     enum venue_reason reason;
     count(feed, FEED_REST_ANSWERS);
+    hold_others(feed, record);
     enum status status =
         venue_parse_rest(feed->venue, record->payload, record->payload_bytes, &message, &reason, error);
     if (status != STATUS_OK)
@@ -238,6 +251,8 @@ static enum status take_rest(struct feed *feed, const struct capture_record *rec
     if (message.symbol < 0 || feed->state.has_ended)
         return status;
     struct feed_symbol *symbol = &feed->symbols[message.symbol];
+    if (symbol->state.owner != record->source)
+        return status; /* it has moved, and is asked for where it went to */
     if (message.kind == VENUE_SNAPSHOT && status == STATUS_OK)
         feed_symbol_snapshot(symbol, &message);
     else if (message.kind == VENUE_SNAPSHOT)
@@ -257,14 +272,28 @@ static enum status take_control(struct feed *feed, const struct capture_record *
         record->payload_bytes < META_BYTES
             ? venue_parse_control(feed->venue, record->payload, record->payload_bytes, &control, error)
             : error_set(error, STATUS_MALFORMED, "control input: longer than %d bytes", META_BYTES - 1);
+    if (status == STATUS_OK && control.symbol >= 0 &&
+        feed->symbols[control.symbol].state.owner != record->source)
+        status = error_set(error, STATUS_UNSUPPORTED, "control input: it names a symbol that is not ours");
     if (status != STATUS_OK) {
         count(feed, FEED_CONTROL_MALFORMED);
         return status;
     }
     for (size_t i = 0; i < feed->config.symbol_count; i++)
-        if (control.symbol < 0 || control.symbol == (int)i)
+        if ((control.symbol < 0 || control.symbol == (int)i) &&
+            feed->symbols[i].state.owner == record->source)
             feed_symbol_control(&feed->symbols[i], &control, record->payload, record->payload_bytes);
     return STATUS_OK;
+}
+
+static enum status take_move(struct feed *feed, const struct capture_record *record, struct error *error)
+{
+    struct venue_move move;
+    count(feed, FEED_OTHER_RECORDS);
+    enum status status = venue_parse_move(feed->venue, record->payload, record->payload_bytes, &move, error);
+    if (status == STATUS_OK)
+        feed_symbol_move(&feed->symbols[move.symbol], record->source, move.leaves);
+    return status;
 }
 
 enum status feed_record(struct feed *feed, const struct capture_record *record, struct error *error)
@@ -283,6 +312,7 @@ enum status feed_record(struct feed *feed, const struct capture_record *record, 
         feed_connection_closed(feed, record);
         return STATUS_OK;
     case CAPTURE_METADATA: count(feed, FEED_OTHER_RECORDS); return STATUS_OK;
+    case CAPTURE_MOVE: return take_move(feed, record, error);
     }
     count(feed, FEED_UNKNOWN_RECORDS);
     return error_set(error, STATUS_UNSUPPORTED, "capture record %" PRIu64 ": kind %d has no meaning",
@@ -306,26 +336,26 @@ bool feed_ended(const struct feed *feed)
     return feed->state.has_ended != 0;
 }
 
-static bool keeps_books(const struct feed *feed)
+static bool keeps_book(const struct feed *feed, size_t symbol)
 {
-    return feed->config.book_source == BOOK_SOURCE_DIFF && !feed->state.has_ended;
+    return feed_has(feed, symbol) && feed->config.book_source == BOOK_SOURCE_DIFF && !feed->state.has_ended;
 }
 
 int64_t feed_wants_snapshot(const struct feed *feed, size_t symbol)
 {
-    return keeps_books(feed) ? sync_wants(&feed->symbols[symbol].sync) : 0;
+    return keeps_book(feed, symbol) ? sync_wants(&feed->symbols[symbol].sync) : 0;
 }
 
 bool feed_wants_reconnect(const struct feed *feed, size_t symbol)
 {
     const struct sync *sync = &feed->symbols[symbol].sync;
-    return keeps_books(feed) && sync->state != SYNC_LIVE && !sync->has_snapshot && sync_gave_up(sync);
+    return keeps_book(feed, symbol) && sync->state != SYNC_LIVE && !sync->has_snapshot && sync_gave_up(sync);
 }
 
 bool feed_wants_trades(const struct feed *feed, size_t symbol, int64_t *out_first_id, int64_t *out_last_id,
                        int64_t *out_ticket)
 {
-    if (feed->config.raw_trades || feed->state.has_ended)
+    if (feed->config.raw_trades || feed->state.has_ended || !feed_has(feed, symbol))
         return false;
     *out_ticket = feed->symbols[symbol].state.page_ticket;
     return feed_symbol_missed(&feed->symbols[symbol], out_first_id, out_last_id) ||
@@ -384,14 +414,26 @@ int64_t feed_waiting(const struct feed *feed, size_t symbol)
 /* --- state
  * ------------------------------------------------------------------------------------------------------ */
 
-void feed_save(const struct feed *feed, struct buffer *out)
+void feed_save_symbol(const struct feed *feed, size_t symbol, struct buffer *out)
+{
+    venue_save_symbol(feed->venue, symbol, out);
+    feed_symbol_save(&feed->symbols[symbol], out);
+}
+
+void feed_save_rest(const struct feed *feed, struct buffer *out)
 {
     buffer_append_u64(out, STATE_MAGIC);
     buffer_append_u64(out, feed->config.symbol_count);
     buffer_append(out, &feed->state, sizeof feed->state);
     venue_save(feed->venue, out);
+    feed_expected_save(feed, out);
+}
+
+void feed_save(const struct feed *feed, struct buffer *out)
+{
+    feed_save_rest(feed, out);
     for (size_t i = 0; i < feed->config.symbol_count; i++)
-        feed_symbol_save(&feed->symbols[i], out);
+        feed_save_symbol(feed, i, out);
 }
 
 static bool state_is_sound(const struct feed_state *state)
@@ -407,15 +449,29 @@ static bool state_is_sound(const struct feed_state *state)
     return sound;
 }
 
-enum status feed_load(struct feed *feed, struct reader *in, struct error *error)
+enum status feed_load_symbol(struct feed *feed, size_t symbol, struct reader *in)
+{
+    enum status status = venue_load_symbol(feed->venue, symbol, in);
+    return status == STATUS_OK ? feed_symbol_load(&feed->symbols[symbol], in) : status;
+}
+
+enum status feed_load_rest(struct feed *feed, struct reader *in, struct error *error)
 {
     if (reader_u64(in) != STATE_MAGIC || reader_u64(in) != feed->config.symbol_count)
         return error_set(error, STATUS_MALFORMED, "feed state: made by another version or for other symbols");
     reader_take(in, &feed->state, sizeof feed->state);
     if (in->failed || !state_is_sound(&feed->state) || venue_load(feed->venue, in) != STATUS_OK)
         return error_set(error, STATUS_MALFORMED, "feed state: damaged before the first symbol");
-    for (size_t i = 0; i < feed->config.symbol_count; i++)
-        if (feed_symbol_load(&feed->symbols[i], in) != STATUS_OK)
-            return error_set(error, STATUS_MALFORMED, "feed state: damaged at symbol %zu", i + 1);
+    if (feed_expected_load(feed, in) != STATUS_OK)
+        return error_set(error, STATUS_MALFORMED, "feed state: damaged at what is expected");
     return STATUS_OK;
+}
+
+enum status feed_load(struct feed *feed, struct reader *in, struct error *error)
+{
+    enum status status = feed_load_rest(feed, in, error);
+    for (size_t i = 0; status == STATUS_OK && i < feed->config.symbol_count; i++)
+        if (feed_load_symbol(feed, i, in) != STATUS_OK)
+            status = error_set(error, STATUS_MALFORMED, "feed state: damaged at symbol %zu", i + 1);
+    return status;
 }

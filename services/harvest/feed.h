@@ -24,6 +24,9 @@ struct feed_config {
     enum venue_market market;
     const char *const *symbols; /* upper case, borrowed during feed_create */
     size_t symbol_count;
+    const int16_t *
+        owners; /* by symbol: the capture it begins in, FEED_ELSEWHERE: in none of ours; NULL: all in the one there is;
+                              borrowed during feed_create */
     bool raw_trades; /* trade_stream resolved: false aggTrade, true raw trade */
     enum book_source book_source;
     bool use_nq;        /* qty_field */
@@ -44,10 +47,14 @@ struct feed_config {
  * was missed is given up. */
 enum { FEED_PAGE_TRADES = 1000, FEED_PAGE_TRIES_MAX = 5 };
 
+/* FEED_ELSEWHERE: no capture of ours. */
+enum { FEED_ELSEWHERE = -1 };
+
 /* feed_config_defaults: those of algorithms.md §1, without symbols. */
 void feed_config_defaults(struct feed_config *config);
 
-/* feed_counter: one ledger. Every message ends in exactly one of: parsed, malformed_*, filtered_*; every
+/* feed_counter: one ledger. Every message ends in exactly one of: parsed, malformed_*, filtered_*; every parsed one belongs
+ * to its symbol, or is fed_elsewhere (another instance fed it), or has arrived for a symbol that is expected; every
  * trade in one of: emitted, duplicate, late, invalid time, price or quantity, held, waiting; every diff in one of: applied,
  * backward, before the snapshot, held, dropped. feed_imbalance() checks that. */
 enum feed_counter {
@@ -70,6 +77,8 @@ enum feed_counter {
     FEED_FILTERED_UNUSED_BOOKS,
     FEED_FILTERED_NOTICE,
     FEED_FILTERED_AFTER_END,
+    FEED_MOVED,   /* of a symbol that another instance fed at that place */
+    FEED_ARRIVED, /* of symbols that are expected: not known yet who feeds them */
     FEED_REST_MALFORMED,
     FEED_REST_ERRORS,
     FEED_CONTROL_MALFORMED,
@@ -159,6 +168,27 @@ bool feed_wants_reconnect(const struct feed *feed, size_t symbol);
 bool feed_wants_trades(const struct feed *feed, size_t symbol, int64_t *out_first_id, int64_t *out_last_id,
                        int64_t *out_ticket);
 
+/* --- a symbol that moves (feed_moves.c) --- */
+
+/* feed_has: whether what comes of a symbol is fed here. feed_expects: a record has said that it is expected here. */
+bool feed_has(const struct feed *feed, size_t symbol);
+bool feed_expects(const struct feed *feed, size_t symbol);
+
+/* feed_heard: the first ids that have come of an expected symbol since it was last known to be listened to without a break,
+ * "trade=ID book=ID ticker=ID", without those of which nothing has come. */
+enum { FEED_HEARD_BYTES = 128 };
+void feed_heard(const struct feed *feed, size_t symbol, char out_heard[FEED_HEARD_BYTES]);
+
+/* feed_may_leave: whether the symbol may go to who has heard that. STATUS_AGAIN: not yet; the sentence says what is waited for. */
+enum status feed_may_leave(const struct feed *feed, size_t symbol, const char *heard,
+                           struct error *error) MUST_USE;
+
+/* feed_forget: a symbol that has gone: nothing of it is known any more. */
+void feed_forget(struct feed *feed, size_t symbol);
+
+/* feed_settle: an expected symbol whose state has come (feed_load_symbol) goes on with what has arrived for it; any other time nothing. */
+void feed_settle(struct feed *feed, size_t symbol);
+
 /* feed_sequence: number of the newest row of a symbol (0: none yet). */
 int64_t feed_sequence(const struct feed *feed, size_t symbol);
 
@@ -187,10 +217,18 @@ int64_t feed_waiting(const struct feed *feed, size_t symbol);
 /* feed_books_are_whole: every book message is one (partial depth); otherwise they are diffs. */
 bool feed_books_are_whole(const struct feed *feed);
 
-/* feed_imbalance: STATUS_OK when the ledger balances; STATUS_CONFLICT with the sums that differ. */
+/* feed_imbalance: STATUS_OK when the ledger balances; STATUS_CONFLICT with the sums that differ. Where symbols were
+ * handed over it is the feeds together that balance. */
 enum status feed_imbalance(const struct feed *feed, struct error *error) MUST_USE;
 
 /* feed_save, feed_load: the whole state, bit-exact. The loading feed must have the same configuration; bytes
  * that cannot be such a state give STATUS_MALFORMED and leave a feed that may only be destroyed. */
 void feed_save(const struct feed *feed, struct buffer *out);
 enum status feed_load(struct feed *feed, struct reader *in, struct error *error) MUST_USE;
+
+/* feed_save_symbol, feed_load_symbol: what goes with one symbol, also to another instance. feed_save_rest, feed_load_rest: all else,
+ * and what has arrived for expected symbols; the symbols are loaded first. */
+void feed_save_symbol(const struct feed *feed, size_t symbol, struct buffer *out);
+enum status feed_load_symbol(struct feed *feed, size_t symbol, struct reader *in) MUST_USE;
+void feed_save_rest(const struct feed *feed, struct buffer *out);
+enum status feed_load_rest(struct feed *feed, struct reader *in, struct error *error) MUST_USE;

@@ -164,6 +164,9 @@ void feed_symbol_control(struct feed_symbol *symbol, const struct venue_control 
 
 void feed_symbol_end(struct feed_symbol *symbol)
 {
+    if (symbol->state.owner == FEED_ELSEWHERE || symbol->state.has_ended)
+        return;
+    symbol->state.has_ended = 1;
     if (symbol->sync.state == SYNC_FIRST && !symbol->state.trades_free)
         free_trades(symbol);
     feed_symbol_let_go(symbol);
@@ -206,6 +209,7 @@ void feed_symbol_init(struct feed_symbol *symbol, struct feed *feed, size_t inde
     struct feed_symbol_state *state = &symbol->state;
     state->last_trade_ms = state->last_book_ms = state->accepted_book_ms = state->partial_id = FIELD_NULL_I64;
     state->depth_connection = -1;
+    feed_symbol_begin(symbol, 0);
 }
 
 void feed_symbol_finish(struct feed_symbol *symbol)
@@ -217,6 +221,7 @@ void feed_symbol_finish(struct feed_symbol *symbol)
     hold_finish(&symbol->held);
     hold_finish(&symbol->kept);
     hold_finish(&symbol->behind);
+    hold_finish(&symbol->arrivals);
 }
 
 int64_t feed_symbol_count(const struct feed_symbol *symbol, enum feed_counter counter)
@@ -240,6 +245,7 @@ int64_t feed_symbol_count(const struct feed_symbol *symbol, enum feed_counter co
     case FEED_AUDIT_DISAGREE_FROM_BUFFER: return audit->disagreed_from_buffer;
     case FEED_AUDIT_UNCOUNTED: return audit->uncounted;
     case FEED_TICKERS_BACKWARD: return audit->tickers_backward;
+    case FEED_ARRIVED: return feed_symbol_arrived(symbol);
     default: return symbol->state.counters[counter];
     }
 }
@@ -353,7 +359,11 @@ static bool state_is_sound(const struct feed_symbol_state *state)
         sound = sound && state->ordinals[i].count >= 0 && state->ordinals[i].count < INT32_MAX;
     for (size_t i = 0; i < FEED_REOPENED_MAX; i++)
         sound = sound && memchr(state->reopened[i], 0, META_BYTES);
-    return sound;
+    for (size_t i = 0; i < FEED_STREAMS; i++)
+        sound = sound && state_is_id(state->fed[i]);
+    for (size_t i = 0; i < FEED_SERVICES; i++)
+        sound = sound && state_is_count(state->served[i]);
+    return sound && feed_source_is_sound(state->owner) && memchr(state->reopened_before, 0, META_BYTES);
 }
 
 enum status feed_symbol_load(struct feed_symbol *symbol, struct reader *in)

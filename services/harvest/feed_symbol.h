@@ -20,6 +20,10 @@ struct feed_ordinal {
     int64_t count;
 };
 
+/* feed_stream: what ids count of a symbol; bookTickers count with the books when it is about connections. */
+enum feed_stream { FEED_TRADE, FEED_BOOK, FEED_TICKER, FEED_STREAMS };
+enum { FEED_SERVICES = FEED_TICKER }; /* trades, books: each comes through one connection */
+
 struct feed_symbol {
     struct feed *feed;
     size_t index;
@@ -30,6 +34,12 @@ struct feed_symbol {
     struct hold held;   /* all messages until the first synchronisation */
     struct hold kept;   /* diffs while the book is invalid again */
     struct hold behind; /* all messages behind a re-opening, until what was missed has been fetched */
+    struct feed_expected {
+        int64_t source;                /* the capture it is expected in; FEED_ELSEWHERE: it is not */
+        int64_t served[FEED_SERVICES]; /* as in the state */
+    } expected;
+    struct hold arrivals;        /* messages of an expected symbol, as they came */
+    int64_t heard[FEED_STREAMS]; /* of these the first ids; -1: none. Not saved */
     /* Everything from here to the end is saved as it lies. */
     struct feed_symbol_state {
         int64_t counters[FEED_COUNTER_COUNT];
@@ -42,20 +52,30 @@ struct feed_symbol {
         int64_t trades_free;      /* trades are published without a book */
         int64_t reset_pending;    /* the next published book row is the first after a synchronisation */
         int64_t reopened_count;
-        int64_t catches_up;  /* messages go into `behind` */
-        int64_t page_ticket; /* number of the REST page wanted; a new one after each answer */
-        int64_t page_tries;  /* answers in a row that brought nothing */
+        int64_t catches_up;             /* messages go into `behind` */
+        int64_t page_ticket;            /* number of the REST page wanted; a new one after each answer */
+        int64_t page_tries;             /* answers in a row that brought nothing */
+        int64_t owner;                  /* the capture whose messages are fed; FEED_ELSEWHERE: it has left */
+        int64_t served[FEED_SERVICES];  /* number of the newest opening that carries it; 0: none */
+        int64_t fed[FEED_STREAMS];      /* id of the newest message, of trades the greatest; -1: none */
+        int64_t overlaps[FEED_STREAMS]; /* behind a move: what was fed before may still come again */
+        int64_t is_fresh;               /* nothing was fed since the move */
+        int64_t is_joined;              /* nothing has come since the move */
+        int64_t has_left;               /* it may go on where it is expected */
+        int64_t has_ended;              /* its end_of_stream has been told */
         struct feed_ordinal ordinals[FEED_ORDINALS]; /* gap on trade, gap on book, reconnect */
         char reopened[FEED_REOPENED_MAX][META_BYTES];
+        char reopened_before
+            [META_BYTES]; /* while it is fresh: a re-opening whose hole the last owner may have covered */
     } state;
 };
 
 struct feed_connection {
     int64_t conn_id;
+    int64_t source;
     int64_t number; /* of its opening; 0: slot unused */
     int64_t is_open;
     int64_t last_ns; /* when it was last heard of */
-    uint64_t streams_hash;
     char reason[FEED_REASON_BYTES];
 };
 
@@ -77,9 +97,9 @@ struct feed {
     } state;
 };
 
-/* feed_connection_of: the slot of a connection, NULL when it is unknown. feed_connection_opened,
+/* feed_connection_of: the slot of a record's connection, NULL when it is unknown. feed_connection_opened,
  * feed_connection_closed: records of those kinds. (feed_connections.c) */
-struct feed_connection *feed_connection_of(struct feed *feed, uint16_t conn_id);
+struct feed_connection *feed_connection_of(struct feed *feed, const struct capture_record *record);
 void feed_connection_opened(struct feed *feed, const struct capture_record *record);
 void feed_connection_closed(struct feed *feed, const struct capture_record *record);
 
@@ -88,6 +108,22 @@ void feed_symbol_finish(struct feed_symbol *symbol);
 
 /* feed_symbol_message: a trade, book message, ticker or re-opening mark arrives; held back if need be. */
 void feed_symbol_message(struct feed_symbol *symbol, const struct venue_message *message);
+
+/* feed_symbol_arrives: a message, parsed from `record`, or (record NULL) a re-opening mark: to whom it belongs. feed_symbol_move: a
+ * record of a move. (feed_moves.c) */
+void feed_symbol_arrives(struct feed_symbol *symbol, int64_t source, const struct venue_message *message,
+                         const struct capture_record *record);
+void feed_symbol_move(struct feed_symbol *symbol, int64_t source, bool leaves);
+void feed_symbol_begin(struct feed_symbol *symbol, int64_t owner);
+int64_t feed_symbol_arrived(const struct feed_symbol *symbol);
+
+/* feed_expected_save, feed_expected_load: what has arrived for expected symbols. */
+void feed_expected_save(const struct feed *feed, struct buffer *out);
+enum status feed_expected_load(struct feed *feed, struct reader *in);
+static inline bool feed_source_is_sound(int64_t source)
+{
+    return source >= FEED_ELSEWHERE && source <= INT16_MAX;
+}
 
 /* feed_symbol_snapshot, feed_symbol_snapshot_failed: a REST depth answer, or what came instead of one. */
 void feed_symbol_snapshot(struct feed_symbol *symbol, const struct venue_message *snapshot);

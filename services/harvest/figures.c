@@ -35,6 +35,13 @@ void row_figures_add(struct row_figures *figures, size_t symbol, const struct me
     figures->rates_tps[symbol] = trade->recv_rate_tps;
 }
 
+void row_figures_elsewhere(struct row_figures *figures, size_t symbol, bool is_elsewhere)
+{
+    if (is_elsewhere)
+        figures->rates_tps[symbol] = NAN;
+    silence_elsewhere(&figures->silence, symbol, is_elsewhere);
+}
+
 static void report_rows(const struct row_figures *rows, struct stage_report *report)
 {
     double rate_tps = NAN; /* of all symbols together */
@@ -73,8 +80,6 @@ static void report_receiver(const struct intake *intake, struct stage_report *re
 void figures_report(const struct feed *feed, const struct intake *intake, const struct row_figures *rows,
                     struct stage_report *report)
 {
-    if (!feed)
-        return;
     report_rows(rows, report);
     for (enum feed_counter counter = 0; counter < FEED_COUNTER_COUNT; counter++)
         stage_report_counter(report, feed_counter_name(counter), feed_count(feed, FEED_ALL, counter));
@@ -84,26 +89,25 @@ void figures_report(const struct feed *feed, const struct intake *intake, const 
         stage_report_counter(report, "capture_bytes", capture_written_bytes(intake->writer));
 }
 
-static void count_symbol(const struct feed *feed, size_t symbol, size_t place, struct stage_ledger *ledger)
+static void count_symbol(const struct feed *feed, size_t symbol, struct stage_ledger *ledger)
 {
     for (enum feed_counter counter = 0; counter < FEED_COUNTER_COUNT; counter++)
-        stage_ledger_count(ledger, place, feed_counter_name(counter), feed_count(feed, symbol, counter));
-    stage_ledger_count(ledger, place, "trades_held", feed_held_trades(feed, symbol));
-    stage_ledger_count(ledger, place, "trades_waiting", feed_waiting(feed, symbol));
-    stage_ledger_count(ledger, place, "books_held", feed_held_books(feed, symbol));
+        stage_ledger_count(ledger, symbol, feed_counter_name(counter), feed_count(feed, symbol, counter));
+    stage_ledger_count(ledger, symbol, "trades_held", feed_held_trades(feed, symbol));
+    stage_ledger_count(ledger, symbol, "trades_waiting", feed_waiting(feed, symbol));
+    stage_ledger_count(ledger, symbol, "books_held", feed_held_books(feed, symbol));
 }
 
-void figures_ledger(const struct feed *feed, const struct own_symbols *symbols, const struct intake *intake,
+void figures_ledger(const struct stage *stage, const struct feed *feed, const struct intake *intake,
                     struct stage_ledger *ledger)
 {
-    if (!feed)
-        return;
     for (enum feed_counter counter = 0; counter < FEED_COUNTER_COUNT; counter++)
         stage_ledger_count(ledger, STAGE_NO_SYMBOL, feed_counter_name(counter),
                            feed_count(feed, FEED_ALL, counter));
     stage_ledger_count(ledger, STAGE_NO_SYMBOL, "books_are_whole", feed_books_are_whole(feed));
-    for (size_t i = 0; i < symbols->count; i++)
-        count_symbol(feed, i, symbols->places[i], ledger);
+    for (size_t i = 0; i < stage_symbol_count(stage); i++)
+        if (stage_owns(stage, i))
+            count_symbol(feed, i, ledger);
     if (!intake->receiver)
         return;
     struct receiver_figures figures = receiver_figures(intake->receiver);

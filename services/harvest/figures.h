@@ -4,7 +4,6 @@
 #include "feed.h"
 #include "intake.h"
 #include "latency.h"
-#include "own_symbols.h"
 #include "silence.h"
 #include "stage/stage.h"
 
@@ -17,6 +16,8 @@ struct row_figures {
 };
 void row_figures_init(struct row_figures *figures, size_t symbol_count);
 void row_figures_finish(struct row_figures *figures);
+void row_figures_elsewhere(struct row_figures *figures, size_t symbol,
+                           bool is_elsewhere); /* it is another's */
 void row_figures_add(struct row_figures *figures, size_t symbol, const struct message *message,
                      const void *row);
 
@@ -24,7 +25,7 @@ void row_figures_add(struct row_figures *figures, size_t symbol, const struct me
 void figures_report(const struct feed *feed, const struct intake *intake, const struct row_figures *rows,
                     struct stage_report *report);
 
-/* Without a feed (NULL: no symbol is ours) neither says anything. figures_ledger: the feed's counters of the run and of each symbol, what it holds back, and what the sockets of this life
+/* figures_ledger: the feed's counters of the run and of each symbol of ours, what it holds back, and what the sockets of this life
  * gave. */
-void figures_ledger(const struct feed *feed, const struct own_symbols *symbols, const struct intake *intake,
+void figures_ledger(const struct stage *stage, const struct feed *feed, const struct intake *intake,
                     struct stage_ledger *ledger);

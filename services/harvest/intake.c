@@ -1,11 +1,16 @@
 #include "intake.h"
 
-#include "own_symbols.h"
+#include "owners.h"
 #include "state.h"
 
+#include "base/crash_point.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/memory.h"
 
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 static enum status open_replay(struct intake *intake, const char *const *files, struct error *error)
@@ -13,7 +18,34 @@ static enum status open_replay(struct intake *intake, const char *const *files, 
     size_t count = 0;
     while (files[count])
         count++;
-    return capture_reader_open_files(files, count, &intake->reader, error);
+    return capture_chain_open_files(files, count, &intake->chain, error);
+}
+
+void capture_folder(const struct stage *stage, char *out_path, size_t size)
+{
+    const char *root = config_text(stage_config(stage), "run.data_root"), *instance = stage_instance(stage);
+    bool first = !strchr(instance, '.');
+    snprintf(out_path, size, "%.400s/raw%s%s", root, first ? "" : "-", first ? "" : instance);
+}
+
+enum status intake_owners(const struct stage *stage, const struct feed_config *settings, int16_t **out_owners,
+                          struct error *error)
+{
+    struct intake intake = {0};
+    int16_t *owners = memory_allocate(settings->symbol_count * sizeof *owners);
+    enum status status = STATUS_OK;
+    for (size_t i = 0; i < settings->symbol_count; i++)
+        owners[i] = stage_owns(stage, i) ? 0 : FEED_ELSEWHERE;
+    if (stage_replay_files(stage))
+        status = open_replay(&intake, stage_replay_files(stage), error);
+    if (status == STATUS_OK && intake.chain)
+        status = owners_read(intake.chain, settings->symbols, settings->symbol_count, owners, error);
+    capture_chain_close(intake.chain);
+    if (status == STATUS_OK)
+        *out_owners = owners;
+    else
+        free(owners);
+    return status;
 }
 
 /* names_aggregates: a message of an aggTrade stream, or a URL that asks for one. */
@@ -35,7 +67,7 @@ void intake_resolve_trades(const struct stage *stage, struct feed_config *settin
     bool found = false;
     enum status status = open_replay(&intake, files, &error);
     while (status == STATUS_OK && !found) {
-        status = capture_next(intake.reader, &record, &error);
+        status = capture_chain_next(intake.chain, &record, &error);
         found = status == STATUS_OK && names_aggregates(&record);
     }
     settings->raw_trades = !found;
@@ -48,8 +80,13 @@ static enum status open_writer(struct intake *intake, struct stage *stage, const
     const struct config *config = stage_config(stage);
     struct buffer metadata;
     buffer_init(&metadata, 0);
-    feed_metadata(config, stage_run_id(stage), stage_fingerprint(stage), feed->symbols, feed->symbol_count,
-                  &metadata);
+    const char **names = memory_allocate(feed->symbol_count * sizeof *names);
+    size_t count = 0;
+    for (size_t i = 0; i < feed->symbol_count; i++)
+        if (stage_owns(stage, i))
+            names[count++] = feed->symbols[i];
+    feed_metadata(config, stage_run_id(stage), stage_fingerprint(stage), names, count, &metadata);
+    free(names);
     struct capture_writer_config writer = {
         .folder = folder,
         .run_id = stage_run_id(stage),
@@ -78,17 +115,25 @@ static enum status open_receiver(struct intake *intake, struct stage *stage, con
                   "simulator/certificate.pem");
         receiver.certificate_path = certificate;
     }
+    bool *is_heard = memory_allocate(feed->symbol_count * sizeof *is_heard);
+    for (size_t i = 0; i < feed->symbol_count; i++)
+        is_heard[i] = stage_owns(stage, i);
+    receiver.is_heard = is_heard;
     receiver.writer = intake->writer;
     receiver.clock = *stage_clock(stage);
     receiver.wake = wake;
     receiver.wake_context = stage;
-    return receiver_create(&receiver, &intake->receiver, error);
+    enum status status = receiver_create(&receiver, &intake->receiver, error);
+    free(is_heard);
+    return status;
 }
 
 enum status intake_open(struct intake *intake, struct stage *stage, const struct feed_config *feed,
                         struct error *error)
 {
     char folder[PATH_BYTES];
+    intake->leaving = memory_allocate(feed->symbol_count * sizeof *intake->leaving);
+    intake->met_ms = memory_allocate(feed->symbol_count * sizeof *intake->met_ms);
     if (stage_replay_files(stage))
         return open_replay(intake, stage_replay_files(stage), error);
     capture_folder(stage, folder, sizeof folder);
@@ -105,7 +150,10 @@ void intake_close(struct intake *intake)
 {
     receiver_destroy(intake->receiver);
     capture_reader_close(intake->reader);
+    capture_chain_close(intake->chain);
     capture_writer_close(intake->writer);
+    free(intake->leaving);
+    free(intake->met_ms);
     *intake = (struct intake){.stage = intake->stage};
 }
 
@@ -113,7 +161,8 @@ enum status intake_feed(struct intake *intake, struct feed *feed, struct error *
 {
     struct capture_record record;
     struct error refused;
-    enum status status = capture_next(intake->reader, &record, error);
+    enum status status = intake->chain ? capture_chain_next(intake->chain, &record, error)
+                                       : capture_next(intake->reader, &record, error);
     if (status != STATUS_OK)
         return status;
     bool in_time = !feed_ended(feed), accepted = feed_record(feed, &record, &refused) == STATUS_OK;
@@ -129,9 +178,20 @@ bool intake_is_over(const struct intake *intake)
     return !intake->receiver || receiver_stopped(intake->receiver);
 }
 
-void intake_ask(struct intake *intake, const struct feed *feed, size_t symbol_count)
+void intake_end(const struct intake *intake, struct feed *feed)
 {
-    for (size_t i = 0; i < symbol_count; i++) {
+    for (size_t i = 0; intake->chain && i < stage_symbol_count(intake->stage); i++)
+        if (feed_expects(feed, i))
+            log_event(LOG_ERROR, "capture_missing",
+                      "symbol=%s reason=\"it came from another instance of harvest: give the files of its "
+                      "capture, too\"",
+                      stage_symbol(intake->stage, i));
+    feed_end(feed);
+}
+
+void intake_ask(struct intake *intake, const struct feed *feed)
+{
+    for (size_t i = 0; i < stage_symbol_count(intake->stage); i++) {
         if (intake->receiver)
             receiver_ask(intake->receiver, i, feed);
         stage_event_time(intake->stage, feed_event_ms(feed, i));
@@ -142,8 +202,6 @@ void intake_ask(struct intake *intake, const struct feed *feed, size_t symbol_co
 static enum status decide(struct intake *intake, const struct feed *feed, const struct intake_order *order,
                           struct error *error)
 {
-    if (!feed)
-        return error_set(error, STATUS_INVALID, "this instance has no symbol");
     if (!intake->writer)
         return error_set(error, STATUS_INVALID, "a replay takes no decisions: they are in its capture");
     if (feed_ended(feed) || intake_is_over(intake))
@@ -159,10 +217,6 @@ enum status intake_command(struct intake *intake, const struct feed *feed, const
     bool go = strcmp(order->verb, "go") == 0, stop = strcmp(order->verb, "stop_intake") == 0;
     if (strcmp(order->verb, "control") == 0)
         return decide(intake, feed, order, error);
-    if (!feed && stop)
-        stage_end(intake->stage); /* nothing of it has ever begun */
-    if (!feed)
-        return STATUS_OK;
     if (!intake->receiver || (!go && !stop))
         return STATUS_UNSUPPORTED;
     if (go && !feed_ended(feed))
@@ -170,6 +224,78 @@ enum status intake_command(struct intake *intake, const struct feed *feed, const
     else if (stop)
         receiver_stop_intake(intake->receiver);
     return STATUS_OK;
+}
+
+/* --- a symbol that moves --- */
+
+enum { OVERLAP_MS = 2000 }; /* at a venue: so long both listen, if by then not every stream has spoken */
+
+static void move_json(const struct intake *intake, const char *move, size_t symbol, int64_t version,
+                      char out_json[META_BYTES])
+{
+    snprintf(out_json, META_BYTES, "{\"move\":\"%s\",\"symbol\":\"%s\",\"version\":%" PRId64 "}", move,
+             stage_symbol(intake->stage, symbol), version);
+}
+
+enum status intake_expect(struct intake *intake, size_t symbol, int64_t version, struct error *error)
+{
+    char json[META_BYTES];
+    if (!intake->receiver)
+        return error_set(error, STATUS_UNSUPPORTED, "a replay receives nothing");
+    move_json(intake, "expect", symbol, version, json);
+    if (!receiver_listens(intake->receiver, symbol))
+        receiver_listen(intake->receiver, symbol, json);
+    return STATUS_OK;
+}
+
+/* has_met: every stream of the symbol has spoken to the next owner, or they have had time to. A simulator's connections all say one
+ * order: there one stream says it for all. */
+static bool has_met(struct intake *intake, size_t symbol, const char *heard)
+{
+    int64_t now_ms = clock_monotonic_ms(stage_clock(intake->stage));
+    bool is_simulator = strcmp(config_text(stage_config(intake->stage), "harvest.venue"), "simulator") == 0;
+    bool all = strstr(heard, "trade=") && strstr(heard, "book=") && strstr(heard, "ticker=");
+    if (!*heard)
+        intake->met_ms[symbol] = 0;
+    else if (!intake->met_ms[symbol])
+        intake->met_ms[symbol] = now_ms;
+    return is_simulator || all || (*heard && now_ms - intake->met_ms[symbol] >= OVERLAP_MS);
+}
+
+static enum status append_leave(struct intake *intake, size_t symbol, int64_t version, struct error *error)
+{
+    char json[META_BYTES];
+    const struct clock *clock = stage_clock(intake->stage);
+    move_json(intake, "leave", symbol, version, json);
+    if (capture_append(intake->writer, CAPTURE_MOVE, 0, clock_wall_ns(clock), clock_monotonic_ns(clock), json,
+                       strlen(json), &intake->leaving[symbol]) != STATUS_OK ||
+        capture_flush(intake->writer) != STATUS_OK)
+        return error_set(error, STATUS_AGAIN, "the disk does not take the capture just now");
+    crash_point("after_leave");
+    return STATUS_AGAIN; /* until the feed has read it */
+}
+
+enum status intake_leave(struct intake *intake, const struct feed *feed, size_t symbol, int64_t version,
+                         const char *heard, struct error *error)
+{
+    if (!feed_has(feed, symbol))
+        return STATUS_OK;
+    if (!intake->receiver)
+        return error_set(error, STATUS_UNSUPPORTED, "a replay has nothing to give");
+    if (intake->leaving[symbol] > feed_position(feed))
+        return STATUS_AGAIN; /* on its way */
+    enum status status = feed_may_leave(feed, symbol, heard, error);
+    if (status == STATUS_OK && !has_met(intake, symbol, heard))
+        status = error_set(error, STATUS_AGAIN, "its next owner has not heard long enough of it");
+    return status == STATUS_OK ? append_leave(intake, symbol, version, error) : status;
+}
+
+void intake_left(struct intake *intake, struct feed *feed, size_t symbol)
+{
+    receiver_forget(intake->receiver, symbol);
+    feed_forget(feed, symbol);
+    intake->leaving[symbol] = 0;
+    intake->met_ms[symbol] = 0;
 }
 
 /* --- losses, and the saved state --- */
@@ -207,31 +333,38 @@ void intake_halt(struct intake *intake, int64_t until_ms)
 
 void intake_save(const struct intake *intake, const struct feed *feed, struct buffer *out)
 {
-    uint64_t seq, offset;
-    if (!feed)
-        return;
-    capture_place(intake->reader, &seq, &offset);
+    uint64_t seq = 0, offset = 0;
+    if (intake->reader)
+        capture_place(intake->reader, &seq, &offset);
     buffer_append_u64(out, seq);
     buffer_append_u64(out, offset);
     for (size_t i = 0; i < INTAKE_LOSSES; i++)
         buffer_append_i64(out, intake->losses[i]);
     decisions_save(&intake->decisions, out);
-    feed_save(feed, out);
+    feed_save_rest(feed, out);
+}
+
+/* listen_on: to what was on its way here when the last life ended. */
+static void listen_on(struct intake *intake, const struct feed *feed)
+{
+    for (size_t i = 0; intake->receiver && i < stage_symbol_count(intake->stage); i++)
+        if (feed_expects(feed, i) && !receiver_listens(intake->receiver, i))
+            receiver_listen(intake->receiver, i, NULL);
 }
 
 enum status intake_load(struct intake *intake, struct feed *feed, struct reader *in)
 {
     struct error error = {{0}};
-    if (!feed)
-        return STATUS_OK;
     uint64_t seq = reader_u64(in), offset = reader_u64(in);
     for (size_t i = 0; i < INTAKE_LOSSES; i++)
         intake->losses_before[i] = intake->losses[i] = state_count(in);
     decisions_load(&intake->decisions, in);
-    enum status status = feed_load(feed, in, &error);
-    if (status == STATUS_OK)
+    enum status status = feed_load_rest(feed, in, &error);
+    if (status == STATUS_OK && intake->reader)
         status = capture_seek(intake->reader, seq, offset, &error);
-    if (status != STATUS_OK)
+    if (status == STATUS_OK)
+        listen_on(intake, feed);
+    else
         log_event(LOG_ERROR, "state_refused", "reason=\"%s\"", error.text);
     return status;
 }

@@ -4,6 +4,7 @@
 
 #include "decisions.h"
 #include "journal/capture.h"
+#include "journal/capture_chain.h"
 #include "receiver.h"
 #include "settings.h"
 #include "stage/stage.h"
@@ -16,13 +17,24 @@ const char *intake_loss_name(enum intake_loss loss);
 struct intake {
     struct stage *stage;
     struct capture_writer *writer; /* NULL in a replay */
-    struct capture_reader *reader;
-    struct receiver *receiver;            /* NULL in a replay */
-    uint64_t first_record;                /* number of the first record this life may append */
+    struct capture_reader *reader; /* NULL in a replay … */
+    struct capture_chain *chain;   /* … which reads this */
+    uint64_t *leaving;         /* by symbol: number of the record of this life by which it leaves, 0: none */
+    int64_t *met_ms;           /* by symbol: since when its next owner hears of it; monotonic, 0: not yet */
+    struct receiver *receiver; /* NULL in a replay */
+    uint64_t first_record;     /* number of the first record this life may append */
     int64_t losses_before[INTAKE_LOSSES]; /* of earlier lives */
     int64_t losses[INTAKE_LOSSES];        /* of all, as of the newest intake_count_losses */
     struct decisions decisions;
 };
+
+/* capture_folder: where an instance keeps its raw capture: data/raw, of further instances data/raw-harvest.2, … */
+void capture_folder(const struct stage *stage, char *out_path, size_t size);
+
+/* intake_owners: where each symbol of the run is fed at the beginning (feed_config.owners): here when it is ours, in a replay in the
+ * capture whose first record names it. Release with free. */
+enum status intake_owners(const struct stage *stage, const struct feed_config *settings, int16_t **out_owners,
+                          struct error *error) MUST_USE;
 
 /* intake_open: `feed` is borrowed for the call. intake_close: safe on a zeroed or half opened intake. */
 enum status intake_open(struct intake *intake, struct stage *stage, const struct feed_config *feed,
@@ -40,8 +52,11 @@ enum status intake_feed(struct intake *intake, struct feed *feed, struct error *
 /* intake_is_over: behind what can be read now nothing will come: end of a replay, or intake was stopped. */
 bool intake_is_over(const struct intake *intake);
 
+/* intake_end: ends the feed; tells of symbols whose beginning lies in a capture that was not given. */
+void intake_end(const struct intake *intake, struct feed *feed);
+
 /* intake_ask: what the feed waits for and only the venue can answer. */
-void intake_ask(struct intake *intake, const struct feed *feed, size_t symbol_count);
+void intake_ask(struct intake *intake, const struct feed *feed);
 
 /* intake_order: `at_end`: the feed has read all there was. */
 struct intake_order {
@@ -50,8 +65,7 @@ struct intake_order {
     bool at_end;
 };
 
-/* intake_command: go, stop_intake, and control (decisions_say); go after the end changes nothing, and nothing does much without a
- * feed (NULL: no symbol is ours). STATUS_UNSUPPORTED: none of them. */
+/* intake_command: go, stop_intake, and control (decisions_say); go after the end changes nothing. STATUS_UNSUPPORTED: none of them. */
 enum status intake_command(struct intake *intake, const struct feed *feed, const struct intake_order *order,
                            struct error *error) MUST_USE;
 
@@ -61,7 +75,13 @@ void intake_count_losses(struct intake *intake);
 /* intake_halt: nothing is received any more; until `until_ms` (monotonic) the disk may take what it has not taken yet. */
 void intake_halt(struct intake *intake, int64_t until_ms);
 
-/* intake_save, intake_load (nothing without a feed): the record of the capture it goes on with, losses,
- * and the feed's whole state. */
+/* intake_expect, intake_leave, intake_left: a symbol that moves (stage.h: symbol_expect, symbol_leave, symbol_left). */
+enum status intake_expect(struct intake *intake, size_t symbol, int64_t version,
+                          struct error *error) MUST_USE;
+enum status intake_leave(struct intake *intake, const struct feed *feed, size_t symbol, int64_t version,
+                         const char *heard, struct error *error) MUST_USE;
+void intake_left(struct intake *intake, struct feed *feed, size_t symbol);
+
+/* intake_save, intake_load: the record of the capture it goes on with, losses, and the feed's state beside its symbols'. */
 void intake_save(const struct intake *intake, const struct feed *feed, struct buffer *out);
 enum status intake_load(struct intake *intake, struct feed *feed, struct reader *in) MUST_USE;

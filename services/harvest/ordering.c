@@ -297,6 +297,13 @@ bool ordering_hole(const struct ordering *ordering, int64_t *out_first_id, int64
     return true;
 }
 
+bool ordering_knows(const struct ordering *ordering, int64_t id)
+{
+    if (ordering->has_id && id <= ordering->last_id)
+        return is_remembered(ordering, id);
+    return is_waiting(ordering, waiting_place(ordering, id), id);
+}
+
 bool ordering_next(const struct ordering *ordering, int64_t *out_id)
 {
     const struct venue_trade *smallest = waiting_smallest(ordering);

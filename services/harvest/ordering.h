@@ -92,6 +92,9 @@ void ordering_end(struct ordering *ordering);
 /* ordering_hole: the ids missing before the smallest waiting trade; false when there are none. */
 bool ordering_hole(const struct ordering *ordering, int64_t *out_first_id, int64_t *out_last_id);
 
+/* ordering_knows: whether a trade of this id has come, as far as ids are remembered. */
+bool ordering_knows(const struct ordering *ordering, int64_t id);
+
 /* ordering_next: the first id that has not arrived, counted from what was released, else from the smallest waiting
  * trade; false: no trade is known yet. */
 bool ordering_next(const struct ordering *ordering, int64_t *out_id);

@@ -45,6 +45,8 @@ static void record_end(struct receiver *receiver)
 
 static void obey(struct receiver *receiver)
 {
+    if (receiver->phase != PHASE_WAITING) /* the first record is that of the life before */
+        receiver_obey_orders(receiver);
     if (atomic_load(&receiver->is_stopping) && receiver->phase < PHASE_ENDING)
         stop_intake(receiver);
     if (atomic_load(&receiver->is_stopping) && receiver->phase == PHASE_ENDING)
@@ -142,6 +144,11 @@ static void copy_texts(struct receiver *receiver)
     for (size_t i = 0; i < config->symbol_count; i++)
         receiver->symbols[i] = memory_copy_text(config->symbols[i]);
     config->symbols = (const char *const *)receiver->symbols;
+    receiver->is_heard = memory_allocate(config->symbol_count * sizeof *receiver->is_heard);
+    receiver->is_wanted = memory_allocate(config->symbol_count * sizeof *receiver->is_wanted);
+    for (size_t i = 0; i < config->symbol_count; i++)
+        receiver->is_heard[i] = receiver->is_wanted[i] = !config->is_heard || config->is_heard[i];
+    config->is_heard = receiver->is_heard;
 }
 
 /* resolve: whether the host of a URL has an address. */
@@ -305,6 +312,9 @@ void receiver_destroy(struct receiver *receiver)
     for (size_t i = 0; i < sizeof receiver->texts / sizeof receiver->texts[0]; i++)
         free(receiver->texts[i]);
     free(receiver->symbols);
+    free(receiver->is_heard);
+    free(receiver->is_wanted);
+    receiver_orders_drop(receiver);
     free(receiver->wants);
     streams_finish(&receiver->streams);
     buffer_finish(&receiver->queue);

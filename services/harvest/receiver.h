@@ -33,8 +33,9 @@ enum {
 struct receiver_config {
     struct capture_writer *writer; /* must outlive the receiver */
     enum venue_market market;
-    const char *const *symbols; /* upper case, copied */
+    const char *const *symbols; /* upper case, copied: all of the run */
     size_t symbol_count;
+    const bool *is_heard; /* by symbol: whether it is listened to from the beginning; NULL: all; copied */
     bool raw_trades;
     bool partial_books;
     bool backfill;
@@ -82,6 +83,12 @@ void receiver_halt(struct receiver *receiver, int64_t until_ms);
 
 void receiver_go(struct receiver *receiver);
 void receiver_stop_intake(struct receiver *receiver);
+
+/* receiver_listen: a symbol is listened to from now on; before its first message the record of a move is appended (NULL: it is there).
+ * receiver_forget: it is not any more. receiver_listens: what was asked for last. From one thread. */
+void receiver_listen(struct receiver *receiver, size_t symbol, const char *move_json);
+void receiver_forget(struct receiver *receiver, size_t symbol);
+bool receiver_listens(const struct receiver *receiver, size_t symbol);
 
 /* receiver_stopped: nothing more will come: intake was stopped, or the recording is at its end; all of it is
  * in the capture and readable. */

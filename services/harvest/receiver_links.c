@@ -122,10 +122,13 @@ void receiver_skipped(void *context, struct websocket *socket, size_t bytes)
 
 static bool all_ended(const struct receiver *receiver)
 {
-    for (size_t i = 0; i < receiver->link_count; i++)
-        if (!receiver->links[i].has_ended)
+    bool any = false;
+    for (size_t i = 0; i < receiver->link_count; i++) {
+        if (receiver->links[i].used && !receiver->links[i].has_ended)
             return false;
-    return receiver->link_count > 0;
+        any = any || receiver->links[i].used;
+    }
+    return any;
 }
 
 bool receiver_lost(void *context, struct websocket *socket, const char *reason)
@@ -168,53 +171,39 @@ bool receiver_refused(void *context, struct websocket *socket, const char *reaso
 /* --- opening
  * ---------------------------------------------------------------------------------------------------- */
 
-/* assign_links: which socket carries which stream: books and tickers apart from trades when routed. */
-static void assign_links(struct receiver *receiver)
-{
-    const struct receiver_config *config = &receiver->config;
-    size_t per_socket = config->is_simulator ? SIZE_MAX : RECEIVER_STREAMS_PER_SOCKET;
-    struct {
-        size_t link, used;
-        bool begun;
-    } route[2] = {0};
-    receiver->link_count = 0;
-    for (size_t i = 0; i < receiver->streams.count; i++) {
-        struct stream *stream = &receiver->streams.items[i];
-        size_t which = config->is_routed && stream->use == STREAM_TRADE;
-        bool is_full = route[which].used >= per_socket && receiver->link_count < RECEIVER_SOCKETS_MAX;
-        if (!route[which].begun || is_full) {
-            route[which].begun = true;
-            route[which].link = receiver->link_count++;
-            route[which].used = 0;
-        }
-        stream->link = route[which].link;
-        route[which].used++;
-    }
-}
-
 static const char *base_of_link(const struct receiver *receiver, size_t link)
 {
     const struct receiver_config *config = &receiver->config;
     if (!config->is_routed)
         return config->combined_url;
-    for (size_t i = 0; i < receiver->streams.count; i++)
-        if (receiver->streams.items[i].link == link && receiver->streams.items[i].use == STREAM_TRADE)
-            return config->market_url;
-    return config->public_url;
+    return receiver->links[link].is_market ? config->market_url : config->public_url;
+}
+
+void receiver_connect(struct receiver *receiver, size_t index)
+{
+    struct link *link = &receiver->links[index];
+    struct error error;
+    struct buffer url;
+    buffer_init(&url, WEBSOCKET_URL_BYTES_MAX);
+    streams_url(&receiver->streams, index, base_of_link(receiver, index), &url);
+    free(link->url);
+    link->url = memory_copy_text(buffer_text(&url));
+    buffer_finish(&url);
+    struct connection *connections[] = {link->current, link->successor};
+    for (size_t i = 0; i < sizeof connections / sizeof *connections; i++)
+        if (connections[i] && websocket_move(connections[i]->socket, link->url, &error) != STATUS_OK)
+            log_event(LOG_ERROR, "socket_url", "reason=\"%s\"", error.text);
+    if (!link->current)
+        connection_begin(receiver, index, &link->current);
 }
 
 void receiver_open_sockets(struct receiver *receiver)
 {
-    assign_links(receiver);
-    for (size_t i = 0; i < receiver->link_count; i++) {
-        struct buffer url;
-        buffer_init(&url, WEBSOCKET_URL_BYTES_MAX);
-        streams_url(&receiver->streams, i, base_of_link(receiver, i), &url);
-        receiver->links[i].url = memory_copy_text(buffer_text(&url));
-        buffer_finish(&url);
-        connection_begin(receiver, i, &receiver->links[i].current);
-    }
-    atomic_store(&receiver->endpoint_count, (int64_t)receiver->link_count);
+    for (size_t i = 0; i < receiver->streams.count; i++)
+        if (receiver->is_heard[receiver->streams.items[i].symbol])
+            receiver_assign(receiver, &receiver->streams.items[i]);
+    for (size_t i = 0; i < receiver->link_count; i++)
+        receiver_connect(receiver, i);
     receiver->phase = PHASE_OPEN;
 }
 
@@ -238,6 +227,8 @@ static void watch_streams(struct receiver *receiver, int64_t now)
 {
     for (size_t i = 0; i < receiver->streams.count; i++) {
         struct stream *stream = &receiver->streams.items[i];
+        if (stream->link == STREAM_UNHEARD)
+            continue;
         struct link *link = &receiver->links[stream->link];
         int64_t limit_ms = idle_limit_ms(receiver, stream->use);
         if (!limit_ms || !receiver_link_is_open(link) || now - stream->last_ms <= limit_ms)

@@ -4,6 +4,7 @@
  *   receiver.c        the thread, its life, what other threads may call
  *   receiver_append.c records into the capture, or into memory while the disk takes nothing
  *   receiver_links.c  sockets: opening, losing, relieving, watching, pausing
+ *   receiver_orders.c symbols that come and go while it runs
  *   receiver_rest.c   REST: streams, instruments, and what the feed wants */
 #pragma once
 
@@ -52,6 +53,8 @@ struct link {
     struct connection *current;
     struct connection *successor;
     bool has_ended; /* the recording's end was reached */
+    bool is_market; /* routed: it carries trades */
+    size_t used;    /* streams on it; 0: it is free */
     _Atomic int64_t messages;
 };
 
@@ -71,6 +74,14 @@ struct want {
     bool has_reconnected;
 };
 
+/* order: of another thread, about one symbol. */
+struct order {
+    struct order *next;
+    size_t symbol;
+    bool listen;
+    char *move_json; /* NULL: no record */
+};
+
 enum rest_purpose { REST_STREAMS, REST_INSTRUMENTS, REST_SNAPSHOT, REST_BACKFILL, REST_PURPOSES };
 
 struct receiver {
@@ -87,6 +98,10 @@ struct receiver {
     struct link links[RECEIVER_SOCKETS_MAX];
     size_t link_count;
     struct want *wants;
+    bool *is_heard;        /* by symbol */
+    bool *is_wanted;       /* by symbol, as asked for last; of the thread that asks */
+    struct order *orders;  /* oldest first; under the mutex */
+    int64_t subscriptions; /* number of the newest request on a socket */
     enum phase phase;
     uint16_t next_conn_id;
     int64_t watched_ms;
@@ -98,7 +113,7 @@ struct receiver {
     uint64_t flushed_seq; /* at the last wake */
     struct buffer queue;  /* records the disk did not take: struct queued, payload, … */
     int64_t queue_retry_ms;
-    pthread_mutex_t mutex; /* endpoints */
+    pthread_mutex_t mutex; /* endpoints, orders */
     struct receiver_endpoint endpoints[RECEIVER_SOCKETS_MAX];
     _Atomic bool is_going;
     _Atomic bool is_stopping;
@@ -130,6 +145,12 @@ void receiver_endpoint_closed(struct receiver *receiver, size_t link);
 void receiver_drop(struct receiver *receiver, struct connection **connection, const char *reason);
 bool receiver_link_is_open(const struct link *link);
 void receiver_open_sockets(struct receiver *receiver);
+void receiver_connect(struct receiver *receiver, size_t link);
+
+/* receiver_obey_orders: what was asked of symbols since. receiver_assign: a stream to a socket with room; its index. */
+void receiver_obey_orders(struct receiver *receiver);
+size_t receiver_assign(struct receiver *receiver, struct stream *stream);
+void receiver_orders_drop(struct receiver *receiver);
 void receiver_watch(struct receiver *receiver);
 void receiver_set_pause(struct receiver *receiver);
 int64_t receiver_backlog(const struct receiver *receiver);

@@ -39,15 +39,33 @@ void receiver_ask_streams(struct receiver *receiver)
     request(receiver, REST_STREAMS, 0, url);
 }
 
+static bool hears_any(const struct receiver *receiver)
+{
+    bool any = false;
+    for (size_t i = 0; i < receiver->config.symbol_count; i++)
+        any = any || receiver->is_heard[i];
+    return any;
+}
+
+/* receiver_ask_instruments: a symbol that comes later brings its own. */
 void receiver_ask_instruments(struct receiver *receiver)
 {
     struct buffer url;
+    if (!hears_any(receiver)) {
+        receiver_open_sockets(receiver);
+        return;
+    }
     buffer_init(&url, 0);
     buffer_format(&url, "%s%s/exchangeInfo", receiver->config.rest_url, api_prefix(receiver->config.market));
     if (receiver->config.market == VENUE_SPOT) { /* all of spot would be more than a payload may have */
         buffer_append_text(&url, "?symbols=%5B");
-        for (size_t i = 0; i < receiver->config.symbol_count; i++)
-            buffer_format(&url, "%s%%22%s%%22", i ? "%2C" : "", receiver->config.symbols[i]);
+        const char *comma = "";
+        for (size_t i = 0; i < receiver->config.symbol_count; i++) {
+            if (!receiver->is_heard[i])
+                continue;
+            buffer_format(&url, "%s%%22%s%%22", comma, receiver->config.symbols[i]);
+            comma = "%2C";
+        }
         buffer_append_text(&url, "%5D");
     }
     receiver->phase = PHASE_INSTRUMENTS;
@@ -140,7 +158,8 @@ void receiver_answered(void *context, void *data, const struct rest_answer *answ
 static struct link *book_link(struct receiver *receiver, size_t symbol)
 {
     for (size_t i = 0; i < receiver->streams.count; i++)
-        if (receiver->streams.items[i].symbol == symbol && receiver->streams.items[i].use == STREAM_BOOK)
+        if (receiver->streams.items[i].symbol == symbol && receiver->streams.items[i].use == STREAM_BOOK &&
+            receiver->streams.items[i].link != STREAM_UNHEARD)
             return &receiver->links[receiver->streams.items[i].link];
     return &receiver->links[0];
 }

@@ -11,6 +11,7 @@ enum { TRADES, BOOKS };
 void silence_init(struct silence *silence, size_t symbol_count)
 {
     *silence = (struct silence){.symbol_count = symbol_count};
+    silence->is_elsewhere = memory_allocate(symbol_count * sizeof *silence->is_elsewhere);
     silence->newest_ms = memory_allocate(symbol_count * sizeof *silence->newest_ms);
     for (size_t i = 0; i < symbol_count; i++)
         silence->newest_ms[i][TRADES] = silence->newest_ms[i][BOOKS] = 0;
@@ -19,7 +20,16 @@ void silence_init(struct silence *silence, size_t symbol_count)
 void silence_finish(struct silence *silence)
 {
     free(silence->newest_ms);
+    free(silence->is_elsewhere);
+    silence->is_elsewhere = NULL;
     silence->newest_ms = NULL;
+}
+
+void silence_elsewhere(struct silence *silence, size_t symbol, bool is_elsewhere)
+{
+    if (silence->is_elsewhere[symbol] && !is_elsewhere) /* heard of from now on */
+        silence->newest_ms[symbol][TRADES] = silence->newest_ms[symbol][BOOKS] = silence->last_ms;
+    silence->is_elsewhere[symbol] = is_elsewhere;
 }
 
 static void note(struct silence *silence, size_t symbol, int kind, int64_t recv_ts_ms)
@@ -44,7 +54,7 @@ static int64_t silent(const struct silence *silence, int kind)
     int64_t count = 0;
     for (size_t i = 0; i < silence->symbol_count; i++) {
         int64_t newest_ms = silence->newest_ms[i][kind] ? silence->newest_ms[i][kind] : silence->first_ms;
-        count += silence->last_ms - newest_ms > SILENCE_MS;
+        count += !silence->is_elsewhere[i] && silence->last_ms - newest_ms > SILENCE_MS;
     }
     return count;
 }

@@ -28,7 +28,7 @@ static void add(struct streams *streams, const char *name, size_t symbol, enum s
     streams->items =
         memory_grow(streams->items, &streams->capacity, streams->count + 1, sizeof *streams->items);
     struct stream *stream = &streams->items[streams->count];
-    *stream = (struct stream){.symbol = symbol, .use = use};
+    *stream = (struct stream){.symbol = symbol, .use = use, .link = STREAM_UNHEARD};
     snprintf(stream->name, sizeof stream->name, "%s", name);
     map_put(&streams->by_name, stream->name, streams->count++);
 }

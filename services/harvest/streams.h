@@ -8,12 +8,13 @@
 enum stream_use { STREAM_BOOK, STREAM_TRADE, STREAM_TICKER };
 
 enum { STREAM_NAME_BYTES = 96 };
+#define STREAM_UNHEARD SIZE_MAX /* no socket carries it */
 
 struct stream {
     char name[STREAM_NAME_BYTES];
     size_t symbol;
     enum stream_use use;
-    size_t link;     /* index of the socket that carries it */
+    size_t link;     /* index of the socket that carries it, STREAM_UNHEARD: its symbol is not ours */
     int64_t last_ms; /* monotonic, of its newest message */
 };
 

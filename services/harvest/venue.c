@@ -352,36 +352,77 @@ enum status venue_parse_control(struct venue *venue, const void *payload, size_t
     return status;
 }
 
+/* --- moves
+ * ---------------------------------------------------------------------------------------------------- */
+
+enum status venue_parse_move(struct venue *venue, const void *payload, size_t bytes,
+                             struct venue_move *out_move, struct error *error)
+{
+    void *spare = NULL;
+    yyjson_doc *document = bytes <= META_BYTES ? venue_read_json(venue, payload, bytes, &spare) : NULL;
+    yyjson_val *root = document ? yyjson_doc_get_root(document) : NULL;
+    yyjson_val *move = yyjson_obj_get(root, "move"), *version = yyjson_obj_get(root, "version");
+    struct venue_move found = {.symbol = control_symbol(venue, yyjson_obj_get(root, "symbol")),
+                               .leaves = yyjson_equals_str(move, "leave"),
+                               .version = yyjson_get_sint(version)};
+    bool is_one = (found.leaves || yyjson_equals_str(move, "expect")) && yyjson_is_int(version) &&
+                  found.version > 0 && yyjson_is_str(yyjson_obj_get(root, "symbol"));
+    free(spare);
+    if (!is_one)
+        return error_set(
+            error, STATUS_MALFORMED,
+            "record of a move: not {\"move\":\"leave\" or \"expect\",\"symbol\":…,\"version\":…}");
+    if (found.symbol < 0)
+        return error_set(error, STATUS_UNSUPPORTED, "record of a move: it names a symbol that is not ours");
+    *out_move = found;
+    return STATUS_OK;
+}
+
 /* --- state
  * ------------------------------------------------------------------------------------------------------ */
+
+void venue_hold(struct venue *venue, size_t symbol, bool is_held)
+{
+    venue->instruments[symbol].is_held = is_held;
+}
+
+void venue_save_symbol(const struct venue *venue, size_t symbol, struct buffer *out)
+{
+    const struct venue_instrument *instrument = &venue->instruments[symbol];
+    buffer_append_u32(out, (uint32_t)instrument->price_exponent);
+    buffer_append_u32(out, (uint32_t)instrument->qty_exponent);
+    buffer_append_f64(out, instrument->contract_size);
+    buffer_append_byte(out, (uint8_t)instrument->in_use);
+}
+
+enum status venue_load_symbol(struct venue *venue, size_t symbol, struct reader *in)
+{
+    struct venue_instrument loaded = {.is_held = venue->instruments[symbol].is_held};
+    loaded.price_exponent = (int32_t)reader_u32(in);
+    loaded.qty_exponent = (int32_t)reader_u32(in);
+    loaded.contract_size = reader_f64(in);
+    reader_take(in, &loaded.in_use, 1);
+    if ((uint32_t)loaded.price_exponent > DECIMAL_EXPONENT_MAX ||
+        (uint32_t)loaded.qty_exponent > DECIMAL_EXPONENT_MAX)
+        in->failed = true;
+    if (!in->failed)
+        venue->instruments[symbol] = loaded;
+    return in->failed ? STATUS_MALFORMED : STATUS_OK;
+}
 
 void venue_save(const struct venue *venue, struct buffer *out)
 {
     buffer_append_u64(out, venue->symbol_count);
-    for (size_t i = 0; i < venue->symbol_count; i++) {
-        const struct venue_instrument *instrument = &venue->instruments[i];
-        buffer_append_u32(out, (uint32_t)instrument->price_exponent);
-        buffer_append_u32(out, (uint32_t)instrument->qty_exponent);
-        buffer_append_f64(out, instrument->contract_size);
-        buffer_append_byte(out, (uint8_t)instrument->in_use);
-    }
+    for (size_t i = 0; i < venue->symbol_count; i++)
+        venue_save_symbol(venue, i, out);
 }
 
 enum status venue_load(struct venue *venue, struct reader *in)
 {
     if (reader_count(in, 1) != venue->symbol_count)
         in->failed = true;
-    for (size_t i = 0; i < venue->symbol_count && !in->failed; i++) {
-        struct venue_instrument loaded = {0};
-        loaded.price_exponent = (int32_t)reader_u32(in);
-        loaded.qty_exponent = (int32_t)reader_u32(in);
-        loaded.contract_size = reader_f64(in);
-        reader_take(in, &loaded.in_use, 1);
-        if ((uint32_t)loaded.price_exponent > DECIMAL_EXPONENT_MAX ||
-            (uint32_t)loaded.qty_exponent > DECIMAL_EXPONENT_MAX)
+    for (size_t i = 0; i < venue->symbol_count && !in->failed; i++)
+        if (venue_load_symbol(venue, i, in) != STATUS_OK)
             in->failed = true;
-        if (!in->failed)
-            venue->instruments[i] = loaded;
-    }
     return in->failed ? STATUS_MALFORMED : STATUS_OK;
 }

@@ -40,6 +40,7 @@ enum venue_kind {
     VENUE_INSTRUMENTS, /* REST exchangeInfo: exponents and contract sizes were taken over */
     VENUE_NOTE,        /* a REST answer without consequence (time) */
     VENUE_REOPENED, /* never parsed: the feed's own mark in a row of held messages; `text` is the event's meta */
+    VENUE_RAW,      /* not parsed yet: a held message of a symbol on its way here; `text` is all of it */
 };
 
 /* venue_reason: why a message gave nothing. Up to VENUE_MALFORMED_END malformed, the others are well-formed
@@ -138,6 +139,7 @@ struct venue_instrument {
     int32_t qty_exponent;
     double contract_size; /* COIN-M: USD of one contract; NaN elsewhere */
     int8_t in_use;
+    int8_t is_held; /* venue_hold; not saved */
 };
 
 struct venue_config {
@@ -179,6 +181,18 @@ struct venue_control {
 enum status venue_parse_control(struct venue *venue, const void *payload, size_t bytes,
                                 struct venue_control *out_control, struct error *error) MUST_USE;
 
+/* venue_move: what a capture says of a symbol that moves. */
+struct venue_move {
+    int symbol;
+    bool leaves; /* false: it is expected */
+    int64_t version;
+};
+
+/* venue_parse_move: {"move":"leave" or "expect","symbol":name,"version":number,…}. STATUS_MALFORMED, or STATUS_UNSUPPORTED when it
+ * names a symbol that the run does not have. */
+enum status venue_parse_move(struct venue *venue, const void *payload, size_t bytes,
+                             struct venue_move *out_move, struct error *error) MUST_USE;
+
 /* venue_symbol: index of an upper-case symbol, -1 when not ours. */
 int venue_symbol(const struct venue *venue, const char *symbol, size_t length);
 
@@ -187,6 +201,11 @@ int venue_stream_symbol(const struct venue *venue, const char *name, size_t leng
 
 const struct venue_instrument *venue_instrument(const struct venue *venue, size_t symbol);
 
-/* venue_save, venue_load: the instruments. */
+/* venue_hold: whether an exchangeInfo leaves a symbol's instrument alone, because it is not for whom the answer is. */
+void venue_hold(struct venue *venue, size_t symbol, bool is_held);
+
+/* venue_save_symbol, venue_load_symbol: one instrument. venue_save, venue_load: all of them. */
+void venue_save_symbol(const struct venue *venue, size_t symbol, struct buffer *out);
+enum status venue_load_symbol(struct venue *venue, size_t symbol, struct reader *in) MUST_USE;
 void venue_save(const struct venue *venue, struct buffer *out);
 enum status venue_load(struct venue *venue, struct reader *in) MUST_USE;

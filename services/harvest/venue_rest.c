@@ -142,7 +142,7 @@ static int32_t exponent_from(yyjson_val *symbol, const char *precision_key, cons
 
 static void take_instrument(struct venue *venue, struct venue_instrument *instrument, yyjson_val *symbol)
 {
-    if (instrument->in_use)
+    if (instrument->in_use || instrument->is_held)
         return;
     bool spot = venue->market == VENUE_SPOT;
     instrument->price_exponent =

@@ -31,7 +31,7 @@ LAYERS = {
 # tools/recompute makes a run's rows once more without its daemons: it chains the engines themselves and reads the sinks with
 # the reader that report has. So this one program sees into services, but only their pure parts and the settings and readers
 # that go with them: no stage, no socket, nothing that writes. A copy of any of them would prove nothing.
-RECOMPUTE_SEES = {"services/harvest/feed.h", "services/harvest/settings.h", "services/harvest/venue.h",
+RECOMPUTE_SEES = {"services/harvest/feed.h", "services/harvest/owners.h", "services/harvest/settings.h", "services/harvest/venue.h",
                   "services/features/settings.h", "services/features/symbol.h", "services/features/zone.h",
                   "services/signal/decision.h", "services/signal/settings.h", "services/broker/paper.h",
                   "services/archive/kinds.h", "services/archive/quality.h",
@@ -53,7 +53,7 @@ LIBRARIES = {
 ENGINES = {
     "services/features": "ofi cvd cvd_config grid history fusion fusion_config events schedule strategy_mode symbol "
                          "symbol_config calibration direction incident evaluation",
-    "services/harvest": "ordering hold sync audit rate feed_symbol feed_trades feed_books",
+    "services/harvest": "ordering hold sync audit rate feed_symbol feed_trades feed_books feed_moves",
     "services/signal": "decision",
     "services/broker": "paper",
     "tools/recompute": "difference",

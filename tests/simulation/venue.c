@@ -218,6 +218,20 @@ void websocket_remove(struct websocket *socket)
     socket->state = SOCKET_NONE;
 }
 
+enum status websocket_move(struct websocket *socket, const char *url, struct error *error)
+{
+    (void)error;
+    snprintf(socket->url, sizeof socket->url, "%s", url);
+    return STATUS_OK;
+}
+
+/* websocket_say: the market says everything to whoever listens. */
+void websocket_say(struct websocket *socket, const char *text)
+{
+    (void)socket;
+    (void)text;
+}
+
 void websocket_pause(struct websocket *socket, bool paused)
 {
     socket->paused = paused;

@@ -146,8 +146,8 @@ static enum status open_symbols(struct chain *chain, const struct config *config
     return status;
 }
 
-struct chain *chain_create(const struct config *config, const char *run_id, chain_visit *visit, void *context,
-                           struct error *error)
+struct chain *chain_create(const struct config *config, const int16_t *owners, const char *run_id,
+                           chain_visit *visit, void *context, struct error *error)
 {
     struct config_list list = config_list(config, "run.symbols");
     struct chain *chain = memory_allocate(sizeof *chain);
@@ -161,6 +161,7 @@ struct chain *chain_create(const struct config *config, const char *run_id, chai
     for (size_t i = 0; i < list.count; i++)
         chain->names[i] = list.texts[i];
     feed_settings(config, chain->names, list.count, &chain->feed_config);
+    chain->feed_config.owners = owners;
     chain->feed = feed_create(&chain->feed_config, take_harvest, chain, error);
     if (!chain->feed || open_symbols(chain, config, run_id, error) != STATUS_OK) {
         chain_destroy(chain);

@@ -34,9 +34,9 @@ typedef void chain_visit(void *context, const struct chain_row *row);
 
 struct chain;
 
-/* chain_create: `config` is the run's own, and borrowed for the call. NULL with a sentence when the engines refuse it. */
-struct chain *chain_create(const struct config *config, const char *run_id, chain_visit *visit, void *context,
-                           struct error *error);
+/* chain_create: `config` is the run's own, and like `owners` (feed_config.owners) borrowed for the call. NULL with a sentence when the engines refuse it. */
+struct chain *chain_create(const struct config *config, const int16_t *owners, const char *run_id,
+                           chain_visit *visit, void *context, struct error *error);
 void chain_destroy(struct chain *chain); /* accepts NULL */
 
 /* chain_only: behind harvest nothing but this symbol is computed any more. Call before the first record. */

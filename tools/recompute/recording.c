@@ -1,6 +1,8 @@
 #include "recording.h"
 
 #include "base/memory.h"
+#include "services/harvest/feed.h"
+#include "services/harvest/owners.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -63,21 +65,26 @@ static enum status config_read(const struct capture_record *record, struct confi
     return status;
 }
 
-/* symbols_take: those of this capture; other instances of harvest had the others of the run. */
-static enum status symbols_take(const struct capture_record *record, struct config *config,
-                                struct error *error)
+/* symbols_take: those that begin in these captures, or, of several captures, all of the run; other instances of harvest had the
+ * others. */
+static enum status symbols_take(struct recording *recording, struct error *error)
 {
-    yyjson_doc *document = yyjson_read(record->payload, record->payload_bytes, 0);
-    yyjson_val *symbols = yyjson_obj_get(yyjson_doc_get_root(document), "symbols"), *symbol;
-    size_t index, count, taken = 0;
-    const char **names = memory_allocate((yyjson_arr_size(symbols) + 1) * sizeof *names);
-    yyjson_arr_foreach(symbols, index, count, symbol) if (yyjson_is_str(symbol)) names[taken++] =
-        yyjson_get_str(symbol);
-    enum status status = STATUS_OK;
-    if (taken && taken < config_list(config, "run.symbols").count)
+    struct config *config = recording->config;
+    struct config_list list = config_list(config, "run.symbols");
+    const char **names = memory_allocate((list.count + 1) * sizeof *names);
+    int16_t *owners = memory_allocate((list.count + 1) * sizeof *owners);
+    size_t taken = 0;
+    enum status status = owners_read(recording->captures, list.texts, list.count, owners, error);
+    bool is_whole = capture_chain_source(recording->captures, 1) != NULL;
+    for (size_t i = 0; status == STATUS_OK && i < list.count; i++)
+        if (owners[i] != FEED_ELSEWHERE || is_whole) {
+            owners[taken] = owners[i];
+            names[taken++] = list.texts[i];
+        }
+    if (status == STATUS_OK && taken && taken < list.count)
         status = config_set_texts(config, "run.symbols", names, taken, ORIGIN_CLI, error);
     free(names);
-    yyjson_doc_free(document);
+    recording->owners = owners;
     return status;
 }
 
@@ -86,10 +93,10 @@ static enum status take_first(struct recording *recording, struct error *error)
     struct metadata metadata;
     char found[SHA256_HEX_BYTES];
     recording->config = config_create();
-    enum status status = capture_next(recording->reader, &recording->first, error);
+    enum status status = capture_chain_next(recording->captures, &recording->first, error);
     if (status == STATUS_END)
         return error_set(error, STATUS_NOT_FOUND, "%s: no whole record is in it",
-                         capture_file_path(recording->reader, 0));
+                         capture_chain_file_path(recording->captures, 0));
     if (status == STATUS_OK)
         status = metadata_read(&recording->first, &metadata, error);
     if (status == STATUS_OK)
@@ -100,19 +107,19 @@ static enum status take_first(struct recording *recording, struct error *error)
     memcpy(recording->run_id, metadata.run_id, sizeof recording->run_id);
     memcpy(recording->fingerprint, metadata.fingerprint, sizeof recording->fingerprint);
     if (strcmp(found, metadata.fingerprint) == 0)
-        return symbols_take(&recording->first, recording->config, error);
+        return symbols_take(recording, error);
     return error_set(
         error, STATUS_CONFLICT,
         "%s: its configuration has the fingerprint %.16s here, the run had %.16s: it was made by "
         "another version of orderflow, and has to be recomputed by that one",
-        capture_file_path(recording->reader, 0), found, metadata.fingerprint);
+        capture_chain_file_path(recording->captures, 0), found, metadata.fingerprint);
 }
 
-enum status recording_open(struct recording *recording, const char *folder, const char *run_id,
-                           struct error *error)
+enum status recording_open(struct recording *recording, const char *const *folders, size_t folder_count,
+                           const char *run_id, struct error *error)
 {
     *recording = (struct recording){0};
-    enum status status = capture_reader_open(folder, run_id, NULL, &recording->reader, error);
+    enum status status = capture_chain_open(folders, folder_count, run_id, &recording->captures, error);
     return status == STATUS_OK ? take_first(recording, error) : status;
 }
 
@@ -120,13 +127,14 @@ enum status recording_open_files(struct recording *recording, const char *const 
                                  struct error *error)
 {
     *recording = (struct recording){0};
-    enum status status = capture_reader_open_files(paths, path_count, &recording->reader, error);
+    enum status status = capture_chain_open_files(paths, path_count, &recording->captures, error);
     return status == STATUS_OK ? take_first(recording, error) : status;
 }
 
 void recording_close(struct recording *recording)
 {
-    capture_reader_close(recording->reader);
+    capture_chain_close(recording->captures);
+    free(recording->owners);
     config_destroy(recording->config);
     *recording = (struct recording){0};
 }
@@ -137,7 +145,7 @@ enum status recording_next(struct recording *recording, struct capture_record *o
     struct metadata metadata;
     enum status status = STATUS_OK;
     if (recording->first_given)
-        status = capture_next(recording->reader, out_record, error);
+        status = capture_chain_next(recording->captures, out_record, error);
     else
         *out_record = recording->first;
     recording->first_given = true;

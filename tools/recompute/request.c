@@ -15,7 +15,7 @@ static int usage(FILE *out, int code)
         "Recomputes the signals of a run from its raw capture and compares them, bit for bit, with what is\n"
         "stored. With SYMBOL TS_MS it tells the chain behind that one signal.\n\n"
         "  --run RUN        the run whose sinks are compared\n"
-        "  --raw FOLDER     where its capture lies (default: data/raw)\n"
+        "  --raw FOLDER     where its capture lies (default: data/raw); once for each instance of harvest\n"
         "  --capture FILE   this capture instead (repeat for several files)\n"
         "  --manifest FILE  the run manifest (default: artifacts/run_logs/run_manifest_RUN.json)\n"
         "  --all            every signal and order of the run\n"
@@ -52,8 +52,8 @@ static bool take_value(struct parsing *parsing, const char *name, const char *va
     struct request *request = &parsing->request;
     if (strcmp(name, "--run") == 0)
         request->run_id = value;
-    else if (strcmp(name, "--raw") == 0)
-        request->raw_folder = value;
+    else if (strcmp(name, "--raw") == 0 && request->raw_folder_count < CAPTURE_CHAIN_MAX)
+        request->raw_folders[request->raw_folder_count++] = value;
     else if (strcmp(name, "--manifest") == 0)
         request->manifest_path = value;
     else if (strcmp(name, "--capture") == 0 && request->file_count < REQUEST_FILES_MAX)
@@ -113,7 +113,7 @@ static int parse(struct parsing *parsing, int argc, char **argv)
 
 bool request_take(struct request *request, const char *program, int argc, char **argv, int *out_code)
 {
-    struct parsing parsing = {.request.raw_folder = "data/raw"};
+    struct parsing parsing = {.request.raw_folder_count = 0};
     *out_code = EXIT_SAME;
     if (argc == 2 && strcmp(argv[1], "--version") == 0) {
         printf("%s %s\n", program, ORDERFLOW_VERSION_LINE);
@@ -125,6 +125,8 @@ bool request_take(struct request *request, const char *program, int argc, char *
     }
     *out_code = parse(&parsing, argc, argv);
     *request = parsing.request;
+    if (!request->raw_folder_count)
+        request->raw_folders[request->raw_folder_count++] = "data/raw";
     if (!request->manifest_path && request->run_id)
         snprintf(request->manifest_default, sizeof request->manifest_default,
                  "artifacts/run_logs/run_manifest_%.200s.json", request->run_id);

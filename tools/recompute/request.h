@@ -2,6 +2,7 @@
 #pragma once
 
 #include "base/status.h"
+#include "journal/capture_chain.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -12,7 +13,8 @@ enum { EXIT_SAME = 0, EXIT_UNKNOWN = 1, EXIT_WRONG_USE = 2, EXIT_DIFFERENT = 3 }
 enum { REQUEST_FILES_MAX = 1000 };
 
 struct request {
-    const char *raw_folder;    /* data/raw */
+    const char *raw_folders[CAPTURE_CHAIN_MAX]; /* data/raw, and those of further instances of harvest */
+    size_t raw_folder_count;
     const char *run_id;        /* whose sinks are compared */
     const char *manifest_path; /* the run manifest; NULL: the default's place. See request_manifest */
     char manifest_default[256];

@@ -6,42 +6,42 @@
 
 const char *const STORY_MESSAGE_NAMES[] = {"diff", "trade", "due", "snapshot", NULL};
 
-static void keep(struct story_raw *raw, const struct capture_reader *reader,
+static void keep(struct story_raw *raw, const struct capture_chain *captures,
                  const struct capture_record *record)
 {
     const char *path;
     raw->record = record->seq;
     raw->recv_ns = record->recv_ns;
     raw->bytes = record->payload_bytes;
-    capture_record_place(reader, record, &path, &raw->offset);
+    capture_chain_record_place(captures, record, &path, &raw->offset);
     snprintf(raw->path, sizeof raw->path, "%s", path);
     raw->text_bytes = record->payload_bytes < STORY_TEXT_BYTES ? record->payload_bytes : STORY_TEXT_BYTES;
     memcpy(raw->text, record->payload, raw->text_bytes);
 }
 
-static void look_at(struct story *story, const struct capture_reader *reader,
+static void look_at(struct story *story, const struct capture_chain *captures,
                     const struct capture_record *record)
 {
     const struct trace *trace = story->trace;
     struct story_raw *messages = story->messages;
     if (record->seq == trace->due.place.record)
-        keep(&messages[STORY_DUE], reader, record);
+        keep(&messages[STORY_DUE], captures, record);
     if (record->seq == trace->book.snapshot_record)
-        keep(&messages[STORY_SNAPSHOT], reader, record);
+        keep(&messages[STORY_SNAPSHOT], captures, record);
     if (!messages[STORY_DIFF].record && trace_carries_book(trace, record))
-        keep(&messages[STORY_DIFF], reader, record);
+        keep(&messages[STORY_DIFF], captures, record);
     if (!messages[STORY_TRADE].record && trace_carries_trade(trace, record))
-        keep(&messages[STORY_TRADE], reader, record);
+        keep(&messages[STORY_TRADE], captures, record);
 }
 
-enum status story_collect(struct story *story, struct capture_reader *reader, struct error *error)
+enum status story_collect(struct story *story, struct capture_chain *captures, struct error *error)
 {
     struct capture_record record = {0};
     enum status status = STATUS_OK;
-    while (status == STATUS_OK && record.seq < story->trace->due.place.record) {
-        status = capture_next(reader, &record, error);
+    while (status == STATUS_OK && record.seq != story->trace->due.place.record) {
+        status = capture_chain_next(captures, &record, error);
         if (status == STATUS_OK)
-            look_at(story, reader, &record);
+            look_at(story, captures, &record);
     }
     if (status != STATUS_OK && status != STATUS_END)
         return status;

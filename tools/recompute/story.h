@@ -33,8 +33,8 @@ struct story {
     bool is_same; /* no finding is bad, and one at least compared something */
 };
 
-/* story_collect: reads the messages once more from `reader`, newly opened. STATUS_CONFLICT: one is not to be found. */
-enum status story_collect(struct story *story, struct capture_reader *reader, struct error *error) MUST_USE;
+/* story_collect: reads the messages once more from `captures`, newly opened. STATUS_CONFLICT: one is not to be found. */
+enum status story_collect(struct story *story, struct capture_chain *captures, struct error *error) MUST_USE;
 
 void story_text(const struct story *story, struct buffer *out);
 void story_json(const struct story *story, struct buffer *out);

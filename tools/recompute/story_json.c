@@ -5,7 +5,7 @@
 static void key_place(struct json *json, const struct trace_place *place)
 {
     json_key_i64(json, "sequence", place->sequence);
-    json_key_i64(json, "record", (int64_t)place->record);
+    json_key_i64(json, "record", (int64_t)(place->record % CAPTURE_CHAIN_STEP));
 }
 
 /* key_row: a row with its place; null when there is none. */
@@ -32,7 +32,7 @@ static void key_message(struct json *json, const char *key, const struct story_r
         return;
     }
     json_object_begin(json);
-    json_key_i64(json, "record", (int64_t)raw->record);
+    json_key_i64(json, "record", (int64_t)(raw->record % CAPTURE_CHAIN_STEP));
     json_key_text(json, "file", raw->path);
     json_key_i64(json, "offset", (int64_t)raw->offset);
     json_key_i64(json, "recv_ns", raw->recv_ns);
@@ -44,13 +44,13 @@ static void key_message(struct json *json, const char *key, const struct story_r
 
 static void key_capture(struct json *json, const struct story *story)
 {
-    const struct capture_reader *reader = story->recording->reader;
+    const struct capture_chain *captures = story->recording->captures;
     json_key(json, "capture");
     json_object_begin(json);
     json_key(json, "files");
     json_array_begin(json);
-    for (size_t i = 0; i < capture_file_count(reader); i++)
-        json_text(json, capture_file_path(reader, i));
+    for (size_t i = 0; i < capture_chain_file_count(captures); i++)
+        json_text(json, capture_chain_file_path(captures, i));
     json_array_end(json);
     json_key_i64(json, "records_read", (int64_t)story->recording->records);
     json_key_text(json, "config_fingerprint", story->recording->fingerprint);
@@ -71,7 +71,7 @@ static void key_due(struct json *json, const struct trace *trace)
     json_object_end(json);
     json_key(json, "snapshot");
     json_object_begin(json);
-    json_key_i64(json, "record", (int64_t)trace->book.snapshot_record);
+    json_key_i64(json, "record", (int64_t)(trace->book.snapshot_record % CAPTURE_CHAIN_STEP));
     json_key_i64(json, "last_update_id", trace->book.snapshot_id);
     json_key_i64(json, "synchronisation", trace->book.synchronisation);
     json_object_end(json);

@@ -36,7 +36,7 @@ static void say_place(struct buffer *out, const char *head, const struct story *
 {
     title(out, head);
     buffer_format(out, "%s/%s #%" PRId64 ", made at record %" PRIu64 "\n", service, story->symbol,
-                  place->sequence, place->record);
+                  place->sequence, place->record % CAPTURE_CHAIN_STEP);
 }
 
 /* --- messages --- */
@@ -63,8 +63,8 @@ static void say_message(struct buffer *out, const char *head, const struct story
         return;
     }
     time_iso_ms(raw->recv_ns / 1000000, time);
-    buffer_format(out, "record %" PRIu64 ", received %s, %s at offset %" PRIu64 "\n", raw->record, time,
-                  raw->path, raw->offset);
+    buffer_format(out, "record %" PRIu64 ", received %s, %s at offset %" PRIu64 "\n",
+                  raw->record % CAPTURE_CHAIN_STEP, time, raw->path, raw->offset);
     say_text(out, raw);
 }
 
@@ -249,7 +249,7 @@ void story_text(const struct story *story, struct buffer *out)
     buffer_format(out, "%s/%s/%" PRId64 " (%s)\n", story->run_id, story->symbol, story->ts_ms, time);
     title(out, "capture");
     buffer_format(out, "%" PRIu64 " records read, from %s on; configuration %.16s\n", recording->records,
-                  capture_file_path(recording->reader, 0), recording->fingerprint);
+                  capture_chain_file_path(recording->captures, 0), recording->fingerprint);
     say_messages(out, story);
     say_book(out, story);
     say_ofi(out, story);

@@ -184,11 +184,13 @@ static enum status open_all(struct all *all, struct error *error)
     if (status == STATUS_OK)
         status = request->file_count
                      ? recording_open_files(&all->recording, request->files, request->file_count, error)
-                     : recording_open(&all->recording, request->raw_folder, request->run_id, error);
+                     : recording_open(&all->recording, request->raw_folders, request->raw_folder_count,
+                                      request->run_id, error);
     if (status != STATUS_OK)
         return status;
     all->passed_over = strcmp(all->recording.run_id, request->run_id) == 0 ? NULL : "run_id";
-    all->chain = chain_create(all->recording.config, all->recording.run_id, visit, all, error);
+    all->chain =
+        chain_create(all->recording.config, all->recording.owners, all->recording.run_id, visit, all, error);
     if (!all->chain)
         return STATUS_INVALID;
     all->symbol_count = chain_symbol_count(all->chain);
@@ -218,11 +220,11 @@ static enum status run_chain(struct all *all, struct error *error)
         chain_record(all->chain, &record);
     if (status != STATUS_END)
         return status;
-    uint64_t torn = capture_torn_offset(all->recording.reader);
-    if (torn && all->ledger.finished)
-        return error_set(
-            error, STATUS_MALFORMED, "%s: its last record, at offset %" PRIu64 ", is damaged",
-            capture_file_path(all->recording.reader, capture_file_count(all->recording.reader) - 1), torn);
+    const char *path;
+    uint64_t torn;
+    if (all->ledger.finished && capture_chain_torn(all->recording.captures, &path, &torn))
+        return error_set(error, STATUS_MALFORMED, "%s: its last record, at offset %" PRIu64 ", is damaged",
+                         path, torn);
     if (!all->ledger.running)
         chain_end(all->chain);
     for (size_t i = 0; i < all->symbol_count * STORED_SINKS; i++)
@@ -282,7 +284,7 @@ static void print_text(const struct all *all, const struct sums *total)
     }
     printf("run %s: %" PRIu64 " records in %zu files; recomputed rows: harvest %" PRId64 ", features %" PRId64
            ", signal %" PRId64 ", broker %" PRId64 "\n",
-           all->request->run_id, all->recording.records, capture_file_count(all->recording.reader),
+           all->request->run_id, all->recording.records, capture_chain_file_count(all->recording.captures),
            all->rows[CHAIN_HARVEST], all->rows[CHAIN_FEATURES], all->rows[CHAIN_SIGNAL],
            all->rows[CHAIN_BROKER]);
     int64_t stored = total->same + total->bad;
@@ -306,7 +308,7 @@ static void print_json(const struct all *all, const struct sums *total)
     json_key_i64(&json, "same", total->same);
     json_key_i64(&json, "bad", total->bad);
     json_key_i64(&json, "records", (int64_t)all->recording.records);
-    json_key_i64(&json, "files", (int64_t)capture_file_count(all->recording.reader));
+    json_key_i64(&json, "files", (int64_t)capture_chain_file_count(all->recording.captures));
     json_key(&json, "sinks");
     json_array_begin(&json);
     for (size_t i = 0; i < all->symbol_count * STORED_SINKS; i++) {

@@ -35,6 +35,8 @@ static int unknown_symbol(const struct one *one)
 static enum status run_chain(struct one *one, struct error *error)
 {
     struct capture_record record;
+    const char *path;
+    uint64_t offset;
     enum status status = STATUS_OK;
     while (!trace_is_over(&one->trace)) {
         status = recording_next(&one->recording, &record, error);
@@ -43,11 +45,10 @@ static enum status run_chain(struct one *one, struct error *error)
         trace_record(&one->trace, &record);
         chain_record(one->chain, &record);
     }
-    if (status == STATUS_END && one->ledger.finished && capture_torn_offset(one->recording.reader))
-        return error_set(
-            error, STATUS_MALFORMED, "%s: its last record, at offset %" PRIu64 ", is damaged",
-            capture_file_path(one->recording.reader, capture_file_count(one->recording.reader) - 1),
-            capture_torn_offset(one->recording.reader));
+    if (status == STATUS_END && one->ledger.finished &&
+        capture_chain_torn(one->recording.captures, &path, &offset))
+        return error_set(error, STATUS_MALFORMED, "%s: its last record, at offset %" PRIu64 ", is damaged",
+                         path, offset);
     if (status == STATUS_END && !one->ledger.running)
         chain_end(one->chain);
     return status == STATUS_END ? STATUS_OK : status;
@@ -123,15 +124,16 @@ static void look_into_sinks(const struct one *one, const struct stored_range *ra
 static enum status collect(const struct one *one, struct story *story, struct error *error)
 {
     const struct request *request = one->request;
-    struct capture_reader *reader = NULL;
+    struct capture_chain *captures = NULL;
     enum status status = trace_check(&one->trace, error);
     if (status == STATUS_OK)
         status = request->file_count
-                     ? capture_reader_open_files(request->files, request->file_count, &reader, error)
-                     : capture_reader_open(request->raw_folder, request->run_id, NULL, &reader, error);
+                     ? capture_chain_open_files(request->files, request->file_count, &captures, error)
+                     : capture_chain_open(request->raw_folders, request->raw_folder_count, request->run_id,
+                                          &captures, error);
     if (status == STATUS_OK)
-        status = story_collect(story, reader, error);
-    capture_reader_close(reader);
+        status = story_collect(story, captures, error);
+    capture_chain_close(captures);
     return status;
 }
 
@@ -177,10 +179,12 @@ static enum status open_all(struct one *one, struct error *error)
     if (status == STATUS_OK)
         status = request->file_count
                      ? recording_open_files(&one->recording, request->files, request->file_count, error)
-                     : recording_open(&one->recording, request->raw_folder, request->run_id, error);
+                     : recording_open(&one->recording, request->raw_folders, request->raw_folder_count,
+                                      request->run_id, error);
     if (status != STATUS_OK)
         return status;
-    one->chain = chain_create(one->recording.config, one->recording.run_id, trace_row, &one->trace, error);
+    one->chain = chain_create(one->recording.config, one->recording.owners, one->recording.run_id, trace_row,
+                              &one->trace, error);
     return one->chain ? STATUS_OK : STATUS_INVALID;
 }
 

@@ -45,6 +45,7 @@ struct venue_double {
     int trade_requests, trade_failures; /* likewise */
     char depth_body[600];
     char trades_body[600];
+    char heard[300]; /* what the client said last */
 };
 
 /* bench: everything of one test. */
@@ -57,7 +58,7 @@ struct bench {
     char folder[64];
     char ws_url[64], http_url[64];
     bool feeds;          /* the stage loop's part: read the capture, feed, ask */
-    struct buffer kinds; /* one letter per record: M message, O opened, C closed, R REST */
+    struct buffer kinds; /* one letter per record: M message, O opened, C closed, R REST, V move */
     struct buffer last_closed, last_rest;
     int64_t largest;
     int64_t rows;
@@ -85,7 +86,9 @@ static void socket_open(void *context, struct server_socket *socket, const struc
 
 static void socket_message(void *context, struct server_socket *socket, const char *text, size_t bytes)
 {
-    (void)context, (void)socket, (void)text, (void)bytes;
+    struct venue_double *venue = context;
+    (void)socket;
+    snprintf(venue->heard, sizeof venue->heard, "%.*s", (int)bytes, text);
 }
 
 static bool socket_writable(void *context, struct server_socket *socket)
@@ -290,7 +293,7 @@ static void bench_finish(struct bench *bench)
 
 static void note_record(struct bench *bench, const struct capture_record *record)
 {
-    static const char LETTERS[] = "?MOCR.m";
+    static const char LETTERS[] = "?MOCR.mV";
     buffer_append_byte(&bench->kinds, (uint8_t)LETTERS[record->kind]);
     struct buffer *kept = record->kind == CAPTURE_CLOSED ? &bench->last_closed
                           : record->kind == CAPTURE_REST ? &bench->last_rest
@@ -752,6 +755,65 @@ static void test_old_connections_are_relieved_before_the_venue_cuts_them(void **
     bench_finish(&bench);
 }
 
+static void test_symbols_come_and_go_on_an_open_socket(void **state)
+{
+    (void)state;
+    static const char *const BOTH[] = {"BTCUSDT", "XRPUSDT"};
+    static const bool FIRST_ONLY[] = {true, false};
+    static const char MOVE[] = "{\"move\":\"expect\",\"symbol\":\"XRPUSDT\",\"version\":2}";
+    struct bench bench;
+    bench_begin(&bench);
+    struct receiver_config settings = receiver_settings(&bench);
+    settings.symbols = BOTH;
+    settings.symbol_count = 2;
+    settings.is_heard = FIRST_ONLY;
+    bench_go(&bench, &settings);
+    UNTIL(&bench, bench.venue.opened == 1 && strchr(buffer_text(&bench.kinds), 'O'));
+    assert_string_equal(bench.venue.target, "btcusdt@trade/btcusdt@depth@0ms/btcusdt@bookTicker");
+    assert_false(receiver_listens(bench.receiver, 1));
+    receiver_listen(bench.receiver, 1, MOVE);
+    UNTIL(&bench, *bench.venue.heard);
+    assert_string_equal(bench.venue.heard,
+                        "{\"method\":\"SUBSCRIBE\",\"params\":[\"xrpusdt@trade\"],\"id\":1}");
+    UNTIL(&bench, strchr(buffer_text(&bench.kinds), 'V')); /* recorded before anything of it can come */
+    assert_int_equal(bench.venue.opened, 1);
+    bench.venue.cuts = true; /* coming back it asks for all of them at once */
+    venue_say(&bench.venue, "{}");
+    UNTIL(&bench, bench.venue.opened == 2);
+    assert_string_equal(bench.venue.target,
+                        "btcusdt@trade/btcusdt@depth@0ms/btcusdt@bookTicker/xrpusdt@trade");
+    UNTIL(&bench, receiver_figures(bench.receiver).connections_open == 1);
+    receiver_forget(bench.receiver, 0);
+    UNTIL(&bench, strstr(bench.venue.heard, "UNSUBSCRIBE"));
+    assert_non_null(
+        strstr(bench.venue.heard, "[\"btcusdt@trade\",\"btcusdt@depth@0ms\",\"btcusdt@bookTicker\"]"));
+    receiver_forget(bench.receiver, 1); /* nothing is left on it */
+    UNTIL(&bench, bench.venue.closed == 2);
+    UNTIL(&bench, strcmp(buffer_text(&bench.last_closed), "1000 its symbols have moved") == 0);
+    receiver_listen(bench.receiver, 0, NULL);
+    UNTIL(&bench, bench.venue.opened == 3);
+    assert_string_equal(bench.venue.target, "btcusdt@trade/btcusdt@depth@0ms/btcusdt@bookTicker");
+    bench_finish(&bench);
+}
+
+static void test_an_instance_without_symbols_waits_for_one(void **state)
+{
+    (void)state;
+    static const bool NONE[] = {false};
+    struct bench bench;
+    bench_begin(&bench);
+    struct receiver_config settings = receiver_settings(&bench);
+    settings.is_heard = NONE;
+    receiver_create(&settings, &bench.receiver, NULL) == STATUS_OK ? (void)0 : fail();
+    receiver_listen(bench.receiver, 0, "{}"); /* before go: it waits */
+    receiver_go(bench.receiver);
+    UNTIL(&bench, bench.venue.opened == 1);
+    UNTIL(&bench, strchr(buffer_text(&bench.kinds), 'O'));
+    const char *move = strchr(buffer_text(&bench.kinds), 'V');
+    assert_true(move && move < strchr(buffer_text(&bench.kinds), 'O'));
+    bench_finish(&bench);
+}
+
 static void test_a_silent_stream_has_its_socket_reopened(void **state)
 {
     (void)state;
@@ -868,6 +930,8 @@ int main(void)
         cmocka_unit_test(test_large_messages_arrive_whole_and_too_large_ones_are_passed_over),
         cmocka_unit_test(test_reading_stops_while_the_stage_is_behind_and_nothing_is_lost),
         cmocka_unit_test(test_a_restarted_harvest_closes_what_was_open),
+        cmocka_unit_test(test_symbols_come_and_go_on_an_open_socket),
+        cmocka_unit_test(test_an_instance_without_symbols_waits_for_one),
         cmocka_unit_test(test_old_connections_are_relieved_before_the_venue_cuts_them),
         cmocka_unit_test(test_a_silent_stream_has_its_socket_reopened),
         cmocka_unit_test(test_unknown_hosts_and_bad_urls_are_told_at_the_start),

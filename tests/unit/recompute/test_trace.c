@@ -43,7 +43,7 @@ static struct bench *bench_open(int64_t ts_ms)
     for (size_t i = 0; i < sizeof SETTINGS / sizeof SETTINGS[0]; i++)
         assert_int_equal(config_set(config, SETTINGS[i].key, SETTINGS[i].text, ORIGIN_CLI, &error),
                          STATUS_OK);
-    bench->chain = chain_create(config, "unit", visit, bench, &error);
+    bench->chain = chain_create(config, NULL, "unit", visit, bench, &error);
     assert_non_null(bench->chain);
     config_destroy(config);
     trace_begin(&bench->trace, bench->chain, 0, ts_ms);

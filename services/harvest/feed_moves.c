@@ -1,0 +1,398 @@
+/* Symbols that move from one instance of harvest to another (docs/decisions/0030).
+ *
+ *     its capture     … messages … LEAVE │ …           what follows here is not fed any more
+ *     the next one    EXPECT … messages …│… messages   what came before it left has been fed there
+ *
+ * Two records say all there is to say; where in the overlap the new owner begins follows from the symbol's own state: it knows the
+ * id of the newest message of each of its streams. Of each stream what comes up to that id has been fed; the first other message
+ * ends the overlap of its stream. In a daemon the state comes with the hand-over, in a replay of all captures it is there already;
+ * what is done with it is the same. */
+#include "feed_symbol.h"
+
+#include "base/memory.h"
+#include "state.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+static const char *const STREAM_NAMES[FEED_STREAMS] = {"trade", "book", "ticker"};
+
+/* stream_of: of a parsed message; FEED_STREAMS: a mark. */
+static enum feed_stream stream_of(const struct venue_message *message)
+{
+    switch ((enum venue_kind)message->kind) {
+    case VENUE_TRADE: return FEED_TRADE;
+    case VENUE_DIFF:
+    case VENUE_PARTIAL: return FEED_BOOK;
+    case VENUE_TICKER: return FEED_TICKER;
+    default: return FEED_STREAMS;
+    }
+}
+
+static int64_t id_of(const struct venue_message *message)
+{
+    switch (stream_of(message)) {
+    case FEED_TRADE: return message->trade.id;
+    case FEED_BOOK: return message->depth.last_id;
+    case FEED_TICKER: return message->ticker.update_id;
+    default: return -1;
+    }
+}
+
+static void note_service(int64_t served[FEED_SERVICES], const struct venue_message *message)
+{
+    enum feed_stream stream = stream_of(message);
+    size_t service = stream == FEED_TICKER ? FEED_BOOK : stream;
+    if (service < FEED_SERVICES && message->connection > served[service])
+        served[service] = message->connection;
+}
+
+static void count_moved(struct feed_symbol *symbol, int64_t messages)
+{
+    symbol->feed->state.counters[FEED_MOVED] += messages;
+}
+
+/* --- whose it is: fed here --- */
+
+static void reopened(struct feed_symbol *symbol, const struct venue_message *mark)
+{
+    feed_symbol_message(symbol, mark);
+    sync_reopened(&symbol->sync);
+}
+
+/* take_mark: the hole before it is none when the last owner has fed what came behind it. */
+static void take_mark(struct feed_symbol *symbol, const struct venue_message *mark)
+{
+    struct feed_symbol_state *state = &symbol->state;
+    if (!state->is_fresh) {
+        reopened(symbol, mark);
+        return;
+    }
+    memset(state->reopened_before, 0, sizeof state->reopened_before);
+    memcpy(state->reopened_before, mark->text,
+           mark->text_bytes < META_BYTES ? mark->text_bytes : META_BYTES - 1);
+}
+
+static void tell_mark(struct feed_symbol *symbol)
+{
+    struct venue_message mark;
+    char text[META_BYTES];
+    memcpy(text, symbol->state.reopened_before, sizeof text);
+    memset(symbol->state.reopened_before, 0, sizeof text);
+    if (!text[0])
+        return;
+    memset(&mark, 0, sizeof mark);
+    mark.kind = VENUE_REOPENED;
+    mark.symbol = (int32_t)symbol->index;
+    mark.text = text;
+    mark.text_bytes = strlen(text);
+    reopened(symbol, &mark);
+}
+
+/* trade_was_fed: trades may come in any order; each is known by its id. */
+static bool trade_was_fed(struct feed_symbol *symbol, int64_t id)
+{
+    bool is_known = ordering_knows(&symbol->ordering, id);
+    if (!is_known && id > symbol->state.fed[FEED_TRADE])
+        symbol->state.overlaps[FEED_TRADE] = 0;
+    return is_known;
+}
+
+/* was_fed: by the last owner. The order of books and tickers is that of their ids; where it is not, one comes twice rather than not at
+ * all, and is refused as one that is old. */
+static bool was_fed(struct feed_symbol *symbol, enum feed_stream stream, int64_t id)
+{
+    struct feed_symbol_state *state = &symbol->state;
+    if (!state->overlaps[stream])
+        return false;
+    if (stream == FEED_TRADE)
+        return trade_was_fed(symbol, id);
+    state->overlaps[stream] = id < state->fed[stream];
+    return id <= state->fed[stream];
+}
+
+static void take(struct feed_symbol *symbol, const struct venue_message *message)
+{
+    struct feed_symbol_state *state = &symbol->state;
+    enum feed_stream stream = stream_of(message);
+    if (stream >= FEED_STREAMS) {
+        take_mark(symbol, message);
+        return;
+    }
+    if (state->is_joined) /* the connection that goes on is not a re-opened one */
+        state->depth_connection = message->connection;
+    state->is_joined = 0;
+    note_service(state->served, message);
+    if (state->has_ended || was_fed(symbol, stream, id_of(message))) {
+        memset(state->reopened_before, 0, sizeof state->reopened_before);
+        count_moved(symbol, 1);
+        return;
+    }
+    state->is_fresh = 0;
+    tell_mark(symbol);
+    if (stream != FEED_TRADE || id_of(message) > state->fed[stream])
+        state->fed[stream] = id_of(message);
+    feed_symbol_message(symbol, message);
+}
+
+/* --- expected: kept --- */
+
+static void hear_nothing(struct feed_symbol *symbol)
+{
+    for (size_t i = 0; i < FEED_STREAMS; i++)
+        symbol->heard[i] = -1;
+}
+
+static int64_t arrived_count(const struct feed_symbol *symbol)
+{
+    struct venue_message message;
+    size_t offset = 0;
+    int64_t count = 0;
+    while (hold_next(&symbol->arrivals, &offset, &message))
+        count += message.kind == VENUE_RAW;
+    return count;
+}
+
+/* make_room: more has come than may be kept: it begins anew. Whoever has the symbol still will be told of a later beginning. */
+static void make_room(struct feed_symbol *symbol)
+{
+    count_moved(symbol, arrived_count(symbol));
+    hold_clear(&symbol->arrivals);
+    hear_nothing(symbol);
+}
+
+static void keep(struct feed_symbol *symbol, const struct venue_message *message,
+                 const struct capture_record *record)
+{
+    enum feed_stream stream = stream_of(message);
+    struct venue_message kept;
+    memset(&kept, 0, sizeof kept);
+    kept.kind = record ? VENUE_RAW : VENUE_REOPENED;
+    kept.symbol = (int32_t)symbol->index;
+    kept.recv_ms = message->recv_ms;
+    kept.connection = message->connection;
+    kept.text = record ? record->payload : message->text;
+    kept.text_bytes = record ? record->payload_bytes : message->text_bytes;
+    if (hold_push(&symbol->arrivals, &kept) != STATUS_OK) {
+        make_room(symbol);
+        enum status fits = hold_push(&symbol->arrivals, &kept); /* a message is far smaller than a hold */
+        (void)fits;
+    }
+    note_service(symbol->expected.served, message);
+    if (stream == FEED_STREAMS)
+        hear_nothing(symbol);
+    else if (symbol->heard[stream] < 0)
+        symbol->heard[stream] = id_of(message);
+}
+
+void feed_symbol_arrives(struct feed_symbol *symbol, int64_t source, const struct venue_message *message,
+                         const struct capture_record *record)
+{
+    if (symbol->state.owner == source)
+        take(symbol, message);
+    else if (symbol->expected.source == source)
+        keep(symbol, message, record);
+    else if (record)
+        count_moved(symbol, 1);
+}
+
+/* --- the move --- */
+
+/* take_raw: parsed again: now with the scale that its last owner used. It was sound when it came. */
+static void take_raw(struct feed_symbol *symbol, const struct venue_message *kept)
+{
+    struct venue_message message;
+    enum venue_reason reason;
+    if (venue_parse_text(symbol->feed->venue, kept->text, kept->text_bytes, &message, &reason, NULL) !=
+            STATUS_OK ||
+        message.symbol != (int32_t)symbol->index) {
+        count_moved(symbol, 1);
+        return;
+    }
+    message.recv_ms = kept->recv_ms;
+    message.connection = kept->connection;
+    if (message.kind == VENUE_TRADE)
+        message.trade.recv_ms = message.recv_ms;
+    take(symbol, &message);
+}
+
+/* expect_nothing: it is not, or no longer, on its way here. */
+static void expect_nothing(struct feed_symbol *symbol)
+{
+    symbol->expected = (struct feed_expected){.source = FEED_ELSEWHERE};
+    hear_nothing(symbol);
+}
+
+static void join(struct feed_symbol *symbol)
+{
+    struct feed_symbol_state *state = &symbol->state;
+    struct venue_message message;
+    struct hold walked;
+    size_t offset = 0;
+    state->owner = symbol->expected.source;
+    state->has_left = 0;
+    state->is_fresh = state->is_joined = 1;
+    memset(state->reopened_before, 0, sizeof state->reopened_before);
+    for (size_t i = 0; i < FEED_STREAMS; i++)
+        state->overlaps[i] = state->fed[i] >= 0;
+    memcpy(state->served, symbol->expected.served, sizeof state->served);
+    hold_init(&walked);
+    hold_swap(&walked, &symbol->arrivals);
+    expect_nothing(symbol);
+    while (hold_next(&walked, &offset, &message))
+        if (message.kind == VENUE_RAW)
+            take_raw(symbol, &message);
+        else
+            take(symbol, &message);
+    hold_finish(&walked);
+    if (symbol->feed->state.has_ended) /* the recording was over before the state came */
+        feed_symbol_end(symbol);
+}
+
+/* settle: it is expected here, and its state is here. */
+static void settle(struct feed_symbol *symbol)
+{
+    if (symbol->state.has_left && symbol->expected.source != FEED_ELSEWHERE)
+        join(symbol);
+}
+
+void feed_settle(struct feed *feed, size_t symbol)
+{
+    settle(&feed->symbols[symbol]);
+}
+
+void feed_symbol_begin(struct feed_symbol *symbol, int64_t owner)
+{
+    struct feed_symbol_state *state = &symbol->state;
+    state->owner = owner;
+    for (size_t i = 0; i < FEED_STREAMS; i++)
+        state->fed[i] = -1;
+    hold_init(&symbol->arrivals);
+    expect_nothing(symbol);
+}
+
+/* feed_symbol_move: said twice it is as said once. In a replay whoever expects it goes on at once. */
+void feed_symbol_move(struct feed_symbol *symbol, int64_t source, bool leaves)
+{
+    bool is_owner = symbol->state.owner == source;
+    if (leaves && is_owner) {
+        symbol->state.owner = FEED_ELSEWHERE;
+        symbol->state.has_left = 1;
+    } else if (!leaves && !is_owner && symbol->expected.source == FEED_ELSEWHERE) {
+        symbol->expected.source = source;
+        hold_clear(&symbol->arrivals);
+    }
+    settle(symbol);
+}
+
+int64_t feed_symbol_arrived(const struct feed_symbol *symbol)
+{
+    return arrived_count(symbol);
+}
+
+/* --- questions --- */
+
+bool feed_has(const struct feed *feed, size_t symbol)
+{
+    return feed->symbols[symbol].state.owner != FEED_ELSEWHERE;
+}
+
+bool feed_expects(const struct feed *feed, size_t symbol)
+{
+    return feed->symbols[symbol].expected.source != FEED_ELSEWHERE;
+}
+
+void feed_heard(const struct feed *feed, size_t symbol, char out_heard[FEED_HEARD_BYTES])
+{
+    size_t length = 0;
+    out_heard[0] = 0;
+    for (size_t i = 0; i < FEED_STREAMS; i++)
+        if (feed->symbols[symbol].heard[i] >= 0)
+            length += (size_t)snprintf(out_heard + length, FEED_HEARD_BYTES - length, "%s%s=%" PRId64,
+                                       length ? " " : "", STREAM_NAMES[i], feed->symbols[symbol].heard[i]);
+}
+
+/* has_fed: a message of this id has come here, however its stream is disturbed. Of trades that are not remembered (their time
+ * was absurd) only the distance tells. */
+enum { DISORDER_MAX = 1000 };
+static bool has_fed(const struct feed_symbol *symbol, enum feed_stream stream, int64_t id)
+{
+    int64_t fed = symbol->state.fed[stream];
+    return stream == FEED_TRADE ? ordering_knows(&symbol->ordering, id) || fed - DISORDER_MAX > id
+                                : fed >= id;
+}
+
+/* overlaps: of every stream that was heard of, what was heard first has been fed here. */
+static enum status overlaps(const struct feed_symbol *symbol, const char *heard, struct error *error)
+{
+    size_t count = 0;
+    for (enum feed_stream i = 0; i < FEED_STREAMS; i++) {
+        const char *at = strstr(heard, STREAM_NAMES[i]);
+        int64_t id;
+        if (!at || sscanf(at + strlen(STREAM_NAMES[i]), "=%" SCNd64, &id) != 1)
+            continue;
+        count++;
+        if (!has_fed(symbol, i, id))
+            return error_set(error, STATUS_AGAIN, "the %s %" PRId64 " that its next owner hears has not come",
+                             STREAM_NAMES[i], id);
+    }
+    return count ? STATUS_OK : error_set(error, STATUS_AGAIN, "its next owner hears nothing of it yet");
+}
+
+enum status feed_may_leave(const struct feed *feed, size_t index, const char *heard, struct error *error)
+{
+    const struct feed_symbol *symbol = &feed->symbols[index];
+    int64_t first, last;
+    if (feed->state.has_ended || symbol->state.has_ended)
+        return error_set(error, STATUS_AGAIN, "the recording is at its end");
+    if (feed_wants_snapshot(feed, index) || feed_symbol_missed(symbol, &first, &last) ||
+        symbol->state.catches_up || ordering_hole(&symbol->ordering, &first, &last))
+        return error_set(error, STATUS_AGAIN, "an answer of the venue is awaited");
+    return overlaps(symbol, heard, error);
+}
+
+void feed_forget(struct feed *feed, size_t symbol)
+{
+    feed_symbol_finish(&feed->symbols[symbol]);
+    feed_symbol_init(&feed->symbols[symbol], feed, symbol);
+    feed->symbols[symbol].state.owner = FEED_ELSEWHERE;
+}
+
+/* --- state --- */
+
+void feed_expected_save(const struct feed *feed, struct buffer *out)
+{
+    uint64_t count = 0;
+    for (size_t i = 0; i < feed->config.symbol_count; i++)
+        count += feed_expects(feed, i);
+    buffer_append_u64(out, count);
+    for (size_t i = 0; i < feed->config.symbol_count; i++) {
+        if (!feed_expects(feed, i))
+            continue;
+        buffer_append_u64(out, i);
+        buffer_append(out, &feed->symbols[i].expected, sizeof feed->symbols[i].expected);
+        hold_save(&feed->symbols[i].arrivals, out);
+    }
+}
+
+enum status feed_expected_load(struct feed *feed, struct reader *in)
+{
+    uint64_t count = reader_u64(in);
+    for (size_t i = 0; i < feed->config.symbol_count; i++)
+        expect_nothing(&feed->symbols[i]);
+    for (uint64_t n = 0; n < count && !in->failed; n++) {
+        uint64_t index = reader_u64(in);
+        if (index >= feed->config.symbol_count) {
+            in->failed = true;
+            break;
+        }
+        struct feed_expected *expected = &feed->symbols[index].expected;
+        reader_take(in, expected, sizeof *expected);
+        if (!feed_source_is_sound(expected->source) || !state_is_count(expected->served[0]) ||
+            !state_is_count(expected->served[1]) ||
+            hold_load(&feed->symbols[index].arrivals, (int32_t)index, in) != STATUS_OK)
+            in->failed = true;
+    }
+    return in->failed ? STATUS_MALFORMED : STATUS_OK;
+}
