@@ -59,10 +59,8 @@ def harvest_rows(captured):
 
 def assert_replays(stack):
     """All that is stored comes out of the captures again, bit for bit; every message in them is accounted for."""
-    told = stack.orchctl("why", "--all").stdout
-    assert told.count("verdict: same bits") == 1, told
     compared = stack.orchctl("replay", *captures(stack), "--compare", "moved").stdout
-    assert "verdict" in compared, compared
+    assert compared.count("verdict: same bits") == 1, compared
     assert stack.orchctl("account").returncode == 0
     for symbol, rows in harvest_rows(captures(stack)).items():
         assert [row["sequence"] for row in rows] == list(range(1, len(rows) + 1)), symbol
@@ -88,6 +86,7 @@ def test_one_to_three_to_one_under_load_changes_no_row(tmp_path, alone):
     folders = {path.split("/data/")[1].split("/")[0] for path in captures(stack)}
     assert folders == {"raw", "raw-harvest.2", "raw-harvest.3"}
     assert harvest_rows(captures(stack)) == harvest_rows(captures(alone))
+    assert stack.orchctl("why", "--all").stdout.count("verdict: same bits") == 1
     key = json.loads(next(iter(stack.jsonl().values())).splitlines()[-1])
     assert "verdict   same bits" in stack.orchctl("why", key["symbol"], str(key["ts_ms"])).stdout
 
