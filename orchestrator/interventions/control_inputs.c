@@ -190,17 +190,17 @@ bool control_inputs_take_answer(struct run *run, struct process *process,
 
 /* --- saying --- */
 
-/* holds: while a symbol of harvest is on its way, said to both sides it might be heard twice, or by neither. */
-static bool holds(const struct run *run)
+/* is_held: while a symbol of harvest is on its way, an input said to both sides might be heard twice, or by neither. */
+static bool is_held(const struct run *run, const struct control_input *input)
 {
-    return run->scaling.moving && run->scaling.module == MODULE_HARVEST;
+    return !input->sent_ms && run->scaling.moving && run->scaling.module == MODULE_HARVEST;
 }
 
 bool control_inputs_under_way(const struct run *run)
 {
     const struct control_inputs *inputs = &run->control_inputs;
     for (size_t number = first_kept(inputs); number < inputs->count; number++)
-        if (input_at(inputs, number)->state == CONTROL_INPUT_OPEN && input_at(inputs, number)->sent_ms)
+        if (input_at(inputs, number)->state == CONTROL_INPUT_OPEN)
             return true;
     return false;
 }
@@ -229,7 +229,7 @@ void control_inputs_step(struct run *run)
             continue;
         if (run->phase > PHASE_FEEDING)
             end(run, input, CONTROL_INPUT_REFUSED, "the feed was closed before it was committed");
-        else if (now_ms - input->sent_ms >= SAY_AGAIN_MS && (input->sent_ms || !holds(run))) {
+        else if (now_ms - input->sent_ms >= SAY_AGAIN_MS && !is_held(run, input)) {
             input->sent_ms = now_ms;
             say(run, input, number);
         }
@@ -242,7 +242,8 @@ int64_t control_inputs_due_ms(const struct run *run)
     int64_t due_ms = NEVER_MS;
     for (size_t number = first_kept(inputs); number < inputs->count; number++) {
         const struct control_input *input = input_at(inputs, number);
-        if (input->state == CONTROL_INPUT_OPEN && input->sent_ms + SAY_AGAIN_MS < due_ms)
+        if (input->state == CONTROL_INPUT_OPEN && !is_held(run, input) &&
+            input->sent_ms + SAY_AGAIN_MS < due_ms)
             due_ms = input->sent_ms + SAY_AGAIN_MS;
     }
     return due_ms;

@@ -61,8 +61,8 @@ const struct control_input *control_inputs_find(const struct run *run, const cha
 void control_inputs_step(struct run *run);
 int64_t control_inputs_due_ms(const struct run *run);
 
-/* control_inputs_under_way: one has been said and is not answered by all: until then no symbol of harvest begins to move, and while
- * one moves none is said. */
+/* control_inputs_under_way: one is not answered by all: until then no symbol of harvest begins to move, and while one moves none is
+ * begun to be said. */
 bool control_inputs_under_way(const struct run *run);
 
 /* control_inputs_take_answer: true when the answer is to one of them. */

@@ -116,3 +116,13 @@ def test_random_deaths_while_symbols_move(tmp_path):
         wait_for(lambda: stack.orchctl("scale", "harvest=1", check=False).returncode == 0, PATIENCE_S, "the end of the scaling before")
         stack.finish()
     assert_replays(stack)
+
+
+def test_a_decision_is_heard_once_by_every_symbol_while_symbols_move(tmp_path):
+    with living(tmp_path) as stack:
+        assert stack.orchctl("scale", "harvest=3").returncode == 0
+        stack.orchctl("direction", "lock", "--who", "test", "--why", "symbols move")
+        wait_for(lambda: "harvest has 3 instances now" in stack.text(), PATIENCE_S, "the end of scaling")
+        assert_sound(stack, stack.finish())
+    for symbol, rows in harvest_rows(captures(stack)).items():
+        assert sum(row["kind"] == "control" and row["row"]["decision"] == "lock_direction" for row in rows) == 1, symbol
