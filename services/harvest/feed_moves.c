@@ -4,8 +4,8 @@
  *     the next one    EXPECT … messages …│… messages   what came before it left has been fed there
  *
  * Two records say all there is to say; where in the overlap the new owner begins follows from the symbol's own state: it knows the
- * id of the newest message of each of its streams. Of each stream what comes up to that id has been fed; the first other message
- * ends the overlap of its stream. In a daemon the state comes with the hand-over, in a replay of all captures it is there already;
+ * ids of the trades that were fed, and the newest of its books and of its tickers. Something newer ends the overlap of its
+ * stream. In a daemon the state comes with the hand-over, in a replay of all captures it is there already;
  * what is done with it is the same. */
 #include "feed_symbol.h"
 
