@@ -346,7 +346,8 @@ static void wind_down(struct stage *stage)
     }
     if (stage->exit_code == EXIT_CLEAN && stage_ledger_write(stage, &error) != STATUS_OK)
         log_event(LOG_ERROR, "write_error", "reason=\"%s\"", error.text);
-    stage_beat(stage, true); /* the last word, while the sinks can still be asked */
+    stage->status_due_ms = 0; /* of the status file, too */
+    stage_beat(stage, true);  /* the last word, while the sinks can still be asked */
     stage_sinks_close(stage);
 }
 
