@@ -142,14 +142,17 @@ def takeover(options):
 
 
 def kill(options):
-    """SIGKILL of daemons in turn: the run's own evidence."""
+    """SIGKILL of daemons in turn: the run's own evidence. What is measured is not asked meanwhile: it says when it is ready."""
     faults = []
     while len(faults) < options.rounds:
         with running() as (run, ctl):
+            feed = Feed(run)
             for number in range(min(240, options.rounds - len(faults))):
                 name = fakes.SERVICES[number % len(fakes.SERVICES)]
                 run.wait_for(lambda: rogues.works(ctl, name, number // len(fakes.SERVICES)), f"{name} before kill {number}")
+                feed.drain()
                 ctl.ask("kill", name=name)
+                feed.wait("Ready", name)
             run.wait_for(lambda: all(p["state"] in HUNG_STATES for p in ctl.status().values()), "all of them")
             run.process.send_signal(signal.SIGINT)
             run.finish(60)
