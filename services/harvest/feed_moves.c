@@ -120,9 +120,10 @@ static void take(struct feed_symbol *symbol, const struct venue_message *message
         take_mark(symbol, message);
         return;
     }
-    if (state->is_joined) /* the connection that goes on is not a re-opened one */
+    if (state->is_joined && stream == FEED_BOOK) { /* the connection that goes on is not a re-opened one */
         state->depth_connection = message->connection;
-    state->is_joined = 0;
+        state->is_joined = 0;
+    }
     note_service(state->served, message);
     if (state->has_ended || was_fed(symbol, stream, id_of(message))) {
         memset(state->reopened_before, 0, sizeof state->reopened_before);

@@ -60,7 +60,7 @@ struct feed_symbol {
         int64_t fed[FEED_STREAMS];      /* id of the newest message, of trades the greatest; -1: none */
         int64_t overlaps[FEED_STREAMS]; /* behind a move: what was fed before may still come again */
         int64_t is_fresh;               /* nothing was fed since the move */
-        int64_t is_joined;              /* nothing has come since the move */
+        int64_t is_joined;              /* no depth message has come since the move */
         int64_t has_left;               /* it may go on where it is expected */
         int64_t has_ended;              /* its end_of_stream has been told */
         struct feed_ordinal ordinals[FEED_ORDINALS]; /* gap on trade, gap on book, reconnect */

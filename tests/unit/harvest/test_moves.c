@@ -17,6 +17,9 @@
 enum { MESSAGES = 160, TEXT_BYTES = 400, ROUNDS = 400 };
 
 static const char *const SYMBOLS[] = {"ETHUSDT", "BTCUSDT"};
+static const char SNAPSHOT[] =
+    "/fapi/v1/depth?symbol=BTCUSDT&limit=1000\n{\"lastUpdateId\":10,\"bids\":[[\"100\",\"1\"]],"
+    "\"asks\":[[\"101\",\"7\"]]}";
 static const char URL[] = "ws://h/stream?streams=btcusdt@depth/btcusdt@trade/btcusdt@bookTicker";
 
 /* script: what the venue says of BTCUSDT, the snapshot first. */
@@ -55,16 +58,22 @@ static void side_open(struct side *side, struct buffer *rows, const int16_t *own
     assert_non_null(side->feed);
 }
 
-static void give(struct side *side, uint16_t source, enum capture_kind kind, const char *payload)
+static void give_on(struct side *side, uint16_t source, uint16_t conn_id, enum capture_kind kind,
+                    const char *payload)
 {
     struct capture_record record = {.seq = ++side->seq,
                                     .recv_ns = 5000 * (int64_t)1000000,
                                     .kind = (uint16_t)kind,
-                                    .conn_id = 1,
+                                    .conn_id = conn_id,
                                     .source = source,
                                     .payload = payload,
                                     .payload_bytes = strlen(payload)};
     assert_ok(feed_record(side->feed, &record, NULL));
+}
+
+static void give(struct side *side, uint16_t source, enum capture_kind kind, const char *payload)
+{
+    give_on(side, source, 1, kind, payload);
 }
 
 static void give_move(struct side *side, uint16_t source, const char *move)
@@ -101,10 +110,7 @@ static void write_script(struct script *script, struct random *random)
 {
     int64_t trade = 100, update = 11, time_ms = 1000;
     script->count = 0;
-    snprintf(script->texts[script->count++], TEXT_BYTES, "%s",
-             "/fapi/v1/"
-             "depth?symbol=BTCUSDT&limit=1000\n{\"lastUpdateId\":10,\"bids\":[[\"100\",\"1\"]],\"asks\":[["
-             "\"101\",\"7\"]]}");
+    snprintf(script->texts[script->count++], TEXT_BYTES, "%s", SNAPSHOT);
     while (script->count < MESSAGES) {
         char *text = script->texts[script->count++];
         time_ms += (int64_t)random_below(random, 40);
@@ -487,6 +493,45 @@ static void test_a_connection_whose_streams_change_is_still_missed_when_it_break
     buffer_finish(&words.said);
 }
 
+/* A venue that routes has a socket for trades and one for books: which of them speaks first behind a move says nothing of the other. */
+static void test_a_break_of_the_venue_behind_a_move_is_counted_whichever_socket_spoke_first(void **unused)
+{
+    (void)unused;
+    static const char TRADES[] = "ws://h/stream?streams=btcusdt@trade";
+    static const char BOOKS[] = "ws://h/stream?streams=btcusdt@depth";
+    static const char DIFF[] =
+        "{\"stream\":\"btcusdt@depth\",\"data\":{\"E\":1000,\"T\":1000,\"U\":11,\"u\":12,"
+        "\"pu\":10,\"b\":[[\"100\",\"2\"]],\"a\":[]}}";
+    static const char TRADE[] = "{\"stream\":\"btcusdt@trade\",\"data\":{\"E\":1001,\"T\":1001,\"t\":1,\"p\":"
+                                "\"100.5\",\"q\":\"2\",\"X\":\"MARKET\",\"m\":true}}";
+    static const char BREAK[] =
+        "{\"stream\":\"btcusdt@depth\",\"data\":{\"E\":1002,\"T\":1002,\"U\":21,\"u\":22,"
+        "\"pu\":20,\"b\":[[\"100\",\"3\"]],\"a\":[]}}";
+    static const int16_t OWNERS[] = {0, 0};
+    for (uint16_t source = 0; source < 2; source++) { /* 0: it does not move */
+        struct side side;
+        struct buffer rows;
+        buffer_init(&rows, 0);
+        side_open(&side, &rows, OWNERS);
+        give_on(&side, 0, 1, CAPTURE_OPENED, TRADES);
+        give_on(&side, 0, 2, CAPTURE_OPENED, BOOKS);
+        give_on(&side, 0, 0, CAPTURE_REST, SNAPSHOT);
+        give_on(&side, 0, 2, CAPTURE_MESSAGE, DIFF);
+        if (source) {
+            give_move(&side, 1, "expect");
+            give_on(&side, 1, 1, CAPTURE_OPENED, TRADES);
+            give_on(&side, 1, 2, CAPTURE_OPENED, BOOKS);
+            give_move(&side, 0, "leave");
+        }
+        give_on(&side, source, 1, CAPTURE_MESSAGE, TRADE);
+        give_on(&side, source, 2, CAPTURE_MESSAGE, BREAK);
+        assert_int_equal(feed_count(side.feed, 1, FEED_BOOK_RESYNC), 1);
+        assert_int_equal(feed_count(side.feed, 1, FEED_BOOK_SEQ_GAP), 1);
+        feed_destroy(side.feed);
+        buffer_finish(&rows);
+    }
+}
+
 /* --- when it may go --- */
 
 static void test_a_symbol_leaves_when_its_next_owner_hears_what_was_fed(void **unused)
@@ -546,6 +591,7 @@ int main(void)
         cmocka_unit_test(test_streams_that_lie_otherwise_on_the_new_connection_lose_and_double_nothing),
         cmocka_unit_test(test_a_hole_of_the_next_owner_is_told_only_where_the_last_one_had_it_too),
         cmocka_unit_test(test_a_connection_whose_streams_change_is_still_missed_when_it_breaks),
+        cmocka_unit_test(test_a_break_of_the_venue_behind_a_move_is_counted_whichever_socket_spoke_first),
         cmocka_unit_test(test_a_symbol_leaves_when_its_next_owner_hears_what_was_fed),
         cmocka_unit_test(test_records_of_moves_that_are_none_change_nothing),
     };
