@@ -31,6 +31,11 @@ def test_good_words_without_a_run_are_refused(tmp_path, words):
     assert (done.returncode, "no orchestrator is running" in done.stderr) == (1, True), done.stderr
 
 
+def test_without_a_run_there_is_no_log_and_no_path_made_of_nothing(tmp_path):
+    done = said(tmp_path, "logs", "signal")
+    assert (done.returncode, done.stderr) == (1, "orchctl: no run has been started in this folder (use --dir DIR for another)\n")
+
+
 @pytest.mark.parametrize("verb", ["monitor", "preflight", "scale"])
 def test_the_first_line_of_help_ends_where_its_words_end(tmp_path, verb):
     first = said(tmp_path, verb, "--help").stdout.splitlines()[0]
