@@ -102,7 +102,7 @@ static void ask_instance(struct run_files *run, struct bus *bus, const char *nam
         run_files_problem(run, "%s does not answer within %lld ms", name, (long long)timeout_ms);
 }
 
-/* ask_module: all instances that the run's plan has now. */
+/* ask_module: all instances that the run's plan has now; those that were scaled away have left their figures. */
 static void ask_module(struct run_files *run, struct bus *bus, struct plan *plan, size_t module,
                        int64_t timeout_ms)
 {
@@ -111,6 +111,8 @@ static void ask_module(struct run_files *run, struct bus *bus, struct plan *plan
         ask_instance(run, bus, module_at(module)->name, timeout_ms);
     for (size_t i = 0; service && i < service->instance_count; i++)
         ask_instance(run, bus, service->instances[i], timeout_ms);
+    if (service)
+        read_departed(run, service);
 }
 
 /* next_reader: one that nobody still to be asked reads from; MODULE_COUNT: all have been asked. */

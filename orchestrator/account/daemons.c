@@ -1,5 +1,4 @@
 /* What the services' counters say: artifacts/run_logs/ledger_<run>/<instance>.json (common/stage/ledger.c). */
-#include "config/plan.h"
 #include "run_files.h"
 
 #include <stdio.h>
@@ -77,6 +76,17 @@ void read_daemon(struct run_files *run, const char *name)
     char path[PATH_BYTES];
     ledger_path(run, name, path);
     read_ledger(run, path);
+}
+
+void read_departed(struct run_files *run, const struct plan_service *service)
+{
+    for (size_t number = 1; number <= PLAN_INSTANCES_MAX; number++) {
+        char name[PLAN_NAME_BYTES], path[PATH_BYTES];
+        plan_instance_name(service->name, number, name);
+        ledger_path(run, name, path);
+        if (plan_instance(service, name) == SIZE_MAX && file_exists(path))
+            read_ledger(run, path);
+    }
 }
 
 /* read_instances: the first one must have said something; further ones that the run had have their files. */

@@ -11,6 +11,7 @@
 #include "base/buffer.h"
 #include "base/file.h"
 #include "config/config.h"
+#include "config/plan.h"
 #include "proto/kind.h"
 
 enum { RUN_SYMBOLS_MAX = 1000 };
@@ -43,6 +44,8 @@ void run_files_known(struct run_files *run, const char *name);
 
 void read_daemons(struct run_files *run); /* what all of them have said last */
 void read_daemon(struct run_files *run, const char *name);
+/* read_departed: what those left whom the plan no longer has. */
+void read_departed(struct run_files *run, const struct plan_service *service);
 void ask_daemons(struct run_files *run,
                  int64_t timeout_ms); /* readers before those they read; each is read at once */
 void read_stores(struct run_files *run);

@@ -26,7 +26,7 @@ static void process_json(struct run *run, struct process *process, struct json *
     json_key_text(json, "failed_conditions", process->health.failed);
     json_key_i64(json, "restart_count", process->supervisor.restart_count);
     json_key_bool(json, "gave_up", process->supervisor.gave_up);
-    json_key_f64(json, "rows_per_s", process->rows_per_s);
+    json_key_f64(json, "rows_per_s", process->child.lives ? process->rows_per_s : 0);
     json_key_i64(json, "lag_rows", run_lag_rows(run, process));
     json_key(json, "heartbeat_age_ms");
     if (age_ms >= 0)

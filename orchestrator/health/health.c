@@ -173,7 +173,8 @@ static void judge_lateness(struct health *health, const struct health_view *view
         view->newest_event_ms - event_ms > BEHIND_MS_MAX)
         fail(health, "behind", "event_time");
     if (strcmp(view->process, "report") != 0 || view->recorded || !view->feeding ||
-        view->now_ms - view->feeding_ms <= view->summary_age_max_ms)
+        view->now_ms - view->feeding_ms <= view->summary_age_max_ms ||
+        view->now_ms - view->ready_ms <= view->summary_age_max_ms)
         return;
     if (!telemetry_gauge(view->telemetry, "summary_age_s", &age_s) ||
         !(age_s * 1000.0 <= (double)view->summary_age_max_ms))

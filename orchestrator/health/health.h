@@ -43,6 +43,7 @@ struct health_view {
     bool feeding; /* go has been said, and the input has not ended */
     bool recorded;
     int64_t feeding_ms; /* since when */
+    int64_t ready_ms;   /* when this generation got ready: it owes its first summary only so much later */
     int64_t heartbeat_timeout_ms;
     int64_t growth_window_ms; /* signal */
     double time_scale;        /* divides the windows */

@@ -46,6 +46,7 @@ static void health_update(struct run *run, struct process *process, bool tick)
         .feeding = run->phase == PHASE_FEEDING,
         .recorded = run->recorded,
         .feeding_ms = process->symbols_ms > run->go_ms ? process->symbols_ms : run->go_ms,
+        .ready_ms = process->supervisor.ready_ms,
         .heartbeat_timeout_ms = config_i64(run->config, "health.heartbeat_timeout_ms"),
         .growth_window_ms = config_i64(run->config, "health.min_growth_window_seconds") * 1000,
         .time_scale = config_f64(run->config, "run.time_scale"),

@@ -228,20 +228,33 @@ static void say_gates(struct run *run, const struct gate_results *gates)
                 run->go_ms ? "" : ": no market was seen, so nothing could be measured");
 }
 
+/* after: "ready after 22 ms", or that it never came (a refused fault hurts nobody, so nobody recovers). */
+static const char *after(const char *what, double ms, char out[64])
+{
+    if (isnan(ms))
+        snprintf(out, 64, "never %s", what);
+    else
+        snprintf(out, 64, "%s after %.0f ms", what, ms);
+    return out;
+}
+
 static void say_faults(struct run *run, const struct fault_loss *losses)
 {
     for (size_t i = 0; i < run->fault_count; i++) {
         const struct fault *fault = &run->faults[i];
+        char ready[64], caught_up[64];
         if (fault_is_lease(fault)) {
-            console_say(&run->console, "fault %lld, %s on %s: %lld %s, caught up after %.0f ms: %s",
-                        (long long)fault->id, injury_row(fault->order.kind)->name, fault->process,
-                        (long long)fault->touched, injury_row(fault->order.kind)->touched,
-                        fault_recovery_ms(fault), fault_verdict(fault, &losses[i]));
+            console_say(&run->console, "fault %lld, %s on %s: %lld %s, %s: %s", (long long)fault->id,
+                        injury_row(fault->order.kind)->name, fault->process, (long long)fault->touched,
+                        injury_row(fault->order.kind)->touched,
+                        after("caught up", fault_recovery_ms(fault), caught_up),
+                        fault_verdict(fault, &losses[i]));
             continue;
         }
-        console_say(&run->console, "fault %lld on %s: ready after %.0f ms, caught up after %.0f ms: %s",
-                    (long long)fault->id, fault->process, fault_elapsed_ms(fault, FAULT_READY),
-                    fault_elapsed_ms(fault, FAULT_HEALTHY), fault_verdict(fault, &losses[i]));
+        console_say(&run->console, "fault %lld on %s: %s, %s: %s", (long long)fault->id, fault->process,
+                    after("ready", fault_elapsed_ms(fault, FAULT_READY), ready),
+                    after("caught up", fault_elapsed_ms(fault, FAULT_HEALTHY), caught_up),
+                    fault_verdict(fault, &losses[i]));
     }
 }
 

@@ -141,6 +141,19 @@ static int inject(struct client *client, const struct invocation *invocation)
     return strcmp(verdict, "PASS") == 0 ? EXIT_FINE : EXIT_NOT_EVEN;
 }
 
+/* durations_good: --for and --steady can be read; asked before anybody is spoken to. */
+static bool durations_good(const struct invocation *invocation, struct error *error)
+{
+    static const char *const OPTIONS[] = {"--for", "--steady"};
+    int64_t ms;
+    for (size_t i = 0; i < sizeof OPTIONS / sizeof *OPTIONS; i++) {
+        const char *text = invocation_value(invocation, OPTIONS[i]);
+        if (text && duration_read(text, &ms, error) != STATUS_OK)
+            return false;
+    }
+    return true;
+}
+
 int verb_fault(const struct invocation *invocation)
 {
     struct client *client;
@@ -152,6 +165,8 @@ int verb_fault(const struct invocation *invocation)
     if (!alone && !second)
         return complain(EXIT_WRONG_USE, "fault %s: needs %s", word,
                         strcmp(word, "run") == 0 ? "a FILE" : "a TARGET");
+    if (!durations_good(invocation, &error))
+        return complain(EXIT_WRONG_USE, "%s", error.text);
     if (client_open(invocation->timeout_ms, &client, &error) != STATUS_OK)
         return refused(&error);
     int code = strcmp(word, "list") == 0    ? ask_and_print(client, invocation, "fault_list", "{}")

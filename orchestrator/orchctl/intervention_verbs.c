@@ -232,6 +232,9 @@ int verb_direction(const struct invocation *invocation)
     struct buffer args;
     yyjson_doc *reply = NULL;
     int64_t serial = 0;
+    const char *action = invocation->words[0];
+    if (strcmp(action, "lock") != 0 && strcmp(action, "unlock") != 0)
+        return complain(EXIT_WRONG_USE, "direction %s: must be lock or unlock", action);
     args_make(invocation, NAMES, &args);
     enum status status = client_open(invocation->timeout_ms, &client, &error);
     if (status == STATUS_OK)

@@ -66,8 +66,8 @@ static const struct verb VERBS[] = {
      "send a signal; recorded as a fault",
      {{"-s", "SIGNAL", "name or number (default KILL)"}, WAIT},
      verb_kill},
-    {"pause", "NAME", 1, 1, "SIGSTOP", {{0}}, verb_wish},
-    {"resume", "NAME", 1, 1, "SIGCONT", {{0}}, verb_wish},
+    {"pause", "NAME", 1, 1, "stop a process where it stands (SIGSTOP); not taken for hung", {{0}}, verb_wish},
+    {"resume", "NAME", 1, 1, "let a paused process go on (SIGCONT)", {{0}}, verb_wish},
     {"scale",
      "NAME=N…",
      1,
@@ -169,7 +169,7 @@ static const struct verb VERBS[] = {
      verb_wish},
     {"doctor", "", 0, 0, "whether a run can be started here; each failed check with cause and remedy", DOCTOR,
      verb_doctor},
-    {"preflight", "", 0, 0, "the same", DOCTOR, verb_doctor},
+    {"preflight", "", 0, 0, "the same as doctor", DOCTOR, verb_doctor},
     {"precheck", "", 0, 0, "ten minutes of market, judged before harvesting begins", {TRIAL}, verb_precheck},
     {"smoke", "", 0, 0, "one run per sink, judged by the smoke gates", {TRIAL}, verb_smoke},
     {"soak",
@@ -334,7 +334,8 @@ static void print_options(const struct verb_option *options)
 static int print_help(const struct verb *verb)
 {
     if (verb) {
-        printf("usage: orchctl %s %s\n\n%s\n\n", verb->name, verb->words, verb->summary);
+        printf("usage: orchctl %s%s%s\n\n%s\n\n", verb->name, *verb->words ? " " : "", verb->words,
+               verb->summary);
         print_options(verb->options);
         print_options(COMMON);
         return EXIT_FINE;

@@ -78,6 +78,7 @@ def test_one_to_three_to_one_under_load_changes_no_row(tmp_path, alone):
         assert "→ harvest." in told and "harvest has 3 instances now" in told
         scale(stack, "harvest=2")
         scale(stack, "harvest=1", "features=1", "signal=1")
+        wait_for(lambda: "UNBALANCED" not in stack.orchctl("account", check=False).stdout, PATIENCE_S, "the figures of those who left")
         scale(stack, "harvest=2")  # what was there before comes back, with its journal and its capture
         assert_sound(stack, stack.finish())
     assert len(moves(stack)) > 8

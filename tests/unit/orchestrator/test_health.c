@@ -405,6 +405,12 @@ static void the_broker_is_not_far_behind_and_the_report_is_not_late(void **unuse
         health_judge(&bench.health, &bench.view, 0, true);
         assert_string_equal(bench.health.failed, age_s == 90 ? "" : "late:summary");
     }
+    bench.view.ready_ms = 10000; /* a restarted one owes its first summary only as much later */
+    health_judge(&bench.health, &bench.view, 0, true);
+    assert_string_equal(bench.health.failed, "");
+    bench.view.ready_ms = 9999;
+    health_judge(&bench.health, &bench.view, 0, true);
+    assert_string_equal(bench.health.failed, "late:summary");
     telemetry_finish(&bench.telemetry);
 }
 

@@ -1,0 +1,42 @@
+"""Words that no orchestrator could understand are wrong use (exit 2), wherever they are said; and what --help calls itself."""
+import os
+import pathlib
+import subprocess
+
+import pytest
+
+ROOT = pathlib.Path(os.environ.get("ORDERFLOW_ROOT", pathlib.Path(__file__).resolve().parents[2]))
+ORCHCTL = pathlib.Path(os.environ.get("ORDERFLOW_BUILD", ROOT / "build" / "dev")) / "bin" / "orchctl"
+
+
+def said(folder, *words):
+    return subprocess.run([str(ORCHCTL), *words], cwd=folder, capture_output=True, text=True, timeout=20)
+
+
+@pytest.mark.parametrize("words, told", [
+    (("direction", "lok"), "must be lock or unlock"),
+    (("fault", "drop", "features", "--for", "-1s"), "'-1s' is no duration"),
+    (("fault", "drop", "features", "--steady", "soon"), "'soon' is no duration"),
+    (("scale", "signal=0"), "from 1 to 64"),
+])
+def test_wrong_words_are_wrong_use_with_or_without_a_run(tmp_path, words, told):
+    done = said(tmp_path, *words)
+    assert (done.returncode, told in done.stderr) == (2, True), done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("words", [("direction", "lock"), ("fault", "drop", "features", "--for", "1s")])
+def test_good_words_without_a_run_are_refused(tmp_path, words):
+    done = said(tmp_path, *words)
+    assert (done.returncode, "no orchestrator is running" in done.stderr) == (1, True), done.stderr
+
+
+def test_without_a_run_there_is_no_log_and_no_path_made_of_nothing(tmp_path):
+    done = said(tmp_path, "logs", "signal")
+    assert (done.returncode, done.stderr) == (1, "orchctl: no run has been started in this folder (use --dir DIR for another)\n")
+
+
+@pytest.mark.parametrize("verb", ["monitor", "preflight", "scale"])
+def test_the_first_line_of_help_ends_where_its_words_end(tmp_path, verb):
+    first = said(tmp_path, verb, "--help").stdout.splitlines()[0]
+    assert first.startswith(f"usage: orchctl {verb}") and first == first.rstrip()
