@@ -1,4 +1,4 @@
-"""How long a symbol stands still when it moves: 1 → 4 → 1 instances of features and signal under load, several times.
+"""How long a symbol stands still when it moves: 1 → 4 → 1 instances of harvest, features and signal under load, several times.
 
 Two figures per move: `pause` is the new owner's own, from the moment the old one stopped consuming to its commit (log event
 `acquired`); `seen` is the orchestrator's, from asking both sides to hearing the new owner tell of the symbol (event `Moved`).
@@ -29,14 +29,14 @@ def show(what, values):
 
 def rounds(stack, count):
     for number in range(count):
-        for wish in (("features=4", "signal=4"), ("features=1", "signal=1")):
+        for wish in (("harvest=4", "features=4", "signal=4"), ("harvest=1", "features=1", "signal=1")):
             stack.orchctl("scale", *wish, "--wait", str(PATIENCE_S))
         print(f"round {number + 1} of {count}: 1 → 4 → 1", flush=True)
 
 
 def report(folder):
     logs = (folder / "logs/orchestrator/orchestrator.log").read_text()
-    for service in ("features", "signal"):
+    for service in ("harvest", "features", "signal"):
         pauses = [float(found) for path in (folder / "logs").glob(f"{service}*/*_stderr.log")
                   for found in re.findall(r" acquired .*pause_ms=([0-9.]+)", path.read_text())]
         seen = [float(found) for found in re.findall(rf' Moved .*service="?{service}"? .*pause_ms=([0-9]+)', logs)]
