@@ -2,6 +2,7 @@
 synchronised anew, what is gone for good is named once; and such a run equals the replay of its own capture.
 """
 import gzip
+import itertools
 import json
 import os
 import random
@@ -100,12 +101,23 @@ def test_killed_in_the_first_synchronisation(capture, tmp_path, services):
     """The snapshot has been asked for and is not there yet; everything received so far is held back."""
     stack = harness.Stack(tmp_path / "run", [capture], speed=20, sets={**QUICK, "simulator.rest_delay_ms": 1500})
     with stack:
-        harness.wait_for(lambda: b"/depth?" not in raw_bytes(stack) and raw_bytes(stack).count(b"@depth@0ms") > 3, 30,
-                         "the first diffs")
+        # All of them: were one still on its way to the disk when harvest dies, nothing would join the snapshot to what comes
+        # behind it, and the book would rightly be synchronised twice.
+        held_back = diffs_before_the_snapshot(capture)
+        harness.wait_for(lambda: raw_bytes(stack).count(b'"depthUpdate"') == held_back, 30, "the diffs before the snapshot")
+        assert b"/depth?" not in raw_bytes(stack), "the snapshot came too early for what is tested here"
         kill(stack, *services.split())
         finish(stack, tmp_path)
     (audit,) = stack.summary()["book_audit"].values()
     assert audit["book_resets"] == 1 and audit["different"] == 0
+
+
+def diffs_before_the_snapshot(capture):
+    """The simulator sends no more before the snapshot has been fetched."""
+    with gzip.open(capture, "rt") as lines:
+        diffs = sum('"depthUpdate"' in line for line in itertools.takewhile(lambda line: "lastUpdateId" not in line, lines))
+    assert diffs > 3
+    return diffs
 
 
 def raw_bytes(stack):
