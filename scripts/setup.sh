@@ -21,7 +21,7 @@ SETUP_PACKAGES="
     libcurl4-openssl-dev libcmocka-dev zlib1g-dev libssl-dev openssl sqlite3 ca-certificates
     prometheus-pushgateway
     python3 python3-pytest python3-pytest-timeout python3-pytest-xdist python3-zmq python3-msgpack python3-websockets python3-numpy python3-pandas python3-sklearn
-    python3-yaml prometheus prometheus-pushgateway influxdb
+    python3-yaml python3-pyflakes prometheus influxdb
 "
 
 # What an engine of one's own and a base image made here need: only `./run test compose` and its like do, and they skip without.

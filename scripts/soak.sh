@@ -43,28 +43,39 @@ print(f"equal: {len(runs[0].jsonl())} JSONL files, {len(runs[0].sqlite_rows()[1]
 PYTHON
 }
 
-# soak_day arguments…: in the release build, since a day is long.
-soak_day() {
-    local dir="$ROOT/demo/day-$(date -u +%Y%m%d_%H%M%S)" arguments=()
+# soak_options NAME OPTIONS WRONG arguments…: the folder of --dir, else a new one called NAME, into SOAK_DIR; OPTIONS, each with its
+# value, into SOAK_ARGUMENTS. Any other one is WRONG.
+soak_options() {
+    local name=$1 options=$2 is_wrong=$3
+    shift 3
+    SOAK_DIR="$ROOT/demo/$name-$(date -u +%Y%m%d_%H%M%S)"
+    SOAK_ARGUMENTS=()
     while [ $# -gt 0 ]; do
-        case "$1" in
-        --hours | --rate | --dir) [ $# -gt 1 ] || wrong "soak: $1 needs a value" ;;
-        *) wrong "soak: $1: unknown option of --day; see ./run soak --help" ;;
-        esac
+        [[ " $options --dir " = *" $1 "* ]] || wrong "soak: $1: $is_wrong; see ./run soak --help"
+        [ $# -gt 1 ] || wrong "soak: $1 needs a value"
         if [ "$1" = --dir ]; then
-            dir=$(cd "$CALLER_DIR" && readlink -m -- "$2")
+            SOAK_DIR=$(cd "$CALLER_DIR" && readlink -m -- "$2")
         else
-            arguments+=("$1" "$2")
+            SOAK_ARGUMENTS+=("$1" "$2")
         fi
         shift 2
     done
+}
+
+soak_release() {
     need setup
     need build
     setup_main
     build_preset release
-    say "a long day in $dir"
+}
+
+# soak_day arguments…: in the release build, since a day is long.
+soak_day() {
+    soak_options day "--hours --rate" "unknown option of --day" "$@"
+    soak_release
+    say "a long day in $SOAK_DIR"
     ORDERFLOW_ROOT="$ROOT" ORDERFLOW_BUILD="$ROOT/build/release" PYTHONDONTWRITEBYTECODE=1 \
-        "$PYTHON" tests/bench/long_day.py "$dir" "${arguments[@]}"
+        "$PYTHON" tests/bench/long_day.py "$SOAK_DIR" "${SOAK_ARGUMENTS[@]}"
 }
 
 # soak_ready PORT PID: waits until it answers; fails when it has ended, since its port was taken, or after 20 s.
@@ -111,31 +122,17 @@ soak_pushgateway() {
 
 # soak_minutes arguments…: they are orchctl's; --dir is ours.
 soak_minutes() {
-    local dir="$ROOT/demo/soak-$(date -u +%Y%m%d_%H%M%S)" arguments=() status=0
-    while [ $# -gt 0 ]; do
-        case "$1" in
-        --minutes | --time-scale | --dir) [ $# -gt 1 ] || wrong "soak: $1 needs a value" ;;
-        *) wrong "soak: $1: unknown option; see ./run soak --help" ;;
-        esac
-        if [ "$1" = --dir ]; then
-            dir=$(cd "$CALLER_DIR" && readlink -m -- "$2")
-        else
-            arguments+=("$1" "$2")
-        fi
-        shift 2
-    done
-    need setup
-    need build
-    setup_main
-    build_preset release
-    mkdir -p "$dir"
-    soak_pushgateway "$dir"
-    say "a soak run in $dir"
+    local status=0
+    soak_options soak "--minutes --time-scale" "unknown option" "$@"
+    soak_release
+    mkdir -p "$SOAK_DIR"
+    soak_pushgateway "$SOAK_DIR"
+    say "a soak run in $SOAK_DIR"
     # A Ctrl-C is the orchestrator's affair, which drains; this script only has to survive it, to the evidence.
     trap : INT
-    (cd "$dir" && trap - INT && "$ROOT/build/release/bin/orchctl" soak "${arguments[@]}") || status=$?
+    (cd "$SOAK_DIR" && trap - INT && "$ROOT/build/release/bin/orchctl" soak "${SOAK_ARGUMENTS[@]}") || status=$?
     [ -z "$SOAK_PUSHGATEWAY" ] || kill "$SOAK_PUSHGATEWAY" 2>/dev/null || true
-    say "exit code $status; everything lies in $dir"
+    say "exit code $status; everything lies in $SOAK_DIR"
     return "$status"
 }
 

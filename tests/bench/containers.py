@@ -12,9 +12,11 @@ import sys
 import tempfile
 import time
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "compose"))
+TESTS = pathlib.Path(__file__).resolve().parents[1]
+sys.path[:0] = [str(TESTS / "compose"), str(TESTS / "support")]
 
 import engine as harness  # noqa: E402
+from ports import port_pairs  # noqa: E402
 
 
 # KILL is for the container; any other signal the warden hands on to its daemon, and stays.
@@ -46,7 +48,7 @@ def tell(what, faults):
 
 def hurt(engine, kills, folder):
     """One stack, `kills` of each kind: what the orchestrator says of them, and its verdict."""
-    report, prometheus, grafana = harness.free_ports(3)
+    report, prometheus, grafana = port_pairs(3)
     settings = {"REPORT_PORT": str(report), "PROMETHEUS_PORT": str(prometheus), "GRAFANA_PORT": str(grafana),
                 "ORDERFLOW_CONFIG": str(harness.configuration(folder))}
     with harness.Stack(engine, f"orderflow-bench-{os.getpid()}", settings) as stack:

@@ -12,7 +12,6 @@ import json
 import os
 import pathlib
 import random
-import shutil
 import signal
 import subprocess
 import sys
@@ -25,14 +24,12 @@ import zmq
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 sys.path.insert(0, str(HERE.parent / "support"))
-sys.path.insert(0, str(HERE.parent / "integration"))
 
 import control  # noqa: E402
 import evidence  # noqa: E402
+import fakes  # noqa: E402
 import stack as harness  # noqa: E402
-import test_adoption as adoption  # noqa: E402
-import test_orchestrator as fakes  # noqa: E402
-import test_supervision as rogues  # noqa: E402
+import strangers  # noqa: E402
 
 MANY = {"supervisor.progress_restarts": 250, "supervisor.max_restarts": 250}
 HUNG_STATES = ("ready", "running")
@@ -53,19 +50,14 @@ def folder():
 
 
 def programs(at):
-    """Links of the fake service under every daemon's name, beside the real programs."""
     at.mkdir()
-    for name in ("orchestrator", "orchctl", "keeper"):
-        shutil.copy(fakes.BUILD / "bin" / name, at / name)
-    for name in fakes.SERVICES:
-        os.symlink(fakes.FAKE, at / name)
-    return at
+    return fakes.link_programs(at)
 
 
 @contextlib.contextmanager
 def running(behave=None, sets=None):
     """(run, control) of six fake daemons at work."""
-    with folder() as at, adoption.Mortal(programs(at / "bin"), at / "run", behave=behave, sets={**MANY, **(sets or {})}) as run:
+    with folder() as at, fakes.Mortal(programs(at / "bin"), at / "run", behave=behave, sets={**MANY, **(sets or {})}) as run:
         run.wait_line("go: all ready")
         with control.Control(run.folder) as ctl:
             yield run, ctl
@@ -149,7 +141,7 @@ def kill(options):
             feed = Feed(run)
             for number in range(min(240, options.rounds - len(faults))):
                 name = fakes.SERVICES[number % len(fakes.SERVICES)]
-                run.wait_for(lambda: rogues.works(ctl, name, number // len(fakes.SERVICES)), f"{name} before kill {number}")
+                run.wait_for(lambda: ctl.works(name, number // len(fakes.SERVICES)), f"{name} before kill {number}")
                 feed.drain()
                 ctl.ask("kill", name=name)
                 feed.wait("Ready", name)
@@ -172,7 +164,7 @@ def hang(options):
         counts = dict.fromkeys(fakes.SERVICES, 0)
         for _ in range(options.rounds):
             name = chance.choice(fakes.SERVICES)
-            run.wait_for(lambda: rogues.works(ctl, name, counts[name]), f"{name} at work")
+            run.wait_for(lambda: ctl.works(name, counts[name]), f"{name} at work")
             pid = ctl.status(name)["pid"]
             feed.drain()
             begun = time.monotonic()
@@ -354,8 +346,8 @@ def abuse(options):
         chance = random.Random(1)
         begun, sent = time.monotonic(), 0
         while time.monotonic() - begun < options.seconds:
-            one = rogues.burst(run.folder, 10000)
-            rogues.abuse(run.folder, chance)
+            one = strangers.burst(run.folder, 10000)
+            strangers.abuse(run.folder, chance)
             while sent < 10000 * 10000 and one.poll(200):
                 one.recv()
                 sent += 1

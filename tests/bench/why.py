@@ -9,7 +9,6 @@ right has no time. Beside it, in the same minute: reading the whole capture and 
 import argparse
 import contextlib
 import json
-import pathlib
 import random
 import resource
 import sqlite3

@@ -3,25 +3,12 @@ import json
 import os
 import pathlib
 import shutil
-import signal
-import socket
 import subprocess
 import tempfile
-import time
+
+from stack import wait_for
 
 ROOT = pathlib.Path(os.environ.get("ORDERFLOW_ROOT", pathlib.Path(__file__).resolve().parents[2]))
-POLL_S = 0.1
-
-
-def free_ports(count):
-    """Ports of loopback that nobody listens on, all different."""
-    sockets = [socket.socket() for _ in range(count)]
-    for one in sockets:
-        one.bind(("127.0.0.1", 0))
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
 
 
 def configuration(folder):
@@ -36,18 +23,6 @@ def configuration(folder):
 
 class Unavailable(Exception):
     """Why no engine can be had on this machine."""
-
-
-def wait_for(condition, seconds, what):
-    """Asks until the condition is true; its value is returned. The deadline names what was waited for."""
-    deadline = time.monotonic() + seconds
-    while True:
-        value = condition()
-        if value:
-            return value
-        if time.monotonic() > deadline:
-            raise AssertionError(f"waited {seconds} s in vain for: {what() if callable(what) else what}")
-        signal.sigtimedwait([], POLL_S)
 
 
 class Engine:

@@ -7,6 +7,7 @@ import urllib.request
 import pytest
 
 import engine as harness
+from ports import port_pairs
 
 DAEMONS = ("simulator", "harvest", "archive", "features", "signal", "broker", "report")
 PATIENCE_S = 60
@@ -17,7 +18,7 @@ def stack(engine, tmp_path_factory):
     folder = tmp_path_factory.mktemp("compose")
     for one in (folder, folder.parent):
         one.chmod(0o755)
-    report, prometheus, grafana = harness.free_ports(3)
+    report, prometheus, grafana = port_pairs(3)
     ports = {"REPORT_PORT": str(report), "PROMETHEUS_PORT": str(prometheus), "GRAFANA_PORT": str(grafana),
              "ORDERFLOW_CONFIG": str(harness.configuration(folder))}
     with harness.Stack(engine, f"orderflow-test-{os.getpid()}", ports) as stack:

@@ -1,12 +1,7 @@
 """Every fault on real processes: scenario files played by orchctl on one run, the evidence they leave, leases that outlive whoever
 ordered them, and rows that no fault may change."""
-import contextlib
 import json
-import os
 import pathlib
-import re
-import signal
-import time
 
 import pytest
 
@@ -198,9 +193,7 @@ LOSSY = [("drop", "features", ["--share", "0.5"]), ("corrupt", "signal", ["--sha
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
-    path = harness.recording(RECORDING)
-    if not path:
-        pytest.skip(f"recording {RECORDING} is not here")
+    path = harness.needed(RECORDING)
     folder = tmp_path_factory.mktemp("undisturbed")
     capture = harness.cut(path, 24000, folder)
     stack = harness.Stack(folder / "run", [capture])

@@ -8,57 +8,9 @@ import time
 
 import control
 import pytest
-
-from test_orchestrator import PATIENCE_S, SERVICES, Run, programs  # noqa: F401 (a fixture)
+from fakes import MANY, Mortal, PATIENCE_S, SERVICES, alive
 
 ROUNDS = 100
-
-
-class Mortal(Run):
-    """A Run whose orchestrator can be killed and started again."""
-
-    def kill(self):
-        self.process.kill()
-        self.process.wait(PATIENCE_S)
-
-    def start_again(self):
-        self.output.close()
-        return self.__enter__()
-
-    def pids(self):
-        return {process["name"]: process["pid"] for process in self.status()["processes"]}
-
-    def answering(self):
-        return self.wait_for(lambda: self.orchctl("status", "--json").stdout.startswith("{"), "the control socket")
-
-    def children(self, name):
-        """Living processes of that name in the run's folder."""
-        found = []
-        for entry in filter(str.isdigit, os.listdir("/proc")):
-            try:
-                command = open(f"/proc/{entry}/cmdline").read().split("\0")
-                if os.readlink(f"/proc/{entry}/cwd") == str(self.folder) and command[0].endswith(f"/{name}"):
-                    found.append(int(entry))
-            except OSError:
-                pass
-        return found
-
-
-def alive(pid):
-    try:
-        return open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()[0] not in "ZX"
-    except OSError:
-        return False
-
-
-MANY = {"supervisor.progress_restarts": 250, "supervisor.max_restarts": 250}  # budgets have a test of their own
-
-
-@pytest.fixture
-def run(programs, tmp_path, request):  # noqa: F811
-    with Mortal(programs, tmp_path, sets=getattr(request, "param", {})) as run:
-        run.wait_line("go: all ready")
-        yield run
 
 
 def test_no_daemon_notices_and_the_run_ends_as_if_nothing_had_happened(run):
@@ -138,7 +90,7 @@ def test_the_witness_would_tell(run):
     assert run.finish() == 0
 
 
-def test_a_restart_that_was_waiting_still_waits_and_its_budget_is_kept(programs, tmp_path):  # noqa: F811
+def test_a_restart_that_was_waiting_still_waits_and_its_budget_is_kept(programs, tmp_path):
     sets = {"supervisor.backoff_initial_ms": 300, "supervisor.backoff_factor": 1, "supervisor.max_restarts": 4}
     with Mortal(programs, tmp_path, behave={"broker": "crash_after_ms=0"}, sets=sets) as run:
         run.wait_for(lambda: run.folder.joinpath("out").read_text().count("broker restarted") >= 2, "two restarts")
@@ -218,9 +170,9 @@ def gated(programs, folder, name):
 
 @pytest.mark.parametrize("point", ["keeper_begun", "keeper_told"])
 @pytest.mark.parametrize("name", ["harvest", "broker"])
-def test_one_that_died_at_the_birth_of_a_keeper_finds_its_slot(programs, tmp_path, monkeypatch, point, name):  # noqa: F811
+def test_one_that_died_at_the_birth_of_a_keeper_finds_its_slot(programs, tmp_path, monkeypatch, point, name):
     """The keeper exists, and has not done anything: no second copy, no restart, nobody given up."""
-    programs = gated(programs, tmp_path / "bin", name)  # noqa: F811
+    programs = gated(programs, tmp_path / "bin", name)
     monkeypatch.setenv("ORDERFLOW_CRASH_POINT", f"orchestrator/{point}:{SERVICES.index(name) + 1}:{tmp_path}/died")
     with Mortal(programs, tmp_path / "run") as run:
         assert run.finish() == -signal.SIGKILL
@@ -238,7 +190,7 @@ def test_one_that_died_at_the_birth_of_a_keeper_finds_its_slot(programs, tmp_pat
 
 
 @pytest.mark.parametrize("point", ["before_conclude:1", *(f"concluding:{n}" for n in range(1, 5)), "after_conclude:1"])
-def test_one_that_died_while_it_concluded_is_concluded(programs, tmp_path, monkeypatch, point):  # noqa: F811
+def test_one_that_died_while_it_concluded_is_concluded(programs, tmp_path, monkeypatch, point):
     monkeypatch.setenv("ORDERFLOW_CRASH_POINT", f"orchestrator/{point}:{tmp_path}/died")
     with Mortal(programs, tmp_path, "--minutes", "0.001") as run:
         assert run.finish() == -signal.SIGKILL

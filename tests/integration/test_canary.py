@@ -1,15 +1,15 @@
 """A canary from its start to its mark: a short market at the simulator's full speed, with horizons and windows short enough for every gate to
 be known, measured from the Parquet files and compared with an independent implementation."""
 import contextlib
-import csv
 import json
-import os
 import random
 import subprocess
 import sys
 
 import pytest
 import stack
+
+from canaries import Canary, orchctl
 
 sys.path.insert(0, str(stack.ROOT / "tests/reference"))
 import evaluate  # noqa: E402
@@ -27,27 +27,6 @@ strategy_mode: {{mode: force_active}}
 eval: {{horizons_s: [5, 10], primary_horizon_s: 5, tol_ms: 1000, gate_window_s: 300, display_window_s: 300, train_s: 300, test_s: 60}}
 canary: {{hours: 0.2, auc_min: 0.01, ece_max: 1, brier_min_pct: -100, merge_p99_max_ms: 60000, match_min: 0.01}}
 """
-
-
-def orchctl(folder, *arguments, seconds=120):
-    return subprocess.run([str(stack.BIN / "orchctl"), *map(str, arguments)], cwd=folder, capture_output=True, text=True,
-                          timeout=seconds, env=os.environ)
-
-
-class Canary(stack.Stack):
-    """What a run left, for reading; it has ended."""
-
-    def __init__(self, folder):
-        self.folder, self.run_id, self.binaries = folder, "tried", stack.BIN
-
-    def report(self, name):
-        return (self.folder / "artifacts/runtime/canary_report" / name).read_text()
-
-    def rows(self, name):
-        return list(csv.DictReader(self.report(name).splitlines()))
-
-    def final(self):
-        return json.loads(self.report("T+0_final_report.json"))
 
 
 @pytest.fixture(scope="module")

@@ -1,18 +1,15 @@
 """What the canary's gates decide is carried out: with daemons and an evaluation that behave as a test wants, so that minutes pass quickly, and
 the orchestrator may die at any moment."""
 import json
-import os
 import random
-import shutil
 import signal
 import time
 
 import pytest
 
-import test_orchestrator
-from test_adoption import MANY, Mortal
-from test_orchestrator import Run
-from test_rollback import Folder
+import fakes
+from fakes import MANY, Mortal, Run
+from fingerprints import Folder
 
 SYMBOL = "TESTUSDT"
 GATES = ["canary_auc", "canary_ece", "canary_platt", "canary_brier", "canary_merge", "canary_match", "canary_direction"]
@@ -27,11 +24,7 @@ FAST = {"harvest": "event_ms_per_row=30000"}  # a minute of event time every two
 
 @pytest.fixture(scope="module")
 def programs(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("bin")
-    for name in ("orchestrator", "orchctl", "keeper"):
-        shutil.copy(test_orchestrator.BUILD / "bin" / name, folder / name)
-    for name in test_orchestrator.SERVICES:
-        os.symlink(test_orchestrator.FAKE, folder / name)
+    folder = fakes.link_programs(tmp_path_factory.mktemp("bin"))
     (folder / "evaluation").write_text(EVALUATION)
     (folder / "evaluation").chmod(0o755)
     return folder

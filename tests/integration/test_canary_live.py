@@ -9,7 +9,7 @@ import pytest
 import servers
 import stack
 
-from test_canary import Canary
+from canaries import Canary
 
 SYMBOL = "BTCUSDT"
 SETS = {"simulator.rate": 30, "simulator.seed": 7, "simulator.start": "1700006400000", "strategy_mode.mode": "force_active",

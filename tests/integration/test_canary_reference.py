@@ -8,7 +8,7 @@ import sys
 import pytest
 import stack
 
-from test_canary import Canary
+from canaries import Canary
 
 sys.path.insert(0, str(stack.ROOT / "tests/reference"))
 import evaluate  # noqa: E402

@@ -5,7 +5,7 @@ import shutil
 import signal
 
 import control
-from test_orchestrator import Run, programs  # noqa: F401
+from fakes import Run
 
 ANSWER_MS = 2000
 QUESTIONS = 25
@@ -36,7 +36,7 @@ def refusal(ctl, verb, **arguments):
     return answer["error"]
 
 
-def test_a_run_that_is_being_judged_and_concluded_answers_whoever_asks(programs, tmp_path):  # noqa: F811
+def test_a_run_that_is_being_judged_and_concluded_answers_whoever_asks(programs, tmp_path):
     own = shutil.copytree(programs, tmp_path / "bin", symlinks=True)
     folder = tmp_path / "run"
     held, source = folder / "held", folder / "artifacts/source_manifest_test.json"
@@ -72,7 +72,7 @@ def test_a_run_that_is_being_judged_and_concluded_answers_whoever_asks(programs,
     assert "verdict PASS, exit code 0" in run.text()
 
 
-def test_an_interrupt_does_not_wait_for_the_gates_that_are_being_judged_but_the_verdict_does(programs, tmp_path):  # noqa: F811
+def test_an_interrupt_does_not_wait_for_the_gates_that_are_being_judged_but_the_verdict_does(programs, tmp_path):
     source = tmp_path / "artifacts/source_manifest_test.json"
     with Run(programs, tmp_path) as run:
         source.parent.mkdir(exist_ok=True)

@@ -179,9 +179,7 @@ OPERATIONAL = {"bus.recut_seed": 7, "bus.high_water_mark": 1, "journal.state_int
 @pytest.fixture(scope="module")
 def captures(tmp_path_factory):
     """The raw capture of a run on 45 s of a real recording."""
-    path = harness.recording(RECORDING)
-    if not path:
-        pytest.skip(f"recording {RECORDING} is not here")
+    path = harness.needed(RECORDING)
     folder = tmp_path_factory.mktemp("run")
     stack = harness.Stack(folder / "stack", [harness.cut(path, 12000, folder)])
     with stack:

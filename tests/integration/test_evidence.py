@@ -4,7 +4,6 @@ it was. Also validate, parity, report and clean on what the run left."""
 import hashlib
 import json
 import os
-import pathlib
 import re
 import shutil
 import socket

@@ -10,7 +10,7 @@ import subprocess
 import pytest
 import servers
 import stack as harness
-from test_orchestrator import Run, programs  # noqa: F401 (a fixture)
+from fakes import Run
 
 # Two minutes of a thin synthetic market in six seconds; a tick each second instead of each minute.
 SETS = {"export.interval_s": 1, "simulator.rate": 20}
@@ -120,7 +120,7 @@ def test_an_influxdb_2_gets_token_bucket_and_lines_and_a_refused_attempt_is_repe
         assert refused.returncode == 3 and "401" in refused.stdout and "unauthorized" in refused.stdout, refused
 
 
-def test_a_target_that_is_gone_is_counted_alerted_and_the_alert_closes_when_it_is_back(programs, tmp_path):  # noqa: F811
+def test_a_target_that_is_gone_is_counted_alerted_and_the_alert_closes_when_it_is_back(programs, tmp_path):
     gateway = servers.Pushgateway(tmp_path / "gateway")
     sets = {"export.type": "prometheus", "export.url": gateway.url, "export.interval_s": 2, "health.alert_interval_s": 0.5}
     with Run(programs, tmp_path / "run", sets=sets) as run:
@@ -149,7 +149,7 @@ def test_a_target_that_is_gone_is_counted_alerted_and_the_alert_closes_when_it_i
         assert re.search(rf' {event} run_id=test rule="timeseries_export_failure" level="warning" .*details="', run.log()), event
 
 
-def test_a_run_without_export_says_so(programs, tmp_path):  # noqa: F811
+def test_a_run_without_export_says_so(programs, tmp_path):
     with Run(programs, tmp_path, behave={"harvest": "end_after_ms=300"}) as run:
         assert run.finish() == 0
         export = run.manifest()["timeseries_export"]
@@ -163,7 +163,7 @@ def test_a_run_without_export_says_so(programs, tmp_path):  # noqa: F811
         assert wrong.returncode == 2
 
 
-def test_dropped_rows_end_the_run_early_with_exit_code_3(programs, tmp_path):  # noqa: F811
+def test_dropped_rows_end_the_run_early_with_exit_code_3(programs, tmp_path):
     with Run(programs, tmp_path, behave={"harvest": "queue_dropped=0"}, sets={"health.alert_interval_s": 0.3}) as run:
         run.wait_line("go: all ready")
         run.wait_for(lambda: run.process_status("harvest")["counters"].get("queue_dropped") == 0, "the counter")
@@ -176,7 +176,7 @@ def test_dropped_rows_end_the_run_early_with_exit_code_3(programs, tmp_path):  #
     assert manifest["alerts"]["active_count"] >= 1
 
 
-def test_a_warning_marks_the_run_and_does_not_end_it(programs, tmp_path):  # noqa: F811
+def test_a_warning_marks_the_run_and_does_not_end_it(programs, tmp_path):
     with Run(programs, tmp_path, behave={"archive": "deadletter_rows=1"}, sets={"health.alert_interval_s": 0.3}) as run:
         run.wait_line("alert deadletter_nonempty warning")
         assert "alert warning deadletter_nonempty since 2" in run.orchctl("status").stdout
@@ -188,7 +188,7 @@ def test_a_warning_marks_the_run_and_does_not_end_it(programs, tmp_path):  # noq
     assert run.manifest()["run_tags"] == ["deadletter_nonempty"]
 
 
-def test_an_orchestrator_that_goes_on_with_a_run_goes_on_with_its_ticks_and_alerts(programs, tmp_path):  # noqa: F811
+def test_an_orchestrator_that_goes_on_with_a_run_goes_on_with_its_ticks_and_alerts(programs, tmp_path):
     with servers.Pushgateway(tmp_path / "gateway").run() as gateway:
         sets = {"export.type": "prometheus", "export.url": gateway.url, "export.interval_s": 1, "health.alert_interval_s": 0.3}
         with Run(programs, tmp_path / "run", sets=sets, behave={"archive": "deadletter_rows=1"}) as run:

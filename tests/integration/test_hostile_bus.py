@@ -243,10 +243,7 @@ def test_catch_up_answers_are_believed_no_more_than_frames(binaries, tmp_path):
 
 @pytest.fixture(scope="module")
 def capture(tmp_path_factory):
-    path = harness.recording(RECORDING)
-    if not path:
-        pytest.skip(f"recording {RECORDING} is not here")
-    return harness.cut(path, 12000, tmp_path_factory.mktemp("capture"))
+    return harness.cut(harness.needed(RECORDING), 12000, tmp_path_factory.mktemp("capture"))
 
 
 def hostile_requests(run):

@@ -1,112 +1,14 @@
-"""The orchestrator and orchctl with daemons that behave as a test wants (tests/support/fake_service).
-
-The orchestrator looks for its daemons beside itself, so a folder of links makes the fake one play all of them.
-"""
-import contextlib
+"""The orchestrator and orchctl with daemons that behave as a test wants (fakes.py): from the first start to the last exit code."""
 import json
 import os
 import pathlib
-import select
-import shutil
 import signal
 import subprocess
 import time
 
 import pytest
 import zmq
-
-ROOT = pathlib.Path(os.environ.get("ORDERFLOW_ROOT", pathlib.Path(__file__).resolve().parents[2]))
-BUILD = pathlib.Path(os.environ.get("ORDERFLOW_BUILD", ROOT / "build" / "dev"))
-FAKE = BUILD / "tests" / "fake_service"
-SERVICES = ["harvest", "archive", "features", "signal", "broker", "report"]
-PATIENCE_S = 30
-
-
-@pytest.fixture(scope="session")
-def programs(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("bin")
-    for name in ("orchestrator", "orchctl", "keeper"):
-        shutil.copy(BUILD / "bin" / name, folder / name)
-    for name in SERVICES:
-        os.symlink(FAKE, folder / name)
-    return folder
-
-
-class Run:
-    """An orchestrator with fake daemons in a folder of its own."""
-
-    def __init__(self, programs, folder, *arguments, sets=None, behave=None, gates="none", enable=None):
-        self.programs, self.folder = programs, folder
-        (folder / "fake").mkdir(parents=True)
-        for name, words in (behave or {}).items():
-            (folder / "fake" / name).write_text(words.replace(" ", "\n") + "\n")
-        self.command = [programs / "orchestrator", "--run-id", "test", "--gates", gates, "--symbols", "TESTUSDT",
-                        "--set", "harvest.venue=binance", *arguments]
-        self.command += ["--enable", enable or "harvest,signal,broker,report"]
-        for key, value in (sets or {}).items():
-            self.command += ["--set", f"{key}={value}"]
-
-    def __enter__(self):
-        self.output = open(self.folder / "out", "wb")
-        self.process = subprocess.Popen(list(map(str, self.command)), cwd=self.folder, stdout=self.output,
-                                        stderr=subprocess.STDOUT)
-        return self
-
-    def __exit__(self, *_):
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.wait()
-        self.output.close()
-        for entry in os.listdir("/proc"):  # what this test's orchestrator started and could not end
-            with contextlib.suppress(OSError):
-                if entry.isdigit() and os.readlink(f"/proc/{entry}/cwd") == str(self.folder):
-                    os.kill(int(entry), signal.SIGKILL)
-
-    def text(self):
-        return (self.folder / "out").read_text(errors="replace")
-
-    def wait_for(self, condition, what, seconds=PATIENCE_S):
-        deadline = time.monotonic() + seconds
-        while True:
-            value = condition()
-            if value:
-                return value
-            if time.monotonic() > deadline or self.process.poll() is not None:
-                value = condition()
-                assert value, f"in vain for {what}:\n{self.text()[-3000:]}"
-                return value
-            select.select([], [], [], 0.01)
-
-    def wait_line(self, text, count=1):
-        self.wait_for(lambda: self.text().count(text) >= count, f"{count} times `{text}`")
-        return self
-
-    def finish(self, seconds=PATIENCE_S):
-        try:
-            return self.process.wait(seconds)
-        except subprocess.TimeoutExpired:
-            raise AssertionError(f"the run did not end:\n{self.text()[-3000:]}") from None
-
-    def orchctl(self, *arguments):
-        return subprocess.run([str(self.programs / "orchctl"), *map(str, arguments)], cwd=self.folder,
-                              capture_output=True, text=True, timeout=60)
-
-    def popen(self, *arguments):
-        return subprocess.Popen([str(self.programs / "orchctl"), *arguments], cwd=self.folder, stdout=subprocess.PIPE)
-
-    def status(self, name=None):
-        done = self.orchctl("status", *([name] if name else []), "--json")
-        assert done.stdout, done.stderr
-        return json.loads(done.stdout)
-
-    def process_status(self, name):
-        return self.status(name)["processes"][0]
-
-    def manifest(self):
-        return json.loads((self.folder / "artifacts/run_logs/run_manifest_test.json").read_text())
-
-    def log(self):
-        return (self.folder / "logs/orchestrator/orchestrator.log").read_text()
+from fakes import ROOT, Run, SERVICES
 
 
 def test_a_run_starts_in_order_says_go_ends_with_its_streams_and_stops_in_reverse(programs, tmp_path):

@@ -1,8 +1,6 @@
 """The orchestrator with the real daemons on a short synthetic market: what it leaves behind, and `orchctl tail`."""
 import hashlib
 import json
-import os
-import subprocess
 
 import pytest
 

@@ -12,10 +12,7 @@ CUT_LINES = 12000
 
 @pytest.fixture(scope="module")
 def capture(tmp_path_factory):
-    path = harness.recording(RECORDING)
-    if not path:
-        pytest.skip(f"recording {RECORDING} is not here")
-    return harness.cut(path, CUT_LINES, tmp_path_factory.mktemp("capture"))
+    return harness.cut(harness.needed(RECORDING), CUT_LINES, tmp_path_factory.mktemp("capture"))
 
 
 def test_a_daemon_whose_sinks_would_wait_longer_than_its_stop_may_last_ends_by_itself(capture, tmp_path):

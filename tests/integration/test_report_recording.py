@@ -16,9 +16,7 @@ DIFFERING = {"sink", "files_read"}
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
-    capture = harness.recording(FILE)
-    if not capture:
-        pytest.skip(f"recording {FILE} is not here")
+    capture = harness.needed(FILE)
     if not (harness.BIN / "orchestrator").exists():
         pytest.skip("orchestrator is not built")
     with harness.Stack(tmp_path_factory.mktemp("run"), [capture], run_id="report") as stack:

@@ -8,52 +8,10 @@ import sqlite3
 import pytest
 import stack
 
-from test_adoption import Mortal
-from test_orchestrator import Run, programs  # noqa: F401 (a fixture)
+from fakes import Mortal, Run
+from fingerprints import Folder
 
 HERE = re.compile(r"incident-\d{6}")
-
-
-class Folder:
-    """What stands in a run's folder about fingerprints and incidents."""
-
-    def __init__(self, run):
-        self.run, self.folder = run, run.folder
-
-    def fingerprints(self):
-        return json.loads((self.folder / "state/fingerprints.json").read_text())
-
-    def incidents(self):
-        return json.loads((self.folder / "artifacts/runtime/canary_report/incidents.json").read_text())
-
-    def record(self):
-        return json.loads((self.folder / "state/rollback.json").read_text())
-
-    def effective(self):
-        return json.loads((self.folder / "runtime/effective_config.json").read_text())
-
-    def mark(self, **changes):
-        """Marks stable what differs from the present configuration so; its fingerprint."""
-        current = self.fingerprints()["current"]
-        config = json.loads((self.folder / f"state/configs/{current}.json").read_text())
-        for key, value in changes.items():
-            section, name = key.split("__")
-            config[section][name] = value
-        draft = self.folder / "draft.json"
-        draft.write_text(json.dumps(config))
-        fingerprint = self.run.orchctl("config", "fingerprint", "draft.json").stdout.strip()
-        path = f"state/configs/{fingerprint}.json"
-        draft.rename(self.folder / path)
-        store = self.fingerprints()
-        store["stable"] = [{"fingerprint": fingerprint, "config_tag": "dev", "config_file": path,
-                            "marked_at": "2024-08-08T00:00:00.000Z", "evidence": "by hand"}]
-        (self.folder / "state/fingerprints.json").write_text(json.dumps(store))
-        return fingerprint
-
-    def confirmed(self, fingerprint):
-        """The fingerprints that the daemons of the present run tell."""
-        return {name: process["heartbeat"]["config_fingerprint"] == fingerprint
-                for name, process in ((p["name"], p) for p in self.run.status()["processes"]) if process["heartbeat"]}
 
 
 def rows_of(folder, run_id):
@@ -67,7 +25,7 @@ def begun(run):
     return Folder(run)
 
 
-def test_a_rollback_ends_when_every_process_tells_the_targets_fingerprint(programs, tmp_path):  # noqa: F811
+def test_a_rollback_ends_when_every_process_tells_the_targets_fingerprint(programs, tmp_path):
     sets = {"signal.weak_threshold": 0.2}
     with Run(programs, tmp_path, "--minutes", 5, "--fault", "broker@400", sets=sets) as run:
         folder = begun(run)
@@ -98,7 +56,7 @@ def test_a_rollback_ends_when_every_process_tells_the_targets_fingerprint(progra
     assert after["config_fingerprint"] == target and not after["fault_injection"]
 
 
-def test_a_deaf_process_leaves_the_incident_open(programs, tmp_path):  # noqa: F811
+def test_a_deaf_process_leaves_the_incident_open(programs, tmp_path):
     with Run(programs, tmp_path, sets={"canary.rollback_timeout_s": 4}) as run:
         folder = begun(run)
         folder.mark(signal__weak_threshold=0.31)
@@ -118,7 +76,7 @@ def test_a_deaf_process_leaves_the_incident_open(programs, tmp_path):  # noqa: F
     ("its file is gone", "cannot be used"),
     ("the store is damaged", "fingerprints.json"),
 ])
-def test_a_rollback_without_a_target_is_refused_and_nothing_happens(programs, tmp_path, damage, sentence):  # noqa: F811
+def test_a_rollback_without_a_target_is_refused_and_nothing_happens(programs, tmp_path, damage, sentence):
     with Run(programs, tmp_path) as run:
         folder = begun(run)
         if damage != "nothing is stable":
@@ -137,7 +95,7 @@ def test_a_rollback_without_a_target_is_refused_and_nothing_happens(programs, tm
         assert incident["action"] == "rollback_refused" and sentence in incident["why"]
 
 
-def test_a_new_run_that_cannot_begin_fails_the_rollback(programs, tmp_path):  # noqa: F811
+def test_a_new_run_that_cannot_begin_fails_the_rollback(programs, tmp_path):
     with Run(programs, tmp_path, sets={"canary.rollback_timeout_s": 60}) as run:
         folder = begun(run)
         folder.mark(signal__weak_threshold=0.31)
@@ -149,7 +107,7 @@ def test_a_new_run_that_cannot_begin_fails_the_rollback(programs, tmp_path):  # 
 
 
 @pytest.mark.parametrize("point", ["before_conclude", "after_conclude"])
-def test_an_orchestrator_that_dies_on_the_way_goes_on_with_the_rollback(programs, tmp_path, point, monkeypatch):  # noqa: F811
+def test_an_orchestrator_that_dies_on_the_way_goes_on_with_the_rollback(programs, tmp_path, point, monkeypatch):
     monkeypatch.setenv("ORDERFLOW_CRASH_POINT", f"orchestrator/{point}:1:{tmp_path}/died")
     with Mortal(programs, tmp_path) as run:
         folder = begun(run)
@@ -165,7 +123,7 @@ def test_an_orchestrator_that_dies_on_the_way_goes_on_with_the_rollback(programs
         assert run.status()["run_id"] == "test-r2" and run.status()["orchestrator"]["adoptions"] == 1
 
 
-def test_a_drill_that_is_not_confirmed_is_recorded_as_failed(programs, tmp_path):  # noqa: F811
+def test_a_drill_that_is_not_confirmed_is_recorded_as_failed(programs, tmp_path):
     with Run(programs, tmp_path, sets={"canary.rollback_timeout_s": 2}) as run:
         folder = begun(run)
         folder.mark(signal__weak_threshold=0.31)

@@ -10,16 +10,14 @@ import re
 import resource
 import select
 import signal
-import socket
 import struct
 import termios
 
 import control
 import pytest
-import zmq
+import strangers
 
-from test_adoption import MANY, Mortal, alive, run  # noqa: F401 (a fixture)
-from test_orchestrator import SERVICES, Run, programs  # noqa: F401 (a fixture)
+from fakes import MANY, Mortal, Run, SERVICES, alive
 
 TORTURE = {"archive": "flood_kb=64", "features": "forks=3", "signal": "ignore_term", "broker": "crash_after_ms=0",
            "report": "no_ready"}
@@ -48,14 +46,7 @@ def open_files(pid):
     return len(os.listdir(f"/proc/{pid}/fd"))
 
 
-def works(ctl, name, restarts):
-    """It has been restarted so often, and its present generation has got on: its next death is one after progress."""
-    process = ctl.status(name)
-    return (process["restart_count"] == restarts and process["state"] in ("ready", "running") and
-            (process["heartbeat"] or {}).get("progress", 0) > 0)
-
-
-def test_a_house_full_of_rogues_stays_in_order(programs, tmp_path):  # noqa: F811
+def test_a_house_full_of_rogues_stays_in_order(programs, tmp_path):
     with Mortal(programs, tmp_path, behave=TORTURE, sets=TORTURE_SETS) as run, control.Control(tmp_path) as ctl:
         run.wait_line("go: all ready")
         states = {name: process["state"] for name, process in ctl.status().items()}
@@ -66,10 +57,10 @@ def test_a_house_full_of_rogues_stays_in_order(programs, tmp_path):  # noqa: F81
         before = open_files(run.process.pid)
         for number in range(KILLS):
             name = VICTIMS[number % len(VICTIMS)]
-            run.wait_for(lambda: works(ctl, name, number // len(VICTIMS)), f"{name} before kill {number}")
+            run.wait_for(lambda: ctl.works(name, number // len(VICTIMS)), f"{name} before kill {number}")
             ctl.ask("kill", name=name)
         for name in VICTIMS:
-            run.wait_for(lambda: works(ctl, name, KILLS // len(VICTIMS)), f"{name} in the end")
+            run.wait_for(lambda: ctl.works(name, KILLS // len(VICTIMS)), f"{name} in the end")
         family = run.children("features")
         assert len(family) == 1 + 3 * 2, "every generation's family ended with it"
         assert not [entry for entry in processes_of(tmp_path).values() if entry[1] == "Z"]
@@ -89,7 +80,7 @@ def test_a_house_full_of_rogues_stays_in_order(programs, tmp_path):  # noqa: F81
     assert processes_of(tmp_path) == {}, "nobody is left"
 
 
-def test_an_end_is_told_in_words_everywhere(programs, tmp_path):  # noqa: F811
+def test_an_end_is_told_in_words_everywhere(programs, tmp_path):
     with Run(programs, tmp_path, behave={"broker": "exit_code=2", "report": "exit_code=5"},
              sets={"supervisor.backoff_initial_ms": 10, "supervisor.max_restarts": 1}) as run:
         run.wait_line("report is degraded")
@@ -105,7 +96,7 @@ def test_an_end_is_told_in_words_everywhere(programs, tmp_path):  # noqa: F811
         assert "killed by SIGSEGV" in text
 
 
-def test_a_flooding_daemon_is_read_by_a_follower_through_every_turn(programs, tmp_path):  # noqa: F811
+def test_a_flooding_daemon_is_read_by_a_follower_through_every_turn(programs, tmp_path):
     """`orchctl logs -f` goes on where the file is turned over: it sees every line of the new file from its first."""
     with Run(programs, tmp_path, sets={"logs.max_mb": 1, "logs.keep": 2, "logs.max_mb_per_s": 0}) as run:
         run.wait_line("go: all ready")
@@ -124,7 +115,7 @@ def test_a_flooding_daemon_is_read_by_a_follower_through_every_turn(programs, tm
         assert run.finish() == 0
 
 
-def test_the_orchestrators_own_log_is_turned_over_and_read_through_every_turn_also_as_json(programs, tmp_path):  # noqa: F811
+def test_the_orchestrators_own_log_is_turned_over_and_read_through_every_turn_also_as_json(programs, tmp_path):
     log = tmp_path / "logs/orchestrator/orchestrator.log"
     log.parent.mkdir(parents=True)
     old = f"{'an older run':1023}\n" * 1024
@@ -149,66 +140,21 @@ def test_the_orchestrators_own_log_is_turned_over_and_read_through_every_turn_al
     assert all(f" {one['event']} " in line for one, line in zip(objects, lines) if "event" in one)
 
 
-def raw(folder):
-    """A connection to the control socket below ZeroMQ."""
-    one = socket.socket(socket.AF_UNIX)
-    one.connect(f"{os.path.relpath(folder)}/runtime/bus/orchestrator.ctl")
-    one.settimeout(10)
-    return one
-
-
-READY = b"\x05READY\x0bSocket-Type" + struct.pack(">I", 6) + b"DEALER"
-GREETING = b"\xff" + bytes(8) + b"\x7f\x03\x00NULL" + bytes(16) + b"\x00" + bytes(31) + bytes([4, len(READY)]) + READY
-
-
-def send_quietly(one, data):
-    with contextlib.suppress(OSError):  # it may have hung up on us
-        one.sendall(data)
-
-
-def abuse(folder, chance):
-    """Everything that is no request: each case opens its own connections and leaves them as a dying client would."""
-    for _ in range(50):
-        with raw(folder) as one:
-            send_quietly(one, chance.randbytes(chance.randrange(1, 5000)))
-    with raw(folder) as one:  # a frame that claims 64 MB, and sends them
-        send_quietly(one, GREETING + b"\x02" + struct.pack(">Q", 64 << 20))
-        for _ in range(64):
-            send_quietly(one, bytes(1 << 20))
-    with raw(folder) as one:  # a client that dies in the middle of its frame
-        send_quietly(one, GREETING + b"\x00\xff{\"id\":")
-    idle = [raw(folder) for _ in range(100)]  # and a hundred that say nothing
-    for one in idle:
-        one.close()
-
-
-def burst(folder, count):
-    """So many requests as fast as they can be said, by a client that reads no answer before it has said all."""
-    one = zmq.Context.instance().socket(zmq.DEALER)
-    one.setsockopt(zmq.LINGER, 0)
-    one.setsockopt(zmq.SNDHWM, 0)
-    one.setsockopt(zmq.RCVHWM, 0)
-    one.connect(f"ipc://{os.path.relpath(folder)}/runtime/bus/orchestrator.ctl")
-    for number in range(count):
-        one.send(b'{"id":"b-%d","verb":"health","args":{}}' % number)
-    return one
-
-
-def test_strangers_at_the_control_socket_are_nobodys_business(programs, tmp_path):  # noqa: F811
+def test_strangers_at_the_control_socket_are_nobodys_business(programs, tmp_path):
     seed = random.randrange(1 << 30)
     print(f"seed {seed}")
     with Run(programs, tmp_path) as run, control.Control(tmp_path) as ctl:
         run.wait_line("go: all ready")
         before = {name: process["pid"] for name, process in ctl.status().items()}
-        flood = burst(tmp_path, 10000)
-        abuse(tmp_path, random.Random(seed))
+        flood = strangers.burst(tmp_path, 10000)
+        strangers.abuse(tmp_path, random.Random(seed))
         answered = 0
         while answered < 10000 and flood.poll(5000):  # dropped are only those its own queue has no room for
             assert json.loads(flood.recv())["ok"]
             answered += 1
         assert answered >= 1000
         flood.close(0)
-        dying = burst(tmp_path, 5000)
+        dying = strangers.burst(tmp_path, 5000)
         dying.close(0)
         after = ctl.status()
         assert {name: process["pid"] for name, process in after.items()} == before
@@ -222,21 +168,21 @@ def test_strangers_at_the_control_socket_are_nobodys_business(programs, tmp_path
 
 
 @pytest.mark.parametrize("run", [MANY], indirect=True)
-def test_an_orchestrator_without_descriptors_says_so_works_on_and_recovers(run):  # noqa: F811
+def test_an_orchestrator_without_descriptors_says_so_works_on_and_recovers(run):
     pid = run.process.pid
     with control.Control(run.folder) as ctl:
         mine = ctl.itself()
         assert mine["state"] == "running" and mine["connections_refused"] == 0
         limits = resource.prlimit(pid, resource.RLIMIT_NOFILE)
         resource.prlimit(pid, resource.RLIMIT_NOFILE, (open_files(pid) + 20, limits[1]))
-        strangers = [raw(run.folder) for _ in range(200)]
+        many = [strangers.raw(run.folder) for _ in range(200)]
         run.wait_for(lambda: ctl.itself()["state"] == "degraded", "the orchestrator's own complaint")
         mine = ctl.itself()
         assert mine["reason"] == "descriptors_short" and mine["connections_refused"] > 0
         assert not ctl.ask("health")["healthy"]
         ctl.ask("kill", name="signal")  # what it is there for goes on
-        run.wait_for(lambda: works(ctl, "signal", 1), "signal")
-        for stranger in strangers:
+        run.wait_for(lambda: ctl.works("signal", 1), "signal")
+        for stranger in many:
             stranger.close()
         resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
         run.wait_for(lambda: ctl.itself()["state"] == "running", "the end of the shortage")
@@ -248,7 +194,7 @@ def test_an_orchestrator_without_descriptors_says_so_works_on_and_recovers(run):
     assert run.finish() == 0
 
 
-def test_monitor_shows_the_run_at_a_glance(programs, tmp_path):  # noqa: F811
+def test_monitor_shows_the_run_at_a_glance(programs, tmp_path):
     with Run(programs, tmp_path, behave={"report": "exit_code=2"}, gates="smoke") as run:
         run.wait_line("go: all ready")
         assert run.orchctl("kill", "signal", "--wait", "10").returncode == 0
@@ -282,7 +228,7 @@ def screens(text, count):
     return drawn if len(drawn) > count else None
 
 
-def test_top_fits_its_terminal_follows_its_size_and_gives_it_back(programs, tmp_path):  # noqa: F811
+def test_top_fits_its_terminal_follows_its_size_and_gives_it_back(programs, tmp_path):
     with Run(programs, tmp_path) as run:
         run.wait_line("go: all ready")
         refused = run.orchctl("top")
@@ -317,11 +263,11 @@ def test_top_fits_its_terminal_follows_its_size_and_gives_it_back(programs, tmp_
         assert run.finish() == 0
 
 
-def test_an_instance_that_is_wanted_again_while_it_goes_comes_back(programs, tmp_path):  # noqa: F811
+def test_an_instance_that_is_wanted_again_while_it_goes_comes_back(programs, tmp_path):
     """It does not hear TERM, so it goes for as long as the test wants; only then it ends."""
     heard = "stage_plan_version=1000 stage_acquired_version=1000"  # whatever plan there is, they have it, and what moves has come
     behave = {**dict.fromkeys(SERVICES, heard), "features.2": f"ignore_term {heard}"}
-    with Mortal(programs, tmp_path, behave=behave, sets={"supervisor.stop_timeout_s": 60}) as run:  # noqa: F811
+    with Mortal(programs, tmp_path, behave=behave, sets={"supervisor.stop_timeout_s": 60}) as run:
         run.wait_line("go: all ready")
 
         def scale(count, times):

@@ -17,10 +17,7 @@ SEED = int(os.environ.get("ORDERFLOW_SEED", "20240808"))
 
 
 def captures(folder, files=RECORDINGS):
-    paths = [harness.recording(file) for file in files]
-    if not all(paths):
-        pytest.skip(f"recordings {files} are not here")
-    return [harness.cut(path, LINES, folder) for path in paths]
+    return [harness.cut(harness.needed(file), LINES, folder) for file in files]
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,5 @@
 """docs/wire-protocol.md against the code, and its frames read by Python's own msgpack."""
 import json
-import pathlib
 import re
 import subprocess
 

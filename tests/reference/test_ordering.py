@@ -5,7 +5,7 @@ import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import reference as ref  # noqa: E402
-from test_golden import Feed  # noqa: E402
+from feed import Feed  # noqa: E402
 
 
 def ids(feed):

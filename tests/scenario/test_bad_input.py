@@ -32,10 +32,7 @@ def binaries(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def capture(tmp_path_factory):
-    path = harness.recording(RECORDING)
-    if not path:
-        pytest.skip(f"recording {RECORDING} is not here")
-    return harness.cut(path, CUT_LINES, tmp_path_factory.mktemp("capture"))
+    return harness.cut(harness.needed(RECORDING), CUT_LINES, tmp_path_factory.mktemp("capture"))
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,6 @@ end with is what a replay of that capture gives."""
 import contextlib
 import json
 import os
-import pathlib
 import random
 import shutil
 import signal
@@ -41,9 +40,7 @@ def recording_binaries(folder, run):
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory):
     """A whole run under journal.durability power, and the log of its disk."""
-    path = harness.recording(RECORDING)
-    if not path:
-        pytest.skip(f"recording {RECORDING} is not here")
+    path = harness.needed(RECORDING)
     if "fsanitize" in (harness.BUILD / "build.ninja").read_text():
         pytest.skip("a sanitizer wants to be the first library of a program")
     folder = tmp_path_factory.mktemp("power")

@@ -15,10 +15,7 @@ LITTLE_ROOM = {"journal.max_mb": 1, "health.heartbeat_timeout_ms": 120000}
 
 @pytest.fixture(scope="module")
 def capture(tmp_path_factory):
-    path = harness.recording(RECORDING)
-    if not path:
-        pytest.skip(f"recording {RECORDING} is not here")
-    return harness.cut(path, CUT_LINES, tmp_path_factory.mktemp("capture"))
+    return harness.cut(harness.needed(RECORDING), CUT_LINES, tmp_path_factory.mktemp("capture"))
 
 
 def log_of(stack, service):

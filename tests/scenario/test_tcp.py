@@ -13,10 +13,7 @@ INSTANCES = ("orchestrator", "simulator", "harvest", "archive", "features", "sig
 
 @pytest.fixture(scope="module")
 def capture(tmp_path_factory):
-    path = harness.recording(RECORDING)
-    if not path:
-        pytest.skip(f"recording {RECORDING} is not here")
-    return harness.cut(path, CUT_LINES, tmp_path_factory.mktemp("capture"))
+    return harness.cut(harness.needed(RECORDING), CUT_LINES, tmp_path_factory.mktemp("capture"))
 
 
 def tcp():

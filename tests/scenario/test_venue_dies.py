@@ -19,16 +19,9 @@ SEED = int(os.environ.get("ORDERFLOW_SEED", "20240808"))
 QUICK = {"harvest.backoff_initial_ms": 100}  # a reconnection need not take a second here
 
 
-def path_of(name):
-    path = harness.recording(name)
-    if not path:
-        pytest.skip(f"recording {name} is not here")
-    return path
-
-
 @pytest.fixture(scope="module")
 def capture(tmp_path_factory):
-    return harness.cut(path_of(RAW_TRADES), CUT_LINES, tmp_path_factory.mktemp("capture"))
+    return harness.cut(harness.needed(RAW_TRADES), CUT_LINES, tmp_path_factory.mktemp("capture"))
 
 
 def captured(stack):
@@ -142,17 +135,17 @@ def test_killed_again_as_soon_as_it_is_back(capture, tmp_path, service):
 @pytest.mark.parametrize("services", ["harvest", "harvest simulator"])
 def test_killed_at_full_speed(tmp_path, services):
     """At max the market stands still while nobody reads: only what was on its way is lost."""
-    stack = harness.Stack(tmp_path / "run", [path_of(RAW_TRADES)], speed="max", sets=QUICK)
+    stack = harness.Stack(tmp_path / "run", [harness.needed(RAW_TRADES)], speed="max", sets=QUICK)
     with stack:
         kill_at(stack, [(bytes_, services.split()) for bytes_ in seeded(f"{services} max", (2 * MB, 8 * MB))])
         finish(stack, tmp_path)
 
 
 def test_a_simulator_killed_at_full_speed_loses_nothing(tmp_path):
-    undisturbed = harness.Stack(tmp_path / "undisturbed", [path_of(RAW_TRADES)])
+    undisturbed = harness.Stack(tmp_path / "undisturbed", [harness.needed(RAW_TRADES)])
     with undisturbed:
         harness.assert_sound(undisturbed, undisturbed.finish())
-    stack = harness.Stack(tmp_path / "run", [path_of(RAW_TRADES)], sets=QUICK)
+    stack = harness.Stack(tmp_path / "run", [harness.needed(RAW_TRADES)], sets=QUICK)
     with stack:
         kill_at(stack, [(bytes_, ["simulator"]) for bytes_ in seeded("simulator max", (2 * MB, 6 * MB), (10 * MB, 14 * MB))])
         assert finish(stack, tmp_path) == 0
@@ -168,7 +161,7 @@ def test_a_simulator_killed_at_full_speed_loses_nothing(tmp_path):
 @pytest.mark.parametrize("services", ["harvest", "simulator", "harvest simulator"])
 @pytest.mark.parametrize("market", AGG_TRADES)
 def test_aggregate_trades_are_complete_after_the_back_fill(tmp_path, market, services):
-    capture = path_of(AGG_TRADES[market])
+    capture = harness.needed(AGG_TRADES[market])
     recorded = sum(b"\"e\":\"aggTrade\"" in line for line in gzip.open(capture, "rb"))
     stack = harness.Stack(tmp_path / "run", [capture], speed=20, sets=QUICK)
     with stack:
@@ -188,7 +181,7 @@ def test_killed_during_the_back_fill(tmp_path):
     faults = tmp_path / "faults"
     faults.write_text(json.dumps({"rest": "aggTrades", "status": 503, "body": "{\"code\":-1001,\"msg\":\"try again\"}",
                                   "times": 3}) + "\n")
-    stack = harness.Stack(tmp_path / "run", [path_of(AGG_TRADES["usdm"])], speed=20,
+    stack = harness.Stack(tmp_path / "run", [harness.needed(AGG_TRADES["usdm"])], speed=20,
                           sets={**QUICK, "simulator.inject": faults})
     with stack:
         kill_at(stack, [(bytes_, ["harvest"]) for bytes_ in seeded("back-fill", (300_000, 900_000))])
@@ -202,7 +195,7 @@ def test_killed_during_the_back_fill(tmp_path):
 def test_trades_that_rest_does_not_have_are_one_gap(tmp_path):
     faults = tmp_path / "faults"
     faults.write_text(json.dumps({"rest": "aggTrades", "status": 400, "body": "{\"code\":-1130}", "times": 10_000}) + "\n")
-    stack = harness.Stack(tmp_path / "run", [path_of(AGG_TRADES["usdm"])], speed=10,
+    stack = harness.Stack(tmp_path / "run", [harness.needed(AGG_TRADES["usdm"])], speed=10,
                           sets={**QUICK, "simulator.inject": faults})
     with stack:
         kill_at(stack, [(bytes_, ["harvest"]) for bytes_ in seeded("no back-fill", (300_000, 500_000))])

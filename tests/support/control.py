@@ -53,5 +53,11 @@ class Control:
         found = {process["name"]: process for process in result["processes"]}
         return found[name] if name else found
 
+    def works(self, name, restarts):
+        """It has been restarted so often, and its present generation has got on: its next death is one after progress."""
+        process = self.status(name)
+        return (process["restart_count"] == restarts and process["state"] in ("ready", "running") and
+                (process["heartbeat"] or {}).get("progress", 0) > 0)
+
     def itself(self):
         return self.ask("status")["orchestrator"]

@@ -5,7 +5,6 @@ The replay is the daemons by hand (`signal --replay X.ofr`), so it shares nothin
 import json
 
 import replay
-import stack as harness
 
 # Parquet kind: (service, kind of its row, what identifies a row)
 KINDS = {

@@ -28,6 +28,15 @@ def recording(name):
     return path if path.exists() else None
 
 
+def needed(name):
+    """The path of a recording; the test is skipped where it is not."""
+    path = recording(name)
+    if not path:
+        import pytest  # benches and chaos.py use this module without it
+        pytest.skip(f"recording {name} is not here")
+    return path
+
+
 def facts(name):
     for entry in json.loads((RECORDINGS / "facts.json").read_text())["recordings"]:
         if entry["recording"] == name:
@@ -52,7 +61,7 @@ def wait_for(condition, seconds, what):
         if value:
             return value
         if time.monotonic() > deadline:
-            raise AssertionError(f"waited {seconds} s in vain for: {what}")
+            raise AssertionError(f"waited {seconds} s in vain for: {what() if callable(what) else what}")
         with contextlib.suppress(OSError):
             os.sched_yield()
         signal.sigtimedwait([], POLL_S)
