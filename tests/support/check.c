@@ -2,8 +2,11 @@
 
 #include "base/clock.h"
 
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 uint64_t check_seed(void)
 {
@@ -44,4 +47,18 @@ void check_folder_remove(const char *path)
         print_message("kept: %s\n", path);
     else
         assert_ok(folder_remove(path));
+}
+
+bool check_begin_life(bool *was_killed)
+{
+    int result;
+    fflush(NULL);
+    pid_t child = fork();
+    if (child == 0)
+        return true;
+    assert_true(child > 0);
+    assert_int_equal(waitpid(child, &result, 0), child);
+    *was_killed = WIFSIGNALED(result) && WTERMSIG(result) == SIGKILL;
+    assert_true(*was_killed || (WIFEXITED(result) && WEXITSTATUS(result) == 0));
+    return false;
 }

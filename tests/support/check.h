@@ -26,4 +26,8 @@ void check_filter(void);
 void check_folder(char out_path[PATH_BYTES]);
 void check_folder_remove(const char *path);
 
+/* check_begin_life: begins a process of its own; true in it, which ends with `_exit(0)` or is killed on the way. False in the test
+ * itself, once it is over: `*was_killed` tells how. Any other end fails the test. */
+bool check_begin_life(bool *was_killed);
+
 #define assert_ok(call) assert_int_equal((call), STATUS_OK)

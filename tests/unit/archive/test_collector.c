@@ -9,7 +9,6 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 /* --- lives --- */
@@ -47,21 +46,14 @@ static void short_life(const char *folder)
 
 static bool died(life *body, const char *folder, const char *crash_point)
 {
-    int result;
-    fflush(NULL);
-    pid_t child = fork();
-    if (child == 0) {
+    bool was_killed;
+    if (check_begin_life(&was_killed)) {
         if (crash_point)
             setenv("ORDERFLOW_CRASH_POINT", crash_point, 1);
         body(folder);
         _exit(0);
     }
-    assert_true(child > 0);
-    assert_int_equal(waitpid(child, &result, 0), child);
-    if (WIFSIGNALED(result) && WTERMSIG(result) == SIGKILL)
-        return true;
-    assert_true(WIFEXITED(result) && WEXITSTATUS(result) == 0);
-    return false;
+    return was_killed;
 }
 
 /* kill_at: false when the life ended by itself before that point. */

@@ -5,6 +5,8 @@
 #include "sink_lives.h"
 #include "windows.h"
 
+#include <errno.h>
+
 enum { EVERY = 8 };
 
 static struct window_subject subject_of(const struct sink_life *life)

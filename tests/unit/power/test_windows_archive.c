@@ -6,6 +6,8 @@
 #include "tests/unit/archive/archive_driver.h"
 #include "windows.h"
 
+#include <errno.h>
+
 /* A life makes some 200 calls (how rows fall into parts depends on the moment), of which every 61st is tried. */
 enum { EVERY = 61, DEATHS_LEAST = 2, REFUSALS_MAX = 20 };
 

@@ -6,6 +6,8 @@
 #include "tests/unit/report/report_life.h"
 #include "windows.h"
 
+#include <errno.h>
+
 enum { EVERY = 17, TRADES = 30, SIGNALS = 20, REFUSALS_MAX = 20 };
 
 static struct signal_row signal_at(int64_t sequence)

@@ -4,10 +4,6 @@
 
 #include "power.h"
 
-#include <errno.h>
-#include <signal.h>
-#include <sys/wait.h>
-
 /* window_subject: `prepare` (may be NULL) makes, undisturbed, what the life finds. Each pass tries one call in `every`, beginning at
  * another one by the seed; $ORDERFLOW_TEST_EVERY=1 tries them all. */
 struct window_subject {
@@ -45,20 +41,13 @@ static void windows_folder(const struct window_subject *subject, char out_path[P
 static bool windows_killed(const struct window_subject *subject, const char *folder, long n,
                            enum disk_fault fault)
 {
-    int result;
-    fflush(NULL);
-    pid_t child = fork();
-    if (child == 0) {
+    bool was_killed;
+    if (check_begin_life(&was_killed)) {
         disk_fault_begin(folder, n, 1, fault, 0);
         subject->life.live(folder, 1);
         _exit(0);
     }
-    assert_true(child > 0);
-    assert_int_equal(waitpid(child, &result, 0), child);
-    if (WIFSIGNALED(result) && WTERMSIG(result) == SIGKILL)
-        return true;
-    assert_true(WIFEXITED(result) && WEXITSTATUS(result) == 0);
-    return false;
+    return was_killed;
 }
 
 /* windows_kill_everywhere: returns the number of deaths. */

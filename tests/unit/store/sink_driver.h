@@ -15,7 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 enum { DRIVER_ROWS = 400, DRIVER_STREAMS = 2, DRIVER_STEP_MS = 700 };
@@ -153,21 +152,14 @@ static inline void driver_run(struct sink *sink, const char *folder, size_t rows
 typedef void driver_body(const char *folder);
 static inline bool driver_life(driver_body *run, const char *folder, const char *crash_point)
 {
-    int result;
-    fflush(NULL);
-    pid_t child = fork();
-    if (child == 0) {
+    bool was_killed;
+    if (check_begin_life(&was_killed)) {
         if (crash_point)
             setenv("ORDERFLOW_CRASH_POINT", crash_point, 1);
         run(folder);
         _exit(0);
     }
-    assert_true(child > 0);
-    assert_int_equal(waitpid(child, &result, 0), child);
-    if (WIFSIGNALED(result) && WTERMSIG(result) == SIGKILL)
-        return true;
-    assert_true(WIFEXITED(result) && WEXITSTATUS(result) == 0);
-    return false;
+    return was_killed;
 }
 
 /* driver_kill_everywhere: for n = 1, 2, … a run that dies at the n-th passing and is then finished by a second
