@@ -21,7 +21,8 @@ static void *errand_thread(void *context)
 static bool start(struct errand *errand, int epoll_descriptor, unsigned long tag)
 {
     sigset_t all, before;
-    struct epoll_event event = {.events = EPOLLIN, .data.u64 = tag};
+    /* Told once: whoever does not ask any more (an interrupt has cut the phase short) must not be woken for ever. */
+    struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.u64 = tag};
     errand->descriptor = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (errand->descriptor < 0 || epoll_ctl(epoll_descriptor, EPOLL_CTL_ADD, errand->descriptor, &event) != 0)
         return false;
