@@ -6,6 +6,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+enum { HOLD_NOTHING, HOLD_HELD, HOLD_LEFT };
+
 static void *errand_thread(void *context)
 {
     struct errand *errand = context;
@@ -63,4 +65,30 @@ void errand_finish(struct errand *errand)
     if (errand->descriptor >= 0)
         close(errand->descriptor); /* which takes it from the epoll */
     errand->descriptor = -1;
+}
+
+/* change: from one state of the hold to another, if it is that one. */
+static bool change(struct errand *errand, int from, int to)
+{
+    return atomic_compare_exchange_strong(&errand->hold, &from, to);
+}
+
+bool errand_leave(struct errand *errand)
+{
+    if (!change(errand, HOLD_NOTHING, HOLD_LEFT))
+        return false;
+    if (errand->has_thread)
+        pthread_detach(errand->thread); /* the descriptor stays: it may be written to at any time */
+    errand->has_thread = false;
+    return true;
+}
+
+bool errand_hold(struct errand *errand)
+{
+    return change(errand, HOLD_NOTHING, HOLD_HELD);
+}
+
+void errand_let_go(struct errand *errand)
+{
+    change(errand, HOLD_HELD, HOLD_NOTHING);
 }

@@ -282,6 +282,7 @@ static enum status read_to_end(struct reporter *reporter, const struct reporter_
         return status;
     reporter->has_final = false;
     reporter->readings++;
+    log_event(LOG_INFO, "sinks_read", "reading=%lld", (long long)reporter->readings);
     parity_finish(&reporter->parity);
     status = read_sides(reporter, stored, true, error);
     if (status == STATUS_OK && job->patient && sinks_are_behind(reporter, stored))
