@@ -88,7 +88,7 @@ def test_an_interrupt_does_not_wait_for_the_gates_that_are_being_judged_but_the_
     assert run.manifest()["state"] == "aborted" and run.manifest()["exit_code"] == 0
 
 
-def test_a_file_that_never_answers_before_the_stop_costs_the_early_gates_and_nothing_else(programs, tmp_path):  # noqa: F811
+def test_a_file_that_never_answers_before_the_stop_costs_the_early_gates_and_nothing_else(programs, tmp_path):
     source = tmp_path / "artifacts/source_manifest_test.json"
     with Run(programs, tmp_path, sets={"run.conclude_timeout_s": 1}) as run:
         source.parent.mkdir(exist_ok=True)
@@ -101,7 +101,7 @@ def test_a_file_that_never_answers_before_the_stop_costs_the_early_gates_and_not
     assert run.manifest()["state"] == "finished" and run.manifest()["overall_verdict"] == "PASS"
 
 
-def test_a_file_that_never_answers_ends_the_run_without_a_verdict_and_says_at_what(programs, tmp_path):  # noqa: F811
+def test_a_file_that_never_answers_ends_the_run_without_a_verdict_and_says_at_what(programs, tmp_path):
     orders = tmp_path / "runtime/mock_orders.jsonl"
     with Run(programs, tmp_path, sets={"run.conclude_timeout_s": 1}) as run:
         run.wait_line("go: all ready")
