@@ -431,6 +431,12 @@ static void on_late_answer(void *context, size_t connection, const void *head, s
     (void)context, (void)connection, (void)head, (void)head_bytes, (void)body, (void)body_bytes;
 }
 
+static void late_turn(struct run *run, const struct bus_events *events)
+{
+    bus_poll(run->bus, POLL_MS_MAX, POLL_MESSAGES, events);
+    take_descriptors(run);
+}
+
 /* conclude: whoever asks how the run is gets his answer, however long its files take to be read. */
 static int conclude(struct run *run)
 {
@@ -438,18 +444,31 @@ static int conclude(struct run *run)
     const struct bus_events events = {
         .context = &late, .frame = on_late_frame, .answer = on_late_answer, .request = on_late_request};
     late_verbs_make(RUN_VERBS, late.verbs);
+    while (run->judging && !conclude_judged(run)) /* of a run that was interrupted meanwhile */
+        late_turn(run, &events);
     struct concluding *concluding = conclude_start(run);
-    while (!conclude_done(concluding)) {
-        bus_poll(run->bus, POLL_MS_MAX, POLL_MESSAGES, &events);
-        take_descriptors(run);
-    }
+    while (!conclude_done(run, concluding))
+        late_turn(run, &events);
     return conclude_finish(run, concluding);
 }
 
 /* --- the whole --- */
 
+/* run_leave: what others see of it ends; its memory is in the hands of a thread that nobody can wait for (manifest/conclude.h). */
+static void run_leave(struct run *run)
+{
+    docker_close(run->docker);
+    bus_destroy(run->bus);
+    lock_release(&run->lock);
+    free(run); /* the thread has a copy */
+}
+
 static void run_finish(struct run *run)
 {
+    if (run->unconcluded) {
+        run_leave(run);
+        return;
+    }
     conclude_judged_finish(run);
     for (size_t i = 0; i < run->process_count; i++)
         process_finish(run, &run->processes[i]);

@@ -220,6 +220,7 @@ struct run {
     char end_reason[ERROR_TEXT_BYTES];
     int interrupts;
     bool skipped_drain;
+    bool unconcluded;       /* a file of the run did not answer: there is no verdict (manifest/conclude.h) */
     bool bad_configuration; /* found only when the simulator was being started */
 
     struct rolling_back rolling_back;

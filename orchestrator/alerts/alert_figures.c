@@ -62,7 +62,8 @@ static void add_flow(const struct run *run, const struct alert_history *history,
         return;
     /* Who is only behind is not silent. */
     add(figures, "signal_silent_in_a_row", alert_history_signals_moved(history) ? fmin(silent, 0) : silent);
-    add(figures, "rotation_age_s", alert_history_rotation_age_s(history));
+    add(figures, "rotation_age_s",
+        alert_history_rotation_age_s(history, config_f64(run->config, "run.time_scale")));
     add(figures, "recv_rate_tps", heard_gauge_sum(run, "harvest", "recv_rate_tps"));
     if (!time_is_real(run))
         return;

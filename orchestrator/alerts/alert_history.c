@@ -65,10 +65,13 @@ double alert_history_reconnects_hour(const struct alert_history *history)
     return known ? (double)sum : NAN;
 }
 
-double alert_history_rotation_age_s(const struct alert_history *history)
+double alert_history_rotation_age_s(const struct alert_history *history, double time_scale)
 {
     const struct alert_sample *now = back(history, 0);
-    return now && now->rotations >= 0 && history->count > 1 ? (double)history->rotation_age_ms / 1000.0 : NAN;
+    const double fastest = (double)ALERT_ROTATION_STALLED_S / ALERT_ROTATION_WALL_S;
+    if (!now || now->rotations < 0 || history->count < 2)
+        return NAN;
+    return (double)history->rotation_age_ms / 1000.0 * fmin(1, fastest / time_scale);
 }
 
 bool alert_history_signals_moved(const struct alert_history *history)

@@ -1,5 +1,6 @@
 #include "alerts.h"
 
+#include "alert_history.h"
 #include "base/memory.h"
 
 #include <math.h>
@@ -21,7 +22,7 @@ static const struct alert_rule RULES[] = {
      "exports in a row that failed"},
     {"data_dropped", ALERT_CRITICAL, "dropped_rows", ALERT_ABOVE, 0, 0, true,
      "rows dropped before a sink or a consumer had them, messages dropped, or keys in conflict"},
-    {"rotation_stalled", ALERT_CRITICAL, "rotation_age_s", ALERT_AT_LEAST, 180, 0, true,
+    {"rotation_stalled", ALERT_CRITICAL, "rotation_age_s", ALERT_AT_LEAST, ALERT_ROTATION_STALLED_S, 0, true,
      "seconds with signal rows and without a finished JSON lines file"},
     {"latency_p99_high", ALERT_WARNING, "latency_ms_p99", ALERT_ABOVE, 120, 600, false,
      "receive latency, 99th percentile of ten minutes, ms"},

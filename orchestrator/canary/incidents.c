@@ -88,6 +88,8 @@ static void incident_json(const struct incident *incident, struct json *json)
     at_json(json, "opened_at", incident->opened_ms);
     json_key_i64(json, "closed_ms", incident->closed_ms);
     at_json(json, "closed_at", incident->closed_ms);
+    text_or_null(json, "closed_by", incident->closed_by);
+    text_or_null(json, "closed_why", incident->closed_why);
     json_object_end(json);
 }
 
@@ -130,6 +132,12 @@ static bool take_metrics(yyjson_val *object, struct incident *incident)
     return true;
 }
 
+/* take_text: a member that a file of an earlier version does not have. */
+static bool take_text(yyjson_val *object, const char *name, char *out_text, size_t bytes)
+{
+    return !yyjson_obj_get(object, name) || document_text_or_null(object, name, out_text, bytes);
+}
+
 static bool take_incident(yyjson_val *object, struct incident *incident)
 {
     yyjson_val *event = yyjson_obj_get(object, "when_event_ms");
@@ -142,8 +150,9 @@ static bool take_incident(yyjson_val *object, struct incident *incident)
            document_text(object, "who", incident->who, sizeof incident->who) &&
            document_text(object, "why", incident->why, sizeof incident->why) &&
            document_text(object, "action", incident->action, sizeof incident->action) &&
-           (!yyjson_obj_get(object, "cause") || /* a file of before there were any */
-            document_text_or_null(object, "cause", incident->cause, sizeof incident->cause)) &&
+           take_text(object, "cause", incident->cause, sizeof incident->cause) &&
+           take_text(object, "closed_by", incident->closed_by, sizeof incident->closed_by) &&
+           take_text(object, "closed_why", incident->closed_why, sizeof incident->closed_why) &&
            document_text_or_null(object, "fingerprint_from", incident->fingerprint_from,
                                  sizeof incident->fingerprint_from) &&
            document_text_or_null(object, "fingerprint_to", incident->fingerprint_to,
@@ -254,4 +263,37 @@ static void close_one(struct incident *incident, const void *context)
 enum status incidents_close(const char *path, const char *id, int64_t wall_ms, struct error *error)
 {
     return incidents_change(path, id, close_one, &wall_ms, error);
+}
+
+static enum status resolve(struct incident *incident, const struct incident_resolution *resolution,
+                           struct error *error)
+{
+    char at[TIME_TEXT_BYTES];
+    if (incident->closed_ms) {
+        time_iso_ms(incident->closed_ms, at);
+        return error_set(error, STATUS_CONFLICT, "%s is closed since %s%s%s", incident->id, at,
+                         *incident->closed_by ? ", by " : "", incident->closed_by);
+    }
+    incident->closed_ms = resolution->wall_ms;
+    snprintf(incident->closed_by, sizeof incident->closed_by, "%.63s", resolution->who);
+    snprintf(incident->closed_why, sizeof incident->closed_why, "%.511s", resolution->why);
+    return STATUS_OK;
+}
+
+enum status incidents_resolve(const char *path, const char *id, const struct incident_resolution *resolution,
+                              struct incident *out_incident, struct error *error)
+{
+    struct incidents incidents;
+    enum status status = incidents_read(path, &incidents, error);
+    if (status != STATUS_OK)
+        return status;
+    struct incident *incident = incident_find(&incidents, id);
+    status = incident ? resolve(incident, resolution, error)
+                      : error_set(error, STATUS_NOT_FOUND, "there is no incident %.40s in %s", id, path);
+    if (status == STATUS_OK)
+        status = incidents_write(path, &incidents, error);
+    if (status == STATUS_OK)
+        *out_incident = *incident;
+    incidents_finish(&incidents);
+    return status;
 }

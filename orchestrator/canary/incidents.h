@@ -1,5 +1,5 @@
 /* incidents: artifacts/runtime/canary_report/incidents.json (data.md §7): what people, gates or an engine changed in a running
- * system, why, and what it did. One array, replaced whole; the orchestrator alone writes it. An incident without closed_at is
+ * system, why, and what it did. One array, replaced whole; whoever holds the folder's lock alone writes it, which is the orchestrator while there is one. An incident without closed_at is
  * open. */
 #pragma once
 
@@ -38,7 +38,9 @@ struct incident {
     struct incident_metric metrics[INCIDENT_METRICS_MAX];
     size_t metric_count;
     char action[INCIDENT_WORD_BYTES];
-    char cause[INCIDENT_CAUSE_BYTES]; /* a gate's decision, so that it is opened once; "": none */
+    char closed_by[INCIDENT_WORD_BYTES],
+        closed_why[INCIDENT_TEXT_BYTES]; /* of a person; "": by itself, or open */
+    char cause[INCIDENT_CAUSE_BYTES];    /* a gate's decision, so that it is opened once; "": none */
     char fingerprint_from[SHA256_HEX_BYTES], fingerprint_to[SHA256_HEX_BYTES]; /* "": none */
 };
 
@@ -67,5 +69,15 @@ enum status incidents_open(const char *path, struct incident *incident, struct e
 typedef void incident_change(struct incident *incident, const void *context);
 enum status incidents_change(const char *path, const char *id, incident_change *change, const void *context,
                              struct error *error) MUST_USE;
+
+/* incidents_resolve: a person closes one. STATUS_NOT_FOUND, STATUS_CONFLICT (it is closed) with a sentence; nothing is written then.
+ * *out_incident: as it stands now. */
+struct incident_resolution {
+    const char *who, *why;
+    int64_t wall_ms;
+};
+enum status incidents_resolve(const char *path, const char *id, const struct incident_resolution *resolution,
+                              struct incident *out_incident, struct error *error) MUST_USE;
+
 /* incidents_close: at that wall time; one that is closed stays as it is. */
 enum status incidents_close(const char *path, const char *id, int64_t wall_ms, struct error *error) MUST_USE;

@@ -322,5 +322,6 @@ const struct control_verb RUN_VERBS[] = {
     {"steady", {{0}}, false, perform_steady},
     {"rollback", ROLLBACK_ARGUMENTS, true, perform_rollback},
     {"direction", DIRECTION_ARGUMENTS, true, perform_direction},
+    {"resolve", RESOLVE_ARGUMENTS, true, perform_resolve},
     {0},
 };

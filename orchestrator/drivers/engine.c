@@ -6,7 +6,6 @@
 #include "engine_text.h"
 #include "engine_worker.h"
 #include "net/line_stream.h"
-#include "net/rest_client.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +17,7 @@ enum { URL_BYTES = 1024, NAME_BYTES = 256 };
 
 struct engine {
     char project[128];
-    struct rest_client *client; /* the caller's own */
+    struct engine_client *client; /* the caller's own */
     struct line_stream *events;
     int poll_descriptor;
     struct engine_worker *worker;
@@ -33,7 +32,7 @@ static void name_of(const struct engine *engine, const char *instance, char out_
         *at = *at == '.' ? '_' : *at;
 }
 
-static enum status create(const struct engine *engine, struct rest_client *client,
+static enum status create(const struct engine *engine, struct engine_client *client,
                           const struct engine_task *task, struct engine_container *out_container,
                           struct error *error)
 {
@@ -60,7 +59,7 @@ static enum status create(const struct engine *engine, struct rest_client *clien
     return status;
 }
 
-static enum status start(struct rest_client *client, const char *id, struct error *error)
+static enum status start(struct engine_client *client, const char *id, struct error *error)
 {
     char path[URL_BYTES];
     snprintf(path, sizeof path, "/containers/%s/start", id);
@@ -68,8 +67,8 @@ static enum status start(struct rest_client *client, const char *id, struct erro
 }
 
 /* make: told before it is started: whoever fails then is there all the same. */
-static enum status make(const struct engine *engine, struct engine_worker *worker, struct rest_client *client,
-                        const struct engine_task *task, struct error *error)
+static enum status make(const struct engine *engine, struct engine_worker *worker,
+                        struct engine_client *client, const struct engine_task *task, struct error *error)
 {
     struct engine_news news = {.kind = ENGINE_MADE};
     enum status status = create(engine, client, task, &news.container, error);
@@ -79,7 +78,7 @@ static enum status make(const struct engine *engine, struct engine_worker *worke
     return start(client, news.container.id, error);
 }
 
-static int exit_code(struct rest_client *client, const char *id)
+static int exit_code(struct engine_client *client, const char *id)
 {
     char path[URL_BYTES];
     struct buffer body;
@@ -91,7 +90,7 @@ static int exit_code(struct rest_client *client, const char *id)
     return code;
 }
 
-static enum status list(const struct engine *engine, struct rest_client *client, engine_visit *visit,
+static enum status list(const struct engine *engine, struct engine_client *client, engine_visit *visit,
                         void *context, struct error *error)
 {
     char path[URL_BYTES];
@@ -111,7 +110,7 @@ static enum status list(const struct engine *engine, struct rest_client *client,
 
 struct look {
     struct engine_worker *worker;
-    struct rest_client *client;
+    struct engine_client *client;
     int64_t asked_ns;
 };
 
@@ -125,7 +124,7 @@ static void tell_seen(void *context, const struct engine_container *container)
     engine_worker_tell(look->worker, &news);
 }
 
-static enum status perform(void *context, struct engine_worker *worker, struct rest_client *client,
+static enum status perform(void *context, struct engine_worker *worker, struct engine_client *client,
                            const struct engine_task *task, struct error *error)
 {
     const struct engine *engine = context;
@@ -193,7 +192,7 @@ void engine_close(struct engine *engine)
         return;
     engine_worker_close(engine->worker);
     line_stream_close(engine->events);
-    rest_client_destroy(engine->client);
+    engine_client_destroy(engine->client);
     if (engine->poll_descriptor >= 0)
         close(engine->poll_descriptor);
     free(engine);

@@ -4,7 +4,6 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "engine_call.h"
-#include "net/rest_client.h"
 
 #include <pthread.h>
 #include <stdio.h>
@@ -14,8 +13,18 @@
 
 enum { WAITING_MAX = 256 };
 
+/* What is asked for, by its name; of what has not been done when the worker is closed, these still matter: without them a container
+ * would go on behind the run. What a container is to do for the run nobody waits for any more. */
+static const struct {
+    const char *name;
+    bool outlives_run;
+} VERBS[] = {
+    [ENGINE_START] = {"start", false},    [ENGINE_KILL] = {"kill", true},  [ENGINE_PAUSE] = {"pause", false},
+    [ENGINE_UNPAUSE] = {"unpause", true}, [ENGINE_MAKE] = {"make", false}, [ENGINE_LOOK] = {"look", false},
+};
+
 struct engine_worker {
-    char *socket_path;
+    struct engine_client *client;
     engine_perform *perform;
     void *context;
     int results[2]; /* struct engine_news, one per record, from the thread's [1] */
@@ -28,7 +37,7 @@ struct engine_worker {
     bool stopping;
 };
 
-/* task_take: false: the worker is to end, and what has been asked for before is done. */
+/* task_take: false: the worker is to end, and nothing is left to do. */
 static bool task_take(struct engine_worker *worker, struct engine_task *out_task)
 {
     pthread_mutex_lock(&worker->mutex);
@@ -50,22 +59,26 @@ void engine_worker_tell(struct engine_worker *worker, const struct engine_news *
     (void)sent; /* nobody is there any more */
 }
 
+static void left(enum log_level level, const struct engine_task *task, const char *reason)
+{
+    log_event(level, "engine_left", "verb=%s instance=%s reason=\"%s\"", VERBS[task->verb].name,
+              task->container.instance, reason);
+}
+
 static void *work(void *context)
 {
     struct engine_worker *worker = context;
-    struct rest_client *client;
     struct error error = {{0}};
     struct engine_task task;
-    if (engine_client_make(worker->socket_path, &client, &error) != STATUS_OK)
-        client = NULL;
     while (task_take(worker, &task)) {
-        if (client && worker->perform(worker->context, worker, client, &task, &error) == STATUS_OK)
+        if (worker->perform(worker->context, worker, worker->client, &task, &error) == STATUS_OK)
             continue;
         struct engine_news news = {.kind = ENGINE_FAILED, .container = task.container, .verb = task.verb};
         snprintf(news.reason, sizeof news.reason, "%.255s", error.text);
         engine_worker_tell(worker, &news);
+        if (engine_client_ends(worker->client)) /* no news reach anybody any more */
+            left(LOG_WARNING, &task, error.text);
     }
-    rest_client_destroy(client);
     return NULL;
 }
 
@@ -73,14 +86,13 @@ enum status engine_worker_open(const char *socket_path, engine_perform *perform,
                                struct engine_worker **out_worker, struct error *error)
 {
     struct engine_worker *worker = memory_allocate(sizeof *worker);
-    worker->socket_path = memory_copy_text(socket_path);
     worker->perform = perform;
     worker->context = context;
     worker->results[0] = worker->results[1] = -1;
     pthread_mutex_init(&worker->mutex, NULL);
     pthread_cond_init(&worker->given, NULL);
-    enum status status = STATUS_OK;
-    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, worker->results) != 0)
+    enum status status = engine_client_make(socket_path, &worker->client, error);
+    if (status == STATUS_OK && socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, worker->results) != 0)
         status = error_set(error, STATUS_IO, "no sockets for the engine's answers: %m");
     worker->has_thread = status == STATUS_OK && pthread_create(&worker->thread, NULL, work, worker) == 0;
     if (status == STATUS_OK && !worker->has_thread)
@@ -98,12 +110,30 @@ static void descriptor_close(int descriptor)
         close(descriptor);
 }
 
+/* drop: of what waits only what outlives the run is kept, in its order. */
+static void drop(struct engine_worker *worker)
+{
+    size_t kept = 0;
+    for (size_t i = 0; i < worker->count; i++) {
+        const struct engine_task task = worker->tasks[(worker->first + i) % WAITING_MAX];
+        if (VERBS[task.verb].outlives_run)
+            worker->tasks[(worker->first + kept++) % WAITING_MAX] = task;
+        else
+            left(LOG_INFO, &task, "nobody waits for it any more");
+    }
+    worker->count = kept;
+}
+
 void engine_worker_close(struct engine_worker *worker)
 {
     if (!worker)
         return;
+    struct clock clock = clock_system();
     pthread_mutex_lock(&worker->mutex);
     worker->stopping = true;
+    drop(worker);
+    if (worker->client)
+        engine_client_end(worker->client, clock_monotonic_ms(&clock) + ENGINE_CLOSE_MS);
     pthread_cond_signal(&worker->given);
     pthread_mutex_unlock(&worker->mutex);
     descriptor_close(
@@ -113,7 +143,7 @@ void engine_worker_close(struct engine_worker *worker)
     descriptor_close(worker->results[1]);
     pthread_mutex_destroy(&worker->mutex);
     pthread_cond_destroy(&worker->given);
-    free(worker->socket_path);
+    engine_client_destroy(worker->client);
     free(worker);
 }
 

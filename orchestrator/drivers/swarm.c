@@ -5,7 +5,6 @@
 #include "engine_call.h"
 #include "engine_text.h"
 #include "engine_worker.h"
-#include "net/rest_client.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,7 +17,7 @@ struct swarm {
 
 /* --- in the worker's thread --- */
 
-static enum status look(const struct swarm *swarm, struct rest_client *client, const char *host,
+static enum status look(const struct swarm *swarm, struct engine_client *client, const char *host,
                         struct buffer *out_service, struct error *error)
 {
     char path[STACK_BYTES + INSTANCE_BYTES + 16];
@@ -26,7 +25,7 @@ static enum status look(const struct swarm *swarm, struct rest_client *client, c
     return engine_call(client, "GET", path, NULL, out_service, error);
 }
 
-static enum status make(const struct swarm *swarm, struct rest_client *client, const char *service,
+static enum status make(const struct swarm *swarm, struct engine_client *client, const char *service,
                         const char *instance, struct error *error)
 {
     struct buffer model, wanted;
@@ -46,7 +45,7 @@ static enum status make(const struct swarm *swarm, struct rest_client *client, c
 }
 
 /* need: the only thing it is asked for. */
-static enum status need(void *context, struct engine_worker *worker, struct rest_client *client,
+static enum status need(void *context, struct engine_worker *worker, struct engine_client *client,
                         const struct engine_task *task, struct error *error)
 {
     const struct swarm *swarm = context;
@@ -64,14 +63,14 @@ static enum status need(void *context, struct engine_worker *worker, struct rest
 enum status swarm_open(const char *socket_path, struct swarm **out_swarm, struct error *error)
 {
     struct swarm *swarm = memory_allocate(sizeof *swarm);
-    struct rest_client *client = NULL;
+    struct engine_client *client = NULL;
     enum status status = engine_client_make(socket_path, &client, error);
     if (status == STATUS_OK)
         status = engine_call_own(client, engine_text_stack, "no compose project and to no stack",
                                  swarm->stack, sizeof swarm->stack, error);
     if (status == STATUS_OK)
         status = engine_worker_open(socket_path, need, swarm, &swarm->worker, error);
-    rest_client_destroy(client);
+    engine_client_destroy(client);
     if (status == STATUS_OK)
         *out_swarm = swarm;
     else

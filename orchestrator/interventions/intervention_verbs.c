@@ -59,3 +59,36 @@ enum status perform_direction(void *context, const struct control_values *values
     json_object_end(result);
     return STATUS_OK;
 }
+
+/* perform_resolve: a step that the gate has taken stays in force until the gate itself takes it back; what ends is the incident, and with
+ * it what an open P1 would have led to. */
+enum status perform_resolve(void *context, const struct control_values *values, struct json *result,
+                            struct error *error)
+{
+    struct run *run = context;
+    struct incident incident;
+    const struct incident_resolution resolution = {.who = given_or(values, 2, "orchctl"),
+                                                   .why = values->texts[1],
+                                                   .wall_ms = clock_wall_ms(&run->clock)};
+    char path[PATH_BYTES], at[TIME_TEXT_BYTES];
+    if (!*resolution.why)
+        return error_set(error, STATUS_INVALID, "why: a reason is needed");
+    incidents_path(config_text(run->config, "run.artifacts_dir"), path);
+    enum status status = incidents_resolve(path, values->texts[0], &resolution, &incident, error);
+    if (status != STATUS_OK)
+        return status;
+    run->canary.p1_known = false;
+    feed_emit(&run->feed, LOG_INFO, "incident_resolved", "",
+              FEED_FIELDS(TEXT("id", incident.id), TEXT("rule", incident.rule),
+                          TEXT("severity", incident.severity), TEXT("who", incident.closed_by),
+                          TEXT("reason", incident.closed_why)));
+    console_say(&run->console, "%s (%s) resolved by %s: %s", incident.id, incident.rule, incident.closed_by,
+                incident.closed_why);
+    time_iso_ms(incident.closed_ms, at);
+    json_object_begin(result);
+    json_key_text(result, "incident", incident.id);
+    json_key_text(result, "rule", incident.rule);
+    json_key_text(result, "closed_at", at);
+    json_object_end(result);
+    return STATUS_OK;
+}

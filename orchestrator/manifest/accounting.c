@@ -1,5 +1,6 @@
 #include "accounting.h"
 
+#include "conclude.h"
 #include "orchestrator/drivers/spawn.h"
 
 #include <errno.h>
@@ -46,12 +47,12 @@ static enum status start(const struct run *run, const char **words, pid_t *out_p
 }
 
 /* wait_for: its exit code, -1 when it was killed, by us when it took too long. */
-static int wait_for(pid_t pid)
+static int wait_for(pid_t pid, int64_t limit_ms)
 {
     int status = 0;
     int descriptor = (int)syscall(SYS_pidfd_open, pid, 0u);
     struct pollfd ended = {.fd = descriptor, .events = POLLIN};
-    if (descriptor < 0 || poll(&ended, 1, ACCOUNTING_LIMIT_MS) <= 0)
+    if (descriptor < 0 || poll(&ended, 1, (int)limit_ms) <= 0)
         kill(pid, SIGKILL); /* not reaped yet, so the number is still this child's */
     while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
         ;
@@ -76,7 +77,8 @@ static void perform(const struct run *run, const char *event, const char **words
     pid_t pid = accounting_start(run, event, words);
     if (!pid)
         return;
-    int code = wait_for(pid);
+    int64_t limit_ms = conclude_limit_ms(run) / ACCOUNTING_SHARE; /* none of them outlives the conclusion */
+    int code = wait_for(pid, limit_ms < ACCOUNTING_LIMIT_MS ? limit_ms : ACCOUNTING_LIMIT_MS);
     log_event(code == 0 ? LOG_INFO : LOG_ERROR, event, "exit_code=%d", code);
 }
 

@@ -7,8 +7,9 @@
 
 void accounting_path(const struct run *run, char out_path[PATH_BYTES]);
 
-/* accounting_make: runs it, for at most ACCOUNTING_LIMIT_MS. Whatever goes wrong: the file is then not there, or says so. */
-enum { ACCOUNTING_LIMIT_MS = 300000 };
+/* accounting_make: runs it, for at most ACCOUNTING_LIMIT_MS, and no longer than so many of them have time within conclude_limit_ms. Whatever
+ * goes wrong: the file is then not there, or says so. */
+enum { ACCOUNTING_LIMIT_MS = 300000, ACCOUNTING_SHARE = 4 };
 void accounting_make(const struct run *run);
 void accounting_quality(const struct run *run);
 void accounting_canary(const struct run *run); /* the canary's figures, gates and final report */

@@ -10,10 +10,13 @@
 #include "orchestrator/export/exporter.h"
 
 #include <math.h>
+#include <poll.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+enum { LAST_WORD_MS = 10000 };
 enum { EXIT_PASS = 0, EXIT_OWN_ERROR = 1, EXIT_USAGE = 2, EXIT_GATE = 3, EXIT_DEGRADED = 4 };
 
 enum status conclude_begin(const struct run *run, struct error *error)
@@ -71,13 +74,37 @@ static void faults_json(const struct run *run, const struct fault_loss *losses, 
     json_array_end(json);
 }
 
+int64_t conclude_limit_ms(const struct run *run)
+{
+    int64_t given_ms = config_i64(run->config, "run.conclude_timeout_s") * 1000;
+    int64_t scaled_ms = config_wall_ms(run->config, (double)given_ms);
+    int64_t least_ms = given_ms < CONCLUDE_LEAST_MS ? given_ms : CONCLUDE_LEAST_MS;
+    int64_t fed_ms = run->go_ms ? run->fed_until_wall_ms - run->go_wall_ms : 0;
+    return (scaled_ms > least_ms ? scaled_ms : least_ms) + (fed_ms > 0 ? fed_ms : 0);
+}
+
+/* tell_late: an errand is waited for no longer. */
+static void tell_late(struct run *run, const char *what, const char *step)
+{
+    char reason[256];
+    snprintf(reason, sizeof reason, "%s%s%s", step ? "reading " : "", step ? step : "reading the run's files",
+             " does not end: a file of the run does not answer");
+    feed_emit(
+        &run->feed, LOG_ERROR, "conclude_timeout", "",
+        FEED_FIELDS(TEXT("what", what), NUMBER("limit_ms", conclude_limit_ms(run)), TEXT("reason", reason)));
+    console_say(&run->console, "%s: not done within %.0f s (run.conclude_timeout_s): %s", what,
+                (double)conclude_limit_ms(run) / 1000, reason);
+}
+
 /* --- before the stop --- */
 
 /* judging: the gates that can be judged before the processes are stopped, from files, like the final judgement. All of it is the
- * errand's; what is borrowed (places) does not change any more. */
+ * errand's, which may outlive the run: the texts are its own. */
 struct judging {
     struct errand errand;
+    int64_t deadline_ms;
     struct evidence_places places;
+    char *texts[4]; /* of places */
     struct evidence evidence;
     struct gate_results gates;
     struct buffer counts; /* of every process, as the status file had them */
@@ -123,13 +150,23 @@ static void given_counts(const struct run *run, struct json *json)
     json_array_end(json);
 }
 
+static void places_own(struct judging *judging)
+{
+    struct evidence_places *places = &judging->places;
+    const char **const borrowed[] = {&places->run_id, &places->output_dir, &places->data_root, &places->sink};
+    for (size_t i = 0; i < sizeof borrowed / sizeof *borrowed; i++)
+        *borrowed[i] = judging->texts[i] = memory_copy_text(*borrowed[i]);
+}
+
 /* judging_begin: status and manifest are brought up to date for it. */
 static struct judging *judging_begin(struct run *run)
 {
     struct judging *judging = memory_allocate(sizeof *judging);
     struct json json;
     char path[PATH_BYTES];
+    judging->deadline_ms = run_now_ms(run) + conclude_limit_ms(run);
     judging->places = places_of(run);
+    places_own(judging);
     buffer_init(&judging->counts, 0);
     json_init(&json, &judging->counts);
     given_counts(run, &json);
@@ -148,7 +185,18 @@ bool conclude_judged(struct run *run)
 {
     if (!run->judging)
         run->judging = judging_begin(run);
-    return errand_done(&run->judging->errand);
+    if (errand_done(&run->judging->errand))
+        return true;
+    if (run_now_ms(run) < run->judging->deadline_ms || !errand_leave(&run->judging->errand))
+        return false;
+    run->judging = NULL; /* its thread's */
+    tell_late(run, "the gates before the stop", NULL);
+    return true;
+}
+
+int64_t conclude_judged_due_ms(const struct run *run)
+{
+    return run->judging->deadline_ms;
 }
 
 void conclude_judged_finish(struct run *run)
@@ -157,6 +205,8 @@ void conclude_judged_finish(struct run *run)
         return;
     errand_finish(&run->judging->errand);
     buffer_finish(&run->judging->counts);
+    for (size_t i = 0; i < sizeof run->judging->texts / sizeof *run->judging->texts; i++)
+        free(run->judging->texts[i]);
     free(run->judging);
     run->judging = NULL;
 }
@@ -289,6 +339,9 @@ static void say_places(struct run *run)
 /* concluding: all of it is the errand's; `run` is a copy, and what its pointers lead to does not change behind the last exit. */
 struct concluding {
     struct errand errand;
+    int64_t deadline_ms;
+    _Atomic(const char *) step; /* what it is at */
+    bool stuck;                 /* left in the middle of writing the manifest */
     struct run *run;
     struct gate_results gates;
     struct fault_loss *losses;
@@ -297,20 +350,44 @@ struct concluding {
     struct error error;
 };
 
-/* files_write: everything the verdict is computed from, but the status file, and what only the rows tell of the faults. */
-static enum status files_write(const struct run *run, struct error *error)
+static void at(struct concluding *concluding, const char *step)
 {
+    atomic_store(&concluding->step, step);
+    crash_point("concluding");
+}
+
+/* manifest_replace: not once it is waited for no longer: then the manifest says so. */
+static enum status manifest_replace(struct concluding *concluding,
+                                    const struct manifest_conclusion *conclusion, struct error *error)
+{
+    struct buffer text;
+    buffer_init(&text, 0);
+    manifest_make(concluding->run, conclusion, &text);
+    enum status status = errand_hold(&concluding->errand)
+                             ? manifest_store(concluding->run, &text, error)
+                             : error_set(error, STATUS_CLOSED, "nobody waits for the verdict any more");
+    errand_let_go(&concluding->errand);
+    buffer_finish(&text);
+    return status;
+}
+
+/* files_write: everything the verdict is computed from, but the status file, and what only the rows tell of the faults. */
+static enum status files_write(struct concluding *concluding, struct error *error)
+{
+    const struct run *run = concluding->run;
     struct manifest_conclusion conclusion = {0};
-    crash_point("concluding");
+    at(concluding, "the raw capture");
     enum status status = manifest_write_source(run, error);
-    crash_point("concluding");
-    status = status == STATUS_OK ? manifest_write(run, &conclusion, error) : status;
+    at(concluding, "the manifest");
+    status = status == STATUS_OK ? manifest_replace(concluding, &conclusion, error) : status;
     if (status != STATUS_OK)
         return status;
-    crash_point("concluding");
+    at(concluding, "the loss ledger");
     accounting_make(run);
+    atomic_store(&concluding->step, "the data quality");
     if (run->gates == GATES_SOAK)
         accounting_quality(run);
+    atomic_store(&concluding->step, "the canary's figures");
     if (run->gates == GATES_CANARY)
         accounting_canary(run);
     return STATUS_OK;
@@ -318,37 +395,37 @@ static enum status files_write(const struct run *run, struct error *error)
 
 /* write_all: files first, then figures from the files, then the verdict into the manifest. What rows tell of the faults goes
  * into the manifest before it is read: the verdict sees it there, as whoever verifies it later does. */
-static enum status write_all(const struct run *run, struct gate_results *gates,
-                             struct fault_loss **out_losses, int *out_code, struct error *error)
+static enum status write_all(struct concluding *concluding, struct error *error)
 {
+    const struct run *run = concluding->run;
     struct evidence evidence = {.count = 0};
     struct evidence_places places = places_of(run);
     struct gate_conditions conditions;
-    enum status status = files_write(run, error);
+    enum status status = files_write(concluding, error);
     if (status != STATUS_OK)
         return status;
-    crash_point("concluding");
+    at(concluding, "the rows of the sinks and of the data sets");
     evidence_gather_rows(&places, &evidence);
-    *out_losses = losses_of(run, &evidence);
-    struct manifest_conclusion conclusion = {.losses = *out_losses};
-    status = manifest_write(run, &conclusion, error);
+    concluding->losses = losses_of(run, &evidence);
+    struct manifest_conclusion conclusion = {.losses = concluding->losses};
+    status = manifest_replace(concluding, &conclusion, error);
     if (status == STATUS_OK)
         status = conditions_read(places.manifest_path, run->run_id, &conditions, error);
     if (status != STATUS_OK)
         return status;
+    atomic_store(&concluding->step, "reports and manifests");
     evidence_gather_documents(&places, &evidence);
-    gates_judge(&conditions, &evidence, gates);
-    conclusion.gates = gates;
-    conclusion.overall = gates_overall(gates);
-    conclusion.exit_code = *out_code = exit_code_of(run, conclusion.overall);
-    return manifest_write(run, &conclusion, error);
+    gates_judge(&conditions, &evidence, &concluding->gates);
+    conclusion.gates = &concluding->gates;
+    conclusion.overall = gates_overall(&concluding->gates);
+    conclusion.exit_code = concluding->code = exit_code_of(run, conclusion.overall);
+    return manifest_replace(concluding, &conclusion, error);
 }
 
 static void write_and_judge(void *context)
 {
     struct concluding *concluding = context;
-    concluding->status = write_all(concluding->run, &concluding->gates, &concluding->losses,
-                                   &concluding->code, &concluding->error);
+    concluding->status = write_all(concluding, &concluding->error);
 }
 
 struct concluding *conclude_start(struct run *run)
@@ -356,6 +433,7 @@ struct concluding *conclude_start(struct run *run)
     struct concluding *concluding = memory_allocate(sizeof *concluding);
     char path[PATH_BYTES];
     conclude_judged_finish(run); /* of a run that was not waited for */
+    concluding->deadline_ms = run_now_ms(run) + conclude_limit_ms(run);
     quality_watch_end(run);
     canary_watch_end(run);
     manifest_status_path(run, path);
@@ -371,9 +449,51 @@ struct concluding *conclude_start(struct run *run)
     return concluding;
 }
 
-bool conclude_done(struct concluding *concluding)
+bool conclude_done(struct run *run, struct concluding *concluding)
 {
-    return errand_done(&concluding->errand);
+    int64_t late_ms = run_now_ms(run) - concluding->deadline_ms;
+    if (errand_done(&concluding->errand))
+        return true;
+    concluding->stuck = late_ms >= LAST_WORD_MS; /* even the manifest's place does not answer */
+    run->unconcluded = late_ms >= 0 && (errand_leave(&concluding->errand) || concluding->stuck);
+    return run->unconcluded;
+}
+
+/* manifest_without_verdict: an errand, as writing may not end either. */
+static void manifest_without_verdict(void *context)
+{
+    struct concluding *last = context;
+    const struct manifest_conclusion conclusion = {0};
+    last->status = manifest_write(last->run, &conclusion, &last->error);
+}
+
+/* last_word: false: it could not be written within LAST_WORD_MS. */
+static bool last_word(struct run *run)
+{
+    struct concluding *last = memory_allocate(sizeof *last);
+    last->run = memory_copy(run, sizeof *run);
+    errand_begin(&last->errand, manifest_without_verdict, last, run->epoll_descriptor, RUN_ERRAND_EVENT);
+    struct pollfd ended = {.fd = last->errand.descriptor, .events = POLLIN};
+    if (!last->errand.done && poll(&ended, 1, LAST_WORD_MS) <= 0)
+        return false; /* it is its thread's */
+    errand_finish(&last->errand);
+    bool good = last->status == STATUS_OK;
+    free(last->run);
+    free(last);
+    return good;
+}
+
+/* give_up: the manifest says why there is no verdict. */
+static int give_up(struct run *run, const struct concluding *concluding)
+{
+    const char *step = atomic_load(&concluding->step);
+    tell_late(run, "the verdict", step);
+    snprintf(run->end_reason, sizeof run->end_reason, "no verdict: reading %s did not end within %.0f s",
+             step, (double)conclude_limit_ms(run) / 1000);
+    fprintf(stderr, "orchestrator: run %s has %s\n", run->run_id, run->end_reason);
+    if (concluding->stuck || !last_word(run))
+        fprintf(stderr, "orchestrator: its manifest could not be written either\n");
+    return EXIT_OWN_ERROR;
 }
 
 static void say_all(struct run *run, const struct concluding *concluding)
@@ -388,6 +508,8 @@ static void say_all(struct run *run, const struct concluding *concluding)
 
 int conclude_finish(struct run *run, struct concluding *concluding)
 {
+    if (run->unconcluded)
+        return give_up(run, concluding);
     errand_finish(&concluding->errand);
     if (run->gates == GATES_CANARY)
         canary_watch_settle(run);

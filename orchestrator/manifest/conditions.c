@@ -21,13 +21,15 @@ static const struct number NUMBERS[] = {
 
 enum { NUMBER_COUNT = sizeof NUMBERS / sizeof *NUMBERS };
 
-void conditions_json(const struct gate_conditions *conditions, const char *event_clock, struct json *json)
+void conditions_json(const struct gate_conditions *conditions, const char *event_clock, bool sizes_have_tail,
+                     struct json *json)
 {
     json_object_begin(json);
     json_key_text(json, "gates", gate_set_name(conditions->set));
     for (size_t i = 0; i < NUMBER_COUNT; i++)
         json_key_f64(json, NUMBERS[i].name, *(const double *)((const char *)conditions + NUMBERS[i].offset));
     json_key_text(json, "event_clock", event_clock);
+    json_key_bool(json, "sizes_have_tail", sizes_have_tail);
     json_object_end(json);
 }
 

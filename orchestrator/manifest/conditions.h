@@ -7,8 +7,9 @@
 #include "gates.h"
 
 /* conditions_json: the manifest's member "conditions". `fed_minutes`: from go to the end of the feed, times the time scale;
- * `event_clock`: wall, scaled or recorded (docs/operations.md). */
-void conditions_json(const struct gate_conditions *conditions, const char *event_clock, struct json *json);
+ * `event_clock`: wall, scaled or recorded; `sizes_have_tail`: false only of a synthetic market without one (docs/operations.md). */
+void conditions_json(const struct gate_conditions *conditions, const char *event_clock, bool sizes_have_tail,
+                     struct json *json);
 
 /* conditions_read: from the manifest of a run. STATUS_NOT_FOUND; STATUS_MALFORMED when it is another run's or a member is
  * missing; with a sentence. */

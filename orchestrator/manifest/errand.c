@@ -6,6 +6,8 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+enum { HOLD_NOTHING, HOLD_HELD, HOLD_LEFT };
+
 static void *errand_thread(void *context)
 {
     struct errand *errand = context;
@@ -21,7 +23,8 @@ static void *errand_thread(void *context)
 static bool start(struct errand *errand, int epoll_descriptor, unsigned long tag)
 {
     sigset_t all, before;
-    struct epoll_event event = {.events = EPOLLIN, .data.u64 = tag};
+    /* Told once: whoever does not ask any more (an interrupt has cut the phase short) must not be woken for ever. */
+    struct epoll_event event = {.events = EPOLLIN | EPOLLET, .data.u64 = tag};
     errand->descriptor = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
     if (errand->descriptor < 0 || epoll_ctl(epoll_descriptor, EPOLL_CTL_ADD, errand->descriptor, &event) != 0)
         return false;
@@ -62,4 +65,30 @@ void errand_finish(struct errand *errand)
     if (errand->descriptor >= 0)
         close(errand->descriptor); /* which takes it from the epoll */
     errand->descriptor = -1;
+}
+
+/* change: from one state of the hold to another, if it is that one. */
+static bool change(struct errand *errand, int from, int to)
+{
+    return atomic_compare_exchange_strong(&errand->hold, &from, to);
+}
+
+bool errand_leave(struct errand *errand)
+{
+    if (!change(errand, HOLD_NOTHING, HOLD_LEFT))
+        return false;
+    if (errand->has_thread)
+        pthread_detach(errand->thread); /* the descriptor stays: it may be written to at any time */
+    errand->has_thread = false;
+    return true;
+}
+
+bool errand_hold(struct errand *errand)
+{
+    return change(errand, HOLD_NOTHING, HOLD_HELD);
+}
+
+void errand_let_go(struct errand *errand)
+{
+    change(errand, HOLD_HELD, HOLD_NOTHING);
 }

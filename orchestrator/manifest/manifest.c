@@ -134,6 +134,15 @@ static const char *event_clock(const struct config *config)
     return config_f64(config, "simulator.speed") == 1 ? "wall" : "scaled";
 }
 
+/* sizes_have_tail: whether what bounds outliers has any to bound: only a synthetic market can be made without them. */
+static bool sizes_have_tail(const struct config *config)
+{
+    bool synthetic = strcmp(config_text(config, "harvest.venue"), "simulator") == 0 &&
+                     strcmp(config_text(config, "run.input_mode"), "preview") != 0 &&
+                     config_list(config, "simulator.captures").count == 0;
+    return !synthetic || config_f64(config, "simulator.size_sigma") > 0;
+}
+
 static void write_conditions(struct json *json, const struct run *run)
 {
     const struct config *config = run->config;
@@ -149,7 +158,7 @@ static void write_conditions(struct json *json, const struct run *run)
         .max_open_files = (double)config_i64(config, "limits.max_open_files"),
     };
     json_key(json, "conditions");
-    conditions_json(&conditions, event_clock(config), json);
+    conditions_json(&conditions, event_clock(config), sizes_have_tail(config), json);
 }
 
 static void write_folders(struct json *json, const struct run *run)
@@ -464,7 +473,7 @@ static const char *state_of(const struct run *run, const struct manifest_conclus
 {
     if (!conclusion)
         return "running";
-    return run->failed_start || run->skipped_drain ? "aborted" : "finished";
+    return run->failed_start || run->skipped_drain || run->unconcluded ? "aborted" : "finished";
 }
 
 static void write_manifest(struct json *json, const struct run *run,
@@ -496,21 +505,33 @@ static void write_manifest(struct json *json, const struct run *run,
     json_object_end(json);
 }
 
-enum status manifest_write(const struct run *run, const struct manifest_conclusion *conclusion,
-                           struct error *error)
+void manifest_make(const struct run *run, const struct manifest_conclusion *conclusion,
+                   struct buffer *out_text)
+{
+    struct json json;
+    json_init(&json, out_text);
+    write_manifest(&json, run, conclusion);
+    buffer_append_byte(out_text, '\n');
+}
+
+enum status manifest_store(const struct run *run, const struct buffer *text, struct error *error)
 {
     char path[PATH_BYTES];
-    struct buffer text;
-    struct json json;
-    buffer_init(&text, 0);
-    json_init(&json, &text);
-    write_manifest(&json, run, conclusion);
-    buffer_append_byte(&text, '\n');
     manifest_path(run, path);
     enum status status = folder_make_for(path);
     if (status == STATUS_OK)
-        status = file_replace(path, text.data, text.length,
+        status = file_replace(path, text->data, text->length,
                               strcmp(config_text(run->config, "journal.durability"), "power") == 0);
-    buffer_finish(&text);
     return status == STATUS_OK ? status : error_set(error, status, "%s cannot be written: %m", path);
+}
+
+enum status manifest_write(const struct run *run, const struct manifest_conclusion *conclusion,
+                           struct error *error)
+{
+    struct buffer text;
+    buffer_init(&text, 0);
+    manifest_make(run, conclusion, &text);
+    enum status status = manifest_store(run, &text, error);
+    buffer_finish(&text);
+    return status;
 }

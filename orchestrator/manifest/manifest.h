@@ -18,6 +18,11 @@ void manifest_path(const struct run *run, char out_path[PATH_BYTES]);
 void manifest_status_path(const struct run *run, char out_path[PATH_BYTES]);
 void manifest_source_path(const struct run *run, char out_path[PATH_BYTES]);
 
+/* manifest_make: its text; with the verdict it reads whatever it names, for the hashes. manifest_store: puts it in its place. manifest_write:
+ * both. */
+void manifest_make(const struct run *run, const struct manifest_conclusion *conclusion,
+                   struct buffer *out_text);
+enum status manifest_store(const struct run *run, const struct buffer *text, struct error *error) MUST_USE;
 enum status manifest_write(const struct run *run, const struct manifest_conclusion *conclusion,
                            struct error *error) MUST_USE;
 enum status manifest_write_source(const struct run *run, struct error *error) MUST_USE;

@@ -174,13 +174,17 @@ int verb_canary(const struct invocation *invocation)
     const char *what = invocation->words[0];
     struct config *config;
     struct error error = {{0}};
-    if (strcmp(what, "start") == 0)
-        return start(invocation);
-    if (strcmp(what, "report") == 0)
-        return report(invocation);
-    bool marks = strcmp(what, "mark-stable") == 0;
-    if (!marks && strcmp(what, "status") != 0)
-        return complain(EXIT_WRONG_USE, "canary %s: must be start, status, report or mark-stable", what);
+    if (strcmp(what, "resolve") == 0)
+        return canary_resolve(invocation);
+    bool marks = strcmp(what, "mark-stable") == 0, starts = strcmp(what, "start") == 0,
+         reports = strcmp(what, "report") == 0;
+    if (!marks && !starts && !reports && strcmp(what, "status") != 0)
+        return complain(EXIT_WRONG_USE, "canary %s: must be start, status, report, mark-stable or resolve",
+                        what);
+    if (invocation->words[1])
+        return complain(EXIT_WRONG_USE, "canary %s: takes no further word (%s)", what, invocation->words[1]);
+    if (starts || reports)
+        return starts ? start(invocation) : report(invocation);
     if (place_config(&config, &error) != STATUS_OK)
         return complain(EXIT_REFUSED, "%s", error.text);
     int code = marks ? mark(config) : status_of(invocation, config);

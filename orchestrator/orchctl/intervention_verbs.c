@@ -8,7 +8,6 @@
 
 #include <math.h>
 #include <orderflow_version.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,21 +21,10 @@ enum {
     COMMIT_PATIENCE_MS = 10000,
 };
 
-/* who: the option, else the user's name, else the number. */
-static const char *who(const struct invocation *invocation, char *out_text, size_t bytes)
-{
-    const char *given = invocation_value(invocation, "--who");
-    const struct passwd *entry = getpwuid(getuid());
-    if (given || entry)
-        return given ? given : entry->pw_name;
-    snprintf(out_text, bytes, "uid %d", (int)getuid());
-    return out_text;
-}
-
 static void args_make(const struct invocation *invocation, const char *const names[], struct buffer *out)
 {
     struct json json;
-    char user[32];
+    char user[WHO_BYTES];
     const char *why = invocation_value(invocation, "--why");
     if (!why && invocation_value(invocation, "--drill"))
         why = "a drill";
@@ -45,7 +33,7 @@ static void args_make(const struct invocation *invocation, const char *const nam
     json_object_begin(&json);
     for (size_t i = 0; names[i] && invocation->words[i]; i++)
         json_key_text(&json, names[i], invocation->words[i]);
-    json_key_text(&json, "who", who(invocation, user, sizeof user));
+    json_key_text(&json, "who", invocation_who(invocation, user));
     if (why)
         json_key_text(&json, "why", why);
     json_object_end(&json);

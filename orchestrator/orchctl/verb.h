@@ -54,6 +54,10 @@ const char *invocation_value(const struct invocation *invocation, const char *op
 bool invocation_number(const struct invocation *invocation, const char *option, int64_t otherwise,
                        int64_t *out_value);
 
+/* invocation_who: who decides: --who, else the user's name, else his number (then in `text`). */
+enum { WHO_BYTES = 32 };
+const char *invocation_who(const struct invocation *invocation, char text[WHO_BYTES]);
+
 /* complain: "orchctl: <sentence>" on stderr; returns `code`. */
 int complain(int code, const char *format, ...) PRINTF_LIKE(2, 3);
 
@@ -117,6 +121,7 @@ int verb_rollback(const struct invocation *invocation);
 int verb_direction(const struct invocation *invocation);
 /* canary_verb.c */
 int verb_canary(const struct invocation *invocation);
+int canary_resolve(const struct invocation *invocation); /* canary_resolve.c */
 /* why_verb.c */
 int verb_why(const struct invocation *invocation);
 int verb_replay(const struct invocation *invocation);

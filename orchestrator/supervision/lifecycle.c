@@ -533,8 +533,8 @@ void lifecycle_step(struct run *run)
 int64_t lifecycle_due_ms(const struct run *run)
 {
     int64_t due_ms = NEVER_MS;
-    if (run->judging)
-        return due_ms; /* its end wakes us */
+    if (run->judging) /* its end wakes us */
+        return run->phase == PHASE_REPORTING ? conclude_judged_due_ms(run) : due_ms;
     if (run->phase == PHASE_REPORTING && run_now_ms(run) < run->phase_ms + DRAIN_LIMIT_MS)
         return run->phase_ms + DRAIN_LIMIT_MS;
     if (run->phase > PHASE_FEEDING && run->phase < PHASE_STOPPING)

@@ -154,6 +154,8 @@ static enum status take_run(const struct validate_options *options, struct valid
         snprintf(input->event_clock, sizeof input->event_clock, "%s", clock);
         input->quality.event_clock = input->event_clock;
     }
+    input->quality.sizes_without_tail =
+        yyjson_is_false(yyjson_obj_get(yyjson_obj_get(root, "conditions"), "sizes_have_tail"));
     yyjson_doc_free(document);
     if (status == STATUS_OK) {
         take_session(input);

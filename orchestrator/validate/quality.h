@@ -38,6 +38,7 @@ struct quality_input {
     int levels;              /* of the book */
     const char *fingerprint; /* of the run; NULL: any, the same in every file is not asked for */
     const char *event_clock; /* wall, scaled, recorded; NULL: as if wall */
+    bool sizes_without_tail; /* a synthetic market that nothing is clipped of, by its making */
     double dedup_hits, received_trades, reconnects; /* heartbeats; NaN: not known */
     data_file_wanted *wanted;                       /* NULL: all files of the run */
     const void *wanted_context;

@@ -100,10 +100,15 @@ static void judge_consistency(struct quality *quality)
     enum { VIOLATIONS, EFFECT, DISTINCT, FIGURES = sizeof NAMES / sizeof *NAMES, Z_ROWS = FIGURES - 1 };
     double figures[FIGURES];
     quality_query(quality, SET_CVD, SET_COUNT, CONSISTENCY, figures, FIGURES);
-    double broken = (figures[VIOLATIONS] > 0) + !(figures[EFFECT] > 0) + !(figures[DISTINCT] > 1);
+    bool clipped = figures[EFFECT] > 0;
+    double broken = (figures[VIOLATIONS] > 0) + !clipped + !(figures[DISTINCT] > 1);
     bool known = figures[Z_ROWS] > 0 && !isnan(figures[EFFECT]);
     struct quality_check *check = quality_add(quality, "consistency", known ? broken : NAN, "==", 0,
                                               known ? (int64_t)figures[Z_ROWS] : 0);
+    if (known && !clipped && broken == 1 && quality->input->sizes_without_tail)
+        check->not_apply =
+            "this synthetic market's sizes have no tail (simulator.size_sigma is 0), so there is "
+            "nothing to clip; all else holds";
     for (size_t i = 0; i < FIGURES; i++)
         quality_number(check, NAMES[i], figures[i]);
 }

@@ -5,6 +5,7 @@
 #include "base/memory.h"
 #include "parity.h"
 #include "sink_reader.h"
+#include "sink_stamp.h"
 #include "summary.h"
 
 #include <stdio.h>
@@ -21,10 +22,20 @@ struct side {
     struct tracks tracks;
 };
 
+/* basis: what a final summary is made of, beside what was given: the sinks' files, and the rows of all streams. */
+struct basis {
+    struct sink_stamp sinks;
+    int64_t positions;
+};
+
 struct reporter {
     struct reporter_config config;
     struct side sides[SIDES_MAX];
     size_t side_count;
+    bool has_final; /* sides and parity are those of this basis, read to the end */
+    struct basis final;
+    struct parity parity; /* with both sinks */
+    int64_t readings;     /* of the sinks, to the end */
 };
 
 static void side_begin(const struct reporter *reporter, struct side *side)
@@ -66,7 +77,29 @@ void reporter_destroy(struct reporter *reporter)
         return;
     for (size_t i = 0; i < reporter->side_count; i++)
         side_end(&reporter->sides[i]);
+    parity_finish(&reporter->parity);
     free(reporter);
+}
+
+int64_t reporter_readings(const struct reporter *reporter)
+{
+    return reporter->readings;
+}
+
+/* ---- reading ---- */
+
+static enum status basis_take(const struct reporter *reporter, const struct stored *stored,
+                              struct basis *out_basis, struct error *error)
+{
+    out_basis->positions = 0;
+    for (size_t i = 0; i < stored->figures.stream_count; i++)
+        out_basis->positions += stored->figures.streams[i].position;
+    return sink_stamp_take(reporter->config.output_dir, reporter->config.run_id, &out_basis->sinks, error);
+}
+
+static bool basis_equal(const struct basis *left, const struct basis *right)
+{
+    return left->positions == right->positions && sink_stamp_equal(&left->sinks, &right->sinks);
 }
 
 /* reading: of one sink, for one summary. */
@@ -238,20 +271,50 @@ static enum status write_index(const struct reporter *reporter, const struct rep
     return status;
 }
 
+/* read_to_end: all rows, and what both sinks differ in. What has been read is kept for the next final summary, which mostly differs only in
+ * what was given (the gates): unless a file or a stream has moved meanwhile. */
+static enum status read_to_end(struct reporter *reporter, const struct reporter_job *job,
+                               const struct stored *stored, struct error *error)
+{
+    struct basis before, after;
+    enum status status = basis_take(reporter, stored, &before, error);
+    if (status != STATUS_OK || (reporter->has_final && basis_equal(&reporter->final, &before)))
+        return status;
+    reporter->has_final = false;
+    reporter->readings++;
+    log_event(LOG_INFO, "sinks_read", "reading=%lld", (long long)reporter->readings);
+    parity_finish(&reporter->parity);
+    status = read_sides(reporter, stored, true, error);
+    if (status == STATUS_OK && job->patient && sinks_are_behind(reporter, stored))
+        return STATUS_AGAIN;
+    if (status == STATUS_OK && reporter->side_count == SIDES_MAX)
+        status =
+            parity_compare(reporter->config.output_dir, reporter->config.run_id, &reporter->parity, error);
+    if (status == STATUS_OK)
+        status = basis_take(reporter, stored, &after, error);
+    reporter->has_final = status == STATUS_OK && basis_equal(&before, &after);
+    reporter->final = before;
+    return status;
+}
+
 static enum status write_final(struct reporter *reporter, const struct reporter_job *job,
                                const struct stored *stored, struct error *error)
 {
-    if (reporter->side_count < SIDES_MAX)
-        return write_sides(reporter, job, stored, NULL, error);
-    struct parity parity;
-    enum status status = parity_compare(reporter->config.output_dir, reporter->config.run_id, &parity, error);
-    if (status != STATUS_OK)
-        return status;
-    status = parity_write(&parity, reporter->config.artifacts_dir, reporter->config.sync, error);
-    if (status == STATUS_OK)
-        status = write_sides(reporter, job, stored, &parity, error);
-    parity_finish(&parity);
-    return status;
+    bool dual = reporter->side_count == SIDES_MAX;
+    const struct parity *parity = dual ? &reporter->parity : NULL;
+    enum status status = read_to_end(reporter, job, stored, error);
+    if (status == STATUS_OK && dual)
+        status = parity_write(parity, reporter->config.artifacts_dir, reporter->config.sync, error);
+    return status == STATUS_OK ? write_sides(reporter, job, stored, parity, error) : status;
+}
+
+/* write_running: of a run that goes on; what was read to the end is read on from there. */
+static enum status write_running(struct reporter *reporter, const struct reporter_job *job,
+                                 const struct stored *stored, struct error *error)
+{
+    reporter->has_final = false;
+    enum status status = read_sides(reporter, stored, false, error);
+    return status == STATUS_OK ? write_sides(reporter, job, stored, NULL, error) : status;
 }
 
 enum status reporter_write(struct reporter *reporter, const struct reporter_job *job, struct error *error)
@@ -262,12 +325,8 @@ enum status reporter_write(struct reporter *reporter, const struct reporter_job 
         return status;
     if (job->final)
         given_counts(job->given, &stored.figures);
-    status = read_sides(reporter, &stored, job->final, error);
-    if (status == STATUS_OK && job->final && job->patient && sinks_are_behind(reporter, &stored))
-        status = STATUS_AGAIN;
-    if (status == STATUS_OK)
-        status = job->final ? write_final(reporter, job, &stored, error)
-                            : write_sides(reporter, job, &stored, NULL, error);
+    status = job->final ? write_final(reporter, job, &stored, error)
+                        : write_running(reporter, job, &stored, error);
     if (status == STATUS_OK)
         status = write_index(reporter, job, job->final && reporter->side_count == SIDES_MAX, error);
     stored_finish(&stored);

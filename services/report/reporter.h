@@ -2,7 +2,8 @@
  * orchestrator gave.
  *
  * A summary while the run goes on reads only what the sinks got since the last one; the final one reads
- * everything again from the beginning and, when both sinks are on, compares them. Beside the summaries it
+ * everything again from the beginning and, when both sinks are on, compares them. Another final one, as it is asked for when the gates
+ * have come, reads them only if a file or a stream has moved since. Beside the summaries it
  * keeps <output_dir>/report.json, which says where they are. Not thread-safe: one thread at a time. */
 #pragma once
 
@@ -43,3 +44,6 @@ struct reporter_job {
  * come with a sentence; what was written stays written, the rest can be tried again. */
 enum status reporter_write(struct reporter *reporter, const struct reporter_job *job,
                            struct error *error) MUST_USE;
+
+/* reporter_readings: how often the sinks have been read to their end, for a final summary. */
+int64_t reporter_readings(const struct reporter *reporter);

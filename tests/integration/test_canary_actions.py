@@ -212,6 +212,46 @@ def test_an_incident_that_is_closed_in_time_does_not(programs, tmp_path):
         assert not (tmp_path / "state/rollback.json").exists() and run.status()["run_id"] == "test"
 
 
+def test_an_incident_that_a_person_closes_leads_nowhere_and_says_who_closed_it_and_why(programs, tmp_path):
+    with Run(programs, tmp_path, gates="canary", behave=FAST, sets={"canary.p1_timeout_s": 4, "signal.weak_threshold": 0.2}) as run:
+        run.wait_line("go: all ready")
+        Folder(run).mark(signal__weak_threshold=0.31)
+        tell(tmp_path, "test", STORY[:1])
+        run.wait_for(lambda: carried(run) == 1, "the decision")
+        (incident,) = incidents(run)
+        assert (incident["closed_at"], incident["closed_by"], incident["closed_why"]) == (None, None, None)
+        done = run.orchctl("canary", "resolve", incident["id"], "--reason", 'a "known" gap', "--who", "anna")
+        assert (done.returncode, done.stdout) == (0, "incident-000001 is closed\n"), done.stderr
+        (closed,) = incidents(run)
+        assert closed == {**incident, **{name: closed[name] for name in ("closed_ms", "closed_at")},
+                          "closed_by": "anna", "closed_why": 'a "known" gap'}
+        assert closed["closed_ms"] > incident["opened_ms"] and closed["closed_at"]
+
+        again = run.orchctl("canary", "resolve", incident["id"], "--reason", "once more", "--who", "bert")
+        assert again.returncode == 3
+        assert again.stderr == f"orchctl: canary resolve: incident-000001 is closed since {closed['closed_at']}, by anna\n"
+        unknown = run.orchctl("canary", "resolve", "incident-000077", "--reason", "a guess")
+        assert unknown.returncode == 3 and "canary resolve: there is no incident incident-000077 in" in unknown.stderr
+        assert incidents(run) == [closed]
+        run.wait_for(lambda: time.time() * 1000 > incident["opened_ms"] + 5000, "the time it would have had")
+        assert not (tmp_path / "state/rollback.json").exists() and run.status()["run_id"] == "test"
+        assert 'incident_resolved run_id=test id="incident-000001"' in run.log()
+
+        tell(tmp_path, "test", STORY[:2])
+        run.wait_for(lambda: carried(run) == 2, "the next decision")
+        run.process.send_signal(signal.SIGINT)
+        run.finish()
+        for words, sentence in ((("resolve",), "which incident?"), (("resolve", "incident-000002"), "--reason TEXT says why"),
+                                (("resolve", "incident-000002", "--reason", ""), "--reason TEXT says why"),
+                                (("mark-stable", "incident-000002"), "takes no further word")):
+            wrong = run.orchctl("canary", *words)
+            assert wrong.returncode == 2 and sentence in wrong.stderr, (words, wrong.stderr)
+        late = run.orchctl("canary", "resolve", "incident-000002", "--reason", "seen the day after")  # nobody runs here any more
+        assert late.returncode == 0, late.stderr
+        assert [i["closed_why"] for i in incidents(run)] == ['a "known" gap', "seen the day after"]
+        assert run.orchctl("canary", "resolve", "incident-000002", "--reason", "again").returncode == 3
+
+
 def test_without_a_stable_configuration_the_rollback_is_refused_once(programs, tmp_path):
     with Mortal(programs, tmp_path, gates="canary", behave=FAST, sets={"canary.p1_timeout_s": 1}) as run:
         run.wait_line("go: all ready")

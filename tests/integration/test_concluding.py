@@ -86,3 +86,38 @@ def test_an_interrupt_does_not_wait_for_the_gates_that_are_being_judged_but_the_
         os.close(end)
         assert run.finish() == 0, run.text()
     assert run.manifest()["state"] == "aborted" and run.manifest()["exit_code"] == 0
+
+
+def test_a_file_that_never_answers_before_the_stop_costs_the_early_gates_and_nothing_else(programs, tmp_path):
+    source = tmp_path / "artifacts/source_manifest_test.json"
+    with Run(programs, tmp_path, sets={"run.conclude_timeout_s": 1}) as run:
+        source.parent.mkdir(exist_ok=True)
+        os.mkfifo(source)  # nobody ever writes to it; the conclusion replaces it
+        run.wait_line("go: all ready")
+        run.process.send_signal(signal.SIGINT)
+        run.wait_line("the gates before the stop: not done within")
+        assert run.finish() == 0, run.text()
+    assert 'conclude_timeout run_id=test what="the gates before the stop"' in run.log()
+    assert run.manifest()["state"] == "finished" and run.manifest()["overall_verdict"] == "PASS"
+
+
+def test_a_file_that_never_answers_ends_the_run_without_a_verdict_and_says_at_what(programs, tmp_path):
+    orders = tmp_path / "runtime/mock_orders.jsonl"
+    with Run(programs, tmp_path, sets={"run.conclude_timeout_s": 1}) as run:
+        run.wait_line("go: all ready")
+        orders.unlink(missing_ok=True)
+        os.mkfifo(orders)
+        with control.Control(tmp_path) as ctl:
+            run.process.send_signal(signal.SIGINT)
+            run.wait_line("the gates before the stop: not done within")
+            run.process.send_signal(signal.SIGINT)  # nothing more can be hurried
+            run.wait_line("harvest stopped")  # the last one
+            assert ctl.ask("status", timeout_ms=ANSWER_MS)["phase"] == "ended"
+            assert run.finish() == 1, run.text()
+    sentence = "no verdict: reading the rows of the sinks and of the data sets did not end within"
+    assert f"orchestrator: run test has {sentence}" in run.text()
+    manifest = run.manifest()
+    assert manifest["state"] == "aborted" and sentence in manifest["end_reason"]
+    assert manifest["overall_verdict"] is None and manifest["gates"] is None
+    assert 'conclude_timeout run_id=test what="the verdict"' in run.log()
+    assert not os.path.exists(tmp_path / "runtime/orchestrator.state")

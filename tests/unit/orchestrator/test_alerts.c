@@ -296,19 +296,33 @@ static void a_rotation_ages_only_while_signal_rows_come(void **state)
     (void)state;
     alert_history_begin(&history, 1000);
     sample(&history, 61, 0, 0, 100, 1);
-    assert_float_equal(alert_history_rotation_age_s(&history), 0, 0);
+    assert_float_equal(alert_history_rotation_age_s(&history, 1), 0, 0);
     assert_true(alert_history_signals_moved(&history));
     sample(&history, 121, 0, 0, 200, 1);
     sample(&history, 181, 0, 0, 200, 1); /* nothing came: nothing could be finished */
     assert_false(alert_history_signals_moved(&history));
     sample(&history, 242, 0, 0, 300, 1);
-    assert_float_equal(alert_history_rotation_age_s(&history), 121, 0);
+    assert_float_equal(alert_history_rotation_age_s(&history, 1), 121, 0);
     sample(&history, 301, 0, 0, 400, 1);
-    assert_float_equal(alert_history_rotation_age_s(&history), 180, 0);
+    assert_float_equal(alert_history_rotation_age_s(&history, 1), 180, 0);
     sample(&history, 361, 0, 0, 500, 2);
-    assert_float_equal(alert_history_rotation_age_s(&history), 0, 0);
+    assert_float_equal(alert_history_rotation_age_s(&history, 1), 0, 0);
     sample(&history, 421, 0, 0, 600, -1); /* no such sink */
-    assert_true(isnan(alert_history_rotation_age_s(&history)));
+    assert_true(isnan(alert_history_rotation_age_s(&history, 1)));
+}
+
+/* Of a run at a thousandfold speed 180 s are 0.18 s of wall time, which any busy machine takes now and then. */
+static void a_rotation_has_ten_seconds_of_wall_time_however_fast_the_market_runs(void **state)
+{
+    struct alert_history history;
+    (void)state;
+    alert_history_begin(&history, 0);
+    sample(&history, 60, 0, 0, 100, 1);
+    sample(&history, 1060, 0, 0, 200, 1); /* a second of wall time */
+    assert_float_equal(alert_history_rotation_age_s(&history, 1000), 18, 1e-9);
+    sample(&history, 10070, 0, 0, 300, 1);
+    assert_true(alert_history_rotation_age_s(&history, 1000) >= ALERT_ROTATION_STALLED_S);
+    assert_float_equal(alert_history_rotation_age_s(&history, 10), 10010, 1e-9); /* these have a thousand */
 }
 
 int main(void)
@@ -322,6 +336,7 @@ int main(void)
         cmocka_unit_test(a_later_orchestrator_goes_on_with_open_alerts_and_running_periods),
         cmocka_unit_test(rises_are_those_since_the_last_evaluation_and_of_the_last_hour),
         cmocka_unit_test(a_rotation_ages_only_while_signal_rows_come),
+        cmocka_unit_test(a_rotation_has_ten_seconds_of_wall_time_however_fast_the_market_runs),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

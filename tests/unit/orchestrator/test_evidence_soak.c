@@ -287,7 +287,7 @@ static void what_is_written_of_conditions_is_what_is_read(void **unused)
     json_key(&json, "implied_modules");
     json_raw(&json, "[]", 2);
     json_key(&json, "conditions");
-    conditions_json(&written, "scaled", &json);
+    conditions_json(&written, "scaled", true, &json);
     json_object_end(&json);
     put(MANIFEST, buffer_text(&text));
     buffer_finish(&text);

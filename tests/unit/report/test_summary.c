@@ -393,6 +393,59 @@ static void reading_goes_on_where_it_stopped(void **state)
     setting_close(&setting);
 }
 
+/* final_is: what one more final summary says, and how often the sinks have been read for one. */
+static void final_is(struct setting *setting, int64_t total, const char *parity, int64_t readings)
+{
+    char line[64];
+    write_summary(setting, true);
+    yyjson_doc *document = summary_of(setting, "jsonl");
+    assert_int_equal(integer(document, "/total"), total);
+    yyjson_doc_free(document);
+    snprintf(line, sizeof line, "| parity of the sinks | **%s**", parity);
+    char *markdown = summary_text(setting, "jsonl", "md");
+    assert_non_null(strstr(markdown, line));
+    free(markdown);
+    assert_int_equal(reporter_readings(setting->reporter), readings);
+}
+
+/* The gates come behind the first final summary: what they are written into is not read once more. */
+static void a_final_summary_is_read_again_only_when_a_file_has_changed(void **state)
+{
+    static const char GIVEN[] = "{\"overall_verdict\":\"PASS\"}";
+    (void)state;
+    struct setting setting;
+    struct signal_row rows[6];
+    struct error error;
+    char shard[PATH_BYTES], path[PATH_BYTES];
+    setting_open(&setting, "dual");
+    six_rows(rows);
+    fixture_both(&setting.fixture, rows, 5);
+    write_summary(&setting, false); /* while it goes on nothing is read to the end */
+    assert_int_equal(reporter_readings(setting.reporter), 0);
+    final_is(&setting, 5, "PASS", 1);
+    assert_ok(given_take(&setting.given, GIVEN, &error));
+    path_join(path, setting.fixture.folder, "parity_diff_run-1.json");
+    assert_int_equal(unlink(path), 0);
+    final_is(&setting, 5, "PASS", 1);
+    free(fixture_read(path)); /* it is there again */
+    yyjson_doc *document = summary_of(&setting, "sqlite");
+    assert_string_equal(yyjson_get_str(at(document, "/overall_verdict")), "PASS");
+    yyjson_doc_free(document);
+
+    fixture_jsonl(&setting.fixture, &rows[5], false);
+    final_is(&setting, 6, "FAIL", 2);
+    fixture_sqlite(&setting.fixture, &rows[5], 1);
+    final_is(&setting, 6, "PASS", 3);
+    fixture_shard(&setting.fixture, "BTCUSDT", rows[0].ts_ms, false, shard);
+    char *text = fixture_read(shard); /* another byte in its place, of the same size */
+    *strstr(text, "strong_buy") = 'S';
+    assert_ok(file_replace(shard, text, strlen(text), false));
+    free(text);
+    final_is(&setting, 5, "FAIL", 4);
+    final_is(&setting, 5, "FAIL", 4);
+    setting_close(&setting);
+}
+
 static void reading_a_growing_table_goes_on_where_it_stopped(void **state)
 {
     (void)state;
@@ -524,6 +577,7 @@ int main(void)
         cmocka_unit_test(bad_lines_are_counted_and_rows_of_other_runs_left_out),
         cmocka_unit_test(only_rows_of_other_runs_are_pointed_at_in_both_sinks),
         cmocka_unit_test(reading_goes_on_where_it_stopped),
+        cmocka_unit_test(a_final_summary_is_read_again_only_when_a_file_has_changed),
         cmocka_unit_test(reading_a_growing_table_goes_on_where_it_stopped),
         cmocka_unit_test(day_folders_of_a_full_sink_are_read_too),
         cmocka_unit_test(a_name_taken_by_another_run_gets_a_number),

@@ -276,6 +276,34 @@ static void latency_is_not_judged_where_receive_times_mean_nothing(void **unused
     assert_string_equal(verdict_in(&input, false, "latency"), "UNKNOWN"); /* fewer than a thousand */
 }
 
+static void where_sizes_have_no_tail_it_is_not_asked_that_something_was_clipped_and_all_else_is(void **unused)
+{
+    (void)unused;
+    static const char CLIPPED[] = "i % 12 - 2)::DOUBLE AS z_raw, least((i % 12 - 2), 8)",
+                      UNCLIPPED[] = "i % 9 - 2)::DOUBLE AS z_raw, (i % 9 - 2)",
+                      WRONG[] = "i % 9 - 2)::DOUBLE AS z_raw, (i % 9 - 2) + (i = 7)::INTEGER * 0.001";
+    static const char *const TAILS[] = {UNCLIPPED, WRONG};
+    struct quality_input input = input_of();
+    struct data data = GOOD;
+    char columns[2048];
+    const char *at = strstr(GOOD.cvd, CLIPPED);
+    assert_non_null(at);
+    for (size_t i = 0; i < 2; i++) {
+        snprintf(columns, sizeof columns, "%.*s%s%s", (int)(at - GOOD.cvd), GOOD.cvd, TAILS[i],
+                 at + strlen(CLIPPED));
+        data.cvd = columns;
+        remove_kind("cvd");
+        write_all(&data);
+        input.sizes_without_tail = false;
+        assert_string_equal(verdict_in(&input, false, "consistency"), "FAIL");
+        input.sizes_without_tail = true;
+        assert_string_equal(verdict_in(&input, false, "consistency"), i == 0 ? "NOT_APPLICABLE" : "FAIL");
+    }
+    remove_kind("cvd");
+    write_all(&GOOD); /* where something was clipped all the same, that is judged */
+    assert_string_equal(verdict_in(&input, false, "consistency"), "PASS");
+}
+
 static void a_file_with_other_columns_or_metadata_fails_the_schema(void **unused)
 {
     (void)unused;
@@ -311,6 +339,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(on_an_empty_folder_everything_is_unknown, set_up, tear_down),
         cmocka_unit_test_setup_teardown(latency_is_not_judged_where_receive_times_mean_nothing, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(
+            where_sizes_have_no_tail_it_is_not_asked_that_something_was_clipped_and_all_else_is, set_up,
+            tear_down),
         cmocka_unit_test_setup_teardown(a_file_with_other_columns_or_metadata_fails_the_schema, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_damaged_file_is_told_and_passes_nothing, set_up, tear_down),
