@@ -226,10 +226,11 @@ enum status websocket_move(struct websocket *socket, const char *url, struct err
 }
 
 /* websocket_say: the market says everything to whoever listens. */
-void websocket_say(struct websocket *socket, const char *text)
+enum status websocket_say(struct websocket *socket, const char *text)
 {
     (void)socket;
     (void)text;
+    return STATUS_OK;
 }
 
 void websocket_pause(struct websocket *socket, bool paused)
