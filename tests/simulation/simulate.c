@@ -77,11 +77,11 @@ static void replay_equals(const char *name, const struct outcome *found, uint64_
     struct random random;
     struct run_figures ignored;
     struct outcome expected;
-    path_join(folder, root, "%s/data/raw", name);
+    path_join(folder, root, "%s/data", name);
     snprintf(again, sizeof again, "%.900s-replay", name);
     enter_folder(again);
     random_seed(&random, seed);
-    trace_event("replay", "folder=%s", "data/raw");
+    trace_event("replay", "folder=%s", "data");
     run_replay(folder, &random, &ignored);
     if (!trace_complaint()) {
         outcome_read(&expected);
