@@ -6,7 +6,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-enum { MS = 1000000, SCALED_ONE_IN = 3 };
+enum { MS = 1000000, SCALED_ONE_IN = 3, READ_MESSAGES = 15, READ_MESSAGES_SCALED = 3 };
 
 static struct {
     struct fault_plan *plan;
@@ -20,6 +20,7 @@ void fault_plan_quiet(struct fault_plan *plan)
 {
     *plan = (struct fault_plan){
         .delay_ns_max = 200000,
+        .read_messages = READ_MESSAGES,
         .state_interval_ms = 200,
         .high_water_mark = 20000,
         .sink_rows = 50,
@@ -89,6 +90,8 @@ static void draw_moves(struct fault_plan *plan, struct random *random, int64_t l
     for (size_t i = 0; i < FAULT_SERVICES; i++)
         for (size_t k = 0; k < FAULT_SYMBOLS; k++)
             second[i][k] = plan->second_owns[i][k] = below(random, 2);
+    plan->read_messages =
+        READ_MESSAGES_SCALED; /* slowly, so that the market goes on while harvest's symbols move */
     plan->move_count = 1 + (size_t)below(random, PROCESS_MOVES_MAX);
     for (size_t i = 0; i < plan->move_count; i++) {
         size_t service = (size_t)below(random, FAULT_SERVICES), symbol = (size_t)below(random, FAULT_SYMBOLS);

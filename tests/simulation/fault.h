@@ -63,7 +63,8 @@ struct fault_plan {
     int64_t delay_ns_max;
     int yield_one_in; /* a point or a lock lets others run first */
     int64_t restart_ns_max;
-    bool power; /* journal.durability power */
+    int64_t read_messages; /* of the venue, that the wire may bring at once */
+    bool power;            /* journal.durability power */
     /* settings that change no row */
     int64_t state_interval_ms, high_water_mark, recut_seed, sink_rows, sink_ms, part_rows, heartbeat_ms,
         journal_mb, journal_age_s;

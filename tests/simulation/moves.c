@@ -51,6 +51,14 @@ int64_t moves_made(void)
     return (int64_t)world.next;
 }
 
+int64_t moves_made_of_harvest(void)
+{
+    int64_t count = 0;
+    for (size_t i = 0; i < world.next; i++)
+        count += process_is_harvest(&processes[world.plan->moves[i].from]);
+    return count;
+}
+
 /* write: the plan says who owns what, under the next version. */
 static void write(void)
 {

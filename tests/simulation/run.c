@@ -128,6 +128,7 @@ static void play(struct fault_plan *plan, struct random *random, struct run_figu
         trace_complain("nothing can go on: every thread waits for another");
     *out = (struct run_figures){.messages = venue_messages(),
                                 .moves = moves_made(),
+                                .harvest_moves = moves_made_of_harvest(),
                                 .switches = fiber_switches(),
                                 .length_ns = operator_ended_ns()};
     for (size_t i = 0; i < PROCESS_COUNT; i++) {

@@ -20,7 +20,6 @@ enum {
     LEAD_MAX = 200, /* messages that one of them may be ahead of another */
     ANSWERS_MAX = 8,
     REQUESTS_MAX = 64,
-    READ_MESSAGES = 15, /* that the wire may bring at once */
     LOST_MESSAGES = 30, /* that a broken connection may swallow */
     HOUR_MS = 3600000,
 };
@@ -420,7 +419,7 @@ static bool deliver(struct websocket *socket)
     const struct websocket_handlers *handlers = &socket->client->config.handlers;
     struct said *said;
     bool did = socket->answer_count > 0;
-    int64_t count = 1 + fault_below(READ_MESSAGES);
+    int64_t count = 1 + fault_below(faults_plan()->read_messages);
     answer_requests(socket);
     for (; count > 0 && socket->state == SOCKET_OPEN && (said = next_message(socket)); count--) {
         struct said *read = memory_copy(said, sizeof *said + said->bytes); /* who handles it may hang up */
@@ -588,13 +587,23 @@ static int64_t number_in(const char *url, const char *key)
     return at ? strtoll(at + strlen(key), NULL, 10) : -1;
 }
 
+/* has_read: the harvest that runs has read what lies before this message. */
+static bool has_read(int64_t number)
+{
+    bool all = true;
+    for (size_t i = 0; i < world.open_count; i++)
+        if (world.open[i]->process == fiber_process())
+            all = all && !next_message(world.open[i]) && world.open[i]->next >= number;
+    return all;
+}
+
 /* answer_depth: the first snapshot where the market stands in front of it, later the book as it is. False: not yet. */
 static bool answer_depth(struct pending_request *pending)
 {
     size_t symbol = symbol_in(pending->url);
     if (!world.fetched[symbol] && !is_over()) {
         const struct said *said = item(world.front);
-        if (!said || !said->snapshot || said->symbol != symbol)
+        if (!said || !said->snapshot || said->symbol != symbol || !has_read(said->number))
             return false;
         buffer_append(&pending->body, said->text, said->bytes);
         pass_time(said->recv_ns);
