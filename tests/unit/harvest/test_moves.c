@@ -419,9 +419,8 @@ static void note(void *context, size_t symbol, const struct message *message, co
         buffer_format(&words->said, "%s ", EVENT_TYPE_NAMES[((const struct event_row *)row)->event_type]);
 }
 
-static void words_open(struct side *side, struct words *words)
+static void words_open_of(struct side *side, struct words *words, const int16_t *owners)
 {
-    static const int16_t OWNERS[] = {0, 0};
     struct feed_config config;
     feed_config_defaults(&config);
     config.symbols = SYMBOLS;
@@ -429,10 +428,16 @@ static void words_open(struct side *side, struct words *words)
     config.book_source = BOOK_SOURCE_PARTIAL;
     config.raw_trades = true;
     config.max_clock_skew_ms = 0;
-    config.owners = OWNERS;
+    config.owners = owners;
     *side = (struct side){0};
     buffer_init(&words->said, 0);
     side->feed = feed_create(&config, note, words, NULL);
+}
+
+static void words_open(struct side *side, struct words *words)
+{
+    static const int16_t OWNERS[] = {0, 0};
+    words_open_of(side, words, OWNERS);
 }
 
 static void give_trade(struct side *side, uint16_t source, int64_t id)
@@ -474,6 +479,32 @@ static void test_a_hole_of_the_next_owner_is_told_only_where_the_last_one_had_it
         feed_destroy(side.feed);
         buffer_finish(&words.said);
     }
+}
+
+/* An instance that was not there when another one came to the recording's end comes to it later. */
+static void test_the_end_of_one_capture_is_the_end_of_its_symbols_only(void **unused)
+{
+    (void)unused;
+    static const int16_t APART[] = {0, 1};
+    static const char OTHER_URL[] = "ws://h/stream?streams=ethusdt@trade";
+    struct side side;
+    struct words words;
+    words_open_of(&side, &words, APART);
+    give(&side, 0, CAPTURE_OPENED, OTHER_URL);
+    give(&side, 1, CAPTURE_OPENED, URL);
+    give_trade(&side, 1, 0);
+    give_trade(&side, 1, 1);
+    give(&side, 1, CAPTURE_CLOSED, "1006 the connection broke");
+    give(&side, 0, CAPTURE_CLOSED, "1000 end of recording");
+    assert_false(feed_ended(side.feed));
+    give(&side, 1, CAPTURE_OPENED, URL);
+    give_trade(&side, 1, 2);
+    give(&side, 1, CAPTURE_CLOSED, "1000 end of recording");
+    assert_true(feed_ended(side.feed));
+    assert_string_equal(buffer_text(&words.said), "t0 t1 reconnect t2 ");
+    balance(&side);
+    feed_destroy(side.feed);
+    buffer_finish(&words.said);
 }
 
 static void test_a_connection_whose_streams_change_is_still_missed_when_it_breaks(void **unused)
@@ -697,6 +728,7 @@ int main(void)
         cmocka_unit_test(test_a_hand_over_gives_the_rows_of_one_whoever_is_restarted),
         cmocka_unit_test(test_streams_that_lie_otherwise_on_the_new_connection_lose_and_double_nothing),
         cmocka_unit_test(test_a_hole_of_the_next_owner_is_told_only_where_the_last_one_had_it_too),
+        cmocka_unit_test(test_the_end_of_one_capture_is_the_end_of_its_symbols_only),
         cmocka_unit_test(test_a_connection_whose_streams_change_is_still_missed_when_it_breaks),
         cmocka_unit_test(test_a_break_of_the_venue_behind_a_move_is_counted_whichever_socket_spoke_first),
         cmocka_unit_test(test_a_symbol_leaves_when_its_next_owner_hears_what_was_fed),
