@@ -318,7 +318,7 @@ enum status websocket_add(struct websocket_client *client, const char *url, void
     socket->client = client;
     socket->data = data;
     buffer_init(&socket->message, 0);
-    buffer_init(&socket->outgoing, WEBSOCKET_URL_BYTES_MAX);
+    buffer_init(&socket->outgoing, 0);
     if (!url_split(socket, url)) {
         free_socket(socket);
         return error_set(error, STATUS_INVALID, "\"%.200s\" is not ws://host[:port]/path or wss://…", url);
@@ -374,12 +374,16 @@ enum status websocket_move(struct websocket *socket, const char *url, struct err
     return error_set(error, STATUS_INVALID, "\"%.200s\" is not ws://host[:port]/path or wss://…", url);
 }
 
-void websocket_say(struct websocket *socket, const char *text)
+enum status websocket_say(struct websocket *socket, const char *text)
 {
+    size_t bytes = strlen(text) + 1;
     if (!socket->is_open || socket->is_removed)
-        return;
-    buffer_append(&socket->outgoing, text, strlen(text) + 1);
+        return STATUS_OK;
+    if (socket->outgoing.length + bytes > WEBSOCKET_OUTGOING_BYTES_MAX)
+        return STATUS_LIMIT;
+    buffer_append(&socket->outgoing, text, bytes);
     lws_callback_on_writable(socket->wsi);
+    return STATUS_OK;
 }
 
 void websocket_pause(struct websocket *socket, bool paused)

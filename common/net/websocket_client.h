@@ -21,6 +21,7 @@
 enum {
     WEBSOCKET_URL_BYTES_MAX = 64 * 1024,
     WEBSOCKET_REASON_BYTES = 160,
+    WEBSOCKET_OUTGOING_BYTES_MAX = 64 * 1024,
     WEBSOCKET_READ_BYTES = 256 * 1024, /* taken from the kernel at once */
     WEBSOCKET_CONNECT_TIMEOUT_S = 15,  /* TCP, TLS and the HTTP upgrade, each */
 };
@@ -81,8 +82,9 @@ void websocket_restart(struct websocket *socket, const char *reason);
 enum status websocket_move(struct websocket *socket, const char *url, struct error *error) MUST_USE;
 
 /* websocket_say: a text message to the peer of an open connection, as soon as it takes it; what it has not taken when the connection
- * ends is forgotten, as is what is said while there is none. */
-void websocket_say(struct websocket *socket, const char *text);
+ * ends is forgotten, as is what is said while there is none. STATUS_LIMIT: WEBSOCKET_OUTGOING_BYTES_MAX wait for it already: this
+ * one is not said. */
+enum status websocket_say(struct websocket *socket, const char *text) MUST_USE;
 
 /* websocket_pause: stops or resumes reading. A few messages already taken from the kernel may still come. */
 void websocket_pause(struct websocket *socket, bool paused);

@@ -89,7 +89,7 @@ static const struct balance_line LINES[] = {
      0,
      {"harvest:parsed_messages"},
      {"harvest:received_trades", "harvest:received_books", "harvest:received_tickers",
-      "harvest:fed_elsewhere", "harvest:arrived"}},
+      "harvest:fed_elsewhere", "harvest:arrived", "harvest:arrived_lost"}},
     /* harvest, by symbol */
     {"trades",
      "every trade is published, a duplicate, late, of an invalid time or quantity, held back, or "

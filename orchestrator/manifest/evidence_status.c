@@ -59,7 +59,13 @@ static void ledger(const struct reading *reading)
                                             "filtered_unused_books",   "filtered_notice",
                                             "filtered_after_end",      NULL};
     static const char *const PARSED[] = {"parsed_messages", NULL};
-    static const char *const KNOWN[] = {"received_trades", "received_books", "received_tickers", NULL};
+    static const char *const KNOWN[] = {"received_trades",
+                                        "received_books",
+                                        "received_tickers",
+                                        "fed_elsewhere",
+                                        "arrived",
+                                        "arrived_lost",
+                                        NULL};
     static const char *const TRADES[] = {"received_trades", "backfilled_trades", NULL};
     static const char *const TRADES_OUT[] = {"emitted_trades",      "dedup_hits_total", "late_event_dropped",
                                              "invalid_time_trades", "invalid_qty",      NULL};

@@ -290,6 +290,17 @@ static bool has_arrived(struct run *run)
            version >= move->version && telemetry_stream(telemetry, stream, true);
 }
 
+/* may_go: a symbol of harvest that its owner does not hear yet stays until he does: what came meanwhile would be nobody's. */
+static bool may_go(struct run *run, size_t symbol)
+{
+    const struct plan_service *service = service_of(run);
+    const struct process *owner = run_process(run, service->instances[service->owners[symbol]]);
+    int64_t open = 0;
+    return run->scaling.module != MODULE_HARVEST ||
+           (owner->telemetry.seen && telemetry_counter(&owner->telemetry, "connections_open", &open) &&
+            open > 0);
+}
+
 static void note_moved(struct run *run, const char *name)
 {
     struct process *process = run_process(run, name);
@@ -326,6 +337,8 @@ static void step_moving(struct run *run)
     } else if (run->scaling.module == MODULE_HARVEST && control_inputs_under_way(run)) {
         return; /* first every instance has heard the same */
     } else if (next_symbol(run, &symbol, &owner)) {
+        if (!may_go(run, symbol))
+            return;
         move_begin(run, symbol, owner);
         move_send(run);
     } else if (all_know(run)) {

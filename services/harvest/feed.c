@@ -11,7 +11,7 @@
 #include <string.h>
 
 /* A state begins with this and ends with the book of the last symbol. */
-static const uint64_t STATE_MAGIC = 0x3144454546464f35; /* raise its digit when the layout changes */
+static const uint64_t STATE_MAGIC = 0x3144454546464f36; /* raise its digit when the layout changes */
 
 enum { WATERMARK_MS_MAX = 10000, DEDUP_LRU_MAX = 1 << 24 };
 
@@ -37,6 +37,7 @@ static const char *const COUNTER_NAMES[FEED_COUNTER_COUNT] = {
     [FEED_FILTERED_AFTER_END] = "filtered_after_end",
     [FEED_MOVED] = "fed_elsewhere",
     [FEED_ARRIVED] = "arrived",
+    [FEED_ARRIVED_LOST] = "arrived_lost",
     [FEED_REST_MALFORMED] = "rest_malformed",
     [FEED_REST_ERRORS] = "rest_errors",
     [FEED_CONTROL_MALFORMED] = "control_malformed",

@@ -77,8 +77,9 @@ enum feed_counter {
     FEED_FILTERED_UNUSED_BOOKS,
     FEED_FILTERED_NOTICE,
     FEED_FILTERED_AFTER_END,
-    FEED_MOVED,   /* of a symbol that another instance fed at that place */
-    FEED_ARRIVED, /* of symbols that are expected: not known yet who feeds them */
+    FEED_MOVED,        /* of a symbol that another instance fed at that place */
+    FEED_ARRIVED,      /* of symbols that are expected: not known yet who feeds them */
+    FEED_ARRIVED_LOST, /* of these: more than may be kept, and nobody has fed them */
     FEED_REST_MALFORMED,
     FEED_REST_ERRORS,
     FEED_CONTROL_MALFORMED,
@@ -179,9 +180,12 @@ bool feed_expects(const struct feed *feed, size_t symbol);
 enum { FEED_HEARD_BYTES = 128 };
 void feed_heard(const struct feed *feed, size_t symbol, char out_heard[FEED_HEARD_BYTES]);
 
-/* feed_may_leave: whether the symbol may go to who has heard that. STATUS_AGAIN: not yet; the sentence says what is waited for. */
-enum status feed_may_leave(const struct feed *feed, size_t symbol, const char *heard,
-                           struct error *error) MUST_USE;
+/* feed_may_leave: whether the symbol may go at all. feed_overlaps: whether of every stream of which its next owner has `heard` what came
+ * first has been fed here. STATUS_AGAIN: not yet; the sentence says what is waited for. feed_all_heard: that names every stream. */
+enum status feed_may_leave(const struct feed *feed, size_t symbol, struct error *error) MUST_USE;
+enum status feed_overlaps(const struct feed *feed, size_t symbol, const char *heard,
+                          struct error *error) MUST_USE;
+bool feed_all_heard(const struct feed *feed, const char *heard);
 
 /* feed_forget: a symbol that has gone: nothing of it is known any more. */
 void feed_forget(struct feed *feed, size_t symbol);

@@ -207,15 +207,29 @@ static bool begins_with(const struct capture_record *record, const char *text)
     return record->payload_bytes >= bytes && memcmp(record->payload, text, bytes) == 0;
 }
 
+/* end_of_capture: of the symbols that it has. Others may go on: their instance was not there when this one came to the end. */
+static void end_of_capture(struct feed *feed, int64_t source)
+{
+    bool others = false;
+    for (size_t i = 0; i < feed->config.symbol_count; i++) {
+        const struct feed_symbol_state *state = &feed->symbols[i].state;
+        others = others || (state->owner != source && state->owner != FEED_ELSEWHERE && !state->has_ended);
+    }
+    for (size_t i = 0; others && i < feed->config.symbol_count; i++)
+        if (feed->symbols[i].state.owner == source)
+            feed_symbol_end(&feed->symbols[i]);
+    if (!others)
+        feed_end(feed);
+}
+
 void feed_connection_closed(struct feed *feed, const struct capture_record *record)
 {
     bool any_open = false;
     for (size_t i = 0; i < FEED_CONNECTIONS_MAX; i++) {
         struct feed_connection *connection = &feed->state.connections[i];
-        if (!connection->number)
+        if (!connection->number || connection->source != record->source)
             continue;
-        bool is_meant = is_of(connection, record) ||
-                        (record->conn_id == CAPTURE_ALL_CONNECTIONS && connection->source == record->source);
+        bool is_meant = is_of(connection, record) || record->conn_id == CAPTURE_ALL_CONNECTIONS;
         if (is_meant && connection->is_open)
             connection_close(connection, record);
         if (is_meant && begins_with(record, PLANNED))
@@ -223,5 +237,5 @@ void feed_connection_closed(struct feed *feed, const struct capture_record *reco
         any_open = any_open || connection->is_open;
     }
     if (begins_with(record, END_OF_RECORDING) && !any_open)
-        feed_end(feed);
+        end_of_capture(feed, record->source);
 }

@@ -23,7 +23,7 @@ enum status feed_imbalance(const struct feed *feed, struct error *error)
     int64_t parsed = feed_count(feed, FEED_ALL, FEED_RECEIVED_TRADES) +
                      feed_count(feed, FEED_ALL, FEED_RECEIVED_BOOKS) +
                      feed_count(feed, FEED_ALL, FEED_RECEIVED_TICKERS) + counters[FEED_MOVED] +
-                     feed_count(feed, FEED_ALL, FEED_ARRIVED);
+                     feed_count(feed, FEED_ALL, FEED_ARRIVED) + counters[FEED_ARRIVED_LOST];
     if (counters[FEED_MESSAGES] != out || counters[FEED_PARSED] != parsed)
         return error_set(error, STATUS_CONFLICT,
                          "feed ledger: %" PRId64 " messages in, %" PRId64 " accounted for; %" PRId64

@@ -145,22 +145,49 @@ static void hear_nothing(struct feed_symbol *symbol)
         symbol->heard[i] = -1;
 }
 
-static int64_t arrived_count(const struct feed_symbol *symbol)
+static bool parse_kept(const struct feed_symbol *symbol, const struct venue_message *kept,
+                       struct venue_message *out)
 {
-    struct venue_message message;
-    size_t offset = 0;
-    int64_t count = 0;
-    while (hold_next(&symbol->arrivals, &offset, &message))
-        count += message.kind == VENUE_RAW;
-    return count;
+    enum venue_reason reason;
+    return venue_parse_text(symbol->feed->venue, kept->text, kept->text_bytes, out, &reason, NULL) ==
+               STATUS_OK &&
+           out->symbol == (int32_t)symbol->index;
 }
 
-/* make_room: more has come than may be kept: it begins anew. Whoever has the symbol still will be told of a later beginning. */
+static void note_dropped(struct feed_dropped *dropped, int64_t id)
+{
+    dropped->count++;
+    dropped->newest = id > dropped->newest ? id : dropped->newest;
+}
+
+/* make_room: more has come than may be kept: it begins anew. Whoever has the symbol still will be told of a later beginning; whether
+ * he has fed what is dropped is known when its state comes (count_dropped). */
 static void make_room(struct feed_symbol *symbol)
 {
-    count_moved(symbol, arrived_count(symbol));
+    struct venue_message kept, message;
+    size_t offset = 0;
+    while (hold_next(&symbol->arrivals, &offset, &kept)) {
+        enum feed_stream stream = FEED_STREAMS;
+        if (kept.kind == VENUE_RAW && parse_kept(symbol, &kept, &message))
+            stream = stream_of(&message);
+        if (stream < FEED_STREAMS)
+            note_dropped(&symbol->expected.dropped[stream], id_of(&message));
+        else
+            count_moved(symbol, kept.kind == VENUE_RAW);
+    }
     hold_clear(&symbol->arrivals);
     hear_nothing(symbol);
+}
+
+/* count_dropped: of a stream whose newest dropped message the last owner has fed, he has fed all; of another it is not known how many,
+ * and they are lost. */
+static void count_dropped(struct feed_symbol *symbol)
+{
+    for (size_t i = 0; i < FEED_STREAMS; i++) {
+        const struct feed_dropped *dropped = &symbol->expected.dropped[i];
+        bool is_fed = dropped->newest <= symbol->state.fed[i];
+        symbol->feed->state.counters[is_fed ? FEED_MOVED : FEED_ARRIVED_LOST] += dropped->count;
+    }
 }
 
 static void keep(struct feed_symbol *symbol, const struct venue_message *message,
@@ -204,10 +231,7 @@ void feed_symbol_arrives(struct feed_symbol *symbol, int64_t source, const struc
 static void take_raw(struct feed_symbol *symbol, const struct venue_message *kept)
 {
     struct venue_message message;
-    enum venue_reason reason;
-    if (venue_parse_text(symbol->feed->venue, kept->text, kept->text_bytes, &message, &reason, NULL) !=
-            STATUS_OK ||
-        message.symbol != (int32_t)symbol->index) {
+    if (!parse_kept(symbol, kept, &message)) {
         count_moved(symbol, 1);
         return;
     }
@@ -222,6 +246,8 @@ static void take_raw(struct feed_symbol *symbol, const struct venue_message *kep
 static void expect_nothing(struct feed_symbol *symbol)
 {
     symbol->expected = (struct feed_expected){.source = FEED_ELSEWHERE};
+    for (size_t i = 0; i < FEED_STREAMS; i++)
+        symbol->expected.dropped[i].newest = -1;
     hear_nothing(symbol);
 }
 
@@ -240,6 +266,7 @@ static void join(struct feed_symbol *symbol)
     memcpy(state->served, symbol->expected.served, sizeof state->served);
     hold_init(&walked);
     hold_swap(&walked, &symbol->arrivals);
+    count_dropped(symbol);
     expect_nothing(symbol);
     while (hold_next(&walked, &offset, &message))
         if (message.kind == VENUE_RAW)
@@ -289,7 +316,14 @@ void feed_symbol_move(struct feed_symbol *symbol, int64_t source, bool leaves)
 
 int64_t feed_symbol_arrived(const struct feed_symbol *symbol)
 {
-    return arrived_count(symbol);
+    struct venue_message message;
+    size_t offset = 0;
+    int64_t count = 0;
+    while (hold_next(&symbol->arrivals, &offset, &message))
+        count += message.kind == VENUE_RAW;
+    for (size_t i = 0; i < FEED_STREAMS; i++)
+        count += symbol->expected.dropped[i].count;
+    return count;
 }
 
 /* --- questions --- */
@@ -314,24 +348,35 @@ void feed_heard(const struct feed *feed, size_t symbol, char out_heard[FEED_HEAR
                                        length ? " " : "", STREAM_NAMES[i], feed->symbols[symbol].heard[i]);
 }
 
-/* has_fed: a message of this id has come here, however its stream is disturbed. Of trades that are not remembered (their time
- * was absurd) only the distance tells. */
-enum { DISORDER_MAX = 1000 };
+/* has_fed: a message of this id has come here, or a newer one. While a trade is missing before one that has come it may not leave
+ * (feed_may_leave), so a newer one says enough: of the trade itself, if it was refused (its time was absurd) and is not
+ * remembered, nothing else ever would. */
 static bool has_fed(const struct feed_symbol *symbol, enum feed_stream stream, int64_t id)
 {
-    int64_t fed = symbol->state.fed[stream];
-    return stream == FEED_TRADE ? ordering_knows(&symbol->ordering, id) || fed - DISORDER_MAX > id
-                                : fed >= id;
+    return symbol->state.fed[stream] >= id || (stream == FEED_TRADE && ordering_knows(&symbol->ordering, id));
 }
 
-/* overlaps: of every stream that was heard of, what was heard first has been fed here. */
-static enum status overlaps(const struct feed_symbol *symbol, const char *heard, struct error *error)
+static bool is_heard(const char *heard, enum feed_stream stream, int64_t *out_id)
 {
+    const char *at = strstr(heard, STREAM_NAMES[stream]);
+    return at && sscanf(at + strlen(STREAM_NAMES[stream]), "=%" SCNd64, out_id) == 1;
+}
+
+bool feed_all_heard(const struct feed *feed, const char *heard)
+{
+    int64_t id;
+    bool has_tickers = !feed_books_are_whole(feed);
+    return is_heard(heard, FEED_TRADE, &id) && is_heard(heard, FEED_BOOK, &id) &&
+           (!has_tickers || is_heard(heard, FEED_TICKER, &id));
+}
+
+enum status feed_overlaps(const struct feed *feed, size_t index, const char *heard, struct error *error)
+{
+    const struct feed_symbol *symbol = &feed->symbols[index];
     size_t count = 0;
     for (enum feed_stream i = 0; i < FEED_STREAMS; i++) {
-        const char *at = strstr(heard, STREAM_NAMES[i]);
         int64_t id;
-        if (!at || sscanf(at + strlen(STREAM_NAMES[i]), "=%" SCNd64, &id) != 1)
+        if (!is_heard(heard, i, &id))
             continue;
         count++;
         if (!has_fed(symbol, i, id))
@@ -341,7 +386,7 @@ static enum status overlaps(const struct feed_symbol *symbol, const char *heard,
     return count ? STATUS_OK : error_set(error, STATUS_AGAIN, "its next owner hears nothing of it yet");
 }
 
-enum status feed_may_leave(const struct feed *feed, size_t index, const char *heard, struct error *error)
+enum status feed_may_leave(const struct feed *feed, size_t index, struct error *error)
 {
     const struct feed_symbol *symbol = &feed->symbols[index];
     int64_t first, last;
@@ -350,7 +395,7 @@ enum status feed_may_leave(const struct feed *feed, size_t index, const char *he
     if (feed_wants_snapshot(feed, index) || feed_symbol_missed(symbol, &first, &last) ||
         symbol->state.catches_up || ordering_hole(&symbol->ordering, &first, &last))
         return error_set(error, STATUS_AGAIN, "an answer of the venue is awaited");
-    return overlaps(symbol, heard, error);
+    return STATUS_OK;
 }
 
 void feed_forget(struct feed *feed, size_t symbol)
@@ -377,6 +422,15 @@ void feed_expected_save(const struct feed *feed, struct buffer *out)
     }
 }
 
+static bool dropped_are_sound(const struct feed_expected *expected)
+{
+    bool are_sound = true;
+    for (size_t i = 0; i < FEED_STREAMS; i++)
+        are_sound = are_sound && state_is_count(expected->dropped[i].count) &&
+                    state_is_id(expected->dropped[i].newest);
+    return are_sound;
+}
+
 enum status feed_expected_load(struct feed *feed, struct reader *in)
 {
     uint64_t count = reader_u64(in);
@@ -391,7 +445,7 @@ enum status feed_expected_load(struct feed *feed, struct reader *in)
         struct feed_expected *expected = &feed->symbols[index].expected;
         reader_take(in, expected, sizeof *expected);
         if (!feed_source_is_sound(expected->source) || !state_is_count(expected->served[0]) ||
-            !state_is_count(expected->served[1]) ||
+            !state_is_count(expected->served[1]) || !dropped_are_sound(expected) ||
             hold_load(&feed->symbols[index].arrivals, (int32_t)index, in) != STATUS_OK)
             in->failed = true;
     }

@@ -37,6 +37,10 @@ struct feed_symbol {
     struct feed_expected {
         int64_t source;                /* the capture it is expected in; FEED_ELSEWHERE: it is not */
         int64_t served[FEED_SERVICES]; /* as in the state */
+        struct feed_dropped {          /* what came and could not be kept, by stream */
+            int64_t count;
+            int64_t newest; /* greatest id; -1: none */
+        } dropped[FEED_STREAMS];
     } expected;
     struct hold arrivals;        /* messages of an expected symbol, as they came */
     int64_t heard[FEED_STREAMS]; /* of these the first ids; -1: none. Not saved */

@@ -64,16 +64,18 @@ static void report_receiver(const struct intake *intake, struct stage_report *re
         int64_t value;
     } counters[] = {
         {"socket_messages", figures.messages}, /* of this life; received_messages are those of the run */
-        {"received_bytes", figures.message_bytes},    {"connections_open", figures.connections_open},
-        {"connections_opened", figures.openings},     {"refused_attempts", figures.refused_attempts},
-        {"rest_requests", figures.rest_requests},     {"rest_failures", figures.rest_failures},
-        {"snapshots_asked", figures.snapshots_asked}, {"receiver_pauses", figures.pauses},
-        {"capture_backlog", figures.backlog},         {"venue_time_failures", figures.clock_failures},
+        {"received_bytes", figures.message_bytes},      {"connections_open", figures.connections_open},
+        {"connections_opened", figures.openings},       {"refused_attempts", figures.refused_attempts},
+        {"rest_requests", figures.rest_requests},       {"rest_failures", figures.rest_failures},
+        {"snapshots_asked", figures.snapshots_asked},   {"receiver_pauses", figures.pauses},
+        {"capture_backlog", figures.backlog},           {"venue_time_failures", figures.clock_failures},
+        {"requests_refused", figures.requests_refused}, {"requests_unsaid", figures.requests_unsaid},
     };
     for (size_t i = 0; i < sizeof counters / sizeof counters[0]; i++)
         stage_report_counter(report, counters[i].name, counters[i].value);
     for (enum intake_loss loss = 0; loss < INTAKE_LOSSES; loss++)
         stage_report_counter(report, intake_loss_name(loss), intake->losses[loss]);
+    stage_report_counter(report, "moves_unmet", intake->meetings_cut);
     stage_report_gauge(report, "clock_offset_ms", figures.clock_offset_ms);
 }
 

@@ -133,7 +133,7 @@ enum status intake_open(struct intake *intake, struct stage *stage, const struct
 {
     char folder[PATH_BYTES];
     intake->leaving = memory_allocate(feed->symbol_count * sizeof *intake->leaving);
-    intake->met_ms = memory_allocate(feed->symbol_count * sizeof *intake->met_ms);
+    intake->meetings = memory_allocate(feed->symbol_count * sizeof *intake->meetings);
     if (stage_replay_files(stage))
         return open_replay(intake, stage_replay_files(stage), error);
     capture_folder(stage, folder, sizeof folder);
@@ -153,7 +153,7 @@ void intake_close(struct intake *intake)
     capture_chain_close(intake->chain);
     capture_writer_close(intake->writer);
     free(intake->leaving);
-    free(intake->met_ms);
+    free(intake->meetings);
     *intake = (struct intake){.stage = intake->stage};
 }
 
@@ -228,8 +228,6 @@ enum status intake_command(struct intake *intake, const struct feed *feed, const
 
 /* --- a symbol that moves --- */
 
-enum { OVERLAP_MS = 2000 }; /* at a venue: so long both listen, if by then not every stream has spoken */
-
 static void move_json(const struct intake *intake, const char *move, size_t symbol, int64_t version,
                       char out_json[META_BYTES])
 {
@@ -248,18 +246,41 @@ enum status intake_expect(struct intake *intake, size_t symbol, int64_t version,
     return STATUS_OK;
 }
 
-/* has_met: every stream of the symbol has spoken to the next owner, or they have had time to. A simulator's connections all say one
- * order: there one stream says it for all. */
-static bool has_met(struct intake *intake, size_t symbol, const char *heard)
+void intake_heard(const struct intake *intake, const struct feed *feed, size_t symbol,
+                  char out_heard[HEARD_BYTES])
 {
-    int64_t now_ms = clock_monotonic_ms(stage_clock(intake->stage));
-    bool is_simulator = strcmp(config_text(stage_config(intake->stage), "harvest.venue"), "simulator") == 0;
-    bool all = strstr(heard, "trade=") && strstr(heard, "book=") && strstr(heard, "ticker=");
-    if (!*heard)
-        intake->met_ms[symbol] = 0;
-    else if (!intake->met_ms[symbol])
-        intake->met_ms[symbol] = now_ms;
-    return is_simulator || all || (*heard && now_ms - intake->met_ms[symbol] >= OVERLAP_MS);
+    char heard[FEED_HEARD_BYTES];
+    bool is_open = intake->receiver && receiver_serves(intake->receiver, symbol);
+    feed_heard(feed, symbol, heard);
+    snprintf(out_heard, HEARD_BYTES, "%s%s%.110s", is_open ? MEETING_OPEN : "", is_open && *heard ? " " : "",
+             heard);
+}
+
+/* meet: whether it may go as far as its next owner is concerned. */
+static enum status meet(struct intake *intake, const struct feed *feed, size_t symbol, const char *heard,
+                        struct error *error)
+{
+    struct error differs = {{0}};
+    struct meeting_facts facts = {
+        .is_simulator = strcmp(config_text(stage_config(intake->stage), "harvest.venue"), "simulator") == 0,
+        .is_open = strncmp(heard, MEETING_OPEN, sizeof MEETING_OPEN - 1) == 0,
+        .any_heard = strchr(heard, '=') != NULL,
+        .all_heard = feed_all_heard(feed, heard),
+        .overlaps = feed_overlaps(feed, symbol, heard, &differs) == STATUS_OK,
+    };
+    enum meeting_verdict verdict =
+        meeting_judge(&intake->meetings[symbol], &facts, clock_monotonic_ms(stage_clock(intake->stage)));
+    const char *why = meeting_lacks(&facts);
+    if (verdict == MEETING_GOES_ON)
+        return error_set(error, STATUS_AGAIN, "%s", why ? why : differs.text);
+    if (verdict == MEETING_IS_CUT) {
+        intake->meetings_cut++;
+        log_event(
+            LOG_WARNING, "left_unmet",
+            "symbol=%s heard=\"%s\" waited_s=%d reason=\"%s\" what=\"what is missed is fetched or told\"",
+            stage_symbol(intake->stage, symbol), heard, MEETING_PATIENCE_MS / 1000, why ? why : differs.text);
+    }
+    return STATUS_OK;
 }
 
 static enum status append_leave(struct intake *intake, size_t symbol, int64_t version, struct error *error)
@@ -284,9 +305,9 @@ enum status intake_leave(struct intake *intake, const struct feed *feed, size_t 
         return error_set(error, STATUS_UNSUPPORTED, "a replay has nothing to give");
     if (intake->leaving[symbol] > feed_position(feed))
         return STATUS_AGAIN; /* on its way */
-    enum status status = feed_may_leave(feed, symbol, heard, error);
-    if (status == STATUS_OK && !has_met(intake, symbol, heard))
-        status = error_set(error, STATUS_AGAIN, "its next owner has not heard long enough of it");
+    enum status status = feed_may_leave(feed, symbol, error);
+    if (status == STATUS_OK)
+        status = meet(intake, feed, symbol, heard, error);
     return status == STATUS_OK ? append_leave(intake, symbol, version, error) : status;
 }
 
@@ -295,7 +316,7 @@ void intake_left(struct intake *intake, struct feed *feed, size_t symbol)
     receiver_forget(intake->receiver, symbol);
     feed_forget(feed, symbol);
     intake->leaving[symbol] = 0;
-    intake->met_ms[symbol] = 0;
+    intake->meetings[symbol] = (struct meeting){0};
 }
 
 /* --- losses, and the saved state --- */

@@ -5,6 +5,7 @@
 #include "decisions.h"
 #include "journal/capture.h"
 #include "journal/capture_chain.h"
+#include "meeting.h"
 #include "receiver.h"
 #include "settings.h"
 #include "stage/stage.h"
@@ -20,7 +21,8 @@ struct intake {
     struct capture_reader *reader; /* NULL in a replay … */
     struct capture_chain *chain;   /* … which reads this */
     uint64_t *leaving;         /* by symbol: number of the record of this life by which it leaves, 0: none */
-    int64_t *met_ms;           /* by symbol: since when its next owner hears of it; monotonic, 0: not yet */
+    struct meeting *meetings;  /* by symbol: with its next owner */
+    int64_t meetings_cut;      /* symbols that left although not all had been met */
     struct receiver *receiver; /* NULL in a replay */
     uint64_t first_record;     /* number of the first record this life may append */
     int64_t losses_before[INTAKE_LOSSES]; /* of earlier lives */
@@ -81,6 +83,10 @@ enum status intake_expect(struct intake *intake, size_t symbol, int64_t version,
 enum status intake_leave(struct intake *intake, const struct feed *feed, size_t symbol, int64_t version,
                          const char *heard, struct error *error) MUST_USE;
 void intake_left(struct intake *intake, struct feed *feed, size_t symbol);
+
+/* intake_heard: what its owner is told of a symbol that is expected: "open" when every socket it needs is, and feed_heard. */
+void intake_heard(const struct intake *intake, const struct feed *feed, size_t symbol,
+                  char out_heard[HEARD_BYTES]);
 
 /* intake_save, intake_load: the record of the capture it goes on with, losses, and the feed's state beside its symbols'. */
 void intake_save(const struct intake *intake, const struct feed *feed, struct buffer *out);

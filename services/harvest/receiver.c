@@ -146,6 +146,7 @@ static void copy_texts(struct receiver *receiver)
     config->symbols = (const char *const *)receiver->symbols;
     receiver->is_heard = memory_allocate(config->symbol_count * sizeof *receiver->is_heard);
     receiver->is_wanted = memory_allocate(config->symbol_count * sizeof *receiver->is_wanted);
+    receiver->is_served = memory_allocate(config->symbol_count * sizeof *receiver->is_served);
     for (size_t i = 0; i < config->symbol_count; i++)
         receiver->is_heard[i] = receiver->is_wanted[i] = !config->is_heard || config->is_heard[i];
     config->is_heard = receiver->is_heard;
@@ -314,6 +315,7 @@ void receiver_destroy(struct receiver *receiver)
     free(receiver->symbols);
     free(receiver->is_heard);
     free(receiver->is_wanted);
+    free(receiver->is_served);
     receiver_orders_drop(receiver);
     free(receiver->wants);
     streams_finish(&receiver->streams);
@@ -383,6 +385,8 @@ struct receiver_figures receiver_figures(const struct receiver *receiver)
         .rest_failures = figures->rest_failures,
         .snapshots_asked = figures->snapshots_asked,
         .pauses = figures->pauses,
+        .requests_refused = figures->requests_refused,
+        .requests_unsaid = figures->requests_unsaid,
         .backlog = receiver_backlog(receiver),
         .clock_offset_ms = venue_clock_offset_ms(receiver->venue_clock),
         .clock_failures = venue_clock_failures(receiver->venue_clock),

@@ -90,6 +90,9 @@ void receiver_listen(struct receiver *receiver, size_t symbol, const char *move_
 void receiver_forget(struct receiver *receiver, size_t symbol);
 bool receiver_listens(const struct receiver *receiver, size_t symbol);
 
+/* receiver_serves: whether every socket that a symbol needs is open and has been asked for it without being refused. */
+bool receiver_serves(const struct receiver *receiver, size_t symbol);
+
 /* receiver_stopped: nothing more will come: intake was stopped, or the recording is at its end; all of it is
  * in the capture and readable. */
 bool receiver_stopped(const struct receiver *receiver);
@@ -111,9 +114,11 @@ struct receiver_figures {
     int64_t rest_requests;
     int64_t rest_failures; /* no answer, or none a venue gives */
     int64_t snapshots_asked;
-    int64_t pauses;         /* how often reading was stopped */
-    int64_t backlog;        /* records appended and not yet processed */
-    double clock_offset_ms; /* venue_clock.h; NaN: not measured */
+    int64_t pauses;           /* how often reading was stopped */
+    int64_t requests_refused; /* SUBSCRIBE or UNSUBSCRIBE: the venue said no */
+    int64_t requests_unsaid;  /* likewise: the socket took no more of them */
+    int64_t backlog;          /* records appended and not yet processed */
+    double clock_offset_ms;   /* venue_clock.h; NaN: not measured */
     int64_t clock_failures;
 };
 struct receiver_figures receiver_figures(const struct receiver *receiver);

@@ -83,6 +83,8 @@ void receiver_opened(void *context, struct websocket *socket)
     receiver_add(&receiver->figures.openings, 1);
     note_stream_times(receiver, connection->link);
     endpoint_opened(receiver, connection->link);
+    receiver_forget_requests(receiver, connection->link);
+    receiver_note_served(receiver);
     log_event(LOG_INFO, "socket_open", "conn=%d url=%.200s", connection->conn_id, url);
 }
 
@@ -93,6 +95,7 @@ static void relieve(struct receiver *receiver, struct link *link)
     link->current = link->successor;
     link->successor = NULL;
     receiver_add(&receiver->figures.planned_reconnects, 1);
+    receiver_note_served(receiver);
 }
 
 void receiver_message(void *context, struct websocket *socket, const char *text, size_t bytes)
@@ -109,7 +112,8 @@ void receiver_message(void *context, struct websocket *socket, const char *text,
         if (stream != MAP_ABSENT)
             receiver->streams.items[stream].last_ms = receiver_now_ms(receiver);
     }
-    if (connection == link->successor)
+    bool is_answer = receiver->asking_count && receiver_take_answer(receiver, connection->link, text, bytes);
+    if (connection == link->successor && !is_answer)
         relieve(receiver, link);
 }
 
@@ -131,6 +135,12 @@ static bool all_ended(const struct receiver *receiver)
     return any;
 }
 
+void receiver_begin_end(struct receiver *receiver)
+{
+    if (receiver->phase == PHASE_OPEN && all_ended(receiver))
+        receiver->phase = PHASE_ENDING;
+}
+
 bool receiver_lost(void *context, struct websocket *socket, const char *reason)
 {
     static const char END_OF_RECORDING[] = "1000 end of recording";
@@ -139,13 +149,13 @@ bool receiver_lost(void *context, struct websocket *socket, const char *reason)
     struct link *link = &receiver->links[connection->link];
     bool is_end = strncmp(reason, END_OF_RECORDING, sizeof END_OF_RECORDING - 1) == 0;
     link->has_ended = link->has_ended || is_end;
-    if (all_ended(receiver)) { /* recorded by receiver_end, behind the answers that are still awaited */
-        receiver->phase = PHASE_ENDING;
+    if (is_end) { /* of the last one it is recorded behind the answers that are still awaited */
         receiver->last_conn_id = connection->conn_id;
         snprintf(receiver->last_reason, sizeof receiver->last_reason, "%s", reason);
-    } else {
-        receiver_append(receiver, CAPTURE_CLOSED, connection->conn_id, reason, strlen(reason));
     }
+    receiver_begin_end(receiver);
+    if (receiver->phase != PHASE_ENDING)
+        receiver_append(receiver, CAPTURE_CLOSED, connection->conn_id, reason, strlen(reason));
     connection->conn_id = 0;
     receiver_add(&receiver->figures.connections_open, -1);
     receiver_endpoint_closed(receiver, connection->link);
@@ -157,6 +167,7 @@ bool receiver_lost(void *context, struct websocket *socket, const char *reason)
         link->current = link->successor;
         link->successor = NULL;
     }
+    receiver_note_served(receiver);
     return !is_end;
 }
 
@@ -195,6 +206,18 @@ void receiver_connect(struct receiver *receiver, size_t index)
             log_event(LOG_ERROR, "socket_url", "reason=\"%s\"", error.text);
     if (!link->current)
         connection_begin(receiver, index, &link->current);
+    if (link->is_lacking)
+        receiver_make_whole(receiver, index);
+}
+
+void receiver_make_whole(struct receiver *receiver, size_t index)
+{
+    struct link *link = &receiver->links[index];
+    link->is_lacking = false;
+    if (link->current && !link->successor)
+        connection_begin(receiver, index, &link->successor);
+    else if (link->successor && websocket_is_open(link->successor->socket)) /* it may lack the same */
+        websocket_restart(link->successor->socket, "4002 it is to ask anew");
 }
 
 void receiver_open_sockets(struct receiver *receiver)

@@ -3,7 +3,6 @@
 #include "receiver_private.h"
 
 #include "base/crash_point.h"
-#include "base/json.h"
 #include "base/log.h"
 #include "base/memory.h"
 
@@ -48,46 +47,6 @@ size_t receiver_assign(struct receiver *receiver, struct stream *stream)
     return index;
 }
 
-/* --- on an open socket --- */
-
-/* request_make: the streams of one symbol on one link; false: there are none. */
-static bool request_make(struct receiver *receiver, size_t symbol, size_t link, const char *method,
-                         struct buffer *out)
-{
-    struct json json;
-    bool any = false;
-    json_init(&json, out);
-    json_object_begin(&json);
-    json_key_text(&json, "method", method);
-    json_key(&json, "params");
-    json_array_begin(&json);
-    for (size_t i = 0; i < receiver->streams.count; i++) {
-        const struct stream *stream = &receiver->streams.items[i];
-        if (stream->symbol != symbol || stream->link != link)
-            continue;
-        json_text(&json, stream->name);
-        any = true;
-    }
-    json_array_end(&json);
-    json_key_i64(&json, "id", ++receiver->subscriptions);
-    json_object_end(&json);
-    return any;
-}
-
-static bool request(struct receiver *receiver, size_t symbol, size_t index, const char *method)
-{
-    struct link *link = &receiver->links[index];
-    struct buffer text;
-    buffer_init(&text, 0);
-    bool any = request_make(receiver, symbol, index, method, &text);
-    if (any && link->current)
-        websocket_say(link->current->socket, buffer_text(&text));
-    if (any && link->successor)
-        websocket_say(link->successor->socket, buffer_text(&text));
-    buffer_finish(&text);
-    return any;
-}
-
 /* --- coming and going --- */
 
 static void symbol_add(struct receiver *receiver, size_t symbol)
@@ -96,7 +55,7 @@ static void symbol_add(struct receiver *receiver, size_t symbol)
         if (receiver->streams.items[i].symbol == symbol && receiver->streams.items[i].link == STREAM_UNHEARD)
             receiver_assign(receiver, &receiver->streams.items[i]);
     for (size_t i = 0; i < receiver->link_count; i++)
-        if (request(receiver, symbol, i, "SUBSCRIBE"))
+        if (receiver_request(receiver, symbol, i, true))
             receiver_connect(receiver, i);
 }
 
@@ -106,13 +65,15 @@ static void link_close(struct receiver *receiver, size_t index)
     receiver_drop(receiver, &link->current, "1000 its symbols have moved");
     receiver_drop(receiver, &link->successor, "1000 its symbols have moved");
     receiver_endpoint_closed(receiver, index);
-    link->has_ended = false;
+    receiver_forget_requests(receiver, index);
+    link->has_ended = link->is_lacking = false;
+    receiver_begin_end(receiver); /* it may have been the last one that the recording's end was awaited on */
 }
 
 static void symbol_remove(struct receiver *receiver, size_t symbol)
 {
     for (size_t i = 0; i < receiver->link_count; i++) {
-        if (!request(receiver, symbol, i, "UNSUBSCRIBE"))
+        if (!receiver_request(receiver, symbol, i, false))
             continue;
         for (size_t k = 0; k < receiver->streams.count; k++) {
             struct stream *stream = &receiver->streams.items[k];
@@ -146,6 +107,7 @@ static void obey(struct receiver *receiver, const struct order *order)
         symbol_add(receiver, order->symbol);
     else
         symbol_remove(receiver, order->symbol);
+    receiver_note_served(receiver);
 }
 
 /* --- orders --- */
@@ -205,4 +167,9 @@ void receiver_forget(struct receiver *receiver, size_t symbol)
 bool receiver_listens(const struct receiver *receiver, size_t symbol)
 {
     return receiver->is_wanted[symbol];
+}
+
+bool receiver_serves(const struct receiver *receiver, size_t symbol)
+{
+    return atomic_load(&receiver->is_served[symbol]);
 }

@@ -1,10 +1,11 @@
-/* receiver_private: what the receiver's four parts share. Everything here belongs to the receiver's own
+/* receiver_private: what the receiver's parts share. Everything here belongs to the receiver's own
  * thread, except what is atomic or said to be under the mutex.
  *
  *   receiver.c        the thread, its life, what other threads may call
  *   receiver_append.c records into the capture, or into memory while the disk takes nothing
  *   receiver_links.c  sockets: opening, losing, relieving, watching, pausing
  *   receiver_orders.c symbols that come and go while it runs
+ *   receiver_requests.c what is asked of an open socket, and the venue's answers
  *   receiver_rest.c   REST: streams, instruments, and what the feed wants */
 #pragma once
 
@@ -20,7 +21,7 @@
 enum {
     IDLE_TURN_MS = 100,  /* while something is to be tried again … */
     CALM_TURN_MS = 1000, /* … and while nothing is; what is wanted wakes, as do the sockets */
-    REST_TURN_MS = 1, /* while answers are awaited */
+    REST_TURN_MS = 1,    /* while answers are awaited */
     DRAIN_TURNS =
         8, /* reads before an answer is looked at, so that what was sent before it comes before it */
     ASK_AGAIN_MS = 1000, /* between two tries for one snapshot (data.md §1.4.4) */
@@ -33,6 +34,8 @@ enum {
     SNAPSHOT_LEVELS_SPOT = 5000,
     QUEUE_RETRY_MS = 100,
     CONN_ID_MAX = CAPTURE_ALL_CONNECTIONS - 1,
+    REQUESTS_MAX = 1024,     /* requests whose answer is awaited; beyond it the oldest is forgotten */
+    ANSWER_BYTES_MAX = 4096, /* of an answer to one */
 };
 
 /* PHASE_ENDING: the recording is at its end, but answers are still on their way: they belong before the end. */
@@ -55,6 +58,8 @@ struct link {
     bool has_ended; /* the recording's end was reached */
     bool is_market; /* routed: it carries trades */
     size_t used;    /* streams on it; 0: it is free */
+    bool
+        is_lacking; /* a request on it came to nothing: a connection whose URL says it all is to relieve it */
     _Atomic int64_t messages;
 };
 
@@ -82,6 +87,14 @@ struct order {
     char *move_json; /* NULL: no record */
 };
 
+/* asking: a SUBSCRIBE or UNSUBSCRIBE that the venue has not answered. */
+struct asking {
+    int64_t id;
+    size_t symbol;
+    size_t link;
+    bool subscribes;
+};
+
 enum rest_purpose { REST_STREAMS, REST_INSTRUMENTS, REST_SNAPSHOT, REST_BACKFILL, REST_PURPOSES };
 
 struct receiver {
@@ -98,10 +111,13 @@ struct receiver {
     struct link links[RECEIVER_SOCKETS_MAX];
     size_t link_count;
     struct want *wants;
-    bool *is_heard;        /* by symbol */
-    bool *is_wanted;       /* by symbol, as asked for last; of the thread that asks */
-    struct order *orders;  /* oldest first; under the mutex */
-    int64_t subscriptions; /* number of the newest request on a socket */
+    bool *is_heard;          /* by symbol */
+    bool *is_wanted;         /* by symbol, as asked for last; of the thread that asks */
+    struct order *orders;    /* oldest first; under the mutex */
+    _Atomic bool *is_served; /* by symbol: every socket that it needs is open, and owes no answer about it */
+    int64_t subscriptions;   /* number of the newest request on a socket */
+    struct asking askings[REQUESTS_MAX];
+    size_t asking_count;
     enum phase phase;
     uint16_t next_conn_id;
     int64_t watched_ms;
@@ -125,7 +141,7 @@ struct receiver {
     struct receiver_atomics {
         _Atomic int64_t messages, message_bytes, queue_dropped, messages_too_large, connections_open,
             openings, planned_reconnects, refused_attempts, substream_timeouts, rest_requests, rest_failures,
-            snapshots_asked, pauses;
+            snapshots_asked, pauses, requests_refused, requests_unsaid;
     } figures;
 };
 
@@ -151,6 +167,20 @@ void receiver_connect(struct receiver *receiver, size_t link);
 void receiver_obey_orders(struct receiver *receiver);
 size_t receiver_assign(struct receiver *receiver, struct stream *stream);
 void receiver_orders_drop(struct receiver *receiver);
+
+/* receiver_begin_end: when every socket in use has seen the recording's end. */
+void receiver_begin_end(struct receiver *receiver);
+
+/* receiver_request: asks the connections of a link for a symbol's streams on it, or to leave them; false: there are none.
+ * receiver_take_answer: a message; true: it is the venue's answer to one. receiver_forget_requests: of a link that is closed, or opened anew: its
+ * URL has asked. receiver_note_served: something of that has changed. (receiver_requests.c) */
+bool receiver_request(struct receiver *receiver, size_t symbol, size_t link, bool subscribes);
+bool receiver_take_answer(struct receiver *receiver, size_t link, const char *text, size_t bytes);
+void receiver_forget_requests(struct receiver *receiver, size_t link);
+void receiver_note_served(struct receiver *receiver);
+
+/* receiver_make_whole: a link that lacks something is relieved by a connection whose URL says all it is to carry. */
+void receiver_make_whole(struct receiver *receiver, size_t link);
 void receiver_watch(struct receiver *receiver);
 void receiver_set_pause(struct receiver *receiver);
 int64_t receiver_backlog(const struct receiver *receiver);

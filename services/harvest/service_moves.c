@@ -43,7 +43,8 @@ enum status harvest_symbol_expect(void *service, size_t symbol, int64_t version,
 
 void harvest_symbol_heard(void *service, size_t symbol, char out_heard[HEARD_BYTES])
 {
-    feed_heard(((struct harvest *)service)->feed, symbol, out_heard);
+    struct harvest *harvest = service;
+    intake_heard(&harvest->intake, harvest->feed, symbol, out_heard);
 }
 
 enum status harvest_symbol_leave(void *service, size_t symbol, int64_t version, const char *heard,

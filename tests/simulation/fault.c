@@ -6,7 +6,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 
-enum { MS = 1000000, SCALED_ONE_IN = 3 };
+enum { MS = 1000000, SCALED_ONE_IN = 3, READ_MESSAGES = 15, READ_MESSAGES_SCALED = 3 };
 
 static struct {
     struct fault_plan *plan;
@@ -20,6 +20,7 @@ void fault_plan_quiet(struct fault_plan *plan)
 {
     *plan = (struct fault_plan){
         .delay_ns_max = 200000,
+        .read_messages = READ_MESSAGES,
         .state_interval_ms = 200,
         .high_water_mark = 20000,
         .sink_rows = 50,
@@ -71,27 +72,30 @@ static int draw_process(const struct fault_plan *plan, struct random *random)
                      SCALED[] = {PROCESS_FEATURES, PROCESS_FEATURES_2, PROCESS_SIGNAL, PROCESS_SIGNAL_2,
                                  PROCESS_BROKER,   PROCESS_ARCHIVE,    PROCESS_REPORT};
     if (below(random, 32) == 0)
-        return PROCESS_HARVEST;
+        return PROCESS_HARVEST + (plan->scaled && below(random, 2));
     return plan->scaled ? ONE_OF(random, SCALED) : ONE_OF(random, ALONE);
 }
 
 static bool is_second(int process)
 {
-    return process == PROCESS_FEATURES_2 || process == PROCESS_SIGNAL_2;
+    return process == PROCESS_HARVEST_2 || process == PROCESS_FEATURES_2 || process == PROCESS_SIGNAL_2;
 }
 
 /* draw_moves: one after the other; each takes a symbol to the instance that does not have it. */
 static void draw_moves(struct fault_plan *plan, struct random *random, int64_t length_ns)
 {
-    bool second[2][FAULT_SYMBOLS];
+    static const int FIRST[FAULT_SERVICES] = {PROCESS_HARVEST, PROCESS_FEATURES, PROCESS_SIGNAL};
+    bool second[FAULT_SERVICES][FAULT_SYMBOLS];
     int64_t at_ns = 1000 * (int64_t)MS;
-    for (size_t i = 0; i < 2; i++)
+    for (size_t i = 0; i < FAULT_SERVICES; i++)
         for (size_t k = 0; k < FAULT_SYMBOLS; k++)
             second[i][k] = plan->second_owns[i][k] = below(random, 2);
+    plan->read_messages =
+        READ_MESSAGES_SCALED; /* slowly, so that the market goes on while harvest's symbols move */
     plan->move_count = 1 + (size_t)below(random, PROCESS_MOVES_MAX);
     for (size_t i = 0; i < plan->move_count; i++) {
-        size_t service = (size_t)below(random, 2), symbol = (size_t)below(random, FAULT_SYMBOLS);
-        int first = service ? PROCESS_SIGNAL : PROCESS_FEATURES;
+        size_t service = (size_t)below(random, FAULT_SERVICES), symbol = (size_t)below(random, FAULT_SYMBOLS);
+        int first = FIRST[service];
         bool back = second[service][symbol];
         at_ns += below(random, 2 * length_ns / (int64_t)plan->move_count);
         plan->moves[i] = (struct planned_move){

@@ -22,13 +22,13 @@ enum fault_kind {
     FAULT_STOP,             /* not scheduled for a while */
     FAULT_TERM,             /* a planned restart */
     FAULT_DISK_FULL,        /* its writes fail for a while */
-    FAULT_DISCONNECT,       /* the venue cuts harvest's socket */
+    FAULT_DISCONNECT,       /* the venue cuts a socket of harvest's */
     FAULT_KILL_ALL,         /* everything at once */
     FAULT_POWER_CUT,        /* the same, and files lose what was not synchronised (power.h) */
     FAULT_KINDS,
 };
 
-enum { FAULTS_MAX = 12, FAULT_SYMBOLS = 2 };
+enum { FAULTS_MAX = 12, FAULT_SYMBOLS = 2, FAULT_SERVICES = 3 };
 
 struct fault {
     enum fault_kind kind;
@@ -52,9 +52,9 @@ struct planned_move {
 struct fault_plan {
     struct fault faults[FAULTS_MAX];
     size_t count;
-    /* two instances of features and signal, and who begins with which symbol of which of them */
+    /* two instances of harvest, features and signal, and who begins with which symbol of which of them */
     bool scaled;
-    bool second_owns[2][FAULT_SYMBOLS];
+    bool second_owns[FAULT_SERVICES][FAULT_SYMBOLS];
     struct planned_move moves[PROCESS_MOVES_MAX];
     size_t move_count;
     /* the network's and the scheduler's manners */
@@ -63,7 +63,8 @@ struct fault_plan {
     int64_t delay_ns_max;
     int yield_one_in; /* a point or a lock lets others run first */
     int64_t restart_ns_max;
-    bool power; /* journal.durability power */
+    int64_t read_messages; /* of the venue, that the wire may bring at once */
+    bool power;            /* journal.durability power */
     /* settings that change no row */
     int64_t state_interval_ms, high_water_mark, recut_seed, sink_rows, sink_ms, part_rows, heartbeat_ms,
         journal_mb, journal_age_s;

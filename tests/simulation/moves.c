@@ -11,29 +11,39 @@
 enum { MS = 1000000, ASK_AGAIN_MS = 100 };
 
 static const char *const SYMBOLS[FAULT_SYMBOLS] = {"BTCUSDT", "ETHUSDT"};
-static const int FIRST[2] = {PROCESS_FEATURES, PROCESS_SIGNAL};
-
-static const char *const READERS[2] = {"signal,archive,report", "broker,report"};
+static const struct {
+    int first;
+    const char *readers;
+} SERVICES[FAULT_SERVICES] = {
+    {PROCESS_HARVEST, "features,archive,report"},
+    {PROCESS_FEATURES, "signal,archive,report"},
+    {PROCESS_SIGNAL, "broker,report"},
+};
 
 static struct {
     const struct fault_plan *plan;
     struct plan *owners; /* as on the disk */
-    bool second_owns[2][FAULT_SYMBOLS];
+    bool second_owns[FAULT_SERVICES][FAULT_SYMBOLS];
+    size_t move_count;
     size_t next; /* move to be made, or under way */
     bool moving;
     int64_t asked_ns, told_ns;
     int generations; /* of both, when they were asked */
 } world;
 
+/* service_index: FAULT_SERVICES: of one that has a single instance. */
 static size_t service_index(int first)
 {
-    return first == PROCESS_SIGNAL;
+    size_t index = 0;
+    while (index < FAULT_SERVICES && SERVICES[index].first != first)
+        index++;
+    return index;
 }
 
 int moves_owner(int first, size_t symbol)
 {
-    bool moves = first == PROCESS_FEATURES || first == PROCESS_SIGNAL;
-    return first + (moves && world.second_owns[service_index(first)][symbol]);
+    size_t index = service_index(first);
+    return first + (index < FAULT_SERVICES && world.second_owns[index][symbol]);
 }
 
 int64_t moves_made(void)
@@ -41,13 +51,21 @@ int64_t moves_made(void)
     return (int64_t)world.next;
 }
 
+int64_t moves_made_of_harvest(void)
+{
+    int64_t count = 0;
+    for (size_t i = 0; i < world.next; i++)
+        count += process_is_harvest(&processes[world.plan->moves[i].from]);
+    return count;
+}
+
 /* write: the plan says who owns what, under the next version. */
 static void write(void)
 {
     struct error error = {{0}};
     world.owners->version++;
-    for (size_t i = 0; i < 2; i++) {
-        struct plan_service *service = plan_service(world.owners, processes[FIRST[i]].name);
+    for (size_t i = 0; i < FAULT_SERVICES; i++) {
+        struct plan_service *service = plan_service(world.owners, processes[SERVICES[i].first].name);
         for (size_t k = 0; k < FAULT_SYMBOLS; k++)
             service->owners[k] = world.second_owns[i][k];
     }
@@ -63,10 +81,11 @@ void moves_begin(const struct fault_plan *plan)
     if (!plan->scaled)
         return;
     world.plan = plan;
+    world.move_count = plan->move_count;
     memcpy(world.second_owns, plan->second_owns, sizeof world.second_owns);
     world.owners = plan_create(OPERATOR_RUN_ID, SYMBOLS, FAULT_SYMBOLS);
-    for (size_t i = 0; i < 2; i++)
-        plan_add(world.owners, processes[FIRST[i]].name, 2);
+    for (size_t i = 0; i < FAULT_SERVICES; i++)
+        plan_add(world.owners, processes[SERVICES[i].first].name, 2);
     write();
 }
 
@@ -104,7 +123,7 @@ static void ask(const struct planned_move *move)
     int first = move->from < move->to ? move->from : move->to;
     snprintf(said.service, sizeof said.service, "%s", processes[first].name);
     snprintf(said.symbol, sizeof said.symbol, "%s", SYMBOLS[move->symbol]);
-    snprintf(said.readers, sizeof said.readers, "%s", READERS[service_index(first)]);
+    snprintf(said.readers, sizeof said.readers, "%s", SERVICES[service_index(first)].readers);
     snprintf(said.from, sizeof said.from, "%s", processes[move->from].name);
     snprintf(said.to, sizeof said.to, "%s", processes[move->to].name);
     buffer_init(&arguments, 0);
@@ -136,19 +155,35 @@ static void finish(const struct planned_move *move)
     write();
 }
 
+/* may_go: a symbol of harvest that its owner does not hear yet stays until he does. */
+static bool may_go(const struct planned_move *move)
+{
+    const struct operator_view *view = operator_view(move->from);
+    return !process_is_harvest(&processes[move->from]) || (view && view->connections_open > 0);
+}
+
+/* give_up: the recording was over where the symbol was: it stays there (docs/decisions/0030). */
+static void give_up(void)
+{
+    trace_event("not_moved", "number=%zu", world.next);
+    world.moving = false;
+    world.move_count = world.next;
+}
+
 bool moves_step(bool ended)
 {
     if (!world.plan)
         return true;
-    const struct planned_move *move =
-        world.next < world.plan->move_count ? &world.plan->moves[world.next] : NULL;
+    const struct planned_move *move = world.next < world.move_count ? &world.plan->moves[world.next] : NULL;
     if (world.moving && has_arrived(move))
         finish(move);
+    else if (world.moving && ended && process_is_harvest(&processes[move->from]))
+        give_up();
     else if (world.moving)
         ask(move);
     else if (!all_know())
         return false;
-    else if (move && !ended && fiber_now_ns() >= move->at_ns)
+    else if (move && !ended && fiber_now_ns() >= move->at_ns && may_go(move))
         begin(move);
     else
         return true;

@@ -13,6 +13,7 @@ void moves_begin(const struct fault_plan *plan);
 bool moves_step(bool ended);
 
 int64_t moves_made(void);
+int64_t moves_made_of_harvest(void);
 
 /* moves_owner: PROCESS_… that has a symbol by now; `first` is the first instance of its service. */
 int moves_owner(int first, size_t symbol);

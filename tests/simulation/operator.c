@@ -43,7 +43,8 @@ static const struct role {
     unsigned streams;
     int partner; /* the other instance, or itself */
 } ROLES[PROCESS_COUNT] = {
-    [PROCESS_HARVEST] = {OF_HARVEST, PROCESS_HARVEST},
+    [PROCESS_HARVEST] = {OF_HARVEST, PROCESS_HARVEST_2},
+    [PROCESS_HARVEST_2] = {OF_HARVEST, PROCESS_HARVEST},
     [PROCESS_FEATURES] = {OF_HARVEST, PROCESS_FEATURES_2},
     [PROCESS_FEATURES_2] = {OF_HARVEST, PROCESS_FEATURES},
     [PROCESS_SIGNAL] = {OF_FEATURES, PROCESS_SIGNAL_2},
@@ -72,7 +73,7 @@ static unsigned bit_of(const char *stream)
 static void take_stream(struct watched *watched, size_t process, const struct stream_status_row *stream)
 {
     unsigned bit = bit_of(stream->stream);
-    if (stream->ended && stream->published == (process == PROCESS_HARVEST))
+    if (stream->ended && stream->published == process_is_harvest(&processes[process]))
         watched->ended |= bit;
     if (stream->published) /* symbols alternate */
         watched->view.published[(bit & 0xAA) != 0] = true;
@@ -84,6 +85,8 @@ static void take_counter(struct watched *watched, const struct counter_row *coun
         watched->view.plan_version = counter->value;
     else if (strcmp(counter->name, "stage_acquired_version") == 0)
         watched->view.acquired_version = counter->value;
+    else if (strcmp(counter->name, "connections_open") == 0)
+        watched->view.connections_open = counter->value;
 }
 
 static void take_beat(struct watched *watched, size_t process, struct frame *frame)
@@ -258,13 +261,20 @@ static bool any_disk_is_full(void)
     return false;
 }
 
+static bool harvests_are_there(void)
+{
+    return is_present(PROCESS_HARVEST) &&
+           (!processes[PROCESS_HARVEST_2].present || is_present(PROCESS_HARVEST_2));
+}
+
 static bool step(void)
 {
     bool ended;
     switch (world.phase) {
     case PHASE_RUNNING:
-        if (is_state(PROCESS_HARVEST, "ready"))
-            command(PROCESS_HARVEST, "go");
+        for (size_t i = PROCESS_HARVEST; i <= PROCESS_HARVEST_2; i++)
+            if (is_state(i, "ready"))
+                command(i, "go");
         kill_at_end();
         ended = all_ended();
         if (moves_step(ended) && ended) {
@@ -278,7 +288,7 @@ static bool step(void)
             world.phase = PHASE_LAST_DRAIN;
         return false;
     case PHASE_LAST_DRAIN:
-        if (!drain(PROCESS_FEATURES, PROCESS_REPORT) || !is_present(PROCESS_HARVEST) || any_disk_is_full())
+        if (!drain(PROCESS_FEATURES, PROCESS_REPORT) || !harvests_are_there() || any_disk_is_full())
             return false;
         world.phase = PHASE_STOPPING;
         for (size_t i = PROCESS_COUNT; i > 0; i--)

@@ -17,7 +17,7 @@ int64_t operator_ended_ns(void); /* when all streams had ended; 0: never */
 
 /* operator_view: what the newest heartbeat of a living process says of hand-overs; NULL: there is none of this life. */
 struct operator_view {
-    int64_t plan_version, acquired_version;
+    int64_t plan_version, acquired_version, connections_open;
     bool published[FAULT_SYMBOLS]; /* its own streams */
 };
 const struct operator_view *operator_view(int process);

@@ -322,8 +322,29 @@ static void differ_lines(const struct outcome_piece *expected, const struct outc
                    (int)strcspn(left, "\n"), left, (int)strcspn(right, "\n"), right);
 }
 
+static const struct outcome_piece *find_piece(const struct outcome *outcome, const char *name)
+{
+    for (size_t i = 0; i < outcome->count; i++)
+        if (strcmp(outcome->pieces[i].name, name) == 0)
+            return &outcome->pieces[i];
+    return NULL;
+}
+
+/* compare_first: what all else is made from: a difference there explains the others. */
+static void compare_first(const struct outcome *expected, const struct outcome *found)
+{
+    for (size_t i = 0; i < SYMBOL_COUNT; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "journal harvest/%s", SYMBOLS[i]);
+        const struct outcome_piece *left = find_piece(expected, name), *right = find_piece(found, name);
+        if (left && right)
+            differ_rows(left, right);
+    }
+}
+
 void outcome_compare(const struct outcome *expected, const struct outcome *found)
 {
+    compare_first(expected, found);
     for (size_t i = 0, k = 0; i < expected->count || k < found->count; i++, k++) {
         const struct outcome_piece *left = i < expected->count ? &expected->pieces[i] : NULL;
         const struct outcome_piece *right = k < found->count ? &found->pieces[k] : NULL;

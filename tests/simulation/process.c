@@ -5,6 +5,7 @@
 #include "tests/simulation/posix.h"
 #include "tests/simulation/storage.h"
 #include "tests/simulation/trace.h"
+#include "tests/simulation/venue.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -28,6 +29,7 @@ void processes_begin(bool scaled)
         bool second;
     } ROWS[PROCESS_COUNT] = {
         [PROCESS_HARVEST] = {"harvest", harvest_main, false},
+        [PROCESS_HARVEST_2] = {"harvest.2", harvest_main, true},
         [PROCESS_FEATURES] = {"features", features_main, false},
         [PROCESS_FEATURES_2] = {"features.2", features_main, true},
         [PROCESS_SIGNAL] = {"signal", signal_main, false},
@@ -161,6 +163,7 @@ void process_bury(struct process *process)
         storage_abandon(&process->handles[--process->handle_count]);
     posix_close_all(process);
     network_bury(process->bus);
+    venue_bury(process);
     process->bus = NULL;
     if (process->killed)
         network_audit(process->name);

@@ -15,6 +15,7 @@
 
 enum {
     PROCESS_HARVEST,
+    PROCESS_HARVEST_2,
     PROCESS_FEATURES,
     PROCESS_FEATURES_2, /* second instances, in runs with moves only */
     PROCESS_SIGNAL,
@@ -61,7 +62,12 @@ struct process {
 
 extern struct process processes[PROCESS_COUNT];
 
-/* processes_begin: all six, or with two instances of features and signal; none alive. processes_reap: buries those that were killed or have ended. */
+static inline bool process_is_harvest(const struct process *process)
+{
+    return process == &processes[PROCESS_HARVEST] || process == &processes[PROCESS_HARVEST_2];
+}
+
+/* processes_begin: all six, or with two instances of harvest, features and signal; none alive. processes_reap: buries those that were killed or have ended. */
 void processes_begin(bool scaled);
 void processes_reap(void);
 

@@ -128,6 +128,7 @@ static void play(struct fault_plan *plan, struct random *random, struct run_figu
         trace_complain("nothing can go on: every thread waits for another");
     *out = (struct run_figures){.messages = venue_messages(),
                                 .moves = moves_made(),
+                                .harvest_moves = moves_made_of_harvest(),
                                 .switches = fiber_switches(),
                                 .length_ns = operator_ended_ns()};
     for (size_t i = 0; i < PROCESS_COUNT; i++) {
@@ -151,21 +152,31 @@ void run_market(struct venue_market *market, struct fault_plan *plan, struct ran
     processes_begin(plan->scaled);
     argue_all(plan);
     play(plan, random, out_figures);
-    out_figures->harvest_disturbed = rough || processes[PROCESS_HARVEST].generation > 1;
+    out_figures->harvest_disturbed =
+        rough || processes[PROCESS_HARVEST].generation > 1 || processes[PROCESS_HARVEST_2].generation > 1;
     for (size_t i = 0; i < plan->count; i++)
         out_figures->harvest_disturbed |= plan->faults[i].done && plan->faults[i].kind == FAULT_DISCONNECT;
 }
 
 void run_replay(const char *folder, struct random *random, struct run_figures *out_figures)
 {
+    static const char *const CAPTURES[] = {"raw", "raw-harvest.2"};
+    bool any = false;
     struct fault_plan plan;
     fault_plan_quiet(&plan);
     venue_begin(NULL);
-    posix_set_wall(venue_wall_ns());
+    posix_set_wall(venue_begin_ns());
     processes_begin(false);
     argue_all(&plan);
     argue(&processes[PROCESS_HARVEST], "--replay-link");
-    if (folder_walk(folder, argue_capture, &processes[PROCESS_HARVEST]) != STATUS_OK)
+    for (size_t i = 0; i < sizeof CAPTURES / sizeof CAPTURES[0]; i++) {
+        char path[PATH_BYTES];
+        path_join(path, folder, "%s", CAPTURES[i]);
+        any = (file_exists(path) &&
+               folder_walk(path, argue_capture, &processes[PROCESS_HARVEST]) == STATUS_OK) ||
+              any;
+    }
+    if (!any)
         trace_complain("there is no capture below %s", folder);
     play(&plan, random, out_figures);
 }

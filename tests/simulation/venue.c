@@ -16,8 +16,10 @@ enum {
     MS = 1000000,
     SYMBOLS = 2,
     SOCKETS_MAX = 4,
+    OPEN_MAX = 8,   /* connections of all harvests */
+    LEAD_MAX = 200, /* messages that one of them may be ahead of another */
+    ANSWERS_MAX = 8,
     REQUESTS_MAX = 64,
-    READ_MESSAGES = 15, /* that the wire may bring at once */
     LOST_MESSAGES = 30, /* that a broken connection may swallow */
     HOUR_MS = 3600000,
 };
@@ -27,6 +29,7 @@ static const char *const NAMES[SYMBOLS] = {"BTCUSDT", "ETHUSDT"};
 /* said: one message of the market on its way. */
 struct said {
     struct said *next;
+    int64_t number; /* from 0, without holes */
     int64_t recv_ns;
     uint16_t symbol;
     bool snapshot;
@@ -36,11 +39,15 @@ struct said {
 
 static struct {
     struct venue_market *market;
-    struct said *first, *last;
+    struct said *first, *last; /* what some connection has still to read */
+    int64_t front, front_ns; /* the first message that no connection has read; when the one before it came */
     bool ended;
     bool fetched[SYMBOLS]; /* the first snapshot */
-    int64_t wall_ns;
-    int64_t count, read;
+    int64_t begin_ns;
+    int64_t wall_ns[PROCESS_COUNT]; /* of each harvest: of the newest message that it has read */
+    int64_t count, numbers, read;
+    struct websocket *open[OPEN_MAX];
+    size_t open_count;
 } world;
 
 /* --- the market --- */
@@ -83,12 +90,27 @@ void venue_begin(struct venue_market *market)
     }
     memset(&world, 0, sizeof world);
     world.market = market;
-    world.wall_ns = market ? market->start_ms * MS : SYNTHETIC_START_MS * MS;
+    world.begin_ns = market ? market->start_ms * MS : SYNTHETIC_START_MS * MS;
+    for (size_t i = 0; i < PROCESS_COUNT; i++)
+        world.wall_ns[i] = world.begin_ns;
 }
 
-int64_t venue_wall_ns(void)
+int64_t venue_begin_ns(void)
 {
-    return world.wall_ns;
+    return world.begin_ns;
+}
+
+int64_t venue_wall_ns(const struct process *process)
+{
+    return world.wall_ns[process - processes];
+}
+
+/* pass_time: for the harvest that runs. */
+static void pass_time(int64_t wall_ns)
+{
+    int64_t *own_ns = &world.wall_ns[fiber_process() - processes];
+    if (wall_ns > *own_ns)
+        *own_ns = wall_ns;
 }
 
 int64_t venue_messages(void)
@@ -99,6 +121,7 @@ int64_t venue_messages(void)
 static struct said *say_text(const struct synthetic_message *message, bool snapshot)
 {
     struct said *said = memory_allocate(sizeof *said + message->bytes);
+    said->number = world.numbers++;
     said->recv_ns = message->recv_ns;
     said->symbol = message->symbol;
     said->snapshot = snapshot;
@@ -127,33 +150,22 @@ static void say(void *context, const struct synthetic_message *message, bool sna
         say_text(message, snapshot);
 }
 
-static struct said *head(void)
-{
-    while (!world.first && !world.ended)
-        if (synthetic_step(world.market->synthetic, say, NULL) != STATUS_OK)
-            world.ended = true;
-    return world.first;
-}
-
-static void drop_head(void)
+static struct said *find(int64_t number)
 {
     struct said *said = world.first;
-    world.first = said->next;
-    free(said);
+    while (said && said->number < number)
+        said = said->next;
+    return said;
 }
 
-/* next_message: the one to be read next; NULL: the market stands or is over. */
-static struct said *next_message(void)
+/* item: the message of a number, said if it has not been; NULL: the market is over. */
+static struct said *item(int64_t number)
 {
     struct said *said;
-    while ((said = head()) && said->snapshot && world.fetched[said->symbol])
-        drop_head();
-    return said && !said->snapshot ? said : NULL;
-}
-
-static bool is_over(void)
-{
-    return !next_message() && !world.first && world.ended;
+    while (!(said = find(number)) && !world.ended)
+        if (synthetic_step(world.market->synthetic, say, NULL) != STATUS_OK)
+            world.ended = true;
+    return said;
 }
 
 /* --- net/websocket_client.h --- */
@@ -167,6 +179,11 @@ struct websocket {
     bool paused;
     void *data;
     char url[1024];
+    const struct process *process;
+    bool hears[SYMBOLS]; /* open … */
+    int64_t next;        /* … number of the message it reads next */
+    int64_t answers[ANSWERS_MAX];
+    size_t answer_count;
 };
 
 struct websocket_client {
@@ -174,6 +191,107 @@ struct websocket_client {
     struct websocket sockets[SOCKETS_MAX];
     bool woken;
 };
+
+/* --- connections and the market --- */
+
+static bool is_heard(size_t symbol)
+{
+    for (size_t i = 0; i < world.open_count; i++)
+        if (world.open[i]->hears[symbol])
+            return true;
+    return false;
+}
+
+static int64_t slowest(void)
+{
+    int64_t least = world.front;
+    for (size_t i = 0; i < world.open_count; i++)
+        if (world.open[i]->next < least)
+            least = world.open[i]->next;
+    return least;
+}
+
+static void drop_read(void)
+{
+    int64_t least = slowest();
+    while (world.first && world.first->number < least) {
+        struct said *said = world.first;
+        world.first = said->next;
+        free(said);
+    }
+}
+
+static void pass(struct websocket *socket, const struct said *said)
+{
+    socket->next = said->number + 1;
+    if (socket->next > world.front) {
+        world.front = socket->next;
+        world.front_ns = said->recv_ns;
+    }
+    drop_read();
+}
+
+/* next_message: the one that a connection reads next; NULL: the market stands, or is over. It stands in front of a symbol's first
+ * snapshot, of what nobody hears, and when somebody is far behind. */
+static struct said *next_message(struct websocket *socket)
+{
+    struct said *said;
+    while ((said = item(socket->next))) {
+        bool is_passed = said->snapshot ? world.fetched[said->symbol]
+                                        : !socket->hears[said->symbol] &&
+                                              (said->number < world.front || is_heard(said->symbol));
+        if (!is_passed)
+            break;
+        pass(socket, said);
+    }
+    bool stands =
+        !said || said->snapshot || !socket->hears[said->symbol] || socket->next - slowest() > LEAD_MAX;
+    return stands ? NULL : said;
+}
+
+static bool is_over(void)
+{
+    return !item(world.front) && world.ended;
+}
+
+static void hear(struct websocket *socket, const char *text, bool hears)
+{
+    for (size_t i = 0; i < SYMBOLS; i++) {
+        char name[16] = "";
+        for (size_t k = 0; NAMES[i][k]; k++)
+            name[k] = (char)tolower((unsigned char)NAMES[i][k]);
+        if (strstr(text, name))
+            socket->hears[i] = hears;
+    }
+}
+
+static void open_socket(struct websocket *socket)
+{
+    if (world.open_count == OPEN_MAX)
+        abort();
+    socket->state = SOCKET_OPEN;
+    socket->next = world.front;
+    socket->answer_count = 0;
+    memset(socket->hears, 0, sizeof socket->hears);
+    hear(socket, socket->url, true);
+    world.open[world.open_count++] = socket;
+    pass_time(world.front_ns);
+}
+
+static void close_socket(const struct websocket *socket)
+{
+    for (size_t i = world.open_count; i > 0; i--)
+        if (world.open[i - 1] == socket)
+            memmove(&world.open[i - 1], &world.open[i], (--world.open_count - (i - 1)) * sizeof *world.open);
+    drop_read();
+}
+
+void venue_bury(const struct process *process)
+{
+    for (size_t i = world.open_count; i > 0; i--)
+        if (world.open[i - 1]->process == process)
+            close_socket(world.open[i - 1]);
+}
 
 enum status websocket_client_create(const struct websocket_client_config *config,
                                     struct websocket_client **out_client, struct error *error)
@@ -186,6 +304,8 @@ enum status websocket_client_create(const struct websocket_client_config *config
 
 void websocket_client_destroy(struct websocket_client *client)
 {
+    for (size_t i = 0; client && i < SOCKETS_MAX; i++)
+        close_socket(&client->sockets[i]);
     free(client);
 }
 
@@ -204,6 +324,7 @@ enum status websocket_add(struct websocket_client *client, const char *url, void
             continue;
         *socket = (struct websocket){.client = client,
                                      .state = SOCKET_WAITING,
+                                     .process = fiber_process(),
                                      .data = data,
                                      .due_ns = fiber_now_ns() + MS + fault_below(20 * (int64_t)MS)};
         snprintf(socket->url, sizeof socket->url, "%s", url);
@@ -215,6 +336,7 @@ enum status websocket_add(struct websocket_client *client, const char *url, void
 
 void websocket_remove(struct websocket *socket)
 {
+    close_socket(socket);
     socket->state = SOCKET_NONE;
 }
 
@@ -225,11 +347,17 @@ enum status websocket_move(struct websocket *socket, const char *url, struct err
     return STATUS_OK;
 }
 
-/* websocket_say: the market says everything to whoever listens. */
-void websocket_say(struct websocket *socket, const char *text)
+/* websocket_say: SUBSCRIBE or UNSUBSCRIBE; answered in front of the next message. */
+enum status websocket_say(struct websocket *socket, const char *text)
 {
-    (void)socket;
-    (void)text;
+    const char *id = strstr(text, "\"id\":");
+    if (socket->state != SOCKET_OPEN)
+        return STATUS_OK;
+    if (!id || socket->answer_count == ANSWERS_MAX)
+        return STATUS_LIMIT;
+    hear(socket, text, !strstr(text, "UNSUBSCRIBE"));
+    socket->answers[socket->answer_count++] = strtoll(id + strlen("\"id\":"), NULL, 10);
+    return STATUS_OK;
 }
 
 void websocket_pause(struct websocket *socket, bool paused)
@@ -255,8 +383,10 @@ void *websocket_data(const struct websocket *socket)
 /* lose: the connection is gone, with what was under way in it. */
 static void lose(struct websocket *socket, const char *reason, int64_t swallowed)
 {
-    for (; swallowed > 0 && next_message(); swallowed--)
-        drop_head();
+    struct said *said;
+    for (; swallowed > 0 && (said = next_message(socket)); swallowed--)
+        pass(socket, said);
+    close_socket(socket);
     socket->state = SOCKET_GIVEN_UP;
     trace_event("disconnect", "reason=\"%s\"", reason);
     if (socket->client->config.handlers.lost(socket->client->config.context, socket, reason)) {
@@ -271,17 +401,33 @@ void websocket_restart(struct websocket *socket, const char *reason)
     socket->due_ns = fiber_now_ns();
 }
 
+static void answer_requests(struct websocket *socket)
+{
+    const struct websocket_handlers *handlers = &socket->client->config.handlers;
+    size_t count = socket->answer_count;
+    socket->answer_count = 0;
+    for (size_t i = 0; i < count; i++) {
+        char text[64];
+        int length =
+            snprintf(text, sizeof text, "{\"result\":null,\"id\":%lld}", (long long)socket->answers[i]);
+        handlers->message(socket->client->config.context, socket, text, (size_t)length);
+    }
+}
+
 static bool deliver(struct websocket *socket)
 {
     const struct websocket_handlers *handlers = &socket->client->config.handlers;
     struct said *said;
-    bool did = false;
-    int64_t count = 1 + fault_below(READ_MESSAGES);
-    for (; count > 0 && socket->state == SOCKET_OPEN && (said = next_message()); count--) {
-        world.wall_ns = said->recv_ns;
+    bool did = socket->answer_count > 0;
+    int64_t count = 1 + fault_below(faults_plan()->read_messages);
+    answer_requests(socket);
+    for (; count > 0 && socket->state == SOCKET_OPEN && (said = next_message(socket)); count--) {
+        struct said *read = memory_copy(said, sizeof *said + said->bytes); /* who handles it may hang up */
+        pass_time(said->recv_ns);
         world.read++;
-        handlers->message(socket->client->config.context, socket, said->text, said->bytes);
-        drop_head();
+        pass(socket, said);
+        handlers->message(socket->client->config.context, socket, read->text, read->bytes);
+        free(read);
         did = true;
     }
     socket->due_ns = fiber_now_ns() + fault_below(20 * (int64_t)MS);
@@ -295,7 +441,7 @@ static bool step(struct websocket *socket)
     if (fiber_now_ns() < socket->due_ns || socket->paused)
         return false;
     if (socket->state == SOCKET_WAITING) {
-        socket->state = SOCKET_OPEN;
+        open_socket(socket);
         handlers->opened(socket->client->config.context, socket);
         return true;
     }
@@ -305,7 +451,7 @@ static bool step(struct websocket *socket)
         lose(socket, "1006 the connection was cut", fault_below(LOST_MESSAGES));
         return true;
     }
-    if (is_over()) {
+    if (!next_message(socket) && !item(socket->next) && is_over()) {
         lose(socket, "1000 end of recording", 0);
         return true;
     }
@@ -441,16 +587,26 @@ static int64_t number_in(const char *url, const char *key)
     return at ? strtoll(at + strlen(key), NULL, 10) : -1;
 }
 
+/* has_read: the harvest that runs has read what lies before this message. */
+static bool has_read(int64_t number)
+{
+    bool all = true;
+    for (size_t i = 0; i < world.open_count; i++)
+        if (world.open[i]->process == fiber_process())
+            all = all && !next_message(world.open[i]) && world.open[i]->next >= number;
+    return all;
+}
+
 /* answer_depth: the first snapshot where the market stands in front of it, later the book as it is. False: not yet. */
 static bool answer_depth(struct pending_request *pending)
 {
     size_t symbol = symbol_in(pending->url);
     if (!world.fetched[symbol] && !is_over()) {
-        const struct said *said = head();
-        if (!said || !said->snapshot || said->symbol != symbol)
+        const struct said *said = item(world.front);
+        if (!said || !said->snapshot || said->symbol != symbol || !has_read(said->number))
             return false;
         buffer_append(&pending->body, said->text, said->bytes);
-        world.wall_ns = said->recv_ns > world.wall_ns ? said->recv_ns : world.wall_ns;
+        pass_time(said->recv_ns);
         world.fetched[symbol] = true;
         return true;
     }

@@ -1,11 +1,12 @@
-/* venue: the market and the wire between it and harvest: it stands in for net/websocket_client and net/rest_client.
+/* venue: the market and the wire between it and each harvest: it stands in for net/websocket_client and net/rest_client.
  *
- * The market is services/simulator's synthetic one. It moves as its subscriber reads, stands in front of a symbol's first
- * snapshot until that has been fetched, and stands still while nobody is connected; what was on the wire when a connection
- * broke is lost. A rough market also repeats, withholds and garbles messages (the same ones whenever it is read). */
+ * The market is services/simulator's synthetic one. It moves as its subscribers read, each its own symbols (URL, SUBSCRIBE), stands in
+ * front of a symbol's first snapshot until that has been fetched, and stands still in front of what nobody hears. A connection hears what
+ * no other has read before it opened; what was on the wire when it broke is lost. A rough market also repeats, withholds and garbles messages (the same ones whenever it is read). */
 #pragma once
 
 #include "services/simulator/synthetic.h"
+#include "tests/simulation/process.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -23,5 +24,9 @@ void venue_market_close(struct venue_market *market);
 
 /* venue_begin: this market's first message is the next one (the market is used up; NULL: there is none, as in a replay). */
 void venue_begin(struct venue_market *market);
-int64_t venue_wall_ns(void); /* the venue's clock: of the newest message */
+int64_t venue_begin_ns(void);
+/* venue_wall_ns: the clock of an instance of harvest: the time of the newest message that it has read. */
+int64_t venue_wall_ns(const struct process *process);
+/* venue_bury: the connections of a process that is gone. */
+void venue_bury(const struct process *process);
 int64_t venue_messages(void);

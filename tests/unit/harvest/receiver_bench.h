@@ -40,7 +40,11 @@ struct venue_double {
     int trade_requests, trade_failures; /* likewise */
     char depth_body[600];
     char trades_body[600];
-    char heard[300]; /* what the client said last */
+    char heard[300];                       /* what the client said last */
+    const char *refusal;                   /* the answer to what it says next */
+    const char *opens;                     /* a path that is accepted besides /stream */
+    const char *mark;                      /* the socket whose streams contain this text … */
+    struct server_socket *marked, *ending; /* … and the one that the recording's end reaches */
 };
 
 /* bench: everything of one test. */
@@ -52,6 +56,7 @@ struct bench {
     struct receiver *receiver;
     char folder[64];
     char ws_url[64], http_url[64];
+    size_t symbol_count; /* of the feed */
     bool feeds;          /* the stage loop's part: read the capture, feed, ask */
     struct buffer kinds; /* one letter per record: M message, O opened, C closed, R REST, V move */
     struct buffer last_closed, last_rest;
@@ -64,8 +69,9 @@ struct bench {
 
 static inline unsigned accept_any(void *context, const struct server_target *target)
 {
-    (void)context;
-    return strcmp(target->path, "/stream") == 0 ? 101 : 404;
+    const struct venue_double *venue = context;
+    bool opens = venue->opens && strcmp(target->path, venue->opens) == 0;
+    return opens || strcmp(target->path, "/stream") == 0 ? 101 : 404;
 }
 
 static inline void socket_open(void *context, struct server_socket *socket,
@@ -77,7 +83,17 @@ static inline void socket_open(void *context, struct server_socket *socket,
     free(venue->target);
     const char *streams = server_target_argument(target, "streams");
     venue->target = memory_copy_text(streams ? streams : "");
+    if (venue->mark && strstr(venue->target, venue->mark))
+        venue->marked = socket;
     server_socket_ask(socket);
+}
+
+static inline void venue_say(struct venue_double *venue, const char *text)
+{
+    assert_true(venue->outbox_count < OUTBOX_MAX);
+    venue->outbox[venue->outbox_count++] = memory_copy_text(text);
+    if (venue->socket)
+        server_socket_ask(venue->socket);
 }
 
 static inline void socket_message(void *context, struct server_socket *socket, const char *text, size_t bytes)
@@ -85,13 +101,18 @@ static inline void socket_message(void *context, struct server_socket *socket, c
     struct venue_double *venue = context;
     (void)socket;
     snprintf(venue->heard, sizeof venue->heard, "%.*s", (int)bytes, text);
+    if (venue->refusal)
+        venue_say(venue, venue->refusal);
+    venue->refusal = NULL;
 }
 
 static inline bool socket_writable(void *context, struct server_socket *socket)
 {
     static const char SMALL[] = "{\"stream\":\"btcusdt@nothing\",\"data\":{}}";
     struct venue_double *venue = context;
-    if (socket != venue->socket)
+    if (socket == venue->ending)
+        server_socket_close(socket, 1000, "end of recording");
+    if (socket == venue->ending || socket != venue->socket)
         return false;
     while (venue->outbox_sent < venue->outbox_count) {
         const char *text = venue->outbox[venue->outbox_sent];
@@ -157,14 +178,6 @@ static inline void request_came(void *context, struct server_request *request)
         answer(request, 404, "{\"code\":-1}");
 }
 
-static inline void venue_say(struct venue_double *venue, const char *text)
-{
-    assert_true(venue->outbox_count < OUTBOX_MAX);
-    venue->outbox[venue->outbox_count++] = memory_copy_text(text);
-    if (venue->socket)
-        server_socket_ask(venue->socket);
-}
-
 static inline void venue_say_diff(struct venue_double *venue, int64_t first, int64_t last, int64_t previous)
 {
     char text[300];
@@ -225,6 +238,21 @@ static inline void open_capture(struct bench *bench)
         fail_msg("%s", error.text);
 }
 
+/* bench_feed: in the place of the one there was. */
+static inline void bench_feed(struct bench *bench, const char *const *symbols, size_t count,
+                              enum book_source source)
+{
+    struct feed_config feed;
+    feed_config_defaults(&feed);
+    feed.symbols = symbols;
+    feed.symbol_count = bench->symbol_count = count;
+    feed.raw_trades = true;
+    feed.book_source = source;
+    feed.max_clock_skew_ms = 0;
+    feed_destroy(bench->feed);
+    bench->feed = feed_create(&feed, take_row, bench, NULL);
+}
+
 static inline void bench_begin(struct bench *bench)
 {
     static const char *const SYMBOLS[] = {"BTCUSDT"};
@@ -253,13 +281,7 @@ static inline void bench_begin(struct bench *bench)
     snprintf(bench->venue.depth_body, sizeof bench->venue.depth_body,
              "{\"lastUpdateId\":10,\"bids\":[[\"100\",\"1\"]],\"asks\":[[\"101\",\"1\"]]}");
     open_capture(bench);
-    struct feed_config feed;
-    feed_config_defaults(&feed);
-    feed.symbols = SYMBOLS;
-    feed.symbol_count = 1;
-    feed.raw_trades = true;
-    feed.max_clock_skew_ms = 0;
-    bench->feed = feed_create(&feed, take_row, bench, NULL);
+    bench_feed(bench, SYMBOLS, 1, BOOK_SOURCE_DIFF);
     bench->feeds = true;
 }
 
@@ -312,8 +334,8 @@ static inline void turn(struct bench *bench)
         note_record(bench, &record);
         feed_record(bench->feed, &record, NULL);
     }
-    if (bench->feeds && bench->receiver)
-        receiver_ask(bench->receiver, 0, bench->feed);
+    for (size_t i = 0; bench->feeds && bench->receiver && i < bench->symbol_count; i++)
+        receiver_ask(bench->receiver, i, bench->feed);
 }
 
 /* UNTIL: turns until the condition holds; fails after PATIENCE_MS. */

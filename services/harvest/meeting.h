@@ -1,0 +1,40 @@
+/* meeting: how long the old and the next owner of a symbol both listen to it (docs/decisions/0030).
+ *
+ *     next owner: ── socket opens ── second socket opens ── trade ── book ── ticker ──▶
+ *     old owner:  ── asked ──────────────────────────────────────────────────┤ LEAVE    or at MEETING_PATIENCE_MS
+ *
+ * A venue's connections promise an order within a stream only, so each stream must have spoken to the next owner, or every socket must
+ * have been open for MEETING_OVERLAP_MS. Where that cannot be had the symbol goes all the same, and it is told: ids show what was
+ * missed. A simulator's connections all say one order: one stream speaks for all, and it is waited for without an end. */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum {
+    MEETING_OVERLAP_MS = 2000,
+    MEETING_PATIENCE_MS =
+        30000, /* then a socket that does not open, or a stream that is quiet, is no longer waited for */
+};
+#define MEETING_OPEN \
+    "open" /* in what a next owner says it has heard: every socket the symbol needs is open */
+
+struct meeting {
+    int64_t since_ms; /* monotonic: the next owner hears something, or could; 0: not yet */
+};
+
+struct meeting_facts {
+    bool is_simulator;
+    bool is_open;   /* of the next owner: every socket that it needs */
+    bool any_heard; /* it has heard of a stream; of all */
+    bool all_heard;
+    bool overlaps; /* what it heard first of each has been fed by the old one */
+};
+
+enum meeting_verdict { MEETING_GOES_ON, MEETING_IS_MET, MEETING_IS_CUT };
+
+enum meeting_verdict meeting_judge(struct meeting *meeting, const struct meeting_facts *facts,
+                                   int64_t now_ms);
+
+/* meeting_lacks: what is waited for, as a sentence; NULL: nothing but `overlaps`. */
+const char *meeting_lacks(const struct meeting_facts *facts);
