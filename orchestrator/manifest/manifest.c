@@ -475,6 +475,7 @@ static void write_manifest(struct json *json, const struct run *run,
     json_key_i64(json, "schema_version", 1);
     json_key_text(json, "run_id", run->run_id);
     json_key_text(json, "state", state_of(run, conclusion));
+    json_key_bool(json, "final", conclusion && conclusion->gates);
     key_time(json, "started_at", run->started_wall_ms);
     key_time(json, "ended_at", run->ended_wall_ms);
     json_key_f64(json, "duration_s", (double)(until_ms - run->started_wall_ms) / 1000.0);

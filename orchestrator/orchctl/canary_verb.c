@@ -174,13 +174,17 @@ int verb_canary(const struct invocation *invocation)
     const char *what = invocation->words[0];
     struct config *config;
     struct error error = {{0}};
+    char run_id[RUN_ID_BYTES];
+    bool marks = strcmp(what, "mark-stable") == 0, reports = strcmp(what, "report") == 0;
     if (strcmp(what, "start") == 0)
         return start(invocation);
-    if (strcmp(what, "report") == 0)
-        return report(invocation);
-    bool marks = strcmp(what, "mark-stable") == 0;
-    if (!marks && strcmp(what, "status") != 0)
+    if (!marks && !reports && strcmp(what, "status") != 0)
         return complain(EXIT_WRONG_USE, "canary %s: must be start, status, report or mark-stable", what);
+    enum status status = place_run(reports ? invocation_value(invocation, "--run-id") : NULL, run_id, &error);
+    if (status != STATUS_OK)
+        return complain(exit_of(status), "%s", error.text);
+    if (reports)
+        return report(invocation);
     if (place_config(&config, &error) != STATUS_OK)
         return complain(EXIT_REFUSED, "%s", error.text);
     int code = marks ? mark(config) : status_of(invocation, config);

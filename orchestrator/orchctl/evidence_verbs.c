@@ -22,8 +22,21 @@ static struct program_words begin(const struct invocation *invocation, const cha
     return words;
 }
 
+/* run_known: EXIT_FINE, or the code of a run that is not here, said. */
+static int run_known(const struct invocation *invocation)
+{
+    char run_id[RUN_ID_BYTES];
+    struct error error = {{0}};
+    enum status status = place_run(invocation_value(invocation, "--run-id"), run_id, &error);
+    return status == STATUS_OK ? EXIT_FINE : complain(exit_of(status), "%s", error.text);
+}
+
 int verb_validate(const struct invocation *invocation)
 {
+    bool loose = invocation_value(invocation, "--data-root") || invocation_value(invocation, "--from");
+    int code = loose && !invocation_value(invocation, "--run-id") ? EXIT_FINE : run_known(invocation);
+    if (code != EXIT_FINE)
+        return code;
     struct program_words words = begin(invocation, "validate");
     return program_become(&words);
 }
@@ -33,6 +46,10 @@ int verb_evidence(const struct invocation *invocation)
     const char *what = invocation->words[0];
     if (strcmp(what, "build") != 0 && strcmp(what, "verify") != 0)
         return complain(EXIT_WRONG_USE, "evidence %s: must be build or verify", what);
+    /* A pack that has been moved is verified where no run ever was. */
+    int code = invocation_value(invocation, "--pack") ? EXIT_FINE : run_known(invocation);
+    if (code != EXIT_FINE)
+        return code;
     struct program_words words = begin(invocation, "evidence"), rest = words;
     words.items[1] = what;
     memcpy(&words.items[2], &rest.items[1], (rest.count - 1) * sizeof *rest.items);
@@ -43,6 +60,9 @@ int verb_evidence(const struct invocation *invocation)
 int verb_parity(const struct invocation *invocation)
 {
     struct program_words words = {.count = 0};
+    int code = run_known(invocation);
+    if (code != EXIT_FINE)
+        return code;
     program_add(&words, "report_again");
     program_add(&words, "parity");
     program_add_option(&words, "--run-id", invocation_value(invocation, "--run-id"));
@@ -70,7 +90,7 @@ static int print_summary(const char *output_dir, bool as_json)
         complain(EXIT_REFUSED, "%s: no summary has been written here yet", path);
     buffer_finish(&text);
     yyjson_doc_free(index);
-    return status == STATUS_OK ? EXIT_FINE : EXIT_NOT_EVEN;
+    return status == STATUS_OK ? EXIT_FINE : EXIT_REFUSED;
 }
 
 /* make_again: from the same files; the run is over. */
@@ -88,14 +108,14 @@ int verb_report(const struct invocation *invocation)
     struct config *config;
     struct error error;
     char output_dir[PATH_BYTES];
+    int code = run_known(invocation);
+    if (code != EXIT_FINE)
+        return code;
     if (place_config(&config, &error) != STATUS_OK)
         return complain(EXIT_REFUSED, "%s", error.text);
-    bool known = *config_text(config, "run.run_id");
     snprintf(output_dir, sizeof output_dir, "%s", config_text(config, "run.output_dir"));
     config_destroy(config);
-    if (!known)
-        return complain(EXIT_NOT_EVEN, "no run has been started in this folder");
     /* While the run goes on report writes it itself, every minute. */
-    int code = place_orchestrator_lives() ? EXIT_FINE : make_again();
-    return code == EXIT_FINE ? print_summary(output_dir, invocation->json) : EXIT_NOT_EVEN;
+    code = place_orchestrator_lives() ? EXIT_FINE : make_again();
+    return code == EXIT_FINE ? print_summary(output_dir, invocation->json) : code;
 }

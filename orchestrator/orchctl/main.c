@@ -126,7 +126,13 @@ static const struct verb VERBS[] = {
      "one export to the target that a configuration file, or the run here, names; exit 3: it failed",
      {{0}},
      verb_export},
-    {"manifest", "", 0, 0, "the run manifest", {{0}}, verb_manifest},
+    {"manifest",
+     "",
+     0,
+     0,
+     "the run manifest; \"final\": false, and said, while the run goes on",
+     {RUN_ID},
+     verb_manifest},
     {"logs",
      "NAME",
      1,
@@ -143,7 +149,7 @@ static const struct verb VERBS[] = {
      {{"--for", "T", "how long: 500ms, 2s, 1m (default 2s)"},
       {"--link", "NAME", "the upstream concerned (default: all)"},
       {"--share", "X", "of what passes, above 0 to 1"},
-      {"--count", "N", "at most so many"},
+      {"--count", "N", "at most so many, from 1 (default: no limit)"},
       {"--seed", "N", "of its chance (default: the fault's number)"},
       {"--amount", "N", "what `fault kinds` names for the kind"},
       {"-s", "SIGNAL", "of kind kill (default KILL)"},
@@ -245,15 +251,6 @@ static const struct verb_option COMMON[] = {
     {0},
 };
 
-static const struct exit_meaning EXITS[] = {
-    {EXIT_FINE, "done"},
-    {EXIT_REFUSED, "refused or no answer"},
-    {EXIT_WRONG_USE, "wrong use or configuration"},
-    {EXIT_NOT_EVEN, "not so (rows differ, a check or gate fails or is unknown)"},
-    {EXIT_NOT_HEALTHY, "not healthy"},
-    {0},
-};
-
 const struct verb *verbs_all(size_t *out_count)
 {
     *out_count = sizeof VERBS / sizeof *VERBS;
@@ -263,11 +260,6 @@ const struct verb *verbs_all(size_t *out_count)
 const struct verb_option *options_common(void)
 {
     return COMMON;
-}
-
-const struct exit_meaning *exits_all(void)
-{
-    return EXITS;
 }
 
 int complain(int code, const char *format, ...)
@@ -343,10 +335,8 @@ static int print_help(const struct verb *verb)
     printf("usage: orchctl [--dir DIR] VERB [arguments]\n\n");
     for (size_t i = 0; i < sizeof VERBS / sizeof *VERBS; i++)
         printf("  %-10s %s\n", VERBS[i].name, VERBS[i].summary);
-    printf("\norchctl VERB --help tells more. Exit codes:");
-    for (const struct exit_meaning *exit = EXITS; exit->text; exit++)
-        printf("%s %d %s", exit == EXITS ? "" : ",", exit->code, exit->text);
-    putchar('\n');
+    printf("\norchctl VERB --help tells more. ");
+    exits_print(stdout);
     return EXIT_FINE;
 }
 

@@ -1,6 +1,7 @@
 #include "doctor.h"
 
 #include "base/clock.h"
+#include "base/exits.h"
 #include "base/json.h"
 #include "base/memory.h"
 #include "doctor_private.h"
@@ -20,7 +21,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { EXIT_FINE = 0, EXIT_OWN_ERROR = 1, EXIT_FAILED = 3 };
 enum { SPEED_BYTES = 64 * 1024 * 1024, SPEED_BLOCK = 1024 * 1024, SPEED_LEAST_MB_S = 10 };
 
 /* --- configuration and who is here --- */
@@ -250,5 +250,5 @@ int doctor_run(const struct options *options)
         print_json(&preflight);
     else
         print_table(&preflight);
-    return preflight_failed(&preflight) ? EXIT_FAILED : EXIT_FINE;
+    return preflight_failed(&preflight) ? EXIT_NOT_EVEN : EXIT_FINE;
 }
