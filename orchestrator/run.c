@@ -552,11 +552,11 @@ int run_main(const struct options *options, bool *out_again)
     enum status left = adopt_find(run, &error);
     if (left == STATUS_OK) {
         code = run_adopted(run, out_again);
-    } else if (left != STATUS_NOT_FOUND) {
-        code = complain(left, &error);
-    } else if (load_config(run) != STATUS_OK) {
+    } else if (load_config(run) != STATUS_OK) { /* what is wrong by itself, before what is in the way */
         fprintf(stderr, "orchestrator: nothing was started\n");
         code = EXIT_WRONG_USE;
+    } else if (left != STATUS_NOT_FOUND) {
+        code = complain(left, &error);
     } else {
         take_config(run);
         enum status status = prepare(run, &error);

@@ -121,19 +121,6 @@ static void write_config(struct json *json, const struct run *run)
 
 /* --- what the verdict needs to know --- */
 
-/* event_clock: whether receive times say how late a message was: only where event time is wall time. */
-static const char *event_clock(const struct config *config)
-{
-    bool simulator = strcmp(config_text(config, "harvest.venue"), "simulator") == 0;
-    if (strcmp(config_text(config, "run.input_mode"), "preview") == 0)
-        return "recorded";
-    if (!simulator)
-        return "wall";
-    if (strcmp(config_text(config, "simulator.start"), "now") != 0)
-        return "recorded";
-    return config_f64(config, "simulator.speed") == 1 ? "wall" : "scaled";
-}
-
 static void write_conditions(struct json *json, const struct run *run)
 {
     const struct config *config = run->config;
@@ -149,7 +136,7 @@ static void write_conditions(struct json *json, const struct run *run)
         .max_open_files = (double)config_i64(config, "limits.max_open_files"),
     };
     json_key(json, "conditions");
-    conditions_json(&conditions, event_clock(config), json);
+    conditions_json(&conditions, resolve_event_clock(config), json);
 }
 
 static void write_folders(struct json *json, const struct run *run)

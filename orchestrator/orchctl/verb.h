@@ -15,7 +15,7 @@ enum { VERB_OPTIONS_MAX = 12, VERB_WORDS_MAX = 32 };
 struct verb_option {
     const char *name;
     const char *argument; /* NULL: a switch */
-    const char *help;
+    const char *help;     /* NULL: the common option of this name is of no use to the verb */
 };
 
 struct invocation;
@@ -28,6 +28,9 @@ struct verb {
     struct verb_option options[VERB_OPTIONS_MAX];
     int (*perform)(const struct invocation *invocation);
 };
+
+/* verb_takes: whether an option, a common one too, means anything to a verb. */
+bool verb_takes(const struct verb *verb, const char *option);
 
 /* invocation: a command line, checked against its verb. */
 struct invocation {

@@ -120,12 +120,23 @@ static void raw_of_symbol(struct command *command, const char *symbol)
     plan_destroy(plan);
 }
 
+/* run_meant: the newest one, or one that is named: it can be asked about as long as its capture lies here, whatever has been cleaned. */
+static enum status run_meant(const char *run_id, char out_id[RUN_ID_BYTES], struct error *error)
+{
+    enum status status = place_run(run_id, out_id, error);
+    if (status == STATUS_NOT_FOUND && run_id) {
+        snprintf(out_id, RUN_ID_BYTES, "%s", run_id);
+        status = STATUS_OK;
+    }
+    return status;
+}
+
 /* find_places: of the run in this folder; of an earlier one that lies beside it too. STATUS_… of place_run. */
 static enum status find_places(struct command *command, const char *run_id, struct error *error)
 {
     struct config *config = NULL;
     char found[RUN_ID_BYTES];
-    enum status status = place_run(run_id && *run_id ? run_id : NULL, found, error);
+    enum status status = run_meant(run_id && *run_id ? run_id : NULL, found, error);
     if (status == STATUS_OK)
         status = place_config(&config, error);
     if (status != STATUS_OK)
@@ -241,6 +252,9 @@ int verb_replay(const struct invocation *invocation)
     struct error error = {{0}};
     if (!run_id)
         return complain(EXIT_WRONG_USE, "replay: --compare RUN says whose stored rows are compared");
+    for (size_t i = 0; i < invocation->word_count; i++)
+        if (!file_exists(invocation->words[i]))
+            return complain(EXIT_WRONG_USE, "replay %s: there is no such file", invocation->words[i]);
     enum status status = find_places(&command, run_id, &error);
     if (status != STATUS_OK)
         return complain(exit_of(status), "%s", error.text);

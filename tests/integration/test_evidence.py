@@ -278,11 +278,14 @@ def test_parity_and_report_come_out_as_the_run_wrote_them(copy):
     path.unlink()
     assert orchctl(copy, "parity").returncode == 0
     assert path.read_bytes() == before
-    summary = next((copy / "logs/report").glob("summary_*_sqlite.json"))
-    there = json.loads(summary.read_text())
     done = orchctl(copy, "report", "--json")
-    made = json.loads(done.stdout)
-    assert done.returncode == 0 and made.pop("timestamp") and there.pop("timestamp") and made == there
+    assert done.returncode == 0, done
+    made = {summary["sink"]: summary for summary in map(json.loads, done.stdout.splitlines())}
+    assert set(made) == {"jsonl", "sqlite"}
+    for sink, summary in made.items():
+        there = json.loads(next((copy / "logs/report").glob(f"summary_*_{sink}.json")).read_text())
+        assert summary.pop("timestamp") and there.pop("timestamp") and summary == there
+    assert re.findall(r"\| input, sink \| \w+, (\w+) \|", orchctl(copy, "report").stdout) == ["jsonl", "sqlite"]
     damage_row(copy)
     assert orchctl(copy, "parity").returncode == 3
 
