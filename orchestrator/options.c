@@ -1,5 +1,6 @@
 #include "options.h"
 
+#include "base/exits.h"
 #include "base/memory.h"
 #include "config/config.h"
 #include "plan/module.h"
@@ -256,7 +257,6 @@ void options_print_help(void)
         snprintf(left, sizeof left, "%s %s", OPTIONS[i].name, OPTIONS[i].argument ? OPTIONS[i].argument : "");
         printf("  %-30s %s\n", left, OPTIONS[i].help);
     }
-    printf("\nexit codes: 0 all gates PASS, 1 internal error, 2 configuration or usage, 3 a gate FAIL or "
-           "UNKNOWN,\n"
-           "            4 a process degraded or failed\n");
+    putchar('\n');
+    exits_print(stdout);
 }

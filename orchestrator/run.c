@@ -3,6 +3,7 @@
 
 #include "alerts/alerting.h"
 #include "base/crash_point.h"
+#include "base/exits.h"
 #include "base/file.h"
 #include "base/memory.h"
 #include "bus/bus.h"
@@ -29,7 +30,6 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-enum { EXIT_DONE = 0, EXIT_OWN_ERROR = 1, EXIT_USAGE = 2 };
 enum { POLL_MESSAGES = 256, POLL_MS_MAX = 1000, EPOLL_EVENTS = 32 };
 
 /* --- prepare --- */
@@ -37,7 +37,7 @@ enum { POLL_MESSAGES = 256, POLL_MS_MAX = 1000, EPOLL_EVENTS = 32 };
 static int complain(enum status status, const struct error *error)
 {
     fprintf(stderr, "orchestrator: %s\n", error->text);
-    return status == STATUS_IO ? EXIT_OWN_ERROR : EXIT_USAGE;
+    return status == STATUS_IO ? EXIT_REFUSED : EXIT_WRONG_USE;
 }
 
 static struct restart_policy policy_of(const struct config *config)
@@ -567,15 +567,15 @@ int run_main(const struct options *options, bool *out_again)
 {
     struct run *run = run_create(options);
     struct error error = {{0}};
-    int code = EXIT_DONE;
+    int code = EXIT_FINE;
     enum status left = adopt_find(run, &error);
     if (left == STATUS_OK) {
         code = run_adopted(run, out_again);
+    } else if (load_config(run) != STATUS_OK) { /* what is wrong by itself, before what is in the way */
+        fprintf(stderr, "orchestrator: nothing was started\n");
+        code = EXIT_WRONG_USE;
     } else if (left != STATUS_NOT_FOUND) {
         code = complain(left, &error);
-    } else if (load_config(run) != STATUS_OK) {
-        fprintf(stderr, "orchestrator: nothing was started\n");
-        code = EXIT_USAGE;
     } else {
         take_config(run);
         enum status status = prepare(run, &error);

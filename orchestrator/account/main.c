@@ -1,5 +1,6 @@
 /* account: the loss ledger of a run (docs/ledger.md): reads what every service says it counted, counts what lies in capture
  * and stores itself, and balances both. Run by `orchctl account`, and by the orchestrator behind the last exit. */
+#include "base/exits.h"
 #include "ledger.h"
 
 #include <errno.h>
@@ -7,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { EXIT_FINE = 0, EXIT_REFUSED = 1, EXIT_WRONG_USE = 2, EXIT_UNBALANCED = 3, TIMEOUT_DEFAULT_MS = 2000 };
+enum { TIMEOUT_DEFAULT_MS = 2000 };
 
 struct arguments {
     const char *effective_path, *run_id, *out_path;
@@ -24,9 +25,8 @@ static int usage(FILE *out, int code)
                  "  --live             it is running: ask its services first\n"
                  "  --timeout-ms MS    patience with each of them (default 2000)\n"
                  "  --out FILE         write JSON there, print nothing\n"
-                 "  --json             JSON instead of text\n\n"
-                 "Exit codes: 0 every line balances, 1 cannot be read, 2 wrong use, 3 a line does not "
-                 "balance or is unknown\n");
+                 "  --json             JSON instead of text\n\n");
+    exits_print(out);
     return code;
 }
 
@@ -95,7 +95,7 @@ static int give(const struct ledger *ledger, const struct arguments *arguments)
         ledger_print(ledger, stdout);
     buffer_finish(&text);
     if (status == STATUS_OK)
-        return strcmp(ledger_verdict(ledger), "PASS") == 0 ? EXIT_FINE : EXIT_UNBALANCED;
+        return strcmp(ledger_verdict(ledger), "PASS") == 0 ? EXIT_FINE : EXIT_NOT_EVEN;
     fprintf(stderr, "account: %s cannot be written: %s\n", arguments->out_path, strerror(errno));
     return EXIT_REFUSED;
 }
@@ -107,7 +107,7 @@ int main(int argc, char **argv)
     struct run_files run;
     struct ledger ledger;
     struct error error;
-    int code = EXIT_UNBALANCED;
+    int code;
     if (!parse(&arguments, argc, argv))
         return usage(stderr, EXIT_WRONG_USE);
     if (arguments.version) {
@@ -124,7 +124,7 @@ int main(int argc, char **argv)
         ledger_finish(&ledger);
     } else {
         fprintf(stderr, "account: %s\n", error.text);
-        code = status == STATUS_INVALID ? EXIT_WRONG_USE : EXIT_UNBALANCED;
+        code = exit_of(status);
     }
     run_files_close(&run);
     return code;

@@ -4,6 +4,7 @@
 #include "ending.h"
 #include "orchestrator/alerts/alerting.h"
 #include "orchestrator/export/exporter.h"
+#include "orchestrator/plan/resolve.h"
 #include "orchestrator/run.h"
 
 #include <math.h>
@@ -88,6 +89,7 @@ static void head_json(const struct run *run, struct json *json)
     json_key_i64(json, "serial", run->feed.serial);
     json_key_i64(json, "wall_ms", now_ms);
     json_key_text(json, "input_mode", config_text(run->config, "run.input_mode"));
+    json_key_text(json, "event_clock", resolve_event_clock(run->config));
     json_key_f64(json, "planned_minutes", config_f64(run->config, "run.minutes"));
     event_time_json(run, json);
     faults_json(run, json);

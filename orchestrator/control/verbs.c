@@ -54,7 +54,7 @@ static enum status each(struct run *run, const struct control_values *values, ac
 static void process_result(const struct process *process, const char *note, struct json *json)
 {
     json_key_text(json, "name", process->name);
-    json_key_text(json, "state", process_state_name(process->supervisor.state));
+    json_key_text(json, "state", process->paused ? "paused" : process_state_name(process->supervisor.state));
     json_key_i64(json, "generation", process->supervisor.generation);
     json_key_i64(json, "pid", process->child.pid);
     json_key_text(json, "note", note);
@@ -183,9 +183,10 @@ static enum status act_kill(struct run *run, struct process *process, const stru
 static enum status pause_or_resume(struct run *run, struct process *process, bool pause, struct json *result,
                                    struct error *error)
 {
+    bool before = process->paused;
     enum status status = process_pause(run, process, pause, error);
     if (status == STATUS_OK)
-        process_result(process, pause ? "paused" : NULL, result);
+        process_result(process, before == pause ? "nothing to do" : NULL, result);
     return status;
 }
 

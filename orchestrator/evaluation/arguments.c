@@ -1,5 +1,7 @@
 #include "arguments.h"
 
+#include "base/exits.h"
+
 #include <string.h>
 
 int arguments_usage(FILE *out, int code)
@@ -13,8 +15,8 @@ int arguments_usage(FILE *out, int code)
         "  --run-id ID        a run of this folder (default: the last one)\n"
         "  --out DIR          where the report goes (default: runtime/canary_report below the artefacts)\n"
         "  --live             go on from where the last evaluation of the run came to, and print nothing\n"
-        "  --json             print the final report as JSON\n\n"
-        "Exit codes: 0 the report says PASS, 1 cannot be written, 2 wrong use, 3 FAIL or UNKNOWN\n");
+        "  --json             print the final report as JSON\n\n");
+    exits_print(out);
     return code;
 }
 

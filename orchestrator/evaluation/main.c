@@ -56,7 +56,7 @@ static int evaluate(const struct validate_options *options, bool live, struct va
         return EXIT_REFUSED;
     }
     int code = live ? EXIT_FINE : print_final(report, options->json);
-    return code == EXIT_FINE && verdict != CANARY_PASS ? EXIT_NOT_GOOD : code;
+    return code == EXIT_FINE && verdict != CANARY_PASS ? EXIT_NOT_EVEN : code;
 }
 
 int main(int argc, char **argv)
@@ -74,12 +74,12 @@ int main(int argc, char **argv)
         return arguments_usage(stdout, EXIT_FINE);
     if (options.version)
         return printf("evaluation %s\n", ORDERFLOW_VERSION_LINE) < 0;
-    int code = EXIT_NOT_GOOD;
     enum status status = validate_input_read(&options, &input, &error);
     if (status == STATUS_OK && !*input.run_id)
         status = error_set(&error, STATUS_NOT_FOUND, "no run has been started in this folder");
     if (status == STATUS_OK)
         status = run_facts(&input, &report, tag, sizeof tag, &of_run, &error);
+    int code = exit_of(status);
     if (status == STATUS_OK) {
         path_join(folder, config_text(input.config, "run.artifacts_dir"), "runtime/canary_report");
         report.config = of_run ? of_run : input.config;
@@ -94,5 +94,5 @@ int main(int argc, char **argv)
     }
     config_destroy(of_run);
     validate_input_finish(&input);
-    return status == STATUS_INVALID ? EXIT_WRONG_USE : code;
+    return code;
 }

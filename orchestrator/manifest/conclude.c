@@ -2,6 +2,7 @@
 
 #include "accounting.h"
 #include "base/crash_point.h"
+#include "base/exits.h"
 #include "base/memory.h"
 #include "conditions.h"
 #include "errand.h"
@@ -17,7 +18,6 @@
 #include <string.h>
 
 enum { LAST_WORD_MS = 10000 };
-enum { EXIT_PASS = 0, EXIT_OWN_ERROR = 1, EXIT_USAGE = 2, EXIT_GATE = 3, EXIT_DEGRADED = 4 };
 
 enum status conclude_begin(const struct run *run, struct error *error)
 {
@@ -249,13 +249,13 @@ void conclude_give(struct run *run)
 static int exit_code_of(const struct run *run, enum gate_verdict overall)
 {
     if (run->bad_configuration)
-        return EXIT_USAGE;
+        return EXIT_WRONG_USE;
     for (size_t i = 0; i < run->process_count; i++)
         if (run->processes[i].supervisor.gave_up)
-            return EXIT_DEGRADED;
+            return EXIT_NOT_HEALTHY;
     if (run->failed_start)
-        return EXIT_DEGRADED;
-    return overall == GATE_PASS && !run->ended_by_alert ? EXIT_PASS : EXIT_GATE;
+        return EXIT_NOT_HEALTHY;
+    return overall == GATE_PASS && !run->ended_by_alert ? EXIT_FINE : EXIT_NOT_EVEN;
 }
 
 static void say_gates(struct run *run, const struct gate_results *gates)
@@ -493,7 +493,7 @@ static int give_up(struct run *run, const struct concluding *concluding)
     fprintf(stderr, "orchestrator: run %s has %s\n", run->run_id, run->end_reason);
     if (concluding->stuck || !last_word(run))
         fprintf(stderr, "orchestrator: its manifest could not be written either\n");
-    return EXIT_OWN_ERROR;
+    return EXIT_REFUSED;
 }
 
 static void say_all(struct run *run, const struct concluding *concluding)
@@ -513,7 +513,7 @@ int conclude_finish(struct run *run, struct concluding *concluding)
     errand_finish(&concluding->errand);
     if (run->gates == GATES_CANARY)
         canary_watch_settle(run);
-    int code = concluding->status == STATUS_OK ? concluding->code : EXIT_OWN_ERROR;
+    int code = concluding->status == STATUS_OK ? concluding->code : EXIT_REFUSED;
     if (concluding->status == STATUS_OK)
         say_all(run, concluding);
     else

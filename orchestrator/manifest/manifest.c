@@ -121,19 +121,6 @@ static void write_config(struct json *json, const struct run *run)
 
 /* --- what the verdict needs to know --- */
 
-/* event_clock: whether receive times say how late a message was: only where event time is wall time. */
-static const char *event_clock(const struct config *config)
-{
-    bool simulator = strcmp(config_text(config, "harvest.venue"), "simulator") == 0;
-    if (strcmp(config_text(config, "run.input_mode"), "preview") == 0)
-        return "recorded";
-    if (!simulator)
-        return "wall";
-    if (strcmp(config_text(config, "simulator.start"), "now") != 0)
-        return "recorded";
-    return config_f64(config, "simulator.speed") == 1 ? "wall" : "scaled";
-}
-
 /* sizes_have_tail: whether what bounds outliers has any to bound: only a synthetic market can be made without them. */
 static bool sizes_have_tail(const struct config *config)
 {
@@ -158,7 +145,7 @@ static void write_conditions(struct json *json, const struct run *run)
         .max_open_files = (double)config_i64(config, "limits.max_open_files"),
     };
     json_key(json, "conditions");
-    conditions_json(&conditions, event_clock(config), sizes_have_tail(config), json);
+    conditions_json(&conditions, resolve_event_clock(config), sizes_have_tail(config), json);
 }
 
 static void write_folders(struct json *json, const struct run *run)
@@ -484,6 +471,7 @@ static void write_manifest(struct json *json, const struct run *run,
     json_key_i64(json, "schema_version", 1);
     json_key_text(json, "run_id", run->run_id);
     json_key_text(json, "state", state_of(run, conclusion));
+    json_key_bool(json, "final", conclusion && conclusion->gates);
     key_time(json, "started_at", run->started_wall_ms);
     key_time(json, "ended_at", run->ended_wall_ms);
     json_key_f64(json, "duration_s", (double)(until_ms - run->started_wall_ms) / 1000.0);

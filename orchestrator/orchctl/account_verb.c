@@ -12,31 +12,21 @@
 
 enum { WORDS_MAX = 8 };
 
-/* is_running: the run meant is the one that an orchestrator of this folder leads. */
-static bool is_running(const struct config *config, const char *run_id)
-{
-    return place_orchestrator_lives() && (!run_id || strcmp(run_id, config_text(config, "run.run_id")) == 0);
-}
-
 int verb_account(const struct invocation *invocation)
 {
-    char program[PATH_BYTES], timeout[24];
-    const char *run_id = invocation_value(invocation, "--run-id");
+    char program[PATH_BYTES], timeout[24], run_id[RUN_ID_BYTES];
     const char *words[WORDS_MAX + 1] = {program};
     size_t count = 1;
     struct config *config;
     struct error error;
-    if (place_config(&config, &error) != STATUS_OK)
-        return complain(EXIT_REFUSED, "%s", error.text);
-    if (!*config_text(config, "run.run_id")) {
-        config_destroy(config);
-        return complain(EXIT_NOT_EVEN, "no run has been started in this folder");
-    }
-    if (run_id) {
-        words[count++] = "--run-id";
-        words[count++] = run_id;
-    }
-    if (is_running(config, run_id)) {
+    enum status status = place_run(invocation_value(invocation, "--run-id"), run_id, &error);
+    if (status == STATUS_OK)
+        status = place_config(&config, &error);
+    if (status != STATUS_OK)
+        return complain(exit_of(status), "%s", error.text);
+    words[count++] = "--run-id";
+    words[count++] = run_id;
+    if (place_run_goes_on(config, run_id)) {
         snprintf(timeout, sizeof timeout, "%lld", (long long)invocation->timeout_ms);
         words[count++] = "--live";
         words[count++] = "--timeout-ms";

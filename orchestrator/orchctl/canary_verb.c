@@ -174,6 +174,7 @@ int verb_canary(const struct invocation *invocation)
     const char *what = invocation->words[0];
     struct config *config;
     struct error error = {{0}};
+    char run_id[RUN_ID_BYTES];
     if (strcmp(what, "resolve") == 0)
         return canary_resolve(invocation);
     bool marks = strcmp(what, "mark-stable") == 0, starts = strcmp(what, "start") == 0,
@@ -183,8 +184,13 @@ int verb_canary(const struct invocation *invocation)
                         what);
     if (invocation->words[1])
         return complain(EXIT_WRONG_USE, "canary %s: takes no further word (%s)", what, invocation->words[1]);
-    if (starts || reports)
-        return starts ? start(invocation) : report(invocation);
+    if (starts)
+        return start(invocation);
+    enum status status = place_run(reports ? invocation_value(invocation, "--run-id") : NULL, run_id, &error);
+    if (status != STATUS_OK)
+        return complain(exit_of(status), "%s", error.text);
+    if (reports)
+        return report(invocation);
     if (place_config(&config, &error) != STATUS_OK)
         return complain(EXIT_REFUSED, "%s", error.text);
     int code = marks ? mark(config) : status_of(invocation, config);

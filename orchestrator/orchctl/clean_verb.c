@@ -216,7 +216,8 @@ static bool root_is_safe(const struct config *config, const char *key)
     char real[PATH_MAX], other[PATH_MAX];
     struct stat found;
     if (lstat(root, &found) != 0)
-        return errno == ENOENT;
+        return errno == ENOENT ||
+               complain(0, "clean: %s: %s cannot be looked at: %s", key, root, strerror(errno));
     if (!S_ISDIR(found.st_mode) || !realpath(root, real))
         return complain(0, "clean: %s: %s is no folder, or a link", key, root);
     if (realpath(".", other) && is_below(other, real))
@@ -242,6 +243,8 @@ static bool take_lock(const struct config *config, int *out_descriptor)
 {
     bool held = false;
     *out_descriptor = open(LOCK_PATH, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
+    if (*out_descriptor < 0 && errno != ENOENT && errno != ENOTDIR)
+        return complain(0, "clean: %s cannot be opened: %s; nothing was removed", LOCK_PATH, strerror(errno));
     if (*out_descriptor >= 0 && file_lock(*out_descriptor) != STATUS_OK)
         return complain(0, "clean: an orchestrator is using this folder; `orchctl shutdown` ends it");
     (void)!folder_walk(config_text(config, "bus.dir"), daemon_visit, &held);
@@ -261,6 +264,14 @@ static bool safe(const struct config *config)
     return good;
 }
 
+static void make_again(struct cleaning *cleaning, const char *folder)
+{
+    if (folder_make(folder, 0755) == STATUS_OK)
+        return;
+    complain(EXIT_REFUSED, "clean: the folder %s cannot be made: %s", folder, strerror(errno));
+    cleaning->failures++;
+}
+
 static int clean(struct cleaning *cleaning)
 {
     const struct config *config = cleaning->config;
@@ -271,12 +282,12 @@ static int clean(struct cleaning *cleaning)
         clean_folder(cleaning, AT_FDCWD, config_text(config, WHOLE[i]), config_text(config, WHOLE[i]));
     clean_artifacts(cleaning, artifacts);
     for (size_t i = 0; !cleaning->dry && i < sizeof WHOLE / sizeof *WHOLE; i++)
-        cleaning->failures += folder_make(config_text(config, WHOLE[i]), 0755) != STATUS_OK;
+        make_again(cleaning, config_text(config, WHOLE[i]));
     if (!cleaning->dry)
-        cleaning->failures += folder_make(artifacts, 0755) != STATUS_OK;
+        make_again(cleaning, artifacts);
     printf("%s%lld files, %.1f MB%s\n", cleaning->dry ? "would remove " : "removed ",
            (long long)cleaning->files, (double)cleaning->bytes / 1e6,
-           cleaning->failures ? "; not everything could be removed" : "");
+           cleaning->failures ? "; not everything could be done, see above" : "");
     return cleaning->failures ? EXIT_REFUSED : EXIT_FINE;
 }
 

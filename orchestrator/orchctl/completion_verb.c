@@ -11,10 +11,12 @@ static bool takes_process(const struct verb *verb)
     return strstr(verb->words, "NAME") != NULL;
 }
 
-static void print_option_names(const struct verb_option *options)
+/* print_option_names: verb: NULL: before there is one. */
+static void print_option_names(const struct verb *verb, const struct verb_option *options)
 {
     for (; options->name; options++)
-        printf(" %s", options->name);
+        if (!verb || verb_takes(verb, options->name))
+            printf(" %s", options->name);
 }
 
 /* --- bash --- */
@@ -36,14 +38,15 @@ static void print_bash(const struct verb *verbs, size_t count)
         "        esac\n"
         "    done\n"
         "    local options='");
-    print_option_names(options_common());
+    print_option_names(NULL, options_common());
     printf("' words=''\n    case \"$verb\" in\n    '') words='");
     for (size_t i = 0; i < count; i++)
         printf(" %s", verbs[i].name);
     printf("' ;;\n");
     for (size_t i = 0; i < count; i++) {
-        printf("    %s) options+='", verbs[i].name);
-        print_option_names(verbs[i].options);
+        printf("    %s) options='", verbs[i].name);
+        print_option_names(&verbs[i], options_common());
+        print_option_names(&verbs[i], verbs[i].options);
         printf("'%s ;;\n", takes_process(&verbs[i]) ? " words=\"$(_orchctl_processes) orchestrator\"" : "");
     }
     printf("    esac\n"
@@ -72,6 +75,8 @@ static void print_quoted(const char *text)
 static void print_zsh_options(const struct verb_option *options)
 {
     for (; options->name; options++) {
+        if (!options->help)
+            continue;
         printf(" '%s[", options->name);
         print_quoted(options->help);
         printf("]");
@@ -79,6 +84,17 @@ static void print_zsh_options(const struct verb_option *options)
             printf(":%s:%s", options->argument, strcmp(options->argument, "DIR") == 0 ? "_files -/" : "");
         putchar('\'');
     }
+}
+
+/* print_zsh_common: the list of them, less what a verb has no use for. */
+static void print_zsh_common(const struct verb *verb)
+{
+    const char *json = verb_takes(verb, "--json") ? "" : "--json*",
+               *timeout = verb_takes(verb, "--timeout") ? "" : "--timeout*";
+    if (*json || *timeout)
+        printf("${${common:#%s}:#%s}", json, timeout);
+    else
+        printf("$common");
 }
 
 static void print_zsh(const struct verb *verbs, size_t count)
@@ -109,7 +125,8 @@ static void print_zsh(const struct verb *verbs, size_t count)
            "    words)\n"
            "        case $line[1] in\n");
     for (size_t i = 0; i < count; i++) {
-        printf("        %s) _arguments $common", verbs[i].name);
+        printf("        %s) _arguments ", verbs[i].name);
+        print_zsh_common(&verbs[i]);
         print_zsh_options(verbs[i].options);
         printf(" '*:%s' ;;\n", takes_process(&verbs[i]) ? "process:_orchctl_processes" : "file:_files");
     }
@@ -150,6 +167,8 @@ static void print_roff(const char *text)
 static void print_man_options(const struct verb_option *options)
 {
     for (; options->name; options++) {
+        if (!options->help)
+            continue;
         printf(".TP\n.B ");
         print_roff(options->name);
         if (options->argument)
@@ -166,7 +185,7 @@ static void print_man(const struct verb *verbs, size_t count)
            ".SH NAME\norchctl \\- asks and tells the orchestrator of a folder, reads streams and files of "
            "its run\n"
            ".SH SYNOPSIS\n.B orchctl\n[\\fB\\-\\-dir\\fR \\fIDIR\\fR] \\fIVERB\\fR [\\fIarguments\\fR]\n"
-           ".SH OPTIONS\nFor every verb, before or behind it.\n",
+           ".SH OPTIONS\nFor every verb, unless it says otherwise, before or behind it.\n",
            ORDERFLOW_VERSION);
     print_man_options(options_common());
     printf(".SH VERBS\n");
@@ -181,6 +200,12 @@ static void print_man(const struct verb *verbs, size_t count)
         putchar('\n');
         print_roff(verbs[i].summary);
         printf(".\n");
+        for (const struct verb_option *option = options_common(); option->name; option++)
+            if (!verb_takes(&verbs[i], option->name)) {
+                printf("Takes no ");
+                print_roff(option->name);
+                printf(".\n");
+            }
         print_man_options(verbs[i].options);
     }
     printf(".SH EXIT STATUS\n");

@@ -6,6 +6,7 @@
 #include "verb.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 #include <yyjson.h>
@@ -22,8 +23,21 @@ static struct program_words begin(const struct invocation *invocation, const cha
     return words;
 }
 
+/* run_known: EXIT_FINE, or the code of a run that is not here, said. */
+static int run_known(const struct invocation *invocation)
+{
+    char run_id[RUN_ID_BYTES];
+    struct error error = {{0}};
+    enum status status = place_run(invocation_value(invocation, "--run-id"), run_id, &error);
+    return status == STATUS_OK ? EXIT_FINE : complain(exit_of(status), "%s", error.text);
+}
+
 int verb_validate(const struct invocation *invocation)
 {
+    bool loose = invocation_value(invocation, "--data-root") || invocation_value(invocation, "--from");
+    int code = loose && !invocation_value(invocation, "--run-id") ? EXIT_FINE : run_known(invocation);
+    if (code != EXIT_FINE)
+        return code;
     struct program_words words = begin(invocation, "validate");
     return program_become(&words);
 }
@@ -33,6 +47,10 @@ int verb_evidence(const struct invocation *invocation)
     const char *what = invocation->words[0];
     if (strcmp(what, "build") != 0 && strcmp(what, "verify") != 0)
         return complain(EXIT_WRONG_USE, "evidence %s: must be build or verify", what);
+    /* A pack that has been moved is verified where no run ever was. */
+    int code = invocation_value(invocation, "--pack") ? EXIT_FINE : run_known(invocation);
+    if (code != EXIT_FINE)
+        return code;
     struct program_words words = begin(invocation, "evidence"), rest = words;
     words.items[1] = what;
     memcpy(&words.items[2], &rest.items[1], (rest.count - 1) * sizeof *rest.items);
@@ -43,6 +61,9 @@ int verb_evidence(const struct invocation *invocation)
 int verb_parity(const struct invocation *invocation)
 {
     struct program_words words = {.count = 0};
+    int code = run_known(invocation);
+    if (code != EXIT_FINE)
+        return code;
     program_add(&words, "report_again");
     program_add(&words, "parity");
     program_add_option(&words, "--run-id", invocation_value(invocation, "--run-id"));
@@ -51,26 +72,53 @@ int verb_parity(const struct invocation *invocation)
     return program_become(&words);
 }
 
-/* print_summary: the newest one, as <output_dir>/report.json says where it is. */
-static int print_summary(const char *output_dir, bool as_json)
+/* print_json_line: a document in one line, so that several are JSON lines. */
+static enum status print_json_line(const char *path)
 {
-    char path[PATH_BYTES];
+    yyjson_doc *document = yyjson_read_file(path, 0, NULL, NULL);
+    char *line = yyjson_write(document, 0, NULL);
+    if (line)
+        puts(line);
+    free(line);
+    yyjson_doc_free(document);
+    return line ? STATUS_OK : STATUS_IO;
+}
+
+static enum status print_text(const char *path, bool is_first)
+{
     struct buffer text;
-    path_join(path, output_dir, "report.json");
-    yyjson_doc *index = yyjson_read_file(path, 0, NULL, NULL);
-    yyjson_val *newest = yyjson_arr_get_last(yyjson_obj_get(yyjson_doc_get_root(index), "summaries"));
-    const char *file = yyjson_get_str(yyjson_obj_get(newest, as_json ? "json" : "md"));
-    enum status status = STATUS_NOT_FOUND;
     buffer_init(&text, 0);
-    if (file)
-        status = file_read(file, &text);
+    enum status status = file_read(path, &text);
+    if (status == STATUS_OK && !is_first)
+        putchar('\n');
     if (status == STATUS_OK)
         fwrite(text.data, 1, text.length, stdout);
-    else
-        complain(EXIT_REFUSED, "%s: no summary has been written here yet", path);
     buffer_finish(&text);
+    return status;
+}
+
+/* print_summaries: the newest of each sink, as <output_dir>/report.json says where they are. */
+static int print_summaries(const char *output_dir, bool as_json)
+{
+    char path[PATH_BYTES];
+    path_join(path, output_dir, "report.json");
+    yyjson_doc *index = yyjson_read_file(path, 0, NULL, NULL);
+    yyjson_val *summaries = yyjson_obj_get(yyjson_doc_get_root(index), "summaries"), *summary;
+    size_t at, count;
+    int code = yyjson_arr_size(summaries)
+                   ? EXIT_FINE
+                   : complain(EXIT_REFUSED, "%s: no summary has been written here yet", path);
+    yyjson_arr_foreach(summaries, at, count, summary)
+    {
+        const char *file = yyjson_get_str(yyjson_obj_get(summary, as_json ? "json" : "md"));
+        enum status status = !file     ? STATUS_NOT_FOUND
+                             : as_json ? print_json_line(file)
+                                       : print_text(file, at == 0);
+        if (status != STATUS_OK)
+            code = complain(EXIT_REFUSED, "%s names %s, which cannot be read", path, file ? file : "nothing");
+    }
     yyjson_doc_free(index);
-    return status == STATUS_OK ? EXIT_FINE : EXIT_NOT_EVEN;
+    return code;
 }
 
 /* make_again: from the same files; the run is over. */
@@ -88,14 +136,14 @@ int verb_report(const struct invocation *invocation)
     struct config *config;
     struct error error;
     char output_dir[PATH_BYTES];
+    int code = run_known(invocation);
+    if (code != EXIT_FINE)
+        return code;
     if (place_config(&config, &error) != STATUS_OK)
         return complain(EXIT_REFUSED, "%s", error.text);
-    bool known = *config_text(config, "run.run_id");
     snprintf(output_dir, sizeof output_dir, "%s", config_text(config, "run.output_dir"));
     config_destroy(config);
-    if (!known)
-        return complain(EXIT_NOT_EVEN, "no run has been started in this folder");
     /* While the run goes on report writes it itself, every minute. */
-    int code = place_orchestrator_lives() ? EXIT_FINE : make_again();
-    return code == EXIT_FINE ? print_summary(output_dir, invocation->json) : EXIT_NOT_EVEN;
+    code = place_orchestrator_lives() ? EXIT_FINE : make_again();
+    return code == EXIT_FINE ? print_summaries(output_dir, invocation->json) : code;
 }

@@ -2,8 +2,10 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "injury/order.h"
 #include "orchestrator/faults/fault.h"
 #include "orchestrator/manifest/evidence.h"
+#include "orchestrator/supervision/signal_name.h"
 #include "place.h"
 
 #include <errno.h>
@@ -39,17 +41,33 @@ enum status duration_read(const char *text, int64_t *out_ms, struct error *error
 
 /* --- asking --- */
 
-static enum status number_add(struct json *json, const char *name, const char *text, bool whole,
-                              struct error *error)
+/* EXACT: whole numbers up to here are what was written. */
+static const double EXACT = 9007199254740992.0;
+
+/* number_read: *out_value stays as it is when there is no text. */
+static enum status number_read(const char *name, const char *text, bool whole, double *out_value,
+                               struct error *error)
 {
     char *end;
     errno = 0;
     double value = text ? strtod(text, &end) : 0;
     if (!text)
         return STATUS_OK;
-    if (end == text || *end || errno || !isfinite(value) || (whole && value != floor(value)))
+    if (end == text || *end || errno || !isfinite(value) ||
+        (whole && (value != floor(value) || fabs(value) > EXACT)))
         return error_set(error, STATUS_INVALID, "%s: '%.40s' is no %snumber", name, text,
                          whole ? "whole " : "");
+    *out_value = value;
+    return STATUS_OK;
+}
+
+static enum status number_add(struct json *json, const char *name, const char *text, bool whole,
+                              struct error *error)
+{
+    double value = 0;
+    enum status status = number_read(name, text, whole, &value, error);
+    if (status != STATUS_OK || !text)
+        return status;
     if (whole)
         json_key_i64(json, name, (int64_t)value);
     else
@@ -80,6 +98,54 @@ static enum status arguments_write(const struct fault_asked *asked, struct buffe
     status = status == STATUS_OK ? number_add(&json, "amount", asked->amount, true, error) : status;
     json_object_end(&json);
     return status;
+}
+
+/* numbers_read: those of the command line, the kind's own where nothing is said. */
+static enum status numbers_read(const struct fault_asked *asked, struct injury_order *order,
+                                struct error *error)
+{
+    const struct injury_row *row = injury_row(order->kind);
+    const double unlimited = 0;
+    double count = unlimited, seed = 0, amount = (double)row->amount_default;
+    order->share = row->share_default;
+    enum status status = number_read("--share", asked->share, false, &order->share, error);
+    if (status == STATUS_OK)
+        status = number_read("--count", asked->count, true, &count, error);
+    if (status == STATUS_OK)
+        status = number_read("--seed", asked->seed, true, &seed, error);
+    if (status == STATUS_OK)
+        status = number_read("--amount", asked->amount, true, &amount, error);
+    if (status == STATUS_OK && asked->count && count < 1)
+        status = error_set(error, STATUS_INVALID,
+                           "--count %s: must be at least 1; without it there is no limit", asked->count);
+    order->count = (int64_t)count;
+    order->seed = (int64_t)seed;
+    order->amount = (int64_t)amount;
+    return status;
+}
+
+enum status fault_check(const struct fault_asked *asked, struct error *error)
+{
+    struct injury_order order = {
+        .id = 1, .kind = injury_kind_of(asked->kind), .ttl_ms = INJURY_TTL_MS_DEFAULT};
+    char names[512];
+    injury_kind_names(~0u, names, sizeof names);
+    if (order.kind == INJURY_KIND_COUNT)
+        return error_set(error, STATUS_INVALID, "there is no fault '%.40s'; there are: %s", asked->kind,
+                         names);
+    if (asked->signal && order.kind != INJURY_KILL)
+        return error_set(error, STATUS_INVALID, "%s: takes no signal", asked->kind);
+    if (asked->signal && !signal_number_of(asked->signal))
+        return error_set(error, STATUS_INVALID, "-s %.40s: there is no such signal", asked->signal);
+    if (asked->link && strlen(asked->link) >= sizeof order.link)
+        return error_set(error, STATUS_INVALID, "--link %.40s…: no process is called so", asked->link);
+    snprintf(order.link, sizeof order.link, "%s", asked->link ? asked->link : "");
+    enum status status = asked->lasts ? duration_read(asked->lasts, &order.ttl_ms, error) : STATUS_OK;
+    if (status == STATUS_OK && asked->share && injury_row(order.kind)->share_default <= 0)
+        status = error_set(error, STATUS_INVALID, "%s: takes no share", asked->kind);
+    if (status == STATUS_OK)
+        status = numbers_read(asked, &order, error);
+    return status == STATUS_OK ? injury_order_check(&order, error) : status;
 }
 
 /* wait_steady: STATUS_AGAIN names what was not steady when the time was over. */

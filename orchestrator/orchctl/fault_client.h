@@ -36,6 +36,9 @@ struct fault_losses {
 /* duration_read: "2s", "500ms", "1m", "2" (seconds) → ms. STATUS_INVALID. */
 enum status duration_read(const char *text, int64_t *out_ms, struct error *error) MUST_USE;
 
+/* fault_check: what can be said of the words without anybody's help: kind, signal, numbers and their ranges. STATUS_INVALID. */
+enum status fault_check(const struct fault_asked *asked, struct error *error) MUST_USE;
+
 /* fault_ask: asks for it; unless forced, waits until the pipeline is steady, at most FAULT_STEADY_MS. */
 enum status fault_ask(struct client *client, const struct fault_asked *asked, int64_t *out_id,
                       struct error *error) MUST_USE;

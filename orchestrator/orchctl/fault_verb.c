@@ -4,6 +4,7 @@
 #include "injury/order.h"
 #include "verb.h"
 
+#include <errno.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -76,14 +77,9 @@ static int ask_and_print(struct client *client, const struct invocation *invocat
 
 static int clear(struct client *client, const struct invocation *invocation)
 {
-    char arguments[40] = "{}", *end;
-    if (invocation->words[1]) {
-        long long id = strtoll(invocation->words[1], &end, 10);
-        if (*end || id < 1)
-            return complain(EXIT_WRONG_USE, "fault clear %s: must be the number of a fault",
-                            invocation->words[1]);
-        snprintf(arguments, sizeof arguments, "{\"id\":%lld}", id);
-    }
+    char arguments[40] = "{}";
+    if (invocation->words[1])
+        snprintf(arguments, sizeof arguments, "{\"id\":%lld}", strtoll(invocation->words[1], NULL, 10));
     return ask_and_print(client, invocation, "fault_clear", arguments);
 }
 
@@ -104,9 +100,9 @@ static void print_seen(const struct fault_seen *seen, const struct fault_losses 
            (long long)losses->lost, (long long)losses->doubled, verdict);
 }
 
-static int inject(struct client *client, const struct invocation *invocation)
+static struct fault_asked asked_of(const struct invocation *invocation)
 {
-    struct fault_asked asked = {.kind = invocation->words[0],
+    return (struct fault_asked){.kind = invocation->words[0],
                                 .target = invocation->words[1],
                                 .lasts = invocation_value(invocation, "--for"),
                                 .link = invocation_value(invocation, "--link"),
@@ -117,6 +113,11 @@ static int inject(struct client *client, const struct invocation *invocation)
                                 .signal = invocation_value(invocation, "-s"),
                                 .steady = invocation_value(invocation, "--steady"),
                                 .force = invocation_value(invocation, "--force")};
+}
+
+static int inject(struct client *client, const struct invocation *invocation)
+{
+    struct fault_asked asked = asked_of(invocation);
     struct fault_seen seen = {.recovery_ms = NAN};
     struct fault_losses losses = {-1, -1, -1};
     struct error error = {{0}};
@@ -141,17 +142,27 @@ static int inject(struct client *client, const struct invocation *invocation)
     return strcmp(verdict, "PASS") == 0 ? EXIT_FINE : EXIT_NOT_EVEN;
 }
 
-/* durations_good: --for and --steady can be read; asked before anybody is spoken to. */
-static bool durations_good(const struct invocation *invocation, struct error *error)
+/* words_good: everything that is wrong whatever runs here; asked before anybody is spoken to. */
+static enum status words_good(const struct invocation *invocation, bool injects, struct error *error)
 {
     static const char *const OPTIONS[] = {"--for", "--steady"};
+    const struct fault_asked asked = asked_of(invocation);
     int64_t ms;
     for (size_t i = 0; i < sizeof OPTIONS / sizeof *OPTIONS; i++) {
         const char *text = invocation_value(invocation, OPTIONS[i]);
-        if (text && duration_read(text, &ms, error) != STATUS_OK)
-            return false;
+        enum status status = text ? duration_read(text, &ms, error) : STATUS_OK;
+        if (status != STATUS_OK)
+            return status;
     }
-    return true;
+    return injects ? fault_check(&asked, error) : STATUS_OK;
+}
+
+/* id_good: of `fault clear ID`. */
+static bool id_good(const char *text)
+{
+    char *end;
+    errno = 0;
+    return !text || (strtoll(text, &end, 10) >= 1 && !*end && !errno);
 }
 
 int verb_fault(const struct invocation *invocation)
@@ -165,7 +176,9 @@ int verb_fault(const struct invocation *invocation)
     if (!alone && !second)
         return complain(EXIT_WRONG_USE, "fault %s: needs %s", word,
                         strcmp(word, "run") == 0 ? "a FILE" : "a TARGET");
-    if (!durations_good(invocation, &error))
+    if (strcmp(word, "clear") == 0 && !id_good(second))
+        return complain(EXIT_WRONG_USE, "fault clear %s: must be the number of a fault", second);
+    if (words_good(invocation, !alone && strcmp(word, "run") != 0, &error) != STATUS_OK)
         return complain(EXIT_WRONG_USE, "%s", error.text);
     if (client_open(invocation->timeout_ms, &client, &error) != STATUS_OK)
         return refused(&error);

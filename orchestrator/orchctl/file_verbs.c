@@ -1,18 +1,38 @@
-/* manifest: a file of the run, also after it. */
+/* manifest: a file of a run, also after it. While the run goes on it is there too, and says of itself that it is not the last
+ * one: so does this verb, beside it. */
 #include "base/file.h"
 #include "place.h"
 #include "verb.h"
 
 #include <stdio.h>
 #include <string.h>
+#include <yyjson.h>
 
-static int print_file(const char *path)
+/* say_unfinished: on stderr, so that what is printed stays one JSON document. */
+static void say_unfinished(const struct buffer *text, const char *run_id, bool goes_on)
+{
+    yyjson_doc *document = yyjson_read((const char *)text->data, text->length, 0);
+    bool is_final = yyjson_is_true(yyjson_obj_get(yyjson_doc_get_root(document), "final"));
+    yyjson_doc_free(document);
+    if (!is_final && goes_on)
+        complain(EXIT_FINE, "run %s is still going on: this is not its final manifest", run_id);
+    else if (!is_final)
+        complain(EXIT_FINE,
+                 "run %s was never concluded, its orchestrator is gone: this is not its final manifest; an "
+                 "orchestrator started here again concludes the newest run",
+                 run_id);
+}
+
+static int print_file(const char *path, const char *run_id, bool goes_on)
 {
     struct buffer text;
     buffer_init(&text, 0);
     enum status status = file_read(path, &text);
-    if (status == STATUS_OK)
+    if (status == STATUS_OK) {
         fwrite(text.data, 1, text.length, stdout);
+        fflush(stdout);
+        say_unfinished(&text, run_id, goes_on);
+    }
     buffer_finish(&text);
     return status == STATUS_OK ? EXIT_FINE
                                : complain(EXIT_REFUSED, "%s cannot be read (%s)", path, status_name(status));
@@ -20,15 +40,16 @@ static int print_file(const char *path)
 
 int verb_manifest(const struct invocation *invocation)
 {
-    (void)invocation;
     struct config *config;
     struct error error;
-    char path[PATH_BYTES];
-    if (place_config(&config, &error) != STATUS_OK)
-        return complain(EXIT_REFUSED, "%s", error.text);
-    path_join(path, config_text(config, "run.artifacts_dir"), "run_logs/run_manifest_%s.json",
-              config_text(config, "run.run_id"));
-    bool run_known = *config_text(config, "run.run_id");
+    char path[PATH_BYTES], run_id[RUN_ID_BYTES];
+    enum status status = place_run(invocation_value(invocation, "--run-id"), run_id, &error);
+    if (status == STATUS_OK)
+        status = place_config(&config, &error);
+    if (status != STATUS_OK)
+        return complain(exit_of(status), "%s", error.text);
+    path_join(path, config_text(config, "run.artifacts_dir"), "run_logs/run_manifest_%s.json", run_id);
+    bool goes_on = place_run_goes_on(config, run_id);
     config_destroy(config);
-    return run_known ? print_file(path) : complain(EXIT_REFUSED, "no run has been started in this folder");
+    return print_file(path, run_id, goes_on);
 }

@@ -19,6 +19,7 @@ enum {
     VACANT_MS_MAX = 10000,     /* nobody holds the folder between two runs */
     ROLLBACK_GRACE_MS = 60000, /* the orchestrator gives up by itself, if it is there to do so */
     COMMIT_PATIENCE_MS = 10000,
+    FINGERPRINT_DIGITS_MIN = 8, /* of a fingerprint that is cut short */
 };
 
 static void args_make(const struct invocation *invocation, const char *const names[], struct buffer *out)
@@ -139,8 +140,9 @@ static int follow_rollback(const struct invocation *invocation, yyjson_val *resu
 {
     struct watched watched = {0};
     if (yyjson_equals_str(yyjson_obj_get(result, "state"), "refused"))
-        return complain(EXIT_NOT_EVEN, "rollback refused: %s (%s)", member_text(result, "reason"),
-                        member_text(result, "incident"));
+        return complain(EXIT_NOT_EVEN,
+                        "rollback refused, nothing was changed: %s (%s, closed, keeps a record of it)",
+                        member_text(result, "reason"), member_text(result, "incident"));
     rollback_path(member_text(result, "state_dir"), watched.path);
     snprintf(watched.incident, sizeof watched.incident, "%s", member_text(result, "incident"));
     if (!invocation->json) {
@@ -154,6 +156,13 @@ static int follow_rollback(const struct invocation *invocation, yyjson_val *resu
     return tell_end(invocation, &watched, over);
 }
 
+/* is_fingerprint: one could be called so. What is none is wrong use; what is one, and leads nowhere, is an incident. */
+static bool is_fingerprint(const char *text)
+{
+    size_t length = strspn(text, "0123456789abcdef");
+    return !text[length] && length >= FINGERPRINT_DIGITS_MIN && length < SHA256_HEX_BYTES;
+}
+
 int verb_rollback(const struct invocation *invocation)
 {
     static const char *const NAMES[] = {"fingerprint", NULL};
@@ -161,6 +170,9 @@ int verb_rollback(const struct invocation *invocation)
     struct error error = {{0}};
     struct buffer args;
     yyjson_doc *reply = NULL;
+    if (invocation->words[0] && !is_fingerprint(invocation->words[0]))
+        return complain(EXIT_WRONG_USE, "rollback %s: write a fingerprint: its %d to %d hexadecimal digits",
+                        invocation->words[0], FINGERPRINT_DIGITS_MIN, SHA256_HEX_BYTES - 1);
     args_make(invocation, NAMES, &args);
     enum status status = client_open(invocation->timeout_ms, &client, &error);
     if (status == STATUS_OK)

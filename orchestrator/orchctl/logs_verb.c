@@ -179,15 +179,11 @@ int verb_logs(const struct invocation *invocation)
 {
     struct config *config;
     struct error error;
-    char path[PATH_BYTES];
+    char path[PATH_BYTES], run_id[RUN_ID_BYTES];
     if (strchr(invocation->words[0], '/'))
         return complain(EXIT_WRONG_USE, "logs: '%s' is not the name of a process", invocation->words[0]);
-    if (place_config(&config, &error) != STATUS_OK)
+    if (place_run(NULL, run_id, &error) != STATUS_OK || place_config(&config, &error) != STATUS_OK)
         return complain(EXIT_REFUSED, "%s", error.text);
-    if (!*config_text(config, "run.run_id")) {
-        config_destroy(config);
-        return complain(EXIT_REFUSED, "no run has been started in this folder (use --dir DIR for another)");
-    }
     log_path(config, invocation->words[0], invocation_value(invocation, "--stdout") != NULL, path);
     config_destroy(config);
     if (!file_exists(path))

@@ -12,6 +12,16 @@
 
 enum { TIMEOUT_DEFAULT_MS = 2000 };
 
+/* Common options that a verb has no use for are neither listed with it nor taken. */
+#define NO_JSON              \
+    {                        \
+        "--json", NULL, NULL \
+    }
+#define NO_TIMEOUT              \
+    {                           \
+        "--timeout", NULL, NULL \
+    }
+
 #define WAIT                                                                       \
     {                                                                              \
         "--wait", "SECONDS", "return when it has come true, or fail after so long" \
@@ -21,8 +31,8 @@ enum { TIMEOUT_DEFAULT_MS = 2000 };
     {                                                      \
         "--who", "NAME", "who decides (default: the user)" \
     }
-#define WHY                                          \
-    {                                                \
+#define WHY                                             \
+    {                                                   \
         "--why", "TEXT", "the reason, for the incident" \
     }
 
@@ -37,12 +47,10 @@ enum { TIMEOUT_DEFAULT_MS = 2000 };
     {                                                                       \
         "--symbols", "A,B", "symbols"                                       \
     }
-#define DOCTOR                                                     \
-    {                                                              \
-        {"--config", "FILE", "configuration"},                     \
-        {                                                          \
-            "--gates", "SET", "as for a run judged by these gates" \
-        }                                                          \
+#define DOCTOR                                                                                           \
+    {                                                                                                    \
+        {"--config", "FILE", "configuration"}, {"--gates", "SET", "as for a run judged by these gates"}, \
+            NO_TIMEOUT                                                                                   \
     }
 
 static const struct verb VERBS[] = {
@@ -55,7 +63,13 @@ static const struct verb VERBS[] = {
      "the run at a glance, again every two seconds",
      {{"--once", NULL, "only once"}},
      verb_monitor},
-    {"top", "", 0, 0, "the same in place, for a terminal of any size; q leaves", {{0}}, verb_top},
+    {"top",
+     "",
+     0,
+     0,
+     "the same in place, for a terminal of any size; j and k move, c shows columns without room, q leaves",
+     {NO_JSON},
+     verb_top},
     {"start", "NAME", 1, 1, "start a stopped, degraded or failed process", {WAIT}, verb_wish},
     {"stop", "NAME", 1, 1, "stop a process", {WAIT}, verb_wish},
     {"restart", "NAME", 1, 1, "stop and start a process", {WAIT}, verb_wish},
@@ -66,8 +80,14 @@ static const struct verb VERBS[] = {
      "send a signal; recorded as a fault",
      {{"-s", "SIGNAL", "name or number (default KILL)"}, WAIT},
      verb_kill},
-    {"pause", "NAME", 1, 1, "stop a process where it stands (SIGSTOP); not taken for hung", {{0}}, verb_wish},
-    {"resume", "NAME", 1, 1, "let a paused process go on (SIGCONT)", {{0}}, verb_wish},
+    {"pause",
+     "NAME",
+     1,
+     1,
+     "halt a process where it stands (SIGSTOP) until `resume`: unhealthy, not taken for hung",
+     {{0}},
+     verb_wish},
+    {"resume", "NAME", 1, 1, "let a paused process go on from where it stands (SIGCONT)", {{0}}, verb_wish},
     {"scale",
      "NAME=N…",
      1,
@@ -96,14 +116,15 @@ static const struct verb VERBS[] = {
      2,
      "the chain behind one signal, recomputed from the capture and compared bit for bit",
      {{"--all", NULL, "compare every signal and order of the run"},
-      {"--run", "RUN", "an earlier run of this folder (default: the newest)"}},
+      {"--run", "RUN", "an earlier run of this folder (default: the newest)"},
+      NO_TIMEOUT},
      verb_why},
     {"replay",
      "CAPTURE…",
      1,
      VERB_WORDS_MAX,
      "recompute a capture and compare all with what a run has stored",
-     {{"--compare", "RUN", "the run"}},
+     {{"--compare", "RUN", "the run"}, NO_TIMEOUT},
      verb_replay},
     {"account",
      "",
@@ -117,23 +138,28 @@ static const struct verb VERBS[] = {
      1,
      3,
      "a configuration file, or that of the run here",
-     {{0}},
+     {NO_TIMEOUT},
      verb_config},
     {"export",
      "test [FILE]",
      1,
      2,
      "one export to the target that a configuration file, or the run here, names; exit 3: it failed",
-     {{0}},
+     {NO_TIMEOUT},
      verb_export},
-    {"manifest", "", 0, 0, "the run manifest", {{0}}, verb_manifest},
+    {"manifest",
+     "",
+     0,
+     0,
+     "the run manifest; \"final\": false, and said, while the run goes on",
+     {RUN_ID, NO_TIMEOUT},
+     verb_manifest},
     {"logs",
      "NAME",
      1,
      1,
      "log of a process or of the orchestrator; --json: an object per line",
-     {{"-f", NULL, "follow it"},
-      {"--stdout", NULL, "its standard output instead"}},
+     {{"-f", NULL, "follow it"}, {"--stdout", NULL, "its standard output instead"}, NO_TIMEOUT},
      verb_logs},
     {"fault",
      "KIND TARGET | list | clear [ID] | kinds | run FILE",
@@ -143,7 +169,7 @@ static const struct verb VERBS[] = {
      {{"--for", "T", "how long: 500ms, 2s, 1m (default 2s)"},
       {"--link", "NAME", "the upstream concerned (default: all)"},
       {"--share", "X", "of what passes, above 0 to 1"},
-      {"--count", "N", "at most so many"},
+      {"--count", "N", "at most so many, from 1 (default: no limit)"},
       {"--seed", "N", "of its chance (default: the fault's number)"},
       {"--amount", "N", "what `fault kinds` names for the kind"},
       {"-s", "SIGNAL", "of kind kill (default KILL)"},
@@ -157,9 +183,15 @@ static const struct verb VERBS[] = {
      1,
      1,
      "what a shell or man needs to know of orchctl",
-     {{0}},
+     {NO_JSON, NO_TIMEOUT},
      verb_completion},
-    {"keys", "[FOLDER]", 0, 1, "make CURVE keys for a bus over TCP, unless there are some", {{0}}, verb_keys},
+    {"keys",
+     "[FOLDER]",
+     0,
+     1,
+     "make CURVE keys for a bus over TCP, unless there are some",
+     {NO_JSON, NO_TIMEOUT},
+     verb_keys},
     {"drain",
      "NAME",
      1,
@@ -170,14 +202,26 @@ static const struct verb VERBS[] = {
     {"doctor", "", 0, 0, "whether a run can be started here; each failed check with cause and remedy", DOCTOR,
      verb_doctor},
     {"preflight", "", 0, 0, "the same as doctor", DOCTOR, verb_doctor},
-    {"precheck", "", 0, 0, "ten minutes of market, judged before harvesting begins", {TRIAL}, verb_precheck},
-    {"smoke", "", 0, 0, "one run per sink, judged by the smoke gates", {TRIAL}, verb_smoke},
+    {"precheck",
+     "",
+     0,
+     0,
+     "ten minutes of market, judged before harvesting begins",
+     {TRIAL, NO_JSON, NO_TIMEOUT},
+     verb_precheck},
+    {"smoke",
+     "",
+     0,
+     0,
+     "one run per sink, judged by the smoke gates",
+     {TRIAL, NO_JSON, NO_TIMEOUT},
+     verb_smoke},
     {"soak",
      "",
      0,
      0,
      "doctor, a dual run with a fault in the middle, its evidence built and verified",
-     {TRIAL, RUN_ID},
+     {TRIAL, RUN_ID, NO_JSON, NO_TIMEOUT},
      verb_soak},
     {"validate",
      "",
@@ -189,22 +233,30 @@ static const struct verb VERBS[] = {
       {"--from", "MS", "range of event time"},
       {"--to", "MS", "its end"},
       {"--symbols", "A,B", "only these"},
-      {"--out", "DIR", "where the report goes (default: dq_reports below the artefacts)"}},
+      {"--out", "DIR", "where the report goes (default: dq_reports below the artefacts)"},
+      NO_TIMEOUT},
      verb_validate},
-    {"parity", "", 0, 0, "compare both sinks row by row, anew", {RUN_ID}, verb_parity},
-    {"report", "", 0, 0, "the day report, made anew when the run is over", {{0}}, verb_report},
+    {"parity", "", 0, 0, "compare both sinks row by row, anew", {RUN_ID, NO_TIMEOUT}, verb_parity},
+    {"report",
+     "",
+     0,
+     0,
+     "the day report of every sink, made anew when the run is over; --json: a line per sink",
+     {NO_TIMEOUT},
+     verb_report},
     {"evidence",
      "build|verify",
      1,
      1,
      "the evidence pack of a run: build it; verify it from its files alone",
-     {RUN_ID, {"--pack", "DIR", "verify: the pack's folder, when it has been moved"}},
+     {RUN_ID, {"--pack", "DIR", "verify: the pack's folder, when it has been moved"}, NO_TIMEOUT},
      verb_evidence},
     {"rollback",
      "[FINGERPRINT]",
      0,
      1,
-     "go back to a configuration that was marked stable: end the run, begin the next with it, until all confirm",
+     "go back to a configuration that was marked stable: end the run, begin the next with it, until all "
+     "confirm",
      {WHO, WHY, {"--drill", NULL, "of a release: also writes canary_report/rollback_drill.json"}},
      verb_rollback},
     {"canary",
@@ -219,7 +271,8 @@ static const struct verb VERBS[] = {
       {"--time-scale", "K", "start: divides all wall time; only 1 is evidence"},
       {"--reason", "TEXT", "resolve: why the incident is over; kept with it"},
       {"--who", "NAME", "resolve: who decides (default: the user)"},
-      RUN_ID},
+      RUN_ID,
+      NO_TIMEOUT},
      verb_canary},
     {"direction",
      "lock|unlock [SYMBOL]",
@@ -233,26 +286,20 @@ static const struct verb VERBS[] = {
      0,
      0,
      "remove what finished runs left in runtime, logs and artifacts",
-     {{"--keep", "N", "leave the newest N runs (default 0)"}, {"--dry-run", NULL, "only say what would go"}},
+     {{"--keep", "N", "leave the newest N runs (default 0)"},
+      {"--dry-run", NULL, "only say what would go"},
+      NO_JSON,
+      NO_TIMEOUT},
      verb_clean},
 };
 
-/* For every verb, before or behind it. */
+/* For every verb that has a use for them, before or behind it. */
 static const struct verb_option COMMON[] = {
     {"--dir", "DIR", "folder of the run (default: here)"},
     {"--timeout", "SECONDS", "patience with the orchestrator (default 2)"},
     {"--json", NULL, "JSON instead of text"},
     {"--help", NULL, "this text"},
     {"--version", NULL, "version, compiler, git revision"},
-    {0},
-};
-
-static const struct exit_meaning EXITS[] = {
-    {EXIT_FINE, "done"},
-    {EXIT_REFUSED, "refused or no answer"},
-    {EXIT_WRONG_USE, "wrong use or configuration"},
-    {EXIT_NOT_EVEN, "not so (rows differ, a check or gate fails or is unknown)"},
-    {EXIT_NOT_HEALTHY, "not healthy"},
     {0},
 };
 
@@ -265,11 +312,6 @@ const struct verb *verbs_all(size_t *out_count)
 const struct verb_option *options_common(void)
 {
     return COMMON;
-}
-
-const struct exit_meaning *exits_all(void)
-{
-    return EXITS;
 }
 
 int complain(int code, const char *format, ...)
@@ -287,7 +329,7 @@ static const struct verb_option *option_find(const struct verb_option *options, 
                                              size_t *out_index)
 {
     for (size_t i = 0; options && options[i].name; i++)
-        if (strcmp(options[i].name, name) == 0) {
+        if (options[i].help && strcmp(options[i].name, name) == 0) {
             *out_index = i;
             return &options[i];
         }
@@ -324,10 +366,20 @@ static const struct verb *verb_find(const char *name)
     return NULL;
 }
 
-static void print_options(const struct verb_option *options)
+bool verb_takes(const struct verb *verb, const char *option)
+{
+    for (const struct verb_option *own = verb->options; own->name; own++)
+        if (strcmp(own->name, option) == 0)
+            return own->help != NULL;
+    return true;
+}
+
+static void print_options(const struct verb *verb, const struct verb_option *options)
 {
     for (; options->name; options++) {
         char left[64];
+        if (!verb_takes(verb, options->name))
+            continue;
         snprintf(left, sizeof left, "%s %s", options->name, options->argument ? options->argument : "");
         printf("  %-20s %s\n", left, options->help);
     }
@@ -338,17 +390,15 @@ static int print_help(const struct verb *verb)
     if (verb) {
         printf("usage: orchctl %s%s%s\n\n%s\n\n", verb->name, *verb->words ? " " : "", verb->words,
                verb->summary);
-        print_options(verb->options);
-        print_options(COMMON);
+        print_options(verb, verb->options);
+        print_options(verb, COMMON);
         return EXIT_FINE;
     }
     printf("usage: orchctl [--dir DIR] VERB [arguments]\n\n");
     for (size_t i = 0; i < sizeof VERBS / sizeof *VERBS; i++)
         printf("  %-10s %s\n", VERBS[i].name, VERBS[i].summary);
-    printf("\norchctl VERB --help tells more. Exit codes:");
-    for (const struct exit_meaning *exit = EXITS; exit->text; exit++)
-        printf("%s %d %s", exit == EXITS ? "" : ",", exit->code, exit->text);
-    putchar('\n');
+    printf("\norchctl VERB --help tells more. ");
+    exits_print(stdout);
     return EXIT_FINE;
 }
 
@@ -356,7 +406,7 @@ static int print_help(const struct verb *verb)
 struct parsing {
     struct invocation invocation;
     const char *folder;
-    bool help, version;
+    bool help, version, timeout;
 };
 
 static int take_common(struct parsing *parsing, const char *name, const char *value)
@@ -375,6 +425,7 @@ static int take_common(struct parsing *parsing, const char *name, const char *va
         if (end == value || *end || !(seconds > 0) || seconds > 3600)
             return complain(EXIT_WRONG_USE, "--timeout %s: must be seconds above 0", value);
         parsing->invocation.timeout_ms = (int64_t)(seconds * 1000.0);
+        parsing->timeout = true;
     }
     return EXIT_FINE;
 }
@@ -431,6 +482,15 @@ static int parse(struct parsing *parsing, int argc, char **argv)
     return code;
 }
 
+/* useless: a common option that was given to a verb which has no use for it; NULL: none. */
+static const char *useless(const struct parsing *parsing)
+{
+    const struct verb *verb = parsing->invocation.verb;
+    if (parsing->invocation.json && !verb_takes(verb, "--json"))
+        return "--json";
+    return parsing->timeout && !verb_takes(verb, "--timeout") ? "--timeout" : NULL;
+}
+
 int main(int argc, char **argv)
 {
     struct parsing parsing = {.invocation.timeout_ms = TIMEOUT_DEFAULT_MS};
@@ -446,6 +506,9 @@ int main(int argc, char **argv)
         print_help(verb);
         return parsing.help ? EXIT_FINE : EXIT_WRONG_USE;
     }
+    if (useless(&parsing))
+        return complain(EXIT_WRONG_USE, "%s: takes no %s; see orchctl %s --help", verb->name,
+                        useless(&parsing), verb->name);
     if (parsing.invocation.word_count < verb->words_least)
         return complain(EXIT_WRONG_USE, "%s: needs %s", verb->name, verb->words);
     if (parsing.folder && chdir(parsing.folder) != 0)

@@ -18,7 +18,7 @@
 #include <termios.h>
 #include <unistd.h>
 
-enum { MONITOR_S = 2, TOP_S = 1, GATES_IN_TOP = 12, SUMMARY_BYTES_MAX = 16 * 1024 * 1024 };
+enum { MONITOR_S = 2, TOP_S = 1, PAGE = 10, SUMMARY_BYTES_MAX = 16 * 1024 * 1024 };
 
 #define CLEAR      "\033[H\033[2J"
 #define SCREEN_ON  "\033[?1049h\033[?25l" /* the other screen, no cursor; what was there comes back */
@@ -95,17 +95,35 @@ static enum status glance_take(struct client *client, const char *report_folder,
     return STATUS_OK;
 }
 
-static void draw_all(struct buffer *out, const struct screen_answers *answers, size_t gates)
+/* draw_all: returns how many columns found no room. */
+static size_t draw_all(struct buffer *out, const struct screen_answers *answers, size_t columns, bool others)
 {
     screen_head(out, answers);
     buffer_append_byte(out, '\n');
-    screen_processes(out, answers);
+    size_t hidden = screen_processes(out, answers, columns, others);
     buffer_append_byte(out, '\n');
     screen_harvest(out, answers);
     screen_report(out, answers);
     screen_rest(out, answers);
     buffer_append_byte(out, '\n');
-    screen_gates(out, answers, gates);
+    screen_gates(out, answers);
+    return hidden;
+}
+
+/* draw_once: for monitor: as wide as the terminal, if it is one, and as long as it gets. */
+static void draw_once(const struct screen_answers *answers)
+{
+    struct buffer text, fitted;
+    size_t columns = screen_columns();
+    buffer_init(&text, 0);
+    buffer_init(&fitted, 0);
+    size_t hidden = draw_all(&text, answers, columns, false);
+    screen_fit(&fitted, &text, columns, 0, 0);
+    if (hidden)
+        buffer_format(&fitted, "(%zu columns found no room: `orchctl status --json` has all)\n", hidden);
+    fwrite(fitted.data, 1, fitted.length, stdout);
+    buffer_finish(&text);
+    buffer_finish(&fitted);
 }
 
 static void print_json(const struct glance *glance)
@@ -148,20 +166,16 @@ int verb_monitor(const struct invocation *invocation)
         return complain(EXIT_REFUSED, "%s", error.text);
     do {
         struct glance glance;
-        struct buffer text;
         status = glance_take(client, folder, &glance, &error);
         if (status != STATUS_OK)
             break;
-        buffer_init(&text, 0);
-        draw_all(&text, &glance.answers, 0);
         if (invocation->json)
             print_json(&glance);
         else
-            fwrite(text.data, 1, text.length, stdout);
+            draw_once(&glance.answers);
         if (!once && !invocation->json)
             putchar('\n');
         fflush(stdout);
-        buffer_finish(&text);
         glance_finish(&glance);
         if (!once && !ferror(stdout))
             client_wait(client, MONITOR_S * 1000);
@@ -206,32 +220,89 @@ static void terminal_close(struct terminal *terminal)
     close(terminal->signals);
 }
 
-/* terminal_wait: false when a person has had enough: q, or a signal that ends us. A new size only wakes us. */
-static bool terminal_wait(const struct terminal *terminal)
+/* view: what of the screen a person looks at. */
+struct view {
+    size_t first; /* line */
+    bool others;  /* the columns that found no room */
+};
+
+/* view_key: false when a person has had enough. */
+static bool view_key(struct view *view, const char *keys, size_t length)
+{
+    static const struct {
+        const char *keys;
+        int lines;
+    } MOVES[] = {{"j", 1},    {"\033[B", 1},     {"k", -1},    {"\033[A", -1},
+                 {" ", PAGE}, {"\033[6~", PAGE}, {"b", -PAGE}, {"\033[5~", -PAGE}};
+    if (length == 1 && (*keys == 'q' || *keys == 'Q'))
+        return false;
+    if (length == 1 && *keys == 'c')
+        view->others = !view->others;
+    for (size_t i = 0; i < sizeof MOVES / sizeof *MOVES; i++)
+        if (strlen(MOVES[i].keys) == length && memcmp(MOVES[i].keys, keys, length) == 0)
+            view->first = MOVES[i].lines < 0 && view->first < (size_t)-MOVES[i].lines
+                              ? 0
+                              : view->first + (size_t)MOVES[i].lines;
+    return true;
+}
+
+/* terminal_wait: false when a person has had enough, or a signal ends us. A new size only wakes us. */
+static bool terminal_wait(const struct terminal *terminal, struct view *view)
 {
     struct pollfd polls[] = {{.fd = STDIN_FILENO, .events = POLLIN},
                              {.fd = terminal->signals, .events = POLLIN}};
     struct signalfd_siginfo info;
-    char key;
+    char keys[8];
     if (poll(polls, 2, TOP_S * 1000) <= 0)
         return true;
-    if (polls[0].revents)
-        return read(STDIN_FILENO, &key, 1) == 1 && key != 'q' && key != 'Q';
+    if (polls[0].revents) {
+        ssize_t got = read(STDIN_FILENO, keys, sizeof keys);
+        return got > 0 && view_key(view, keys, (size_t)got);
+    }
     return read(terminal->signals, &info, sizeof info) != (ssize_t)sizeof info || info.ssi_signo == SIGWINCH;
 }
 
-static void terminal_draw(struct buffer *text)
+/* put_footer: the keys, as many as have room, each whole. */
+static void put_footer(struct buffer *out, size_t columns, size_t hidden, const struct view *view,
+                       size_t shown, size_t total)
+{
+    char parts[3][64] = {"q: leave", "", ""};
+    size_t used = 0;
+    if (total > shown)
+        snprintf(parts[1], sizeof parts[1], "lines %zu to %zu of %zu (j, k)", view->first + 1,
+                 view->first + shown, total);
+    if (hidden)
+        snprintf(parts[2], sizeof parts[2], view->others ? "c: the first columns" : "c: %zu more columns",
+                 hidden);
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        size_t length = strlen(parts[i]);
+        if (!length || used + length + 2 > columns)
+            continue;
+        buffer_format(out, "%s%s", used ? "  " : "", parts[i]);
+        used += length + 2;
+    }
+}
+
+static void terminal_draw(const struct screen_answers *answers, struct view *view)
 {
     struct winsize size = {0};
-    struct buffer fitted;
+    struct buffer text, fitted;
+    buffer_init(&text, 0);
     buffer_init(&fitted, 0);
-    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0)
+    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || !size.ws_col || !size.ws_row)
         size = (struct winsize){.ws_row = 24, .ws_col = 80};
-    screen_fit(&fitted, text, size.ws_col, size.ws_row > 1 ? size.ws_row - 1u : 0);
+    size_t room = size.ws_row > 1 ? size.ws_row - 1u : 1;
+    size_t hidden = draw_all(&text, answers, size.ws_col, view->others);
+    size_t total = screen_fit(&fitted, &text, size.ws_col, 1, 0), shown = total < room ? total : room;
+    if (view->first > total - shown)
+        view->first = total - shown;
+    buffer_clear(&fitted);
+    screen_fit(&fitted, &text, size.ws_col, shown, view->first);
+    put_footer(&fitted, size.ws_col, hidden, view, shown, total);
     fputs(CLEAR, stdout);
     fwrite(fitted.data, 1, fitted.length, stdout);
-    fputs("q: leave", stdout);
     fflush(stdout);
+    buffer_finish(&text);
     buffer_finish(&fitted);
 }
 
@@ -250,17 +321,14 @@ int verb_top(const struct invocation *invocation)
                         "top: needs a terminal; `orchctl monitor` writes the same as plain text");
     }
     struct glance glance;
+    struct view view = {0};
     do {
-        struct buffer text;
         status = glance_take(client, folder, &glance, &error);
         if (status != STATUS_OK)
             break;
-        buffer_init(&text, 0);
-        draw_all(&text, &glance.answers, GATES_IN_TOP);
-        terminal_draw(&text);
-        buffer_finish(&text);
+        terminal_draw(&glance.answers, &view);
         glance_finish(&glance);
-    } while (terminal_wait(&terminal));
+    } while (terminal_wait(&terminal, &view));
     terminal_close(&terminal);
     client_close(client);
     return ended(status, &error);

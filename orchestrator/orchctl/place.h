@@ -2,10 +2,18 @@
 #pragma once
 
 #include "config/config.h"
+#include "proto/kind.h"
 
-/* place_config: runtime/effective_config.json, or the built-in values when there is none. STATUS_INVALID with
+/* place_config: runtime/effective_config.json, or the built-in values when there is none. STATUS_MALFORMED with
  * a sentence when it cannot be read. */
 enum status place_config(struct config **out_config, struct error *error) MUST_USE;
+
+/* place_run: the id of the run that is meant, run_id or when it is NULL the newest here. STATUS_NOT_FOUND: none was started in
+ * this folder, or none of that name; STATUS_INVALID: no run is called so; STATUS_MALFORMED as place_config. */
+enum status place_run(const char *run_id, char out_id[RUN_ID_BYTES], struct error *error) MUST_USE;
+
+/* place_run_goes_on: an orchestrator leads just this run. */
+bool place_run_goes_on(const struct config *config, const char *run_id);
 
 /* place_orchestrator_lives: somebody holds the lock of this folder. */
 bool place_orchestrator_lives(void);

@@ -1,5 +1,6 @@
 /* What can be done to one process, and to the run. With --wait a verb returns when it has come true. */
 #include "events.h"
+#include "orchestrator/supervision/signal_name.h"
 #include "verb.h"
 
 #include <stdio.h>
@@ -164,6 +165,9 @@ int verb_kill(const struct invocation *invocation)
     const char *signal = invocation_value(invocation, "-s");
     if (!invocation_number(invocation, "--wait", -1, &wait_s))
         return EXIT_WRONG_USE;
+    if (signal && !signal_number_of(signal))
+        return complain(EXIT_WRONG_USE,
+                        "kill -s %s: there is no such signal; write a name, e.g. TERM, or a number", signal);
     return act(invocation, signal ? signal : "KILL", wait_s);
 }
 

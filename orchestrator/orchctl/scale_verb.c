@@ -2,6 +2,7 @@
 #include "base/json.h"
 #include "config/plan.h"
 #include "events.h"
+#include "orchestrator/plan/module.h"
 #include "verb.h"
 
 #include <errno.h>
@@ -9,19 +10,53 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* take_word: "signal=3". Which services there are the orchestrator knows. */
-static bool take_word(const char *word, struct json *args)
+/* scalable_names: "harvest, features, signal". */
+static void scalable_names(char *out_text, size_t size)
+{
+    size_t length = 0;
+    *out_text = 0;
+    for (size_t i = 0; i < MODULE_COUNT && length < size; i++)
+        if (module_at(i)->scales)
+            length += (size_t)snprintf(out_text + length, size - length, "%s%s", length ? ", " : "",
+                                       module_at(i)->name);
+}
+
+/* module_take: which service is meant, each once. */
+static bool module_take(const char *name, module_set *taken)
+{
+    char names[128];
+    size_t module = module_index(name);
+    if (module == MODULE_COUNT || !module_at(module)->scales) {
+        scalable_names(names, sizeof names);
+        return complain(0, "scale: '%s' has no instances to choose; these have: %s", name, names);
+    }
+    if (*taken & module_bit(module))
+        return complain(0, "scale: %s is named twice", name);
+    *taken |= module_bit(module);
+    return true;
+}
+
+static bool word_wrong(const char *word)
+{
+    return complain(0, "scale: '%s': write SERVICE=N with N from 1 to %d, e.g. signal=3", word,
+                    PLAN_INSTANCES_MAX);
+}
+
+/* take_word: "signal=3"; false, and a sentence, when nothing can be meant by it. */
+static bool take_word(const char *word, module_set *taken, struct json *args)
 {
     char name[PLAN_NAME_BYTES], *end;
     const char *equals = strchr(word, '=');
     if (!equals || equals == word || (size_t)(equals - word) >= sizeof name)
-        return false;
+        return word_wrong(word);
     memcpy(name, word, (size_t)(equals - word));
     name[equals - word] = 0;
+    if (!module_take(name, taken))
+        return false;
     errno = 0;
     long long count = strtoll(equals + 1, &end, 10);
     if (errno || end == equals + 1 || *end || count < 1 || count > PLAN_INSTANCES_MAX)
-        return false;
+        return word_wrong(word);
     json_key_i64(args, name, count);
     return true;
 }
@@ -41,6 +76,11 @@ static long long number(yyjson_val *event, const char *member)
     return (long long)yyjson_get_sint(yyjson_obj_get(event, member));
 }
 
+static const char *plural(yyjson_val *event, const char *member)
+{
+    return number(event, member) == 1 ? "" : "s";
+}
+
 static bool watch(void *context, yyjson_val *event)
 {
     struct following *following = context;
@@ -52,8 +92,9 @@ static bool watch(void *context, yyjson_val *event)
         printf("%s/%s: %s → %s in %lld ms\n", member_text(event, "service"), member_text(event, "symbol"),
                member_text(event, "from"), member_text(event, "name"), number(event, "pause_ms"));
     } else if (is(event, "Scaled")) {
-        printf("%s has %lld instances now: %lld symbols moved in %lld ms\n", member_text(event, "name"),
-               number(event, "instances"), number(event, "moved"), number(event, "took_ms"));
+        printf("%s has %lld instance%s now: %lld symbol%s moved in %lld ms\n", member_text(event, "name"),
+               number(event, "instances"), plural(event, "instances"), number(event, "moved"),
+               plural(event, "moved"), number(event, "took_ms"));
     }
     fflush(stdout);
     return !is(event, "ScaleDone");
@@ -76,16 +117,16 @@ int verb_scale(const struct invocation *invocation)
     struct json json;
     yyjson_doc *reply = NULL;
     int64_t wait_s, serial = 0;
+    module_set taken = 0;
     if (!invocation_number(invocation, "--wait", -1, &wait_s))
         return EXIT_WRONG_USE;
     buffer_init(&args, 0);
     json_init(&json, &args);
     json_object_begin(&json);
     for (size_t i = 0; i < invocation->word_count; i++)
-        if (!take_word(invocation->words[i], &json)) {
+        if (!take_word(invocation->words[i], &taken, &json)) {
             buffer_finish(&args);
-            return complain(EXIT_WRONG_USE, "scale: '%s': write SERVICE=N with N from 1 to %d, e.g. signal=3",
-                            invocation->words[i], PLAN_INSTANCES_MAX);
+            return EXIT_WRONG_USE;
         }
     json_object_end(&json);
     enum status status = client_open(invocation->timeout_ms, &client, &error);

@@ -6,8 +6,23 @@
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
 
-enum { GATING_SHOWN = 3, MINUTES_SHOWN = 5, SYMBOLS_SHOWN = 20, ALERTS_SHOWN = 5, FINGERPRINT_SHOWN = 12 };
+enum {
+    GATING_SHOWN = 3,
+    MINUTES_SHOWN = 5,
+    SYMBOLS_SHOWN = 20,
+    ALERTS_SHOWN = 5,
+    FINGERPRINT_SHOWN = 12,
+    INDENT = 4
+};
+
+size_t screen_columns(void)
+{
+    struct winsize size = {0};
+    return isatty(STDOUT_FILENO) && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
+}
 
 static double number_of(yyjson_val *value)
 {
@@ -77,6 +92,32 @@ static void put_minutes(struct buffer *out, double elapsed_s, double planned_min
         buffer_format(out, " of %g min", planned_minutes);
 }
 
+/* is_wall_time: else how long ago an event was, and how late its message came, says when it was recorded, and nothing of this run. */
+static bool is_wall_time(yyjson_val *status)
+{
+    const char *clock = yyjson_get_str(yyjson_obj_get(status, "event_clock"));
+    return !clock || strcmp(clock, "wall") == 0;
+}
+
+/* put_last: who is furthest behind, in event time: that means the same on any clock. */
+static void put_last(struct buffer *out, yyjson_val *status, double newest_ms)
+{
+    size_t index, count;
+    yyjson_val *process, *last = NULL;
+    double last_ms = newest_ms;
+    yyjson_arr_foreach(yyjson_obj_get(status, "processes"), index, count, process)
+    {
+        double event_ms = member_number(yyjson_obj_get(process, "heartbeat"), "event_ts_ms");
+        if (!isnan(event_ms) && event_ms < last_ms) {
+            last_ms = event_ms;
+            last = process;
+        }
+    }
+    if (last)
+        buffer_format(out, "  last %s, %.1f s behind", member_text(last, "name"),
+                      (newest_ms - last_ms) / 1000.0);
+}
+
 static void put_event_time(struct buffer *out, yyjson_val *status)
 {
     char text[TIME_TEXT_BYTES];
@@ -88,8 +129,11 @@ static void put_event_time(struct buffer *out, yyjson_val *status)
     time_iso_ms((int64_t)event_ms, text);
     buffer_format(out, "event time %s", text);
     double age_ms = member_number(status, "wall_ms") - event_ms;
-    if (age_ms >= 0)
+    if (is_wall_time(status) && age_ms >= 0)
         buffer_format(out, ", age %.1f s", age_ms / 1000.0);
+    if (!is_wall_time(status))
+        buffer_format(out, " (%s)", member_text(status, "event_clock"));
+    put_last(out, status, event_ms);
 }
 
 static void put_symbols(struct buffer *out, yyjson_val *symbols)
@@ -127,27 +171,95 @@ void screen_head(struct buffer *out, const struct screen_answers *answers)
 
 /* --- processes --- */
 
-void screen_processes(struct buffer *out, const struct screen_answers *answers)
+/* column: of the table of processes. rank: who is left out last when the terminal is narrow; the first two never are. */
+struct column {
+    const char *title, *member;
+    int width, decimals; /* decimals: TEXT: a text, left-aligned */
+    int rank;
+    bool of_heartbeat;
+};
+
+enum { TEXT = -1, NEVER_LEFT_OUT = 1 };
+
+static const struct column COLUMNS[] = {
+    {"process", "name", 12, TEXT, 0, false},
+    {"pid", "pid", 7, 0, 8, false},
+    {"state", "state", 10, TEXT, NEVER_LEFT_OUT, false},
+    {"health", "health", 9, TEXT, 2, false},
+    {"restarts", "restart_count", 8, 0, 4, false},
+    {"rss MB", "rss_mb", 7, 1, 7, true},
+    {"files", "open_files", 5, 0, 10, true},
+    {"cpu %", "cpu_percent", 5, 1, 6, false},
+    {"lag rows", "lag_rows", 8, 0, 5, false},
+    {"rows/s", "rows_per_s", 9, 1, 3, false},
+    {"beat ms", "heartbeat_age_ms", 7, 0, 9, false},
+};
+
+enum { COLUMN_COUNT = sizeof COLUMNS / sizeof *COLUMNS };
+
+/* ranks_fitting: the highest rank up to which all columns fit side by side. */
+static int ranks_fitting(size_t columns)
 {
-    size_t index, count;
+    int rank = COLUMN_COUNT;
+    size_t width;
+    do {
+        width = 0;
+        for (size_t i = 0; i < COLUMN_COUNT; i++)
+            width += COLUMNS[i].rank <= rank ? (size_t)COLUMNS[i].width + 1 : 0;
+    } while (columns && width > columns + 1 && --rank > NEVER_LEFT_OUT);
+    return rank;
+}
+
+/* is_shown: with `others` those that found no room, beside the name. */
+static bool is_shown(const struct column *column, int rank, bool others)
+{
+    return column == COLUMNS || (column->rank <= rank) != others;
+}
+
+static void put_cell(struct buffer *out, const struct column *column, yyjson_val *process)
+{
+    yyjson_val *object = column->of_heartbeat ? yyjson_obj_get(process, "heartbeat") : process;
+    if (column != COLUMNS && column->decimals == TEXT)
+        buffer_append_byte(out, ' ');
+    if (column->decimals == TEXT)
+        buffer_format(out, "%-*s", column->width, member_text(object, column->member));
+    else
+        put(out, member_number(object, column->member), column->width, column->decimals);
+}
+
+/* put_condition: what is wrong with a process, and how it last ended. */
+static void put_condition(struct buffer *out, yyjson_val *process)
+{
+    const char *failed = yyjson_get_str(yyjson_obj_get(process, "failed_conditions")),
+               *end = yyjson_get_str(yyjson_obj_get(process, "last_exit"));
+    if (failed && *failed)
+        buffer_format(out, "  %s", failed);
+    if (end)
+        buffer_format(out, "  last end: %s", end);
+    buffer_append_byte(out, '\n');
+}
+
+size_t screen_processes(struct buffer *out, const struct screen_answers *answers, size_t columns, bool others)
+{
+    size_t index, count, hidden = 0;
+    int rank = ranks_fitting(columns);
     yyjson_val *process;
-    buffer_format(out, "%-12s %7s %-10s %-9s %4s %7s %5s %5s %8s %9s %7s  %s\n", "process", "pid", "state",
-                  "health", "rest", "rss MB", "files", "cpu %", "queue", "rows/s", "beat ms", "condition");
+    for (size_t i = 0; i < COLUMN_COUNT; i++) {
+        const struct column *column = &COLUMNS[i];
+        hidden += column->rank > rank;
+        if (is_shown(column, rank, others))
+            buffer_format(out, column->decimals == TEXT ? "%s%-*s" : "%s%*s", i ? " " : "", column->width,
+                          column->title);
+    }
+    buffer_append_byte(out, '\n');
     yyjson_arr_foreach(yyjson_obj_get(answers->status, "processes"), index, count, process)
     {
-        yyjson_val *beat = yyjson_obj_get(process, "heartbeat");
-        buffer_format(out, "%-12s", member_text(process, "name"));
-        put(out, member_number(process, "pid"), 7, 0);
-        buffer_format(out, " %-10s %-9s", member_text(process, "state"), member_text(process, "health"));
-        put(out, member_number(process, "restart_count"), 4, 0);
-        put(out, member_number(beat, "rss_mb"), 7, 1);
-        put(out, member_number(beat, "open_files"), 5, 0);
-        put(out, member_number(process, "cpu_percent"), 5, 1);
-        put(out, member_number(process, "lag_rows"), 8, 0);
-        put(out, member_number(process, "rows_per_s"), 9, 1);
-        put(out, member_number(process, "heartbeat_age_ms"), 7, 0);
-        buffer_format(out, "  %s\n", member_text(process, "failed_conditions"));
+        for (size_t i = 0; i < COLUMN_COUNT; i++)
+            if (is_shown(&COLUMNS[i], rank, others))
+                put_cell(out, &COLUMNS[i], process);
+        put_condition(out, process);
     }
+    return hidden;
 }
 
 /* --- harvest --- */
@@ -165,10 +277,11 @@ void screen_harvest(struct buffer *out, const struct screen_answers *answers)
     yyjson_val *gauges = yyjson_obj_get(process_of(answers, "harvest"), "gauges"),
                *report = process_of(answers, "report"), *symbol;
     size_t index, count;
+    bool timely = is_wall_time(answers->status);
     buffer_append_text(out, "harvest  latency ms p50");
-    put(out, member_number(gauges, "latency_ms_p50"), 1, 0);
+    put(out, timely ? member_number(gauges, "latency_ms_p50") : NAN, 1, 0);
     buffer_append_text(out, " p99");
-    put(out, member_number(gauges, "latency_ms_p99"), 1, 0);
+    put(out, timely ? member_number(gauges, "latency_ms_p99") : NAN, 1, 0);
     static const char *const COUNTERS[][2] = {{"reconnects", "reconnect_count"},
                                               {"dropped", "queue_dropped"},
                                               {"gap ids", "trade_gap_ids_total"},
@@ -314,30 +427,63 @@ static void put_gate(struct buffer *out, yyjson_val *gate)
                   member_text(gate, "unit"));
 }
 
-void screen_gates(struct buffer *out, const struct screen_answers *answers, size_t most)
+void screen_gates(struct buffer *out, const struct screen_answers *answers)
 {
     static const char *const VERDICTS[] = {"FAIL", "UNKNOWN", "PASS"};
     yyjson_val *gates = yyjson_obj_get(answers->gates, "gates"), *gate;
-    size_t index, count, shown = 0, totals[3] = {0};
+    size_t index, count, totals[3] = {0};
     yyjson_arr_foreach(gates, index, count, gate) for (size_t i = 0; i < 3; i++) totals[i] +=
         strcmp(member_text(gate, "verdict"), VERDICTS[i]) == 0;
     buffer_format(out, "gates %s  PASS %zu  FAIL %zu  UNKNOWN %zu (so far)\n",
                   member_text(answers->gates, "set"), totals[2], totals[0], totals[1]);
     for (size_t i = 0; i < 3; i++)
-        yyjson_arr_foreach(gates, index, count,
-                           gate) if (strcmp(member_text(gate, "verdict"), VERDICTS[i]) == 0 &&
-                                     (!most || shown++ < most)) put_gate(out, gate);
+        yyjson_arr_foreach(gates, index, count, gate) if (strcmp(member_text(gate, "verdict"), VERDICTS[i]) ==
+                                                          0) put_gate(out, gate);
 }
 
 /* --- fitting --- */
 
-void screen_fit(struct buffer *out, struct buffer *text, size_t columns, size_t lines)
+/* break_at: where a line of so many columns ends: between two fields, else between two words, else wherever it is full. */
+static size_t break_at(const char *line, size_t length, size_t columns)
 {
-    const char *at = buffer_text(text);
-    for (size_t line = 0; *at && (!lines || line < lines); line++) {
-        size_t length = strcspn(at, "\n"), shown = columns && length > columns ? columns : length;
-        buffer_append(out, at, shown);
-        buffer_append_byte(out, '\n');
+    size_t indent = strspn(line, " "), word = 0;
+    if (length <= columns)
+        return length;
+    for (size_t i = columns; i > indent; i--) {
+        if (line[i] == ' ' && line[i - 1] != ' ' && line[i + 1] == ' ')
+            return i;
+        word = !word && line[i] == ' ' && line[i - 1] != ' ' ? i : word;
+    }
+    return word ? word : columns;
+}
+
+/* put_wrapped: one line as several; *number counts them, only those from `first` to before `last` are put. */
+static void put_wrapped(struct buffer *out, const char *line, size_t length, size_t columns, size_t first,
+                        size_t last, size_t *number)
+{
+    size_t indent = 0;
+    do {
+        size_t room = columns ? columns - indent : length, shown = break_at(line, length, room);
+        if (*number >= first && *number < last)
+            buffer_format(out, "%*s%.*s\n", (int)indent, "", (int)shown, line);
+        ++*number;
+        line += shown;
+        length -= shown;
+        size_t blanks = strspn(line, " ");
+        blanks = blanks < length ? blanks : length;
+        line += blanks;
+        length -= blanks;
+        indent = columns > INDENT * 4 ? INDENT : 0;
+    } while (length);
+}
+
+size_t screen_fit(struct buffer *out, struct buffer *text, size_t columns, size_t lines, size_t first)
+{
+    size_t number = 0, last = lines ? first + lines : SIZE_MAX;
+    for (const char *at = buffer_text(text); *at;) {
+        size_t length = strcspn(at, "\n");
+        put_wrapped(out, at, length, columns, first, last, &number);
         at += length + (at[length] == '\n');
     }
+    return number;
 }

@@ -1,5 +1,6 @@
 /* status and health: a table for people, JSON for programs. */
 #include "client.h"
+#include "screen.h"
 #include "verb.h"
 
 #include <stdio.h>
@@ -22,23 +23,21 @@ static void cell(yyjson_val *value, int width, int decimals)
         printf(" %*s", width, "-");
 }
 
-static void print_process(yyjson_val *process)
+/* print_processes: as wide as the terminal, if it is one. */
+static void print_processes(yyjson_val *result)
 {
-    yyjson_val *beat = yyjson_obj_get(process, "heartbeat");
-    printf("%-12s", member_text(process, "name"));
-    cell(yyjson_obj_get(process, "pid"), 8, 0);
-    printf(" %-11s %-10s", member_text(process, "state"), member_text(process, "health"));
-    cell(yyjson_obj_get(process, "restart_count"), 8, 0);
-    cell(yyjson_obj_get(beat, "rss_mb"), 8, 1);
-    cell(yyjson_obj_get(beat, "open_files"), 6, 0);
-    cell(yyjson_obj_get(process, "rows_per_s"), 10, 1);
-    cell(yyjson_obj_get(process, "lag_rows"), 9, 0);
-    cell(yyjson_obj_get(process, "heartbeat_age_ms"), 8, 0);
-    const char *failed = member_text(process, "failed_conditions");
-    printf("  %s", failed);
-    if (yyjson_is_str(yyjson_obj_get(process, "last_exit")))
-        printf("%slast end: %s", *failed ? "; " : "", member_text(process, "last_exit"));
-    putchar('\n');
+    const struct screen_answers answers = {.status = result};
+    struct buffer text, fitted;
+    size_t columns = screen_columns();
+    buffer_init(&text, 0);
+    buffer_init(&fitted, 0);
+    size_t hidden = screen_processes(&text, &answers, columns, false);
+    screen_fit(&fitted, &text, columns, 0, 0);
+    fwrite(fitted.data, 1, fitted.length, stdout);
+    if (hidden)
+        printf("(%zu columns found no room: --json has all)\n", hidden);
+    buffer_finish(&text);
+    buffer_finish(&fitted);
 }
 
 static void print_orchestrator(yyjson_val *itself)
@@ -75,14 +74,10 @@ static void print_alerts(yyjson_val *result)
 
 static void print_table(yyjson_val *result)
 {
-    size_t index, count;
-    yyjson_val *process;
     printf("run %s, %s, sink %s\n", member_text(result, "run_id"), member_text(result, "phase"),
            member_text(result, "sink"));
     print_orchestrator(yyjson_obj_get(result, "orchestrator"));
-    printf("%-12s %8s %-11s %-10s %8s %8s %6s %10s %9s %8s  %s\n", "name", "pid", "state", "health",
-           "restarts", "rss MB", "files", "rows/s", "lag rows", "beat ms", "failed conditions");
-    yyjson_arr_foreach(yyjson_obj_get(result, "processes"), index, count, process) print_process(process);
+    print_processes(result);
     print_alerts(result);
 }
 

@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "bus/bus.h"
 #include "config/plan.h"
+#include "orchestrator/plan/module.h"
 #include "place.h"
 #include "proto/frame.h"
 #include "proto/request.h"
@@ -169,11 +170,30 @@ static enum status follow_owner(struct tail *tail, const char *service, struct e
     return status;
 }
 
-/* open_stream: "service/SYMBOL" → the publisher's sockets. */
-static enum status open_stream(struct tail *tail, const char *topic, const struct config *config,
-                               struct error *error)
+/* publishers: whose rows somebody reads. */
+static module_set publishers(void)
 {
-    char *service = tail->service;
+    module_set set = 0;
+    for (size_t i = 0; i < MODULE_COUNT; i++)
+        set |= module_at(i)->inputs;
+    return set;
+}
+
+/* publisher_names: "harvest, features, signal, broker". */
+static void publisher_names(char *out_text, size_t size)
+{
+    size_t length = 0;
+    *out_text = 0;
+    for (size_t i = 0; i < MODULE_COUNT && length < size; i++)
+        if (publishers() & module_bit(i))
+            length += (size_t)snprintf(out_text + length, size - length, "%s%s", length ? ", " : "",
+                                       module_at(i)->name);
+}
+
+/* topic_take: "service/SYMBOL". STATUS_INVALID: it is no topic, or nobody publishes such. */
+static enum status topic_take(struct tail *tail, const char *topic, struct error *error)
+{
+    char *service = tail->service, known[128];
     const char *slash = strchr(topic, '/');
     if (!slash || slash == topic || !slash[1] || strlen(topic) >= sizeof tail->stream ||
         (size_t)(slash - topic) >= sizeof tail->service)
@@ -182,17 +202,25 @@ static enum status open_stream(struct tail *tail, const char *topic, const struc
     memcpy(service, topic, (size_t)(slash - topic));
     service[slash - topic] = 0;
     snprintf(tail->stream, sizeof tail->stream, "%s", topic);
-    snprintf(tail->run_id, sizeof tail->run_id, "%s", config_text(config, "run.run_id"));
+    size_t module = module_index(service);
+    publisher_names(known, sizeof known);
+    return module < MODULE_COUNT && publishers() & module_bit(module)
+               ? STATUS_OK
+               : error_set(error, STATUS_INVALID,
+                           "%s: there is no service of that name that publishes rows; there are: %s", topic,
+                           known);
+}
+
+/* open_stream: the publisher's sockets. */
+static enum status open_stream(struct tail *tail, const struct config *config, struct error *error)
+{
     tail->levels = (int)config_i64(config, "ofi.levels");
     if (tail->levels < BOOK_LEVELS_DEFAULT)
         tail->levels = BOOK_LEVELS_DEFAULT;
-    if (!file_exists(config_text(config, "bus.dir")))
-        return error_set(error, STATUS_NOT_FOUND,
-                         "no run has been started in this folder (use --dir DIR for another)");
     struct bus_config bus = bus_config_of(config, "orchctl");
     enum status status = bus_create(&bus, &tail->bus, error);
     if (status == STATUS_OK)
-        status = follow_owner(tail, service, error);
+        status = follow_owner(tail, tail->service, error);
     return status;
 }
 
@@ -231,14 +259,17 @@ int verb_tail(const struct invocation *invocation)
         !invocation_number(invocation, "--count", -1, &tail.left))
         return EXIT_WRONG_USE;
     tail.next = invocation_value(invocation, "--from") && from == 0 ? 1 : from;
-    if (place_config(&config, &error) != STATUS_OK)
-        return complain(EXIT_REFUSED, "%s", error.text);
-    enum status status = open_stream(&tail, invocation->words[0], config, &error);
+    enum status status = topic_take(&tail, invocation->words[0], &error);
+    if (status == STATUS_OK)
+        status = place_run(NULL, tail.run_id, &error);
+    if (status == STATUS_OK)
+        status = place_config(&config, &error);
+    if (status != STATUS_OK)
+        return complain(exit_of(status), "%s", error.text);
+    status = open_stream(&tail, config, &error);
     if (status == STATUS_OK && tail.left != 0)
         status = follow(&tail, invocation->timeout_ms, &error);
     bus_destroy(tail.bus);
     config_destroy(config);
-    if (status == STATUS_OK)
-        return EXIT_FINE;
-    return complain(status == STATUS_INVALID ? EXIT_WRONG_USE : EXIT_REFUSED, "%s", error.text);
+    return status == STATUS_OK ? EXIT_FINE : complain(EXIT_REFUSED, "%s", error.text);
 }

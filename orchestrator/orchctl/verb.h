@@ -2,19 +2,12 @@
  * own. */
 #pragma once
 
+#include "base/exits.h"
 #include "base/status.h"
 
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-
-enum {
-    EXIT_FINE = 0,
-    EXIT_REFUSED = 1,
-    EXIT_WRONG_USE = 2,
-    EXIT_NOT_EVEN = 3, /* account; why, replay: differs; fault: not passed */
-    EXIT_NOT_HEALTHY = 4
-};
 
 enum { VERB_OPTIONS_MAX = 12, VERB_WORDS_MAX = 32 };
 
@@ -22,7 +15,7 @@ enum { VERB_OPTIONS_MAX = 12, VERB_WORDS_MAX = 32 };
 struct verb_option {
     const char *name;
     const char *argument; /* NULL: a switch */
-    const char *help;
+    const char *help;     /* NULL: the common option of this name is of no use to the verb */
 };
 
 struct invocation;
@@ -35,6 +28,9 @@ struct verb {
     struct verb_option options[VERB_OPTIONS_MAX];
     int (*perform)(const struct invocation *invocation);
 };
+
+/* verb_takes: whether an option, a common one too, means anything to a verb. */
+bool verb_takes(const struct verb *verb, const char *option);
 
 /* invocation: a command line, checked against its verb. */
 struct invocation {
@@ -62,13 +58,8 @@ const char *invocation_who(const struct invocation *invocation, char text[WHO_BY
 int complain(int code, const char *format, ...) PRINTF_LIKE(2, 3);
 
 /* main.c: the table itself, for whoever describes it. Lists end with a NULL name or text. */
-struct exit_meaning {
-    int code;
-    const char *text;
-};
 const struct verb *verbs_all(size_t *out_count);
 const struct verb_option *options_common(void);
-const struct exit_meaning *exits_all(void);
 
 /* completion_verb.c */
 int verb_completion(const struct invocation *invocation);

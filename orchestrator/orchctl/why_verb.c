@@ -120,24 +120,33 @@ static void raw_of_symbol(struct command *command, const char *symbol)
     plan_destroy(plan);
 }
 
-/* find_places: of the run in this folder; of an earlier one that lies beside it too. STATUS_NOT_FOUND: no run is named and none was
- * started here. */
+/* run_meant: the newest one, or one that is named: it can be asked about as long as its capture lies here, whatever has been cleaned. */
+static enum status run_meant(const char *run_id, char out_id[RUN_ID_BYTES], struct error *error)
+{
+    enum status status = place_run(run_id, out_id, error);
+    if (status == STATUS_NOT_FOUND && run_id) {
+        snprintf(out_id, RUN_ID_BYTES, "%s", run_id);
+        status = STATUS_OK;
+    }
+    return status;
+}
+
+/* find_places: of the run in this folder; of an earlier one that lies beside it too. STATUS_… of place_run. */
 static enum status find_places(struct command *command, const char *run_id, struct error *error)
 {
     struct config *config = NULL;
-    enum status status = place_config(&config, error);
+    char found[RUN_ID_BYTES];
+    enum status status = run_meant(run_id && *run_id ? run_id : NULL, found, error);
+    if (status == STATUS_OK)
+        status = place_config(&config, error);
     if (status != STATUS_OK)
         return status;
-    const char *here = config_text(config, "run.run_id");
-    snprintf(command->run_id, sizeof command->run_id, "%s", run_id && *run_id ? run_id : here);
+    snprintf(command->run_id, sizeof command->run_id, "%s", found);
     snprintf(command->root, sizeof command->root, "%s", config_text(config, "run.data_root"));
     raw_all(command);
     path_join(command->manifest, config_text(config, "run.artifacts_dir"), "run_logs/run_manifest_%s.json",
               command->run_id);
     config_destroy(config);
-    if (!command->run_id[0])
-        return error_set(error, STATUS_NOT_FOUND,
-                         "no run has been started in this folder (use --dir DIR for another)");
     return STATUS_OK;
 }
 
@@ -224,8 +233,9 @@ int verb_why(const struct invocation *invocation)
         return complain(EXIT_WRONG_USE, "why: write RUN/SYMBOL/TS_MS, or SYMBOL TS_MS, or --all");
     if (key.run_id[0] && run_id && strcmp(key.run_id, run_id) != 0)
         return complain(EXIT_WRONG_USE, "why: the key names run %s, --run names %s", key.run_id, run_id);
-    if (find_places(&command, run_id ? run_id : key.run_id, &error) != STATUS_OK)
-        return complain(EXIT_REFUSED, "%s", error.text);
+    enum status status = find_places(&command, run_id ? run_id : key.run_id, &error);
+    if (status != STATUS_OK)
+        return complain(exit_of(status), "%s", error.text);
     if (all)
         return whole_run(&command, invocation);
     raw_of_symbol(&command, key.symbol);
@@ -242,8 +252,12 @@ int verb_replay(const struct invocation *invocation)
     struct error error = {{0}};
     if (!run_id)
         return complain(EXIT_WRONG_USE, "replay: --compare RUN says whose stored rows are compared");
-    if (find_places(&command, run_id, &error) != STATUS_OK)
-        return complain(EXIT_REFUSED, "%s", error.text);
+    for (size_t i = 0; i < invocation->word_count; i++)
+        if (!file_exists(invocation->words[i]))
+            return complain(EXIT_WRONG_USE, "replay %s: there is no such file", invocation->words[i]);
+    enum status status = find_places(&command, run_id, &error);
+    if (status != STATUS_OK)
+        return complain(exit_of(status), "%s", error.text);
     begin(&command, invocation);
     for (size_t i = 0; i < invocation->word_count; i++) {
         add(&command, "--capture");

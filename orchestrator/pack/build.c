@@ -230,7 +230,7 @@ static void sources_shorten(const struct pack *pack, struct gate_results *gates)
 }
 
 static void write_index(struct building *building, const struct gate_conditions *conditions,
-                        const struct gate_results *gates)
+                        const struct gate_results *gates, bool is_final)
 {
     struct clock clock = clock_system();
     struct buffer text;
@@ -243,6 +243,7 @@ static void write_index(struct building *building, const struct gate_conditions 
     json_key_i64(&json, "schema_version", 1);
     json_key_text(&json, "run_id", building->pack->run_id);
     json_key_text(&json, "created_at", now);
+    json_key_bool(&json, "final", is_final);
     json_key_text(&json, "gate_set", gate_set_name(conditions->set));
     json_key_f64(&json, "time_scale", conditions->time_scale);
     json_key_bool(&json, "release_evidence", pack_release_evidence(conditions));
@@ -281,6 +282,7 @@ static void fill(struct building *building, yyjson_val *manifest)
     struct gate_conditions conditions = {.set = GATES_NONE};
     struct gate_results gates = {.count = 0};
     struct error error = {{0}};
+    bool is_final = pack_is_final(manifest);
     copy(building, live->manifest_path, "run_manifest");
     copy(building, live->source_path, "source_manifest");
     copy(building, live->parity_path, "parity_diff");
@@ -297,7 +299,7 @@ static void fill(struct building *building, yyjson_val *manifest)
     note(building, pack_judge(building->pack, &conditions, &gates, &error), &error);
     sources_shorten(building->pack, &gates);
     if (building->status == STATUS_OK)
-        write_index(building, &conditions, &gates);
+        write_index(building, &conditions, &gates, is_final);
     write_sums(building);
 }
 
@@ -324,16 +326,32 @@ static int tell(const struct building *building, const char *place, bool as_json
     yyjson_doc *index = evidence_json(path);
     yyjson_val *root = yyjson_doc_get_root(index);
     const char *verdict = yyjson_get_str(yyjson_obj_get(root, "overall_verdict"));
-    bool passed = verdict && strcmp(verdict, "PASS") == 0;
+    bool is_final = yyjson_is_true(yyjson_obj_get(root, "final"));
+    bool passed = is_final && verdict && strcmp(verdict, "PASS") == 0;
     if (as_json)
-        printf("{\"pack\":\"%s\",\"files\":%zu,\"overall_verdict\":\"%s\"}\n", place,
-               yyjson_arr_size(yyjson_obj_get(root, "files")), verdict ? verdict : "UNKNOWN");
+        printf("{\"pack\":\"%s\",\"files\":%zu,\"final\":%s,\"overall_verdict\":\"%s\"}\n", place,
+               yyjson_arr_size(yyjson_obj_get(root, "files")), is_final ? "true" : "false",
+               verdict ? verdict : "UNKNOWN");
     else
-        printf("%s: %zu files, %zu gates, %s%s\n", place, yyjson_arr_size(yyjson_obj_get(root, "files")),
+        printf("%s: %zu files, %zu gates, %s%s%s\n", place, yyjson_arr_size(yyjson_obj_get(root, "files")),
                yyjson_arr_size(yyjson_obj_get(root, "gates")), verdict ? verdict : "UNKNOWN",
+               is_final ? "" : "; UNFINISHED: the run was never concluded",
                yyjson_is_true(yyjson_obj_get(root, "release_evidence")) ? "" : "; no evidence for a release");
     yyjson_doc_free(index);
-    return passed ? EXIT_FINE : EXIT_NOT_GOOD;
+    return passed ? EXIT_FINE : EXIT_NOT_EVEN;
+}
+
+/* refuse_while_it_goes_on: what is not written yet cannot be packed; a pack of it would look like one. A run whose orchestrator has
+ * died can be packed as it lies there, and says of itself that it is not whole. */
+static int refuse_while_it_goes_on(const struct pack *pack, bool as_json)
+{
+    if (as_json)
+        printf("{\"pack\":null,\"final\":false,\"error\":\"run %s is still going on\"}\n", pack->run_id);
+    fprintf(stderr,
+            "evidence: run %s is still going on: its evidence can be built when it has been concluded "
+            "(`orchctl shutdown` ends it)\n",
+            pack->run_id);
+    return EXIT_REFUSED;
 }
 
 int pack_build(struct pack *pack, bool as_json)
@@ -342,6 +360,10 @@ int pack_build(struct pack *pack, bool as_json)
     char place[PATH_BYTES];
     evidence_places_live(&building.live, pack->artifacts_dir, pack->logs_dir);
     yyjson_doc *manifest = evidence_json(building.live.manifest_path);
+    if (pack->goes_on && !pack_is_final(yyjson_doc_get_root(manifest))) {
+        yyjson_doc_free(manifest);
+        return refuse_while_it_goes_on(pack, as_json);
+    }
     building.status = pack_folders_take(pack, yyjson_doc_get_root(manifest), &building.error);
     if (building.status == STATUS_OK) {
         memcpy(place, pack->folder, sizeof place);

@@ -13,8 +13,8 @@ static int usage(FILE *out, int code)
                  "  --effective FILE   configuration of the folder (default runtime/effective_config.json)\n"
                  "  --run-id ID        a run of this folder (default: the last one)\n"
                  "  --pack DIR         verify: the pack's folder, when it has been moved\n"
-                 "  --json             JSON instead of text\n\n"
-                 "Exit codes: 0 whole and every gate passes, 1 cannot be built, 2 wrong use, 3 not so\n");
+                 "  --json             JSON instead of text\n\n");
+    exits_print(out);
     return code;
 }
 
@@ -64,12 +64,14 @@ static int open_pack(const struct arguments *arguments, struct pack *pack)
     snprintf(pack->run_id, sizeof pack->run_id, "%s", run_id);
     snprintf(pack->artifacts_dir, PATH_BYTES, "%s", config_text(config, "run.artifacts_dir"));
     snprintf(pack->logs_dir, PATH_BYTES, "%s", config_text(config, "run.logs_dir"));
+    pack->goes_on =
+        file_lock_held("runtime/orchestrator.lock") && strcmp(run_id, config_text(config, "run.run_id")) == 0;
     path_join(pack->folder, pack->artifacts_dir, "evidence/%s", run_id);
     if (arguments->folder)
         snprintf(pack->folder, PATH_BYTES, "%s", arguments->folder);
     config_errors_finish(&errors);
     config_destroy(config);
-    return !good ? EXIT_WRONG_USE : named ? EXIT_FINE : EXIT_NOT_GOOD;
+    return good && named ? EXIT_FINE : EXIT_REFUSED;
 }
 
 int main(int argc, char **argv)

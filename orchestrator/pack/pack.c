@@ -33,6 +33,12 @@ enum status pack_folders_take(struct pack *pack, yyjson_val *manifest, struct er
     return STATUS_OK;
 }
 
+bool pack_is_final(yyjson_val *manifest)
+{
+    return yyjson_is_true(yyjson_obj_get(manifest, "final")) &&
+           yyjson_is_str(yyjson_obj_get(manifest, "overall_verdict"));
+}
+
 void pack_finish(struct pack *pack)
 {
     free(pack->files);

@@ -8,6 +8,7 @@
  * "file": a file of this run alone; "run": the rows of this run in a file that later runs also write to. */
 #pragma once
 
+#include "base/exits.h"
 #include "base/hash.h"
 #include "base/json.h"
 #include "orchestrator/manifest/conditions.h"
@@ -35,6 +36,7 @@ struct pack {
     char run_id[RUN_ID_BYTES];
     char artifacts_dir[PATH_BYTES], logs_dir[PATH_BYTES], output_dir[PATH_BYTES], data_root[PATH_BYTES];
     char folder[PATH_BYTES]; /* of the pack */
+    bool goes_on;            /* an orchestrator of this folder leads the run */
     struct pack_file *files;
     size_t file_count, file_capacity;
 };
@@ -42,6 +44,9 @@ struct pack {
 /* pack_folders: where the run of this folder kept its things, from the given document's member "folders". STATUS_MALFORMED. */
 enum status pack_folders_take(struct pack *pack, yyjson_val *manifest, struct error *error) MUST_USE;
 void pack_finish(struct pack *pack);
+
+/* pack_is_final: a run manifest with a verdict; false while the run goes on, and of one that was never concluded. */
+bool pack_is_final(yyjson_val *manifest);
 
 /* pack_add: hashes a file that is there and names it. STATUS_NOT_FOUND, STATUS_IO with a sentence. */
 enum status pack_add(struct pack *pack, const char *path, const char *role, enum pack_scope scope,
@@ -63,5 +68,3 @@ int pack_build(struct pack *pack, bool as_json);
 
 /* verify.c: prints every finding; 0 only when the pack is whole, everything recomputed agrees and every gate passes. */
 int pack_verify(struct pack *pack, bool as_json);
-
-enum { EXIT_FINE = 0, EXIT_REFUSED = 1, EXIT_WRONG_USE = 2, EXIT_NOT_GOOD = 3 };

@@ -335,7 +335,7 @@ static int tell(const struct verifying *verifying, const struct gate_conditions 
                    ? "; no evidence for a release: that takes a soak of 60 minutes at time scale 1"
                    : "");
     }
-    return good ? EXIT_FINE : EXIT_NOT_GOOD;
+    return good ? EXIT_FINE : EXIT_NOT_EVEN;
 }
 
 int pack_verify(struct pack *pack, bool as_json)
@@ -353,6 +353,10 @@ int pack_verify(struct pack *pack, bool as_json)
         find(&verifying, "%s is missing, damaged or another run's: build it with orchctl evidence build",
              path);
     check_files(&verifying, yyjson_obj_get(yyjson_doc_get_root(index), "files"));
+    if (!pack_is_final(yyjson_doc_get_root(manifest)) ||
+        !yyjson_is_true(yyjson_obj_get(yyjson_doc_get_root(index), "final")))
+        find(&verifying, "the run was not concluded when this pack was built: it is unfinished, and no "
+                         "verdict stands in it");
     if (pack_folders_take(pack, yyjson_doc_get_root(manifest), &error) != STATUS_OK) {
         find(&verifying, "%s", error.text);
     } else {

@@ -257,3 +257,15 @@ void resolve_environment_free(char **environment)
         free(*at);
     free(environment);
 }
+
+const char *resolve_event_clock(const struct config *config)
+{
+    bool simulator = strcmp(config_text(config, "harvest.venue"), "simulator") == 0;
+    if (strcmp(config_text(config, "run.input_mode"), "preview") == 0)
+        return "recorded";
+    if (!simulator)
+        return "wall";
+    if (strcmp(config_text(config, "simulator.start"), "now") != 0)
+        return "recorded";
+    return config_f64(config, "simulator.speed") == 1 ? "wall" : "scaled";
+}

@@ -35,3 +35,6 @@ enum status resolve_write(const struct config *config, const char *path, struct 
  * NULL-terminated array; free with resolve_environment_free. */
 char **resolve_environment(const char *process, config_environment_get *get, void *context);
 void resolve_environment_free(char **environment);
+
+/* resolve_event_clock: "wall", "recorded" or "scaled": only where event time is wall time do ages and latencies mean anything. */
+const char *resolve_event_clock(const struct config *config);

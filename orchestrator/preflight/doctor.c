@@ -1,6 +1,7 @@
 #include "doctor.h"
 
 #include "base/clock.h"
+#include "base/exits.h"
 #include "base/json.h"
 #include "base/memory.h"
 #include "doctor_private.h"
@@ -20,7 +21,6 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { EXIT_FINE = 0, EXIT_OWN_ERROR = 1, EXIT_FAILED = 3 };
 enum { SPEED_BYTES = 64 * 1024 * 1024, SPEED_BLOCK = 1024 * 1024, SPEED_LEAST_MB_S = 10 };
 
 /* --- configuration and who is here --- */
@@ -49,11 +49,13 @@ static void tell_config(const struct config *config, struct preflight *preflight
     buffer_finish(&cvd);
 }
 
-static void check_single_run(struct preflight *preflight)
+/* check_single_run: true when a run goes on here. */
+static bool check_single_run(struct preflight *preflight)
 {
     struct buffer holder;
+    bool goes_on = file_lock_held(RUN_LOCK_PATH);
     buffer_init(&holder, 4096);
-    if (!file_lock_held(RUN_LOCK_PATH)) {
+    if (!goes_on) {
         preflight_add(preflight, "single_run", PREFLIGHT_OK, NULL, "nobody uses this folder");
     } else {
         if (file_read(RUN_LOCK_PATH, &holder) == STATUS_OK && holder.length)
@@ -63,12 +65,13 @@ static void check_single_run(struct preflight *preflight)
                       "an orchestrator runs here: %s", buffer_text(&holder));
     }
     buffer_finish(&holder);
+    return goes_on;
 }
 
 /* --- this machine --- */
 
-/* write_synced: megabytes per second, 0 when it could not be done. */
-static double write_synced(const char *path)
+/* write_synced: megabytes per second, 0 when it could not be done: *out_reason is the error number. */
+static double write_synced(const char *path, int *out_reason)
 {
     struct clock clock = clock_system();
     char *block = memory_allocate(SPEED_BLOCK);
@@ -79,6 +82,7 @@ static double write_synced(const char *path)
     for (size_t written = 0; good && written < SPEED_BYTES; written += SPEED_BLOCK)
         good = file_write_all(descriptor, block, SPEED_BLOCK) == STATUS_OK;
     good = good && fsync(descriptor) == 0;
+    *out_reason = errno;
     int64_t took_ns = clock_monotonic_ns(&clock) - begun_ns;
     if (descriptor >= 0)
         close(descriptor);
@@ -92,10 +96,14 @@ static void check_speed(const struct config *config, struct preflight *preflight
     char path[PATH_BYTES];
     const char *root = config_text(config, "run.data_root");
     path_join(path, root, ".doctor-%d.tmp", (int)getpid());
-    double speed = write_synced(path);
-    preflight_add(preflight, "disk_speed", speed >= SPEED_LEAST_MB_S ? PREFLIGHT_OK : PREFLIGHT_FAILED,
-                  "put run.data_root on a faster disk, or make room on it",
-                  speed > 0 ? "%s takes %.0f MB/s, synced" : "%s cannot take 64 MiB (%.0f)", root, speed);
+    int reason;
+    double speed = write_synced(path, &reason);
+    if (speed > 0)
+        preflight_add(preflight, "disk_speed", speed >= SPEED_LEAST_MB_S ? PREFLIGHT_OK : PREFLIGHT_FAILED,
+                      "put run.data_root on a faster disk", "%.300s takes %.0f MB/s, synced", root, speed);
+    else
+        preflight_add(preflight, "disk_speed", PREFLIGHT_FAILED, preflight_remedy(reason),
+                      "%.300s does not take 64 MiB: %s", root, strerror(reason));
 }
 
 /* bindable: whether somebody may listen there now. */
@@ -111,12 +119,15 @@ static bool bindable(const char *address, int64_t port)
     return good;
 }
 
-static void check_ports(const struct config *config, struct preflight *preflight)
+static void check_ports(const struct config *config, bool goes_on, struct preflight *preflight)
 {
     int64_t simulator = config_i64(config, "simulator.port"), page = config_i64(config, "report.http_port");
     bool embedded = strcmp(config_text(config, "harvest.venue"), "simulator") == 0;
     const char *address = config_text(config, "report.http_address");
-    if (embedded && simulator && !bindable("127.0.0.1", simulator))
+    if (goes_on)
+        preflight_add(preflight, "ports", PREFLIGHT_OK, NULL,
+                      "not looked at: the run that goes on here uses its own");
+    else if (embedded && simulator && !bindable("127.0.0.1", simulator))
         preflight_add(preflight, "ports", PREFLIGHT_FAILED,
                       "choose another simulator.port, or 0 for any free one", "port %lld is taken",
                       (long long)simulator);
@@ -172,18 +183,19 @@ static void check_sinks(const struct config *config, struct preflight *preflight
 static void examine(struct config *config, const struct options *options, struct preflight *preflight)
 {
     const char *instances[MODULE_COUNT + 1] = {NULL};
+    bool goes_on = file_lock_held(RUN_LOCK_PATH); /* then those who live here are no left-overs */
     struct module_choice choice = {0};
     struct error error = {{0}};
     size_t count = 0;
     (void)!resolve_modules(config, &choice, &error);
-    for (size_t i = 0; i < MODULE_COUNT; i++)
+    for (size_t i = 0; i < MODULE_COUNT && !goes_on; i++)
         if ((choice.enabled | choice.implied) & module_bit(i))
             instances[count++] = module_at(i)->name;
     preflight_run(config, instances, preflight);
     tell_config(config, preflight);
-    check_single_run(preflight);
+    goes_on = check_single_run(preflight);
     check_speed(config, preflight);
-    check_ports(config, preflight);
+    check_ports(config, goes_on, preflight);
     check_sinks(config, preflight);
     doctor_venue(config, preflight);
     doctor_export(config, options->gates == GATES_SOAK, preflight);
@@ -250,5 +262,5 @@ int doctor_run(const struct options *options)
         print_json(&preflight);
     else
         print_table(&preflight);
-    return preflight_failed(&preflight) ? EXIT_FAILED : EXIT_FINE;
+    return preflight_failed(&preflight) ? EXIT_NOT_EVEN : EXIT_FINE;
 }

@@ -31,29 +31,46 @@ void preflight_add(struct preflight *preflight, const char *name, enum preflight
 static const char *const FOLDER_KEYS[] = {"run.output_dir", "run.data_root", "run.artifacts_dir",
                                           "run.logs_dir", "run.state_dir"};
 
-/* folder_problem: "" when files can be made visible there by rename. */
-static void folder_problem(const char *folder, char *out_text, size_t size)
+const char *preflight_remedy(int reason)
+{
+    switch (reason) {
+    case EROFS:
+        return "its file system is mounted read-only: mount it writable, or name another folder in the "
+               "configuration (keys run.*)";
+    case ENOSPC:
+    case EDQUOT:
+        return "make room on its file system, or name another folder in the configuration (keys run.*)";
+    case ENOTDIR: return "a part of its path is a file: move that away, or name another folder";
+    default:
+        return "let the user who runs this write there (owner, mode), or name another folder in the "
+               "configuration (keys run.*)";
+    }
+}
+
+/* folder_problem: "" when files can be made visible there by rename; else *out_reason is the error number. */
+static void folder_problem(const char *folder, char *out_text, size_t size, int *out_reason)
 {
     char path[PATH_BYTES];
     path_join(path, folder, "preflight-%d", (int)getpid());
     out_text[0] = 0;
-    if (folder_make(folder, 0755) != STATUS_OK)
-        snprintf(out_text, size, "%.200s cannot be created: %s", folder, strerror(errno));
-    else if (file_replace(path, "x", 1, false) != STATUS_OK)
-        snprintf(out_text, size, "%.200s is not writable: %s", folder, strerror(errno));
-    else if (unlink(path) != 0)
-        snprintf(out_text, size, "%.200s: files cannot be removed: %s", folder, strerror(errno));
+    const char *what = folder_make(folder, 0755) != STATUS_OK           ? "cannot be created"
+                       : file_replace(path, "x", 1, false) != STATUS_OK ? "is not writable"
+                       : unlink(path) != 0                              ? "does not let files be removed"
+                                                                        : NULL;
+    *out_reason = errno;
+    if (what)
+        snprintf(out_text, size, "%.200s %s: %s", folder, what, strerror(*out_reason));
 }
 
 static void check_folders(const struct config *config, struct preflight *preflight)
 {
     for (size_t i = 0; i < sizeof FOLDER_KEYS / sizeof *FOLDER_KEYS; i++) {
         char problem[PREFLIGHT_DETAIL_BYTES];
-        folder_problem(config_text(config, FOLDER_KEYS[i]), problem, sizeof problem);
+        int reason;
+        folder_problem(config_text(config, FOLDER_KEYS[i]), problem, sizeof problem, &reason);
         if (*problem) {
-            preflight_add(preflight, "directories", PREFLIGHT_FAILED,
-                          "give another folder, or change its owner or mode", "%s: %.400s", FOLDER_KEYS[i],
-                          problem);
+            preflight_add(preflight, "directories", PREFLIGHT_FAILED, preflight_remedy(reason), "%s: %.400s",
+                          FOLDER_KEYS[i], problem);
             return;
         }
     }

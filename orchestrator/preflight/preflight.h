@@ -36,6 +36,9 @@ void preflight_run(const struct config *config, const char *const *instances,
 void preflight_add(struct preflight *preflight, const char *name, enum preflight_verdict verdict,
                    const char *remedy, const char *format, ...) PRINTF_LIKE(5, 6);
 
+/* preflight_remedy: what to do about a folder that cannot be written to, by the error number. */
+const char *preflight_remedy(int reason);
+
 /* preflight_failed: any check failed. */
 bool preflight_failed(const struct preflight *preflight);
 

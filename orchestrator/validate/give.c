@@ -68,5 +68,5 @@ int give_report(const struct validate_options *options, const struct validate_in
     const char *overall = quality_overall(quality);
     if (!options->print && !options->json)
         printf("%s: %s\n", overall, path);
-    return strcmp(overall, "PASS") == 0 ? EXIT_FINE : EXIT_NOT_GOOD;
+    return strcmp(overall, "PASS") == 0 ? EXIT_FINE : EXIT_NOT_EVEN;
 }

@@ -18,7 +18,7 @@ static enum status take_config(const char *path, struct validate_input *input, s
     if (file_exists(path))
         status = config_load_file(input->config, path, &errors);
     if (status != STATUS_OK)
-        status = error_set(error, STATUS_INVALID, "%s cannot be used: %s", path,
+        status = error_set(error, STATUS_MALFORMED, "%s cannot be used: %s", path,
                            errors.count ? errors.items[0].reason : status_name(status));
     config_errors_finish(&errors);
     return status;

@@ -23,9 +23,8 @@ static int usage(FILE *out, int code)
         "  --precheck         the ten-minute pre-check instead\n"
         "  --pack DIR         documents of the run lie in this evidence pack\n"
         "  --print            print the JSON report, write nothing\n"
-        "  --json             print JSON instead of a table\n\n"
-        "Exit codes: 0 every check passes, 1 cannot be written, 2 wrong use, 3 a check fails or is "
-        "unknown\n");
+        "  --json             print JSON instead of a table\n\n");
+    exits_print(out);
     return code;
 }
 
@@ -100,12 +99,12 @@ int main(int argc, char **argv)
         printf("validate %s\n", ORDERFLOW_VERSION_LINE);
         return EXIT_FINE;
     }
-    int code = EXIT_NOT_GOOD;
     enum status status = validate_input_read(&options, &input, &error);
+    int code = exit_of(status);
     if (status == STATUS_OK)
         code = validate(&options, &input);
     else
         fprintf(stderr, "validate: %s\n", error.text);
     validate_input_finish(&input);
-    return status == STATUS_INVALID ? EXIT_WRONG_USE : code;
+    return code;
 }

@@ -264,7 +264,7 @@ def test_validate_writes_a_report_with_every_check(copy):
     assert report["minutes"]["BTCUSDT"]["prices"]["expected"] >= 8
 
 
-@pytest.mark.parametrize("arguments, code", [(["--data-root", "nowhere"], 3), (["--run-id", "other"], 3),
+@pytest.mark.parametrize("arguments, code", [(["--data-root", "nowhere"], 3), (["--run-id", "other"], 1),
                                              (["--from", "1"], 2), (["--from", "5", "--to", "1"], 2),
                                              (["--from", "x", "--to", "1"], 2), (["--symbols", "NOSUCH"], 3)])
 def test_validate_without_data_is_no_pass(copy, arguments, code):
@@ -278,11 +278,14 @@ def test_parity_and_report_come_out_as_the_run_wrote_them(copy):
     path.unlink()
     assert orchctl(copy, "parity").returncode == 0
     assert path.read_bytes() == before
-    summary = next((copy / "logs/report").glob("summary_*_sqlite.json"))
-    there = json.loads(summary.read_text())
     done = orchctl(copy, "report", "--json")
-    made = json.loads(done.stdout)
-    assert done.returncode == 0 and made.pop("timestamp") and there.pop("timestamp") and made == there
+    assert done.returncode == 0, done
+    made = {summary["sink"]: summary for summary in map(json.loads, done.stdout.splitlines())}
+    assert set(made) == {"jsonl", "sqlite"}
+    for sink, summary in made.items():
+        there = json.loads(next((copy / "logs/report").glob(f"summary_*_{sink}.json")).read_text())
+        assert summary.pop("timestamp") and there.pop("timestamp") and summary == there
+    assert re.findall(r"\| input, sink \| \w+, (\w+) \|", orchctl(copy, "report").stdout) == ["jsonl", "sqlite"]
     damage_row(copy)
     assert orchctl(copy, "parity").returncode == 3
 
@@ -307,6 +310,26 @@ def test_clean_removes_what_runs_left_and_nothing_else(copy, tmp_path):
     assert (outside / "precious").exists()
     left = {path.relative_to(copy).as_posix() for folder in ("runtime", "logs", "artifacts") for path in (copy / folder).rglob("*")}
     assert {name for name in left if not name.startswith(("artifacts/dq_reports", "artifacts/samples"))} <= {"runtime/orchestrator.lock"}
+
+
+def test_a_pack_of_a_run_that_was_never_concluded_says_so_and_fails(copy):
+    """As an orchestrator that was killed leaves it: without verdict."""
+    path = copy / f"artifacts/run_logs/run_manifest_{RUN}.json"
+    manifest = json.loads(path.read_text())
+    manifest.update(state="running", final=False, overall_verdict=None, gates=None, exit_code=None)
+    path.write_text(json.dumps(manifest))
+    shown = orchctl(copy, "manifest")
+    assert shown.returncode == 0 and "was never concluded" in shown.stderr and json.loads(shown.stdout)["final"] is False
+    built = orchctl(copy, "evidence", "build")
+    assert built.returncode == 3 and "UNFINISHED" in built.stdout
+    assert json.loads((pack_of(copy) / "index.json").read_text())["final"] is False
+    built = orchctl(copy, "evidence", "build", "--json")
+    assert built.returncode == 3 and json.loads(built.stdout)["final"] is False
+    assert any("was not concluded when this pack was built" in finding for finding in verify(copy))
+    index = json.loads((pack_of(copy) / "index.json").read_text())
+    (pack_of(copy) / "index.json").write_text(json.dumps({**index, "final": True}))
+    rehash(pack_of(copy))
+    assert any("was not concluded" in finding for finding in verify(copy)), "the manifest in it tells"
 
 
 def test_clean_keeps_the_newest_runs(copy):
@@ -341,12 +364,19 @@ def test_clean_refuses_while_somebody_works_there(tmp_path):
         done = stack.orchctl("clean", check=False)
         assert done.returncode == 1 and "orchestrator" in done.stderr
         assert stack.orchctl("doctor", check=False).returncode == 3
+        unfinished = stack.orchctl("manifest")
+        assert json.loads(unfinished.stdout)["final"] is False and "test-run is still going on: this is not its final manifest" in unfinished.stderr
+        refused = stack.orchctl("evidence", "build", check=False), stack.orchctl("evidence", "build", "--json", check=False)
+        assert [done.returncode for done in refused] == [1, 1] and all("still going on" in done.stderr for done in refused)
+        assert json.loads(refused[1].stdout)["final"] is False and not (tmp_path / "artifacts/evidence").exists()
         before = stack.orchctl("status", "broker", "--json", check=False).stdout
         drained = stack.orchctl("drain", "broker", "--wait", "20", "--timeout", "10")
         assert "stopped" in drained.stdout, before
         stack.orchctl("start", "broker", "--wait", "20", "--timeout", "10")
         stack.orchctl("drain", "harvest", "--timeout", "10")
         stack.finish(60)
+    ended = stack.orchctl("manifest")
+    assert json.loads(ended.stdout)["final"] is True and not ended.stderr
     assert "ending: end of all streams" in stack.text()
     broker = stack.manifest()["processes"]["broker"]
     assert broker["exit_code"] == 0 and not broker["killed_on_stop"] and broker["restart_count"] == 0

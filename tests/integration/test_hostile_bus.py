@@ -361,9 +361,9 @@ WRONG_COMMANDS = [  # words of orchctl, of its sentence, exit code
     (["--dir", "/nowhere/at/all", "status"], "/nowhere/at/all", 2), (["config", "dance"], "must be check, show", 2),
     (["config", "check", "no-such-file.yaml"], "no-such-file.yaml", 2), (["events", "--count", "x"], "--count x", 2),
     (["kill", "nobody"], "nobody", 1), (["restart", "nobody"], "nobody", 1), (["start", "x" * 500], "xxxx", 1),
-    (["kill", "signal", "-s", "NOPE"], "NOPE", 1), (["status", "nobody"], "nobody", 1),
-    (["logs", "nobody"], "nobody", None), (["tail", "nobody/BTCUSDT"], "nobody", None),
-    (["tail", "signal"], "signal", None), (["pause", "../../etc"], "../../etc", 1),
+    (["kill", "signal", "-s", "NOPE"], "NOPE", 2), (["status", "nobody"], "nobody", 1),
+    (["logs", "nobody"], "nobody", None), (["tail", "nobody/BTCUSDT"], "nobody", 2),
+    (["tail", "signal"], "signal", 2), (["pause", "../../etc"], "../../etc", 1),
 ]
 
 

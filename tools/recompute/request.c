@@ -21,8 +21,8 @@ static int usage(FILE *out, int code)
         "  --all            every signal and order of the run\n"
         "  --part           with --all: the capture has only some of the run's symbols\n"
         "  --json           JSON instead of text\n"
-        "  --help, --version\n\n"
-        "Exit codes: 0 same bits, 1 no such run or key, 2 wrong use, 3 different or damaged\n");
+        "  --help, --version\n\n");
+    exits_print(out);
     return code;
 }
 

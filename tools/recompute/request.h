@@ -1,6 +1,7 @@
 /* request: what is asked of this program, checked; and its exit codes. */
 #pragma once
 
+#include "base/exits.h"
 #include "base/status.h"
 #include "journal/capture_chain.h"
 
@@ -8,7 +9,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { EXIT_SAME = 0, EXIT_UNKNOWN = 1, EXIT_WRONG_USE = 2, EXIT_DIFFERENT = 3 };
+/* The codes of all who are asked, in the words of this program. */
+enum { EXIT_SAME = EXIT_FINE, EXIT_UNKNOWN = EXIT_REFUSED, EXIT_DIFFERENT = EXIT_NOT_EVEN };
 
 enum { REQUEST_FILES_MAX = 1000 };
 

@@ -1,6 +1,7 @@
 /* report_again: the comparison of the sinks and the summaries of a run, made once more from the files that report made them
  * from. Run by `orchctl parity`, `orchctl report` and `orchctl evidence verify`. */
 #include "base/clock.h"
+#include "base/exits.h"
 #include "config/config.h"
 #include "services/report/parity.h"
 #include "services/report/reporter.h"
@@ -11,8 +12,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
-
-enum { EXIT_FINE = 0, EXIT_REFUSED = 1, EXIT_WRONG_USE = 2, EXIT_NOT_EVEN = 3 };
 
 struct arguments {
     const char *what; /* parity, summary */
@@ -27,9 +26,8 @@ static int usage(FILE *out, int code)
                  "  --run-id ID        a run of this folder (default: the last one); summary: only that\n"
                  "  --output-dir DIR   parity: where the sinks are (default: the folder's output folder)\n"
                  "  --print            parity: print the JSON, write nothing\n"
-                 "  --quiet            summary: do not say where it is\n\n"
-                 "Exit codes: 0 done and equal, 1 cannot be read or written, 2 wrong use, 3 the sinks differ "
-                 "or are empty\n");
+                 "  --quiet            summary: do not say where it is\n\n");
+    exits_print(out);
     return code;
 }
 

@@ -1,0 +1,111 @@
+"""What orchctl says while a run goes on: words, members and refusals that people and programs go by."""
+import json
+import re
+import subprocess
+
+import pytest
+
+from asked import ROOT, said, verbs
+from fakes import Run
+
+PAGE = ROOT / "docs/control-protocol.md"
+# Who speaks to the orchestrator or to a publisher, and so can be impatient; who says nothing that a program reads.
+PATIENT = set("status health monitor top start stop restart kill pause resume scale events tail account fault shutdown drain rollback direction".split())
+WITHOUT_JSON = set("top completion keys precheck smoke soak clean".split())
+
+
+def test_a_verb_takes_the_common_options_its_help_lists_and_no_other(tmp_path):
+    seen = {verb: said(tmp_path, f"{verb} --help").stdout for verb in verbs()}
+    assert {verb for verb, text in seen.items() if "--timeout SECONDS" in text} == PATIENT
+    assert {verb for verb, text in seen.items() if "--json" not in text} == WITHOUT_JSON
+    for verb, options in [(verb, ["--json"]) for verb in WITHOUT_JSON] + [(verb, ["--timeout", "3"]) for verb in set(seen) - PATIENT]:
+        for words in ([verb, *options], [*options, verb]):
+            done = said(tmp_path, words)
+            assert done.returncode == 2 and f"{verb}: takes no {options[0]}" in done.stderr, (words, done)
+
+
+def keys(value, path=""):
+    """Names of all members below, with their place; a list counts by its first item, what is counted freely by nothing."""
+    if isinstance(value, dict):
+        free = path.endswith((".counters", ".gauges", ".heartbeat", ".canary", ".streams[]", ".sinks[]", ".triggered[]"))
+        return {f"{path}.{key}" for key in value if not free}.union(*(keys(item, f"{path}.{key}") for key, item in value.items() if not free))
+    return keys(value[0], path + "[]") if isinstance(value, list) and value and isinstance(value[0], dict) else set()
+
+
+def documented(verb):
+    """The results that the page shows for a verb: what follows its arguments in the first block."""
+    block = re.search(rf"^### {verb}\b.*?```json\n(.*?)```", PAGE.read_text(), re.M | re.S)[1]
+    found, at, decoder = [], 0, json.JSONDecoder()
+    while block[at:].strip():
+        at += len(block[at:]) - len(block[at:].lstrip())
+        value, at = decoder.raw_decode(block, at)
+        found.append(value)
+    return found[1:]
+
+
+def orchestrate(run, *options):
+    return subprocess.run([str(run.programs / "orchestrator"), *options], cwd=run.folder, capture_output=True, text=True, timeout=60)
+
+
+def test_answers_of_a_run_that_goes_on(programs, tmp_path):
+    with Run(programs, tmp_path) as run:
+        run.wait_line("go: all ready")
+        (shown,) = documented("status")
+        run.wait_for(lambda: all(process["heartbeat"] for process in run.status()["processes"]), "a heartbeat of everybody")
+        assert keys(run.status()) == keys(shown), "the page shows another answer than the one that is given"
+        (shown,) = documented("health")
+        assert keys(json.loads(run.orchctl("health", "--json").stdout)) == keys(shown)
+
+        assert run.orchctl("pause", "broker").stdout == "broker is paused\n"
+        assert run.orchctl("pause", "broker").stdout == "broker is paused (nothing to do)\n"
+        paused = json.loads(run.orchctl("pause", "broker", "--json").stdout)
+        assert (paused["state"], run.process_status("broker")["state"]) == ("paused", "paused")
+        assert keys(paused) == keys(documented("pause, resume")[0])
+        assert "is running" in run.orchctl("resume", "broker").stdout and "nothing to do" in run.orchctl("resume", "broker").stdout
+
+        wrong = orchestrate(run, "--sink", "nowhere")
+        assert wrong.returncode == 2 and "run.sink" in wrong.stderr and "another orchestrator" not in wrong.stderr, wrong
+        second = orchestrate(run, "--sink", "jsonl")
+        assert second.returncode == 2 and "another orchestrator" in second.stderr, second
+
+        refused = run.orchctl("rollback", "nonsense")
+        assert refused.returncode == 2 and "hexadecimal" in refused.stderr
+        assert not list(tmp_path.glob("artifacts/**/incidents.json")), "words that are none open no incident"
+        refused = run.orchctl("rollback", "0123456789abcdef")
+        assert refused.returncode == 3 and re.search(r"nothing was changed: .*\(incident-\d+, closed", refused.stderr), refused
+        (incident,) = json.loads(next(tmp_path.glob("artifacts/**/incidents.json")).read_text())["incidents"]
+        assert incident["closed_at"]
+
+        doctor = subprocess.run([str(run.programs / "orchctl"), "doctor", "--json"], cwd=tmp_path, capture_output=True, text=True, timeout=60)
+        checks = {check["check"]: check for check in json.loads(doctor.stdout)["checks"]}
+        assert doctor.returncode == 3 and checks["single_run"]["verdict"] == "failed" and "orchctl shutdown" in checks["single_run"]["remedy"]
+        assert checks["sockets"]["verdict"] == checks["ports"]["verdict"] == "ok" and "earlier run" not in doctor.stdout, checks
+        run.orchctl("shutdown")
+        assert run.finish() == 0
+
+
+def lay(folder, **keys_):
+    """A folder as a run leaves it, with other folders."""
+    (folder / "runtime").mkdir()
+    effective = json.loads(said(folder, "config show --json").stdout)
+    effective["run"].update(keys_)
+    (folder / "runtime/effective_config.json").write_text(json.dumps(effective))
+
+
+@pytest.mark.parametrize("place, reason", [("blocker/out", "Not a directory"), ("/proc/tty", "Operation not permitted|Permission denied"),
+                                           ("/proc/orderflow", "No such file")])
+def test_clean_says_what_could_not_be_done_and_why(tmp_path, place, reason):
+    (tmp_path / "blocker").write_text("x")
+    lay(tmp_path, output_dir=place)
+    done = said(tmp_path, "clean")
+    assert done.returncode == 1 and re.search(f"clean: .*{re.escape(place)}.*: ({reason})", done.stderr), done
+
+
+def test_doctor_tells_of_a_folder_that_cannot_be_written_to_why_and_what_helps(tmp_path):
+    (tmp_path / "blocker").write_text("x")
+    for place, cause, remedy in [("/proc/tty", "No such file|denied|not permitted", "owner, mode"), ("blocker/data", "Not a directory", "is a file")]:
+        (tmp_path / "wrong.yaml").write_text(f"run:\n  data_root: {place}\n")
+        checks = {check["check"]: check for check in json.loads(said(tmp_path, "doctor --config wrong.yaml --json").stdout)["checks"]}
+        for name in ("directories", "disk_speed"):
+            found = checks[name]
+            assert found["verdict"] == "failed" and place in found["cause"] and re.search(cause, found["cause"]) and remedy in found["remedy"], found

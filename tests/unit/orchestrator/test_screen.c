@@ -1,0 +1,174 @@
+// What monitor, top and status show: whole columns, nothing lost in a narrow terminal, no age where event time is not wall time.
+// links: orchctl orchestrator base yyjson
+#include "orchestrator/orchctl/screen.h"
+#include "tests/support/check.h"
+
+#include <stdio.h>
+#include <string.h>
+
+enum { COLUMNS = 11, WIDTH_MAX = 160 };
+
+static const char *const TITLES[COLUMNS] = {"process", "pid",   "state",    "health", "restarts", "rss MB",
+                                            "files",   "cpu %", "lag rows", "rows/s", "beat ms"};
+
+/* status_of: a run of two processes under one of the clocks. */
+static yyjson_doc *status_of(const char *clock)
+{
+    char text[2048];
+    snprintf(
+        text, sizeof text,
+        "{\"run_id\":\"r\",\"event_clock\":\"%s\",\"wall_ms\":1800000000000,\"event_ts_ms\":1723161260000,"
+        "\"processes\":["
+        "{\"name\":\"harvest\",\"pid\":101,\"state\":\"running\",\"health\":\"healthy\",\"failed_"
+        "conditions\":\"\","
+        "\"restart_count\":0,\"rows_per_s\":812.5,\"lag_rows\":0,\"heartbeat_age_ms\":120,\"last_exit\":null,"
+        "\"cpu_percent\":1.5,\"gauges\":{\"latency_ms_p50\":76838740000},"
+        "\"heartbeat\":{\"event_ts_ms\":1723161260000,\"rss_mb\":8.1,\"open_files\":24}},"
+        "{\"name\":\"signal.2\",\"pid\":102,\"state\":\"restarting\",\"health\":\"unhealthy\","
+        "\"failed_conditions\":\"no_heartbeat, "
+        "rows_not_growing\",\"restart_count\":2,\"rows_per_s\":0,\"lag_rows\":41,"
+        "\"heartbeat_age_ms\":950,\"last_exit\":\"signal 9\",\"cpu_percent\":0,"
+        "\"heartbeat\":{\"event_ts_ms\":1723161258500,\"rss_mb\":7.5,\"open_files\":22}}]}",
+        clock);
+    yyjson_doc *document = yyjson_read(text, strlen(text), 0);
+    assert_non_null(document);
+    return document;
+}
+
+/* titles_in: how many titles a head line consists of; it consists of nothing else. */
+static size_t titles_in(const char *line, size_t length)
+{
+    char rest[512], *at;
+    size_t found = 0;
+    snprintf(rest, sizeof rest, "%.*s", (int)length, line);
+    for (size_t i = 0; i < COLUMNS; i++)
+        if ((at = strstr(rest, TITLES[i])) != NULL) {
+            memset(at, ' ', strlen(TITLES[i]));
+            found++;
+        }
+    assert_int_equal(strspn(rest, " "), strlen(rest));
+    return found;
+}
+
+static void a_narrow_terminal_leaves_out_whole_columns_and_counts_them(void **unused)
+{
+    (void)unused;
+    yyjson_doc *document = status_of("wall");
+    const struct screen_answers answers = {.status = yyjson_doc_get_root(document)};
+    size_t before = COLUMNS;
+    for (size_t width = WIDTH_MAX; width >= 24; width--) {
+        struct buffer out, others;
+        buffer_init(&out, 0);
+        buffer_init(&others, 0);
+        size_t hidden = screen_processes(&out, &answers, width, false);
+        size_t length = strcspn(buffer_text(&out), "\n");
+        assert_true(length <= width);
+        assert_int_equal(titles_in(buffer_text(&out), length) + hidden, COLUMNS);
+        assert_true(hidden + before >= COLUMNS); /* a narrower one never shows more */
+        before = COLUMNS - hidden;
+        screen_processes(&others, &answers, width, true);
+        assert_int_equal(titles_in(buffer_text(&others), strcspn(buffer_text(&others), "\n")), hidden + 1);
+        buffer_finish(&out);
+        buffer_finish(&others);
+    }
+    struct buffer all;
+    buffer_init(&all, 0);
+    assert_int_equal(screen_processes(&all, &answers, 0, false), 0);
+    buffer_clear(&all);
+    assert_true(screen_processes(&all, &answers, 80, false) > 0);
+    assert_null(strstr(buffer_text(&all), "files")); /* the least important first */
+    assert_non_null(strstr(buffer_text(&all), "rows/s"));
+    buffer_finish(&all);
+    yyjson_doc_free(document);
+}
+
+/* without_blanks: what there is to read. */
+static void without_blanks(const char *text, char *out)
+{
+    for (; *text; text++)
+        if (*text != ' ' && *text != '\n')
+            *out++ = *text;
+    *out = 0;
+}
+
+static void a_line_that_finds_no_room_goes_on_in_the_next(void **unused)
+{
+    (void)unused;
+    yyjson_doc *document = status_of("wall");
+    const struct screen_answers answers = {.status = yyjson_doc_get_root(document)};
+    struct buffer text, fitted;
+    char wanted[8192], shown[8192];
+    buffer_init(&text, 0);
+    buffer_init(&fitted, 0);
+    screen_head(&text, &answers);
+    screen_harvest(&text, &answers);
+    screen_report(&text, &answers);
+    screen_rest(&text, &answers);
+    buffer_append_text(&text, "averyveryveryverylongwordthatfindsnoroomanywhereatallwhateverisdone\n");
+    without_blanks(buffer_text(&text), wanted);
+    for (size_t width = 8; width < WIDTH_MAX; width++) {
+        buffer_clear(&fitted);
+        size_t lines = screen_fit(&fitted, &text, width, 0, 0);
+        for (const char *at = buffer_text(&fitted); *at; lines--) {
+            size_t length = strcspn(at, "\n");
+            assert_true(length <= width);
+            at += length + 1;
+        }
+        assert_int_equal(lines, 0);
+        without_blanks(buffer_text(&fitted), shown);
+        assert_string_equal(shown, wanted);
+    }
+    buffer_finish(&text);
+    buffer_finish(&fitted);
+    yyjson_doc_free(document);
+}
+
+static void a_line_is_broken_between_two_fields(void **unused)
+{
+    (void)unused;
+    struct buffer text, fitted;
+    buffer_init(&text, 0);
+    buffer_init(&fitted, 0);
+    buffer_append_text(&text, "one field  another field  a third one\nshort\n\nlast\n");
+    assert_int_equal(screen_fit(&fitted, &text, 27, 0, 0), 5);
+    assert_string_equal(buffer_text(&fitted), "one field  another field\n    a third one\nshort\n\nlast\n");
+    buffer_clear(&fitted);
+    assert_int_equal(screen_fit(&fitted, &text, 27, 2, 1), 5); /* a window: two lines, from the second */
+    assert_string_equal(buffer_text(&fitted), "    a third one\nshort\n");
+    buffer_finish(&text);
+    buffer_finish(&fitted);
+}
+
+static void ages_are_told_on_the_wall_clock_only(void **unused)
+{
+    (void)unused;
+    static const char *const CLOCKS[] = {"wall", "recorded", "scaled"};
+    for (size_t i = 0; i < 3; i++) {
+        yyjson_doc *document = status_of(CLOCKS[i]);
+        const struct screen_answers answers = {.status = yyjson_doc_get_root(document)};
+        struct buffer out;
+        buffer_init(&out, 0);
+        screen_head(&out, &answers);
+        screen_harvest(&out, &answers);
+        const char *text = buffer_text(&out);
+        assert_non_null(strstr(text, "event time 2024-08-08T23:54:20.000Z"));
+        assert_non_null(strstr(text, "last signal.2, 1.5 s behind"));
+        assert_int_equal(strstr(text, ", age ") != NULL, i == 0);
+        assert_int_equal(strstr(text, "p50 76838740000") != NULL, i == 0);
+        assert_int_equal(strstr(text, "p50 -") != NULL, i > 0);
+        assert_int_equal(strstr(text, CLOCKS[i]) != NULL, i > 0);
+        buffer_finish(&out);
+        yyjson_doc_free(document);
+    }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_narrow_terminal_leaves_out_whole_columns_and_counts_them),
+        cmocka_unit_test(a_line_that_finds_no_room_goes_on_in_the_next),
+        cmocka_unit_test(a_line_is_broken_between_two_fields),
+        cmocka_unit_test(ages_are_told_on_the_wall_clock_only),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
