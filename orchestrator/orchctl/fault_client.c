@@ -13,6 +13,7 @@
 #include <string.h>
 
 enum { GLANCE_MS = 50, MARGIN_MS = 5000 };
+#define WHOLE_MAX 9007199254740992.0 /* 2^53: up to here a double tells whole numbers apart */
 
 static int64_t now_ms(void)
 {
@@ -47,7 +48,8 @@ static enum status number_add(struct json *json, const char *name, const char *t
     double value = text ? strtod(text, &end) : 0;
     if (!text)
         return STATUS_OK;
-    if (end == text || *end || errno || !isfinite(value) || (whole && value != floor(value)))
+    if (end == text || *end || errno || !isfinite(value) ||
+        (whole && (value != floor(value) || fabs(value) > WHOLE_MAX)))
         return error_set(error, STATUS_INVALID, "%s: '%.40s' is no %snumber", name, text,
                          whole ? "whole " : "");
     if (whole)

@@ -163,6 +163,8 @@ def test_a_fault_that_touched_nothing_fails(tmp_path):
     ("name: x\nsteps:\n  - wait: signal healthy\n", "needs 'within' and a time"),
     ("name: &a x\nsteps: [*a]\n", "1:7: anchors, aliases and tags are not taken"),
     ("name: [x\n", "2:1"),
+    ("", "scenario.yaml:1:1"),
+    ("name: x\nsteps:\n  - fault: delay signal\n    amount: 1e300\n    force: yes\n", "amount: '1e300' is no whole number"),
 ])
 def test_a_mistake_in_a_scenario_is_told_with_its_place(hurt_short, tmp_path, text, complaint):
     path = tmp_path / "scenario.yaml"
