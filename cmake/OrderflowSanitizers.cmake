@@ -13,6 +13,12 @@ if(ORDERFLOW_SANITIZE)
     target_link_options(orderflow_compile_options INTERFACE -fsanitize=${ORDERFLOW_SANITIZE})
 endif()
 
+# Sources of every program, for what a sanitizer has to be told.
+set(orderflow_sanitizer_sources "")
+if(ORDERFLOW_SANITIZE MATCHES "thread")
+    set(orderflow_sanitizer_sources "${PROJECT_SOURCE_DIR}/cmake/thread_sanitizer.c")
+endif()
+
 if(ORDERFLOW_COVERAGE)
     target_compile_options(orderflow_compile_options INTERFACE --coverage -fprofile-update=atomic)
     target_link_options(orderflow_compile_options INTERFACE --coverage)

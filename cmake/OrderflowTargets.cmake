@@ -82,7 +82,7 @@ function(orderflow_service name)
     if(NOT ARG_DESTINATION)
         set(ARG_DESTINATION "${CMAKE_INSTALL_LIBEXECDIR}/orderflow")
     endif()
-    add_executable(${name} "${main}")
+    add_executable(${name} "${main}" ${orderflow_sanitizer_sources})
     orderflow_common(${name})
     orderflow_resolve(libraries ${own} ${ARG_DEPENDS} ${ARG_EXTERNAL})
     target_link_libraries(${name} PRIVATE ${libraries})
@@ -94,7 +94,7 @@ endfunction()
 # A program that is not installed, in <build>/FOLDER.
 function(orderflow_program name)
     cmake_parse_arguments(ARG "" "FOLDER" "SOURCES;DEPENDS" ${ARGN})
-    add_executable(${name} ${ARG_SOURCES})
+    add_executable(${name} ${ARG_SOURCES} ${orderflow_sanitizer_sources})
     orderflow_common(${name})
     orderflow_resolve(libraries ${ARG_DEPENDS})
     target_link_libraries(${name} PRIVATE ${libraries})
@@ -104,19 +104,18 @@ endfunction()
 function(orderflow_test name)
     cmake_parse_arguments(ARG "" "TIMEOUT" "SOURCES;DEPENDS" ${ARGN})
     if(NOT ARG_TIMEOUT)
-        set(ARG_TIMEOUT 60)
+        set(ARG_TIMEOUT 120)
     endif()
     if(ORDERFLOW_SANITIZE)
         math(EXPR ARG_TIMEOUT "${ARG_TIMEOUT} * 5") # a sanitizer takes 3 to 20 times as long
     endif()
     orderflow_program(test_${name} FOLDER tests SOURCES ${ARG_SOURCES} DEPENDS test_support ${ARG_DEPENDS} cmocka)
-    # detect_deadlocks=0: the detector gives up, fatally, on a thread with more than 64 locks, as DuckDB's have.
     add_test(NAME ${name} COMMAND test_${name} WORKING_DIRECTORY "${PROJECT_SOURCE_DIR}")
     set_tests_properties(${name} PROPERTIES
         TIMEOUT ${ARG_TIMEOUT}
         SKIP_RETURN_CODE 77
         LABELS unit
-        ENVIRONMENT "ORDERFLOW_ROOT=${PROJECT_SOURCE_DIR};ORDERFLOW_BUILD=${PROJECT_BINARY_DIR};TSAN_OPTIONS=suppressions=${PROJECT_SOURCE_DIR}/tests/support/tsan.supp:detect_deadlocks=0")
+        ENVIRONMENT "ORDERFLOW_ROOT=${PROJECT_SOURCE_DIR};ORDERFLOW_BUILD=${PROJECT_BINARY_DIR}")
 endfunction()
 
 # Sets out to the short names of all libraries declared so far, those that use others first.

@@ -69,6 +69,9 @@ static bool admit(const char *event, int64_t second, long *out_suppressed)
 }
 
 static void write_line(enum log_level level, const char *event, int64_t now_ms, long suppressed,
+                       const char *format, va_list arguments) PRINTF_LIKE(5, 0);
+
+static void write_line(enum log_level level, const char *event, int64_t now_ms, long suppressed,
                        const char *format, va_list arguments)
 {
     static const char *const LEVELS[] = {"DEBUG", "INFO", "WARNING", "ERROR"};

@@ -142,7 +142,8 @@ enum status tree_read(const char *path, struct tree *out_tree, struct error *err
         return error_set(error, status == STATUS_OK ? STATUS_IO : status, "%s: cannot be read (%s)", path,
                          status_name(status));
     }
-    yaml_parser_set_input_string(&reader.parser, text.data, text.length);
+    /* buffer_text: libyaml aborts on NULL, which is what an empty file is read as. */
+    yaml_parser_set_input_string(&reader.parser, (const unsigned char *)buffer_text(&text), text.length);
     status = document(&reader, &tree);
     yaml_event_delete(&reader.event);
     yaml_parser_delete(&reader.parser);

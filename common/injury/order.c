@@ -86,6 +86,8 @@ enum status injury_order_check(const struct injury_order *order, struct error *e
         return error_set(error, STATUS_INVALID, "%s: takes no amount", row->name);
     if (row->share_default > 0 && !(order->share > 0 && order->share <= 1))
         return error_set(error, STATUS_INVALID, "%s: share must be above 0 and at most 1", row->name);
+    if (!(row->share_default > 0) && order->share != 0)
+        return error_set(error, STATUS_INVALID, "%s: takes no share", row->name);
     if (order->count < 0 || order->seed < 0)
         return error_set(error, STATUS_INVALID, "%s: count and seed must be at least 0", row->name);
     if (*order->link && row->place != INJURY_ON_LINK)

@@ -82,12 +82,11 @@ bool engine_text_event(const char *line, struct engine_news *out_news)
 
 bool engine_text_list(struct buffer *list, engine_visit *visit, void *context)
 {
-    size_t index, count;
     yyjson_doc *document = open_text(list);
     yyjson_val *root = yyjson_doc_get_root(document), *one;
     bool good = yyjson_is_arr(root);
-    yyjson_arr_foreach(root, index, count, one)
-    {
+    yyjson_arr_iter iter = yyjson_arr_iter_with(root);
+    while ((one = yyjson_arr_iter_next(&iter))) {
         struct engine_container container = {0};
         yyjson_val *state = yyjson_obj_get(one, "State");
         container.running = yyjson_equals_str(state, "running") || yyjson_equals_str(state, "paused");
@@ -138,11 +137,11 @@ static yyjson_mut_val *alias_of(yyjson_mut_doc *document, const char *instance)
 static void networks_add(yyjson_mut_doc *document, yyjson_mut_val *config, yyjson_val *networks,
                          const char *instance)
 {
-    size_t index, count;
-    yyjson_val *name, *network;
+    yyjson_obj_iter iter =
+        yyjson_obj_iter_with(networks); /* of none: nothing; a foreach would reckon with NULL */
+    yyjson_val *name;
     yyjson_mut_val *endpoints = yyjson_mut_obj(document), *networking = yyjson_mut_obj(document);
-    yyjson_obj_foreach(networks, index, count, name, network)
-    {
+    while ((name = yyjson_obj_iter_next(&iter))) {
         yyjson_mut_val *endpoint = yyjson_mut_obj(document);
         yyjson_mut_obj_add_val(document, endpoint, "Aliases", alias_of(document, instance));
         yyjson_mut_obj_add(endpoints, yyjson_mut_strcpy(document, yyjson_get_str(name)), endpoint);

@@ -13,7 +13,11 @@ static size_t take_digits(struct span *text, int64_t *value)
 {
     size_t count = 0;
     while (text->bytes && *text->text >= '0' && *text->text <= '9' && count < 19) {
-        *value = *value * 10 + (*text->text - '0');
+        if (__builtin_mul_overflow(*value, 10, value) ||
+            __builtin_add_overflow(*value, *text->text - '0', value)) {
+            *value = 0;
+            return 0;
+        }
         text->text++;
         text->bytes--;
         count++;
@@ -43,8 +47,8 @@ static bool take_seconds(struct span *text, int64_t *out_ns)
         fraction *= 10;
     for (; decimals > 9; decimals--)
         fraction /= 10;
-    *out_ns = seconds * 1000000000 + fraction;
-    return true;
+    return !__builtin_mul_overflow(seconds, 1000000000, out_ns) &&
+           !__builtin_add_overflow(*out_ns, fraction, out_ns);
 }
 
 /* take_time: an integer receive time whose digits tell its unit. */
@@ -54,8 +58,7 @@ static bool take_time(struct span *text, int64_t *out_ns)
     size_t digits = take_digits(text, &value);
     if (digits != 13 && digits != 16 && digits != 19)
         return false;
-    *out_ns = value * (digits == 13 ? 1000000 : digits == 16 ? 1000 : 1);
-    return true;
+    return !__builtin_mul_overflow(value, digits == 13 ? 1000000 : digits == 16 ? 1000 : 1, out_ns);
 }
 
 static const char *read_message(struct capture *capture, int64_t recv_ns, struct span json)

@@ -31,8 +31,8 @@ void fuzz_seeds(fuzz_take *take)
 {
     static const char *const TEXTS[] = {
         "run:\n  symbols: [BTCUSDT, ETHUSDT]\n  sink: dual\njournal:\n  durability: power\n  max_mb: 12\n",
-        "ofi:\n  levels: 5\n  window: 300\nfusion:\n  mode: auto\nharvest:\n  venue: simulator\n  on_full: "
-        "drop\n",
+        "ofi:\n  levels: 5\n  window: 300\nfusion:\n  mode: auto\nharvest:\n  venue: simulator\n",
+        "harvest:\n  on_full: drop\n",
         "thresholds:\n  default: {buy: 1.5, sell: -1.5, strong: 2.5}\n",
         "a: &a {b: 1}\nc: *a\n---\nd: !!str e\n",
         "\"run\": {\"run_id\": \"x\", \"minutes\": 1.5e3}\n",

@@ -1,5 +1,5 @@
 // links: harvest market proto base
-/* The venue's JSON: one message, REST answer or control input; the first byte chooses market and kind. */
+/* The venue's JSON: one message, REST answer, control input or move; the first byte chooses market and kind. */
 #include "fuzz.h"
 
 #include "services/harvest/venue.h"
@@ -14,6 +14,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
     struct venue_message message = {0};
     enum venue_reason reason = 0;
     struct venue_control control;
+    struct venue_move move;
     if (!bytes)
         return 0;
     struct venue_config config = {.market = (enum venue_market)(data[0] % 3),
@@ -24,10 +25,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
                                   .use_nq = data[0] & 16};
     struct venue *venue = venue_create(&config);
     enum status status;
-    switch (data[0] / 3 % 3) {
+    switch (data[0] / 3 % 4) {
     case 0: status = venue_parse_text(venue, data + 1, bytes - 1, &message, &reason, &error); break;
     case 1: status = venue_parse_rest(venue, data + 1, bytes - 1, &message, &reason, &error); break;
-    default: status = venue_parse_control(venue, data + 1, bytes - 1, &control, &error); break;
+    case 2: status = venue_parse_control(venue, data + 1, bytes - 1, &control, &error); break;
+    default:
+        status = venue_parse_move(venue, data + 1, bytes - 1, &move, &error);
+        fuzz_require(status != STATUS_OK || (move.symbol >= 0 && move.symbol < 2));
     }
     fuzz_require(status == STATUS_OK ||
                  (status == STATUS_MALFORMED || status == STATUS_UNSUPPORTED || status == STATUS_INVALID));
@@ -75,6 +79,7 @@ static const struct {
         "exchangeInfo\n{\"symbols\":[{\"symbol\":\"BTCUSD_PERP\",\"contractSize\":100,"
         "\"pricePrecision\":1,\"quantityPrecision\":0}]}"},
     {3, "https://api.binance.com/api/v3/depth?symbol=BTCUSDT\n{\"code\":-1121,\"msg\":\"Invalid symbol.\"}"},
+    {9, "{\"move\":\"expect\",\"symbol\":\"BTCUSDT\",\"version\":2,\"from\":\"harvest\"}"},
     {6, "{\"decision\":\"slice_weight\",\"value\":0.5,\"symbol\":\"BTCUSDT\"}"},
 };
 

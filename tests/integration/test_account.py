@@ -232,9 +232,9 @@ def test_an_empty_folder_and_a_run_that_was_not_here_are_no_success(finished, tm
 
 def test_an_unbalanced_ledger_fails_the_run(capture, tmp_path):
     """A row taken out of signals.db behind the last signal, while the run is still judged by what it holds."""
-    stack = harness.Stack(tmp_path, [capture], sink="sqlite", arguments=["--gates", "replay"])
+    stack = harness.Stack(tmp_path, [capture], sink="sqlite", speed=15, arguments=["--gates", "replay"])
     with stack:
-        harness.wait_for(lambda: "ending: " in stack.text() or stack.rows_written() > 100, 60, "some signals")
+        harness.wait_for(lambda: stack.rows_written() > 60, 60, "some signals")
         trigger = "create trigger forget after insert on signals when new.seq = 300 begin delete from signals where seq = 200; end"
         with contextlib.closing(sqlite3.connect(tmp_path / "runtime/signals.db", timeout=10)) as database:
             database.execute(trigger)
@@ -247,11 +247,11 @@ def test_an_unbalanced_ledger_fails_the_run(capture, tmp_path):
 
 
 def test_killing_every_daemon_leaves_the_same_ledger(capture, finished, tmp_path):
-    stack = harness.Stack(tmp_path, [capture], speed=20)
+    stack = harness.Stack(tmp_path, [capture], speed=10)
     with stack:
         for rows, service in enumerate(SERVICES[1:], 1):
-            harness.wait_for(lambda: stack.rows_written() >= 40 * rows, 60, f"{40 * rows} rows")
-            stack.orchctl("kill", service)
+            harness.wait_for(lambda: stack.rows_written() >= 20 * rows, 60, f"{20 * rows} rows")
+            stack.kill(service)
         harness.assert_sound(stack, stack.finish())
     assert stack.ledger_bytes() == finished.ledger_bytes(), harness.ledger_difference(stack, finished)
 
@@ -276,7 +276,7 @@ def test_what_never_got_into_the_capture_is_known_after_harvest_was_killed(captu
     large = "x" * (8 * 1024 * 1024 + 1)
     faults = tmp_path / "faults"
     faults.write_text("".join(json.dumps({"after": after, "raw": large}) + "\n" for after in (500, 1000)))
-    stack = harness.Stack(tmp_path / "run", [capture], speed=20, sets={"simulator.inject": faults, "journal.state_interval_ms": 50})
+    stack = harness.Stack(tmp_path / "run", [capture], speed=10, sets={"simulator.inject": faults, "journal.state_interval_ms": 50})
 
     def harvest(counter):
         return stack.statuses().get("harvest", {}).get("counters", {}).get(counter, 0)

@@ -1,14 +1,13 @@
 """The orchestrator may die at any moment: its daemons do not notice, and another one goes on with the run."""
 import os
 import random
-import shutil
 import signal
 import subprocess
 import time
 
 import control
 import pytest
-from fakes import MANY, Mortal, PATIENCE_S, SERVICES, alive
+from fakes import MANY, Mortal, PATIENCE_S, SERVICES, alive, gated
 
 ROUNDS = 100
 
@@ -91,7 +90,7 @@ def test_the_witness_would_tell(run):
 
 
 def test_a_restart_that_was_waiting_still_waits_and_its_budget_is_kept(programs, tmp_path):
-    sets = {"supervisor.backoff_initial_ms": 300, "supervisor.backoff_factor": 1, "supervisor.max_restarts": 4}
+    sets = {"supervisor.backoff_initial_ms": 1000, "supervisor.backoff_factor": 1, "supervisor.max_restarts": 4}
     with Mortal(programs, tmp_path, behave={"broker": "crash_after_ms=0"}, sets=sets) as run:
         run.wait_for(lambda: run.folder.joinpath("out").read_text().count("broker restarted") >= 2, "two restarts")
         run.kill()
@@ -156,16 +155,6 @@ def test_a_damaged_record_is_refused_and_said(run):
     assert run.finish() == 2
     assert "orchestrator.state cannot be read" in run.text() and "still alive in this folder" in run.text()
     assert all(alive(pid) for pid in before.values())
-
-
-def gated(programs, folder, name):
-    """Programs whose keeper of that slot gets no further than its birth until there is a file `gate`."""
-    shutil.copytree(programs, folder, symlinks=True)
-    (folder / "keeper").rename(folder / "keeper-itself")
-    (folder / "keeper").write_text(f'#!/bin/sh\nwhile [ "$1" = {name} ] && [ ! -e {folder}/gate ]; do sleep 0.01; done\n'
-                                   f'exec {folder}/keeper-itself "$@"\n')
-    (folder / "keeper").chmod(0o700)
-    return folder
 
 
 @pytest.mark.parametrize("point", ["keeper_begun", "keeper_told"])

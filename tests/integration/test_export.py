@@ -25,7 +25,7 @@ def run_to_its_end(folder, sets, environment=None, run_id="test-run", minutes=0.
     return stack
 
 
-def assert_ticks(export, ok=None):
+def assert_ticks(export):
     """Each tick is listed; the counts are those of the list; the planned ones came at their seconds, and one at the end."""
     ticks = export["ticks"]
     assert export["export_count"] == sum(tick["ok"] for tick in ticks)
@@ -33,7 +33,11 @@ def assert_ticks(export, ok=None):
     assert export["retry_count"] == sum(max(0, tick["attempts"] - 1) for tick in ticks)
     assert export["first_at"] == ticks[0]["at"] and export["last_at"] == ticks[-1]["at"]
     assert [tick["at"] for tick in ticks] == sorted(tick["at"] for tick in ticks)
-    assert ok is None or export["export_count"] == ok == len(ticks), export
+
+
+def assert_none_failed(export):
+    """One whose second had passed before a busy machine came to it is told as such; whatever was tried was taken."""
+    assert all(tick["ok"] or tick["attempts"] == 0 for tick in export["ticks"]) and export["ticks"][-1]["ok"], export
 
 
 def figures_of_summary(summary):
@@ -53,9 +57,10 @@ def test_a_pushgateway_holds_the_last_figures_of_a_run_until_the_next_run_of_the
         stack = run_to_its_end(tmp_path / "run", sets)
         export, summary = stack.manifest()["timeseries_export"], stack.summary()
         assert export["type"] == "prometheus" and export["start_check"] == "reachable"
-        assert_ticks(export, ok=len(export["ticks"]))
+        assert_ticks(export)
+        assert_none_failed(export)
         assert len(export["ticks"]) >= 7, "six seconds from second 0, and the end"
-        assert summary["timeseries_export"] == {"export_count": export["export_count"], "error_count": 0}
+        assert summary["timeseries_export"] == {"export_count": export["export_count"], "error_count": export["error_count"]}
         pushed = gateway.groups()["test-run"]
         for name, value in figures_of_summary(summary).items():
             assert pushed[name] == {"": pytest.approx(value, rel=1e-12)}, name
@@ -81,10 +86,11 @@ def test_an_influxdb_1_holds_every_tick(tmp_path):
         stack = run_to_its_end(tmp_path / "run", {}, environment)
         export, summary = stack.manifest()["timeseries_export"], stack.summary()
         assert export["type"] == "influxdb1" and export["start_check"] == "reachable"
-        assert_ticks(export, ok=len(export["ticks"]))
-        assert {tick["http_status"] for tick in export["ticks"]} == {204}
+        assert_ticks(export)
+        assert_none_failed(export)
+        assert {tick["http_status"] for tick in export["ticks"] if tick["ok"]} == {204}
         totals = influx.rows("signal_total")
-        assert len(totals) == len(export["ticks"])
+        assert len(totals) == export["export_count"]
         assert [row["value"] for row in totals] == sorted(row["value"] for row in totals)
         assert all(row["run_id"] == "test-run" and row["sink"] == "dual" for row in totals)
         for name, value in figures_of_summary(summary).items():

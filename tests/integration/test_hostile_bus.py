@@ -298,15 +298,15 @@ def test_hostile_clients_of_all_daemons_change_nothing(capture, binaries, tmp_pa
     undisturbed = harness.Stack(tmp_path / "undisturbed", [capture])
     with undisturbed:
         harness.assert_sound(undisturbed, undisturbed.finish())
-    stack = harness.Stack(tmp_path / "run", [capture], binaries=binaries, speed=3, sets={"limits.max_rss_mb": 4000})
+    stack = harness.Stack(tmp_path / "run", [capture], binaries=binaries, speed=2, sets={"limits.max_rss_mb": 4000})
     with stack:
         bus = stack.folder / "runtime" / "bus"
         harness.wait_for(lambda: stack.rows_written() > 10, 120, "the first rows")  # sanitizers are slow
         requests = hostile_requests(stack.run_id)
         sent = {name: torment(bus / f"{name}.ctl", requests, b"SUB") for name in [*SERVICES, "orchestrator"]}
         expected = {name: sent[name] for name in SERVICES}
-        harness.wait_for(lambda: expected.items() <= malformed_requests(stack).items(), 10,
-                         f"{expected} against {malformed_requests(stack)}")
+        harness.wait_for(lambda: expected.items() <= malformed_requests(stack).items(), 60,
+                         f"so many of each to be counted: {expected}")
         for name in sent:
             overwhelm(bus / f"{name}.ctl", requests)
         for service in SERVICES:  # a second of the same name: refused, and the first does not notice

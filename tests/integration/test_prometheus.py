@@ -154,8 +154,9 @@ def test_prometheus_scrapes_all_daemons_and_every_query_names_what_is_there(tmp_
                 prometheus.query(query)  # fails when it is no PromQL
             empty = lambda: [query for query in dashboard_queries() if not prometheus.query(query)]  # noqa: E731
             harness.wait_for(lambda: not empty(), 30, lambda: f"series in every panel; none: {empty()}")
-            ups = {labels["instance"]: value for labels, value in prometheus.query("orderflow_up")}
-            assert ups == dict.fromkeys(DAEMONS | {"simulator"}, 1)
+            everybody = dict.fromkeys(DAEMONS | {"simulator"}, 1)
+            harness.wait_for(lambda: everybody == {labels["instance"]: value for labels, value in prometheus.query("orderflow_up")},
+                             30, "everybody to be up")
             loaded = json.loads(servers.get(prometheus.url + "/api/v1/rules")[1])["data"]["groups"][0]["rules"]
             assert {rule["name"] for rule in loaded} == {rule["alert"] for rule in rules()}
             assert all(rule["health"] != "err" for rule in loaded), loaded

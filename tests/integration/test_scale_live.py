@@ -31,7 +31,7 @@ def alone(tmp_path_factory):
 
 
 @contextlib.contextmanager
-def living(folder, crash_point=None, speed=15):
+def living(folder, crash_point=None, speed=12):
     environment = {"ORDERFLOW_CRASH_POINT": crash_point} if crash_point else {}
     with Stack(folder, run_id="live", sets=market(), speed=speed, environment=environment) as stack:
         wait_for(lambda: stack.rows_written() > 20, PATIENCE_S, "the first signals")
@@ -84,7 +84,7 @@ def test_one_to_four_to_one_under_load_changes_no_row(tmp_path, alone):
                                    "features/after_release"])
 def test_a_side_that_dies_comes_back_as_before_its_commit_or_behind_it(tmp_path, alone, point):
     died = tmp_path / "died"
-    with living(tmp_path / "run", f"{point}:1:{died}", speed=24) as stack:
+    with living(tmp_path / "run", f"{point}:1:{died}", speed=20) as stack:
         scale(stack, "features=3", "signal=3")
         assert_sound(stack, stack.finish())
     assert died.exists(), "nobody passed that point"

@@ -153,7 +153,7 @@ def test_a_delayed_answer_does_not_let_the_market_on(tmp_path, delay_ms):
     assert took >= delay_ms / 1000
     waiting = [state["position"] for state in states if state["requests_waiting"]]
     assert all(position <= 2 for position in waiting)
-    assert waiting or delay_ms == 0
+    assert waiting or delay_ms < 500  # a shorter wait may pass between two looks
     assert len(messages) == 12
 
 
@@ -273,15 +273,14 @@ def test_receive_times_set_the_pace(tmp_path):
     capture = small_capture(tmp_path, trades=50, step_us=40000)
     with Simulator("--speed", "8", "--pass-snapshots", captures=[capture]) as simulator:
         async def run():
+            before = time.monotonic()  # the market begins with the subscription
             async with simulator.connect(SMALL_STREAMS) as client:
-                first = time.monotonic()
-                await client.recv()
                 messages, _ = await read_all(client)
-                return time.monotonic() - first, len(messages)
+                return time.monotonic() - before, len(messages)
 
         took, count = asyncio.run(run())
-    assert count == 51
-    assert 0.2 < took < 20
+    assert count == 52
+    assert took >= 51 * 0.040 / 8
 
 
 def test_a_start_time_moves_the_recording(tmp_path):

@@ -94,7 +94,7 @@ class Wardens:
 
 
 def test_a_run_through_wardens_with_kills_of_daemons_wardens_and_the_orchestrator_passes_every_gate(tmp_path):
-    with Wardens(tmp_path, minutes=1.2) as wardens:
+    with Wardens(tmp_path, minutes=1.8) as wardens:
         harness.wait_for(lambda: all(wardens.state(name).exists() for name in DAEMONS), PATIENCE_S, "the wardens")
         assert all(wardens.check(name) == 0 for name in DAEMONS), "each is ready without anybody else"
         wardens.orchestrate()

@@ -1,4 +1,5 @@
 """One input, one output: whatever happens on the way, the run's rows are those of the undisturbed run."""
+import contextlib
 import json
 import os
 import random
@@ -90,14 +91,14 @@ def kill_at_rows(stack, kills):
         harness.wait_for(lambda: stack.rows_written() >= rows or stack.process.poll() is not None, 60, f"{rows} rows")
         if stack.process.poll() is not None:
             raise AssertionError(f"the run ended before {rows} rows:\n{stack.text()[-3000:]}")
-        stack.orchctl("kill", service)
+        stack.kill(service)
 
 
 @pytest.mark.parametrize("service", ["features", "signal", "broker", "archive", "report"])
 def test_killing_a_daemon_three_times_changes_nothing(capture, undisturbed, tmp_path, service):
     generator = random.Random(f"{SEED} {service}")
-    kills = [(generator.randint(1, 99), service), (generator.randint(150, 400), service),
-             (generator.randint(450, 700), service)]
+    kills = [(generator.randint(1, 99), service), (generator.randint(150, 300), service),
+             (generator.randint(330, 500), service)]  # of some 800: a kill has to be ordered before the run is over
     print(f"seed {SEED}: {kills}")
     stack = stack_of(tmp_path, capture, speed=20)
     with stack:
@@ -112,10 +113,10 @@ def test_killing_all_of_them_in_turn_changes_nothing(capture, undisturbed, tmp_p
     generator = random.Random(SEED)
     services = ["features", "signal", "broker", "archive", "report"] * 2
     generator.shuffle(services)
-    kills = sorted(generator.sample(range(20, 780), len(services)))
+    kills = sorted(generator.sample(range(20, 600), len(services)))
     kills = list(zip(kills, services))
     print(f"seed {SEED}: {kills}")
-    stack = stack_of(tmp_path, capture, speed=20)
+    stack = stack_of(tmp_path, capture, speed=12)
     with stack:
         kill_at_rows(stack, kills)
         harness.assert_sound(stack, stack.finish())
@@ -124,15 +125,27 @@ def test_killing_all_of_them_in_turn_changes_nothing(capture, undisturbed, tmp_p
 
 @pytest.mark.parametrize("service", ["features", "signal", "broker", "archive", "report"])
 def test_killing_a_daemon_after_the_end_of_stream_changes_nothing(capture, undisturbed, tmp_path, service):
-    """The end has been consumed, sinks and parts are being closed: the daemon dies right then."""
-    stack = stack_of(tmp_path, capture)
-    with stack:
-        pid = harness.wait_for(lambda: stack.statuses().get(service, {}).get("pid"), 30, f"the pid of {service}")
-        harness.wait_for(lambda: "ending: end of all streams" in stack.text() or stack.process.poll() is not None, 60,
-                         "the end of all streams")
+    """The end has been consumed, sinks and parts are being closed: the daemon dies right then. On a busy machine it may have ended
+    before its turn comes: then another run has to do."""
+    for attempt in range(10):
+        stack = stack_of(tmp_path / f"run-{attempt}", capture)
+        with stack:
+            pid = harness.wait_for(lambda: stack.statuses().get(service, {}).get("pid"), 60, f"the pid of {service}")
+            harness.wait_for(lambda: "ending: end of all streams" in stack.text() or stack.process.poll() is not None, 60,
+                             "the end of all streams")
+            hit = killed(pid)
+            harness.assert_sound(stack, stack.finish())
+        harness.assert_equal_runs(undisturbed, stack)
+        if hit:
+            return
+    raise AssertionError(f"{service} had always ended already")
+
+
+def killed(pid):
+    with contextlib.suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
-        harness.assert_sound(stack, stack.finish())
-    harness.assert_equal_runs(undisturbed, stack)
+        return True
+    return False
 
 
 CRASHES = [f"{program}/{point}" for program in ("features", "signal", "broker") for point in

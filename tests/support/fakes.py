@@ -16,7 +16,7 @@ ROOT = pathlib.Path(os.environ.get("ORDERFLOW_ROOT", pathlib.Path(__file__).reso
 BUILD = pathlib.Path(os.environ.get("ORDERFLOW_BUILD", ROOT / "build" / "dev"))
 FAKE = BUILD / "tests" / "fake_service"
 SERVICES = ["harvest", "archive", "features", "signal", "broker", "report"]
-PATIENCE_S = 30
+PATIENCE_S = 60
 MANY = {"supervisor.progress_restarts": 250, "supervisor.max_restarts": 250}  # budgets have a test of their own
 
 
@@ -26,6 +26,16 @@ def link_programs(folder):
         shutil.copy(BUILD / "bin" / name, folder / name)
     for name in SERVICES:
         os.symlink(FAKE, folder / name)
+    return folder
+
+
+def gated(programs, folder, name):
+    """Programs whose keeper of that slot gets no further than its birth until there is a file `gate`."""
+    shutil.copytree(programs, folder, symlinks=True)
+    (folder / "keeper").rename(folder / "keeper-itself")
+    (folder / "keeper").write_text(f'#!/bin/sh\nwhile [ "$1" = {name} ] && [ ! -e {folder}/gate ]; do sleep 0.01; done\n'
+                                   f'exec {folder}/keeper-itself "$@"\n')
+    (folder / "keeper").chmod(0o700)
     return folder
 
 

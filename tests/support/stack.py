@@ -122,6 +122,12 @@ class Stack:
         assert not check or done.returncode == 0, f"orchctl {arguments}: {done.returncode} {done.stdout} {done.stderr}"
         return done
 
+    def kill(self, service):
+        """Kills the service; one that is just being restarted, as soon as it is there again."""
+        wait_for(lambda: self.orchctl("kill", service, check=False).returncode == 0 or self.process.poll() is not None, 60,
+                 f"{service} to kill")
+        assert self.process.poll() is None, f"the run ended before {service} was killed:\n{self.text()[-3000:]}"
+
     def statuses(self):
         """Status files of all daemons by name; a file that is just being replaced is passed over."""
         found = {}

@@ -21,7 +21,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { OUTBOX_MAX = 256, PATIENCE_MS = 20000 };
+enum { OUTBOX_MAX = 256, PATIENCE_MS = 60000 };
 
 /* venue: the other side; runs in the test's own thread. */
 struct venue_double {

@@ -265,6 +265,7 @@ static void a_bad_order_is_refused_with_its_member(void **unused)
         {"{\"id\":1,\"kind\":\"memory\",\"ttl_ms\":100,\"amount\":0}", "mb must be from 1"},
         {"{\"id\":1,\"kind\":\"memory\",\"ttl_ms\":100,\"amount\":1,\"link\":\"a\"}", "link"},
         {"{\"id\":1,\"kind\":\"partition\",\"ttl_ms\":100,\"amount\":3}", "takes no amount"},
+        {"{\"id\":1,\"kind\":\"partition\",\"ttl_ms\":100,\"share\":0.5}", "takes no share"},
         {"{\"id\":1,\"kind\":\"hang\",\"ttl_ms\":100,\"colour\":3}", "colour"},
         {"{\"id\":\"1\",\"kind\":\"hang\",\"ttl_ms\":100}", "id"},
     };

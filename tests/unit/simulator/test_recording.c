@@ -101,15 +101,18 @@ static void bad_lines_are_skipped_and_counted(void **state)
 {
     (void)state;
     struct recording recording;
-    load_text(&recording, folder, "abcusdt_1.dat",
-              "1700000000000000 {\"stream\":\"abcusdt@trade\",\"data\":{\"e\":\"tra\n"
-              "123 {}\n"
-              "garbage\n"
-              "\n"
-              "https://x/depth?symbol=A 123\n"
-              "1700000000000000 {\"result\":null,\"id\":1}\n" USDM_LINES
-              "1700000000000500 {\"stream\":\"abcu");
-    assert_int_equal(recording.skipped, 5);
+    load_text(
+        &recording, folder, "abcusdt_1.dat",
+        "1700000000000000 {\"stream\":\"abcusdt@trade\",\"data\":{\"e\":\"tra\n"
+        "123 {}\n"
+        "garbage\n"
+        "\n"
+        "https://x/depth?symbol=A 123\n"
+        "9999999999999 {\"stream\":\"abcusdt@trade\"}\n" /* times behind the end of 64 bits of nanoseconds */
+        "9999999999999999999 {\"stream\":\"abcusdt@trade\"}\n"
+        "9999999999.5: {\"stream\":\"abcusdt@trade\"}\n"
+        "1700000000000000 {\"result\":null,\"id\":1}\n" USDM_LINES "1700000000000500 {\"stream\":\"abcu");
+    assert_int_equal(recording.skipped, 8);
     assert_int_equal(recording.other, 1);
     assert_int_equal(recording.tape.count, 5);
     recording_finish(&recording);

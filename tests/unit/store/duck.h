@@ -6,13 +6,6 @@
 #include <duckdb.h>
 #include <stdlib.h>
 
-/* Under the thread sanitizer: DuckDB is not instrumented, so what happens inside it looks like races. */
-const char *__tsan_default_options(void);
-const char *__tsan_default_options(void)
-{
-    return "ignore_noninstrumented_modules=1";
-}
-
 struct duck {
     duckdb_database database;
     duckdb_connection connection;
