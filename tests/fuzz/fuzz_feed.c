@@ -90,7 +90,8 @@ static void give(struct side *side, const struct capture_record *record)
         if (!feed_expects(side->feed, symbol))
             continue;
         feed_heard(side->feed, symbol, heard);
-        fuzz_require(feed_may_leave(side->feed, symbol, heard, &error) == STATUS_OK || *error.text);
+        fuzz_require(feed_may_leave(side->feed, symbol, &error) == STATUS_OK || *error.text);
+        fuzz_require(feed_overlaps(side->feed, symbol, heard, &error) == STATUS_OK || *error.text);
     }
 }
 
