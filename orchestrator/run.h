@@ -171,6 +171,7 @@ struct scaling {
     int64_t move_ms, begun_ms; /* monotonic */
     int64_t sent_ms, sent_generations;
     int64_t moves; /* symbols that have moved for this module */
+    bool is_over;  /* the market has ended before all of them had */
     char refusal[128];
 };
 

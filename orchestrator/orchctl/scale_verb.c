@@ -84,17 +84,20 @@ static const char *plural(yyjson_val *event, const char *member)
 static bool watch(void *context, yyjson_val *event)
 {
     struct following *following = context;
-    if (following->json && (is(event, "Moved") || is(event, "Scaled"))) {
+    bool stopped = is(event, "ScaleStopped");
+    following->failed = following->failed || stopped;
+    if (following->json && (is(event, "Moved") || is(event, "Scaled") || stopped)) {
         char *text = yyjson_val_write(event, 0, NULL);
         puts(text ? text : "null");
         free(text);
     } else if (is(event, "Moved")) {
         printf("%s/%s: %s → %s in %lld ms\n", member_text(event, "service"), member_text(event, "symbol"),
                member_text(event, "from"), member_text(event, "name"), number(event, "pause_ms"));
-    } else if (is(event, "Scaled")) {
-        printf("%s has %lld instance%s now: %lld symbol%s moved in %lld ms\n", member_text(event, "name"),
+    } else if (is(event, "Scaled") || stopped) {
+        printf("%s has %lld instance%s now: %lld symbol%s moved in %lld ms%s%s\n", member_text(event, "name"),
                number(event, "instances"), plural(event, "instances"), number(event, "moved"),
-               plural(event, "moved"), number(event, "took_ms"));
+               plural(event, "moved"), number(event, "took_ms"), stopped ? "; no more, " : "",
+               stopped ? member_text(event, "reason") : "");
     }
     fflush(stdout);
     return !is(event, "ScaleDone");
@@ -105,7 +108,7 @@ static int follow(const struct invocation *invocation, struct client *client, in
     struct following following = {.json = invocation->json};
     struct error error = {{0}};
     if (events_follow(client, serial, wait_s * 1000, watch, &following, &error) == STATUS_OK)
-        return EXIT_FINE;
+        return following.failed ? EXIT_REFUSED : EXIT_FINE;
     return complain(EXIT_REFUSED, "scale: not done yet: %s", error.text);
 }
 

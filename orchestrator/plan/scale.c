@@ -136,6 +136,7 @@ static void service_begin(struct run *run)
     size_t before = service->instance_count;
     run->scaling.begun_ms = run_now_ms(run);
     run->scaling.moves = 0;
+    run->scaling.is_over = false;
     run->scaling.step = SCALE_STARTING;
     feed_emit(&run->feed, LOG_INFO, "Scale", service->name,
               FEED_FIELDS(NUMBER("from", before), NUMBER("to", target_of(run))));
@@ -301,6 +302,29 @@ static bool may_go(struct run *run, size_t symbol)
             open > 0);
 }
 
+/* is_over: the owner has told the end of a symbol of harvest: nothing comes of it any more that another instance could hear, so it
+ * cannot go. */
+static bool is_over(struct run *run, const char *owner, const char *symbol)
+{
+    char stream[PLAN_NAME_BYTES + PLAN_SYMBOL_BYTES];
+    const struct telemetry *telemetry = &run_process(run, owner)->telemetry;
+    snprintf(stream, sizeof stream, "%s/%s", service_of(run)->name, symbol);
+    const struct stream_status_row *row =
+        telemetry->seen ? telemetry_stream(telemetry, stream, true) : NULL;
+    return run->scaling.module == MODULE_HARVEST && row && row->ended == 1;
+}
+
+/* stop_moving: who has which symbol stays as it is; a run that waited for more would never end. */
+static void stop_moving(struct run *run)
+{
+    struct scaling *scaling = &run->scaling;
+    scaling->moving = false;
+    scaling->is_over = true;
+    scaling->targets[scaling->module] = service_of(run)->instance_count;
+    scaling->step = SCALE_RETIRING;
+    record_write(run);
+}
+
 static void note_moved(struct run *run, const char *name)
 {
     struct process *process = run_process(run, name);
@@ -333,14 +357,20 @@ static void step_moving(struct run *run)
     if (run->plan_unwritten)
         return;
     if (run->scaling.moving) {
-        move_send(run);
+        if (is_over(run, run->scaling.move.from, run->scaling.move.symbol))
+            stop_moving(run);
+        else
+            move_send(run);
     } else if (run->scaling.module == MODULE_HARVEST && control_inputs_under_way(run)) {
         return; /* first every instance has heard the same */
     } else if (next_symbol(run, &symbol, &owner)) {
-        if (!may_go(run, symbol))
-            return;
-        move_begin(run, symbol, owner);
-        move_send(run);
+        const struct plan_service *service = service_of(run);
+        if (is_over(run, service->instances[service->owners[symbol]], run->plan->symbols[symbol])) {
+            stop_moving(run);
+        } else if (may_go(run, symbol)) {
+            move_begin(run, symbol, owner);
+            move_send(run);
+        }
     } else if (all_know(run)) {
         run->scaling.step = SCALE_RETIRING;
     }
@@ -375,12 +405,19 @@ static void service_end(struct run *run)
     struct scaling *scaling = &run->scaling;
     const char *name = module_at(scaling->module)->name;
     int64_t took_ms = run_now_ms(run) - scaling->begun_ms;
-    feed_emit(&run->feed, LOG_INFO, "Scaled", name,
-              FEED_FIELDS(NUMBER("instances", target_of(run)), NUMBER("moved", scaling->moves),
-                          NUMBER("took_ms", took_ms)));
-    console_say(&run->console, "%s has %zu instance%s now: %lld symbol%s moved in %lld ms", name,
+    char reason[] = "the recording is at its end";
+    if (scaling->is_over)
+        feed_emit(&run->feed, LOG_WARNING, "ScaleStopped", name,
+                  FEED_FIELDS(NUMBER("instances", target_of(run)), NUMBER("moved", scaling->moves),
+                              NUMBER("took_ms", took_ms), TEXT("reason", reason)));
+    else
+        feed_emit(&run->feed, LOG_INFO, "Scaled", name,
+                  FEED_FIELDS(NUMBER("instances", target_of(run)), NUMBER("moved", scaling->moves),
+                              NUMBER("took_ms", took_ms)));
+    console_say(&run->console, "%s has %zu instance%s now: %lld symbol%s moved in %lld ms%s%s", name,
                 target_of(run), target_of(run) == 1 ? "" : "s", (long long)scaling->moves,
-                scaling->moves == 1 ? "" : "s", (long long)took_ms);
+                scaling->moves == 1 ? "" : "s", (long long)took_ms,
+                scaling->is_over ? "; no more, " : "", scaling->is_over ? reason : "");
     scaling->targets[scaling->module] = 0;
 }
 

@@ -95,12 +95,37 @@ def test_one_to_three_to_one_under_load_changes_no_row(tmp_path, alone):
 @pytest.mark.parametrize("point", ["after_leave", "before_release", "after_release", "after_expect", "before_acquire", "after_acquire"])
 def test_a_side_that_dies_in_a_move_loses_nothing_that_was_received(tmp_path, point):
     died = tmp_path / "died"
-    with living(tmp_path / "run", {"ORDERFLOW_CRASH_POINT": f"harvest/{point}:2:{died}"}, speed=20) as stack:
+    with living(tmp_path / "run", {"ORDERFLOW_CRASH_POINT": f"harvest/{point}:2:{died}"}) as stack:
         scale(stack, "harvest=2")
         scale(stack, "harvest=1")
         stack.finish()
     assert died.exists(), "nobody passed that point"
     assert_replays(stack)
+
+
+def harvest_ended(stack):
+    processes = json.loads(stack.orchctl("status", "--json").stdout)["processes"]
+    rows = [row for process in processes if process["name"].startswith("harvest") for row in process["streams"] if row["published"]]
+    return len(rows) == len(SYMBOLS) and all(row["ended"] for row in rows)
+
+
+def test_a_symbol_whose_recording_has_ended_stays_where_it_is_and_the_run_ends(tmp_path):
+    with living(tmp_path, speed=20) as stack:
+        scale(stack, "harvest=2")
+        stack.orchctl("fault", "partition", "report", "--for", "60s", "--no-wait")  # somebody has not heard of the end yet: the run goes on
+        wait_for(lambda: harvest_ended(stack), PATIENCE_S, "the end of the recording")
+        told = stack.orchctl("scale", "harvest=1", "--wait", str(PATIENCE_S), check=False)
+        assert told.returncode == 1 and "harvest has 2 instances now" in told.stdout, told
+        assert "no more, the recording is at its end" in told.stdout
+        stack.orchctl("fault", "clear")
+        assert stack.finish() == 0, stack.text()[-2000:]
+    assert "ending: end of all streams" in stack.text()
+    assert_replays(stack)
+
+
+def accepted(stack, wish):
+    """Or the market is over, on a machine that is too busy for all that is wished."""
+    return stack.orchctl("scale", wish, check=False).returncode == 0 or "ending: " in stack.text()
 
 
 def test_random_deaths_while_symbols_move(tmp_path):
@@ -110,11 +135,11 @@ def test_random_deaths_while_symbols_move(tmp_path):
     with living(tmp_path, speed=6) as stack:
         for _ in range(4):
             wish = f"harvest={chance.randint(1, 3)}"
-            wait_for(lambda: stack.orchctl("scale", wish, check=False).returncode == 0, PATIENCE_S, f"{wish} to be accepted")
+            wait_for(lambda: accepted(stack, wish), PATIENCE_S, f"{wish} to be accepted")
             victims = [status["pid"] for name, status in sorted(stack.statuses().items()) if name.startswith("harvest")]
             with contextlib.suppress(ProcessLookupError):
                 os.kill(chance.choice(victims), signal.SIGKILL)
-        wait_for(lambda: stack.orchctl("scale", "harvest=1", check=False).returncode == 0, PATIENCE_S, "the end of the scaling before")
+        wait_for(lambda: accepted(stack, "harvest=1"), PATIENCE_S, "the end of the scaling before")
         stack.finish()
     assert_replays(stack)
 
