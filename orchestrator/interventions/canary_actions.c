@@ -384,11 +384,11 @@ static void go_back(struct run *run)
     enum status status = rolling_back_begin(run, NULL, WHO, why, "P1", &record, &error);
     if (status == STATUS_OK)
         return;
-    log_event(LOG_ERROR, "rollback", "state=refused why=\"%s\" reason=\"%s\"", why, error.text);
-    console_say(&run->console, "canary: %s, and there is no way back: %s", why, error.text);
     run->canary.refused = status != STATUS_CONFLICT;
     run->canary.retry_ms = run_now_ms(run) + RETRY_MS;
-    canary_actions_write(run);
+    canary_actions_write(run); /* before anybody hears of it: who follows us must not ask again */
+    log_event(LOG_ERROR, "rollback", "state=refused why=\"%s\" reason=\"%s\"", why, error.text);
+    console_say(&run->console, "canary: %s, and there is no way back: %s", why, error.text);
 }
 
 /* p1_is_due: an evaluation that was begun behind the deadline may have closed it; if none comes, it is waited for no longer than two minutes. */
