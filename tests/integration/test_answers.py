@@ -10,7 +10,7 @@ from fakes import Run
 
 PAGE = ROOT / "docs/control-protocol.md"
 # Who speaks to the orchestrator or to a publisher, and so can be impatient; who says nothing that a program reads.
-PATIENT = set("status health monitor top start stop restart kill pause resume scale events tail account fault shutdown drain rollback direction".split())
+PATIENT = set("status health monitor top start stop restart kill pause resume scale events tail account fault shutdown drain rollback direction canary".split())
 WITHOUT_JSON = set("top completion keys precheck smoke soak clean".split())
 
 
