@@ -179,11 +179,11 @@ static void print_entry(const struct ledger *ledger, const struct ledger_entry *
     const struct balance *balance = &entry->balance;
     const char *symbol = *entry->symbol ? entry->symbol : "-";
     if (balance->verdict == BALANCE_UNKNOWN)
-        fprintf(out, "%-22s %-12s %13s %13s %11s  %s\n", entry->line->id, symbol, "-", "-", "-",
+        fprintf(out, "%-22s %-12s %10s %10s %9s  %s\n", entry->line->id, symbol, "-", "-", "-",
                 balance_verdict_name(balance->verdict));
     else
-        fprintf(out, "%-22s %-12s %13lld %13lld %11lld  %s\n", entry->line->id, symbol,
-                (long long)balance->in, (long long)balance->out, (long long)(balance->in - balance->out),
+        fprintf(out, "%-22s %-12s %10lld %10lld %9lld  %s\n", entry->line->id, symbol, (long long)balance->in,
+                (long long)balance->out, (long long)(balance->in - balance->out),
                 balance_verdict_name(balance->verdict));
     if (balance->verdict < BALANCE_UNEVEN)
         return;
@@ -198,14 +198,14 @@ static void print_loss(const struct ledger *ledger, const struct balance_loss *l
     FILE *out = context;
     (void)ledger;
     if (known && value)
-        fprintf(out, "%-22s %-12s %13lld  %s\n", loss->id, *symbol ? symbol : "-", (long long)value,
+        fprintf(out, "%-22s %-12s %10lld  %s\n", loss->id, *symbol ? symbol : "-", (long long)value,
                 loss->meaning);
 }
 
 void ledger_print(const struct ledger *ledger, FILE *out)
 {
     const struct run_files *run = ledger->run;
-    fprintf(out, "run %s, %s\n\n%-22s %-12s %13s %13s %11s\n", run->run_id,
+    fprintf(out, "run %s, %s\n\n%-22s %-12s %10s %10s %9s\n", run->run_id,
             run->conditions.live ? "still running: what is on its way is outstanding" : run->state, "line",
             "symbol", "in", "out", "in - out");
     for (size_t i = 0; i < ledger->count; i++)

@@ -66,11 +66,24 @@ static void print_fingerprints(const struct fingerprints *fingerprints)
                fingerprints->stable[i].config_tag, fingerprints->stable[i].marked_at);
 }
 
-static int print_gates(yyjson_val *gates)
+/* judge: as people and programs are told alike. */
+static int judge(yyjson_val *gates)
 {
     size_t index, count;
     yyjson_val *gate;
     int code = yyjson_arr_size(gates) ? EXIT_FINE : EXIT_NOT_EVEN;
+    yyjson_arr_foreach(gates, index, count, gate)
+    {
+        if (!yyjson_equals_str(yyjson_obj_get(gate, "verdict"), "PASS"))
+            code = EXIT_NOT_EVEN;
+    }
+    return code;
+}
+
+static void print_gates(yyjson_val *gates)
+{
+    size_t index, count;
+    yyjson_val *gate;
     yyjson_arr_foreach(gates, index, count, gate)
     {
         yyjson_val *measured = yyjson_obj_get(gate, "measured");
@@ -82,10 +95,7 @@ static int print_gates(yyjson_val *gates)
                member_text(gate, "symbol"), value, member_text(gate, "op"),
                yyjson_get_num(yyjson_obj_get(gate, "threshold")), member_text(gate, "verdict"),
                (long long)yyjson_get_sint(yyjson_obj_get(gate, "fired")), due ? due : "");
-        if (!yyjson_equals_str(yyjson_obj_get(gate, "verdict"), "PASS"))
-            code = EXIT_NOT_EVEN;
     }
-    return code;
 }
 
 /* status: the gates as the newest report has them; exit 3 unless all pass. */
@@ -109,7 +119,9 @@ static int status_of(const struct invocation *invocation, const struct config *c
         free(text);
     }
     yyjson_val *gates = yyjson_obj_get(yyjson_doc_get_root(document), "gates");
-    int code = invocation->json ? EXIT_FINE : print_gates(gates);
+    int code = judge(gates);
+    if (!invocation->json)
+        print_gates(gates);
     yyjson_doc_free(document);
     return code;
 }

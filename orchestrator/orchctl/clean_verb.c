@@ -285,8 +285,8 @@ static int clean(struct cleaning *cleaning)
         make_again(cleaning, config_text(config, WHOLE[i]));
     if (!cleaning->dry)
         make_again(cleaning, artifacts);
-    printf("%s%lld files, %.1f MB%s\n", cleaning->dry ? "would remove " : "removed ",
-           (long long)cleaning->files, (double)cleaning->bytes / 1e6,
+    printf("%s%lld file%s, %.1f MB%s\n", cleaning->dry ? "would remove " : "removed ",
+           (long long)cleaning->files, cleaning->files == 1 ? "" : "s", (double)cleaning->bytes / 1e6,
            cleaning->failures ? "; not everything could be done, see above" : "");
     return cleaning->failures ? EXIT_REFUSED : EXIT_FINE;
 }

@@ -82,7 +82,7 @@ static int print_difference(const char *left_path, const char *right_path)
         buffer_init(&text, 0);
         size_t count = config_diff(left, right, &text);
         fputs(buffer_text(&text), stdout);
-        printf("%zu keys differ\n", count);
+        printf(count == 1 ? "%zu key differs\n" : "%zu keys differ\n", count);
         buffer_finish(&text);
         code = EXIT_FINE;
     }

@@ -75,8 +75,8 @@ static void print(const struct target *target, const struct outcome *outcome)
         printf("exported   after %d attempt%s, HTTP status %ld\n", outcome->tick.attempts,
                outcome->tick.attempts == 1 ? "" : "s", outcome->tick.http_status);
     else
-        printf("failed     after %d attempts, HTTP status %ld: %s\n", outcome->tick.attempts,
-               outcome->tick.http_status, outcome->error);
+        printf("failed     after %d attempt%s, HTTP status %ld: %s\n", outcome->tick.attempts,
+               outcome->tick.attempts == 1 ? "" : "s", outcome->tick.http_status, outcome->error);
 }
 
 static void print_json(const struct target *target, const struct outcome *outcome)

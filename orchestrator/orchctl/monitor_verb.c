@@ -120,7 +120,8 @@ static void draw_once(const struct screen_answers *answers)
     size_t hidden = draw_all(&text, answers, columns, false);
     screen_fit(&fitted, &text, columns, 0, 0);
     if (hidden)
-        buffer_format(&fitted, "(%zu columns found no room: `orchctl status --json` has all)\n", hidden);
+        buffer_format(&fitted, "(%zu column%s found no room: `orchctl status --json` has all)\n", hidden,
+                      hidden == 1 ? "" : "s");
     fwrite(fitted.data, 1, fitted.length, stdout);
     buffer_finish(&text);
     buffer_finish(&fitted);
@@ -272,8 +273,8 @@ static void put_footer(struct buffer *out, size_t columns, size_t hidden, const 
         snprintf(parts[1], sizeof parts[1], "lines %zu to %zu of %zu (j, k)", view->first + 1,
                  view->first + shown, total);
     if (hidden)
-        snprintf(parts[2], sizeof parts[2], view->others ? "c: the first columns" : "c: %zu more columns",
-                 hidden);
+        snprintf(parts[2], sizeof parts[2], view->others ? "c: the first columns" : "c: %zu more column%s",
+                 hidden, hidden == 1 ? "" : "s");
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         size_t length = strlen(parts[i]);
         if (!length || used + length + 2 > columns)

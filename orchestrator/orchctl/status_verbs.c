@@ -35,7 +35,7 @@ static void print_processes(yyjson_val *result)
     screen_fit(&fitted, &text, columns, 0, 0);
     fwrite(fitted.data, 1, fitted.length, stdout);
     if (hidden)
-        printf("(%zu columns found no room: --json has all)\n", hidden);
+        printf("(%zu column%s found no room: --json has all)\n", hidden, hidden == 1 ? "" : "s");
     buffer_finish(&text);
     buffer_finish(&fitted);
 }
@@ -69,7 +69,7 @@ static void print_alerts(yyjson_val *result)
     }
     int64_t failed = yyjson_get_sint(yyjson_obj_get(export, "failed_in_a_row"));
     if (failed > 0)
-        printf("export failed %lld times in a row\n", (long long)failed);
+        printf("export failed %lld time%s in a row\n", (long long)failed, failed == 1 ? "" : "s");
 }
 
 static void print_table(yyjson_val *result)

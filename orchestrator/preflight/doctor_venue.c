@@ -125,8 +125,9 @@ static void check_symbols(const struct config *config, struct preflight *preflig
         preflight_add(preflight, "venue", PREFLIGHT_FAILED, "correct run.symbols (--symbols)",
                       "%s is not traded there now", missing);
     else
-        preflight_add(preflight, "venue", PREFLIGHT_OK, NULL, "%zu symbols are traded at %s", wanted.count,
-                      config_text(config, "harvest.rest_url"));
+        preflight_add(preflight, "venue", PREFLIGHT_OK, NULL,
+                      wanted.count == 1 ? "%zu symbol is traded at %s" : "%zu symbols are traded at %s",
+                      wanted.count, config_text(config, "harvest.rest_url"));
     yyjson_doc_free(document);
     buffer_finish(&body);
 }

@@ -10,7 +10,7 @@ from fakes import Run
 
 PAGE = ROOT / "docs/control-protocol.md"
 # Who speaks to the orchestrator or to a publisher, and so can be impatient; who says nothing that a program reads.
-PATIENT = set("status health monitor top start stop restart kill pause resume scale events tail account fault shutdown drain rollback direction".split())
+PATIENT = set("status health monitor top start stop restart kill pause resume scale events tail account fault shutdown drain rollback direction canary".split())
 WITHOUT_JSON = set("top completion keys precheck smoke soak clean".split())
 
 
@@ -73,7 +73,7 @@ def test_answers_of_a_run_that_goes_on(programs, tmp_path):
         assert not list(tmp_path.glob("artifacts/**/incidents.json")), "words that are none open no incident"
         refused = run.orchctl("rollback", "0123456789abcdef")
         assert refused.returncode == 3 and re.search(r"nothing was changed: .*\(incident-\d+, closed", refused.stderr), refused
-        (incident,) = json.loads(next(tmp_path.glob("artifacts/**/incidents.json")).read_text())["incidents"]
+        (incident,) = json.loads(next(tmp_path.glob("artifacts/**/incidents.json")).read_text())
         assert incident["closed_at"]
 
         doctor = subprocess.run([str(run.programs / "orchctl"), "doctor", "--json"], cwd=tmp_path, capture_output=True, text=True, timeout=60)

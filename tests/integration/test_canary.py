@@ -181,6 +181,8 @@ def test_only_a_canary_that_passed_is_marked_stable(canary):
         config["canary"].update(change)
         path.write_text(json.dumps(config))
         assert orchctl(canary.folder, "canary", "report").returncode == 3 and canary.final()["verdict"] == verdict
+        codes = {orchctl(canary.folder, "canary", "status", *how).returncode for how in ((), ("--json",))}
+        assert len(codes) == 1 and (verdict != "FAIL" or codes == {3}), "people and programs are told alike"
         refused = orchctl(canary.folder, "canary", "mark-stable")
         assert refused.returncode == 3 and verdict in refused.stderr
     assert json.loads((canary.folder / "state/fingerprints.json").read_text())["stable"] == []
