@@ -81,11 +81,14 @@ static void index_entry(struct recording *recording, uint64_t number, const stru
     struct recorded_symbol *symbol = entry->symbol == SYMBOL_NONE ? NULL : &recording->symbols[entry->symbol];
     observe_decimals(recording, entry);
     if (entry->kind == TAPE_SNAPSHOT) {
-        add_number(&symbol->snapshots, &symbol->snapshot_count, &symbol->snapshot_capacity, number);
+        if (symbol)
+            add_number(&symbol->snapshots, &symbol->snapshot_count, &symbol->snapshot_capacity, number);
         return;
     }
     struct stream *stream = &recording->catalogue.streams[entry->stream];
     stream->messages++;
+    if (!symbol) /* of a name that is none */
+        return;
     if (stream->kind == STREAM_AGG_TRADE)
         add_trade(symbol, entry_data(entry), number);
     if (stream->kind != STREAM_DEPTH_DIFF)

@@ -92,6 +92,7 @@ static void give(struct side *side, const struct capture_record *record)
         feed_heard(side->feed, symbol, heard);
         fuzz_require(feed_may_leave(side->feed, symbol, &error) == STATUS_OK || *error.text);
         fuzz_require(feed_overlaps(side->feed, symbol, heard, &error) == STATUS_OK || *error.text);
+        (void)feed_all_heard(side->feed, heard);
     }
 }
 

@@ -124,9 +124,11 @@ class Stack:
 
     def kill(self, service):
         """Kills the service; one that is just being restarted, as soon as it is there again."""
-        wait_for(lambda: self.orchctl("kill", service, check=False).returncode == 0 or self.process.poll() is not None, 60,
-                 f"{service} to kill")
-        assert self.process.poll() is None, f"the run ended before {service} was killed:\n{self.text()[-3000:]}"
+        def outcome():
+            if self.process.poll() is not None:
+                return "over"
+            return self.orchctl("kill", service, check=False).returncode == 0 and "killed"
+        assert wait_for(outcome, 60, f"{service} to kill") == "killed", f"the run ended first:\n{self.text()[-3000:]}"
 
     def statuses(self):
         """Status files of all daemons by name; a file that is just being replaced is passed over."""

@@ -118,6 +118,18 @@ static void bad_lines_are_skipped_and_counted(void **state)
     recording_finish(&recording);
 }
 
+static void a_stream_without_a_symbol_is_served_and_has_no_book(void **state)
+{
+    (void)state;
+    struct recording recording;
+    load_text(&recording, folder, "abcusdt_1.dat",
+              USDM_LINES "1700000000000500 {\"stream\":\"@depth\",\"data\":{\"u\":1}}\n"
+                         "1700000000000600 {\"stream\":\"@aggTrade\",\"data\":{\"a\":1}}\n");
+    assert_int_equal(recording.tape.count, 7);
+    assert_int_equal(recording.catalogue.symbol_count, 1);
+    recording_finish(&recording);
+}
+
 static void a_file_without_messages_is_an_error(void **state)
 {
     (void)state;
@@ -470,6 +482,7 @@ int main(void)
         IN_FOLDER(messages_keep_their_bytes),
         IN_FOLDER(cryptofeed_lines),
         IN_FOLDER(bad_lines_are_skipped_and_counted),
+        IN_FOLDER(a_stream_without_a_symbol_is_served_and_has_no_book),
         IN_FOLDER(a_file_without_messages_is_an_error),
         IN_FOLDER(gzip_members_and_cut_files),
         IN_FOLDER(captures_merge_by_receive_time_ties_in_argument_order),
