@@ -95,7 +95,7 @@ def test_one_to_three_to_one_under_load_changes_no_row(tmp_path, alone):
 @pytest.mark.parametrize("point", ["after_leave", "before_release", "after_release", "after_expect", "before_acquire", "after_acquire"])
 def test_a_side_that_dies_in_a_move_loses_nothing_that_was_received(tmp_path, point):
     died = tmp_path / "died"
-    with living(tmp_path / "run", {"ORDERFLOW_CRASH_POINT": f"harvest/{point}:2:{died}"}) as stack:
+    with living(tmp_path / "run", {"ORDERFLOW_CRASH_POINT": f"harvest/{point}:2:{died}"}, speed=8) as stack:
         scale(stack, "harvest=2")
         scale(stack, "harvest=1")
         stack.finish()
