@@ -23,7 +23,7 @@ def market(**more):
 
 
 @contextlib.contextmanager
-def living(folder, environment=None, speed=8):
+def living(folder, environment=None, speed=5):
     with Stack(folder, run_id="moved", sets=market(), speed=speed, environment=environment) as stack:
         wait_for(lambda: stack.rows_written() > 20, PATIENCE_S, "the first signals")
         yield stack
