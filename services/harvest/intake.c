@@ -181,7 +181,7 @@ bool intake_is_over(const struct intake *intake)
 void intake_end(const struct intake *intake, struct feed *feed)
 {
     for (size_t i = 0; intake->chain && i < stage_symbol_count(intake->stage); i++)
-        if (feed_expects(feed, i))
+        if (feed_expects(feed, i) && !feed_has(feed, i)) /* one whose move the end overtook is where it was */
             log_event(LOG_ERROR, "capture_missing",
                       "symbol=%s reason=\"it came from another instance of harvest: give the files of its "
                       "capture, too\"",
