@@ -219,7 +219,8 @@ static enum status take_message(struct feed *feed, const struct capture_record *
         venue_parse_text(feed->venue, record->payload, record->payload_bytes, &message, &reason, error);
     if (status != STATUS_OK) {
         count_reason(feed, reason);
-        return status;
+        /* An answer to a request of ours is what was to come; one that refuses is told by the receiver. */
+        return reason == VENUE_NOTICE ? STATUS_OK : status;
     }
     count(feed, FEED_PARSED);
     message.recv_ms = record->recv_ns / 1000000;
