@@ -263,7 +263,8 @@ static const struct verb VERBS[] = {
      "start|status|report|mark-stable|resolve [ID]",
      1,
      2,
-     "a run judged by the canary's gates: begin it, look at it, measure it, mark its configuration stable, close an incident",
+     "a run judged by the canary's gates: begin it, look at it, measure it, mark its configuration stable, "
+     "close an incident",
      {{"--symbols", "A,B", "start: symbols"},
       {"--config", "FILE", "start: configuration"},
       {"--out", "DIR", "start: folder of artefacts; report: where it goes"},

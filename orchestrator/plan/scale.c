@@ -309,8 +309,7 @@ static bool is_over(struct run *run, const char *owner, const char *symbol)
     char stream[PLAN_NAME_BYTES + PLAN_SYMBOL_BYTES];
     const struct telemetry *telemetry = &run_process(run, owner)->telemetry;
     snprintf(stream, sizeof stream, "%s/%s", service_of(run)->name, symbol);
-    const struct stream_status_row *row =
-        telemetry->seen ? telemetry_stream(telemetry, stream, true) : NULL;
+    const struct stream_status_row *row = telemetry->seen ? telemetry_stream(telemetry, stream, true) : NULL;
     return run->scaling.module == MODULE_HARVEST && row && row->ended == 1;
 }
 
@@ -416,8 +415,8 @@ static void service_end(struct run *run)
                               NUMBER("took_ms", took_ms)));
     console_say(&run->console, "%s has %zu instance%s now: %lld symbol%s moved in %lld ms%s%s", name,
                 target_of(run), target_of(run) == 1 ? "" : "s", (long long)scaling->moves,
-                scaling->moves == 1 ? "" : "s", (long long)took_ms,
-                scaling->is_over ? "; no more, " : "", scaling->is_over ? reason : "");
+                scaling->moves == 1 ? "" : "s", (long long)took_ms, scaling->is_over ? "; no more, " : "",
+                scaling->is_over ? reason : "");
     scaling->targets[scaling->module] = 0;
 }
 
