@@ -55,6 +55,7 @@ void receiver_drop(struct receiver *receiver, struct connection **connection, co
     if (!gone)
         return;
     if (gone->conn_id) {
+        receiver_forget_answers(receiver, gone->conn_id);
         receiver_append(receiver, CAPTURE_CLOSED, gone->conn_id, reason, strlen(reason));
         receiver_add(&receiver->figures.connections_open, -1);
     }
@@ -112,7 +113,8 @@ void receiver_message(void *context, struct websocket *socket, const char *text,
         if (stream != MAP_ABSENT)
             receiver->streams.items[stream].last_ms = receiver_now_ms(receiver);
     }
-    bool is_answer = receiver->asking_count && receiver_take_answer(receiver, connection->link, text, bytes);
+    bool is_answer =
+        receiver->asking_count && receiver_take_answer(receiver, connection->conn_id, text, bytes);
     if (connection == link->successor && !is_answer)
         relieve(receiver, link);
 }
@@ -156,6 +158,7 @@ bool receiver_lost(void *context, struct websocket *socket, const char *reason)
     receiver_begin_end(receiver);
     if (receiver->phase != PHASE_ENDING)
         receiver_append(receiver, CAPTURE_CLOSED, connection->conn_id, reason, strlen(reason));
+    receiver_forget_answers(receiver, connection->conn_id);
     connection->conn_id = 0;
     receiver_add(&receiver->figures.connections_open, -1);
     receiver_endpoint_closed(receiver, connection->link);

@@ -92,6 +92,7 @@ struct asking {
     int64_t id;
     size_t symbol;
     size_t link;
+    uint16_t conn_id; /* which of its connections owes the answer */
     bool subscribes;
 };
 
@@ -173,10 +174,11 @@ void receiver_begin_end(struct receiver *receiver);
 
 /* receiver_request: asks the connections of a link for a symbol's streams on it, or to leave them; false: there are none.
  * receiver_take_answer: a message; true: it is the venue's answer to one. receiver_forget_requests: of a link that is closed, or opened anew: its
- * URL has asked. receiver_note_served: something of that has changed. (receiver_requests.c) */
+ * URL has asked. receiver_forget_answers: of a connection that has ended: it gives none any more. receiver_note_served: something of that has changed. (receiver_requests.c) */
 bool receiver_request(struct receiver *receiver, size_t symbol, size_t link, bool subscribes);
-bool receiver_take_answer(struct receiver *receiver, size_t link, const char *text, size_t bytes);
+bool receiver_take_answer(struct receiver *receiver, uint16_t conn_id, const char *text, size_t bytes);
 void receiver_forget_requests(struct receiver *receiver, size_t link);
+void receiver_forget_answers(struct receiver *receiver, uint16_t conn_id);
 void receiver_note_served(struct receiver *receiver);
 
 /* receiver_make_whole: a link that lacks something is relieved by a connection whose URL says all it is to carry. */

@@ -54,11 +54,12 @@ static void forget(struct receiver *receiver, size_t index)
             (receiver->asking_count - index) * sizeof *receiver->askings);
 }
 
-static void await_answer(struct receiver *receiver, const struct asking *asking)
+static void await_answer(struct receiver *receiver, const struct asking *asking, uint16_t conn_id)
 {
     if (receiver->asking_count == REQUESTS_MAX)
         forget(receiver, 0);
-    receiver->askings[receiver->asking_count++] = *asking;
+    receiver->askings[receiver->asking_count] = *asking;
+    receiver->askings[receiver->asking_count++].conn_id = conn_id;
 }
 
 /* say: false: the socket does not take it. One that is not open asks by its URL when it opens. */
@@ -68,7 +69,7 @@ static bool say(struct receiver *receiver, const struct connection *connection, 
     if (!connection || !websocket_is_open(connection->socket))
         return true;
     if (websocket_say(connection->socket, text) == STATUS_OK) {
-        await_answer(receiver, asking);
+        await_answer(receiver, asking, connection->conn_id);
         return true;
     }
     receiver_add(&receiver->figures.requests_unsaid, 1);
@@ -104,13 +105,20 @@ void receiver_forget_requests(struct receiver *receiver, size_t link)
             forget(receiver, i - 1);
 }
 
+void receiver_forget_answers(struct receiver *receiver, uint16_t conn_id)
+{
+    for (size_t i = receiver->asking_count; i > 0; i--)
+        if (receiver->askings[i - 1].conn_id == conn_id)
+            forget(receiver, i - 1);
+}
+
 /* --- answers --- */
 
 /* asking_of: which request an answer is to; one that names none is to the oldest on its socket. */
-static size_t asking_of(const struct receiver *receiver, size_t link, yyjson_val *id)
+static size_t asking_of(const struct receiver *receiver, uint16_t conn_id, yyjson_val *id)
 {
     for (size_t i = 0; i < receiver->asking_count; i++)
-        if (receiver->askings[i].link == link &&
+        if (receiver->askings[i].conn_id == conn_id &&
             (!yyjson_is_int(id) || yyjson_get_sint(id) == receiver->askings[i].id))
             return i;
     return SIZE_MAX;
@@ -138,7 +146,7 @@ static void take_refusal(struct receiver *receiver, const struct asking *asking,
     receiver_make_whole(receiver, asking->link);
 }
 
-bool receiver_take_answer(struct receiver *receiver, size_t link, const char *text, size_t bytes)
+bool receiver_take_answer(struct receiver *receiver, uint16_t conn_id, const char *text, size_t bytes)
 {
     static const char STREAM[] = "{\"stream\"";
     if (bytes > ANSWER_BYTES_MAX || (bytes >= sizeof STREAM && memcmp(text, STREAM, sizeof STREAM - 1) == 0))
@@ -148,7 +156,7 @@ bool receiver_take_answer(struct receiver *receiver, size_t link, const char *te
     yyjson_val *refusal = error ? error : root;
     bool is_refusal = yyjson_is_int(yyjson_obj_get(refusal, "code"));
     size_t index = is_refusal || yyjson_obj_get(root, "result")
-                       ? asking_of(receiver, link, yyjson_obj_get(root, "id"))
+                       ? asking_of(receiver, conn_id, yyjson_obj_get(root, "id"))
                        : SIZE_MAX;
     if (index != SIZE_MAX && is_refusal)
         take_refusal(receiver, &receiver->askings[index],

@@ -76,6 +76,29 @@ static void test_a_symbol_is_served_when_the_venue_has_answered(void **state)
     bench_finish(&bench);
 }
 
+static void test_what_a_relieved_socket_never_answered_is_not_waited_for(void **state)
+{
+    (void)state;
+    struct bench bench;
+    bench_begin(&bench);
+    bench.venue.refusal = "{\"error\":{\"code\":2,\"msg\":\"no\"},\"id\":1}";
+    struct receiver_config settings = two_symbols(&bench);
+    bench_go(&bench, &settings);
+    UNTIL(&bench, receiver_serves(bench.receiver, 0));
+    receiver_listen(bench.receiver, 1, "{}");
+    UNTIL(&bench, bench.venue.opened == 2 && receiver_serves(bench.receiver, 1));
+    receiver_forget(bench.receiver, 1);
+    UNTIL(&bench, strstr(bench.venue.heard, "\"id\":2")); /* on both; only the new one answers */
+    venue_say(&bench.venue, "{\"result\":null,\"id\":2}");
+    venue_say_diff(&bench.venue, 9, 12, 8);
+    UNTIL(&bench, receiver_figures(bench.receiver).planned_reconnects == 1);
+    receiver_listen(bench.receiver, 1, "{}");
+    UNTIL(&bench, strstr(bench.venue.heard, "\"id\":3"));
+    venue_say(&bench.venue, "{\"result\":null,\"id\":3}");
+    UNTIL(&bench, receiver_serves(bench.receiver, 1));
+    bench_finish(&bench);
+}
+
 static void test_a_symbol_whose_second_socket_is_refused_is_not_served(void **state)
 {
     (void)state;
@@ -178,6 +201,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_refused_subscription_is_told_and_counted_and_another_socket_asks_for_it),
         cmocka_unit_test(test_a_symbol_is_served_when_the_venue_has_answered),
+        cmocka_unit_test(test_what_a_relieved_socket_never_answered_is_not_waited_for),
         cmocka_unit_test(test_a_symbol_whose_second_socket_is_refused_is_not_served),
         cmocka_unit_test(test_requests_that_a_socket_does_not_take_are_told_and_asked_by_another_one),
         cmocka_unit_test(test_the_end_comes_when_the_last_socket_that_has_not_seen_it_is_closed),
