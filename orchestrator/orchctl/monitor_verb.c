@@ -227,23 +227,41 @@ struct view {
     bool others;  /* the columns that found no room */
 };
 
-/* view_key: false when a person has had enough. */
-static bool view_key(struct view *view, const char *keys, size_t length)
+/* view_move: how many bytes of the keys were one that moves; 0: none. */
+static size_t view_move(struct view *view, const char *keys, size_t length)
 {
     static const struct {
         const char *keys;
         int lines;
     } MOVES[] = {{"j", 1},    {"\033[B", 1},     {"k", -1},    {"\033[A", -1},
                  {" ", PAGE}, {"\033[6~", PAGE}, {"b", -PAGE}, {"\033[5~", -PAGE}};
-    if (length == 1 && (*keys == 'q' || *keys == 'Q'))
-        return false;
-    if (length == 1 && *keys == 'c')
-        view->others = !view->others;
-    for (size_t i = 0; i < sizeof MOVES / sizeof *MOVES; i++)
-        if (strlen(MOVES[i].keys) == length && memcmp(MOVES[i].keys, keys, length) == 0)
-            view->first = MOVES[i].lines < 0 && view->first < (size_t)-MOVES[i].lines
-                              ? 0
-                              : view->first + (size_t)MOVES[i].lines;
+    for (size_t i = 0; i < sizeof MOVES / sizeof *MOVES; i++) {
+        size_t bytes = strlen(MOVES[i].keys);
+        if (bytes > length || memcmp(MOVES[i].keys, keys, bytes) != 0)
+            continue;
+        view->first = MOVES[i].lines < 0 && view->first < (size_t)-MOVES[i].lines
+                          ? 0
+                          : view->first + (size_t)MOVES[i].lines;
+        return bytes;
+    }
+    return 0;
+}
+
+/* view_keys: all that were pressed since the last look; false when a person has had enough. */
+static bool view_keys(struct view *view, const char *keys, size_t length)
+{
+    while (length) {
+        size_t took = view_move(view, keys, length);
+        if (*keys == 'q' || *keys == 'Q')
+            return false;
+        if (*keys == 'c')
+            view->others = !view->others;
+        if (!took && *keys == '\033') /* a key that is none of ours: what follows belongs to it */
+            return true;
+        took = took ? took : 1;
+        keys += took;
+        length -= took;
+    }
     return true;
 }
 
@@ -253,12 +271,12 @@ static bool terminal_wait(const struct terminal *terminal, struct view *view)
     struct pollfd polls[] = {{.fd = STDIN_FILENO, .events = POLLIN},
                              {.fd = terminal->signals, .events = POLLIN}};
     struct signalfd_siginfo info;
-    char keys[8];
+    char keys[64];
     if (poll(polls, 2, TOP_S * 1000) <= 0)
         return true;
     if (polls[0].revents) {
         ssize_t got = read(STDIN_FILENO, keys, sizeof keys);
-        return got > 0 && view_key(view, keys, (size_t)got);
+        return got > 0 && view_keys(view, keys, (size_t)got);
     }
     return read(terminal->signals, &info, sizeof info) != (ssize_t)sizeof info || info.ssi_signo == SIGWINCH;
 }

@@ -12,6 +12,7 @@ import select
 import signal
 import struct
 import termios
+import time
 
 import control
 import pytest
@@ -241,8 +242,9 @@ def test_top_fits_its_terminal_follows_its_size_and_gives_it_back(programs, tmp_
 
         def read_until(condition):
             nonlocal seen
+            until = time.monotonic() + 20
             while not condition():
-                assert select.select([terminal], [], [], 20)[0], seen
+                assert time.monotonic() < until and select.select([terminal], [], [], 20)[0], seen
                 seen += os.read(terminal, 65536)
 
         resize(terminal, 30, 70)
@@ -253,15 +255,15 @@ def test_top_fits_its_terminal_follows_its_size_and_gives_it_back(programs, tmp_
         small = screens(seen[mark:], 2)[-2].decode().splitlines()
         assert len(small) <= 8 and max(map(len, small)) <= 40 and small[0].startswith("run test")
         assert "lines 1 to 7 of" in small[-1], "what is below is told, and can be gone to"
-        os.write(terminal, b"j")
-        read_until(lambda: b"lines 2 to 8 of" in seen)
+        os.write(terminal, b"jj")  # pressed quicker than it looks
+        read_until(lambda: b"lines 3 to 9 of" in seen)
         resize(terminal, 30, 70)
         read_until(lambda: b" more columns" in seen[mark:])
         mark = len(seen)
         os.write(terminal, b"c")
         read_until(lambda: b"c: the first columns" in seen[mark:])
         assert b"beat ms" in seen[mark:]
-        os.write(terminal, b"q")
+        os.write(terminal, b"qq")
         with contextlib.suppress(OSError):
             while chunk := os.read(terminal, 65536):
                 seen += chunk
