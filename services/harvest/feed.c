@@ -283,7 +283,7 @@ static enum status take_control(struct feed *feed, const struct capture_record *
     }
     for (size_t i = 0; i < feed->config.symbol_count; i++)
         if ((control.symbol < 0 || control.symbol == (int)i) &&
-            feed->symbols[i].state.owner == record->source)
+            feed->symbols[i].state.owner == record->source && !feed->symbols[i].state.has_ended)
             feed_symbol_control(&feed->symbols[i], &control, record->payload, record->payload_bytes);
     return STATUS_OK;
 }

@@ -3,6 +3,7 @@
 // links: service_harvest market journal proto base yyjson
 #include "base/memory.h"
 #include "base/random.h"
+#include "proto/control.h"
 #include "proto/event.h"
 #include "proto/frame.h"
 #include "proto/trade.h"
@@ -412,11 +413,12 @@ struct words {
 static void note(void *context, size_t symbol, const struct message *message, const void *row)
 {
     struct words *words = context;
-    (void)symbol;
     if (message == &trade_message)
         buffer_format(&words->said, "t%" PRId64 " ", ((const struct trade_row *)row)->agg_trade_id);
     else if (message == &event_message)
         buffer_format(&words->said, "%s ", EVENT_TYPE_NAMES[((const struct event_row *)row)->event_type]);
+    else if (message == &control_message && ((const struct control_row *)row)->action == CONTROL_INPUT)
+        buffer_format(&words->said, "decision%zu ", symbol);
 }
 
 static void words_open_of(struct side *side, struct words *words, const int16_t *owners)
@@ -487,6 +489,7 @@ static void test_the_end_of_one_capture_is_the_end_of_its_symbols_only(void **un
     (void)unused;
     static const int16_t APART[] = {0, 1};
     static const char OTHER_URL[] = "ws://h/stream?streams=ethusdt@trade";
+    static const char DECISION[] = "{\"decision\":\"lock_direction\"}";
     struct side side;
     struct words words;
     words_open_of(&side, &words, APART);
@@ -497,11 +500,13 @@ static void test_the_end_of_one_capture_is_the_end_of_its_symbols_only(void **un
     give(&side, 1, CAPTURE_CLOSED, "1006 the connection broke");
     give(&side, 0, CAPTURE_CLOSED, "1000 end of recording");
     assert_false(feed_ended(side.feed));
+    give(&side, 0, CAPTURE_CONTROL, DECISION); /* it came too late there, whatever others still hear */
+    give(&side, 1, CAPTURE_CONTROL, DECISION);
     give(&side, 1, CAPTURE_OPENED, URL);
     give_trade(&side, 1, 2);
     give(&side, 1, CAPTURE_CLOSED, "1000 end of recording");
     assert_true(feed_ended(side.feed));
-    assert_string_equal(buffer_text(&words.said), "t0 t1 reconnect t2 ");
+    assert_string_equal(buffer_text(&words.said), "t0 t1 decision1 reconnect t2 ");
     balance(&side);
     feed_destroy(side.feed);
     buffer_finish(&words.said);
