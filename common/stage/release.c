@@ -95,6 +95,7 @@ static enum status release_begin(struct stage *stage, size_t symbol, const struc
     stage->moving++;
     leaving->asked_ms = clock_monotonic_ms(&stage->clock);
     leaving->waits_for = (struct error){{0}};
+    leaving->heard[0] = 0; /* it was said of an earlier move */
     leaving->step = LEAVING_ASKED;
     if (!stage->service->symbol_leave)
         release_stop(stage, symbol);

@@ -67,12 +67,57 @@ static void a_symbol_stays_until_every_reader_has_registered(void **state)
     pair_end(&place, from, to);
 }
 
+static enum status leave_when_heard(void *service, size_t symbol, int64_t version, const char *heard,
+                                    struct error *error)
+{
+    (void)service, (void)symbol, (void)version;
+    return *heard ? STATUS_OK : error_set(error, STATUS_AGAIN, "its next owner hears nothing of it yet");
+}
+
+static void hear_all(void *service, size_t symbol, char out_heard[HEARD_BYTES])
+{
+    (void)service, (void)symbol;
+    snprintf(out_heard, HEARD_BYTES, "all");
+}
+
+/* It comes back and goes again within the time for which what was heard counts. */
+static void what_was_heard_in_an_earlier_move_says_nothing_of_the_next_one(void **state)
+{
+    (void)state;
+    struct place place;
+    struct stage *one, *other;
+    struct stage_service hears = SERVICE, deaf = SERVICE;
+    hears.symbol_leave = deaf.symbol_leave = leave_when_heard;
+    hears.symbol_heard = hear_all;
+    pair(&place, &one, &other);
+    one->service = other->service = &hears;
+    order_release(one, AAA);
+    fetch(&place, one, other, AAA);
+    step(other);
+    other->service = &SERVICE;
+    carry(&place, other, one, AAA, MOVE_VERSION + 1);
+    other->service = &deaf;
+    struct plan_move move = move_of(AAA);
+    move.version = MOVE_VERSION + 2;
+    assert_ok(stage_release(one, &move, NULL));
+    assert_ok(stage_acquire(other, &move, NULL));
+    step(one);
+    assert_true(stage_owns(one, AAA));
+    other->service = &hears;
+    await_package(&place, one, other, AAA);
+    step(other);
+    assert_true(stage_owns(other, AAA));
+    expect_rows(other, AAA, 10);
+    pair_end(&place, one, other);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_symbol_that_comes_back_and_goes_again_is_handed_over_as_it_is_by_then),
         cmocka_unit_test(a_symbol_given_up_for_a_forgotten_move_goes_with_the_next_one),
         cmocka_unit_test(a_symbol_stays_until_every_reader_has_registered),
+        cmocka_unit_test(what_was_heard_in_an_earlier_move_says_nothing_of_the_next_one),
     };
     check_filter();
     return cmocka_run_group_tests(tests, NULL, NULL);
