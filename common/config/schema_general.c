@@ -36,7 +36,8 @@ static const struct config_key ROWS[] = {
         "divides every wall timer and threshold of the run (docs/operations.md); with the simulator only",
         OPERATIONAL, BETWEEN(1, 1000), OPTION("--time-scale")),
     ROW("run.conclude_timeout_s", CONFIG_I64, "1200", "s",
-        "reading and judging the run's files may take this long, and as long again as the run was fed",
+        "reading the run's files before the stop, and again behind it, may each take this long, and as long "
+        "again as the run was fed",
         OPERATIONAL, BETWEEN(1, 86400)),
     ROW("run.run_id", CONFIG_TEXT, "", "–", "name of the run; empty: made from the time of the start",
         OPERATIONAL, CHECK(check_run_id), FROM("RUN_ID"), PASSED("all"), OPTION("--run-id")),

@@ -10,6 +10,7 @@
 #include "orchestrator/alerts/alerting.h"
 #include "orchestrator/export/exporter.h"
 
+#include <errno.h>
 #include <math.h>
 #include <poll.h>
 #include <stdatomic.h>
@@ -474,7 +475,10 @@ static bool last_word(struct run *run)
     last->run = memory_copy(run, sizeof *run);
     errand_begin(&last->errand, manifest_without_verdict, last, run->epoll_descriptor, RUN_ERRAND_EVENT);
     struct pollfd ended = {.fd = last->errand.descriptor, .events = POLLIN};
-    if (!last->errand.done && poll(&ended, 1, LAST_WORD_MS) <= 0)
+    int ready = 1;
+    while (!last->errand.done && (ready = poll(&ended, 1, LAST_WORD_MS)) < 0 && errno == EINTR)
+        continue;
+    if (ready <= 0)
         return false; /* it is its thread's */
     errand_finish(&last->errand);
     bool good = last->status == STATUS_OK;

@@ -273,7 +273,8 @@ static enum status meet(struct intake *intake, const struct feed *feed, size_t s
     const char *why = meeting_lacks(&facts);
     if (verdict == MEETING_GOES_ON)
         return error_set(error, STATUS_AGAIN, "%s", why ? why : differs.text);
-    if (verdict == MEETING_IS_CUT) {
+    if (verdict == MEETING_IS_CUT && !intake->meetings[symbol].is_told) {
+        intake->meetings[symbol].is_told = true;
         intake->meetings_cut++;
         log_event(
             LOG_WARNING, "left_unmet",

@@ -21,6 +21,7 @@ enum {
 
 struct meeting {
     int64_t since_ms; /* monotonic: the next owner hears something, or could; 0: not yet */
+    bool is_told;     /* that it was cut: the disk may take the LEAVE only later */
 };
 
 struct meeting_facts {
