@@ -76,6 +76,13 @@ static void runs_find(struct cleaning *cleaning)
 
 /* --- what goes --- */
 
+/* is_summary_json: what tells whose summary the files of its name are, so it goes last. */
+static bool is_summary_json(const char *name)
+{
+    const char *dot = strrchr(name, '.');
+    return strncmp(name, "summary_", 8) == 0 && dot && strcmp(dot, ".json") == 0;
+}
+
 /* summary_goes: summaries carry no run in their names but in the JSON beside them. */
 static bool summary_goes(const struct cleaning *cleaning, const char *path)
 {
@@ -147,6 +154,19 @@ static void clean_entry(struct cleaning *cleaning, int folder, const char *name,
     }
 }
 
+/* clean_entries: the JSON of summaries, or all else. */
+static void clean_entries(struct cleaning *cleaning, DIR *folder, const char *path, bool summary_json)
+{
+    for (const struct dirent *entry; (entry = readdir(folder));) {
+        char below[PATH_BYTES];
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 ||
+            is_summary_json(entry->d_name) != summary_json)
+            continue;
+        path_join(below, path, "%s", entry->d_name);
+        clean_entry(cleaning, dirfd(folder), entry->d_name, below);
+    }
+}
+
 /* clean_folder: what is in it; never through a link, whoever puts one there meanwhile. */
 static void clean_folder(struct cleaning *cleaning, int parent, const char *name, const char *path)
 {
@@ -161,13 +181,9 @@ static void clean_folder(struct cleaning *cleaning, int parent, const char *name
         }
         return;
     }
-    for (const struct dirent *entry; (entry = readdir(folder));) {
-        char below[PATH_BYTES];
-        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
-            continue;
-        path_join(below, path, "%s", entry->d_name);
-        clean_entry(cleaning, descriptor, entry->d_name, below);
-    }
+    clean_entries(cleaning, folder, path, false);
+    rewinddir(folder);
+    clean_entries(cleaning, folder, path, true);
     closedir(folder);
 }
 

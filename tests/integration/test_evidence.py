@@ -339,8 +339,15 @@ def test_clean_keeps_the_newest_runs(copy):
     (logs / "run_manifest_older.json").write_text(json.dumps(older))
     (logs / "ledger_older.json").write_text("{}")
     (copy / "artifacts/source_manifest_older.json").write_text("{}")
-    assert orchctl(copy, "clean", "--keep", 1).returncode == 0
-    assert not list((copy / "artifacts").rglob("*older*"))
+    reports = copy / "logs/report"
+    kept = sorted(reports.glob("summary_*"))
+    for minute in range(16):  # a folder lists its files in any order
+        (reports / f"summary_20010101_00{minute:02}_jsonl.json").write_text('{"run_id": "older"}')
+        (reports / f"summary_20010101_00{minute:02}_jsonl.md").write_text("# Day report")
+    would = orchctl(copy, "clean", "--keep", 1, "--dry-run").stdout.splitlines()[-1]
+    done = orchctl(copy, "clean", "--keep", 1)
+    assert done.returncode == 0 and would == f"would {done.stdout.strip().replace('removed', 'remove')}"
+    assert not list((copy / "artifacts").rglob("*older*")) and sorted(reports.glob("summary_*")) == kept != []
     assert verify(copy) == [], "what is kept is whole"
 
 
