@@ -12,6 +12,7 @@ struct waiting {
     const char *name;
     const char *verb;
     int64_t generation; /* before the verb */
+    int64_t fault;      /* of kill: its own, not one that was not over yet */
     char text[256];     /* what to say about it */
     bool failed;
 };
@@ -26,7 +27,8 @@ static bool is(yyjson_val *event, const char *member, const char *text)
 static bool came_true(const struct waiting *waiting, yyjson_val *event)
 {
     if (strcmp(waiting->verb, "kill") == 0)
-        return is(event, "event", "fault_recovered");
+        return is(event, "event", "fault_recovered") &&
+               yyjson_get_sint(yyjson_obj_get(event, "fault")) == waiting->fault;
     if (strcmp(waiting->verb, "stop") == 0 || strcmp(waiting->verb, "drain") == 0)
         return is(event, "event", "state") && is(event, "state", "stopped");
     bool newer = yyjson_get_sint(yyjson_obj_get(event, "generation")) > waiting->generation;
@@ -66,7 +68,8 @@ static int wait_for(const struct invocation *invocation, struct client *client, 
     bool begun = yyjson_equals_str(yyjson_obj_get(result, "state"), "starting");
     struct waiting waiting = {.name = member_text(result, "name"),
                               .verb = invocation->verb->name,
-                              .generation = begun ? generation - 1 : generation};
+                              .generation = begun ? generation - 1 : generation,
+                              .fault = yyjson_get_sint(yyjson_obj_get(result, "fault"))};
     if (idle)
         return EXIT_FINE;
     struct error error = {{0}};

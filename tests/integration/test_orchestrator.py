@@ -3,6 +3,7 @@ import datetime
 import json
 import os
 import pathlib
+import re
 import signal
 import subprocess
 
@@ -179,6 +180,21 @@ def test_a_killed_process_comes_back_at_once_and_leaves_evidence(programs, tmp_p
     assert 0 < fault["detect_ms"] <= fault["restart_ms"] <= fault["ready_ms"] <= fault["recovery_ms"]
     assert fault["backoff_ms"] == 0
     assert fault["verdict"] == "UNKNOWN"  # no sink to count lost rows in
+
+
+def test_kill_waits_for_the_recovery_from_its_own_fault(programs, tmp_path):
+    """Not for one that was not over yet: who stands still and is killed then recovers from both at once."""
+    with Run(programs, tmp_path) as run:
+        run.wait_line("go: all ready")
+        run.wait_for(lambda: run.process_status("signal")["heartbeat"]["progress"] > 5, "progress of signal")
+        assert run.orchctl("kill", "signal", "-s", "STOP").returncode == 0
+        done = run.orchctl("kill", "signal", "--wait", "10")
+        assert done.returncode == 0, done.stderr
+        run.process.send_signal(signal.SIGTERM)
+        run.finish()
+    fault, told_ms = map(int, re.search(r"; fault (\d+)\n.* caught up after (\d+) ms", done.stdout).groups())
+    stopped, killed = run.manifest()["fault_injection"]
+    assert fault == killed["id"] and told_ms == int(killed["recovery_ms"]) < int(stopped["recovery_ms"])
 
 
 def test_one_killed_right_behind_its_first_heartbeat_had_worked_and_comes_back_at_once(programs, tmp_path):
