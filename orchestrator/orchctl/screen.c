@@ -99,7 +99,7 @@ static bool is_wall_time(yyjson_val *status)
     return !clock || strcmp(clock, "wall") == 0;
 }
 
-/* put_last: who is furthest behind, in event time: that means the same on any clock. */
+/* put_last: who is furthest behind, in event time: that means the same on any clock. Who is stopped reads nothing any more. */
 static void put_last(struct buffer *out, yyjson_val *status, double newest_ms)
 {
     size_t index, count;
@@ -108,7 +108,8 @@ static void put_last(struct buffer *out, yyjson_val *status, double newest_ms)
     yyjson_arr_foreach(yyjson_obj_get(status, "processes"), index, count, process)
     {
         double event_ms = member_number(yyjson_obj_get(process, "heartbeat"), "event_ts_ms");
-        if (!isnan(event_ms) && event_ms < last_ms) {
+        bool stopped = yyjson_equals_str(yyjson_obj_get(process, "state"), "stopped");
+        if (!stopped && !isnan(event_ms) && event_ms < last_ms) {
             last_ms = event_ms;
             last = process;
         }

@@ -11,7 +11,7 @@ enum { COLUMNS = 11, WIDTH_MAX = 160 };
 static const char *const TITLES[COLUMNS] = {"process", "pid",   "state",    "health", "restarts", "rss MB",
                                             "files",   "cpu %", "lag rows", "rows/s", "beat ms"};
 
-/* status_of: a run of two processes under one of the clocks. */
+/* status_of: a run of two processes under one of the clocks, and of one that has been scaled away. */
 static yyjson_doc *status_of(const char *clock)
 {
     char text[2048];
@@ -28,7 +28,10 @@ static yyjson_doc *status_of(const char *clock)
         "\"failed_conditions\":\"no_heartbeat, "
         "rows_not_growing\",\"restart_count\":2,\"rows_per_s\":0,\"lag_rows\":41,"
         "\"heartbeat_age_ms\":950,\"last_exit\":\"signal 9\",\"cpu_percent\":0,"
-        "\"heartbeat\":{\"event_ts_ms\":1723161258500,\"rss_mb\":7.5,\"open_files\":22}}]}",
+        "\"heartbeat\":{\"event_ts_ms\":1723161258500,\"rss_mb\":7.5,\"open_files\":22}},"
+        "{\"name\":\"signal.3\",\"pid\":null,\"state\":\"stopped\",\"health\":\"healthy\",\"failed_"
+        "conditions\":\"\",\"restart_count\":0,\"rows_per_s\":0,\"lag_rows\":0,\"last_exit\":null,"
+        "\"heartbeat\":{\"event_ts_ms\":1723161136000,\"rss_mb\":7.5,\"open_files\":22}}]}",
         clock);
     yyjson_doc *document = yyjson_read(text, strlen(text), 0);
     assert_non_null(document);
