@@ -279,7 +279,7 @@ static void say_gates(struct run *run, const struct gate_results *gates)
                 run->go_ms ? "" : ": no market was seen, so nothing could be measured");
 }
 
-/* after: "ready after 22 ms", or that it never came (a refused fault hurts nobody, so nobody recovers). */
+/* after: "ready after 22 ms", or that it never came. */
 static const char *after(const char *what, double ms, char out[64])
 {
     if (isnan(ms))
@@ -294,6 +294,12 @@ static void say_faults(struct run *run, const struct fault_loss *losses)
     for (size_t i = 0; i < run->fault_count; i++) {
         const struct fault *fault = &run->faults[i];
         char ready[64], caught_up[64];
+        if (fault->end == FAULT_REFUSED) { /* it hurt nobody, so nobody recovered */
+            console_say(&run->console, "fault %lld, %s on %s: refused: %s: %s", (long long)fault->id,
+                        injury_row(fault->order.kind)->name, fault->process, fault->reason,
+                        fault_verdict(fault, &losses[i]));
+            continue;
+        }
         if (fault_is_lease(fault)) {
             console_say(&run->console, "fault %lld, %s on %s: %lld %s, %s: %s", (long long)fault->id,
                         injury_row(fault->order.kind)->name, fault->process, (long long)fault->touched,

@@ -65,6 +65,7 @@ def test_one_run_had_all_of_it_and_lost_nothing(hurt):
     faults = manifest["fault_injection"]
     refused = [fault for fault in faults if fault["end"] == "refused"]
     assert len(refused) == 2 and all(fault["reason"] for fault in refused)
+    assert all(f"{fault['kind']} on {fault['process']}: refused: {fault['reason']}: FAIL" in hurt.text() for fault in refused)
     for fault in faults:
         if fault not in refused:
             check_evidence(fault)
