@@ -5,8 +5,7 @@
 #include <yyjson.h>
 
 static const struct injury_row ROWS[INJURY_KIND_COUNT] = {
-    [INJURY_KILL] = {"kill", INJURY_BY_SIGNAL, "a signal, KILL if none is named", NULL, 0, 0, 0, 0, 1,
-                     "processes"},
+    [INJURY_KILL] = {"kill", INJURY_BY_SIGNAL, "a signal, sent to it", NULL, 0, 0, 0, 0, 1, "processes"},
     [INJURY_HANG] = {"hang", INJURY_BY_KEEPER, "the process stands still (SIGSTOP)", NULL, 0, 0, 0, 0, 1,
                      "processes"},
     [INJURY_STUCK] = {"stuck", INJURY_IN_LOOP, "its loop does not come back; only time ends it", NULL, 0, 0,

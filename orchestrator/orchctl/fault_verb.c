@@ -24,7 +24,7 @@ static void print_json(yyjson_val *value)
 
 static int print_kinds(void)
 {
-    printf("%-12s %-34s %s\n", "KIND", "TAKES", "WHAT");
+    printf("%-12s %-46s %s\n", "KIND", "TAKES", "WHAT");
     for (enum injury_kind kind = 0; kind < INJURY_KIND_COUNT; kind++) {
         const struct injury_row *row = injury_row(kind);
         char takes[64] = "";
@@ -37,7 +37,9 @@ static int print_kinds(void)
                                        length ? ", " : "", row->share_default);
         if (row->place == INJURY_ON_LINK)
             snprintf(takes + length, sizeof takes - length, "%s--link", length ? ", " : "");
-        printf("%-12s %-34s %s\n", row->name, takes, row->summary);
+        if (kind == INJURY_KILL)
+            snprintf(takes, sizeof takes, "-s (KILL)");
+        printf("%-12s %-46s %s\n", row->name, takes, row->summary);
     }
     return EXIT_FINE;
 }

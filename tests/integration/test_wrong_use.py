@@ -36,6 +36,12 @@ def test_without_a_run_there_is_no_log_and_no_path_made_of_nothing(tmp_path):
     assert (done.returncode, done.stderr) == (1, "orchctl: no run has been started in this folder (use --dir DIR for another)\n")
 
 
+def test_the_table_of_faults_is_a_table(tmp_path):
+    lines = said(tmp_path, "fault", "kinds").stdout.splitlines()
+    what = lines[0].index("WHAT")
+    assert len(lines) > 20 and all(line[what - 1] == " " and line[what] != " " for line in lines)
+
+
 @pytest.mark.parametrize("verb", ["monitor", "preflight", "scale"])
 def test_the_first_line_of_help_ends_where_its_words_end(tmp_path, verb):
     first = said(tmp_path, verb, "--help").stdout.splitlines()[0]
