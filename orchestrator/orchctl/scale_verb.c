@@ -142,6 +142,8 @@ int verb_scale(const struct invocation *invocation)
     int code = status == STATUS_OK ? EXIT_FINE : complain(EXIT_REFUSED, "%s", error.text);
     if (code == EXIT_FINE && wait_s >= 0)
         code = follow(invocation, client, serial, wait_s);
+    else if (code == EXIT_FINE && !invocation->json)
+        puts("scaling has begun; `orchctl events` tells how it goes, --wait SECONDS waits for it");
     client_close(client);
     return code;
 }
