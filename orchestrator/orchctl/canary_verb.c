@@ -91,10 +91,10 @@ static void print_gates(yyjson_val *gates)
         if (yyjson_is_num(measured))
             snprintf(value, sizeof value, "%.6g", yyjson_get_num(measured));
         const char *due = yyjson_get_str(yyjson_obj_get(gate, "action_due"));
-        printf("%-17s %-12s %12s  %s %-8.6g %-8s fired %lld  %s\n", member_text(gate, "id"),
+        printf("%-17s %-12s %12s  %-2s %-8.6g %-8s fired %lld%s%s\n", member_text(gate, "id"),
                member_text(gate, "symbol"), value, member_text(gate, "op"),
                yyjson_get_num(yyjson_obj_get(gate, "threshold")), member_text(gate, "verdict"),
-               (long long)yyjson_get_sint(yyjson_obj_get(gate, "fired")), due ? due : "");
+               (long long)yyjson_get_sint(yyjson_obj_get(gate, "fired")), due ? "  " : "", due ? due : "");
     }
 }
 
@@ -120,8 +120,10 @@ static int status_of(const struct invocation *invocation, const struct config *c
     }
     yyjson_val *gates = yyjson_obj_get(yyjson_doc_get_root(document), "gates");
     int code = judge(gates);
-    if (!invocation->json)
+    if (!invocation->json) {
+        printf("gates of run %s\n", member_text(yyjson_doc_get_root(document), "run_id"));
         print_gates(gates);
+    }
     yyjson_doc_free(document);
     return code;
 }
