@@ -17,6 +17,9 @@ wrong() {
     exit 2
 }
 
+# is_positive TEXT: a number above 0, as 60 or 0.5.
+is_positive() { [[ "$1" =~ ^[0-9]+([.][0-9]+)?$ && "$1" = *[1-9]* ]]; }
+
 # usage VERB: the comment its file begins with.
 usage() { sed -n '/^#/!q; s/^# \{0,1\}//; 1s/^help: //; p' "$ROOT/scripts/$1.sh"; }
 

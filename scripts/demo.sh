@@ -38,8 +38,14 @@ demo_options() {
             [ -d "$DEMO_DIR" ] || [ ! -e "$DEMO_DIR" ] || wrong "demo: --dir $2: is there already, and is no folder"
             ;;
         --speed) DEMO_SPEED="$2" ;;
-        --sink) DEMO_SINK="$2" ;;
-        --minutes) DEMO_MINUTES="$2" ;;
+        --sink)
+            [[ "$2" = @(jsonl|sqlite|dual) ]] || wrong "demo: --sink $2: must be jsonl, sqlite or dual"
+            DEMO_SINK="$2"
+            ;;
+        --minutes)
+            is_positive "$2" || wrong "demo: --minutes $2: must be a number above 0"
+            DEMO_MINUTES="$2"
+            ;;
         --symbols | --run-id) DEMO_ARGUMENTS+=("$1" "$2") ;;
         esac
         shift 2

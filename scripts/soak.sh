@@ -56,6 +56,7 @@ soak_options() {
         if [ "$1" = --dir ]; then
             SOAK_DIR=$(cd "$CALLER_DIR" && readlink -m -- "$2")
         else
+            is_positive "$2" || wrong "soak: $1 $2: must be a number above 0"
             SOAK_ARGUMENTS+=("$1" "$2")
         fi
         shift 2

@@ -39,10 +39,17 @@ def test_every_verb_tells_what_it_does_and_does_nothing(verb, option, house):
 
 
 @pytest.mark.parametrize("arguments", [["dance"], ["clean", "dance"], ["build", "dance"], ["test", "unit", "dance"], ["bench", "dance"],
-                                       ["check", "dance"], ["soak", "--dance"], ["demo", "--dance"], ["demo", "dance"]])
+                                       ["check", "dance"], ["soak", "--dance"], ["demo", "--dance"], ["demo", "dance"], ["demo", "--minutes", "dance"],
+                                       ["demo", "--sink", "dance"], ["soak", "--minutes", "dance"], ["soak", "--day", "--hours", "dance"]])
 def test_wrong_use_is_told_before_anything_is_done(arguments, house):
     done = run(house, *arguments)
     assert done.returncode == 2 and "dance" in done.stderr or "./run soak" in done.stderr, done
+
+
+@pytest.mark.parametrize("arguments", [["demo", "--minutes", "0"], ["soak", "--minutes", "0"], ["soak", "--minutes", "0.0"], ["soak", "--time-scale", "-1"]])
+def test_no_length_is_told_before_anything_is_built(arguments, house):
+    done = run(house, *arguments)
+    assert (done.returncode, done.stdout) == (2, "") and "must be a number above 0" in done.stderr, done
 
 
 def test_clean_removes_what_was_built_and_keeps_what_was_fetched(house):
