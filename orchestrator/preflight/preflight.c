@@ -135,7 +135,8 @@ static void check_sockets(const struct config *config, const char *const *instan
     for (; *instances; instances++)
         if (holder_alive(folder, *instances)) {
             preflight_add(preflight, "sockets", PREFLIGHT_FAILED,
-                          "end it first; its pid is in its file in runtime/status",
+                          "`orchestrator` without --run-id goes on with that run; where it will not, end the "
+                          "process: its pid is in runtime/status",
                           "a %s of an earlier run is still alive in this folder", *instances);
             return;
         }
