@@ -47,8 +47,11 @@ enum status client_open(int64_t timeout_ms, struct client **out_client, struct e
 {
     struct config *config;
     if (!place_orchestrator_lives())
-        return error_set(error, STATUS_CLOSED,
-                         "no orchestrator is running in this folder (use --dir DIR for another)");
+        return error_set(error, STATUS_CLOSED, "no orchestrator is running in this folder %s",
+                         place_daemons_live()
+                             ? "any more, but its daemons are: start `orchestrator` here again, "
+                               "and it goes on with their run"
+                             : "(use --dir DIR for another)");
     enum status status = place_config(&config, error);
     if (status != STATUS_OK)
         return status;

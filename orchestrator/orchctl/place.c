@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 
+#include <glob.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -28,6 +29,17 @@ enum status place_config(struct config **out_config, struct error *error)
 bool place_orchestrator_lives(void)
 {
     return file_lock_held("runtime/orchestrator.lock");
+}
+
+bool place_daemons_live(void)
+{
+    glob_t found = {0};
+    bool any = false;
+    if (glob("runtime/bus/*.lock", 0, NULL, &found) == 0)
+        for (size_t i = 0; i < found.gl_pathc && !any; i++)
+            any = file_lock_held(found.gl_pathv[i]);
+    globfree(&found);
+    return any;
 }
 
 enum { RUN_ID_MAX = 64 };

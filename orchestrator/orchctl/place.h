@@ -17,3 +17,6 @@ bool place_run_goes_on(const struct config *config, const char *run_id);
 
 /* place_orchestrator_lives: somebody holds the lock of this folder. */
 bool place_orchestrator_lives(void);
+
+/* place_daemons_live: somebody holds the lock of a daemon of this folder. */
+bool place_daemons_live(void);

@@ -255,6 +255,9 @@ int verb_replay(const struct invocation *invocation)
     for (size_t i = 0; i < invocation->word_count; i++)
         if (!file_exists(invocation->words[i]))
             return complain(EXIT_WRONG_USE, "replay %s: there is no such file", invocation->words[i]);
+    char known[RUN_ID_BYTES];
+    if (place_run(run_id, known, &error) == STATUS_NOT_FOUND)
+        fprintf(stderr, "orchctl replay: %s: whatever is stored of it is compared\n", error.text);
     enum status status = find_places(&command, run_id, &error);
     if (status != STATUS_OK)
         return complain(exit_of(status), "%s", error.text);

@@ -16,6 +16,8 @@ def test_no_daemon_notices_and_the_run_ends_as_if_nothing_had_happened(run):
     before = run.pids()
     run.kill()
     assert all(alive(pid) for pid in before.values())
+    told = run.orchctl("status")
+    assert told.returncode == 1 and "but its daemons are: start `orchestrator` here again" in told.stderr
     run.start_again().wait_line("run test goes on")
     run.answering()
     assert run.pids() == before

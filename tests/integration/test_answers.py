@@ -80,6 +80,7 @@ def test_answers_of_a_run_that_goes_on(programs, tmp_path):
         checks = {check["check"]: check for check in json.loads(doctor.stdout)["checks"]}
         assert doctor.returncode == 3 and checks["single_run"]["verdict"] == "failed" and "orchctl shutdown" in checks["single_run"]["remedy"]
         assert checks["sockets"]["verdict"] == checks["ports"]["verdict"] == "ok" and "earlier run" not in doctor.stdout, checks
+        assert "run test goes on" in run.orchctl("parity").stderr
         run.orchctl("shutdown")
         assert run.finish() == 0
 

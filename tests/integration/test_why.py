@@ -313,6 +313,11 @@ def test_a_setting_that_changes_one_column_is_seen_in_its_data_sets_only(runs):
     assert "parquet ofi, stored only" in said and '"ema_ofi"' in said
 
 
+def test_of_a_run_that_is_not_here_nothing_is_equal_and_that_it_is_not_here_is_said(runs):
+    rows, _, said = replay(runs["first"], "first", "frist", code=3)
+    assert "there is no run frist here" in said and rows["same"] == 0
+
+
 def test_data_sets_that_are_gone_are_missed(runs, tmp_path):
     folder = tmp_path / "copy"
     shutil.copytree(runs["first"].folder, folder, ignore=shutil.ignore_patterns("bus", "journal", "*.lock", "duckdb"))
