@@ -584,6 +584,11 @@ int run_main(const struct options *options, bool *out_again)
         else if (run->process_count > 0)
             code = run_processes(run, out_again);
     }
+    bool leaves_thread = run->unconcluded && !*out_again;
     run_finish(run);
+    if (leaves_thread) { /* it may be reading what an orderly exit takes away */
+        fflush(stdout);
+        _exit(code);
+    }
     return code;
 }
