@@ -11,7 +11,7 @@ enum status conclude_begin(const struct run *run, struct error *error) MUST_USE;
  * also never answer (a pipe in its place, a dead network file system): conclude_limit_ms is how long that is waited for:
  * run.conclude_timeout_s, divided by run.time_scale but not below CONCLUDE_LEAST_MS, and as long again as the run was fed, since nobody
  * reads its rows more slowly than they came. */
-enum { CONCLUDE_LEAST_MS = 30000 };
+enum { CONCLUDE_LEAST_MS = 300000 };
 int64_t conclude_limit_ms(const struct run *run);
 
 /* conclude_judged: whether the gates that can be judged before the processes are stopped have been, or are waited for no longer (told; then
