@@ -10,6 +10,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/random.h>
@@ -287,7 +288,18 @@ bool posix_refuses(void)
     return true;
 }
 
+FILE *__real_fopen(const char *path, const char *mode);
 int __real_open(const char *path, int flags, ...);
+/* What a daemon tells of its memory depends on where the kernel has put it: the same seed would write other files. */
+FILE *__wrap_fopen(const char *path, const char *mode);
+FILE *__wrap_fopen(const char *path, const char *mode)
+{
+    static char statm[] = "20000 4000 2000 100 0 2000 0\n";
+    if (strcmp(path, "/proc/self/statm") == 0)
+        return fmemopen(statm, sizeof statm - 1, "r");
+    return __real_fopen(path, mode);
+}
+
 int __wrap_open(const char *path, int flags, ...);
 int __wrap_open(const char *path, int flags, ...)
 {

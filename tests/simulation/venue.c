@@ -1,8 +1,7 @@
-#include "tests/simulation/venue.h"
+#include "tests/simulation/venue_private.h"
 
 #include "base/json.h"
 #include "base/memory.h"
-#include "net/rest_client.h"
 #include "net/websocket_client.h"
 #include "tests/simulation/fault.h"
 #include "tests/simulation/trace.h"
@@ -13,18 +12,13 @@
 #include <string.h>
 
 enum {
-    MS = 1000000,
-    SYMBOLS = 2,
     SOCKETS_MAX = 4,
     OPEN_MAX = 8,   /* connections of all harvests */
     LEAD_MAX = 200, /* messages that one of them may be ahead of another */
     ANSWERS_MAX = 8,
-    REQUESTS_MAX = 64,
     LOST_MESSAGES = 30, /* that a broken connection may swallow */
     HOUR_MS = 3600000,
 };
-
-static const char *const NAMES[SYMBOLS] = {"BTCUSDT", "ETHUSDT"};
 
 /* said: one message of the market on its way. */
 struct said {
@@ -42,7 +36,7 @@ static struct {
     struct said *first, *last; /* what some connection has still to read */
     int64_t front, front_ns; /* the first message that no connection has read; when the one before it came */
     bool ended;
-    bool fetched[SYMBOLS]; /* the first snapshot */
+    bool fetched[VENUE_SYMBOLS]; /* the first snapshot */
     int64_t begin_ns;
     int64_t wall_ns[PROCESS_COUNT]; /* of each harvest: of the newest message that it has read */
     int64_t count, numbers, read;
@@ -61,8 +55,8 @@ void venue_market_open(struct venue_market *market, uint64_t number)
         SYNTHETIC_START_MS / HOUR_MS * HOUR_MS + HOUR_MS - 50000 + 1000 * (int64_t)(number % 11);
     struct synthetic_config config = {
         .seed = 1000 + number,
-        .symbols = NAMES,
-        .symbol_count = SYMBOLS,
+        .symbols = VENUE_NAMES,
+        .symbol_count = VENUE_SYMBOLS,
         .market = MARKET_USDM,
         .rate_per_s = 3,
         .flow_strength = 1,
@@ -90,7 +84,7 @@ void venue_begin(struct venue_market *market)
     }
     memset(&world, 0, sizeof world);
     world.market = market;
-    world.begin_ns = market ? market->start_ms * MS : SYNTHETIC_START_MS * MS;
+    world.begin_ns = market ? market->start_ms * NS_PER_MS : SYNTHETIC_START_MS * NS_PER_MS;
     for (size_t i = 0; i < PROCESS_COUNT; i++)
         world.wall_ns[i] = world.begin_ns;
 }
@@ -180,8 +174,8 @@ struct websocket {
     void *data;
     char url[1024];
     const struct process *process;
-    bool hears[SYMBOLS]; /* open … */
-    int64_t next;        /* … number of the message it reads next */
+    bool hears[VENUE_SYMBOLS]; /* open … */
+    int64_t next;              /* … number of the message it reads next */
     int64_t answers[ANSWERS_MAX];
     size_t answer_count;
 };
@@ -256,10 +250,10 @@ static bool is_over(void)
 
 static void hear(struct websocket *socket, const char *text, bool hears)
 {
-    for (size_t i = 0; i < SYMBOLS; i++) {
+    for (size_t i = 0; i < VENUE_SYMBOLS; i++) {
         char name[16] = "";
-        for (size_t k = 0; NAMES[i][k]; k++)
-            name[k] = (char)tolower((unsigned char)NAMES[i][k]);
+        for (size_t k = 0; VENUE_NAMES[i][k]; k++)
+            name[k] = (char)tolower((unsigned char)VENUE_NAMES[i][k]);
         if (strstr(text, name))
             socket->hears[i] = hears;
     }
@@ -322,11 +316,12 @@ enum status websocket_add(struct websocket_client *client, const char *url, void
         struct websocket *socket = &client->sockets[i];
         if (socket->state != SOCKET_NONE)
             continue;
-        *socket = (struct websocket){.client = client,
-                                     .state = SOCKET_WAITING,
-                                     .process = fiber_process(),
-                                     .data = data,
-                                     .due_ns = fiber_now_ns() + MS + fault_below(20 * (int64_t)MS)};
+        *socket =
+            (struct websocket){.client = client,
+                               .state = SOCKET_WAITING,
+                               .process = fiber_process(),
+                               .data = data,
+                               .due_ns = fiber_now_ns() + NS_PER_MS + fault_below(20 * (int64_t)NS_PER_MS)};
         snprintf(socket->url, sizeof socket->url, "%s", url);
         *out_socket = socket;
         return STATUS_OK;
@@ -391,7 +386,7 @@ static void lose(struct websocket *socket, const char *reason, int64_t swallowed
     trace_event("disconnect", "reason=\"%s\"", reason);
     if (socket->client->config.handlers.lost(socket->client->config.context, socket, reason)) {
         socket->state = SOCKET_WAITING;
-        socket->due_ns = fiber_now_ns() + socket->client->config.backoff_initial_ms * MS;
+        socket->due_ns = fiber_now_ns() + socket->client->config.backoff_initial_ms * NS_PER_MS;
     }
 }
 
@@ -430,7 +425,7 @@ static bool deliver(struct websocket *socket)
         free(read);
         did = true;
     }
-    socket->due_ns = fiber_now_ns() + fault_below(20 * (int64_t)MS);
+    socket->due_ns = fiber_now_ns() + fault_below(20 * (int64_t)NS_PER_MS);
     return did;
 }
 
@@ -472,7 +467,7 @@ static int64_t due_ns(const struct websocket_client *client)
 
 enum status websocket_client_run_once(struct websocket_client *client, int timeout_ms)
 {
-    int64_t until_ns = fiber_now_ns() + (int64_t)timeout_ms * MS;
+    int64_t until_ns = fiber_now_ns() + (int64_t)timeout_ms * NS_PER_MS;
     for (;;) {
         bool did = client->woken;
         client->woken = false;
@@ -485,106 +480,11 @@ enum status websocket_client_run_once(struct websocket_client *client, int timeo
     }
 }
 
-/* --- net/rest_client.h --- */
+/* --- what its REST interface tells (venue_rest.c) --- */
 
-struct pending_request {
-    bool used, ready;
-    char url[512];
-    void *data;
-    int64_t due_ns;
-    long status;
-    struct buffer body;
-};
-
-struct rest_client {
-    struct rest_client_config config;
-    struct pending_request requests[REQUESTS_MAX];
-    size_t pending;
-};
-
-enum status rest_client_create(const struct rest_client_config *config, struct rest_client **out_client,
-                               struct error *error)
+struct synthetic *venue_synthetic(void)
 {
-    (void)error;
-    *out_client = memory_allocate(sizeof **out_client);
-    (*out_client)->config = *config;
-    return STATUS_OK;
-}
-
-void rest_client_destroy(struct rest_client *client)
-{
-    free(client);
-}
-
-size_t rest_client_pending(const struct rest_client *client)
-{
-    return client->pending;
-}
-
-int64_t rest_client_due_ms(const struct rest_client *client)
-{
-    (void)client;
-    return -1;
-}
-
-enum status rest_request_start(struct rest_client *client, const struct rest_request *request)
-{
-    for (size_t i = 0; i < REQUESTS_MAX; i++) {
-        struct pending_request *pending = &client->requests[i];
-        if (pending->used)
-            continue;
-        *pending = (struct pending_request){.used = true,
-                                            .data = request->data,
-                                            .due_ns = fiber_now_ns() + MS + fault_below(40 * (int64_t)MS)};
-        snprintf(pending->url, sizeof pending->url, "%s", request->url);
-        buffer_init(&pending->body, 0);
-        client->pending++;
-        return STATUS_OK;
-    }
-    return STATUS_LIMIT;
-}
-
-static void answer_streams(struct buffer *out)
-{
-    buffer_append_text(out, "{\"market\":\"usdm\",\"streams\":[");
-    for (size_t i = 0; i < SYMBOLS; i++) {
-        char name[16] = "";
-        for (size_t k = 0; NAMES[i][k]; k++)
-            name[k] = (char)tolower((unsigned char)NAMES[i][k]);
-        buffer_format(out, "%s\"%s@aggTrade\",\"%s@bookTicker\",\"%s@depth@100ms\"", i ? "," : "", name, name,
-                      name);
-    }
-    buffer_append_text(out, "]}");
-}
-
-static void answer_instruments(struct buffer *out)
-{
-    buffer_append_text(out, "{\"symbols\":[");
-    for (uint16_t i = 0; i < SYMBOLS; i++) {
-        struct synthetic_scale scale = synthetic_scale(world.market->synthetic, i);
-        buffer_format(out,
-                      "%s{\"symbol\":\"%s\",\"pricePrecision\":%d,\"quantityPrecision\":%d,\"filters\":[{"
-                      "\"filterType\":"
-                      "\"PRICE_FILTER\",\"tickSize\":\"0.%0*d\"},{\"filterType\":\"LOT_SIZE\",\"stepSize\":"
-                      "\"0.%0*d\"}]}",
-                      i ? "," : "", NAMES[i], scale.price_decimals, scale.quantity_decimals,
-                      scale.price_decimals, 1, scale.quantity_decimals, 1);
-    }
-    buffer_append_text(out, "]}");
-}
-
-static size_t symbol_in(const char *url)
-{
-    for (size_t i = 0; i < SYMBOLS; i++)
-        if (strstr(url, NAMES[i]))
-            return i;
-    return 0;
-}
-
-static int64_t number_in(const char *url, const char *key)
-{
-    const char *at = strstr(url, key);
-    return at ? strtoll(at + strlen(key), NULL, 10) : -1;
+    return world.market->synthetic;
 }
 
 /* has_read: the harvest that runs has read what lies before this message. */
@@ -597,64 +497,17 @@ static bool has_read(int64_t number)
     return all;
 }
 
-/* answer_depth: the first snapshot where the market stands in front of it, later the book as it is. False: not yet. */
-static bool answer_depth(struct pending_request *pending)
+bool venue_depth(size_t symbol, struct buffer *out)
 {
-    size_t symbol = symbol_in(pending->url);
     if (!world.fetched[symbol] && !is_over()) {
         const struct said *said = item(world.front);
         if (!said || !said->snapshot || said->symbol != symbol || !has_read(said->number))
             return false;
-        buffer_append(&pending->body, said->text, said->bytes);
+        buffer_append(out, said->text, said->bytes);
         pass_time(said->recv_ns);
         world.fetched[symbol] = true;
         return true;
     }
-    synthetic_depth(world.market->synthetic, (uint16_t)symbol, 1000, &pending->body);
+    synthetic_depth(world.market->synthetic, (uint16_t)symbol, 1000, out);
     return true;
-}
-
-static bool answer(struct pending_request *pending)
-{
-    pending->status = 200;
-    if (strstr(pending->url, "/simulator/streams"))
-        answer_streams(&pending->body);
-    else if (strstr(pending->url, "/exchangeInfo"))
-        answer_instruments(&pending->body);
-    else if (strstr(pending->url, "/aggTrades"))
-        synthetic_agg_trades(world.market->synthetic, (uint16_t)symbol_in(pending->url),
-                             number_in(pending->url, "fromId="), (size_t)number_in(pending->url, "limit="),
-                             &pending->body);
-    else
-        return answer_depth(pending);
-    return true;
-}
-
-static void finish(struct rest_client *client, struct pending_request *pending)
-{
-    struct buffer body = pending->body;
-    struct rest_answer given = {
-        .url = pending->url,
-        .http_status = pending->status,
-        .body = buffer_text(&body),
-        .body_bytes = body.length,
-        .attempts = 1,
-    };
-    client->pending--;
-    client->config.done(client->config.context, pending->data, &given);
-    pending->used = false;
-    buffer_finish(&body);
-}
-
-void rest_client_run(struct rest_client *client, int timeout_ms)
-{
-    (void)timeout_ms;
-    for (size_t i = 0; i < REQUESTS_MAX; i++) {
-        struct pending_request *pending = &client->requests[i];
-        if (!pending->used || fiber_now_ns() < pending->due_ns)
-            continue;
-        if (!pending->ready && !(pending->ready = answer(pending)))
-            continue;
-        finish(client, pending);
-    }
 }
