@@ -68,7 +68,7 @@ def nothing_stays(tmp_path):
 @pytest.mark.parametrize("arguments, words", [
     (["--bogus"], "--bogus"), (["--capture"], "needs a value"), (["--capture", "none.gz"], "none.gz"),
     (["--dir", ""], "--dir"), (["--dir", "a file"], "no folder"), (["--minutes="], "must be a number"),
-    (["--symbols", ""], "run.symbols"), (["--speed", "fast"], "simulator.speed"), (["--sink=tape"], "run.sink"),
+    (["--symbols", ""], "run.symbols"), (["--speed", "fast"], "simulator.speed"), (["--sink=tape"], "--sink tape: must be"),
 ])
 def test_wrong_use_is_told_and_leaves_nothing(arguments, words, house, tmp_path):
     (tmp_path / "a file").touch()
