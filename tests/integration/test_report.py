@@ -408,7 +408,7 @@ def test_figures_survive_kills_at_any_moment(setting):
 
 def test_a_death_at_either_side_of_a_commit_changes_nothing(setting):
     folder, market, daemon = setting
-    for point in ("before_commit:3", "after_commit:2", "before_commit:1", "after_commit:4"):
+    for point in ("before_commit:3", "after_commit:2", "before_commit:1", "after_commit:1"):
         daemon.start(f"report/{point}")
         assert daemon.end() == -signal.SIGKILL, daemon.text()
     daemon.start()
