@@ -305,9 +305,9 @@ def trade_cut_off(capture, binaries, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def depth_cut_off(capture, binaries, tmp_path_factory):
-    """Cut in the middle of a change of the book, in a market that goes on (20 times its pace) while nobody listens."""
+    """Cut in the middle of a change of the book, in a market that goes on (5 times its pace, some 5 s of it) while nobody listens."""
     faults = [{"stream": DEPTH, "after": LOST_DEPTH, "truncate": True}]
-    return run(tmp_path_factory.mktemp("depth"), capture, binaries, faults, speed=20, sets=BACK_AT_ONCE)
+    return run(tmp_path_factory.mktemp("depth"), capture, binaries, faults, speed=5, sets=BACK_AT_ONCE)
 
 
 def rows_by(stack, kind, key, excluded):
