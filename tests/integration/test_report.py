@@ -146,11 +146,12 @@ class Market:
 
 
 class Producers(threading.Thread):
-    """One thread that is harvest, features, signal and broker: publishes, beats, answers catch-up requests."""
+    """One thread that is harvest, features, signal and broker: publishes, beats, answers catch-up requests. `pace`: thousandths of
+    every stream a second; `most`: so many are said, and the rest when a test raises it."""
 
-    def __init__(self, folder, market, rows_per_second):
+    def __init__(self, folder, market, pace=1000, most=1000):
         super().__init__(daemon=True)
-        self.market, self.rows_per_second = market, rows_per_second
+        self.market, self.pace, self.most = market, pace, most
         self.released = {name: 0 for name in market.streams}
         self.ending = threading.Event()
         self.context = zmq.Context()
@@ -165,14 +166,15 @@ class Producers(threading.Thread):
             self.sockets[service] = publisher, router
 
     def run(self):
-        began, beat_due = time.monotonic(), 0.0
+        then, allowed, beat_due = time.monotonic(), 0.0, 0.0
         poller = zmq.Poller()
         for service, (_, router) in self.sockets.items():
             poller.register(router, zmq.POLLIN)
         while not self.ending.is_set():
             for router, _ in poller.poll(10):
                 self.answer(router)
-            allowed = (time.monotonic() - began) * self.rows_per_second
+            now = time.monotonic()
+            then, allowed = now, min(self.most, allowed + (now - then) * self.pace)
             for name, rows in self.market.streams.items():
                 self.release(name, rows, min(len(rows), int(allowed * len(rows) / 1000)))
             if time.monotonic() >= beat_due:
@@ -270,6 +272,18 @@ class Daemon:
         dealer.close()
         return answer[2], answer[3]
 
+    def wait_heard(self):
+        """Until this life has heard a heartbeat of those whose counters a summary shows: they do not wait for it with the rows."""
+        deadline = time.monotonic() + PATIENCE_S
+        while True:
+            written = self.wait(lambda *_: True)[2]["summaries_written"]
+            assert self.command("summary")[0]
+            self.wait(lambda state, positions, counters: counters["summaries_written"] > written)
+            found = summary(self.folder, "jsonl")[1]
+            if found["deduplicated"] is not None and found["harvester_metrics"]["reconnect_count"] is not None:
+                return
+            assert time.monotonic() < deadline, f"not heard: {found['deduplicated']}, {found['harvester_metrics']}"
+
     def text(self):
         return (self.folder / "report.log").read_text()[-4000:]
 
@@ -282,13 +296,15 @@ class Daemon:
 
 
 @pytest.fixture
-def setting(tmp_path):
+def setting(request, tmp_path):
+    """A folder with the sinks' rows in it, the market, the report that is not started yet; the producers speak. Its parameters are theirs."""
     folder = pathlib.Path(f"/tmp/orderflow-{os.getpid()}-{tmp_path.name[-20:]}")  # socket paths are short
     folder.mkdir()
     market = Market(20240808)
     market.write_sinks(prepare(folder))
-    producers, daemon = Producers(folder, market, 1000), Daemon(folder)
+    producers, daemon = Producers(folder, market, **getattr(request, "param", {})), Daemon(folder)
     producers.start()
+    daemon.producers = producers
     yield folder, market, daemon
     if daemon.process and daemon.process.poll() is None:
         daemon.process.kill()
@@ -383,6 +399,7 @@ def test_figures_survive_kills_at_any_moment(setting):
         assert daemon.end(signal.SIGKILL) == -signal.SIGKILL
         daemon.start()
     daemon.wait(lambda state, positions, counters: sum(positions.values()) >= total)
+    daemon.wait_heard()
     assert daemon.command("drain")[0]
     daemon.wait(lambda state, positions, counters: state == "drained")
 
@@ -406,17 +423,21 @@ def test_figures_survive_kills_at_any_moment(setting):
     assert summary(folder, "jsonl")[0], "a stop behind the end keeps the final summary"
 
 
+# However long its lives take to begin, the market goes on meanwhile: each of them has rows to commit again and again.
+@pytest.mark.parametrize("setting", [{"pace": 8}], indirect=True)
 def test_a_death_at_either_side_of_a_commit_changes_nothing(setting):
     folder, market, daemon = setting
     for point in ("before_commit:3", "after_commit:2", "before_commit:1", "after_commit:1"):
         daemon.start(f"report/{point}")
         assert daemon.end() == -signal.SIGKILL, daemon.text()
+    daemon.producers.pace = 1000
     daemon.start()
     assert daemon.command("drain")[0]
     daemon.wait(lambda state, positions, counters: state == "drained")
     check_figures(market, summary(folder, "sqlite")[1])
 
 
+@pytest.mark.parametrize("setting", [{"most": 500}], indirect=True)
 def test_a_stop_in_the_middle_leaves_the_figures_as_of_then(setting):
     folder, market, daemon = setting
     daemon.start()

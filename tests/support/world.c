@@ -232,8 +232,8 @@ static void on_frame(void *context, size_t connection, const char *topic, size_t
     if (frame_open(&frame, data, bytes, NULL) != STATUS_OK || !frame_next(&frame, &view) ||
         row_decode(&view, &heartbeat_message, &beat, NULL) != STATUS_OK)
         return; /* a test sends such */
-    if (beat.pid != service->pid)
-        return; /* of an earlier life */
+    if (beat.pid != service->pid || beat.seq < service->beat.seq)
+        return; /* of an earlier life, or overtaken by an answer that held a newer one */
     service->beat = beat;
     service->counter_count = 0;
     while (frame_next(&frame, &view))
@@ -246,19 +246,20 @@ static void on_answer(void *context, size_t connection, const void *head, size_t
     struct service *service = &((struct world *)context)->services[connection];
     struct frame frame;
     struct row_view view;
-    (void)body;
-    (void)body_bytes;
     assert_ok(frame_open(&frame, head, head_bytes, NULL));
     assert_true(frame_next(&frame, &view));
     if (row_decode(&view, &command_answer_message, &service->answer, NULL) == STATUS_OK &&
         strcmp(service->answer.request_id, "asked") == 0)
         service->answered = true;
+    if (body_bytes) /* of a status: the newest heartbeat */
+        on_frame(context, connection, "", 0, body, body_bytes);
 }
 
+/* One message at a time: what only one heartbeat tells is seen, however late this process gets to it. */
 void world_step(struct world *world)
 {
     const struct bus_events events = {.context = world, .frame = on_frame, .answer = on_answer};
-    bus_poll(world->ear, STEP_MS, 1000, &events);
+    bus_poll(world->ear, STEP_MS, 1, &events);
     reap(world);
 }
 

@@ -61,7 +61,7 @@ int world_wait(struct world *world, enum who who);
 /* world_disarm: from now on the service lives without its crash point. */
 void world_disarm(struct world *world, enum who who);
 
-/* world_step: hears, reaps, revives; call it until something has come true. */
+/* world_step: hears one message, reaps, revives; call it until something has come true. */
 void world_step(struct world *world);
 
 /* world_tell: a command and its answer. */

@@ -125,14 +125,27 @@ static void test_a_symbol_whose_second_socket_is_refused_is_not_served(void **st
 /* gate: holds the receiver's thread where it wakes the stage. */
 struct gate {
     pthread_mutex_t mutex;
+    pthread_cond_t opened;
+    bool is_closed;
     _Atomic bool is_held;
 };
 
 static void pass_gate(void *context)
 {
     struct gate *gate = context;
-    atomic_store(&gate->is_held, true);
     pthread_mutex_lock(&gate->mutex);
+    while (gate->is_closed) {
+        atomic_store(&gate->is_held, true);
+        pthread_cond_wait(&gate->opened, &gate->mutex);
+    }
+    pthread_mutex_unlock(&gate->mutex);
+}
+
+static void gate_set(struct gate *gate, bool is_closed)
+{
+    pthread_mutex_lock(&gate->mutex);
+    gate->is_closed = is_closed;
+    pthread_cond_broadcast(&gate->opened);
     pthread_mutex_unlock(&gate->mutex);
 }
 
@@ -140,7 +153,7 @@ static void test_requests_that_a_socket_does_not_take_are_told_and_asked_by_anot
 {
     (void)state;
     struct bench bench;
-    struct gate gate = {.mutex = PTHREAD_MUTEX_INITIALIZER};
+    struct gate gate = {.mutex = PTHREAD_MUTEX_INITIALIZER, .opened = PTHREAD_COND_INITIALIZER};
     bench_begin(&bench);
     struct receiver_config settings = two_symbols(&bench);
     settings.wake = pass_gate;
@@ -149,8 +162,7 @@ static void test_requests_that_a_socket_does_not_take_are_told_and_asked_by_anot
     UNTIL(&bench, receiver_serves(bench.receiver, 0));
     venue_say_diff(&bench.venue, 9, 12, 8);
     UNTIL(&bench, feed_count(bench.feed, 0, FEED_EMITTED_BOOKS) == 1);
-    pthread_mutex_lock(&gate.mutex);
-    atomic_store(&gate.is_held, false);
+    gate_set(&gate, true);
     venue_say(&bench.venue, "{}"); /* what it wakes for */
     UNTIL(&bench, atomic_load(&gate.is_held));
     for (int i = 0; i < MANY; i++) {
@@ -158,7 +170,7 @@ static void test_requests_that_a_socket_does_not_take_are_told_and_asked_by_anot
         receiver_forget(bench.receiver, 1);
     }
     receiver_listen(bench.receiver, 1, NULL);
-    pthread_mutex_unlock(&gate.mutex);
+    gate_set(&gate, false);
     UNTIL(&bench, receiver_serves(bench.receiver, 1));
     assert_true(receiver_figures(bench.receiver).requests_unsaid > 0);
     assert_int_equal(bench.venue.opened, 2);

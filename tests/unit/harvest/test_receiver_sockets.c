@@ -134,8 +134,9 @@ static void test_a_silent_stream_has_its_socket_reopened(void **state)
     bench_go(&bench, &settings);
     UNTIL(&bench, bench.venue.socket);
     assert_string_equal(bench.venue.target, "btcusdt@depth@0ms/btcusdt@trade/btcusdt@bookTicker");
-    UNTIL(&bench, bench.venue.opened == 2 && bench.last_closed.length);
-    assert_int_equal(receiver_figures(bench.receiver).substream_timeouts, 1);
+    UNTIL(&bench, bench.venue.opened >= 2 && bench.last_closed.length);
+    int openings = bench.venue.opened; /* more than two where this thread lost its processor for a second */
+    assert_in_range(receiver_figures(bench.receiver).substream_timeouts, openings - 1, openings);
     assert_string_equal(buffer_text(&bench.last_closed), "4001 a stream stayed silent");
     bench_finish(&bench);
 }

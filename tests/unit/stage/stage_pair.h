@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { ROWS = 3000 };
+enum { ROWS = 3000, STOP_PATIENCE_MS = 30000 };
 #define ROWS_TEXT     "3000"
 #define ROWS_PLUS_END "3001"
 
@@ -56,7 +56,7 @@ static inline void stop_both(struct world *world)
         int code = world_wait(world, who);
         if (code != EXIT_SUCCESS)
             fail_msg("%s ended with %d in %s", SERVICE_NAMES[who], code, world->folder);
-        assert_true(world_now_ms() - begin_ms < 8000);
+        assert_true(world_now_ms() - begin_ms < STOP_PATIENCE_MS);
     }
 }
 
