@@ -110,3 +110,16 @@ def test_doctor_tells_of_a_folder_that_cannot_be_written_to_why_and_what_helps(t
         for name in ("directories", "disk_speed"):
             found = checks[name]
             assert found["verdict"] == "failed" and place in found["cause"] and re.search(cause, found["cause"]) and remedy in found["remedy"], found
+
+
+def test_evidence_that_nobody_has_built_is_one_sentence_that_says_how_to(tmp_path):
+    lay(tmp_path, run_id="old")
+    for options in ("", " --json", " --run-id old"):
+        done = said(tmp_path, "evidence verify" + options)
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1), done
+        assert "no evidence pack of run old" in done.stderr and "`orchctl evidence build --run-id old`" in done.stderr, done
+    done = said(tmp_path, "evidence verify --pack nowhere")
+    assert (done.returncode, done.stdout) == (2, "") and "--pack nowhere: there is no such folder" in done.stderr, done
+    (tmp_path / "artifacts/evidence/old").mkdir(parents=True)
+    done = said(tmp_path, "evidence verify")
+    assert done.returncode == 3 and "index.json is missing" in done.stdout, "a pack without its index has been looked at"
