@@ -123,3 +123,23 @@ def test_evidence_that_nobody_has_built_is_one_sentence_that_says_how_to(tmp_pat
     (tmp_path / "artifacts/evidence/old").mkdir(parents=True)
     done = said(tmp_path, "evidence verify")
     assert done.returncode == 3 and "index.json is missing" in done.stdout, "a pack without its index has been looked at"
+
+
+def incident(number, closed_ms=None):
+    return {"id": f"incident-{number:06}", "severity": "P1", "rule": "canary_auc", "who": "gate", "why": "fired", "action": "reduce_weight",
+            "fingerprint_from": None, "fingerprint_to": None, "metrics_before_after": {}, "opened_ms": 1700000000000 + number, "closed_ms": closed_ms}
+
+
+def test_canary_status_names_the_incidents_that_canary_resolve_can_close(tmp_path):
+    lay(tmp_path, run_id="old")
+    folder = tmp_path / "artifacts/runtime/canary_report"
+    folder.mkdir(parents=True)
+    (folder / "incidents.json").write_text(json.dumps([incident(1, 1700000001000), incident(2), incident(3)]))
+    unmeasured = said(tmp_path, "canary status")
+    assert unmeasured.returncode == 3 and re.findall("incident-\\d+", unmeasured.stdout) == ["incident-000002", "incident-000003"], unmeasured
+    (folder / "monitoring_report.json").write_text('{"run_id": "old", "gates": []}')
+    assert "open    incident-000002  P1 canary_auc  reduce_weight  since 2023-11-14T22:13:20.002Z: fired\n" in said(tmp_path, "canary status").stdout
+    report = json.loads(said(tmp_path, "canary status --json").stdout)
+    assert [entry["id"] for entry in report["incidents_open"]] == ["incident-000002", "incident-000003"] and report["run_id"] == "old"
+    assert said(tmp_path, "canary resolve incident-000002 --reason known").returncode == 0
+    assert re.findall("incident-\\d+", said(tmp_path, "canary status").stdout) == ["incident-000003"]
