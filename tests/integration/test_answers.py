@@ -63,6 +63,15 @@ def test_answers_of_a_run_that_goes_on(programs, tmp_path):
         assert keys(paused) == keys(documented("pause, resume")[0])
         assert "is running" in run.orchctl("resume", "broker").stdout and "nothing to do" in run.orchctl("resume", "broker").stdout
 
+        assert run.orchctl("fault", "list").stdout == "this run has had no fault\n"
+        assert run.orchctl("fault", "clear").stdout == "no fault is open that could be cleared\n"
+        assert json.loads(run.orchctl("fault", "clear", "--json").stdout) == {"cleared": 0, "faults": []}
+        run.orchctl("fault", "cpu", "orchestrator", "--for", "30s", "--force", "--no-wait")
+        assert "no fault is open" not in run.orchctl("fault", "clear", "1").stdout
+        run.wait_line("fault 1: cpu on orchestrator is over")
+        cleared = run.orchctl("fault", "clear", "1", "--json")
+        assert (cleared.returncode, json.loads(cleared.stdout)["cleared"]) == (0, 0), cleared
+
         wrong = orchestrate(run, "--sink", "nowhere")
         assert wrong.returncode == 2 and "run.sink" in wrong.stderr and "another orchestrator" not in wrong.stderr, wrong
         second = orchestrate(run, "--sink", "jsonl")
