@@ -68,17 +68,24 @@ enum status perform_fault_list(void *context, const struct control_values *value
                                struct error *error)
 {
     (void)error;
+    json_object_begin(result);
     faults_list(context, values->integers[0], result);
+    json_object_end(result);
     return STATUS_OK;
 }
 
 enum status perform_fault_clear(void *context, const struct control_values *values, struct json *result,
                                 struct error *error)
 {
+    size_t lasting = faults_lasting(context, values->integers[0]);
     enum status status = faults_clear(context, values->integers[0], error);
-    if (status == STATUS_OK)
-        faults_list(context, values->integers[0], result);
-    return status;
+    if (status != STATUS_OK)
+        return status;
+    json_object_begin(result);
+    json_key_i64(result, "cleared", (int64_t)lasting);
+    faults_list(context, values->integers[0], result);
+    json_object_end(result);
+    return STATUS_OK;
 }
 
 enum status perform_steady(void *context, const struct control_values *values, struct json *result,

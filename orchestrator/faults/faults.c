@@ -374,6 +374,14 @@ void faults_take_exit(struct run *run, const struct process *process)
     }
 }
 
+size_t faults_lasting(const struct run *run, int64_t id)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < run->fault_count; i++)
+        count += (!id || run->faults[i].id == id) && lasts(&run->faults[i]);
+    return count;
+}
+
 enum status faults_clear(struct run *run, int64_t id, struct error *error)
 {
     bool known = id == 0;
@@ -540,12 +548,10 @@ void faults_adopt(struct run *run)
 void faults_list(const struct run *run, int64_t id, struct json *json)
 {
     static const struct fault_loss UNMEASURED = {-1, -1, -1, NULL};
-    json_object_begin(json);
     json_key(json, "faults");
     json_array_begin(json);
     for (size_t i = 0; i < run->fault_count; i++)
         if (!id || run->faults[i].id == id)
             fault_json(json, &run->faults[i], &UNMEASURED);
     json_array_end(json);
-    json_object_end(json);
 }

@@ -6,6 +6,7 @@
 #include "injury/order.h"
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 struct command_answer_row;
@@ -29,6 +30,9 @@ struct fault_wish {
 enum status faults_inject(struct run *run, const struct fault_wish *wish, int64_t *out_id,
                           struct error *error) MUST_USE;
 
+/* faults_lasting: leases that faults_clear of the same id would end. */
+size_t faults_lasting(const struct run *run, int64_t id);
+
 /* faults_clear: ends one, or with id 0 all that last. STATUS_NOT_FOUND: there is no such fault. */
 enum status faults_clear(struct run *run, int64_t id, struct error *error) MUST_USE;
 
@@ -47,5 +51,5 @@ void faults_adopt(struct run *run); /* what the orchestrator that died did to it
 /* faults_replayed: rows that this life of a process has fetched from producers' journals or read again. */
 int64_t faults_replayed(const struct process *process);
 
-/* faults_list: {"faults": […]}; rows_lost and the like are not known before the files are read. */
+/* faults_list: the member "faults" of an object: all or one; rows_lost and the like are not known before the files are read. */
 void faults_list(const struct run *run, int64_t id, struct json *json);

@@ -2,6 +2,7 @@
 #include "client.h"
 #include "orchestrator/canary/document.h"
 #include "orchestrator/canary/fingerprints.h"
+#include "orchestrator/canary/incidents.h"
 #include "place.h"
 #include "program.h"
 #include "verb.h"
@@ -98,32 +99,79 @@ static void print_gates(yyjson_val *gates)
     }
 }
 
-/* status: the gates as the newest report has them; exit 3 unless all pass. */
+/* print_open: what `canary resolve` wants an id of. */
+static void print_open(const struct incidents *incidents)
+{
+    for (size_t i = 0; i < incidents->count; i++) {
+        const struct incident *incident = &incidents->items[i];
+        char opened_at[TIME_TEXT_BYTES];
+        if (incident->closed_ms)
+            continue;
+        time_iso_ms(incident->opened_ms, opened_at);
+        printf("open    %s  %s %s  %s  since %s: %s\n", incident->id, incident->severity, incident->rule,
+               incident->action, opened_at, incident->why);
+    }
+}
+
+static void print_json(yyjson_val *report, const struct incidents *incidents)
+{
+    yyjson_mut_doc *document = yyjson_mut_doc_new(NULL);
+    yyjson_mut_val *root = yyjson_val_mut_copy(document, report);
+    yyjson_mut_val *open = yyjson_mut_obj_add_arr(document, root, "incidents_open");
+    for (size_t i = 0; i < incidents->count; i++) {
+        const struct incident *incident = &incidents->items[i];
+        if (incident->closed_ms)
+            continue;
+        yyjson_mut_val *entry = yyjson_mut_arr_add_obj(document, open);
+        yyjson_mut_obj_add_str(document, entry, "id", incident->id);
+        yyjson_mut_obj_add_str(document, entry, "severity", incident->severity);
+        yyjson_mut_obj_add_str(document, entry, "rule", incident->rule);
+        yyjson_mut_obj_add_str(document, entry, "action", incident->action);
+        yyjson_mut_obj_add_int(document, entry, "opened_ms", incident->opened_ms);
+        yyjson_mut_obj_add_str(document, entry, "why", incident->why);
+    }
+    char *text = yyjson_mut_val_write(root, 0, NULL);
+    puts(text ? text : "null");
+    free(text);
+    yyjson_mut_doc_free(document);
+}
+
+/* status_print: of a run that has been measured. */
+static int status_print(const struct invocation *invocation, yyjson_val *report,
+                        const struct incidents *incidents)
+{
+    yyjson_val *gates = yyjson_obj_get(report, "gates");
+    if (invocation->json) {
+        print_json(report, incidents);
+    } else {
+        printf("gates of run %s\n", member_text(report, "run_id"));
+        print_gates(gates);
+    }
+    return judge(gates);
+}
+
+/* status: fingerprints, open incidents, and the gates as the newest report has them; exit 3 unless all pass. */
 static int status_of(const struct invocation *invocation, const struct config *config)
 {
+    const char *artifacts = config_text(config, "run.artifacts_dir");
     struct fingerprints fingerprints;
+    struct incidents incidents = {0};
     struct error error = {{0}};
     yyjson_doc *document = NULL;
     char path[PATH_BYTES];
-    if (fingerprints_read(config_text(config, "run.state_dir"), &fingerprints, &error) != STATUS_OK)
+    incidents_path(artifacts, path);
+    if (fingerprints_read(config_text(config, "run.state_dir"), &fingerprints, &error) != STATUS_OK ||
+        incidents_read(path, &incidents, &error) != STATUS_OK)
         return complain(EXIT_REFUSED, "%s", error.text);
-    path_join(path, config_text(config, "run.artifacts_dir"), "runtime/canary_report/monitoring_report.json");
-    enum status status = document_read(path, &document, &error);
-    if (!invocation->json)
-        print_fingerprints(&fingerprints);
-    if (status != STATUS_OK)
-        return complain(EXIT_NOT_EVEN, "no gate has been measured yet: `orchctl canary report` does");
-    if (invocation->json) {
-        char *text = yyjson_val_write(yyjson_doc_get_root(document), 0, NULL);
-        puts(text ? text : "null");
-        free(text);
-    }
-    yyjson_val *gates = yyjson_obj_get(yyjson_doc_get_root(document), "gates");
-    int code = judge(gates);
     if (!invocation->json) {
-        printf("gates of run %s\n", member_text(yyjson_doc_get_root(document), "run_id"));
-        print_gates(gates);
+        print_fingerprints(&fingerprints);
+        print_open(&incidents);
     }
+    path_join(path, artifacts, "runtime/canary_report/monitoring_report.json");
+    int code = document_read(path, &document, &error) == STATUS_OK
+                   ? status_print(invocation, yyjson_doc_get_root(document), &incidents)
+                   : complain(EXIT_NOT_EVEN, "no gate has been measured yet: `orchctl canary report` does");
+    incidents_finish(&incidents);
     yyjson_doc_free(document);
     return code;
 }

@@ -57,22 +57,46 @@ static void print_fault(yyjson_val *fault)
            member_text(fault, "reason"));
 }
 
+static void print_table(yyjson_val *faults)
+{
+    yyjson_val *fault;
+    size_t index, count;
+    printf("%4s %-12s %-12s %-8s %10s %-12s %s\n", "ID", "KIND", "TARGET", "END", "TOUCHED", "RECOVERED",
+           "REASON");
+    yyjson_arr_foreach(faults, index, count, fault) print_fault(fault);
+}
+
+/* print_list: faults by themselves; a table of none says so. */
+static void print_list(yyjson_val *result)
+{
+    yyjson_val *faults = yyjson_obj_get(result, "faults");
+    if (yyjson_arr_size(faults))
+        print_table(faults);
+    else
+        puts("this run has had no fault");
+}
+
+/* print_cleared: none may have lasted; one that is over already may still be on its way to recovery. */
+static void print_cleared(yyjson_val *result)
+{
+    if (yyjson_get_sint(yyjson_obj_get(result, "cleared")) == 0)
+        puts("no fault is open that could be cleared");
+    if (yyjson_arr_size(yyjson_obj_get(result, "faults")))
+        print_table(yyjson_obj_get(result, "faults"));
+}
+
 static int ask_and_print(struct client *client, const struct invocation *invocation, const char *verb,
-                         const char *arguments)
+                         const char *arguments, void (*print)(yyjson_val *result))
 {
     struct error error = {{0}};
     yyjson_doc *reply;
     if (client_ask(client, verb, arguments, &reply, &error) != STATUS_OK)
         return refused(&error);
-    yyjson_val *result = yyjson_obj_get(yyjson_doc_get_root(reply), "result"), *fault;
-    size_t index, count;
-    if (invocation->json) {
+    yyjson_val *result = yyjson_obj_get(yyjson_doc_get_root(reply), "result");
+    if (invocation->json)
         print_json(result);
-    } else {
-        printf("%4s %-12s %-12s %-8s %10s %-12s %s\n", "ID", "KIND", "TARGET", "END", "TOUCHED", "RECOVERED",
-               "REASON");
-        yyjson_arr_foreach(yyjson_obj_get(result, "faults"), index, count, fault) print_fault(fault);
-    }
+    else
+        print(result);
     yyjson_doc_free(reply);
     return EXIT_FINE;
 }
@@ -82,7 +106,7 @@ static int clear(struct client *client, const struct invocation *invocation)
     char arguments[40] = "{}";
     if (invocation->words[1])
         snprintf(arguments, sizeof arguments, "{\"id\":%lld}", strtoll(invocation->words[1], NULL, 10));
-    return ask_and_print(client, invocation, "fault_clear", arguments);
+    return ask_and_print(client, invocation, "fault_clear", arguments, print_cleared);
 }
 
 static void print_seen(const struct fault_seen *seen, const struct fault_losses *losses, const char *verdict)
@@ -138,7 +162,7 @@ static int inject(struct client *client, const struct invocation *invocation)
     char arguments[40];
     snprintf(arguments, sizeof arguments, "{\"id\":%lld}", (long long)id);
     if (invocation->json)
-        ask_and_print(client, invocation, "fault_list", arguments);
+        ask_and_print(client, invocation, "fault_list", arguments, print_list);
     else
         print_seen(&seen, &losses, verdict);
     return strcmp(verdict, "PASS") == 0 ? EXIT_FINE : EXIT_NOT_EVEN;
@@ -184,7 +208,7 @@ int verb_fault(const struct invocation *invocation)
         return complain(EXIT_WRONG_USE, "%s", error.text);
     if (client_open(invocation->timeout_ms, &client, &error) != STATUS_OK)
         return refused(&error);
-    int code = strcmp(word, "list") == 0    ? ask_and_print(client, invocation, "fault_list", "{}")
+    int code = strcmp(word, "list") == 0 ? ask_and_print(client, invocation, "fault_list", "{}", print_list)
                : strcmp(word, "clear") == 0 ? clear(client, invocation)
                : strcmp(word, "run") == 0   ? scenario_run(client, second)
                                             : inject(client, invocation);

@@ -34,7 +34,7 @@ struct tail {
     int64_t left;     /* rows still to print; -1: no limit */
     int64_t asked_ms; /* 0: nothing is asked for */
     int64_t answers;
-    bool failed, done;
+    bool failed, done, waits_told;
     struct error error;
 };
 
@@ -110,6 +110,20 @@ static void on_frame(void *context, size_t connection, const char *topic, size_t
         take_rows(tail, data, bytes);
 }
 
+/* tell_wait: once, of a row that is not there yet: nothing is printed until it comes. */
+static void tell_wait(struct tail *tail, int64_t newest)
+{
+    if (tail->next == TAIL_BEHIND_ALL || tail->next <= newest + 1 || tail->waits_told)
+        return;
+    tail->waits_told = true;
+    if (newest > 0)
+        complain(EXIT_FINE, "%s: waits for row %lld; the newest one is %lld", tail->stream,
+                 (long long)tail->next, (long long)newest);
+    else
+        complain(EXIT_FINE, "%s: waits for row %lld; there is no row yet", tail->stream,
+                 (long long)tail->next);
+}
+
 static void take_answer(struct tail *tail, const struct catch_up_answer_row *answer, const void *body,
                         size_t body_bytes)
 {
@@ -118,6 +132,8 @@ static void take_answer(struct tail *tail, const struct catch_up_answer_row *ans
         tail->failed = true;
         return;
     }
+    if (answer->row_count == 0)
+        tell_wait(tail, answer->last);
     if (tail->next == TAIL_BEHIND_ALL)
         tail->next = answer->last + 1;
     if (answer->oldest > tail->next) {

@@ -2,6 +2,7 @@
  * one becomes; here the words and the places of the run in this folder are found. */
 #include "base/file.h"
 #include "config/plan.h"
+#include "journal/capture.h"
 #include "place.h"
 #include "program.h"
 #include "verb.h"
@@ -245,6 +246,20 @@ int verb_why(const struct invocation *invocation)
     return become(&command, "recompute");
 }
 
+/* capture_left: of a run whose manifest has been cleaned away; its data sets may be here too. */
+static bool capture_left(const struct command *command)
+{
+    for (size_t i = 0; i < command->raw_count; i++) {
+        struct capture_reader *reader;
+        struct error error;
+        if (capture_reader_open(command->raw[i], command->run_id, NULL, &reader, &error) == STATUS_OK) {
+            capture_reader_close(reader);
+            return true;
+        }
+    }
+    return false;
+}
+
 int verb_replay(const struct invocation *invocation)
 {
     const char *run_id = invocation_value(invocation, "--compare");
@@ -256,11 +271,16 @@ int verb_replay(const struct invocation *invocation)
         if (!file_exists(invocation->words[i]))
             return complain(EXIT_WRONG_USE, "replay %s: there is no such file", invocation->words[i]);
     char known[RUN_ID_BYTES];
-    if (place_run(run_id, known, &error) == STATUS_NOT_FOUND)
-        fprintf(stderr, "orchctl replay: %s: whatever is stored of it is compared\n", error.text);
+    struct error unknown = {{0}};
+    bool cleaned = place_run(run_id, known, &unknown) == STATUS_NOT_FOUND;
     enum status status = find_places(&command, run_id, &error);
     if (status != STATUS_OK)
         return complain(exit_of(status), "%s", error.text);
+    if (cleaned && !capture_left(&command))
+        return complain(EXIT_REFUSED, "%s", unknown.text);
+    if (cleaned)
+        fprintf(stderr, "orchctl replay: %s; its capture lies here: whatever is stored of it is compared\n",
+                unknown.text);
     begin(&command, invocation);
     for (size_t i = 0; i < invocation->word_count; i++) {
         add(&command, "--capture");

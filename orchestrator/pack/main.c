@@ -74,6 +74,21 @@ static int open_pack(const struct arguments *arguments, struct pack *pack)
     return good && named ? EXIT_FINE : EXIT_REFUSED;
 }
 
+/* pack_here: whether there is a pack to verify. A folder that holds anything is one, in whatever state: verifying tells. */
+static int pack_here(const struct arguments *arguments, const struct pack *pack)
+{
+    if (file_exists(pack->folder))
+        return EXIT_FINE;
+    if (arguments->folder)
+        fprintf(stderr, "evidence: --pack %s: there is no such folder\n", pack->folder);
+    else
+        fprintf(stderr,
+                "evidence: there is no evidence pack of run %s here (%s does not exist): `orchctl evidence "
+                "build --run-id %s` builds it\n",
+                pack->run_id, pack->folder, pack->run_id);
+    return arguments->folder ? EXIT_WRONG_USE : EXIT_REFUSED;
+}
+
 int main(int argc, char **argv)
 {
     static struct pack pack;
@@ -87,9 +102,11 @@ int main(int argc, char **argv)
     if (!parse(&arguments, argc, argv))
         return usage(stderr, EXIT_WRONG_USE);
     int code = open_pack(&arguments, &pack);
+    bool builds = strcmp(arguments.verb, "build") == 0;
+    if (code == EXIT_FINE && !builds)
+        code = pack_here(&arguments, &pack);
     if (code == EXIT_FINE)
-        code = strcmp(arguments.verb, "build") == 0 ? pack_build(&pack, arguments.json)
-                                                    : pack_verify(&pack, arguments.json);
+        code = builds ? pack_build(&pack, arguments.json) : pack_verify(&pack, arguments.json);
     pack_finish(&pack);
     return code;
 }

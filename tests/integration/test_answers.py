@@ -63,6 +63,15 @@ def test_answers_of_a_run_that_goes_on(programs, tmp_path):
         assert keys(paused) == keys(documented("pause, resume")[0])
         assert "is running" in run.orchctl("resume", "broker").stdout and "nothing to do" in run.orchctl("resume", "broker").stdout
 
+        assert run.orchctl("fault", "list").stdout == "this run has had no fault\n"
+        assert run.orchctl("fault", "clear").stdout == "no fault is open that could be cleared\n"
+        assert json.loads(run.orchctl("fault", "clear", "--json").stdout) == {"cleared": 0, "faults": []}
+        run.orchctl("fault", "cpu", "orchestrator", "--for", "30s", "--force", "--no-wait")
+        assert "no fault is open" not in run.orchctl("fault", "clear", "1").stdout
+        run.wait_line("fault 1: cpu on orchestrator is over")
+        cleared = run.orchctl("fault", "clear", "1", "--json")
+        assert (cleared.returncode, json.loads(cleared.stdout)["cleared"]) == (0, 0), cleared
+
         wrong = orchestrate(run, "--sink", "nowhere")
         assert wrong.returncode == 2 and "run.sink" in wrong.stderr and "another orchestrator" not in wrong.stderr, wrong
         second = orchestrate(run, "--sink", "jsonl")
@@ -110,3 +119,36 @@ def test_doctor_tells_of_a_folder_that_cannot_be_written_to_why_and_what_helps(t
         for name in ("directories", "disk_speed"):
             found = checks[name]
             assert found["verdict"] == "failed" and place in found["cause"] and re.search(cause, found["cause"]) and remedy in found["remedy"], found
+
+
+def test_evidence_that_nobody_has_built_is_one_sentence_that_says_how_to(tmp_path):
+    lay(tmp_path, run_id="old")
+    for options in ("", " --json", " --run-id old"):
+        done = said(tmp_path, "evidence verify" + options)
+        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1), done
+        assert "no evidence pack of run old" in done.stderr and "`orchctl evidence build --run-id old`" in done.stderr, done
+    done = said(tmp_path, "evidence verify --pack nowhere")
+    assert (done.returncode, done.stdout) == (2, "") and "--pack nowhere: there is no such folder" in done.stderr, done
+    (tmp_path / "artifacts/evidence/old").mkdir(parents=True)
+    done = said(tmp_path, "evidence verify")
+    assert done.returncode == 3 and "index.json is missing" in done.stdout, "a pack without its index has been looked at"
+
+
+def incident(number, closed_ms=None):
+    return {"id": f"incident-{number:06}", "severity": "P1", "rule": "canary_auc", "who": "gate", "why": "fired", "action": "reduce_weight",
+            "fingerprint_from": None, "fingerprint_to": None, "metrics_before_after": {}, "opened_ms": 1700000000000 + number, "closed_ms": closed_ms}
+
+
+def test_canary_status_names_the_incidents_that_canary_resolve_can_close(tmp_path):
+    lay(tmp_path, run_id="old")
+    folder = tmp_path / "artifacts/runtime/canary_report"
+    folder.mkdir(parents=True)
+    (folder / "incidents.json").write_text(json.dumps([incident(1, 1700000001000), incident(2), incident(3)]))
+    unmeasured = said(tmp_path, "canary status")
+    assert unmeasured.returncode == 3 and re.findall("incident-\\d+", unmeasured.stdout) == ["incident-000002", "incident-000003"], unmeasured
+    (folder / "monitoring_report.json").write_text('{"run_id": "old", "gates": []}')
+    assert "open    incident-000002  P1 canary_auc  reduce_weight  since 2023-11-14T22:13:20.002Z: fired\n" in said(tmp_path, "canary status").stdout
+    report = json.loads(said(tmp_path, "canary status --json").stdout)
+    assert [entry["id"] for entry in report["incidents_open"]] == ["incident-000002", "incident-000003"] and report["run_id"] == "old"
+    assert said(tmp_path, "canary resolve incident-000002 --reason known").returncode == 0
+    assert re.findall("incident-\\d+", said(tmp_path, "canary status").stdout) == ["incident-000003"]

@@ -220,6 +220,7 @@ def test_an_incident_that_a_person_closes_leads_nowhere_and_says_who_closed_it_a
         run.wait_for(lambda: carried(run) == 1, "the decision")
         (incident,) = incidents(run)
         assert (incident["closed_at"], incident["closed_by"], incident["closed_why"]) == (None, None, None)
+        assert "open    incident-000001  P1 canary_auc  " in run.orchctl("canary", "status").stdout
         done = run.orchctl("canary", "resolve", incident["id"], "--reason", 'a "known" gap', "--who", "anna")
         assert (done.returncode, done.stdout) == (0, "incident-000001 is closed\n"), done.stderr
         (closed,) = incidents(run)

@@ -63,6 +63,12 @@ def test_about_a_run_that_is_not_here(tmp_path, words):
     assert (done.returncode, done.stdout) == (NOT_ANSWERED, "") and re.search("no (file of )?run nobody", done.stderr), done
 
 
+def test_a_capture_is_not_compared_with_a_run_that_is_not_here(tmp_path):
+    (tmp_path / "x.ofr").write_bytes(b"")
+    done = said(tmp_path, "replay x.ofr --compare nobody")
+    assert (done.returncode, done.stdout) == (NOT_ANSWERED, "") and "no run nobody" in done.stderr, done
+
+
 @pytest.mark.parametrize("words, told", WRONG)
 def test_wrong_words_are_wrong_use_whatever_runs_here(tmp_path, words, told):
     done = said(tmp_path, words)

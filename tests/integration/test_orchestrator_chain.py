@@ -1,12 +1,31 @@
 """The orchestrator with the real daemons on a short synthetic market: what it leaves behind, and `orchctl tail`."""
 import hashlib
 import json
+import re
+import subprocess
 
 import pytest
 
 import stack as harness
 
 RUN = dict(run_id="chain", speed=5, sets={"simulator.minutes": 0.7, "simulator.seed": 3}, arguments=["--gates", "replay"])
+
+
+def waited(stack):
+    """What tail says while it waits for a row that is far ahead, over several of its questions."""
+    said = stack.folder / "tail-ahead"
+    with open(said, "wb") as output:
+        tail = subprocess.Popen([stack.binaries / "orchctl", "tail", "signal/BTCUSDT", "--from", "1000000"], cwd=stack.folder,
+                                stdout=output, stderr=subprocess.STDOUT)
+    try:
+        harness.wait_for(lambda: said.read_text().endswith("\n"), 20, "a sentence")
+        rows = stack.rows_written()
+        harness.wait_for(lambda: stack.rows_written() > rows + 100, 60, "rows meanwhile")
+        assert tail.poll() is None
+    finally:
+        tail.kill()
+        tail.wait()
+    return said.read_text()
 
 
 @pytest.fixture(scope="module")
@@ -19,6 +38,7 @@ def finished(tmp_path_factory):
                         stack.orchctl("tail", "signal/BTCUSDT", "--from", "1", "--count", "30").stdout.splitlines()]
         seen["live"] = [json.loads(line) for line in
                         stack.orchctl("tail", "harvest/BTCUSDT", "--count", "20").stdout.splitlines()]
+        seen["ahead"] = waited(stack)
         seen["nobody"] = stack.orchctl("tail", "signal/NOBODY", check=False)
         seen["dancer"] = stack.orchctl("tail", "dancer/BTCUSDT", check=False)
         seen["status"] = stack.orchctl("status", check=False)
@@ -56,6 +76,12 @@ def test_tail_of_what_is_not_there_is_an_error(finished):
     _, seen = finished
     assert seen["nobody"].returncode == 1 and "signal/NOBODY" in seen["nobody"].stderr
     assert seen["dancer"].returncode == 2 and "harvest, features, signal, broker" in seen["dancer"].stderr
+
+
+def test_tail_says_once_which_row_it_waits_for_and_which_is_the_newest(finished):
+    _, seen = finished
+    found = re.fullmatch(r"orchctl: signal/BTCUSDT: waits for row 1000000; the newest one is (\d+)\n", seen["ahead"])
+    assert found and int(found[1]) >= 30, seen["ahead"]
 
 
 def test_status_shows_every_process(finished):

@@ -313,9 +313,18 @@ def test_a_setting_that_changes_one_column_is_seen_in_its_data_sets_only(runs):
     assert "parquet ofi, stored only" in said and '"ema_ofi"' in said
 
 
-def test_of_a_run_that_is_not_here_nothing_is_equal_and_that_it_is_not_here_is_said(runs):
-    rows, _, said = replay(runs["first"], "first", "frist", code=3)
-    assert "there is no run frist here" in said and rows["same"] == 0
+def test_a_run_that_is_not_here_is_not_compared(runs):
+    file = next(str(path) for path in capture_files(runs["first"]) if "raw-first-" in path.name)
+    done = runs["first"].orchctl("replay", file, "--compare", "frist", check=False)
+    assert (done.returncode, done.stdout) == (1, "") and "there is no run frist here" in done.stderr, done
+
+
+def test_a_cleaned_run_whose_capture_lies_here_is_compared_and_that_it_was_cleaned_is_said(runs, tmp_path):
+    folder = tmp_path / "copy"
+    shutil.copytree(runs["first"].folder, folder, ignore=shutil.ignore_patterns("bus", "journal", "*.lock", "duckdb"))
+    (folder / "artifacts/run_logs/run_manifest_second.json").unlink()
+    rows, _, said = replay(harness.Stack(folder, run_id="first"), "first", "second")
+    assert "there is no run second here" in said and "its capture lies here" in said and rows["verdict"] == "same"
 
 
 def test_data_sets_that_are_gone_are_missed(runs, tmp_path):
