@@ -17,6 +17,7 @@ SEED = int(os.environ.get("ORDERFLOW_SEED", "20240808"))
 # The minute that the recording crosses is a boundary of the calibration, with rows enough before it.
 SETS = {"eval.step_ms": 100, "eval.train_s": 600, "eval.test_s": 60, "eval.horizons_s": 5, "eval.primary_horizon_s": 5,
         "eval.auto_flip": "true"}
+HELD = {"health.heartbeat_timeout_ms": 60000}  # a market that is held does not hang
 
 
 def stack_of(folder, capture, *, sets=None, **options):
@@ -87,11 +88,13 @@ class Elapsed:
 
 def kill_at_rows(stack, kills):
     """[(signal rows written, service)]: kills each service when so many rows are stored."""
+    pid = stack.simulator_pid()
     for rows, service in kills:
         harness.wait_for(lambda: stack.rows_written() >= rows or stack.process.poll() is not None, 60, f"{rows} rows")
         if stack.process.poll() is not None:
             raise AssertionError(f"the run ended before {rows} rows:\n{stack.text()[-3000:]}")
-        stack.kill(service)
+        with harness.market_held(pid):
+            stack.kill(service)
 
 
 @pytest.mark.parametrize("service", ["features", "signal", "broker", "archive", "report"])
@@ -100,7 +103,7 @@ def test_killing_a_daemon_three_times_changes_nothing(capture, undisturbed, tmp_
     kills = [(generator.randint(1, 99), service), (generator.randint(150, 300), service),
              (generator.randint(330, 500), service)]  # of some 800: a kill has to be ordered before the run is over
     print(f"seed {SEED}: {kills}")
-    stack = stack_of(tmp_path, capture, speed=20)
+    stack = stack_of(tmp_path, capture, speed=20, sets=HELD)
     with stack:
         kill_at_rows(stack, kills)
         code = stack.finish()
@@ -116,7 +119,7 @@ def test_killing_all_of_them_in_turn_changes_nothing(capture, undisturbed, tmp_p
     kills = sorted(generator.sample(range(20, 600), len(services)))
     kills = list(zip(kills, services))
     print(f"seed {SEED}: {kills}")
-    stack = stack_of(tmp_path, capture, speed=12)
+    stack = stack_of(tmp_path, capture, speed=12, sets=HELD)
     with stack:
         kill_at_rows(stack, kills)
         harness.assert_sound(stack, stack.finish())
