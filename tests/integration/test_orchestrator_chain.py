@@ -149,12 +149,12 @@ def test_the_effective_configuration_says_what_the_simulator_served(finished):
 
 def test_a_capture_that_is_not_there_ends_at_once(tmp_path):
     with harness.Stack(tmp_path, ["/nowhere.gz"]) as stack:
-        assert stack.finish(30) == 2
+        assert stack.finish(60) == 2
     assert "/nowhere.gz cannot be read" in stack.text()
 
 
 def test_symbols_that_are_not_served_are_a_mistake_of_configuration(tmp_path):
     with harness.Stack(tmp_path, run_id="r", sets={"simulator.minutes": 0.1, "simulator.symbols": "AAAUSDT"},
                        arguments=["--symbols", "BBBUSDT"]) as stack:
-        assert stack.finish(30) == 2
+        assert stack.finish(60) == 2
     assert "BBBUSDT is not in what the simulator serves" in stack.text()

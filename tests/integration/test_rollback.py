@@ -137,7 +137,7 @@ def test_what_a_rollback_did_is_measured_again_ten_minutes_later(tmp_path):
     sets = {"signal.weak_threshold": 0.2, "simulator.rate": 40, "run.time_scale": 60}  # ten minutes are ten seconds
     with stack.Stack(tmp_path, run_id="one", speed=20, sets=sets, sink="sqlite", arguments=["--gates", "none", "--symbols", "BTCUSDT"]) as run:
         run.status = lambda: json.loads(run.orchctl("status", "--json").stdout)
-        stack.wait_for(lambda: run.rows_written() > 50, 30, "signals")
+        stack.wait_for(lambda: run.rows_written() > 50, 60, "signals")
         folder = Folder(run)
         run.orchctl("rollback", folder.mark(signal__weak_threshold=0.31))
         (incident,) = folder.incidents()
@@ -158,7 +158,7 @@ def test_a_decision_takes_its_place_in_the_stream_and_a_rollback_leaves_two_runs
     arguments = ["--gates", "none", "--symbols", "BTCUSDT"]
     with stack.Stack(tmp_path, run_id="one", speed=20, sets=sets, arguments=arguments) as run:
         run.status = lambda: json.loads(run.orchctl("status", "--json").stdout)
-        stack.wait_for(lambda: run.rows_written() > 50, 30, "signals")
+        stack.wait_for(lambda: run.rows_written() > 50, 60, "signals")
         folder = Folder(run)
         assert "in the stream" in run.orchctl("direction", "lock", "BTCUSDT", "--why", "the book is thin").stdout
         assert run.orchctl("direction", "lock", "NOPEUSDT", check=False).returncode == 1
@@ -172,7 +172,7 @@ def test_a_decision_takes_its_place_in_the_stream_and_a_rollback_leaves_two_runs
         assert controls[0]["why"] == "the book is thin" and "symbol" not in controls[1]
         target = folder.mark(signal__weak_threshold=0.31)
         run.orchctl("rollback", target, "--drill")
-        stack.wait_for(lambda: rows_of(tmp_path, "one-r2") > 50, 30, "signals of the new run")
+        stack.wait_for(lambda: rows_of(tmp_path, "one-r2") > 50, 60, "signals of the new run")
         actions = [incident["action"] for incident in folder.incidents()]
         assert actions == ["lock_direction", "unlock_direction", "rollback"]
         drill = json.loads((tmp_path / "artifacts/runtime/canary_report/rollback_drill.json").read_text())

@@ -66,7 +66,7 @@ def test_a_high_water_mark_of_one_and_a_subscriber_stopped_for_5_s_change_nothin
     stack = stack_of(tmp_path, capture, speed=20, sets={"bus.high_water_mark": 1,
                                                                "health.heartbeat_timeout_ms": 60000})
     with stack:
-        harness.wait_for(lambda: stack.rows_written() > 50, 30, "the first rows")
+        harness.wait_for(lambda: stack.rows_written() > 50, 60, "the first rows")
         pid = stack.statuses()["signal"]["pid"]
         os.kill(pid, signal.SIGSTOP)
         harness.wait_for(Elapsed(5), 10, "5 s of standstill")
