@@ -28,7 +28,7 @@ import schedule  # noqa: E402
 import watch as watching  # noqa: E402
 
 SPEED = 20
-RUN_S = 60
+RUN_S = 240
 # A daemon that is hurt again and again within seconds is the experiment's doing, not a reason to give it up.
 # A reconnection need not take a second: at 20x that is a sixth of the cut.
 SETS = {"supervisor.progress_restarts": 100, "supervisor.max_restarts": 100, "harvest.backoff_initial_ms": 100}

@@ -17,9 +17,9 @@ from watch import wall_ms
 ENDING = ("kill", "kill_two", "term", "hang", "crash")  # kinds that end the process they hit
 KILLING = ("kill", "kill_two", "hang")                  # of these, those that do it by KILL from outside
 UP = ("ready", "running", "draining", "drained")
-UP_S = 20       # until a daemon that was hurt before can be hurt again
+UP_S = 60       # until a daemon that was hurt before can be hurt again
 ROW_S = 60      # until the next fault's row has come
-HANG_S = 20     # until a hang has been found and ended
+HANG_S = 60     # until a hang has been found and ended
 SETTLE_S = 5    # until the feed has said what it saw
 STOP_MAX_S = 0.35  # shorter than health.heartbeat_timeout_ms; what lasts longer is a hang
 
@@ -136,7 +136,7 @@ class Inflictor:
     def stand_still(self, fault, deed, seconds):
         """Until hold_rows have gone by, with the one process really stopped all the time."""
         pid = deed.hits[0].pid
-        harness.wait_for(lambda: process_stopped(pid), 5, f"process {pid} to stand still")
+        harness.wait_for(lambda: process_stopped(pid), 60, f"process {pid} to stand still")
         before = self.watch.rows
         # Without a number of rows to wait for (nobody says any while harvest stands still) for all the time there is.
         deed.rows_held = self.watch.wait_rows(before + fault.hold_rows if fault.hold_rows else sys.maxsize, seconds) - before

@@ -108,23 +108,23 @@ def test_leases_end_when_orchestrator_and_injector_are_both_dead(tmp_path):
     with stack:
         wait_rows(stack)
         pids = {name: stack.statuses()[name]["pid"] for name in DAEMONS}
-        stack.orchctl("fault", "hang", "broker", "--for", "6s", "--no-wait")
-        stack.orchctl("fault", "drop", "features", "--share", "1", "--for", "6s", "--no-wait", "--force")
-        harness.wait_for(lambda: state_of(pids["broker"]) == "T", 10, "broker to stand still")
-        harness.wait_for(lambda: counter(stack, "features", "stage_faults_active") == 1, 10, "features to have its fault")
+        stack.orchctl("fault", "hang", "broker", "--for", "10s", "--no-wait")
+        stack.orchctl("fault", "drop", "features", "--share", "1", "--for", "10s", "--no-wait", "--force")
+        harness.wait_for(lambda: state_of(pids["broker"]) == "T", 60, "broker to stand still")
+        harness.wait_for(lambda: counter(stack, "features", "stage_faults_active") == 1, 60, "features to have its fault")
         stack.process.kill()
         stack.process.wait()
-        harness.wait_for(lambda: state_of(pids["broker"]) in "RS", 30, "the keeper to let broker go on")
-        harness.wait_for(lambda: counter(stack, "features", "stage_faults_active") == 0, 30, "features to end its fault")
+        harness.wait_for(lambda: state_of(pids["broker"]) in "RS", 60, "the keeper to let broker go on")
+        harness.wait_for(lambda: counter(stack, "features", "stage_faults_active") == 0, 60, "features to end its fault")
         assert {name: stack.statuses()[name]["pid"] for name in DAEMONS} == pids
         stack.output.close()
         stack.__enter__()
-        harness.wait_for(lambda: "goes on" in stack.text(), 30, "another orchestrator")
+        harness.wait_for(lambda: "goes on" in stack.text(), 60, "another orchestrator")
 
         def recovered():
             done = stack.orchctl("fault", "list", "--json", check=False)
             return done.returncode == 0 and all(fault["healthy_at"] for fault in json.loads(done.stdout)["faults"])
-        harness.wait_for(recovered, 30, "both faults to be told as recovered")
+        harness.wait_for(recovered, 60, "both faults to be told as recovered")
         end(stack)
     faults = stack.manifest()["fault_injection"]
     assert [fault["kind"] for fault in faults] == ["hang", "drop"]

@@ -15,6 +15,7 @@ import stack as harness
 
 RECORDING = "usdm/btcusdt_20240808.gz"
 CUT_LINES = 12000
+HELD = {"health.heartbeat_timeout_ms": 60000}  # a market that is held does not hang
 SERVICES = ["harvest", "archive", "features", "signal", "broker", "report"]
 
 
@@ -232,11 +233,12 @@ def test_an_empty_folder_and_a_run_that_was_not_here_are_no_success(finished, tm
 
 def test_an_unbalanced_ledger_fails_the_run(capture, tmp_path):
     """A row taken out of signals.db behind the last signal, while the run is still judged by what it holds."""
-    stack = harness.Stack(tmp_path, [capture], sink="sqlite", speed=15, arguments=["--gates", "replay"])
+    stack = harness.Stack(tmp_path, [capture], sink="sqlite", speed=15, sets=HELD, arguments=["--gates", "replay"])
     with stack:
+        market = stack.simulator_pid()
         harness.wait_for(lambda: stack.rows_written() > 60, 60, "some signals")
         trigger = "create trigger forget after insert on signals when new.seq = 300 begin delete from signals where seq = 200; end"
-        with contextlib.closing(sqlite3.connect(tmp_path / "runtime/signals.db", timeout=10)) as database:
+        with harness.market_held(market), contextlib.closing(sqlite3.connect(tmp_path / "runtime/signals.db", timeout=10)) as database:
             database.execute(trigger)
             database.execute("delete from signals where seq = 50")
             database.commit()
@@ -257,10 +259,12 @@ def test_killing_every_daemon_leaves_the_same_ledger(capture, finished, tmp_path
 
 
 def test_a_killed_harvest_still_balances_and_names_what_it_missed(capture, tmp_path):
-    stack = harness.Stack(tmp_path, [capture], speed=20)
+    stack = harness.Stack(tmp_path, [capture], speed=20, sets=HELD)
     with stack:
+        market = stack.simulator_pid()
         harness.wait_for(lambda: stack.rows_written() > 60, 60, "rows")
-        stack.orchctl("kill", "harvest")
+        with harness.market_held(market):
+            stack.orchctl("kill", "harvest")
         stack.finish()
     ledger = account(stack, 0)
     assert loss(ledger, "reconnects") >= 1
@@ -308,7 +312,7 @@ def messages_before_the_restart(stack):
 
 def test_a_planned_end_writes_what_waited_for_the_disk(capture, tmp_path):
     """TERM while the disk takes nothing: the fault ends with it, and all the socket gave is in the capture."""
-    stack = harness.Stack(tmp_path / "run", [capture], speed=20)
+    stack = harness.Stack(tmp_path / "run", [capture], speed=10)
 
     def harvest(counter=None):  # no status file can be written meanwhile
         answer = stack.orchctl("status", "harvest", "--json", check=False).stdout
@@ -317,10 +321,10 @@ def test_a_planned_end_writes_what_waited_for_the_disk(capture, tmp_path):
 
     with stack:
         harness.wait_for(lambda: harvest("socket_messages") > 500, 60, "messages")
-        stack.orchctl("fault", "disk_full", "harvest", "--for", "20s", "--no-wait")
-        harness.wait_for(lambda: harvest("receiver_pauses") > 0, 20, "a batch that the disk did not take")
+        stack.orchctl("fault", "disk_full", "harvest", "--for", "60s", "--no-wait")
+        harness.wait_for(lambda: harvest("receiver_pauses") > 0, 60, "a batch that the disk did not take")
         stack.orchctl("restart", "harvest")
-        harness.wait_for(lambda: harvest() == 2, 20, "the second life")
+        harness.wait_for(lambda: harvest() == 2, 60, "the second life")
         ledger = json.loads((stack.folder / f"artifacts/run_logs/ledger_{stack.run_id}/harvest.json").read_text())
         stack.finish()
     assert ledger["run"]["socket_messages"] == messages_before_the_restart(stack) > 500
@@ -329,7 +333,7 @@ def test_a_planned_end_writes_what_waited_for_the_disk(capture, tmp_path):
 
 def test_a_planned_end_whose_losses_nothing_would_keep_fails_the_run(capture, tmp_path):
     """TERM while neither capture nor journal can be written, to the end: the next life cannot know what was lost."""
-    stack = harness.Stack(tmp_path / "run", [capture], speed=20)
+    stack = harness.Stack(tmp_path / "run", [capture], speed=10)
 
     def harvest():
         answer = stack.orchctl("status", "harvest", "--json", check=False).stdout
@@ -340,9 +344,9 @@ def test_a_planned_end_whose_losses_nothing_would_keep_fails_the_run(capture, tm
         stack.orchctl("fault", "disk_full", "harvest", "--for", "200ms", check=False)  # from then on SIGXFSZ is only counted
         before = harvest()["counters"]["receiver_pauses"]
         resource.prlimit(harvest()["pid"], resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))  # no lease: TERM does not end it
-        harness.wait_for(lambda: harvest()["counters"].get("receiver_pauses", 0) > before, 20, "a batch that the disk did not take")
+        harness.wait_for(lambda: harvest()["counters"].get("receiver_pauses", 0) > before, 60, "a batch that the disk did not take")
         stack.orchctl("restart", "harvest")
-        harness.wait_for(lambda: harvest()["generation"] == 2, 20, "the second life")
+        harness.wait_for(lambda: harvest()["generation"] == 2, 60, "the second life")
         assert stack.finish() == 3
     log = (stack.folder / f"logs/harvest/{stack.run_id}_stderr.log").read_text()
     assert re.search(r"records_dropped .*records=[1-9]", log)

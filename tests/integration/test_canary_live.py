@@ -74,7 +74,7 @@ def live(tmp_path_factory):
             run.seen_controls, run.seen_carried = run.controls(), carried
             run.seen_decisions = run.progress()["decisions"]
             run.monitor = run.orchctl("monitor", "--once").stdout
-            run.pushed = stack.wait_for(lambda: gateway.groups().get("tried", {}), 30, "a push")
+            run.pushed = stack.wait_for(lambda: gateway.groups().get("tried", {}), 60, "a push")
             run.orchctl("shutdown")
             run.code = run.finish()
     run.reports = Canary(folder)

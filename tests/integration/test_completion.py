@@ -10,16 +10,16 @@ ORCHCTL = pathlib.Path(os.environ.get("ORDERFLOW_BUILD", ROOT / "build" / "dev")
 
 
 def made(kind):
-    return subprocess.run([str(ORCHCTL), "completion", kind], capture_output=True, text=True, check=True, timeout=20).stdout
+    return subprocess.run([str(ORCHCTL), "completion", kind], capture_output=True, text=True, check=True, timeout=60).stdout
 
 
 def verbs():
     """{verb: its options} as --help lists them."""
-    text = subprocess.run([str(ORCHCTL), "--help"], capture_output=True, text=True, check=True, timeout=20).stdout
+    text = subprocess.run([str(ORCHCTL), "--help"], capture_output=True, text=True, check=True, timeout=60).stdout
     names = re.findall(r"^  ([a-z-]+) ", text, re.M)
     found = {}
     for name in names:
-        own = subprocess.run([str(ORCHCTL), name, "--help"], capture_output=True, text=True, check=True, timeout=20).stdout
+        own = subprocess.run([str(ORCHCTL), name, "--help"], capture_output=True, text=True, check=True, timeout=60).stdout
         found[name] = re.findall(r"^  (-[-a-z]+)", own, re.M)
     return found
 
@@ -33,7 +33,7 @@ _orchctl
 printf '%s\\n' "${{COMPREPLY[@]}}"
 """
     environment = {**os.environ, "PATH": f"{ORCHCTL.parent}:{os.environ['PATH']}"}
-    done = subprocess.run(["bash", "-c", script], cwd=folder, env=environment, capture_output=True, text=True, check=True, timeout=20)
+    done = subprocess.run(["bash", "-c", script], cwd=folder, env=environment, capture_output=True, text=True, check=True, timeout=60)
     assert not done.stderr, done.stderr
     return done.stdout.split()
 
@@ -63,7 +63,7 @@ def test_the_manual_page_has_every_verb_option_and_exit_code():
     for code in range(5):
         assert f".B {code}\n" in plain
     if shutil.which("groff"):
-        done = subprocess.run(["groff", "-man", "-Tutf8", "-ww", "-z"], input=page, capture_output=True, text=True, timeout=20)
+        done = subprocess.run(["groff", "-man", "-Tutf8", "-ww", "-z"], input=page, capture_output=True, text=True, timeout=60)
         assert done.returncode == 0 and not done.stderr, done.stderr
 
 
@@ -73,10 +73,10 @@ def test_zsh_reads_its_file():
     for verb in verbs():
         assert f" '{verb}:" in text and f"        {verb}) _arguments" in text
     if shutil.which("zsh"):
-        done = subprocess.run(["zsh", "-n"], input=text, capture_output=True, text=True, timeout=20)
+        done = subprocess.run(["zsh", "-n"], input=text, capture_output=True, text=True, timeout=60)
         assert done.returncode == 0, done.stderr
 
 
 def test_another_shell_is_refused():
-    done = subprocess.run([str(ORCHCTL), "completion", "fish"], capture_output=True, text=True, timeout=20)
+    done = subprocess.run([str(ORCHCTL), "completion", "fish"], capture_output=True, text=True, timeout=60)
     assert done.returncode == 2 and "bash, zsh nor man" in done.stderr

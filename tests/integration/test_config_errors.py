@@ -46,7 +46,7 @@ SERVICES = ["simulator", "harvest", "archive", "features", "signal", "broker", "
 def run(program, *arguments, folder, environment=None):
     return subprocess.run([str(harness.BIN / program), *map(str, arguments)], cwd=folder, capture_output=True,
                           text=True,
-                          timeout=20, env={**os.environ, **(environment or {})})
+                          timeout=60, env={**os.environ, **(environment or {})})
 
 
 def assert_shown(done, patterns, count=None):

@@ -39,7 +39,7 @@ def start(house, *arguments, here=None, stamp="", **options):
 
 def demo(house, *arguments, **options):
     process = start(house, *arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, **options)
-    output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=240)
     return process.returncode, output
 
 
@@ -91,7 +91,7 @@ def test_a_file_that_is_no_recording_is_told_where_the_user_looks(house, tmp_pat
 def test_demos_that_start_in_one_second_have_folders_of_their_own(house):
     running = [start(house, *SHORT, stamp="20260102_030405", stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
                for _ in range(3)]
-    outputs = [process.communicate(timeout=60)[0] for process in running]
+    outputs = [process.communicate(timeout=240)[0] for process in running]
     assert {folder_of(output).name for output in outputs} == {"20260102_030405", "20260102_030405-2", "20260102_030405-3"}
     for output in outputs:
         assert "another orchestrator" not in output and "the day report" in output, output
@@ -130,9 +130,9 @@ def test_an_interrupt_drains_and_the_report_and_the_verdict_follow(line, house):
 def test_the_run_ends_when_its_script_is_ended(house, tmp_path):
     with open(tmp_path / "out", "wb") as out:
         process = start(house, "--minutes", "5", stdout=out, stderr=out)
-    harness.wait_for(lambda: "go: all ready" in (tmp_path / "out").read_text(), 30, "go")
+    harness.wait_for(lambda: "go: all ready" in (tmp_path / "out").read_text(), 60, "go")
     assert orchestrators(house)
     process.send_signal(signal.SIGKILL)
     process.wait()
-    harness.wait_for(lambda: not orchestrators(house), 30, "the end of the orchestrator and its daemons")
+    harness.wait_for(lambda: not orchestrators(house), 60, "the end of the orchestrator and its daemons")
     assert "drained in" in (tmp_path / "out").read_text()

@@ -6,17 +6,15 @@ import json
 import os
 import re
 import shutil
-import socket
 import sqlite3
 import subprocess
-import urllib.request
 
 import pytest
 
+import servers
 import stack as harness
 
 RUN = "soaked"
-PUSHGATEWAY = shutil.which("prometheus-pushgateway") or shutil.which("pushgateway")
 
 
 def orchctl(folder, *arguments, environment=None, seconds=240):
@@ -25,29 +23,9 @@ def orchctl(folder, *arguments, environment=None, seconds=240):
 
 
 @pytest.fixture(scope="module")
-def pushgateway():
-    if not PUSHGATEWAY:
-        pytest.skip("prometheus-pushgateway is not installed")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    url = f"http://127.0.0.1:{port}"
-    process = subprocess.Popen([PUSHGATEWAY, f"--web.listen-address=127.0.0.1:{port}"], stdout=subprocess.DEVNULL,
-                               stderr=subprocess.DEVNULL)
-
-    def ready():
-        try:
-            return urllib.request.urlopen(f"{url}/-/ready", timeout=5).status == 200
-        except OSError:
-            assert process.poll() is None, "the Pushgateway has ended"
-            return False
-
-    try:
-        harness.wait_for(ready, 30, "the Pushgateway")
-        yield url
-    finally:
-        process.kill()
-        process.wait()
+def pushgateway(tmp_path_factory):
+    with servers.Pushgateway(tmp_path_factory.mktemp("gateway")).run() as gateway:
+        yield gateway.url
 
 
 @pytest.fixture(scope="module")
@@ -380,10 +358,10 @@ def test_clean_refuses_while_somebody_works_there(tmp_path):
         assert [done.returncode for done in refused] == [1, 1] and all("still going on" in done.stderr for done in refused)
         assert json.loads(refused[1].stdout)["final"] is False and not (tmp_path / "artifacts/evidence").exists()
         before = stack.orchctl("status", "broker", "--json", check=False).stdout
-        drained = stack.orchctl("drain", "broker", "--wait", "20", "--timeout", "10")
+        drained = stack.orchctl("drain", "broker", "--wait", "60", "--timeout", "60")
         assert "stopped" in drained.stdout, before
-        stack.orchctl("start", "broker", "--wait", "20", "--timeout", "10")
-        stack.orchctl("drain", "harvest", "--timeout", "10")
+        stack.orchctl("start", "broker", "--wait", "60", "--timeout", "60")
+        stack.orchctl("drain", "harvest", "--timeout", "60")
         stack.finish(60)
     ended = stack.orchctl("manifest")
     assert json.loads(ended.stdout)["final"] is True and not ended.stderr

@@ -55,7 +55,7 @@ class Producer:
         self.publisher.close(0)
         self.router.close(0)
 
-    def await_subscriptions(self, seconds=10):
+    def await_subscriptions(self, seconds=60):
         """Until somebody has subscribed to heartbeats and to the stream: what is sent from then on arrives."""
         wanted = {b"\x01heartbeat/", b"\x01" + STREAM.encode()}
         while wanted:
@@ -75,7 +75,7 @@ class Producer:
             peer, *parts = self.router.recv_multipart()
             yield from ((peer, row[3]) for row in msgpack.unpackb(parts[0])[5] if row[0] == wire.CATCH_UP_REQUEST)
 
-    def await_catch_up(self, seconds=10):
+    def await_catch_up(self, seconds=60):
         """The next catch-up request; registrations are passed over. Who asks, and from where."""
         until = time.monotonic() + seconds
         while True:
@@ -101,7 +101,7 @@ def test_what_a_sanitizer_finds_would_be_seen(binaries, tmp_path):
     with pytest.raises(AssertionError, match="AddressSanitizer"):
         with Daemon("features", tmp_path, binaries=binaries) as features:
             features.process.send_signal(signal.SIGSEGV)
-            features.process.wait(20)
+            features.process.wait(60)
     assert sanitized.REPORT.search(features.log())
 
 
@@ -128,7 +128,7 @@ def test_malformed_frames_are_counted_and_the_next_good_one_is_read(binaries, tm
     with features_of(tmp_path, binaries) as (producer, features):
         pid, small = features.process.pid, rss_mb(features)
         producer.send(wire.frame([wire.trade(1)], run=RUN, first=1, version=2))
-        harness.wait_for(lambda: last_error(features) == "frame version 2, this program reads 1", 10, "its sentence")
+        harness.wait_for(lambda: last_error(features) == "frame version 2, this program reads 1", 60, "its sentence")
         for data in bad:
             producer.send(data)
         producer.publisher.send(STREAM.encode())                        # one part only
@@ -209,7 +209,7 @@ def test_a_message_of_64_mb_costs_the_connection_and_nothing_else(binaries, tmp_
         features.wait_position(STREAM, 10)
         small = rss_mb(features)
         producer.send(b"\xc6" + (LARGE - 5).to_bytes(4, "big") + b"x" * (LARGE - 5))
-        producer.await_subscriptions(20)  # it has connected anew
+        producer.await_subscriptions()  # it has connected anew
         producer.trades(11, 10)
         features.wait_position(STREAM, 20)
         assert cvd_ids(features) == list(range(1, 21))
@@ -233,7 +233,7 @@ def test_catch_up_answers_are_believed_no_more_than_frames(binaries, tmp_path):
         producer.router.send_multipart([peer, head(stream="signal/BTCUSDT"), rows])   # not what was asked for
         producer.router.send_multipart([peer, head(from_=99), rows])                    # likewise
         producer.router.send_multipart([peer, head(), hostile.ARRAY_BOMB])              # a sound head, a broken body
-        harness.wait_for(lambda: features.counters()["stage_malformed_frames"] > len(bad), 20, "all of them")
+        harness.wait_for(lambda: features.counters()["stage_malformed_frames"] > len(bad), 60, "all of them")
         producer.send(wire.frame([wire.trade(7)], run=RUN, first=7))
         peer, start = producer.await_catch_up()
         assert start == 1
@@ -311,8 +311,10 @@ def test_hostile_clients_of_all_daemons_change_nothing(capture, binaries, tmp_pa
     undisturbed = harness.Stack(tmp_path / "undisturbed", [capture])
     with undisturbed:
         harness.assert_sound(undisturbed, undisturbed.finish())
-    stack = harness.Stack(tmp_path / "run", [capture], binaries=binaries, speed=2, sets={"limits.max_rss_mb": 4000})
+    stack = harness.Stack(tmp_path / "run", [capture], binaries=binaries, speed=2,
+                          sets={"limits.max_rss_mb": 4000, "health.heartbeat_timeout_ms": 60000, "harvest.pong_timeout_s": 600})
     with stack:
+        market = stack.simulator_pid()
         bus = stack.folder / "runtime" / "bus"
         harness.wait_for(lambda: stack.rows_written() > 10, 120, "the first rows")  # sanitizers are slow
         requests = hostile_requests(stack.run_id)
@@ -322,11 +324,12 @@ def test_hostile_clients_of_all_daemons_change_nothing(capture, binaries, tmp_pa
                          f"so many of each to be counted: {expected}")
         for name in sent:
             overwhelm(bus / f"{name}.ctl", requests)
-        for service in SERVICES:  # a second of the same name: refused, and the first does not notice
-            second = subprocess.run([str(binaries / service), "--effective", "runtime/effective_config.json"],
-                                    cwd=stack.folder, capture_output=True, text=True, timeout=20)
-            assert second.returncode == 5 and "holds this name" in second.stderr, (service, second)
-        assert phase(stack) == "feeding", "it was over too soon"
+        with harness.market_held(market):  # they take long to begin
+            for service in SERVICES:  # a second of the same name: refused, and the first does not notice
+                second = subprocess.run([str(binaries / service), "--effective", "runtime/effective_config.json"],
+                                        cwd=stack.folder, capture_output=True, text=True, timeout=60)
+                assert second.returncode == 5 and "holds this name" in second.stderr, (service, second)
+            assert phase(stack) == "feeding", "it was over too soon"
         harness.assert_sound(stack, stack.finish())
     statuses, processes = stack.statuses(), stack.manifest()["processes"]
     for service in SERVICES:
@@ -380,8 +383,8 @@ WRONG_COMMANDS = [  # words of orchctl, of its sentence, exit code
 ]
 
 
-def test_wrong_requests_get_a_sentence_and_change_nothing(capture, binaries, tmp_path):
-    stack = harness.Stack(tmp_path, [capture], binaries=binaries, speed=4, sets={"limits.max_rss_mb": 4000})
+def test_wrong_requests_get_a_sentence_and_change_nothing(binaries, tmp_path):
+    stack = harness.Stack(tmp_path, [harness.needed(RECORDING)], binaries=binaries, speed=4, sets={"limits.max_rss_mb": 4000})
     with stack:
         harness.wait_for(lambda: stack.rows_written() > 10, 120, "the first rows")  # sanitizers are slow
         before = {name: status["pid"] for name, status in stack.statuses().items()}
@@ -411,7 +414,7 @@ def test_wrong_requests_get_a_sentence_and_change_nothing(capture, binaries, tmp
 def test_without_an_orchestrator_orchctl_says_so(tmp_path):
     for verb in (["status"], ["kill", "signal"], ["shutdown"], ["events"]):
         done = subprocess.run([str(harness.BIN / "orchctl"), *verb], cwd=tmp_path, capture_output=True, text=True,
-                              timeout=10)
+                              timeout=60)
         assert done.returncode == 1 and "no orchestrator is running" in done.stderr and not done.stdout, (verb, done)
 
 
@@ -428,5 +431,5 @@ def test_sockets_are_for_their_owner_alone(binaries, tmp_path):
     elsewhere = tmp_path / "linked"
     elsewhere.mkdir()
     os.symlink(folder, elsewhere / "bus")
-    done = subprocess.run(features.command, cwd=elsewhere, capture_output=True, text=True, timeout=20)
+    done = subprocess.run(features.command, cwd=elsewhere, capture_output=True, text=True, timeout=60)
     assert done.returncode == 2 and "a link is not accepted" in done.stderr, done

@@ -8,7 +8,8 @@ import pytest
 
 import stack as harness
 
-RUN = dict(run_id="chain", speed=5, sets={"simulator.minutes": 0.7, "simulator.seed": 3}, arguments=["--gates", "replay"])
+RUN = dict(run_id="chain", speed=5, sets={"simulator.minutes": 1, "simulator.seed": 3, "health.heartbeat_timeout_ms": 60000},
+           arguments=["--gates", "replay"])
 
 
 def waited(stack):
@@ -18,7 +19,7 @@ def waited(stack):
         tail = subprocess.Popen([stack.binaries / "orchctl", "tail", "signal/BTCUSDT", "--from", "1000000"], cwd=stack.folder,
                                 stdout=output, stderr=subprocess.STDOUT)
     try:
-        harness.wait_for(lambda: said.read_text().endswith("\n"), 20, "a sentence")
+        harness.wait_for(lambda: said.read_text().endswith("\n"), 60, "a sentence")
         rows = stack.rows_written()
         harness.wait_for(lambda: stack.rows_written() > rows + 100, 60, "rows meanwhile")
         assert tail.poll() is None
@@ -33,17 +34,19 @@ def finished(tmp_path_factory):
     """One run, asked while it goes on; (stack, what was seen)."""
     seen = {}
     with harness.Stack(tmp_path_factory.mktemp("chain"), **RUN) as stack:
+        market = stack.simulator_pid()
         harness.wait_for(lambda: stack.rows_written() > 40, 60, "rows in signals.db")
         seen["tail"] = [json.loads(line) for line in
                         stack.orchctl("tail", "signal/BTCUSDT", "--from", "1", "--count", "30").stdout.splitlines()]
         seen["live"] = [json.loads(line) for line in
                         stack.orchctl("tail", "harvest/BTCUSDT", "--count", "20").stdout.splitlines()]
         seen["ahead"] = waited(stack)
-        seen["nobody"] = stack.orchctl("tail", "signal/NOBODY", check=False)
-        seen["dancer"] = stack.orchctl("tail", "dancer/BTCUSDT", check=False)
-        seen["status"] = stack.orchctl("status", check=False)
-        seen["json"] = json.loads(stack.orchctl("status", "--json", check=False).stdout)
-        seen["kill"] = stack.orchctl("kill", "features", "--wait", "20")
+        with harness.market_held(market):
+            seen["nobody"] = stack.orchctl("tail", "signal/NOBODY", check=False)
+            seen["dancer"] = stack.orchctl("tail", "dancer/BTCUSDT", check=False)
+            seen["status"] = stack.orchctl("status", check=False)
+            seen["json"] = json.loads(stack.orchctl("status", "--json", check=False).stdout)
+            seen["kill"] = stack.orchctl("kill", "features", "--wait", "60")
         seen["code"] = stack.finish()
     return stack, seen
 
@@ -146,12 +149,12 @@ def test_the_effective_configuration_says_what_the_simulator_served(finished):
 
 def test_a_capture_that_is_not_there_ends_at_once(tmp_path):
     with harness.Stack(tmp_path, ["/nowhere.gz"]) as stack:
-        assert stack.finish(30) == 2
+        assert stack.finish(60) == 2
     assert "/nowhere.gz cannot be read" in stack.text()
 
 
 def test_symbols_that_are_not_served_are_a_mistake_of_configuration(tmp_path):
     with harness.Stack(tmp_path, run_id="r", sets={"simulator.minutes": 0.1, "simulator.symbols": "AAAUSDT"},
                        arguments=["--symbols", "BBBUSDT"]) as stack:
-        assert stack.finish(30) == 2
+        assert stack.finish(60) == 2
     assert "BBBUSDT is not in what the simulator serves" in stack.text()

@@ -153,10 +153,10 @@ def test_prometheus_scrapes_all_daemons_and_every_query_names_what_is_there(tmp_
                 assert not unknown, (query, unknown)
                 prometheus.query(query)  # fails when it is no PromQL
             empty = lambda: [query for query in dashboard_queries() if not prometheus.query(query)]  # noqa: E731
-            harness.wait_for(lambda: not empty(), 30, lambda: f"series in every panel; none: {empty()}")
+            harness.wait_for(lambda: not empty(), 60, lambda: f"series in every panel; none: {empty()}")
             everybody = dict.fromkeys(DAEMONS | {"simulator"}, 1)
             harness.wait_for(lambda: everybody == {labels["instance"]: value for labels, value in prometheus.query("orderflow_up")},
-                             30, "everybody to be up")
+                             60, "everybody to be up")
             loaded = json.loads(servers.get(prometheus.url + "/api/v1/rules")[1])["data"]["groups"][0]["rules"]
             assert {rule["name"] for rule in loaded} == {rule["alert"] for rule in rules()}
             assert all(rule["health"] != "err" for rule in loaded), loaded
@@ -176,14 +176,14 @@ def check_labels(found):
 
 def what_happens_to_a_process_shows(stack, port):
     stack.orchctl("kill", "features")
-    harness.wait_for(lambda: of(samples(scrape(port)), "orderflow_restarts_total", "features") == 1, 30, "the restart")
+    harness.wait_for(lambda: of(samples(scrape(port)), "orderflow_restarts_total", "features") == 1, 60, "the restart")
     found = harness.wait_for(lambda: (now := samples(scrape(port)))["orderflow_recovery_seconds_count"][frozenset()] == 1 and now,
-                             30, "the recovery")
+                             60, "the recovery")
     assert 0 < found["orderflow_recovery_seconds_sum"][frozenset()] < 60
-    stack.orchctl("stop", "broker", "--wait", "10")
-    harness.wait_for(lambda: of(samples(scrape(port)), "orderflow_up", "broker") == 0, 30, "the end of broker")
-    stack.orchctl("start", "broker", "--wait", "10")
-    harness.wait_for(lambda: of(samples(scrape(port)), "orderflow_up", "broker") == 1, 30, "the new broker")
+    stack.orchctl("stop", "broker", "--wait", "60")
+    harness.wait_for(lambda: of(samples(scrape(port)), "orderflow_up", "broker") == 0, 60, "the end of broker")
+    stack.orchctl("start", "broker", "--wait", "60")
+    harness.wait_for(lambda: of(samples(scrape(port)), "orderflow_up", "broker") == 1, 60, "the new broker")
 
 
 def test_the_page_is_read_only_and_a_taken_port_is_told_counted_and_tried_again(tmp_path):

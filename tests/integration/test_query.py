@@ -22,11 +22,11 @@ def test_rows_go_behind_what_standard_output_has_already(tmp_path):
 @pytest.mark.parametrize("arguments, code", [([], 2), (["--bogus"], 2), (["--json"], 2), (["select", "1"], 2),
                                              (["selec"], 1), (["drop table x"], 1), ([""], 1)])
 def test_wrong_use_and_wrong_sql_end_with_a_sentence(arguments, code):
-    done = subprocess.run([QUERY, *arguments], capture_output=True, text=True, timeout=20)
+    done = subprocess.run([QUERY, *arguments], capture_output=True, text=True, timeout=60)
     assert done.returncode == code and done.stderr and not done.stdout, done
 
 
 def test_an_output_that_takes_nothing_is_an_error():
     with open("/dev/full", "w") as full:
-        done = subprocess.run([QUERY, "select 1"], stdout=full, stderr=subprocess.PIPE, text=True, timeout=20)
+        done = subprocess.run([QUERY, "select 1"], stdout=full, stderr=subprocess.PIPE, text=True, timeout=60)
     assert done.returncode == 1 and "standard output" in done.stderr, done

@@ -21,7 +21,7 @@ def loops(pids):
 
 def test_whoever_has_nothing_to_do_sleeps(tmp_path):
     with harness.Stack(tmp_path, speed="1", sets=SETS) as stack:
-        harness.wait_for(lambda: (tmp_path / "runtime/bus/orchestrator.ctl").exists(), 30, "the control socket")
+        harness.wait_for(lambda: (tmp_path / "runtime/bus/orchestrator.ctl").exists(), 60, "the control socket")
         with control.Control(tmp_path) as ctl:
             harness.wait_for(lambda: all(p["state"] == "running" for p in ctl.status().values()), 60, "all of them at work")
             pids = {"orchestrator": stack.process.pid, **{name: process["pid"] for name, process in ctl.status().items()}}

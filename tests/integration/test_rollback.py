@@ -27,7 +27,7 @@ def begun(run):
 
 def test_a_rollback_ends_when_every_process_tells_the_targets_fingerprint(programs, tmp_path):
     sets = {"signal.weak_threshold": 0.2}
-    with Run(programs, tmp_path, "--minutes", 5, "--fault", "broker@400", sets=sets) as run:
+    with Run(programs, tmp_path, "--minutes", 60, "--fault", "broker@400", sets=sets) as run:
         folder = begun(run)
         left = folder.fingerprints()["current"]
         target = folder.mark(signal__weak_threshold=0.31)
@@ -39,7 +39,7 @@ def test_a_rollback_ends_when_every_process_tells_the_targets_fingerprint(progra
         assert status["run_id"] == "test-r2" and status["config_fingerprint"] == target
         assert all(folder.confirmed(target).values()) and len(folder.confirmed(target)) == 6
         assert folder.effective()["signal"]["weak_threshold"] == 0.31
-        assert 4.8 < folder.effective()["run"]["minutes"] <= 5, "what was left of the planned minutes"
+        assert 55 < folder.effective()["run"]["minutes"] < 60, "what was left of the planned minutes"
         assert folder.fingerprints()["current"] == target
         (incident,) = folder.incidents()
         assert incident["action"] == "rollback" and (incident["who"], incident["why"]) == ("me", "a drill")
@@ -57,7 +57,7 @@ def test_a_rollback_ends_when_every_process_tells_the_targets_fingerprint(progra
 
 
 def test_a_deaf_process_leaves_the_incident_open(programs, tmp_path):
-    with Run(programs, tmp_path, sets={"canary.rollback_timeout_s": 4}) as run:
+    with Run(programs, tmp_path, sets={"canary.rollback_timeout_s": 10}) as run:  # time enough for the others
         folder = begun(run)
         folder.mark(signal__weak_threshold=0.31)
         (tmp_path / "fake/features").write_text("deaf\n")
@@ -113,9 +113,9 @@ def test_an_orchestrator_that_dies_on_the_way_goes_on_with_the_rollback(programs
         folder = begun(run)
         target = folder.mark(signal__weak_threshold=0.31)
         waiting = run.popen("rollback")
-        assert run.process.wait(30) == -signal.SIGKILL
+        assert run.process.wait(60) == -signal.SIGKILL
         run.start_again()
-        assert waiting.wait(30) == 0
+        assert waiting.wait(60) == 0
         assert run.status()["run_id"] == "test-r2" and run.status()["config_fingerprint"] == target
         run.kill()
         run.start_again()  # with the run id of old: it is the run that followed that one
@@ -134,15 +134,15 @@ def test_a_drill_that_is_not_confirmed_is_recorded_as_failed(programs, tmp_path)
 
 
 def test_what_a_rollback_did_is_measured_again_ten_minutes_later(tmp_path):
-    sets = {"signal.weak_threshold": 0.2, "simulator.rate": 40, "run.time_scale": 200}  # ten minutes are three seconds
+    sets = {"signal.weak_threshold": 0.2, "simulator.rate": 40, "run.time_scale": 60}  # ten minutes are ten seconds
     with stack.Stack(tmp_path, run_id="one", speed=20, sets=sets, sink="sqlite", arguments=["--gates", "none", "--symbols", "BTCUSDT"]) as run:
         run.status = lambda: json.loads(run.orchctl("status", "--json").stdout)
-        stack.wait_for(lambda: run.rows_written() > 50, 30, "signals")
+        stack.wait_for(lambda: run.rows_written() > 50, 60, "signals")
         folder = Folder(run)
         run.orchctl("rollback", folder.mark(signal__weak_threshold=0.31))
         (incident,) = folder.incidents()
         assert all(pair["after"] is None for pair in incident["metrics_before_after"].values())
-        measured = stack.wait_for(lambda: (i := folder.incidents()[0])["metrics_before_after"]["healthy_share"]["after"] is not None and i, 30,
+        measured = stack.wait_for(lambda: (i := folder.incidents()[0])["metrics_before_after"]["healthy_share"]["after"] is not None and i, 60,
                                   "the second measurement")
         figures = measured["metrics_before_after"]
         assert set(figures) == {"confirmed_share", "healthy_share", "latency_ms_p99", "recv_rate_tps", "queue_dropped", "reconnect_count"}
@@ -158,7 +158,7 @@ def test_a_decision_takes_its_place_in_the_stream_and_a_rollback_leaves_two_runs
     arguments = ["--gates", "none", "--symbols", "BTCUSDT"]
     with stack.Stack(tmp_path, run_id="one", speed=20, sets=sets, arguments=arguments) as run:
         run.status = lambda: json.loads(run.orchctl("status", "--json").stdout)
-        stack.wait_for(lambda: run.rows_written() > 50, 30, "signals")
+        stack.wait_for(lambda: run.rows_written() > 50, 60, "signals")
         folder = Folder(run)
         assert "in the stream" in run.orchctl("direction", "lock", "BTCUSDT", "--why", "the book is thin").stdout
         assert run.orchctl("direction", "lock", "NOPEUSDT", check=False).returncode == 1
@@ -172,7 +172,7 @@ def test_a_decision_takes_its_place_in_the_stream_and_a_rollback_leaves_two_runs
         assert controls[0]["why"] == "the book is thin" and "symbol" not in controls[1]
         target = folder.mark(signal__weak_threshold=0.31)
         run.orchctl("rollback", target, "--drill")
-        stack.wait_for(lambda: rows_of(tmp_path, "one-r2") > 50, 30, "signals of the new run")
+        stack.wait_for(lambda: rows_of(tmp_path, "one-r2") > 50, 60, "signals of the new run")
         actions = [incident["action"] for incident in folder.incidents()]
         assert actions == ["lock_direction", "unlock_direction", "rollback"]
         drill = json.loads((tmp_path / "artifacts/runtime/canary_report/rollback_drill.json").read_text())

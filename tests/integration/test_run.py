@@ -23,7 +23,7 @@ def house(tmp_path):
 
 def run(house, *arguments):
     before = sorted(house.rglob("*"))
-    done = subprocess.run([str(house / "run"), *arguments], cwd=os.sep, capture_output=True, text=True, timeout=20)
+    done = subprocess.run([str(house / "run"), *arguments], cwd=os.sep, capture_output=True, text=True, timeout=60)
     assert sorted(house.rglob("*")) == before, "something was made or removed"
     return done
 

@@ -12,7 +12,7 @@ from stack import BUILD, ROOT, wait_for
 SERVICES = BUILD / "tests" / "test_services"
 ROWS, HELD = 500, 20
 KIND_CVD, KIND_CONTROL, KIND_HEARTBEAT, KIND_COMMAND, KIND_COMMAND_ANSWER = 11, 5, 60, 73, 74
-PATIENCE_S = 20
+PATIENCE_S = 60
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ ORCHCTL = pathlib.Path(os.environ.get("ORDERFLOW_BUILD", ROOT / "build" / "dev")
 
 
 def said(folder, *words):
-    return subprocess.run([str(ORCHCTL), *words], cwd=folder, capture_output=True, text=True, timeout=20)
+    return subprocess.run([str(ORCHCTL), *words], cwd=folder, capture_output=True, text=True, timeout=60)
 
 
 @pytest.mark.parametrize("words, told", [

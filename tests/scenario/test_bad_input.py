@@ -72,7 +72,7 @@ def run(folder, capture, binaries, faults, **options):
     sets = {"simulator.inject": path, "limits.max_rss_mb": 4000, **options.pop("sets", {})}
     stack = harness.Stack(folder / "run", [capture], binaries=binaries, sets=sets, **options)
     with stack:
-        code = stack.finish(120)
+        code = stack.finish()
         harness.assert_sound(stack, code)
     sanitized.assert_silent(stack, "harvest")
     return stack

@@ -127,7 +127,7 @@ class Daemons:
     def stop(self):
         for name in reversed(DAEMONS):
             self.processes[name].send_signal(signal.SIGTERM)
-            code = self.processes[name].wait(30)
+            code = self.processes[name].wait(60)
             assert code == 0, f"{name} ended with {code}:\n{self.text(name)}"
 
 

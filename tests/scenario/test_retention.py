@@ -47,10 +47,10 @@ def test_with_wait_the_market_stands_still_and_nothing_is_lost(capture, tmp_path
         pid = stop_features(stack)
         harness.wait_for(lambda: "journal_full" in log_of(stack, "harvest"), 60, "harvest's journal to be full")
         beats = stack.statuses()["harvest"]["seq"]
-        harness.wait_for(lambda: stack.statuses()["harvest"]["seq"] > beats + 5, 20, "harvest's next words")
+        harness.wait_for(lambda: stack.statuses()["harvest"]["seq"] > beats + 5, 60, "harvest's next words")
         before = position(stack)
         beats = stack.statuses()["harvest"]["seq"]
-        harness.wait_for(lambda: stack.statuses()["harvest"]["seq"] > beats + 15, 30, "3 s of harvest")
+        harness.wait_for(lambda: stack.statuses()["harvest"]["seq"] > beats + 15, 60, "3 s of harvest")
         assert position(stack) == before
         assert counter(stack, "harvest", "stage_retention_alerts") > 0
         os.kill(pid, signal.SIGCONT)

@@ -48,7 +48,7 @@ def test_without_keys_nothing_starts(tmp_path):
     assert refused.returncode == 2 and "orchctl keys" in refused.stderr, refused
     stack = harness.Stack(tmp_path / "stack", sets=tcp())
     with stack:
-        assert stack.finish(30) == 2
+        assert stack.finish(60) == 2
     assert "bus.keys" in stack.text() and "orchctl keys" in stack.text(), stack.text()
     assert orchctl(tmp_path / "none", "keys").returncode == 0
     (tmp_path / "none/state/keys/bus.keys").chmod(0o644)

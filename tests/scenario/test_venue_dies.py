@@ -7,7 +7,6 @@ import itertools
 import json
 import os
 import random
-import signal
 
 import pytest
 
@@ -47,31 +46,12 @@ def kill(stack, *services):
         stack.kill(service)
 
 
-def simulator_pid(stack):
-    def running():
-        answer = stack.orchctl("status", "simulator", "--json", check=False).stdout  # nothing, before it listens
-        (process,) = json.loads(answer)["processes"] if answer else [{"state": "", "pid": None}]
-        return process["state"] in ("ready", "running") and process["pid"]
-    return harness.wait_for(running, 60, "a running simulator")
-
-
-@contextlib.contextmanager
-def market_held(pid):
-    """The simulator stands still: however long it takes to kill somebody, the market does not end meanwhile."""
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        with contextlib.suppress(ProcessLookupError):  # it may have been the one
-            os.kill(pid, signal.SIGCONT)
-
-
 def kill_at(stack, kills):
     """[(captured bytes, services)]: kills them together when so much has been received."""
-    pid = simulator_pid(stack)
+    pid = stack.simulator_pid()
     for bytes_, services in kills:
         wait_captured(stack, bytes_)
-        with market_held(pid) if pid else contextlib.nullcontext():
+        with harness.market_held(pid) if pid else contextlib.nullcontext():
             kill(stack, *services)
         if "simulator" in services:
             pid = None  # the next is another process; what is killed again is killed far from the end
@@ -124,9 +104,9 @@ def test_killed_in_the_first_synchronisation(capture, tmp_path, services):
         # behind it, and the book would rightly be synchronised twice.
         held_back = diffs_before_the_snapshot(capture)
         harness.wait_for(lambda: "simulator ready" in stack.text(), 60, "the simulator")
-        pid = simulator_pid(stack)
+        pid = stack.simulator_pid()
         harness.wait_for(lambda: raw_bytes(stack).count(b'"depthUpdate"') >= held_back, 60, "the diffs before the snapshot")
-        with market_held(pid):
+        with harness.market_held(pid):
             assert b"/depth?" not in raw_bytes(stack), "the snapshot came too early for what is tested here"
             kill(stack, *services.split())
         finish(stack, tmp_path)

@@ -10,7 +10,7 @@ ORCHCTL = pathlib.Path(os.environ.get("ORDERFLOW_BUILD", ROOT / "build" / "dev")
 
 def said(folder, words):
     words = words.split() if isinstance(words, str) else words
-    return subprocess.run([str(ORCHCTL), *words], cwd=folder, capture_output=True, text=True, timeout=30, stdin=subprocess.DEVNULL)
+    return subprocess.run([str(ORCHCTL), *words], cwd=folder, capture_output=True, text=True, timeout=60, stdin=subprocess.DEVNULL)
 
 
 def verbs():

@@ -47,7 +47,7 @@ class Daemon:
         self.beats.close(0)
         self.process.send_signal(signal.SIGTERM)
         try:
-            code = self.process.wait(15)
+            code = self.process.wait(60)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
@@ -60,7 +60,7 @@ class Daemon:
     def client(self):
         return wire.Client(self.bus / f"{self.service}.ctl")
 
-    def beat(self, seconds=10):
+    def beat(self, seconds=60):
         """Rows of the newest heartbeat, one that was sent after this call."""
         while self.beats.poll(0):
             self.beats.recv_multipart()
@@ -74,7 +74,7 @@ class Daemon:
         """Newest row of a stream that was consumed, or was published."""
         return next(row[4] for row in self.beat() if row[0] == wire.STREAM_STATUS and row[1] == stream)
 
-    def wait_position(self, stream, number, seconds=20):
+    def wait_position(self, stream, number, seconds=60):
         harness.wait_for(lambda: self.position(stream) >= number, seconds, f"{self.service} at {stream} {number}")
 
     def rows(self, kind, stream):

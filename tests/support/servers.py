@@ -30,7 +30,7 @@ class Port:
         return str(self.socket.getsockname()[1])
 
 
-def get(url, seconds=5, method="GET", data=None):
+def get(url, seconds=60, method="GET", data=None):
     """(status, body); (0, reason) when nobody answers."""
     try:
         with urllib.request.urlopen(urllib.request.Request(url, method=method, data=data), timeout=seconds) as answer:

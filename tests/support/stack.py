@@ -67,6 +67,18 @@ def wait_for(condition, seconds, what):
         signal.sigtimedwait([], POLL_S)
 
 
+@contextlib.contextmanager
+def market_held(pid):
+    """The simulator stands still: however long a test takes for what it does, the market does not end meanwhile. Its run must not take
+    that for a hang (health.heartbeat_timeout_ms)."""
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(ProcessLookupError):  # it may have been killed
+            os.kill(pid, signal.SIGCONT)
+
+
 class Stack:
     """One run: `with Stack(folder, captures=[...]) as stack: stack.finish()`."""
 
@@ -129,6 +141,13 @@ class Stack:
                 return "over"
             return self.orchctl("kill", service, check=False).returncode == 0 and "killed"
         assert wait_for(outcome, 60, f"{service} to kill") == "killed", f"the run ended first:\n{self.text()[-3000:]}"
+
+    def simulator_pid(self):
+        def running():
+            answer = self.orchctl("status", "simulator", "--json", check=False).stdout  # nothing, before it listens
+            (process,) = json.loads(answer)["processes"] if answer else [{"state": "", "pid": None}]
+            return process["state"] in ("ready", "running") and process["pid"]
+        return wait_for(running, 60, "a running simulator")
 
     def statuses(self):
         """Status files of all daemons by name; a file that is just being replaced is passed over."""

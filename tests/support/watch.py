@@ -12,7 +12,7 @@ import msgpack
 import zmq
 
 STREAM_STATUS, COUNTER = 61, 62
-ANSWER_MS = 5000
+ANSWER_MS = 60000
 
 
 def wall_ms(text):

@@ -42,7 +42,7 @@ class Client:
     def send(self, *parts):
         self.socket.send_multipart(parts)
 
-    def receive(self, seconds=10):
+    def receive(self, seconds=60):
         assert self.socket.poll(int(seconds * 1000)), "no answer"
         return self.socket.recv_multipart()
 

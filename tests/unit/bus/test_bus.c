@@ -112,7 +112,8 @@ static void frames_arrive_by_topic(void **state)
     assert_string_equal(features.topic, "harvest/BTCUSDT");
     assert_string_equal(features.data, "rows");
     bus_publish(harvest.bus, "harvest/BTCUSDT", "last", 4);
-    UNTIL(strcmp(features.data, "last") == 0, poll_once(&features, 10, 100)); /* of those said until one was heard */
+    UNTIL(strcmp(features.data, "last") == 0,
+          poll_once(&features, 10, 100)); /* of those said until one was heard */
     features.frames = 0;
     bus_publish(harvest.bus, "harvest/ETHUSDT", "rows", 4);
     bus_publish(harvest.bus, "harvest/BTCUSDT", NULL, 0);

@@ -6,7 +6,7 @@
 
 #include <pthread.h>
 
-enum { PATIENCE_S = 10 };
+enum { PATIENCE_S = 20 }; /* less than the half minute that libwebsockets would wait by itself */
 
 static int on_event(struct lws *connection, enum lws_callback_reasons reason, void *user, void *in,
                     size_t bytes)

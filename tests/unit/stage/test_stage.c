@@ -203,7 +203,8 @@ static void a_joiner_asks_and_need_not_wait_for_a_heartbeat_of_its_producer(void
     heartbeats_rare(&world, COUNTER);
     world_start(&world, COUNTER);
     UNTIL_DOING(&world, world_ended(&world, COUNTER), world_tell(&world, COUNTER, "status"));
-    world_tell(&world, COUNTER, "status"); /* its answer holds the newest heartbeat: none is still on its way */
+    world_tell(&world, COUNTER,
+               "status"); /* its answer holds the newest heartbeat: none is still on its way */
     int64_t beat = world.services[COUNTER].beat.seq;
     world_start(&world, ADDER);
     UNTIL(&world, world_ended(&world, ADDER) && world.services[ADDER].beat.caught_up == 1);
