@@ -1,5 +1,6 @@
 #include "faults.h"
 
+#include "base/text.h"
 #include "bus/bus.h"
 #include "fault.h"
 #include "injury/lease.h"
@@ -69,8 +70,9 @@ static bool process_steady(struct run *run, struct process *process, struct erro
         unused =
             error_set(error, STATUS_CONFLICT, "%s is not healthy: %s", process->name, process->health.failed);
     else if (process->module->beats && now_ms - process->caught_up_ms > STEADY_MS)
-        unused = error_set(error, STATUS_CONFLICT, "%s has not caught up: %lld rows are before it",
-                           process->name, (long long)run_lag_rows(run, process));
+        unused = error_set(error, STATUS_CONFLICT, "%s has not caught up: %lld %s before it", process->name,
+                           (long long)run_lag_rows(run, process),
+                           plural(run_lag_rows(run, process), "row is", "rows are"));
     return unused == STATUS_OK;
 }
 
@@ -295,7 +297,7 @@ static void take_over(struct run *run, struct fault *fault, enum fault_end end, 
               FEED_FIELDS(NUMBER("fault", fault->id), TEXT("kind", kind_of(fault)),
                           NUMBER("touched", fault->touched), NUMBER("late_ms", fault->late_ms)));
     console_say(&run->console, "fault %lld: %s on %s is over: %lld %s", (long long)fault->id, kind_of(fault),
-                fault->process, (long long)fault->touched, injury_row(fault->order.kind)->touched);
+                fault->process, (long long)fault->touched, injury_touched(fault->order.kind, fault->touched));
 }
 
 static void take_recovery(struct run *run, struct fault *fault, const struct process *process)

@@ -422,7 +422,7 @@ static enum status do_fault(struct scenario *scenario, const struct tree *step)
     bool wants_refusal = expects && strstr(expects->text, "refused");
     row(scenario, seen.refused ? wants_refusal : seen.recovered && !seen.failed, what,
         "%s, %lld %s, recovery %.0f ms", *seen.end ? seen.end : "done", (long long)seen.touched,
-        seen.touched_what, seen.recovery_ms);
+        fault_seen_touched(&seen), seen.recovery_ms);
     return expects ? do_expect(scenario, expects) : STATUS_OK;
 }
 

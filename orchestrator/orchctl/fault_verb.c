@@ -117,7 +117,7 @@ static void print_seen(const struct fault_seen *seen, const struct fault_losses 
         return;
     }
     printf("fault %lld: %s on %s%s%s; %lld %s; ", (long long)seen->id, seen->kind, seen->process,
-           *seen->end ? " " : "", seen->end, (long long)seen->touched, seen->touched_what);
+           *seen->end ? " " : "", seen->end, (long long)seen->touched, fault_seen_touched(seen));
     if (seen->recovered)
         printf("caught up after %.0f ms", seen->recovery_ms);
     else
