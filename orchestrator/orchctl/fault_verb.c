@@ -206,6 +206,8 @@ int verb_fault(const struct invocation *invocation)
         return complain(EXIT_WRONG_USE, "fault clear %s: must be the number of a fault", second);
     if (words_good(invocation, !alone && strcmp(word, "run") != 0, &error) != STATUS_OK)
         return complain(EXIT_WRONG_USE, "%s", error.text);
+    if (strcmp(word, "run") == 0 && scenario_check(second, &error) != STATUS_OK)
+        return complain(EXIT_WRONG_USE, "%s", error.text);
     if (client_open(invocation->timeout_ms, &client, &error) != STATUS_OK)
         return refused(&error);
     int code = strcmp(word, "list") == 0 ? ask_and_print(client, invocation, "fault_list", "{}", print_list)

@@ -156,7 +156,7 @@ def test_a_fault_that_touched_nothing_fails(tmp_path):
 
 @pytest.mark.parametrize("text, complaint", [
     ("name: x\nsteps:\n  - fault: drop\n", "3:12: 'drop': must be a kind and a target"),
-    ("name: x\nsteps:\n  - fault: drop signal\n    fr: 2s\n", "4:9: fr: no such key in a step"),
+    ("name: x\nsteps:\n  - fault: drop signal\n    fr: 2s\n", "4:5: fr: no such key in a step"),
     ("name: x\nname: y\nsteps: []\n", "2:1: this key comes twice: name"),
     ("name: x\nsteps: []\n", "2:8: must have 1 to 200 steps"),
     ("name: x\nsteps:\n  - expect: \"lost: few\"\n", "3:13: lost: 'few' must be a whole number"),

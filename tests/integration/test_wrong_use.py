@@ -46,3 +46,28 @@ def test_the_table_of_faults_is_a_table(tmp_path):
 def test_the_first_line_of_help_ends_where_its_words_end(tmp_path, verb):
     first = said(tmp_path, verb, "--help").stdout.splitlines()[0]
     assert first.startswith(f"usage: orchctl {verb}") and first == first.rstrip()
+
+
+STEPS = "name: x\nsteps:\n  - fault: drop signal\n"
+
+
+@pytest.mark.parametrize("text, told", [
+    (STEPS + "    for:   2s\n    speed: 3\n", "x.yaml:5:5: speed: no such key in a step; there are: fault, wait, clear, expect, for,"),
+    (STEPS + "speed: 3\n", "x.yaml:4:1: speed: no such key in a scenario; there are: name, about, steps"),
+    ("name: x\nstep: []\n", "x.yaml:2:1: step: no such key in a scenario"),
+    ("name: x\nsteps:\n  - dance:\n      - fault: drop signal\n", "x.yaml:3:5: dance: no such key in a step"),
+    (STEPS + "    for: [1, 2]\n", "x.yaml:4:10: for: must be a text"),
+    (STEPS + "    for: 1s\n    for: 2s\n", "x.yaml:5:5: this key comes twice: for"),
+])
+def test_a_wrong_key_of_a_scenario_is_told_with_the_place_of_the_key_before_anybody_is_asked(tmp_path, text, told):
+    (tmp_path / "x.yaml").write_text(text)
+    done = said(tmp_path, "fault", "run", "x.yaml")
+    assert (done.returncode, done.stdout) == (2, "") and told in done.stderr, done
+
+
+def test_a_scenario_that_is_not_there_is_wrong_use_and_a_good_one_needs_a_run(tmp_path):
+    done = said(tmp_path, "fault", "run", "x.yaml")
+    assert done.returncode == 2 and "x.yaml" in done.stderr, done
+    (tmp_path / "x.yaml").write_text(STEPS)
+    done = said(tmp_path, "fault", "run", "x.yaml")
+    assert done.returncode == 1 and "no orchestrator" in done.stderr, done
