@@ -33,7 +33,8 @@ def test_good_words_without_a_run_are_refused(tmp_path, words):
 
 def test_without_a_run_there_is_no_log_and_no_path_made_of_nothing(tmp_path):
     done = said(tmp_path, "logs", "signal")
-    assert (done.returncode, done.stderr) == (1, "orchctl: no run has been started in this folder (use --dir DIR for another)\n")
+    assert (done.returncode, done.stderr) == (1, "orchctl: no run is recorded in this folder: none was started here, or all were cleaned away; "
+                                               "`orchestrator` starts one (--dir DIR asks another folder)\n")
 
 
 def test_the_table_of_faults_is_a_table(tmp_path):
