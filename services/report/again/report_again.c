@@ -2,6 +2,7 @@
  * from. Run by `orchctl parity`, `orchctl report` and `orchctl evidence verify`. */
 #include "base/clock.h"
 #include "base/exits.h"
+#include "base/log.h"
 #include "config/recorded.h"
 #include "services/report/parity.h"
 #include "services/report/reporter.h"
@@ -221,6 +222,9 @@ int main(int argc, char **argv)
     struct config *config = load(arguments.effective_path);
     if (!config)
         return EXIT_REFUSED;
+    /* What the daemon says of its work is nothing that somebody at a terminal has asked for. */
+    log_configure("report_again", arguments.run_id ? arguments.run_id : config_text(config, "run.run_id"),
+                  LOG_WARNING);
     int code = strcmp(arguments.what, "parity") == 0 ? make_parity(&arguments, config)
                                                      : make_summaries(&arguments, config);
     config_destroy(config);
