@@ -13,7 +13,9 @@
 static void process_json(struct run *run, struct process *process, struct json *json)
 {
     const struct telemetry *telemetry = &process->telemetry;
-    int64_t age_ms = telemetry->seen ? run_now_ms(run) - telemetry->received_ms : -1;
+    /* Of whom nobody expects a heartbeat, none is late. */
+    bool awaited = telemetry->seen && process->supervisor.state != PROCESS_STOPPED;
+    int64_t age_ms = awaited ? run_now_ms(run) - telemetry->received_ms : -1;
     json_object_begin(json);
     json_key_text(json, "name", process->name);
     json_key(json, "pid");
