@@ -1,6 +1,7 @@
 """Words that no orchestrator could understand are wrong use (exit 2), wherever they are said; and what --help calls itself."""
 import os
 import pathlib
+import re
 import subprocess
 
 import pytest
@@ -72,3 +73,26 @@ def test_a_scenario_that_is_not_there_is_wrong_use_and_a_good_one_needs_a_run(tm
     (tmp_path / "x.yaml").write_text(STEPS)
     done = said(tmp_path, "fault", "run", "x.yaml")
     assert done.returncode == 1 and "no orchestrator" in done.stderr, done
+
+
+@pytest.mark.parametrize("words, whose", [(["help"], None), (["-h"], None), (["--help"], None), (["help", "kill"], "kill"), (["kill", "-h"], "kill"),
+                                          (["kill", "signal", "-h"], "kill"), (["-h", "kill"], "kill"), (["fault", "-s", "TERM", "-h"], "fault"),
+                                          (["help", "fault", "--help"], "fault"), (["help", "-h"], None)])
+def test_help_is_printed_however_it_is_asked_for(tmp_path, words, whose):
+    done = said(tmp_path, *words)
+    known = said(tmp_path, whose, "--help") if whose else said(tmp_path, "--help")
+    assert (done.returncode, done.stdout, done.stderr) == (0, known.stdout, ""), done
+    assert known.stdout.startswith(f"usage: orchctl {whose} " if whose else "usage: orchctl [--dir DIR] VERB")
+
+
+@pytest.mark.parametrize("words, told", [(["help", "dance"], "there is no verb 'dance'"), (["help", "help"], "there is no verb 'help'"),
+                                         (["help", "shutdown", "x"], "'x' is too much")])
+def test_help_of_what_is_not_there_is_wrong_use(tmp_path, words, told):
+    done = said(tmp_path, *words)
+    assert (done.returncode, done.stdout) == (2, "") and told in done.stderr, done
+
+
+def test_the_help_of_doctor_lists_the_sets_of_gates_that_it_takes(tmp_path):
+    listed = re.search(r"--gates SET +as for a run judged by these gates: (.+)", said(tmp_path, "doctor", "--help").stdout)[1].split(", ")
+    refused = said(tmp_path, "doctor", "--gates", "nope").stderr
+    assert listed == re.search("must be (.+)", refused)[1].replace(" or ", ", ").split(", ")
