@@ -67,7 +67,7 @@ static void faults_json(const struct run *run, struct json *json)
 {
     int64_t open = 0;
     for (size_t i = 0; i < run->fault_count; i++)
-        open += run->faults[i].end != FAULT_REFUSED && fault_waiting(&run->faults[i]) != FAULT_STEP_COUNT;
+        open += !fault_never_began(&run->faults[i]) && fault_waiting(&run->faults[i]) != FAULT_STEP_COUNT;
     json_key(json, "faults");
     json_object_begin(json);
     json_key_i64(json, "count", (int64_t)run->fault_count);

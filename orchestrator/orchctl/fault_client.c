@@ -220,7 +220,7 @@ static void seen_take(yyjson_val *fault, struct fault_seen *seen)
     text_take(fault, "process", seen->process, sizeof seen->process);
     text_take(fault, "end", seen->end, sizeof seen->end);
     text_take(fault, "reason", seen->reason, sizeof seen->reason);
-    seen->refused = strcmp(seen->end, "refused") == 0;
+    seen->refused = strcmp(seen->end, "refused") == 0 || strcmp(seen->end, "unanswered") == 0;
 }
 
 enum status fault_look(struct client *client, int64_t id, struct fault_seen *out_seen, struct error *error)
