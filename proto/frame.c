@@ -137,16 +137,17 @@ enum status frame_open(struct frame *frame, const void *data, size_t bytes, stru
         return error_set(error, STATUS_LIMIT, "frame of %zu bytes, at most %d are accepted", bytes,
                          FRAME_BYTES_MAX);
     if (!bytes || !header_read(&cursor, &opened.header, &elements))
-        return error_set(error, STATUS_MALFORMED, "frame of %zu bytes: header is wrong near byte %zu", bytes,
-                         bytes ? (size_t)(cursor.at - begin) : 0);
+        return error_set(error, STATUS_MALFORMED, "frame of %zu %s: header is wrong near byte %zu", bytes,
+                         plural((int64_t)bytes, "byte", "bytes"), bytes ? (size_t)(cursor.at - begin) : 0);
     if (opened.header.version != FRAME_VERSION)
         return error_set(error, STATUS_UNSUPPORTED, "frame version %lld, this program reads %d",
                          (long long)opened.header.version, FRAME_VERSION);
     opened.offset = (size_t)(cursor.at - begin);
     if (!rows_check(&cursor, opened.header.row_count, elements - 6))
         return error_set(error, STATUS_MALFORMED,
-                         "frame of %zu bytes: rows behind byte %zu are not %zu arrays [kind, …] that fill it",
-                         bytes, opened.offset, opened.header.row_count);
+                         "frame of %zu %s: rows behind byte %zu are not %zu arrays [kind, …] that fill it",
+                         bytes, plural((int64_t)bytes, "byte", "bytes"), opened.offset,
+                         opened.header.row_count);
     *frame = opened;
     return STATUS_OK;
 }

@@ -175,3 +175,8 @@ bool json_valid(const char *text, size_t length)
     skip_blanks(&scan);
     return scan.at == scan.length;
 }
+
+const char *plural(int64_t count, const char *one, const char *many)
+{
+    return count == 1 ? one : many;
+}

@@ -1,8 +1,9 @@
-/* text: is it UTF-8, is it JSON. For bytes of the world that are passed on and not interpreted. */
+/* text: is it UTF-8, is it JSON, for bytes of the world that are passed on and not interpreted; words for sentences of our own. */
 #pragma once
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 enum { JSON_DEPTH_MAX = 32 };
 
@@ -16,3 +17,6 @@ bool utf8_valid(const char *text, size_t length);
 /* json_valid: whether it is exactly one JSON value (RFC 8259) in UTF-8, at most JSON_DEPTH_MAX deep and without line
  * breaks, so that it may stand inside a JSON line. */
 bool json_valid(const char *text, size_t length);
+
+/* plural: the word that stands behind a number: plural(1, "process", "processes") is "process". */
+const char *plural(int64_t count, const char *one, const char *many);

@@ -1,5 +1,6 @@
 /* checks: shapes of texts that a range or a list of choices cannot express. NULL means good. */
 #include "internal.h"
+#include "recorded.h"
 #include "schema_rows.h"
 
 #include <arpa/inet.h>
@@ -57,7 +58,7 @@ static bool only(const char *text, const char *extra, size_t longest)
 
 const char *check_run_id(const struct config_value *value)
 {
-    return only(value->text, "_-", 64) ? NULL : "must be at most 64 of A-Z a-z 0-9 _ -";
+    return !*value->text || run_id_valid(value->text) ? NULL : "must be at most 64 of A-Z a-z 0-9 _ -";
 }
 
 const char *check_label(const struct config_value *value)

@@ -75,10 +75,13 @@ static enum status member(struct tree_reader *reader, struct tree *map, int dept
     if (status != STATUS_OK)
         return status;
     const char *key = (const char *)reader->event.data.scalar.value;
+    yaml_mark_t mark = reader->event.start_mark;
     if (tree_member(map, key))
         return wrong(reader, reader->event.start_mark, "this key comes twice: ", key);
     struct tree *child = child_add(map);
     child->key = memory_copy_text(key);
+    child->key_line = mark.line + 1;
+    child->key_column = mark.column + 1;
     status = next(reader);
     return status == STATUS_OK ? node(reader, child, depth + 1) : status;
 }

@@ -17,7 +17,8 @@ struct tree {
     char *text; /* of TREE_TEXT */
     struct tree *children;
     size_t count, capacity;
-    size_t line, column; /* from 1 */
+    size_t line, column;         /* from 1; of the value */
+    size_t key_line, key_column; /* of the key; 0: it has none */
 };
 
 /* tree_read: the whole file. STATUS_INVALID, STATUS_NOT_FOUND, STATUS_LIMIT with "file:line:column: reason". */

@@ -1,54 +1,62 @@
 #include "injury/order.h"
 
+#include "base/text.h"
+
 #include <stdio.h>
 #include <string.h>
 #include <yyjson.h>
 
 static const struct injury_row ROWS[INJURY_KIND_COUNT] = {
-    [INJURY_KILL] = {"kill", INJURY_BY_SIGNAL, "a signal, sent to it", NULL, 0, 0, 0, 0, 1, "processes"},
+    [INJURY_KILL] = {"kill", INJURY_BY_SIGNAL, "a signal, sent to it", NULL, 0, 0, 0, 0, 1, "processes",
+                     "process"},
     [INJURY_HANG] = {"hang", INJURY_BY_KEEPER, "the process stands still (SIGSTOP)", NULL, 0, 0, 0, 0, 1,
-                     "processes"},
+                     "processes", "process"},
     [INJURY_STUCK] = {"stuck", INJURY_IN_LOOP, "its loop does not come back; only time ends it", NULL, 0, 0,
-                      0, 0, 1, "turns"},
+                      0, 0, 1, "turns", "turn"},
     [INJURY_SLOW] = {"slow", INJURY_IN_LOOP, "every turn of its loop takes longer", "delay_ms", 50, 1, 10000,
-                     0, 1, "turns"},
+                     0, 1, "turns", "turn"},
     [INJURY_CPU] = {"cpu", INJURY_IN_PROCESS, "threads in it burn processor time", "threads", 2, 1, 64, 0, 0,
-                    "ms of processor burned"},
+                    "ms of processor burned", "ms of processor burned"},
     [INJURY_PARTITION] = {"partition", INJURY_ON_LINK, "nothing passes: rows, heartbeats, requests, answers",
-                          NULL, 0, 0, 0, 0, 0, "messages"},
-    [INJURY_DROP] = {"drop", INJURY_ON_LINK, "a share of the frames is lost", NULL, 0, 0, 0, 0.5, 0,
-                     "frames"},
-    [INJURY_DUPLICATE] = {"duplicate", INJURY_ON_LINK, "a share comes twice", NULL, 0, 0, 0, 0.5, 0,
-                          "frames"},
+                          NULL, 0, 0, 0, 0, 0, "messages", "message"},
+    [INJURY_DROP] = {"drop", INJURY_ON_LINK, "a share of the frames is lost", NULL, 0, 0, 0, 0.5, 0, "frames",
+                     "frame"},
+    [INJURY_DUPLICATE] = {"duplicate", INJURY_ON_LINK, "a share comes twice", NULL, 0, 0, 0, 0.5, 0, "frames",
+                          "frame"},
     [INJURY_DELAY] = {"delay", INJURY_ON_LINK, "a share comes later, and so out of order", "delay_ms", 300, 1,
-                      60000, 0.5, 0, "frames"},
-    [INJURY_CORRUPT] = {"corrupt", INJURY_ON_LINK, "a share arrives damaged", NULL, 0, 0, 0, 0.2, 0,
-                        "frames"},
+                      60000, 0.5, 0, "frames", "frame"},
+    [INJURY_CORRUPT] = {"corrupt", INJURY_ON_LINK, "a share arrives damaged", NULL, 0, 0, 0, 0.2, 0, "frames",
+                        "frame"},
     [INJURY_DISK_FULL] = {"disk_full", INJURY_IN_PROCESS, "no file takes another byte", NULL, 0, 0, 0, 0, 1,
-                          "writes refused"},
+                          "writes refused", "write refused"},
     [INJURY_WRITE_ERROR] = {"write_error", INJURY_IN_PROCESS, "writes to files fail now and then", NULL, 0, 0,
-                            0, 0.5, 1, "writes refused"},
+                            0, 0.5, 1, "writes refused", "write refused"},
     [INJURY_DESCRIPTORS] = {"descriptors", INJURY_IN_PROCESS, "no further descriptor can be had", "left", 0,
-                            0, 1000, 0, 0, "descriptors refused"},
+                            0, 1000, 0, 0, "descriptors refused", "descriptor refused"},
     [INJURY_MEMORY] = {"memory", INJURY_IN_PROCESS, "it holds more memory", "mb", 64, 1, 65536, 0, 0,
-                       "MB held"},
+                       "MB held", "MB held"},
     [INJURY_CLOCK] = {"clock", INJURY_IN_PROCESS, "its wall clock is wrong", "skew_ms", 3600000, -86400000,
-                      86400000, 0, 0, "wrong times told"},
+                      86400000, 0, 0, "wrong times told", "wrong time told"},
     [INJURY_STALL] = {"stall", INJURY_AT_VENUE, "the streams say nothing; what was missed comes behind", NULL,
-                      0, 0, 0, 0, 0, "messages held back"},
+                      0, 0, 0, 0, 0, "messages held back", "message held back"},
     [INJURY_CUT] = {"cut", INJURY_AT_VENUE, "connections break and new ones are refused", NULL, 0, 0, 0, 0, 0,
-                    "connections"},
+                    "connections", "connection"},
     [INJURY_REST_ERROR] = {"rest_error", INJURY_AT_VENUE, "REST answers with an error", "status", 503, 400,
-                           599, 1, 0, "answers"},
+                           599, 1, 0, "answers", "answer"},
     [INJURY_REST_SLOW] = {"rest_slow", INJURY_AT_VENUE, "REST answers later", "delay_ms", 500, 1, 60000, 0, 0,
-                          "answers"},
+                          "answers", "answer"},
     [INJURY_MALFORMED] = {"malformed", INJURY_AT_VENUE, "messages that are none come in between", NULL, 0, 0,
-                          0, 0.2, 0, "messages"},
+                          0, 0.2, 0, "messages", "message"},
 };
 
 const struct injury_row *injury_row(enum injury_kind kind)
 {
     return &ROWS[kind];
+}
+
+const char *injury_touched(enum injury_kind kind, int64_t count)
+{
+    return plural(count, ROWS[kind].touched_one, ROWS[kind].touched);
 }
 
 enum injury_kind injury_kind_of(const char *name)

@@ -58,10 +58,13 @@ struct injury_row {
     int64_t amount_default, amount_min, amount_max;
     double share_default; /* of what passes; 0: takes none */
     int restarts_max;     /* of the victim that are no failure of it */
-    const char *touched;  /* what is counted */
+    const char *touched;  /* what is counted; for a sentence: injury_touched */
+    const char *touched_one;
 };
 
 const struct injury_row *injury_row(enum injury_kind kind);
+/* injury_touched: the words behind a number of what was touched: "1 turn", "2 turns". */
+const char *injury_touched(enum injury_kind kind, int64_t count);
 /* injury_kind_of: INJURY_KIND_COUNT: there is none of that name. */
 enum injury_kind injury_kind_of(const char *name);
 /* injury_kind_names: "kill, hang, …", for sentences; of the victims that take what happens in `places` (a bit each). */

@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/hash.h"
 #include "base/memory.h"
+#include "base/text.h"
 #include "journal/capture_files.h"
 
 #include <errno.h>
@@ -350,8 +351,8 @@ void capture_writer_close(struct capture_writer *writer)
     if (!writer)
         return;
     if (writer->file >= 0 && flush_locked(writer) != STATUS_OK)
-        fprintf(stderr, "capture: %zu bytes could not be written at the end: %s\n", writer->batch.length,
-                strerror(errno));
+        fprintf(stderr, "capture: %zu %s could not be written at the end: %s\n", writer->batch.length,
+                plural((int64_t)writer->batch.length, "byte", "bytes"), strerror(errno));
     file_finish(writer);
     buffer_finish(&writer->batch);
     pthread_mutex_destroy(&writer->mutex);

@@ -1,5 +1,7 @@
 #include "store/append_file.h"
 
+#include "base/text.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -35,10 +37,11 @@ enum status append_file_resume(struct append_file *file, const char *path, int64
     else if (found.st_size < bytes)
         status = error_set(
             error, STATUS_CONFLICT,
-            "%s has %lld bytes, but %lld were recorded as written: restore the file, or begin a new run",
-            path, (long long)found.st_size, (long long)bytes);
+            "%s has %lld %s, but %lld were recorded as written: restore the file, or begin a new run", path,
+            (long long)found.st_size, plural(found.st_size, "byte", "bytes"), (long long)bytes);
     else if (found.st_size > bytes && ftruncate(descriptor, bytes) != 0)
-        status = error_set(error, STATUS_IO, "%s cannot be cut to %lld bytes: %m", path, (long long)bytes);
+        status = error_set(error, STATUS_IO, "%s cannot be cut to %lld %s: %m", path, (long long)bytes,
+                           plural(bytes, "byte", "bytes"));
     if (status != STATUS_OK) {
         close(descriptor);
         return status;

@@ -2,6 +2,7 @@
 
 #include "base/json.h"
 #include "base/memory.h"
+#include "base/text.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -215,7 +216,9 @@ void ledger_print(const struct ledger *ledger, FILE *out)
     if (run->problems.length)
         fprintf(out, "\ncould not be read\n%.*s", (int)run->problems.length,
                 (const char *)run->problems.data);
-    fprintf(out, "\n%s: %zu lines balanced, %zu outstanding, %zu unbalanced, %zu unknown\n",
-            ledger_verdict(ledger), ledger->by_verdict[BALANCE_EVEN], ledger->by_verdict[BALANCE_OUTSTANDING],
-            ledger->by_verdict[BALANCE_UNEVEN], ledger->by_verdict[BALANCE_UNKNOWN]);
+    fprintf(out, "\n%s: %zu %s balanced, %zu outstanding, %zu unbalanced, %zu unknown\n",
+            ledger_verdict(ledger), ledger->by_verdict[BALANCE_EVEN],
+            plural((int64_t)ledger->by_verdict[BALANCE_EVEN], "line", "lines"),
+            ledger->by_verdict[BALANCE_OUTSTANDING], ledger->by_verdict[BALANCE_UNEVEN],
+            ledger->by_verdict[BALANCE_UNKNOWN]);
 }

@@ -1,6 +1,7 @@
 #include "run_files.h"
 
 #include "base/memory.h"
+#include "config/recorded.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -40,20 +41,8 @@ void run_files_known(struct run_files *run, const char *name)
 
 static enum status load_config(struct run_files *run, const char *path, struct error *error)
 {
-    struct config_errors errors;
-    enum status status = STATUS_NOT_FOUND;
     run->config = config_create();
-    config_errors_init(&errors);
-    if (!file_exists(path)) {
-        error_set(error, status, "%s is not there: no run has been started in this folder", path);
-    } else {
-        status = config_load_file(run->config, path, &errors);
-        if (status != STATUS_OK)
-            status = error_set(error, STATUS_MALFORMED, "%s cannot be used: %s", path,
-                               errors.count ? errors.items[0].reason : status_name(status));
-    }
-    config_errors_finish(&errors);
-    return status;
+    return file_exists(path) ? recorded_config(run->config, path, error) : recorded_none(error);
 }
 
 static void take_modules(struct run_files *run, yyjson_val *names)
@@ -118,12 +107,6 @@ static enum status load_manifest(struct run_files *run, struct error *error)
     return status;
 }
 
-static bool is_run_id(const char *text)
-{
-    size_t length = strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-");
-    return length > 0 && length <= 64 && !text[length];
-}
-
 enum status run_files_open(struct run_files *run, const char *effective_path, const char *run_id,
                            struct error *error)
 {
@@ -135,9 +118,9 @@ enum status run_files_open(struct run_files *run, const char *effective_path, co
         return status;
     if (!run_id)
         run_id = config_text(run->config, "run.run_id");
-    if (!is_run_id(run_id))
-        return error_set(error, STATUS_INVALID,
-                         "'%.80s' is not a run id: letters, digits, _ and -, at most 64", run_id);
+    status = run_id_check(run_id, error);
+    if (status != STATUS_OK)
+        return status;
     snprintf(run->run_id, sizeof run->run_id, "%s", run_id);
     return load_manifest(run, error);
 }

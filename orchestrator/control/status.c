@@ -13,7 +13,9 @@
 static void process_json(struct run *run, struct process *process, struct json *json)
 {
     const struct telemetry *telemetry = &process->telemetry;
-    int64_t age_ms = telemetry->seen ? run_now_ms(run) - telemetry->received_ms : -1;
+    /* Of whom nobody expects a heartbeat, none is late. */
+    bool awaited = telemetry->seen && process->supervisor.state != PROCESS_STOPPED;
+    int64_t age_ms = awaited ? run_now_ms(run) - telemetry->received_ms : -1;
     json_object_begin(json);
     json_key_text(json, "name", process->name);
     json_key(json, "pid");
@@ -65,7 +67,7 @@ static void faults_json(const struct run *run, struct json *json)
 {
     int64_t open = 0;
     for (size_t i = 0; i < run->fault_count; i++)
-        open += run->faults[i].end != FAULT_REFUSED && fault_waiting(&run->faults[i]) != FAULT_STEP_COUNT;
+        open += !fault_never_began(&run->faults[i]) && fault_waiting(&run->faults[i]) != FAULT_STEP_COUNT;
     json_key(json, "faults");
     json_object_begin(json);
     json_key_i64(json, "count", (int64_t)run->fault_count);

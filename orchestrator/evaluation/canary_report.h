@@ -134,6 +134,8 @@ enum status report_put(const struct canary_report *report, const char *name, con
                        struct error *error) MUST_USE;
 
 /* monitor.c */
+/* gate_json: the members that every document has of a gate. */
+void gate_json(const struct judged *judged, enum canary_gate gate, struct json *json);
 void report_gates_json(const struct canary_report *report, const char *key, struct json *json);
 void report_monitoring_json(const struct canary_report *report, struct buffer *out);
 void report_dashboard_json(const struct canary_report *report, struct buffer *out);

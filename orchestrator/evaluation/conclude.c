@@ -205,11 +205,12 @@ static void final_json(const struct canary_report *report, const struct canary_c
 static void final_markdown(const struct canary_report *report, const struct canary_conclusion *conclusion,
                            struct buffer *out)
 {
-    char measured[F64_TEXT_BYTES], threshold[F64_TEXT_BYTES];
+    char measured[32];
     buffer_format(
-        out, "# Canary %s\n\nVerdict **%s**: %s. Run %s, configuration %.16s, %.2f of %.2f hours, open P1: ",
-        report->run_tag, CANARY_VERDICT_NAMES[conclusion->verdict], recommendation(conclusion->verdict),
-        report->run_id, report->fingerprint, conclusion->hours, conclusion->hours_needed);
+        out, "# Canary%s%s\n\nVerdict **%s**: %s. Run %s, configuration %.16s, %.2f of %.2f hours, open P1: ",
+        *report->run_tag ? " " : "", report->run_tag, CANARY_VERDICT_NAMES[conclusion->verdict],
+        recommendation(conclusion->verdict), report->run_id, report->fingerprint, conclusion->hours,
+        conclusion->hours_needed);
     if (conclusion->incidents_known)
         buffer_format(out, "%lld.\n\n", (long long)conclusion->open_p1);
     else
@@ -220,14 +221,13 @@ static void final_markdown(const struct canary_report *report, const struct cana
         for (enum canary_gate gate = 0; gate < CANARY_GATES; gate++) {
             const struct judged *judged = &report->symbols[i].gates[gate];
             const struct canary_gate_rule *rule = canary_gate_rule(gate);
-            f64_text(judged->measured, measured);
-            f64_text(judged->threshold, threshold);
-            buffer_format(out, "| %s | %s | %s | %s %s | %lld | %s | %lld | %s |\n", rule->id,
-                          report->symbols[i].symbol, isnan(judged->measured) ? "not measured" : measured,
-                          rule->op, threshold, (long long)judged->n,
-                          CANARY_VERDICT_NAMES[judged->state.known ? judged->state.verdict : CANARY_UNKNOWN],
-                          (long long)judged->fired,
-                          judged->state.step ? rule->actions[judged->state.step - 1] : "");
+            snprintf(measured, sizeof measured, isnan(judged->measured) ? "not measured" : "%.6g",
+                     judged->measured);
+            buffer_format(
+                out, "| %s | %s | %s | %s %.6g | %lld | %s | %lld | %s |\n", rule->id,
+                report->symbols[i].symbol, measured, rule->op, judged->threshold, (long long)judged->n,
+                CANARY_VERDICT_NAMES[judged->state.known ? judged->state.verdict : CANARY_UNKNOWN],
+                (long long)judged->fired, judged->state.step ? rule->actions[judged->state.step - 1] : "");
         }
 }
 

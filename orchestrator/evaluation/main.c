@@ -3,6 +3,7 @@
  * it has come to. Both give the same files of the same rows. */
 #include "arguments.h"
 #include "canary_report.h"
+#include "config/recorded.h"
 #include "orchestrator/canary/fingerprints.h"
 #include "orchestrator/validate/give.h"
 
@@ -76,7 +77,7 @@ int main(int argc, char **argv)
         return printf("evaluation %s\n", ORDERFLOW_VERSION_LINE) < 0;
     enum status status = validate_input_read(&options, &input, &error);
     if (status == STATUS_OK && !*input.run_id)
-        status = error_set(&error, STATUS_NOT_FOUND, "no run has been started in this folder");
+        status = recorded_none(&error);
     if (status == STATUS_OK)
         status = run_facts(&input, &report, tag, sizeof tag, &of_run, &error);
     int code = exit_of(status);

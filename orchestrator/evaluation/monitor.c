@@ -4,23 +4,30 @@
 
 #include <math.h>
 
-static void gate_json(const struct symbol_report *symbol, enum canary_gate gate, struct json *json)
+void gate_json(const struct judged *judged, enum canary_gate gate, struct json *json)
 {
-    const struct judged *judged = &symbol->gates[gate];
     const struct canary_gate_rule *rule = canary_gate_rule(gate);
-    const struct canary_gate_state *state = &judged->state;
-    json_object_begin(json);
     json_key_text(json, "id", rule->id);
-    json_key_text(json, "symbol", symbol->symbol);
     json_key_text(json, "metric", rule->metric);
     json_key_f64(json, "measured", judged->measured);
     json_key_text(json, "op", rule->op);
     json_key_f64(json, "threshold", judged->threshold);
     json_key_i64(json, "n", judged->n);
-    json_key_text(json, "verdict", CANARY_VERDICT_NAMES[state->known ? state->verdict : CANARY_UNKNOWN]);
-    json_key_i64(json, "failing_minutes", state->failing);
     json_key_i64(json, "fired", judged->fired);
     json_key_i64(json, "recovered", judged->recovered);
+}
+
+/* gate_told: as people and programs are told. */
+static void gate_told(const struct symbol_report *symbol, enum canary_gate gate, struct json *json)
+{
+    const struct judged *judged = &symbol->gates[gate];
+    const struct canary_gate_rule *rule = canary_gate_rule(gate);
+    const struct canary_gate_state *state = &judged->state;
+    json_object_begin(json);
+    json_key_text(json, "symbol", symbol->symbol);
+    gate_json(judged, gate, json);
+    json_key_text(json, "verdict", CANARY_VERDICT_NAMES[state->known ? state->verdict : CANARY_UNKNOWN]);
+    json_key_i64(json, "failing_minutes", state->failing);
     json_key_text(json, "action_due", state->step ? rule->actions[state->step - 1] : NULL);
     json_object_end(json);
 }
@@ -31,7 +38,7 @@ void report_gates_json(const struct canary_report *report, const char *key, stru
     json_array_begin(json);
     for (size_t i = 0; i < report->symbol_count; i++)
         for (enum canary_gate gate = 0; gate < CANARY_GATES; gate++)
-            gate_json(&report->symbols[i], gate, json);
+            gate_told(&report->symbols[i], gate, json);
     json_array_end(json);
 }
 

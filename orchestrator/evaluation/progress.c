@@ -34,25 +34,18 @@ static void configuration_hash(const struct config *config, char out[SHA256_HEX_
 
 /* --- writing --- */
 
-static void gate_json(const struct symbol_report *symbol, enum canary_gate gate, struct json *json)
+/* gate_kept: with all that the next evaluation goes on from. */
+static void gate_kept(const struct symbol_report *symbol, enum canary_gate gate, struct json *json)
 {
     const struct judged *judged = &symbol->gates[gate];
-    const struct canary_gate_rule *rule = canary_gate_rule(gate);
     const struct canary_gate_state *state = &judged->state;
     json_object_begin(json);
-    json_key_text(json, "id", rule->id);
-    json_key_text(json, "metric", rule->metric);
-    json_key_text(json, "op", rule->op);
-    json_key_f64(json, "measured", judged->measured);
-    json_key_f64(json, "threshold", judged->threshold);
-    json_key_i64(json, "n", judged->n);
+    gate_json(judged, gate, json);
     json_key_i64(json, "verdict", state->verdict);
     json_key_bool(json, "known", state->known);
     json_key_i64(json, "failing", state->failing);
     json_key_i64(json, "passing", state->passing);
     json_key_i64(json, "step", state->step);
-    json_key_i64(json, "fired", judged->fired);
-    json_key_i64(json, "recovered", judged->recovered);
     json_key(json, "opened");
     json_array_begin(json);
     for (size_t i = 0; i < CANARY_STEPS_MAX; i++)
@@ -116,7 +109,7 @@ static void symbol_json(const struct symbol_report *symbol, size_t primary, stru
     json_key(json, "gates");
     json_array_begin(json);
     for (enum canary_gate gate = 0; gate < CANARY_GATES; gate++)
-        gate_json(symbol, gate, json);
+        gate_kept(symbol, gate, json);
     json_array_end(json);
     json_key(json, "decisions");
     json_array_begin(json);

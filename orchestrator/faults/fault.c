@@ -30,6 +30,16 @@ bool fault_is_lease(const struct fault *fault)
     return fault->order.kind != INJURY_KILL;
 }
 
+bool fault_is_refused(const struct fault *fault)
+{
+    return fault->end == FAULT_REFUSED;
+}
+
+bool fault_never_began(const struct fault *fault)
+{
+    return fault_is_refused(fault) || fault->end == FAULT_UNANSWERED;
+}
+
 static bool has(const struct fault *fault, enum fault_step step)
 {
     return fault->moments[step].wall_ms != 0;
@@ -47,7 +57,7 @@ enum fault_step fault_waiting(const struct fault *fault)
 
 static bool follows(const struct fault *fault, enum fault_step step)
 {
-    if (fault->end == FAULT_REFUSED)
+    if (fault_never_began(fault))
         return false;
     if (step == FAULT_EXIT && fault_is_lease(fault))
         return has(fault, FAULT_KILL) && !has(fault, FAULT_EXIT) && !has(fault, FAULT_HEALTHY);
@@ -65,8 +75,7 @@ bool fault_note(struct fault *fault, enum fault_step step, struct fault_moment m
 
 bool fault_over(struct fault *fault, enum fault_end end, struct fault_moment moment)
 {
-    if (!fault_is_lease(fault) || fault->over.wall_ms || fault->end == FAULT_REFUSED ||
-        !has(fault, FAULT_KILL))
+    if (!fault_is_lease(fault) || fault->over.wall_ms || fault_never_began(fault) || !has(fault, FAULT_KILL))
         return false;
     fault->end = end;
     fault->over = moment;
@@ -116,6 +125,8 @@ static bool recovered(const struct fault *fault)
 
 const char *fault_verdict(const struct fault *fault, const struct fault_loss *loss)
 {
+    if (fault_is_refused(fault))
+        return "REFUSED";
     if (!recovered(fault) || loss->rows_lost > 0 || loss->rows_duplicated > 0)
         return "FAIL";
     if (loss->parity_verdict && strcmp(loss->parity_verdict, "FAIL") == 0)
@@ -152,7 +163,7 @@ static void event_json(struct json *json, const struct fault_moment *moment, con
 
 static const char *end_name(const struct fault *fault)
 {
-    static const char *const NAMES[] = {"lasts", "expired", "cleared", "ended", "refused"};
+    static const char *const NAMES[] = {"lasts", "expired", "cleared", "ended", "refused", "unanswered"};
     return NAMES[fault->end];
 }
 

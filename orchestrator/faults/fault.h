@@ -21,7 +21,8 @@ enum fault_end {
     FAULT_EXPIRED,
     FAULT_CLEARED,
     FAULT_ENDED /* with its process */,
-    FAULT_REFUSED
+    FAULT_REFUSED,   /* by its victim: nothing was touched */
+    FAULT_UNANSWERED /* nobody knows whether it had begun */
 };
 
 enum { FAULT_RECOVERY_MAX_MS = 12000, FAULT_REASON_BYTES = 256 };
@@ -72,6 +73,10 @@ void fault_begin(struct fault *fault, const char *process, const struct injury_o
 /* fault_is_lease: it has an end of its own. */
 bool fault_is_lease(const struct fault *fault);
 
+/* fault_never_began: as far as anybody knows. fault_is_refused: for certain; then it is no evidence of anything. */
+bool fault_never_began(const struct fault *fault);
+bool fault_is_refused(const struct fault *fault);
+
 /* fault_note: the step happened; false when it does not follow the step before, and nothing changed. */
 bool fault_note(struct fault *fault, enum fault_step step, struct fault_moment moment);
 
@@ -90,7 +95,7 @@ int64_t fault_moment_from(const struct fault *fault, int64_t now_ns);
 /* fault_recovery_ms: from when recovery was possible: of a lease that was undone, from then; else from the beginning. */
 double fault_recovery_ms(const struct fault *fault);
 
-/* fault_verdict: "PASS", "FAIL", or "UNKNOWN" when a figure is missing. */
+/* fault_verdict: "PASS", "FAIL", "REFUSED" (then nobody asks for losses), or "UNKNOWN" when a figure is missing. */
 const char *fault_verdict(const struct fault *fault, const struct fault_loss *loss);
 
 void fault_json(struct json *json, const struct fault *fault, const struct fault_loss *loss);

@@ -1,5 +1,6 @@
 #include "faults.h"
 
+#include "base/text.h"
 #include "bus/bus.h"
 #include "fault.h"
 #include "injury/lease.h"
@@ -37,7 +38,7 @@ static bool is_begun(const struct fault *fault)
 /* is_open: something is still to come. */
 static bool is_open(const struct fault *fault)
 {
-    return fault->end != FAULT_REFUSED && fault_waiting(fault) != FAULT_STEP_COUNT;
+    return !fault_never_began(fault) && fault_waiting(fault) != FAULT_STEP_COUNT;
 }
 
 static bool lasts(const struct fault *fault)
@@ -69,8 +70,9 @@ static bool process_steady(struct run *run, struct process *process, struct erro
         unused =
             error_set(error, STATUS_CONFLICT, "%s is not healthy: %s", process->name, process->health.failed);
     else if (process->module->beats && now_ms - process->caught_up_ms > STEADY_MS)
-        unused = error_set(error, STATUS_CONFLICT, "%s has not caught up: %lld rows are before it",
-                           process->name, (long long)run_lag_rows(run, process));
+        unused = error_set(error, STATUS_CONFLICT, "%s has not caught up: %lld %s before it", process->name,
+                           (long long)run_lag_rows(run, process),
+                           plural(run_lag_rows(run, process), "row is", "rows are"));
     return unused == STATUS_OK;
 }
 
@@ -115,9 +117,9 @@ static void tell_begun(struct run *run, struct fault *fault)
                 fault->process, (long long)fault->order.ttl_ms);
 }
 
-static void refuse(struct run *run, struct fault *fault, const char *reason)
+static void refuse(struct run *run, struct fault *fault, enum fault_end end, const char *reason)
 {
-    fault->end = FAULT_REFUSED;
+    fault->end = end;
     snprintf(fault->reason, sizeof fault->reason, "%.255s", reason);
     feed_emit(
         &run->feed, LOG_WARNING, "fault_refused", fault->process,
@@ -295,7 +297,7 @@ static void take_over(struct run *run, struct fault *fault, enum fault_end end, 
               FEED_FIELDS(NUMBER("fault", fault->id), TEXT("kind", kind_of(fault)),
                           NUMBER("touched", fault->touched), NUMBER("late_ms", fault->late_ms)));
     console_say(&run->console, "fault %lld: %s on %s is over: %lld %s", (long long)fault->id, kind_of(fault),
-                fault->process, (long long)fault->touched, injury_row(fault->order.kind)->touched);
+                fault->process, (long long)fault->touched, injury_touched(fault->order.kind, fault->touched));
 }
 
 static void take_recovery(struct run *run, struct fault *fault, const struct process *process)
@@ -365,7 +367,7 @@ void faults_take_exit(struct run *run, const struct process *process)
         if (!lasts(fault) || strcmp(fault->process, process->name) != 0)
             continue;
         if (!is_begun(fault)) {
-            refuse(run, fault, "the process ended before it answered");
+            refuse(run, fault, FAULT_UNANSWERED, "the process ended before it answered");
             continue;
         }
         if (fault->order.kind == INJURY_STUCK)
@@ -437,7 +439,7 @@ bool faults_take_answer(struct run *run, struct process *process, const struct c
     if (!is_begun(fault) && strcmp(verb, "fault") != 0)
         return true;
     if (!is_begun(fault) && row->ok != 1)
-        refuse(run, fault, row->text);
+        refuse(run, fault, FAULT_REFUSED, row->text);
     else if (!is_begun(fault))
         tell_begun(run, fault);
     if (row->ok == 1)
@@ -488,7 +490,7 @@ static void step_lasting(struct run *run, struct fault *fault)
     else if (place_of(fault) == INJURY_BY_KEEPER)
         look_at_stopped(run, fault);
     else if (!is_begun(fault) && run_now_ms(run) - fault->wished_ms > PATIENCE_MS)
-        refuse(run, fault, "it did not answer");
+        refuse(run, fault, FAULT_UNANSWERED, "it did not answer");
     else if (run_now_ms(run) - fault->asked_ms >= ASK_MS)
         ask(run, fault, !is_begun(fault) ? "fault" : fault->clearing ? "fault_clear" : "fault_status");
 }

@@ -1,6 +1,8 @@
 /* What the orchestrator looks at from time to time: health, memory and descriptors, and a line for people. */
 #include "orchestrator/run.h"
 
+#include "base/text.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -150,12 +152,12 @@ static int64_t figure(const struct run *run, size_t module, const char *counter)
     return run_counter(run, module, counter, &value) ? value : -1;
 }
 
-static void say_figure(char *line, size_t size, int64_t value, const char *what)
+static void say_figure(char *line, size_t size, int64_t value, const char *one, const char *many)
 {
     char text[COUNT_TEXT_BYTES];
     size_t length = strlen(line);
     if (value >= 0)
-        snprintf(line + length, size - length, ", %s %s", count_text(value, text), what);
+        snprintf(line + length, size - length, ", %s %s", count_text(value, text), plural(value, one, many));
 }
 
 /* say_behind: who has most left to read, so that the line moves while only that is being waited for. */
@@ -175,7 +177,7 @@ static void say_behind(const struct run *run, char *line, size_t size)
     if (most < BEHIND_SAID)
         return;
     snprintf(what, sizeof what, "rows still before %s", last->name);
-    say_figure(line, size, most, what);
+    say_figure(line, size, most, what, what);
 }
 
 static void progress_tick(struct run *run)
@@ -188,12 +190,12 @@ static void progress_tick(struct run *run)
     if (event_ms != FIELD_NULL_I64)
         time_iso_ms(event_ms, time_text);
     snprintf(line, sizeof line, "event time %s", time_text);
-    say_figure(line, sizeof line, figure(run, MODULE_HARVEST, "received_messages"), "messages");
-    say_figure(line, sizeof line, figure(run, MODULE_HARVEST, "received_trades"), "trades");
-    say_figure(line, sizeof line, figure(run, MODULE_HARVEST, "received_books"), "books");
-    say_figure(line, sizeof line, figure(run, MODULE_SIGNAL, "processed"), "signals");
-    say_figure(line, sizeof line, figure(run, MODULE_SIGNAL, "confirmed"), "confirmed");
-    say_figure(line, sizeof line, figure(run, MODULE_BROKER, "orders"), "orders");
+    say_figure(line, sizeof line, figure(run, MODULE_HARVEST, "received_messages"), "message", "messages");
+    say_figure(line, sizeof line, figure(run, MODULE_HARVEST, "received_trades"), "trade", "trades");
+    say_figure(line, sizeof line, figure(run, MODULE_HARVEST, "received_books"), "book", "books");
+    say_figure(line, sizeof line, figure(run, MODULE_SIGNAL, "processed"), "signal", "signals");
+    say_figure(line, sizeof line, figure(run, MODULE_SIGNAL, "confirmed"), "confirmed", "confirmed");
+    say_figure(line, sizeof line, figure(run, MODULE_BROKER, "orders"), "order", "orders");
     say_behind(run, line, sizeof line);
     console_say(&run->console, "%s", line);
     run->progress_due_ms = run_now_ms(run) + PROGRESS_MS;

@@ -1,5 +1,6 @@
 #include "self.h"
 
+#include "base/text.h"
 #include "orchestrator/run.h"
 
 #include <time.h>
@@ -14,10 +15,10 @@ static void tell(struct run *run, bool is_short)
               is_short ? "descriptors_short" : "descriptors_back", "",
               FEED_FIELDS(NUMBER("used", headroom->used), NUMBER("limit", headroom->limit),
                           NUMBER("refused", headroom->refused)));
-    console_say(&run->console,
-                "the orchestrator %s descriptors: %lld of %lld in use, %lld connections turned away",
+    console_say(&run->console, "the orchestrator %s descriptors: %lld of %lld in use, %lld %s turned away",
                 is_short ? "is short of" : "has again enough", (long long)headroom->used,
-                (long long)headroom->limit, (long long)headroom->refused);
+                (long long)headroom->limit, (long long)headroom->refused,
+                plural(headroom->refused, "connection", "connections"));
 }
 
 /* look_descriptors: short while the last fifth is touched, or somebody was turned away since the last look. */

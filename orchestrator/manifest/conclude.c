@@ -71,7 +71,8 @@ static void faults_json(const struct run *run, const struct fault_loss *losses, 
 {
     json_array_begin(json);
     for (size_t i = 0; i < run->fault_count; i++)
-        fault_json(json, &run->faults[i], &losses[i]);
+        if (!fault_is_refused(&run->faults[i]))
+            fault_json(json, &run->faults[i], &losses[i]);
     json_array_end(json);
 }
 
@@ -294,8 +295,8 @@ static void say_faults(struct run *run, const struct fault_loss *losses)
     for (size_t i = 0; i < run->fault_count; i++) {
         const struct fault *fault = &run->faults[i];
         char ready[64], caught_up[64];
-        if (fault->end == FAULT_REFUSED) { /* it hurt nobody, so nobody recovered */
-            console_say(&run->console, "fault %lld, %s on %s: refused: %s: %s", (long long)fault->id,
+        if (fault_never_began(fault)) { /* it hurt nobody, so nobody recovered */
+            console_say(&run->console, "fault %lld, %s on %s: %s: %s", (long long)fault->id,
                         injury_row(fault->order.kind)->name, fault->process, fault->reason,
                         fault_verdict(fault, &losses[i]));
             continue;
@@ -303,7 +304,7 @@ static void say_faults(struct run *run, const struct fault_loss *losses)
         if (fault_is_lease(fault)) {
             console_say(&run->console, "fault %lld, %s on %s: %lld %s, %s: %s", (long long)fault->id,
                         injury_row(fault->order.kind)->name, fault->process, (long long)fault->touched,
-                        injury_row(fault->order.kind)->touched,
+                        injury_touched(fault->order.kind, fault->touched),
                         after("caught up", fault_recovery_ms(fault), caught_up),
                         fault_verdict(fault, &losses[i]));
             continue;

@@ -427,14 +427,23 @@ static void write_ledger(struct json *json, const struct run *run)
 
 /* --- the whole --- */
 
-static void write_faults(struct json *json, const struct run *run, const struct fault_loss *losses)
+static void write_fault_list(struct json *json, const char *key, const struct run *run,
+                             const struct fault_loss *losses, bool refused)
 {
     static const struct fault_loss UNMEASURED = {-1, -1, -1, NULL};
-    json_key(json, "fault_injection");
+    json_key(json, key);
     json_array_begin(json);
     for (size_t i = 0; i < run->fault_count; i++)
-        fault_json(json, &run->faults[i], losses ? &losses[i] : &UNMEASURED);
+        if (fault_is_refused(&run->faults[i]) == refused)
+            fault_json(json, &run->faults[i], losses ? &losses[i] : &UNMEASURED);
     json_array_end(json);
+}
+
+/* write_faults: what a victim refused was never injected, and stands by itself. */
+static void write_faults(struct json *json, const struct run *run, const struct fault_loss *losses)
+{
+    write_fault_list(json, "fault_injection", run, losses, false);
+    write_fault_list(json, "faults_refused", run, losses, true);
 }
 
 static void write_end(struct json *json, const struct run *run, const struct manifest_conclusion *conclusion)

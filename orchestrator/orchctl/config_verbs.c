@@ -1,5 +1,6 @@
 /* config check | show | fingerprint | diff: without any process; the same loader as everybody's. */
 #include "base/file.h"
+#include "base/text.h"
 #include "config/config.h"
 #include "verb.h"
 
@@ -82,7 +83,7 @@ static int print_difference(const char *left_path, const char *right_path)
         buffer_init(&text, 0);
         size_t count = config_diff(left, right, &text);
         fputs(buffer_text(&text), stdout);
-        printf(count == 1 ? "%zu key differs\n" : "%zu keys differ\n", count);
+        printf("%zu %s\n", count, plural((int64_t)count, "key differs", "keys differ"));
         buffer_finish(&text);
         code = EXIT_FINE;
     }

@@ -220,8 +220,7 @@ static void seen_take(yyjson_val *fault, struct fault_seen *seen)
     text_take(fault, "process", seen->process, sizeof seen->process);
     text_take(fault, "end", seen->end, sizeof seen->end);
     text_take(fault, "reason", seen->reason, sizeof seen->reason);
-    text_take(fault, "touched_what", seen->touched_what, sizeof seen->touched_what);
-    seen->refused = strcmp(seen->end, "refused") == 0;
+    seen->refused = strcmp(seen->end, "refused") == 0 || strcmp(seen->end, "unanswered") == 0;
 }
 
 enum status fault_look(struct client *client, int64_t id, struct fault_seen *out_seen, struct error *error)
@@ -327,6 +326,12 @@ enum status fault_measure(struct client *client, struct fault_losses *out_losses
     config_destroy(config);
     *out_losses = losses;
     return STATUS_OK;
+}
+
+const char *fault_seen_touched(const struct fault_seen *seen)
+{
+    enum injury_kind kind = injury_kind_of(seen->kind);
+    return kind == INJURY_KIND_COUNT ? "touched" : injury_touched(kind, seen->touched);
 }
 
 const char *fault_verdict_now(const struct fault_seen *seen, const struct fault_losses *losses)

@@ -20,13 +20,15 @@ struct fault_asked {
 /* fault_seen: what its evidence says, and what of the run's files and counters can be measured while it runs. */
 struct fault_seen {
     int64_t id;
-    char kind[FAULT_TEXT_BYTES], process[FAULT_TEXT_BYTES], end[FAULT_TEXT_BYTES], reason[256],
-        touched_what[FAULT_TEXT_BYTES];
+    char kind[FAULT_TEXT_BYTES], process[FAULT_TEXT_BYTES], end[FAULT_TEXT_BYTES], reason[256];
     int64_t touched, late_ms, restarts;
     double recovery_ms; /* NaN: not recovered */
     bool refused, recovered;
     bool failed; /* the evidence alone says FAIL */
 };
+
+/* fault_seen_touched: the words behind the number of what was touched. */
+const char *fault_seen_touched(const struct fault_seen *seen);
 
 /* fault_losses: of the whole run so far; -1: not known. */
 struct fault_losses {

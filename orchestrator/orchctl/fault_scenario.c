@@ -71,6 +71,18 @@ static enum status wrong(struct scenario *scenario, const struct tree *at, const
                      reason);
 }
 
+/* wrong_key: where the key stands, not its value; and which there are. */
+static enum status wrong_key(struct scenario *scenario, const struct tree *member, const char *where,
+                             const char *const *keys, size_t key_count)
+{
+    char known[160] = "";
+    for (size_t i = 0, length = 0; i < key_count && length < sizeof known; i++)
+        length += (size_t)snprintf(known + length, sizeof known - length, "%s%s", i ? ", " : "", keys[i]);
+    return error_set(&scenario->error, STATUS_INVALID,
+                     "%s:%zu:%zu: %.80s: no such key in a %s; there are: %s", scenario->path,
+                     member->key_line, member->key_column, member->key, where, known);
+}
+
 static const char *text_of(const struct tree *step, const char *key)
 {
     const struct tree *member = tree_member(step, key);
@@ -98,7 +110,7 @@ static enum status step_check(struct scenario *scenario, const struct tree *step
     for (size_t i = 0; i < step->count; i++) {
         const struct tree *member = &step->children[i];
         if (!is_step_key(member->key))
-            return wrong(scenario, member, "%s: no such key in a step", member->key);
+            return wrong_key(scenario, member, "step", STEP_KEYS, sizeof STEP_KEYS / sizeof *STEP_KEYS);
         if (member->type != TREE_TEXT)
             return wrong(scenario, member, "%s: must be a text", member->key);
     }
@@ -113,16 +125,25 @@ static enum status step_check(struct scenario *scenario, const struct tree *step
     return STATUS_OK;
 }
 
+static const char *const FILE_KEYS[] = {"name", "about", "steps"};
+
+static bool is_file_key(const char *key)
+{
+    for (size_t i = 0; i < sizeof FILE_KEYS / sizeof *FILE_KEYS; i++)
+        if (strcmp(FILE_KEYS[i], key) == 0)
+            return true;
+    return false;
+}
+
 static enum status file_check(struct scenario *scenario, const struct tree *root)
 {
     const struct tree *steps = tree_member(root, "steps"), *name = tree_member(root, "name");
+    for (size_t i = 0; root->type == TREE_MAP && i < root->count; i++)
+        if (!is_file_key(root->children[i].key))
+            return wrong_key(scenario, &root->children[i], "scenario", FILE_KEYS,
+                             sizeof FILE_KEYS / sizeof *FILE_KEYS);
     if (root->type != TREE_MAP || !name || name->type != TREE_TEXT || !steps || steps->type != TREE_LIST)
         return wrong(scenario, root, "a scenario has a name (a text) and steps (a list)");
-    for (size_t i = 0; i < root->count; i++)
-        if (strcmp(root->children[i].key, "name") != 0 && strcmp(root->children[i].key, "steps") != 0 &&
-            strcmp(root->children[i].key, "about") != 0)
-            return wrong(scenario, &root->children[i], "%s: no such key in a scenario",
-                         root->children[i].key);
     if (!steps->count || steps->count > STEPS_MAX)
         return wrong(scenario, steps, "must have 1 to %d steps", STEPS_MAX);
     for (size_t i = 0; i < steps->count; i++) {
@@ -422,7 +443,7 @@ static enum status do_fault(struct scenario *scenario, const struct tree *step)
     bool wants_refusal = expects && strstr(expects->text, "refused");
     row(scenario, seen.refused ? wants_refusal : seen.recovered && !seen.failed, what,
         "%s, %lld %s, recovery %.0f ms", *seen.end ? seen.end : "done", (long long)seen.touched,
-        seen.touched_what, seen.recovery_ms);
+        fault_seen_touched(&seen), seen.recovery_ms);
     return expects ? do_expect(scenario, expects) : STATUS_OK;
 }
 
@@ -453,6 +474,19 @@ static enum status do_step(struct scenario *scenario, const struct tree *step)
     if (tree_member(step, "fault"))
         return do_fault(scenario, step);
     return wait ? do_wait(scenario, wait) : clear ? do_clear(scenario, clear) : do_expect(scenario, expects);
+}
+
+enum status scenario_check(const char *path, struct error *error)
+{
+    struct scenario scenario = {.path = path};
+    struct tree root = {.type = TREE_TEXT};
+    enum status status = tree_read(path, &root, &scenario.error);
+    if (status == STATUS_OK)
+        status = file_check(&scenario, &root);
+    if (status != STATUS_OK)
+        *error = scenario.error;
+    tree_finish(&root);
+    return status;
 }
 
 int scenario_run(struct client *client, const char *path)

@@ -117,7 +117,7 @@ static void print_seen(const struct fault_seen *seen, const struct fault_losses 
         return;
     }
     printf("fault %lld: %s on %s%s%s; %lld %s; ", (long long)seen->id, seen->kind, seen->process,
-           *seen->end ? " " : "", seen->end, (long long)seen->touched, seen->touched_what);
+           *seen->end ? " " : "", seen->end, (long long)seen->touched, fault_seen_touched(seen));
     if (seen->recovered)
         printf("caught up after %.0f ms", seen->recovery_ms);
     else
@@ -205,6 +205,8 @@ int verb_fault(const struct invocation *invocation)
     if (strcmp(word, "clear") == 0 && !id_good(second))
         return complain(EXIT_WRONG_USE, "fault clear %s: must be the number of a fault", second);
     if (words_good(invocation, !alone && strcmp(word, "run") != 0, &error) != STATUS_OK)
+        return complain(EXIT_WRONG_USE, "%s", error.text);
+    if (strcmp(word, "run") == 0 && scenario_check(second, &error) != STATUS_OK)
         return complain(EXIT_WRONG_USE, "%s", error.text);
     if (client_open(invocation->timeout_ms, &client, &error) != STATUS_OK)
         return refused(&error);

@@ -81,28 +81,51 @@ static bool wait_for_end(struct watched *watched)
     return true;
 }
 
+/* drill_passed: back, and in time. */
+static bool drill_passed(const struct watched *watched, bool over)
+{
+    const struct rollback *record = &watched->record;
+    return over && record->state == ROLLBACK_DONE && record->ended_ms - record->begun_ms <= record->limit_ms;
+}
+
+/* tell_drill: the last line of a drill. */
+static void tell_drill(const struct watched *watched, bool over)
+{
+    const struct rollback *record = &watched->record;
+    printf("drill %s", drill_passed(watched, over) ? "PASS" : "FAIL");
+    if (over)
+        printf(": %.1f s of at most %.0f s", (double)(record->ended_ms - record->begun_ms) / 1000.0,
+               (double)record->limit_ms / 1000.0);
+    puts("; recorded in rollback_drill.json beside the incidents");
+}
+
 static int tell_end(const struct invocation *invocation, const struct watched *watched, bool over)
 {
     const struct rollback *record = &watched->record;
-    bool done = over && record->state == ROLLBACK_DONE;
+    bool done = over && record->state == ROLLBACK_DONE, drills = invocation_value(invocation, "--drill");
     const char *reason = over ? record->reason : "the orchestrator is gone; nothing was confirmed";
     if (invocation->json)
         printf("{\"state\":\"%s\",\"incident\":\"%s\",\"from\":\"%s\",\"to\":\"%s\",\"run_id\":\"%s\",\"took_"
-               "ms\":%lld}\n",
+               "ms\":%lld%s}\n",
                over ? ROLLBACK_STATE_NAMES[record->state] : "abandoned", watched->incident, record->from,
-               record->to, record->to_run, over ? (long long)(record->ended_ms - record->begun_ms) : -1LL);
+               record->to, record->to_run, over ? (long long)(record->ended_ms - record->begun_ms) : -1LL,
+               !drills                       ? ""
+               : drill_passed(watched, over) ? ",\"drill\":\"PASS\""
+                                             : ",\"drill\":\"FAIL\"");
     else if (done)
         printf("rolled back from %.16s to %.16s in %.1f s; run %s; %s\n", record->from, record->to,
                (double)(record->ended_ms - record->begun_ms) / 1000.0, record->to_run, watched->incident);
-    return done ? EXIT_FINE
-                : complain(EXIT_NOT_EVEN, "rollback: %s; %s stays open", reason, watched->incident);
+    if (drills && !invocation->json)
+        tell_drill(watched, over);
+    if (!done)
+        return complain(EXIT_NOT_EVEN, "rollback: %s; %s stays open", reason, watched->incident);
+    return drills && !drill_passed(watched, over) ? EXIT_NOT_EVEN : EXIT_FINE;
 }
 
 /* drill_write: that a way back was tried, and how long it took: artifacts/runtime/canary_report/rollback_drill.json, the newest one. */
 static void drill_write(const struct watched *watched, bool over)
 {
     const struct rollback *record = &watched->record;
-    bool done = over && record->state == ROLLBACK_DONE;
     double took_ms = over ? (double)(record->ended_ms - record->begun_ms) : NAN;
     char path[PATH_BYTES], at[TIME_TEXT_BYTES];
     struct clock clock = clock_system();
@@ -129,7 +152,7 @@ static void drill_write(const struct watched *watched, bool over)
     json_key_text(&json, "fingerprint_to", record->to);
     json_key_f64(&json, "took_ms", took_ms);
     json_key_i64(&json, "limit_ms", record->limit_ms);
-    json_key_text(&json, "verdict", done && took_ms <= (double)record->limit_ms ? "PASS" : "FAIL");
+    json_key_text(&json, "verdict", drill_passed(watched, over) ? "PASS" : "FAIL");
     json_object_end(&json);
     if (document_write(path, &text, &error) != STATUS_OK)
         complain(EXIT_NOT_EVEN, "the drill is not recorded: %s", error.text);

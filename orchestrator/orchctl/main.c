@@ -49,7 +49,8 @@ enum { TIMEOUT_DEFAULT_MS = 2000 };
     }
 #define DOCTOR                                                                                           \
     {                                                                                                    \
-        {"--config", "FILE", "configuration"}, {"--gates", "SET", "as for a run judged by these gates"}, \
+        {"--config", "FILE", "configuration"},                                                           \
+            {"--gates", "SET", "as for a run judged by these gates: none, replay, smoke, soak, canary"}, \
             NO_TIMEOUT                                                                                   \
     }
 
@@ -299,7 +300,7 @@ static const struct verb_option COMMON[] = {
     {"--dir", "DIR", "folder of the run (default: here)"},
     {"--timeout", "SECONDS", "patience with the orchestrator (default 2)"},
     {"--json", NULL, "JSON instead of text"},
-    {"--help", NULL, "this text"},
+    {"--help", NULL, "this text; also -h, and `orchctl help VERB`"},
     {"--version", NULL, "version, compiler, git revision"},
     {0},
 };
@@ -398,7 +399,7 @@ static int print_help(const struct verb *verb)
     printf("usage: orchctl [--dir DIR] VERB [arguments]\n\n");
     for (size_t i = 0; i < sizeof VERBS / sizeof *VERBS; i++)
         printf("  %-10s %s\n", VERBS[i].name, VERBS[i].summary);
-    printf("\norchctl VERB --help tells more. ");
+    printf("\norchctl help VERB tells more, as do orchctl VERB --help and -h. ");
     exits_print(stdout);
     return EXIT_FINE;
 }
@@ -439,6 +440,8 @@ static int take_option(struct parsing *parsing, char **argv, int argc, int *at)
     const char *text = argv[*at], *equals = strncmp(text, "--", 2) == 0 ? strchr(text, '=') : NULL;
     snprintf(name, sizeof name, "%.*s", equals ? (int)(equals - text) : (int)strlen(text), text);
     const struct verb *verb = parsing->invocation.verb;
+    if (strcmp(name, "-h") == 0)
+        snprintf(name, sizeof name, "--help");
     const struct verb_option *own = verb ? option_find(verb->options, name, &index) : NULL;
     size_t unused;
     const struct verb_option *option = own ? own : option_find(COMMON, name, &unused);
@@ -462,6 +465,10 @@ static int take_option(struct parsing *parsing, char **argv, int argc, int *at)
 static int take_word(struct parsing *parsing, const char *word)
 {
     struct invocation *invocation = &parsing->invocation;
+    if (!invocation->verb && !parsing->help && strcmp(word, "help") == 0) {
+        parsing->help = true; /* the next word, if there is one, is the verb */
+        return EXIT_FINE;
+    }
     if (!invocation->verb) {
         invocation->verb = verb_find(word);
         return invocation->verb

@@ -1,6 +1,7 @@
 #include "place.h"
 
 #include "base/file.h"
+#include "config/recorded.h"
 
 #include <glob.h>
 #include <stdio.h>
@@ -8,17 +9,8 @@
 
 enum status place_config(struct config **out_config, struct error *error)
 {
-    static const char PATH[] = "runtime/effective_config.json";
     struct config *config = config_create();
-    struct config_errors errors;
-    enum status status = STATUS_OK;
-    config_errors_init(&errors);
-    if (file_exists(PATH))
-        status = config_load_file(config, PATH, &errors);
-    if (status != STATUS_OK)
-        status = error_set(error, STATUS_MALFORMED, "%s cannot be used: %s", PATH,
-                           errors.count ? errors.items[0].reason : status_name(status));
-    config_errors_finish(&errors);
+    enum status status = recorded_config(config, "runtime/effective_config.json", error);
     if (status == STATUS_OK)
         *out_config = config;
     else
@@ -42,25 +34,16 @@ bool place_daemons_live(void)
     return any;
 }
 
-enum { RUN_ID_MAX = 64 };
-
-static bool is_run_id(const char *text)
-{
-    size_t length = strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-");
-    return length > 0 && length <= RUN_ID_MAX && !text[length];
-}
-
 static enum status find_run(const struct config *config, const char *run_id, char out_id[RUN_ID_BYTES],
                             struct error *error)
 {
     const char *newest = config_text(config, "run.run_id");
     char path[PATH_BYTES];
     if (!run_id && !*newest)
-        return error_set(error, STATUS_NOT_FOUND,
-                         "no run has been started in this folder (use --dir DIR for another)");
-    if (run_id && !is_run_id(run_id))
-        return error_set(error, STATUS_INVALID,
-                         "'%.80s' is not a run id: letters, digits, _ and -, at most %d", run_id, RUN_ID_MAX);
+        return recorded_none(error);
+    enum status status = run_id ? run_id_check(run_id, error) : STATUS_OK;
+    if (status != STATUS_OK)
+        return status;
     path_join(path, config_text(config, "run.artifacts_dir"), "run_logs/run_manifest_%s.json",
               run_id ? run_id : newest);
     if (run_id && strcmp(run_id, newest) != 0 && !file_exists(path))

@@ -1,5 +1,6 @@
 /* scale: how many instances share the symbols of a service, while the run goes on. */
 #include "base/json.h"
+#include "base/text.h"
 #include "config/plan.h"
 #include "events.h"
 #include "orchestrator/plan/module.h"
@@ -76,11 +77,6 @@ static long long number(yyjson_val *event, const char *member)
     return (long long)yyjson_get_sint(yyjson_obj_get(event, member));
 }
 
-static const char *plural(yyjson_val *event, const char *member)
-{
-    return number(event, member) == 1 ? "" : "s";
-}
-
 static bool watch(void *context, yyjson_val *event)
 {
     struct following *following = context;
@@ -94,9 +90,10 @@ static bool watch(void *context, yyjson_val *event)
         printf("%s/%s: %s → %s in %lld ms\n", member_text(event, "service"), member_text(event, "symbol"),
                member_text(event, "from"), member_text(event, "name"), number(event, "pause_ms"));
     } else if (is(event, "Scaled") || stopped) {
-        printf("%s has %lld instance%s now: %lld symbol%s moved in %lld ms%s%s\n", member_text(event, "name"),
-               number(event, "instances"), plural(event, "instances"), number(event, "moved"),
-               plural(event, "moved"), number(event, "took_ms"), stopped ? "; no more, " : "",
+        printf("%s has %lld %s now: %lld %s moved in %lld ms%s%s\n", member_text(event, "name"),
+               number(event, "instances"), plural(number(event, "instances"), "instance", "instances"),
+               number(event, "moved"), plural(number(event, "moved"), "symbol", "symbols"),
+               number(event, "took_ms"), stopped ? "; no more, " : "",
                stopped ? member_text(event, "reason") : "");
     }
     fflush(stdout);

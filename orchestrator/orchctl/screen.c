@@ -1,13 +1,16 @@
 #include "screen.h"
 
 #include "base/clock.h"
+#include "base/text.h"
 #include "client.h"
 
+#include <locale.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
+#include <wchar.h>
 
 enum {
     GATING_SHOWN = 3,
@@ -99,6 +102,11 @@ static bool is_wall_time(yyjson_val *status)
     return !clock || strcmp(clock, "wall") == 0;
 }
 
+static bool is_stopped(yyjson_val *process)
+{
+    return yyjson_equals_str(yyjson_obj_get(process, "state"), "stopped");
+}
+
 /* put_last: who is furthest behind, in event time: that means the same on any clock. Who is stopped reads nothing any more. */
 static void put_last(struct buffer *out, yyjson_val *status, double newest_ms)
 {
@@ -108,8 +116,7 @@ static void put_last(struct buffer *out, yyjson_val *status, double newest_ms)
     yyjson_arr_foreach(yyjson_obj_get(status, "processes"), index, count, process)
     {
         double event_ms = member_number(yyjson_obj_get(process, "heartbeat"), "event_ts_ms");
-        bool stopped = yyjson_equals_str(yyjson_obj_get(process, "state"), "stopped");
-        if (!stopped && !isnan(event_ms) && event_ms < last_ms) {
+        if (!is_stopped(process) && !isnan(event_ms) && event_ms < last_ms) {
             last_ms = event_ms;
             last = process;
         }
@@ -217,6 +224,7 @@ static bool is_shown(const struct column *column, int rank, bool others)
     return column == COLUMNS || (column->rank <= rank) != others;
 }
 
+/* put_cell: what a heartbeat told of a process that is stopped is no figure of now. */
 static void put_cell(struct buffer *out, const struct column *column, yyjson_val *process)
 {
     yyjson_val *object = column->of_heartbeat ? yyjson_obj_get(process, "heartbeat") : process;
@@ -225,7 +233,8 @@ static void put_cell(struct buffer *out, const struct column *column, yyjson_val
     if (column->decimals == TEXT)
         buffer_format(out, "%-*s", column->width, member_text(object, column->member));
     else
-        put(out, member_number(object, column->member), column->width, column->decimals);
+        put(out, column->of_heartbeat && is_stopped(process) ? NAN : member_number(object, column->member),
+            column->width, column->decimals);
 }
 
 /* put_condition: what is wrong with a process, and how it last ended. */
@@ -444,18 +453,43 @@ void screen_gates(struct buffer *out, const struct screen_answers *answers)
 
 /* --- fitting --- */
 
+/* width_of: columns of one character, as libc's table of the locale in force has it; what it does not know takes one. */
+static size_t width_of(const char *character, size_t bytes)
+{
+    mbstate_t state = {0};
+    wchar_t wide;
+    bool decoded = bytes > 1 && mbrtowc(&wide, character, bytes, &state) == bytes;
+    int width = decoded ? wcwidth(wide) : 1;
+    return width < 0 ? 1 : (size_t)width;
+}
+
+/* fitting: bytes of a line that take at most so many columns; never a part of a character, and one at least. */
+static size_t fitting(const char *line, size_t length, size_t columns)
+{
+    size_t bytes = 0, used = 0;
+    while (bytes < length) {
+        size_t whole = utf8_length(line + bytes, length - bytes);
+        whole = whole ? whole : 1;
+        used += width_of(line + bytes, whole);
+        if (used > columns && bytes)
+            break;
+        bytes += whole;
+    }
+    return bytes;
+}
+
 /* break_at: where a line of so many columns ends: between two fields, else between two words, else wherever it is full. */
 static size_t break_at(const char *line, size_t length, size_t columns)
 {
-    size_t indent = strspn(line, " "), word = 0;
-    if (length <= columns)
+    size_t indent = strspn(line, " "), word = 0, full = fitting(line, length, columns);
+    if (full == length)
         return length;
-    for (size_t i = columns; i > indent; i--) {
+    for (size_t i = full; i > indent; i--) {
         if (line[i] == ' ' && line[i - 1] != ' ' && line[i + 1] == ' ')
             return i;
         word = !word && line[i] == ' ' && line[i - 1] != ' ' ? i : word;
     }
-    return word ? word : columns;
+    return word ? word : full;
 }
 
 /* put_wrapped: one line as several; *number counts them, only those from `first` to before `last` are put. */
@@ -481,10 +515,16 @@ static void put_wrapped(struct buffer *out, const char *line, size_t length, siz
 size_t screen_fit(struct buffer *out, struct buffer *text, size_t columns, size_t lines, size_t first)
 {
     size_t number = 0, last = lines ? first + lines : SIZE_MAX;
+    locale_t utf8 = newlocale(LC_CTYPE_MASK, "C.UTF-8", (locale_t)0);
+    locale_t before = utf8 ? uselocale(utf8) : (locale_t)0;
     for (const char *at = buffer_text(text); *at;) {
         size_t length = strcspn(at, "\n");
         put_wrapped(out, at, length, columns, first, last, &number);
         at += length + (at[length] == '\n');
+    }
+    if (utf8) {
+        uselocale(before);
+        freelocale(utf8);
     }
     return number;
 }

@@ -1,4 +1,4 @@
-/* screen: what `monitor` and `top` show, as lines of plain ASCII made from the orchestrator's answers. Pure: text in, text out. */
+/* screen: what `monitor` and `top` show, as lines made from the orchestrator's answers. Pure: text in, text out. */
 #pragma once
 
 #include "base/buffer.h"
@@ -28,6 +28,7 @@ void screen_rest(struct buffer *out,
                  const struct screen_answers *answers); /* export, alerts, faults, canary */
 void screen_gates(struct buffer *out, const struct screen_answers *answers);
 
-/* screen_fit: the text for a terminal of so many columns: longer lines go on, indented, in the next, broken between two fields. Of the
+/* screen_fit: the text for a terminal of so many columns: longer lines go on, indented, in the next, broken between two fields. A character that
+ * takes two columns, or several bytes, stays whole. Of the
  * lines that this gives so many from `first`; returns how many there are. 0: no limit. */
 size_t screen_fit(struct buffer *out, struct buffer *text, size_t columns, size_t lines, size_t first);

@@ -3,6 +3,7 @@
 #include "pack.h"
 
 #include "base/clock.h"
+#include "base/text.h"
 #include "orchestrator/manifest/evidence_private.h"
 
 #include <errno.h>
@@ -328,13 +329,14 @@ static int tell(const struct building *building, const char *place, bool as_json
     const char *verdict = yyjson_get_str(yyjson_obj_get(root, "overall_verdict"));
     bool is_final = yyjson_is_true(yyjson_obj_get(root, "final"));
     bool passed = is_final && verdict && strcmp(verdict, "PASS") == 0;
+    size_t files = yyjson_arr_size(yyjson_obj_get(root, "files")),
+           gates = yyjson_arr_size(yyjson_obj_get(root, "gates"));
     if (as_json)
-        printf("{\"pack\":\"%s\",\"files\":%zu,\"final\":%s,\"overall_verdict\":\"%s\"}\n", place,
-               yyjson_arr_size(yyjson_obj_get(root, "files")), is_final ? "true" : "false",
-               verdict ? verdict : "UNKNOWN");
+        printf("{\"pack\":\"%s\",\"files\":%zu,\"final\":%s,\"overall_verdict\":\"%s\"}\n", place, files,
+               is_final ? "true" : "false", verdict ? verdict : "UNKNOWN");
     else
-        printf("%s: %zu files, %zu gates, %s%s%s\n", place, yyjson_arr_size(yyjson_obj_get(root, "files")),
-               yyjson_arr_size(yyjson_obj_get(root, "gates")), verdict ? verdict : "UNKNOWN",
+        printf("%s: %zu %s, %zu %s, %s%s%s\n", place, files, plural((int64_t)files, "file", "files"), gates,
+               plural((int64_t)gates, "gate", "gates"), verdict ? verdict : "UNKNOWN",
                is_final ? "" : "; UNFINISHED: the run was never concluded",
                yyjson_is_true(yyjson_obj_get(root, "release_evidence")) ? "" : "; no evidence for a release");
     yyjson_doc_free(index);

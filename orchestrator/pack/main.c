@@ -1,6 +1,6 @@
 /* evidence: builds the evidence pack of a run, or verifies one from its files alone. Run by `orchctl evidence` and
  * `orchctl soak`. */
-#include "config/config.h"
+#include "config/recorded.h"
 #include "pack.h"
 
 #include <orderflow_version.h>
@@ -47,20 +47,13 @@ static bool parse(struct arguments *arguments, int argc, char **argv)
 static int open_pack(const struct arguments *arguments, struct pack *pack)
 {
     struct config *config = config_create();
-    struct config_errors errors;
-    config_errors_init(&errors);
-    bool good = !file_exists(arguments->effective_path) ||
-                config_load_file(config, arguments->effective_path, &errors) == STATUS_OK;
-    if (!good)
-        fprintf(stderr, "evidence: %s cannot be used: %s\n", arguments->effective_path,
-                errors.count ? errors.items[0].reason : "damaged");
+    struct error error = {{0}};
+    enum status status = recorded_config(config, arguments->effective_path, &error);
     const char *run_id = arguments->run_id ? arguments->run_id : config_text(config, "run.run_id");
-    bool named =
-        *run_id &&
-        strspn(run_id, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-") == strlen(run_id);
-    if (good && !named)
-        fprintf(stderr, "evidence: no run has been started in this folder, or '%.80s' is no run id\n",
-                run_id);
+    if (status == STATUS_OK)
+        status = *run_id ? run_id_check(run_id, &error) : recorded_none(&error);
+    if (status != STATUS_OK)
+        fprintf(stderr, "evidence: %s\n", error.text);
     snprintf(pack->run_id, sizeof pack->run_id, "%s", run_id);
     snprintf(pack->artifacts_dir, PATH_BYTES, "%s", config_text(config, "run.artifacts_dir"));
     snprintf(pack->logs_dir, PATH_BYTES, "%s", config_text(config, "run.logs_dir"));
@@ -69,9 +62,8 @@ static int open_pack(const struct arguments *arguments, struct pack *pack)
     path_join(pack->folder, pack->artifacts_dir, "evidence/%s", run_id);
     if (arguments->folder)
         snprintf(pack->folder, PATH_BYTES, "%s", arguments->folder);
-    config_errors_finish(&errors);
     config_destroy(config);
-    return good && named ? EXIT_FINE : EXIT_REFUSED;
+    return exit_of(status);
 }
 
 /* pack_here: whether there is a pack to verify. A folder that holds anything is one, in whatever state: verifying tells. */

@@ -3,6 +3,7 @@
  * and passes. A missing figure fails. */
 #include "pack.h"
 
+#include "base/text.h"
 #include "orchestrator/manifest/evidence_private.h"
 #include "program.h"
 
@@ -141,8 +142,8 @@ static void check_file(struct verifying *verifying, yyjson_val *entry)
         find(verifying, "%s", error.text);
     else if (!yyjson_equals_str(yyjson_obj_get(entry, "sha256"), now.sha256) || !yyjson_is_int(bytes) ||
              yyjson_get_sint(bytes) != now.bytes)
-        find(verifying, "%s is not what the index says (%lld bytes, %s)", now.path, (long long)now.bytes,
-             now.sha256);
+        find(verifying, "%s is not what the index says (%lld %s, %s)", now.path, (long long)now.bytes,
+             plural(now.bytes, "byte", "bytes"), now.sha256);
 }
 
 static const char *role_of(yyjson_val *entry)
@@ -279,7 +280,8 @@ static void check_printed(struct verifying *verifying, const char *document, yyj
             find(verifying, "%s prints another gate %s than its files give", document, gate->id);
     }
     if (yyjson_arr_size(gates) != now->count)
-        find(verifying, "%s has %zu gates, the run has %zu", document, yyjson_arr_size(gates), now->count);
+        find(verifying, "%s has %zu %s, the run has %zu", document, yyjson_arr_size(gates),
+             plural((int64_t)yyjson_arr_size(gates), "gate", "gates"), now->count);
     if (!yyjson_equals_str(yyjson_obj_get(root, "overall_verdict"), gate_verdict_name(gates_overall(now))))
         find(verifying, "%s prints another verdict than its gates give", document);
 }
@@ -329,8 +331,8 @@ static int tell(const struct verifying *verifying, const struct gate_conditions 
                good && pack_release_evidence(conditions) ? "true" : "false", (int)verifying->findings.length,
                verifying->findings.data ? (const char *)verifying->findings.data : "");
     } else {
-        printf("%s: %s, %zu finding%s%s\n", verifying->pack->folder, good ? "PASS" : "FAIL",
-               verifying->finding_count, verifying->finding_count == 1 ? "" : "s",
+        printf("%s: %s, %zu %s%s\n", verifying->pack->folder, good ? "PASS" : "FAIL",
+               verifying->finding_count, plural((int64_t)verifying->finding_count, "finding", "findings"),
                good && !pack_release_evidence(conditions)
                    ? "; no evidence for a release: that takes a soak of 60 minutes at time scale 1"
                    : "");

@@ -9,6 +9,7 @@
  * the plan on the disk; an orchestrator that dies is succeeded at the same step. A plan that the disk does not take is written
  * again until it does, and no step is taken before. */
 #include "base/crash_point.h"
+#include "base/text.h"
 #include "orchestrator/run.h"
 #include "orchestrator/supervision/record.h"
 
@@ -140,7 +141,8 @@ static void service_begin(struct run *run)
     run->scaling.step = SCALE_STARTING;
     feed_emit(&run->feed, LOG_INFO, "Scale", service->name,
               FEED_FIELDS(NUMBER("from", before), NUMBER("to", target_of(run))));
-    console_say(&run->console, "scaling %s: %zu → %zu instances", service->name, before, target_of(run));
+    console_say(&run->console, "scaling %s: %zu → %zu %s", service->name, before, target_of(run),
+                plural((int64_t)target_of(run), "instance", "instances"));
     run->scaling.unstarted = before < target_of(run);
 }
 
@@ -179,8 +181,9 @@ static void step_starting(struct run *run)
         if (idle && process->number <= target_of(run) && process->supervisor.state == PROCESS_STOPPED)
             process_step(run, process, EVENT_START);
         if (lost && target_of(run) >= process->number && process->number > 1) {
-            console_say(&run->console, "%s cannot be started: %s stays at %zu instances", process->name,
-                        service->name, process->number - 1);
+            console_say(&run->console, "%s cannot be started: %s stays at %zu %s", process->name,
+                        service->name, process->number - 1,
+                        plural((int64_t)process->number - 1, "instance", "instances"));
             run->scaling.targets[run->scaling.module] = process->number - 1;
         } else if (process->number <= target_of(run) &&
                    (!process_state_up(process->supervisor.state) || !process->telemetry.seen)) {

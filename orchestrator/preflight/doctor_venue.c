@@ -1,4 +1,5 @@
 #include "base/clock.h"
+#include "base/text.h"
 #include "doctor_private.h"
 #include "net/rest_client.h"
 
@@ -125,9 +126,9 @@ static void check_symbols(const struct config *config, struct preflight *preflig
         preflight_add(preflight, "venue", PREFLIGHT_FAILED, "correct run.symbols (--symbols)",
                       "%s is not traded there now", missing);
     else
-        preflight_add(preflight, "venue", PREFLIGHT_OK, NULL,
-                      wanted.count == 1 ? "%zu symbol is traded at %s" : "%zu symbols are traded at %s",
-                      wanted.count, config_text(config, "harvest.rest_url"));
+        preflight_add(preflight, "venue", PREFLIGHT_OK, NULL, "%zu %s traded at %s", wanted.count,
+                      plural((int64_t)wanted.count, "symbol is", "symbols are"),
+                      config_text(config, "harvest.rest_url"));
     yyjson_doc_free(document);
     buffer_finish(&body);
 }

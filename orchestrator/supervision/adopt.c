@@ -1,6 +1,7 @@
 #include "adopt.h"
 
 #include "base/memory.h"
+#include "config/recorded.h"
 #include "orchestrator/faults/faults.h"
 #include "record.h"
 
@@ -20,16 +21,14 @@ static const char *asked_run_id(const struct options *options)
 
 static struct config *load_effective(void)
 {
-    struct config_errors errors;
     struct config *config = config_create();
-    config_errors_init(&errors);
-    enum status status = config_load_file(config, RUN_EFFECTIVE_PATH, &errors);
-    if (status != STATUS_OK || errors.count) {
-        config_destroy(config);
-        config = NULL;
-    }
-    config_errors_finish(&errors);
-    return config;
+    struct error error;
+    if (file_exists(RUN_EFFECTIVE_PATH) && recorded_config(config, RUN_EFFECTIVE_PATH, &error) == STATUS_OK)
+        return config;
+    if (file_exists(RUN_EFFECTIVE_PATH))
+        fprintf(stderr, "orchestrator: %s\n", error.text);
+    config_destroy(config);
+    return NULL;
 }
 
 static bool any_kept(const struct run *run, const struct config *config)

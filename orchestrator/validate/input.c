@@ -1,6 +1,7 @@
 #include "input.h"
 
 #include "config/plan.h"
+#include "config/recorded.h"
 #include "orchestrator/manifest/evidence_private.h"
 
 #include <errno.h>
@@ -8,21 +9,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static enum status take_config(const char *path, struct validate_input *input, struct error *error)
-{
-    struct config_errors errors;
-    enum status status = STATUS_OK;
-    input->config = config_create();
-    config_errors_init(&errors);
-    if (file_exists(path))
-        status = config_load_file(input->config, path, &errors);
-    if (status != STATUS_OK)
-        status = error_set(error, STATUS_MALFORMED, "%s cannot be used: %s", path,
-                           errors.count ? errors.items[0].reason : status_name(status));
-    config_errors_finish(&errors);
-    return status;
-}
 
 static enum status take_time(const char *option, const char *text, int64_t *out_ms, struct error *error)
 {
@@ -192,8 +178,8 @@ static void take_folders(const struct validate_options *options, struct validate
 enum status validate_input_read(const struct validate_options *options, struct validate_input *out_input,
                                 struct error *error)
 {
-    *out_input = (struct validate_input){.config = NULL};
-    enum status status = take_config(options->effective_path, out_input, error);
+    *out_input = (struct validate_input){.config = config_create()};
+    enum status status = recorded_config(out_input->config, options->effective_path, error);
     if (status != STATUS_OK)
         return status;
     take_folders(options, out_input);

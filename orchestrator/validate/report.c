@@ -133,15 +133,22 @@ void quality_json(const struct quality *quality, const char *kind, bool final, s
     buffer_append_byte(out, '\n');
 }
 
+/* figure_text: of a check that does not apply none: it would be read as one that says something. The JSON has it. */
+static const char *figure_text(const struct quality_check *check, char text[F64_TEXT_BYTES])
+{
+    if (check->not_apply)
+        return "-";
+    f64_text(check->measured, text);
+    return isnan(check->measured) ? "not measured" : text;
+}
+
 void quality_print(const struct quality *quality)
 {
     char measured[F64_TEXT_BYTES], threshold[F64_TEXT_BYTES];
     for (size_t i = 0; i < quality->check_count; i++) {
         const struct quality_check *check = &quality->checks[i];
-        f64_text(check->measured, measured);
         f64_text(check->threshold, threshold);
-        printf("%-18s %-15s %20s", check->id, check_verdict(check),
-               isnan(check->measured) ? "not measured" : measured);
+        printf("%-18s %-15s %20s", check->id, check_verdict(check), figure_text(check, measured));
         if (check->op)
             printf("  must be %s %s", check->op, threshold);
         if (check->not_apply)

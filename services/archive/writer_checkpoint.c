@@ -3,6 +3,7 @@
 #include "base/crash_point.h"
 #include "base/file.h"
 #include "base/log.h"
+#include "base/text.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -24,9 +25,10 @@ static enum status begin_checkpoint(struct writer *writer, bool had_one, struct 
     if (parts->count && !had_one)
         return error_set(
             error, STATUS_INVALID,
-            "%s holds %zu files of run %s, but %s is missing: restore it, or choose another run id or "
+            "%s holds %zu %s of run %s, but %s is missing: restore it, or choose another run id or "
             "data root",
-            parts->root, parts->count, writer->config.run_id, writer->config.checkpoint_path);
+            parts->root, parts->count, plural((int64_t)parts->count, "file", "files"), writer->config.run_id,
+            writer->config.checkpoint_path);
     checkpoint_init(&writer->checkpoint, writer->config.run_id, writer->config.parquet.config_fingerprint);
     for (size_t i = 0; i < parts->count; i++)
         if (parts->items[i].number >= writer->checkpoint.next_file)

@@ -1,4 +1,5 @@
 /* What the feed's counters must add up to: every message, trade and diff in one column. */
+#include "base/text.h"
 #include "feed.h"
 #include "feed_symbol.h"
 
@@ -26,9 +27,10 @@ enum status feed_imbalance(const struct feed *feed, struct error *error)
                      feed_count(feed, FEED_ALL, FEED_ARRIVED) + counters[FEED_ARRIVED_LOST];
     if (counters[FEED_MESSAGES] != out || counters[FEED_PARSED] != parsed)
         return error_set(error, STATUS_CONFLICT,
-                         "feed ledger: %" PRId64 " messages in, %" PRId64 " accounted for; %" PRId64
+                         "feed ledger: %" PRId64 " %s in, %" PRId64 " accounted for; %" PRId64
                          " parsed, %" PRId64 " of a known kind",
-                         counters[FEED_MESSAGES], out, counters[FEED_PARSED], parsed);
+                         counters[FEED_MESSAGES], plural(counters[FEED_MESSAGES], "message", "messages"), out,
+                         counters[FEED_PARSED], parsed);
     for (size_t i = 0; i < feed->config.symbol_count; i++) {
         enum status status = feed_symbol_imbalance(&feed->symbols[i], error);
         if (status != STATUS_OK)

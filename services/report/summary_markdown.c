@@ -1,6 +1,7 @@
 #include "summary.h"
 
 #include "base/clock.h"
+#include "base/text.h"
 #include "markdown.h"
 
 #include <inttypes.h>
@@ -383,10 +384,11 @@ static void write_sources(struct buffer *out, const struct summary *summary)
     const struct summary_input *input = summary->input;
     heading(out, "Where these numbers come from");
     buffer_format(out,
-                  "- Signals, gating, ratios: %" PRId64 " rows of this run read back from %" PRId64
-                  " file(s) of the %s sink; the signal stream had %" PRId64 " rows.\n",
-                  input->sink_figures.rows, input->sink_figures.files_read, input->sink,
-                  summary->signals_published);
+                  "- Signals, gating, ratios: %" PRId64 " %s of this run read back from %" PRId64
+                  " %s of the %s sink; the signal stream had %" PRId64 " %s.\n",
+                  input->sink_figures.rows, plural(input->sink_figures.rows, "row", "rows"),
+                  input->sink_figures.files_read, plural(input->sink_figures.files_read, "file", "files"),
+                  input->sink, summary->signals_published, plural(summary->signals_published, "row", "rows"));
     buffer_append_text(
         out, "- Market, events, runtime state, orders: rows of the streams of harvest, features and "
              "broker, each counted once (`report.db`).\n"

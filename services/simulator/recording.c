@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "base/text.h"
 
 #include <ctype.h>
 #include <stdlib.h>
@@ -302,8 +303,9 @@ static enum status read_capture(struct capture *capture, struct error *error)
                          "%s holds messages of two markets: one run can have one market only", capture->path);
     if (!capture->count)
         return error_set(error, STATUS_INVALID,
-                         "%s: no message of a known format in it (%llu lines not understood)", capture->path,
-                         (unsigned long long)capture->skipped);
+                         "%s: no message of a known format in it (%llu %s not understood)", capture->path,
+                         (unsigned long long)capture->skipped,
+                         plural((int64_t)capture->skipped, "line", "lines"));
     return STATUS_OK;
 }
 

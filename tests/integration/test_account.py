@@ -222,7 +222,7 @@ def test_what_cannot_be_read_is_unknown_and_fails(copy, damage):
 
 def test_an_empty_folder_and_a_run_that_was_not_here_are_no_success(finished, tmp_path):
     empty = harness.Stack(tmp_path).orchctl("account", check=False)
-    assert empty.returncode == 1 and "no run has been started in this folder" in empty.stderr
+    assert empty.returncode == 1 and "no run is recorded in this folder" in empty.stderr
     other = finished.orchctl("account", "--run-id", "other", check=False)
     assert other.returncode == 1 and "there is no run other here" in other.stderr
     bad = finished.orchctl("account", "--run-id", "../x", check=False)

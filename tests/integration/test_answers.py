@@ -5,9 +5,10 @@ import subprocess
 
 import pytest
 
-from asked import ROOT, said, verbs
+from asked import ORCHCTL, ROOT, said, verbs
 from fakes import Run
 
+ROOT_BIN = ORCHCTL.parent
 PAGE = ROOT / "docs/control-protocol.md"
 # Who speaks to the orchestrator or to a publisher, and so can be impatient; who says nothing that a program reads.
 PATIENT = set("status health monitor top start stop restart kill pause resume scale events tail account fault shutdown drain rollback direction canary".split())
@@ -152,3 +153,37 @@ def test_canary_status_names_the_incidents_that_canary_resolve_can_close(tmp_pat
     assert [entry["id"] for entry in report["incidents_open"]] == ["incident-000002", "incident-000003"] and report["run_id"] == "old"
     assert said(tmp_path, "canary resolve incident-000002 --reason known").returncode == 0
     assert re.findall("incident-\\d+", said(tmp_path, "canary status").stdout) == ["incident-000003"]
+
+
+FILED = ["why --all", "validate", "report", "parity", "account", "manifest", "evidence build", "evidence verify", "canary status", "canary report",
+         "logs signal", "tail signal/BTCUSDT"]
+
+
+def test_behind_clean_every_verb_that_reads_files_says_the_same_sentence(tmp_path):
+    lay(tmp_path, run_id="old")
+    assert said(tmp_path, "clean").returncode == 0
+    told = {said(tmp_path, words).stderr for words in FILED}
+    assert told == {"orchctl: no run is recorded in this folder: none was started here, or all were cleaned away; `orchestrator` starts one "
+                    "(--dir DIR asks another folder)\n"}
+
+
+PROGRAMS = ["validate", "account", "evidence build", "evaluation", "report_again parity"]
+
+
+def become(folder, words):
+    """A program behind a verb, by itself."""
+    program, *rest = words.split()
+    return subprocess.run([str(ROOT_BIN / program), *rest], cwd=folder, capture_output=True, text=True, timeout=30)
+
+
+@pytest.mark.parametrize("words", [*FILED, *PROGRAMS])
+def test_a_configuration_of_another_build_is_refused_with_file_key_and_what_to_do(tmp_path, words):
+    lay(tmp_path, run_id="old")
+    path = tmp_path / "runtime/effective_config.json"
+    effective = json.loads(path.read_text())
+    del effective["health"]["tick_s"], effective["broker"]["fee_bps"]
+    path.write_text(json.dumps(effective))
+    done = become(tmp_path, words) if words in PROGRAMS else said(tmp_path, words)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1), done
+    assert re.search(r"runtime/effective_config.json\S* cannot be used: (health.tick_s|broker.fee_bps) is missing \(and 1 more\); "
+                     "another build wrote it.*ask with the build of that run, or start a new run here", done.stderr), done

@@ -1,5 +1,6 @@
 """What a first run leaves: of the synthetic market as it is when nobody configures it, with both sinks, from its start to its quality report."""
 import json
+import re
 
 import pytest
 import stack
@@ -33,3 +34,20 @@ def test_its_data_pass_and_what_cannot_be_judged_of_such_a_market_says_why(first
     assert consistency["verdict"] == "NOT_APPLICABLE" and "simulator.size_sigma is 0" in consistency["detail"]["reason"]
     assert consistency["detail"]["clamp_violations"] == 0 and consistency["detail"]["scale_distinct_least"] > 1
     assert "sizes have no tail" in done.stdout
+
+
+def test_of_a_check_that_does_not_apply_no_figure_is_printed(first):
+    lines = {line.split()[0]: line.split() for line in first.orchctl("validate", check=False).stdout.splitlines() if " NOT_APPLICABLE " in line}
+    assert lines and all(words[2:5] == ["-", "must", "be"] for words in lines.values()), lines
+
+
+def test_report_prints_no_log_line(first):
+    done = first.orchctl("report", "--json")
+    assert done.stderr == "" and [json.loads(line)["run_id"] for line in done.stdout.splitlines()] == ["test-run"] * 2
+
+
+def test_the_canary_report_of_a_run_without_a_tag_has_a_whole_heading_and_short_figures(first, tmp_path):
+    done = first.orchctl("canary", "report", "--out", str(tmp_path), check=False)
+    assert done.returncode == 3 and done.stdout.startswith("# Canary\n\nVerdict **UNKNOWN**"), done
+    assert "| canary_auc | BTCUSDT | not measured | >= 0.58 |" in done.stdout
+    assert not re.search(r"\d\.\d{6,}", done.stdout), done.stdout

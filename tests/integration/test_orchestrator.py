@@ -253,7 +253,8 @@ def test_stop_start_and_restart_are_no_failures(programs, tmp_path):
     with Run(programs, tmp_path) as run:
         run.wait_line("go: all ready")
         assert run.orchctl("stop", "broker", "--wait", "60").returncode == 0
-        assert run.process_status("broker")["state"] == "stopped"
+        status = run.process_status("broker")
+        assert (status["state"], status["heartbeat_age_ms"]) == ("stopped", None), "nobody waits for its heartbeats"
         assert "nothing to do" in run.orchctl("stop", "broker").stdout
         assert run.orchctl("start", "broker", "--wait", "60").returncode == 0
         assert run.orchctl("restart", "broker", "--wait", "60").returncode == 0

@@ -128,7 +128,8 @@ def test_a_drill_that_is_not_confirmed_is_recorded_as_failed(programs, tmp_path)
         folder = begun(run)
         folder.mark(signal__weak_threshold=0.31)
         (tmp_path / "fake/features").write_text("deaf\n")
-        assert run.orchctl("rollback", "--drill").returncode == 3
+        told = run.orchctl("rollback", "--drill")
+        assert told.returncode == 3 and re.search(r"^drill FAIL: \d+\.\d s of at most 2 s; recorded in", told.stdout.splitlines()[-1]), told
         drill = json.loads((tmp_path / "artifacts/runtime/canary_report/rollback_drill.json").read_text())
         assert drill["verdict"] == "FAIL" and drill["took_ms"] >= 2000 and drill["limit_ms"] == 2000
 
@@ -171,7 +172,8 @@ def test_a_decision_takes_its_place_in_the_stream_and_a_rollback_leaves_two_runs
         assert [control["decision"] for control in controls] == ["lock_direction", "unlock_direction"]
         assert controls[0]["why"] == "the book is thin" and "symbol" not in controls[1]
         target = folder.mark(signal__weak_threshold=0.31)
-        run.orchctl("rollback", target, "--drill")
+        told = run.orchctl("rollback", target, "--drill")
+        assert re.search(r"^drill PASS: \d+\.\d s of at most 120 s; recorded in", told.stdout.splitlines()[-1]), told
         stack.wait_for(lambda: rows_of(tmp_path, "one-r2") > 50, 60, "signals of the new run")
         actions = [incident["action"] for incident in folder.incidents()]
         assert actions == ["lock_direction", "unlock_direction", "rollback"]

@@ -109,7 +109,7 @@ def test_every_kind_of_difference_is_counted_on_its_side(copy):
     said = why(copy, "--all", code=3).stderr
     assert f"sqlite, killed/BTCUSDT/{times[10]}: not_stored" in said
     assert 'status: recomputed "FILLED", stored "REJECTED"' in said
-    assert "1 rows of this run are of no symbol of it" in said
+    assert "1 row of this run is of no symbol of it" in said
 
 
 def test_a_run_without_anything_stored_is_not_called_equal(copy):

@@ -6,6 +6,7 @@
 #include "base/hash.h"
 #include "base/json.h"
 #include "base/memory.h"
+#include "base/text.h"
 #include "chain.h"
 #include "recording.h"
 #include "services/archive/kinds.h"
@@ -342,11 +343,11 @@ static int conclude(void *context)
         return complain(EXIT_DIFFERENT, "%s", sets->error.text);
     (sets->request->json ? print_json : print_text)(sets);
     if (!sets->request->json)
-        printf("verdict: Parquet: %s, %" PRId64 " rows\n",
+        printf("verdict: Parquet: %s, %" PRId64 " %s\n",
                bad    ? "DIFFERENT"
                : rows ? "equal"
                       : "UNKNOWN, nothing is stored",
-               rows);
+               rows, plural(rows, "row", "rows"));
     return bad || !rows ? EXIT_DIFFERENT : EXIT_SAME;
 }
 

@@ -1,6 +1,7 @@
 #include "ledger.h"
 
 #include "base/file.h"
+#include "base/text.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -15,12 +16,12 @@ static enum status check_file(yyjson_val *entry, struct error *error)
     int64_t found = file_bytes(path), wanted = yyjson_get_sint(bytes);
     if (found < 0)
         return error_set(error, STATUS_CONFLICT,
-                         "capture file %s is missing (the run manifest names it, %" PRId64 " bytes)", path,
-                         wanted);
+                         "capture file %s is missing (the run manifest names it, %" PRId64 " %s)", path,
+                         wanted, plural(wanted, "byte", "bytes"));
     if (found != wanted)
         return error_set(error, STATUS_CONFLICT,
-                         "capture file %s has %" PRId64 " bytes, at the end of the run it had %" PRId64, path,
-                         found, wanted);
+                         "capture file %s has %" PRId64 " %s, at the end of the run it had %" PRId64, path,
+                         found, plural(found, "byte", "bytes"), wanted);
     return STATUS_OK;
 }
 

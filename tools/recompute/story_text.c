@@ -2,6 +2,7 @@
 #include "story.h"
 
 #include "base/clock.h"
+#include "base/text.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -50,7 +51,8 @@ static void say_text(struct buffer *out, const struct story_raw *raw)
         buffer_append_byte(out, byte < 0x20 || byte >= 0x7f ? ' ' : byte);
     }
     if (shown < raw->bytes)
-        buffer_format(out, " … %zu bytes more", raw->bytes - shown);
+        buffer_format(out, " … %zu %s more", raw->bytes - shown,
+                      plural((int64_t)(raw->bytes - shown), "byte", "bytes"));
     buffer_append_text(out, "\n");
 }
 
@@ -234,8 +236,10 @@ static void say_sinks(struct buffer *out, const struct story *story)
         title(out, sink ? "" : "stored");
         buffer_format(out, "%-8s %s", STORED_SINK_NAMES[sink], FINDING_NAMES[found->finding]);
         if (found->difference.compared)
-            buffer_format(out, " (%zu fields compared, %zu differ)", found->difference.compared,
-                          found->difference.count);
+            buffer_format(out, " (%zu %s compared, %zu %s)", found->difference.compared,
+                          plural((int64_t)found->difference.compared, "field", "fields"),
+                          found->difference.count,
+                          plural((int64_t)found->difference.count, "differs", "differ"));
         buffer_append_text(out, "\n");
     }
 }
@@ -248,7 +252,8 @@ void story_text(const struct story *story, struct buffer *out)
     title(out, "key");
     buffer_format(out, "%s/%s/%" PRId64 " (%s)\n", story->run_id, story->symbol, story->ts_ms, time);
     title(out, "capture");
-    buffer_format(out, "%" PRIu64 " records read, from %s on; configuration %.16s\n", recording->records,
+    buffer_format(out, "%" PRIu64 " %s read, from %s on; configuration %.16s\n", recording->records,
+                  plural((int64_t)recording->records, "record", "records"),
                   capture_chain_file_path(recording->captures, 0), recording->fingerprint);
     say_messages(out, story);
     say_book(out, story);

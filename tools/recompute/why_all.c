@@ -2,6 +2,7 @@
  * recomputation rise alike in time, per symbol, so one walk beside the other is enough. */
 #include "base/clock.h"
 #include "base/memory.h"
+#include "base/text.h"
 #include "chain.h"
 #include "finding.h"
 #include "ledger.h"
@@ -250,8 +251,8 @@ static int64_t strangers(struct all *all, enum stored_sink sink)
                      &stored, &error) != STATUS_OK)
         return 0;
     if (stored > read)
-        fprintf(stderr, "%s: %" PRId64 " rows of this run are of no symbol of it\n", STORED_SINK_NAMES[sink],
-                stored - read);
+        fprintf(stderr, "%s: %" PRId64 " %s of no symbol of it\n", STORED_SINK_NAMES[sink], stored - read,
+                plural(stored - read, "row of this run is", "rows of this run are"));
     return stored - read;
 }
 
@@ -282,11 +283,13 @@ static void print_text(const struct all *all, const struct sums *total)
                walk->counts[FINDING_NOT_RECOMPUTED], walk->counts[FINDING_DOUBLED],
                walk->counts[FINDING_UNREADABLE], walk->counts[FINDING_NOT_YET]);
     }
-    printf("run %s: %" PRIu64 " records in %zu files; recomputed rows: harvest %" PRId64 ", features %" PRId64
+    size_t files = capture_chain_file_count(all->recording.captures);
+    printf("run %s: %" PRIu64 " %s in %zu %s; recomputed rows: harvest %" PRId64 ", features %" PRId64
            ", signal %" PRId64 ", broker %" PRId64 "\n",
-           all->request->run_id, all->recording.records, capture_chain_file_count(all->recording.captures),
-           all->rows[CHAIN_HARVEST], all->rows[CHAIN_FEATURES], all->rows[CHAIN_SIGNAL],
-           all->rows[CHAIN_BROKER]);
+           all->request->run_id, all->recording.records,
+           plural((int64_t)all->recording.records, "record", "records"), files,
+           plural((int64_t)files, "file", "files"), all->rows[CHAIN_HARVEST], all->rows[CHAIN_FEATURES],
+           all->rows[CHAIN_SIGNAL], all->rows[CHAIN_BROKER]);
     int64_t stored = total->same + total->bad;
     printf("verdict: %s: %" PRId64 " of %" PRId64 " (%.2f %%) bit-equal%s\n",
            total->bad    ? "DIFFERENT"

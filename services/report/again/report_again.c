@@ -2,7 +2,8 @@
  * from. Run by `orchctl parity`, `orchctl report` and `orchctl evidence verify`. */
 #include "base/clock.h"
 #include "base/exits.h"
-#include "config/config.h"
+#include "base/log.h"
+#include "config/recorded.h"
 #include "services/report/parity.h"
 #include "services/report/reporter.h"
 #include "store/database.h"
@@ -56,15 +57,13 @@ static bool parse(struct arguments *arguments, int argc, char **argv)
 static struct config *load(const char *path)
 {
     struct config *config = config_create();
-    struct config_errors errors;
-    config_errors_init(&errors);
-    if (config_load_file(config, path, &errors) != STATUS_OK) {
-        fprintf(stderr, "report_again: %s: %s\n", path,
-                errors.count ? errors.items[0].reason : "cannot be read");
+    struct error error;
+    enum status status = file_exists(path) ? recorded_config(config, path, &error) : recorded_none(&error);
+    if (status != STATUS_OK) {
+        fprintf(stderr, "report_again: %s\n", error.text);
         config_destroy(config);
         config = NULL;
     }
-    config_errors_finish(&errors);
     return config;
 }
 
@@ -222,7 +221,10 @@ int main(int argc, char **argv)
         return usage(stderr, EXIT_WRONG_USE);
     struct config *config = load(arguments.effective_path);
     if (!config)
-        return EXIT_WRONG_USE;
+        return EXIT_REFUSED;
+    /* What the daemon says of its work is nothing that somebody at a terminal has asked for. */
+    log_configure("report_again", arguments.run_id ? arguments.run_id : config_text(config, "run.run_id"),
+                  LOG_WARNING);
     int code = strcmp(arguments.what, "parity") == 0 ? make_parity(&arguments, config)
                                                      : make_summaries(&arguments, config);
     config_destroy(config);

@@ -61,6 +61,23 @@ static void each_missing_or_wrong_figure_shows_in_the_verdict(void **unused)
     assert_string_equal(fault_verdict(&good, &unmeasured), "UNKNOWN");
 }
 
+static void what_a_victim_refused_is_no_failure_and_what_nobody_answered_is(void **unused)
+{
+    (void)unused;
+    struct fault refused, unanswered;
+    struct fault_moment now = {1, 1};
+    const struct injury_order order = {.id = 1, .kind = INJURY_DROP, .ttl_ms = 500};
+    fault_begin(&refused, "signal", &order, 0, 1, 100);
+    unanswered = refused;
+    refused.end = FAULT_REFUSED;
+    unanswered.end = FAULT_UNANSWERED;
+    assert_true(fault_is_refused(&refused) && fault_never_began(&refused));
+    assert_true(!fault_is_refused(&unanswered) && fault_never_began(&unanswered));
+    assert_string_equal(fault_verdict(&refused, &NO_LOSS), "REFUSED");
+    assert_string_equal(fault_verdict(&unanswered, &NO_LOSS), "FAIL");
+    assert_false(fault_note(&refused, FAULT_KILL, now) || fault_note(&unanswered, FAULT_KILL, now));
+}
+
 static void steps_count_only_in_their_order(void **unused)
 {
     (void)unused;
@@ -196,6 +213,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_recovery_in_time_without_loss_passes),
         cmocka_unit_test(each_missing_or_wrong_figure_shows_in_the_verdict),
+        cmocka_unit_test(what_a_victim_refused_is_no_failure_and_what_nobody_answered_is),
         cmocka_unit_test(steps_count_only_in_their_order),
         cmocka_unit_test(the_json_has_the_steps_that_happened),
         cmocka_unit_test(a_lease_that_was_undone_and_recovered_from_passes),

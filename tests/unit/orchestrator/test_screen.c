@@ -142,6 +142,48 @@ static void a_line_is_broken_between_two_fields(void **unused)
     buffer_finish(&fitted);
 }
 
+static void a_line_is_cut_between_characters_and_by_the_columns_they_take(void **unused)
+{
+    (void)unused;
+    struct buffer text, fitted;
+    buffer_init(&text, 0);
+    buffer_init(&fitted, 0);
+    buffer_append_text(&text, "größer→größer→größer\n");
+    assert_int_equal(screen_fit(&fitted, &text, 7, 0, 0), 3);
+    assert_string_equal(buffer_text(&fitted), "größer→\ngrößer→\ngrößer\n");
+    buffer_clear(&text);
+    buffer_clear(&fitted);
+    buffer_append_text(
+        &text,
+        "価格価格 e\xcc\x81t\xff\n"); /* two columns each; a mark that takes none; a byte that is no UTF-8 */
+    assert_int_equal(screen_fit(&fitted, &text, 5, 0, 0), 3);
+    assert_string_equal(buffer_text(&fitted), "価格\n価格\ne\xcc\x81t\xff\n");
+    for (size_t width = 1; width < 12; width++) {
+        buffer_clear(&fitted);
+        screen_fit(&fitted, &text, width, 0, 0);
+        assert_null(strstr(buffer_text(&fitted), "\xe4\n"));
+        assert_null(strstr(buffer_text(&fitted), "\xbe\n"));
+    }
+    buffer_finish(&text);
+    buffer_finish(&fitted);
+}
+
+static void who_is_stopped_has_no_figures_of_now(void **unused)
+{
+    (void)unused;
+    yyjson_doc *document = status_of("wall");
+    const struct screen_answers answers = {.status = yyjson_doc_get_root(document)};
+    struct buffer out;
+    buffer_init(&out, 0);
+    screen_processes(&out, &answers, 0, false);
+    const char *line = strstr(buffer_text(&out), "\nsignal.3");
+    assert_non_null(line);
+    assert_null(strstr(line, "7.5"));
+    assert_null(strstr(line, "22"));
+    buffer_finish(&out);
+    yyjson_doc_free(document);
+}
+
 static void ages_are_told_on_the_wall_clock_only(void **unused)
 {
     (void)unused;
@@ -171,6 +213,8 @@ int main(void)
         cmocka_unit_test(a_narrow_terminal_leaves_out_whole_columns_and_counts_them),
         cmocka_unit_test(a_line_that_finds_no_room_goes_on_in_the_next),
         cmocka_unit_test(a_line_is_broken_between_two_fields),
+        cmocka_unit_test(a_line_is_cut_between_characters_and_by_the_columns_they_take),
+        cmocka_unit_test(who_is_stopped_has_no_figures_of_now),
         cmocka_unit_test(ages_are_told_on_the_wall_clock_only),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
