@@ -44,7 +44,7 @@ static void what_was_suspended_goes_on_by_itself_or_when_it_is_told(void **unuse
 {
     (void)unused;
     enum { SHORT_MS = 50, LONG_MS = 600000 };
-    struct driver_child child = start("echo READY >&3; trap 'exit 7' USR1; while :; do :; done", NULL);
+    struct driver_child child = start("trap 'exit 7' USR1; echo READY >&3; while :; do :; done", NULL);
     wait_announced(&child);
     assert_ok(process_driver.suspend(&child, LONG_MS));
     wait_state(&child, 'T', true);
