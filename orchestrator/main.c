@@ -1,5 +1,6 @@
 /* orchestrator: plans, starts, watches and ends the processes of a run (docs/control-protocol.md,
  * README.md). */
+#include "manifest/behind.h"
 #include "options.h"
 #include "preflight/doctor.h"
 #include "run.h"
@@ -34,6 +35,8 @@ int main(int argc, char **argv)
         printf("orchestrator %s\n", ORDERFLOW_VERSION_LINE);
     } else if (options.doctor) {
         code = doctor_run(&options);
+    } else if (options.conclude) {
+        code = behind_conclude(&options);
     } else {
         bool again = false;
         code = run_main(&options, &again);

@@ -150,6 +150,13 @@ static enum status take_roll_back(struct options *options, const char *value, st
     return STATUS_OK;
 }
 
+static enum status take_conclude(struct options *options, const char *value, struct error *error)
+{
+    (void)error;
+    options->conclude = value;
+    return STATUS_OK;
+}
+
 static enum status take_doctor(struct options *options, const char *value, struct error *error)
 {
     (void)value, (void)error;
@@ -192,6 +199,8 @@ static const struct option OPTIONS[] = {
     {"--set", "KEY=VALUE", take_set, "any configuration key; repeatable"},
     {"--roll-back", NULL, take_roll_back,
      "the run that state/rollback.json leads to; the orchestrator says this to itself"},
+    {"--conclude", "FOLDER", take_conclude,
+     "conclude the run that state/concluding/RUN was left by; the orchestrator says this to itself"},
     {"--doctor", NULL, take_doctor, "only check whether a run can be started here, with cause and remedy"},
     {"--json", NULL, take_json, "with --doctor: JSON instead of a table"},
     {"--help", NULL, take_help, "this text"},

@@ -41,9 +41,10 @@ struct options {
     enum gate_set gates;
     const char *run_tag; /* "" when not given */
     bool help, version;
-    bool rolls_back;     /* the run that a rollback leads to (state/rollback.json) */
-    bool doctor, json;  /* only examine, and how to say it */
-    int argument_count; /* as they were given, borrowed */
+    bool rolls_back;      /* the run that a rollback leads to (state/rollback.json) */
+    const char *conclude; /* NULL, or the folder of a run that was left to be concluded (manifest/behind.h) */
+    bool doctor, json;    /* only examine, and how to say it */
+    int argument_count;   /* as they were given, borrowed */
     char **arguments;
     char *owned[OPTIONS_OVERRIDES_MAX]; /* texts cut out of arguments */
     size_t owned_count;

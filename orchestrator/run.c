@@ -14,6 +14,7 @@
 #include "faults/faults.h"
 #include "injury/lease.h"
 #include "interventions/canary_files.h"
+#include "manifest/behind.h"
 #include "manifest/conclude.h"
 #include "plan/resolve.h"
 #include "preflight/preflight.h"
@@ -30,7 +31,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-enum { POLL_MESSAGES = 256, POLL_MS_MAX = 1000, EPOLL_EVENTS = 32 };
+enum { POLL_MESSAGES = 256, POLL_MS_MAX = 1000, LATE_LOOK_MS = 100, EPOLL_EVENTS = 32 };
 
 /* --- prepare --- */
 
@@ -93,7 +94,7 @@ static enum status load_config(struct run *run)
     return status == STATUS_OK && run->options->rolls_back ? load_target(run) : status;
 }
 
-static void take_config(struct run *run)
+void run_take_config(struct run *run)
 {
     bool docker = strcmp(config_text(run->config, "driver"), docker_driver.name) == 0;
     run->driver = docker ? &docker_driver : &process_driver;
@@ -230,7 +231,7 @@ static enum status prepare(struct run *run, struct error *error)
 /* prepare_adopted: a run that its orchestrator left: everything stands but for this process's own parts. */
 static enum status prepare_adopted(struct run *run, struct error *error)
 {
-    take_config(run);
+    run_take_config(run);
     enum status status = resolve_modules(run->config, &run->choice, error);
     if (status != STATUS_OK)
         return status;
@@ -327,7 +328,7 @@ static void take_descriptors(struct run *run)
 
 /* What only looks on: alerts, export, the status file. */
 
-static enum status watch_open(struct run *run, struct error *error)
+enum status run_watch_open(struct run *run, struct error *error)
 {
     enum status status = exporting_open(run, error);
     return status == STATUS_OK ? alerting_open(run, error) : status;
@@ -350,21 +351,15 @@ static int64_t watch_due_ms(const struct run *run)
 
 static int poll_timeout(const struct run *run)
 {
-    int64_t due_ms = lifecycle_due_ms(run), other_ms = inspect_due_ms(run), self_ms = self_due_ms(run);
-    due_ms = other_ms < due_ms ? other_ms : due_ms;
-    due_ms = self_ms < due_ms ? self_ms : due_ms;
-    int64_t watch_ms = watch_due_ms(run);
-    due_ms = watch_ms < due_ms ? watch_ms : due_ms;
-    int64_t faults_ms = faults_due_ms(run);
-    due_ms = faults_ms < due_ms ? faults_ms : due_ms;
-    other_ms = scale_due_ms(run);
-    due_ms = other_ms < due_ms ? other_ms : due_ms;
-    other_ms = rolling_back_due_ms(run);
-    due_ms = other_ms < due_ms ? other_ms : due_ms;
-    other_ms = control_inputs_due_ms(run);
-    due_ms = other_ms < due_ms ? other_ms : due_ms;
-    other_ms = canary_watch_due_ms(run);
-    due_ms = other_ms < due_ms ? other_ms : due_ms;
+    static int64_t (*const DUE_MS[])(const struct run *) = {
+        lifecycle_due_ms,    inspect_due_ms,    self_due_ms,         watch_due_ms,
+        faults_due_ms,       scale_due_ms,      rolling_back_due_ms, control_inputs_due_ms,
+        canary_watch_due_ms, conclusions_due_ms};
+    int64_t due_ms = NEVER_MS;
+    for (size_t i = 0; i < sizeof DUE_MS / sizeof *DUE_MS; i++) {
+        int64_t one_ms = DUE_MS[i](run);
+        due_ms = one_ms < due_ms ? one_ms : due_ms;
+    }
     for (size_t i = 0; i < run->process_count; i++) {
         int64_t process_ms = process_due_ms(run, &run->processes[i]);
         int64_t command_ms = commands_due_ms(run, &run->processes[i]);
@@ -391,6 +386,7 @@ static void loop(struct run *run)
         lifecycle_step(run);
         scale_step(run);
         rolling_back_step(run);
+        conclusions_step(run);
         canary_watch_step(run);
         control_inputs_step(run);
         for (size_t i = 0; i < run->process_count; i++)
@@ -433,7 +429,8 @@ static void on_late_answer(void *context, size_t connection, const void *head, s
 
 static void late_turn(struct run *run, const struct bus_events *events)
 {
-    bus_poll(run->bus, POLL_MS_MAX, POLL_MESSAGES, events);
+    conclusions_step(run);
+    bus_poll(run->bus, conclusions_pending(run) ? LATE_LOOK_MS : POLL_MS_MAX, POLL_MESSAGES, events);
     take_descriptors(run);
 }
 
@@ -444,6 +441,9 @@ static int conclude(struct run *run)
     const struct bus_events events = {
         .context = &late, .frame = on_late_frame, .answer = on_late_answer, .request = on_late_request};
     late_verbs_make(RUN_VERBS, late.verbs);
+    while (
+        conclusions_pending(run)) /* theirs and ours name some of the same files, and the worse code counts */
+        late_turn(run, &events);
     while (run->judging && !conclude_judged(run)) /* of a run that was interrupted meanwhile */
         late_turn(run, &events);
     struct concluding *concluding = conclude_start(run);
@@ -499,46 +499,37 @@ static void run_finish(struct run *run)
     free(run);
 }
 
-/* program_folder_find: beside the orchestrator (build tree), or in libexec (installed). */
-static void program_folder_find(char out_folder[PATH_BYTES])
+/* leave: another run follows; this one is concluded behind it. The record says so until that one has its own. */
+static bool leave(struct run *run)
 {
-    char own[PATH_BYTES], beside[PATH_BYTES];
-    process_folder(own);
-    path_join(beside, own, "harvest");
-    if (file_exists(beside))
-        memcpy(out_folder, own, sizeof own);
-    else
-        path_join(out_folder, own, "../libexec/orderflow");
-}
-
-static struct run *run_create(const struct options *options)
-{
-    struct run *run = memory_allocate(sizeof *run);
-    run->clock = clock_system();
-    run->injuries = injury_table_create();
-    run->options = options;
-    run->driver = &process_driver;
-    run->epoll_descriptor = run->signal_descriptor = run->lock.descriptor = run->own_log.descriptor = -1;
-    run->started_ms = clock_monotonic_ms(&run->clock);
-    run->started_wall_ms = clock_wall_ms(&run->clock);
-    run->end_due_ms = NEVER_MS;
-    random_seed(&run->random, (uint64_t)clock_monotonic_ns(&run->clock));
-    console_init(&run->console, &run->clock);
-    feed_init(&run->feed, &run->clock);
-    control_init(&run->control);
-    program_folder_find(run->program_folder);
-    record_boot_id(run->boot_id);
-    buffer_init(&run->recorded_last, 0);
-    buffer_init(&run->recording, 0);
-    return run;
+    struct error error = {{0}};
+    if (!rolling_back_leads_on(run))
+        return false;
+    if (behind_leave(run, &error) != STATUS_OK) {
+        log_event(LOG_ERROR, "write_error", "reason=\"%s\"", error.text);
+        console_say(&run->console, "concluded before the next run begins: %s", error.text);
+        return false;
+    }
+    for (size_t i = 0; i < run->process_count;
+         i++) /* whoever is sent on by the record does not meet their keepers */
+        run->driver->release(&run->processes[i].child);
+    record_write(run);
+    return true;
 }
 
 static int run_to_its_end(struct run *run, bool *out_again)
 {
     rolling_back_follow(run);
+    conclusions_open(run);
     canary_watch_open(run);
     loop(run);
     crash_point("before_conclude");
+    if (leave(run)) {
+        rolling_back_lead_on(run);
+        crash_point("after_conclude");
+        *out_again = true;
+        return EXIT_FINE;
+    }
     int code = conclude(run);
     crash_point("after_conclude");
     *out_again = rolling_back_end(run, &code);
@@ -546,12 +537,31 @@ static int run_to_its_end(struct run *run, bool *out_again)
     return code;
 }
 
+/* fail_to_follow: the run that a rollback leads to cannot begin; the one before it is concluded all the same. */
+static int fail_to_follow(struct run *run, int code)
+{
+    if (!run->options->rolls_back)
+        return code;
+    record_remove(); /* it led here */
+    if (!run->config)
+        return code;
+    run_take_config(run);
+    rolling_back_follow(run);
+    if (!run->rolling_back.confirming)
+        return code;
+    conclusions_open(run);
+    rolling_back_end(run, &code); /* who waits for the rollback need not wait for more */
+    conclusions_finish(run);
+    rolling_back_end(run, &code);
+    return code;
+}
+
 static int run_processes(struct run *run, bool *out_again)
 {
     struct error error = {{0}};
     say_what(run);
-    if (watch_open(run, &error) != STATUS_OK || conclude_begin(run, &error) != STATUS_OK)
-        return complain(STATUS_IO, &error);
+    if (run_watch_open(run, &error) != STATUS_OK || conclude_begin(run, &error) != STATUS_OK)
+        return fail_to_follow(run, complain(STATUS_IO, &error));
     return run_to_its_end(run, out_again);
 }
 
@@ -559,7 +569,7 @@ static int run_adopted(struct run *run, bool *out_again)
 {
     struct error error = {{0}};
     enum status status = prepare_adopted(run, &error);
-    status = status == STATUS_OK ? watch_open(run, &error) : status;
+    status = status == STATUS_OK ? run_watch_open(run, &error) : status;
     return status == STATUS_OK ? run_to_its_end(run, out_again) : complain(status, &error);
 }
 
@@ -571,16 +581,18 @@ int run_main(const struct options *options, bool *out_again)
     enum status left = adopt_find(run, &error);
     if (left == STATUS_OK) {
         code = run_adopted(run, out_again);
+    } else if (left == STATUS_AGAIN) {
+        *out_again = true;
     } else if (load_config(run) != STATUS_OK) { /* what is wrong by itself, before what is in the way */
         fprintf(stderr, "orchestrator: nothing was started\n");
-        code = EXIT_WRONG_USE;
+        code = fail_to_follow(run, EXIT_WRONG_USE);
     } else if (left != STATUS_NOT_FOUND) {
         code = complain(left, &error);
     } else {
-        take_config(run);
+        run_take_config(run);
         enum status status = prepare(run, &error);
         if (status != STATUS_OK)
-            code = complain(status, &error);
+            code = fail_to_follow(run, complain(status, &error));
         else if (run->process_count > 0)
             code = run_processes(run, out_again);
     }

@@ -34,6 +34,7 @@
 #include "interventions/canary_watch.h"
 #include "interventions/control_inputs.h"
 #include "interventions/rolling_back.h"
+#include "manifest/conclusions.h"
 #include "options.h"
 #include "plan/module.h"
 #include "plan/venue.h"
@@ -221,10 +222,15 @@ struct run {
     char end_reason[ERROR_TEXT_BYTES];
     int interrupts;
     bool skipped_drain;
-    bool unconcluded;       /* a file of the run did not answer: there is no verdict (manifest/conclude.h) */
-    bool bad_configuration; /* found only when the simulator was being started */
+    bool unconcluded; /* a file of the run did not answer: there is no verdict (manifest/conclude.h) */
+    bool
+        leads_on; /* another run follows at once: this one is concluded behind its back (manifest/behind.h) */
+    bool left_behind;        /* all that its conclusion needs lies in a folder of its own */
+    char behind[PATH_BYTES]; /* that folder, in the process that concludes it; "": any other orchestrator */
+    bool bad_configuration;  /* found only when the simulator was being started */
 
     struct rolling_back rolling_back;
+    struct conclusions conclusions; /* of runs before this one */
     struct control_inputs control_inputs;
     struct canary_watch canary;
     struct injury_table *injuries; /* the orchestrator's own */
@@ -262,6 +268,10 @@ static inline int64_t run_now_ms(const struct run *run)
 /* run.c */
 /* run_main: one run, to its exit code; *out_again: a rollback leads to another one. */
 int run_main(const struct options *options, bool *out_again);
+/* run_create: nothing is opened yet. run_take_config: what the configuration decides. run_watch_open: what only looks on. */
+struct run *run_create(const struct options *options);
+void run_take_config(struct run *run);
+enum status run_watch_open(struct run *run, struct error *error) MUST_USE;
 
 /* instances.c */
 /* run_process: by its name; `signal.1` is `signal`. NULL: not part of this run. */

@@ -10,7 +10,9 @@
  * move_asked (both sides of a hand-over have been asked), before_plan, after_plan,
  * canary_incident, canary_committed, canary_told, canary_carried (between the steps of a canary's action),
  * before_conclude, concluding (behind each file it concludes with), after_conclude (the last process is gone;
- * the manifest is final). */
+ * the manifest is final, or the run is left to be concluded behind the next one);
+ * leaving (between the steps of that), following (the next one is about to begin, has said so), concluded, taking_away (the manifest of the
+ * run that was left is final; what it left goes). */
 #pragma once
 
 /* crash_point: nothing, unless the environment variable ORDERFLOW_CRASH_POINT is

@@ -14,8 +14,7 @@ struct find {
     const char *run_id;
 };
 
-/* file_number: of a file of the run, 0 for other files: raw-<run_id>-<open_ms>-<6 digits>.ofr */
-static uint32_t file_number(const char *path, const char *run_id)
+uint32_t capture_file_number(const char *path, const char *run_id)
 {
     const char *slash = strrchr(path, '/');
     const char *name = slash ? slash + 1 : path;
@@ -46,7 +45,7 @@ void capture_files_add(struct capture_files *files, const char *path, uint32_t n
 static enum status find_visit(void *context, const char *path)
 {
     struct find *find = context;
-    uint32_t number = file_number(path, find->run_id);
+    uint32_t number = capture_file_number(path, find->run_id);
     if (number)
         capture_files_add(find->files, path, number);
     return STATUS_OK;

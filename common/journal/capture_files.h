@@ -25,6 +25,9 @@ struct capture_files {
  * any case. */
 enum status capture_files_find(struct capture_files *files, const char *folder, const char *run_id,
                                struct error *error) MUST_USE;
+/* capture_file_number: of a file of the run, 0 for other files, also those of a run whose name goes on behind this one's:
+ * raw-<run_id>-<open_ms>-<6 digits>.ofr */
+uint32_t capture_file_number(const char *path, const char *run_id);
 void capture_files_add(struct capture_files *files, const char *path, uint32_t number);
 void capture_files_finish(struct capture_files *files);
 

@@ -4,10 +4,13 @@
 #include "base/memory.h"
 #include "document.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 void incidents_path(const char *artifacts_dir, char out_path[PATH_BYTES])
 {
@@ -194,6 +197,30 @@ enum status incidents_read(const char *path, struct incidents *out_incidents, st
 
 /* --- changing --- */
 
+/* list_lock: of who reads the list to write it anew; waited for, as a list is written in one go. -1: it cannot be had (the folder is not there
+ * yet, the disk is full): then it is done without. */
+static int list_lock(const char *path)
+{
+    struct flock whole = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+    char lock[PATH_BYTES];
+    const char *slash = strrchr(path, '/');
+    path_join(lock, ".", ".incidents.lock");
+    if (slash)
+        snprintf(lock, sizeof lock, "%.*s/.incidents.lock", (int)(slash - path), path);
+    if (folder_make_for(path) != STATUS_OK)
+        return -1;
+    int descriptor = open(lock, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    while (descriptor >= 0 && fcntl(descriptor, F_OFD_SETLKW, &whole) != 0 && errno == EINTR)
+        ;
+    return descriptor;
+}
+
+static void list_unlock(int descriptor)
+{
+    if (descriptor >= 0)
+        close(descriptor);
+}
+
 /* id_make: one more than the greatest. */
 static void id_make(const struct incidents *incidents, char out_id[INCIDENT_ID_BYTES])
 {
@@ -219,7 +246,7 @@ static bool make_room(struct incidents *incidents)
     return false;
 }
 
-enum status incidents_open(const char *path, struct incident *incident, struct error *error)
+static enum status open_locked(const char *path, struct incident *incident, struct error *error)
 {
     struct incidents incidents;
     enum status status = incidents_read(path, &incidents, error);
@@ -236,8 +263,16 @@ enum status incidents_open(const char *path, struct incident *incident, struct e
     return status;
 }
 
-enum status incidents_change(const char *path, const char *id, incident_change *change, const void *context,
-                             struct error *error)
+enum status incidents_open(const char *path, struct incident *incident, struct error *error)
+{
+    int lock = list_lock(path);
+    enum status status = open_locked(path, incident, error);
+    list_unlock(lock);
+    return status;
+}
+
+static enum status change_locked(const char *path, const char *id, incident_change *change,
+                                 const void *context, struct error *error)
 {
     struct incidents incidents;
     enum status status = incidents_read(path, &incidents, error);
@@ -251,6 +286,32 @@ enum status incidents_change(const char *path, const char *id, incident_change *
         status = error_set(error, STATUS_NOT_FOUND, "%s: there is no %s", path, id);
     }
     incidents_finish(&incidents);
+    return status;
+}
+
+enum status incidents_change(const char *path, const char *id, incident_change *change, const void *context,
+                             struct error *error)
+{
+    int lock = list_lock(path);
+    enum status status = change_locked(path, id, change, context, error);
+    list_unlock(lock);
+    return status;
+}
+
+enum status incidents_change_all(const char *path, incident_change_some *change, const void *context,
+                                 struct error *error)
+{
+    struct incidents incidents;
+    bool any = false;
+    int lock = list_lock(path);
+    enum status status = incidents_read(path, &incidents, error);
+    for (size_t i = 0; status == STATUS_OK && i < incidents.count; i++)
+        any = change(&incidents.items[i], context) || any;
+    if (status == STATUS_OK && any)
+        status = incidents_write(path, &incidents, error);
+    if (status == STATUS_OK)
+        incidents_finish(&incidents);
+    list_unlock(lock);
     return status;
 }
 
@@ -280,8 +341,9 @@ static enum status resolve(struct incident *incident, const struct incident_reso
     return STATUS_OK;
 }
 
-enum status incidents_resolve(const char *path, const char *id, const struct incident_resolution *resolution,
-                              struct incident *out_incident, struct error *error)
+static enum status resolve_locked(const char *path, const char *id,
+                                  const struct incident_resolution *resolution, struct incident *out_incident,
+                                  struct error *error)
 {
     struct incidents incidents;
     enum status status = incidents_read(path, &incidents, error);
@@ -295,5 +357,14 @@ enum status incidents_resolve(const char *path, const char *id, const struct inc
     if (status == STATUS_OK)
         *out_incident = *incident;
     incidents_finish(&incidents);
+    return status;
+}
+
+enum status incidents_resolve(const char *path, const char *id, const struct incident_resolution *resolution,
+                              struct incident *out_incident, struct error *error)
+{
+    int lock = list_lock(path);
+    enum status status = resolve_locked(path, id, resolution, out_incident, error);
+    list_unlock(lock);
     return status;
 }

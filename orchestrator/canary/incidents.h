@@ -1,6 +1,6 @@
 /* incidents: artifacts/runtime/canary_report/incidents.json (data.md §7): what people, gates or an engine changed in a running
- * system, why, and what it did. One array, replaced whole; whoever holds the folder's lock alone writes it, which is the orchestrator while there is one. An incident without closed_at is
- * open. */
+ * system, why, and what it did. One array, replaced whole, by one at a time: the orchestrator, whoever concludes the run
+ * before its own, or orchctl. An incident without closed_at is open. */
 #pragma once
 
 #include "base/clock.h"
@@ -38,9 +38,10 @@ struct incident {
     struct incident_metric metrics[INCIDENT_METRICS_MAX];
     size_t metric_count;
     char action[INCIDENT_WORD_BYTES];
-    char closed_by[INCIDENT_WORD_BYTES],
-        closed_why[INCIDENT_TEXT_BYTES]; /* of a person; "": by itself, or open */
-    char cause[INCIDENT_CAUSE_BYTES];    /* a gate's decision, so that it is opened once; "": none */
+    char closed_by[INCIDENT_WORD_BYTES]; /* of a person; "": by itself, or open */
+    char closed_why
+        [INCIDENT_TEXT_BYTES]; /* his reason; of a rollback: which run is live, and how the one before it ended; "": none */
+    char cause[INCIDENT_CAUSE_BYTES]; /* a gate's decision, so that it is opened once; "": none */
     char fingerprint_from[SHA256_HEX_BYTES], fingerprint_to[SHA256_HEX_BYTES]; /* "": none */
 };
 
@@ -69,6 +70,11 @@ enum status incidents_open(const char *path, struct incident *incident, struct e
 typedef void incident_change(struct incident *incident, const void *context);
 enum status incidents_change(const char *path, const char *id, incident_change *change, const void *context,
                              struct error *error) MUST_USE;
+
+/* incidents_change_all: those that `change` returns true of have been changed. */
+typedef bool incident_change_some(struct incident *incident, const void *context);
+enum status incidents_change_all(const char *path, incident_change_some *change, const void *context,
+                                 struct error *error) MUST_USE;
 
 /* incidents_resolve: a person closes one. STATUS_NOT_FOUND, STATUS_CONFLICT (it is closed) with a sentence; nothing is written then.
  * *out_incident: as it stands now. */

@@ -39,7 +39,10 @@ static bool take_all(yyjson_val *root, struct rollback *out)
            document_text(root, "to_run", out->to_run, sizeof out->to_run) &&
            document_text(root, "from", out->from, sizeof out->from) &&
            document_text(root, "to", out->to, sizeof out->to) &&
-           document_text(root, "reason", out->reason, sizeof out->reason) && out->begun_ms > 0;
+           document_text(root, "reason", out->reason, sizeof out->reason) &&
+           (!yyjson_obj_get(root, "conclusion") || /* of an earlier version */
+            document_text_or_null(root, "conclusion", out->conclusion, sizeof out->conclusion)) &&
+           out->begun_ms > 0;
 }
 
 enum status rollback_read(const char *path, struct rollback *out_rollback, struct error *error)
@@ -74,6 +77,7 @@ enum status rollback_write(const char *path, const struct rollback *rollback, st
     json_key_f64(&json, "minutes_left", rollback->minutes_left);
     json_key_i64(&json, "exit_code", rollback->exit_code);
     json_key_text(&json, "reason", rollback->reason);
+    json_key_text(&json, "conclusion", *rollback->conclusion ? rollback->conclusion : NULL);
     json_object_end(&json);
     enum status status = document_write(path, &text, error);
     buffer_finish(&text);

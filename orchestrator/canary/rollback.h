@@ -18,11 +18,13 @@ struct rollback {
     char incident[INCIDENT_ID_BYTES];
     char from_run[ROLLBACK_RUN_BYTES], to_run[ROLLBACK_RUN_BYTES];
     char from[SHA256_HEX_BYTES], to[SHA256_HEX_BYTES];
-    int64_t begun_ms, ended_ms;         /* wall; ended_ms 0: not yet */
-    int64_t limit_ms;                   /* from begun_ms on: canary.rollback_timeout_s */
-    double minutes_left;                /* of the planned ones; 0: until signalled */
-    int64_t exit_code;                  /* of the run that ended */
+    int64_t begun_ms, ended_ms; /* wall; ended_ms 0: not yet */
+    int64_t limit_ms;           /* from begun_ms on: canary.rollback_timeout_s */
+    double minutes_left;        /* of the planned ones; 0: until signalled */
+    int64_t exit_code;          /* the worst of the runs before this one, as far as they are concluded */
     char reason[ROLLBACK_REASON_BYTES]; /* failed: who is deaf, or what went wrong */
+    char
+        conclusion[ROLLBACK_REASON_BYTES]; /* how the run that ended was concluded; "": it has not been yet */
 };
 
 void rollback_path(const char *state_dir, char out_path[PATH_BYTES]);

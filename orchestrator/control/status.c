@@ -128,6 +128,8 @@ void status_json(struct run *run, const char *name, struct json *json)
     self_json(run, json);
     json_key(json, "alerts");
     alerts_json(&run->alerting->alerts, json, false);
+    json_key(json, "concluding");
+    conclusions_json(run, json);
     json_key(json, "canary");
     canary_watch_json(run, json);
     json_key(json, "timeseries_export");

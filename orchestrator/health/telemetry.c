@@ -24,6 +24,15 @@ void telemetry_forget(struct telemetry *telemetry)
     telemetry->seen = false;
 }
 
+size_t telemetry_row_bytes(enum telemetry_part part)
+{
+    static const int KINDS[PART_COUNT] = {[PART_STREAMS] = ROW_STREAM_STATUS,
+                                          [PART_COUNTERS] = ROW_COUNTER,
+                                          [PART_GAUGES] = ROW_GAUGE,
+                                          [PART_SINKS] = ROW_SINK_STATUS};
+    return message_of_kind(KINDS[part])->row_bytes;
+}
+
 /* part_of: where rows of a kind belong, PART_COUNT: a newer program says more; it is not for us. */
 static enum telemetry_part part_of(int kind)
 {

@@ -52,6 +52,8 @@ struct telemetry_expected {
 };
 
 void telemetry_init(struct telemetry *telemetry);
+/* telemetry_row_bytes: of one row of a part. */
+size_t telemetry_row_bytes(enum telemetry_part part);
 void telemetry_finish(struct telemetry *telemetry);
 
 /* telemetry_forget: a new generation: nothing has been heard of it. The last figures stay readable. */

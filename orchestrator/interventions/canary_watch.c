@@ -26,6 +26,7 @@ static const char DONE_WITHOUT[] = "";
 static bool watches(const struct run *run)
 {
     return run->gates == GATES_CANARY && run->phase == PHASE_FEEDING &&
+           !conclusions_pending(run) && /* what an evaluation writes has no run in its name */
            ((run->choice.enabled | run->choice.implied) & module_bit(MODULE_ARCHIVE));
 }
 
@@ -146,7 +147,8 @@ void canary_watch_settle(struct run *run)
 {
     state_read(run);
     canary_actions_settle(run);
-    canary_files_processes(run);
+    if (!*run->behind) /* else the processes are the next run's */
+        canary_files_processes(run);
 }
 
 /* --- telling others --- */

@@ -1,5 +1,6 @@
 #include "rolling_back.h"
 
+#include "base/crash_point.h"
 #include "base/memory.h"
 #include "metrics.h"
 #include "orchestrator/canary/fingerprints.h"
@@ -146,6 +147,7 @@ enum status rolling_back_begin(struct run *run, const char *asked, const char *w
     feed_emit(&run->feed, LOG_WARNING, "rollback", "",
               FEED_FIELDS(TEXT("state", "draining"), TEXT("old", out_record->from),
                           TEXT("new", out_record->to), TEXT("incident", incident.id), TEXT("reason", why)));
+    run->leads_on = true;
     lifecycle_end(run, "rolled back to another configuration");
     return STATUS_OK;
 }
@@ -169,7 +171,7 @@ enum status rolling_back_config(struct config *config, struct error *error)
     char path[PATH_BYTES];
     rollback_path(state_dir, path);
     enum status status = rollback_read(path, &record, error);
-    if (status == STATUS_NOT_FOUND || (status == STATUS_OK && record.state != ROLLBACK_DRAINING))
+    if (status == STATUS_NOT_FOUND || (status == STATUS_OK && record.state > ROLLBACK_STARTING))
         return error_set(error, STATUS_INVALID, "%s: %s leads to no run", OPTION, path);
     if (status == STATUS_OK)
         status = fingerprints_config_load(state_dir, record.to, &target, error);
@@ -192,8 +194,10 @@ void rolling_back_follow(struct run *run)
         return;
     rolling_back->confirming = rolling_back->record.state <= ROLLBACK_STARTING;
     if (rolling_back->record.state == ROLLBACK_DRAINING) {
+        crash_point("following");
         rolling_back->record.state = ROLLBACK_STARTING;
         record_write_or_tell(run, &rolling_back->record);
+        crash_point("following");
     }
     if (rolling_back->record.state ==
         ROLLBACK_DONE) /* adopted: an orchestrator that died had yet to measure */
@@ -219,46 +223,50 @@ static size_t deaf(const struct run *run, char *out_names, size_t bytes)
     return count;
 }
 
-/* close_left: what the gates of the configuration that was left had opened is answered by the rollback. */
-static void close_left(struct run *run, const char *path)
+/* close_cause: what the gates of the configuration that was left had opened is answered by the rollback. */
+static bool close_cause(struct incident *incident, const void *context)
 {
-    struct incidents incidents;
+    const struct rollback *record = context;
+    if (incident->closed_ms || !*incident->cause || strcmp(incident->fingerprint_from, record->from) != 0)
+        return false;
+    incident->closed_ms = record->ended_ms;
+    return true;
+}
+
+/* close_done: what is known of both runs: that the next one is live, and how the one before it ended, once it is known. */
+static void close_done(struct incident *incident, const void *context)
+{
+    const struct rollback *record = context;
+    if (!incident->closed_ms)
+        incident->closed_ms = record->ended_ms;
+    snprintf(incident->closed_why, sizeof incident->closed_why, "run %s is live; run %s %s%s", record->to_run,
+             record->from_run, *record->conclusion ? "is concluded: " : "is still being concluded",
+             record->conclusion);
+}
+
+/* answer_incidents: of a rollback that is done; once more when the run it left is concluded, which may open some. */
+static void answer_incidents(const struct run *run)
+{
+    const struct rollback *record = &run->rolling_back.record;
     struct error error = {{0}};
-    bool any = false;
-    enum status status = incidents_read(path, &incidents, &error);
-    if (status != STATUS_OK) {
+    char path[PATH_BYTES];
+    list_path(run, path);
+    if (incidents_change(path, record->incident, close_done, record, &error) != STATUS_OK)
         complain(&error);
-        return;
-    }
-    for (size_t i = 0; i < incidents.count; i++) {
-        struct incident *incident = &incidents.items[i];
-        if (incident->closed_ms || !*incident->cause ||
-            strcmp(incident->fingerprint_from, run->rolling_back.record.from) != 0)
-            continue;
-        incident->closed_ms = run->rolling_back.record.ended_ms;
-        any = true;
-    }
-    if (any && incidents_write(path, &incidents, &error) != STATUS_OK)
+    if (incidents_change_all(path, close_cause, record, &error) != STATUS_OK)
         complain(&error);
-    incidents_finish(&incidents);
 }
 
 static void conclude_rollback(struct run *run, enum rollback_state state, const char *reason)
 {
     struct rolling_back *rolling_back = &run->rolling_back;
     struct rollback *record = &rolling_back->record;
-    struct error error = {{0}};
-    char path[PATH_BYTES];
     rolling_back->confirming = false;
     record->state = state;
     record->ended_ms = clock_wall_ms(&run->clock);
     snprintf(record->reason, sizeof record->reason, "%.255s", reason);
-    list_path(run, path);
-    if (state == ROLLBACK_DONE &&
-        incidents_close(path, record->incident, record->ended_ms, &error) != STATUS_OK)
-        complain(&error);
     if (state == ROLLBACK_DONE)
-        close_left(run, path);
+        answer_incidents(run);
     if (state == ROLLBACK_DONE)
         rolling_back->measure_ms = run_now_ms(run) + config_wall_ms(run->config, MEASURED_AFTER_MS);
     record_write_or_tell(run, record);
@@ -320,22 +328,62 @@ int64_t rolling_back_due_ms(const struct run *run)
 
 /* --- from one to the other --- */
 
+/* next_read: the rollback that this run has ended for; false: there is none. */
+static bool next_read(const struct run *run, struct rollback *out_record)
+{
+    struct error error = {{0}};
+    char path[PATH_BYTES];
+    record_path(run, path);
+    return rollback_read(path, out_record, &error) == STATUS_OK && out_record->state == ROLLBACK_DRAINING &&
+           strcmp(out_record->from_run, run->run_id) == 0;
+}
+
+bool rolling_back_leads_on(const struct run *run)
+{
+    struct rollback record;
+    return run->leads_on && next_read(run, &record);
+}
+
+/* inherited_code: of the runs before this one. */
+static int inherited_code(const struct run *run)
+{
+    const struct rollback *record = &run->rolling_back.record;
+    int code = (int)record->exit_code;
+    return record->begun_ms > 0 && record->state == ROLLBACK_FAILED ? rollback_worse_code(code, 3) : code;
+}
+
+void rolling_back_lead_on(struct run *run)
+{
+    struct rollback record;
+    if (!next_read(run, &record))
+        return;
+    record.exit_code = inherited_code(run);
+    record_write_or_tell(run, &record);
+}
+
+void rolling_back_concluded(struct run *run, const char *run_id, const char *conclusion, int exit_code)
+{
+    struct rollback *record = &run->rolling_back.record;
+    if (!rollback_follows(run_id, run->run_id))
+        return; /* of other times */
+    record->exit_code = rollback_worse_code((int)record->exit_code, exit_code);
+    if (strcmp(record->from_run, run_id) == 0)
+        snprintf(record->conclusion, sizeof record->conclusion, "%.255s", conclusion);
+    if (record->begun_ms > 0 &&
+        !run->leads_on) /* else the file tells of the next rollback, and gets the code in the end */
+        record_write_or_tell(run, record);
+    if (record->state == ROLLBACK_DONE && strcmp(record->from_run, run_id) == 0)
+        answer_incidents(run);
+}
+
 bool rolling_back_end(struct run *run, int *code)
 {
     struct rolling_back *rolling_back = &run->rolling_back;
-    struct error error = {{0}};
     struct rollback record;
-    char path[PATH_BYTES];
-    bool led_here = rolling_back->record.begun_ms > 0;
     if (rolling_back->confirming)
         conclude_rollback(run, ROLLBACK_FAILED, "the run ended before all had told the fingerprint");
-    if (led_here)
-        *code = rollback_worse_code(*code, (int)rolling_back->record.exit_code);
-    if (led_here && rolling_back->record.state == ROLLBACK_FAILED)
-        *code = rollback_worse_code(*code, 3);
-    record_path(run, path);
-    if (rollback_read(path, &record, &error) != STATUS_OK || record.state != ROLLBACK_DRAINING ||
-        strcmp(record.from_run, run->run_id) != 0)
+    *code = rollback_worse_code(*code, inherited_code(run));
+    if (!next_read(run, &record))
         return false;
     record.exit_code = *code;
     record_write_or_tell(run, &record);

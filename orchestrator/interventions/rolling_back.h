@@ -34,6 +34,13 @@ void rolling_back_follow(struct run *run);
 void rolling_back_step(struct run *run);
 int64_t rolling_back_due_ms(const struct run *run);
 
+/* rolling_back_leads_on: the run has ended for another one. rolling_back_lead_on: it begins, while this one is left to be concluded. */
+bool rolling_back_leads_on(const struct run *run);
+void rolling_back_lead_on(struct run *run);
+
+/* rolling_back_concluded: a run before this one has been concluded (manifest/conclusions.h): its exit code counts, the incident says so. */
+void rolling_back_concluded(struct run *run, const char *run_id, const char *conclusion, int exit_code);
+
 /* rolling_back_end: the run is over. True: another one is to begin. *code becomes the worse of this run's and the one before. */
 bool rolling_back_end(struct run *run, int *code);
 

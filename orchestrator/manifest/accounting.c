@@ -1,5 +1,6 @@
 #include "accounting.h"
 
+#include "behind.h"
 #include "conclude.h"
 #include "orchestrator/drivers/spawn.h"
 
@@ -18,8 +19,9 @@ void accounting_path(const struct run *run, char out_path[PATH_BYTES])
               run->run_id);
 }
 
-/* spawn: nothing of ours is inherited but what it writes to. */
-static int spawn(const char *const *arguments, const char *log_path, pid_t *out_pid)
+/* spawn: nothing of ours is inherited but what it writes to, and the lock of the run that is concluded behind the next one: whoever is at it
+ * after we have died waits for what we had started. */
+static int spawn(const char *const *arguments, const char *log_path, int lock, pid_t *out_pid)
 {
     static const char *const environment[] = {"LANG=C", "TZ=UTC", NULL};
     posix_spawn_file_actions_t files;
@@ -28,7 +30,9 @@ static int spawn(const char *const *arguments, const char *log_path, pid_t *out_
     code = code ? code
                 : posix_spawn_file_actions_addopen(&files, 1, log_path, O_WRONLY | O_CREAT | O_APPEND, 0644);
     code = code ? code : posix_spawn_file_actions_adddup2(&files, 1, 2);
-    code = code ? code : posix_spawn_file_actions_addclosefrom_np(&files, 3);
+    if (lock >= 0)
+        code = code ? code : posix_spawn_file_actions_adddup2(&files, lock, 3);
+    code = code ? code : posix_spawn_file_actions_addclosefrom_np(&files, lock >= 0 ? 4 : 3);
     return spawn_program(arguments, environment, &files, code, 0, out_pid);
 }
 
@@ -41,7 +45,7 @@ static enum status start(const struct run *run, const char **words, pid_t *out_p
     words[0] = program;
     if (folder_make_for(log_path) != STATUS_OK)
         return error_set(error, STATUS_IO, "%s: its folder cannot be made: %m", log_path);
-    int code = spawn(words, log_path, out_pid);
+    int code = spawn(words, log_path, *run->behind ? run->lock.descriptor : -1, out_pid);
     return code ? error_set(error, STATUS_IO, "%s cannot be started: %s", program, strerror(code))
                 : STATUS_OK;
 }
@@ -84,24 +88,45 @@ static void perform(const struct run *run, const char *event, const char **words
 
 void accounting_make(const struct run *run)
 {
-    char path[PATH_BYTES];
+    char path[PATH_BYTES], effective[PATH_BYTES];
     accounting_path(run, path);
+    behind_effective_path(run, effective);
     unlink(path);
-    const char *words[] = {"account", "--effective", RUN_EFFECTIVE_PATH, "--run-id", run->run_id, "--out",
-                           path,      NULL};
+    const char *words[] = {"account", "--effective", effective, "--run-id", run->run_id, "--out", path, NULL};
     perform(run, "ledger", words);
 }
 
 void accounting_quality(const struct run *run)
 {
-    const char *words[] = {"validate", "--effective", RUN_EFFECTIVE_PATH, "--run-id", run->run_id,
-                           "--final",  NULL};
+    char effective[PATH_BYTES];
+    behind_effective_path(run, effective);
+    const char *words[] = {"validate", "--effective", effective, "--run-id", run->run_id, "--final", NULL};
     perform(run, "quality", words);
 }
 
 void accounting_canary(const struct run *run)
 {
-    const char *words[] = {"evaluation", "--live",    "--effective", RUN_EFFECTIVE_PATH,
-                           "--run-id",   run->run_id, NULL};
+    char effective[PATH_BYTES];
+    behind_effective_path(run, effective);
+    const char *words[] = {"evaluation", "--live", "--effective", effective, "--run-id", run->run_id, NULL};
     perform(run, "canary", words);
+}
+
+void accounting_summary(const struct run *run)
+{
+    char effective[PATH_BYTES], given[PATH_BYTES];
+    behind_effective_path(run, effective);
+    behind_given_path(run, given);
+    const char *words[] = {"report_again",
+                           "summary",
+                           "--effective",
+                           effective,
+                           "--run-id",
+                           run->run_id,
+                           "--given",
+                           given,
+                           "--quiet",
+                           *run->behind ? "--unlisted" : NULL,
+                           NULL};
+    perform(run, "summary", words);
 }

@@ -9,10 +9,13 @@ void accounting_path(const struct run *run, char out_path[PATH_BYTES]);
 
 /* accounting_make: runs it, for at most ACCOUNTING_LIMIT_MS, and no longer than so many of them have time within conclude_limit_ms. Whatever
  * goes wrong: the file is then not there, or says so. */
-enum { ACCOUNTING_LIMIT_MS = 300000, ACCOUNTING_SHARE = 4 };
+enum { ACCOUNTING_LIMIT_MS = 300000, ACCOUNTING_SHARE = 6 };
 void accounting_make(const struct run *run);
 void accounting_quality(const struct run *run);
 void accounting_canary(const struct run *run); /* the canary's figures, gates and final report */
+void accounting_summary(
+    const struct run *
+        run); /* the final summaries and the comparison of the sinks, of a run whose report did not write them */
 
 /* accounting_start: a program of the house beside the run; `words` are its name and arguments, NULL-terminated. Its pid, to be
  * waited for; 0, and a line in the log as `event`, when it cannot be started. */

@@ -4,6 +4,7 @@
 #include "base/crash_point.h"
 #include "base/exits.h"
 #include "base/memory.h"
+#include "behind.h"
 #include "conditions.h"
 #include "errand.h"
 #include "manifest.h"
@@ -160,26 +161,31 @@ static void places_own(struct judging *judging)
         *borrowed[i] = judging->texts[i] = memory_copy_text(*borrowed[i]);
 }
 
-/* judging_begin: status and manifest are brought up to date for it. */
-static struct judging *judging_begin(struct run *run)
+static struct judging *judging_create(const struct run *run)
 {
     struct judging *judging = memory_allocate(sizeof *judging);
     struct json json;
-    char path[PATH_BYTES];
-    judging->deadline_ms = run_now_ms(run) + conclude_limit_ms(run);
     judging->places = places_of(run);
     places_own(judging);
     buffer_init(&judging->counts, 0);
     json_init(&json, &judging->counts);
     given_counts(run, &json);
+    judging->errand = (struct errand){.done = true, .descriptor = -1};
+    return judging;
+}
+
+/* judging_begin: status and manifest are brought up to date for it. */
+static struct judging *judging_begin(struct run *run)
+{
+    struct judging *judging = judging_create(run);
+    char path[PATH_BYTES];
+    judging->deadline_ms = run_now_ms(run) + conclude_limit_ms(run);
     manifest_status_path(run, path);
     judging->status = status_write(run, path);
     if (judging->status == STATUS_OK)
         judging->status = manifest_write(run, NULL, &judging->error);
     if (judging->status == STATUS_OK)
         errand_begin(&judging->errand, judge, judging, run->epoll_descriptor, RUN_ERRAND_EVENT);
-    else
-        judging->errand = (struct errand){.done = true, .descriptor = -1};
     return judging;
 }
 
@@ -217,9 +223,11 @@ void conclude_give(struct run *run)
 {
     static const struct evidence NOTHING_KNOWN = {.count = 0};
     const struct judging *judging = run->judging;
+    char path[PATH_BYTES];
     struct buffer text;
     struct json json;
     enum status status = judging ? judging->status : STATUS_OK;
+    behind_given_path(run, path);
     struct fault_loss *losses = losses_of(run, judging ? &judging->evidence : &NOTHING_KNOWN);
     buffer_init(&text, 0);
     json_init(&json, &text);
@@ -241,9 +249,9 @@ void conclude_give(struct run *run)
     faults_json(run, losses, &json);
     json_object_end(&json);
     if (status == STATUS_OK)
-        status = file_replace(RUN_GIVEN_PATH, text.data, text.length, false);
+        status = file_replace(path, text.data, text.length, false);
     if (status != STATUS_OK)
-        log_event(LOG_ERROR, "write_error", "file=%s", RUN_GIVEN_PATH);
+        log_event(LOG_ERROR, "write_error", "file=%s", path);
     free(losses);
     buffer_finish(&text);
 }
@@ -379,11 +387,30 @@ static enum status manifest_replace(struct concluding *concluding,
     return status;
 }
 
+/* summaries_write: what report has left to be written from its database: once for the gates, and once more with them. */
+static void summaries_write(struct concluding *concluding)
+{
+    struct run *run = concluding->run;
+    if (!run->leads_on || !((run->choice.enabled | run->choice.implied) & module_bit(MODULE_REPORT)))
+        return;
+    at(concluding, "the rows of the sinks, for the summaries");
+    conclude_give(run);
+    accounting_summary(run);
+    run->judging = judging_create(run);
+    at(concluding, "the rows of the sinks, for the gates in the summaries");
+    judge(run->judging);
+    conclude_give(run);
+    conclude_judged_finish(run);
+    at(concluding, "the rows of the sinks, for the summaries with the gates");
+    accounting_summary(run);
+}
+
 /* files_write: everything the verdict is computed from, but the status file, and what only the rows tell of the faults. */
 static enum status files_write(struct concluding *concluding, struct error *error)
 {
     const struct run *run = concluding->run;
     struct manifest_conclusion conclusion = {0};
+    summaries_write(concluding);
     at(concluding, "the raw capture");
     enum status status = manifest_write_source(run, error);
     at(concluding, "the manifest");
@@ -445,7 +472,8 @@ struct concluding *conclude_start(struct run *run)
     quality_watch_end(run);
     canary_watch_end(run);
     manifest_status_path(run, path);
-    concluding->status = status_write(run, path);
+    if (!*run->behind) /* it was written when the run was left */
+        concluding->status = status_write(run, path);
     concluding->run = memory_copy(run, sizeof *run);
     if (concluding->status == STATUS_OK) {
         errand_begin(&concluding->errand, write_and_judge, concluding, run->epoll_descriptor,

@@ -4,6 +4,7 @@
 #include "base/hash.h"
 #include "conditions.h"
 #include "config/schema.h"
+#include "journal/capture_files.h"
 #include "orchestrator/alerts/alerting.h"
 #include "orchestrator/export/exporter.h"
 #include "orchestrator/plan/resolve.h"
@@ -365,10 +366,7 @@ static void write_file(struct json *json, const char *path, bool is_final)
 static enum status raw_visit(void *context, const char *path)
 {
     struct summary_walk *walk = context;
-    char prefix[RUN_ID_BYTES + 16];
-    const char *name = strrchr(path, '/');
-    snprintf(prefix, sizeof prefix, "/raw-%s-", walk->run->run_id);
-    if (name && strncmp(name, prefix, strlen(prefix)) == 0)
+    if (capture_file_number(path, walk->run->run_id))
         write_file(walk->json, path, walk->is_final);
     return STATUS_OK;
 }
@@ -467,6 +465,8 @@ static void write_end(struct json *json, const struct run *run, const struct man
 
 static const char *state_of(const struct run *run, const struct manifest_conclusion *conclusion)
 {
+    if (run->left_behind && !run->unconcluded && !(conclusion && conclusion->gates))
+        return "concluding";
     if (!conclusion)
         return "running";
     return run->failed_start || run->skipped_drain || run->unconcluded ? "aborted" : "finished";

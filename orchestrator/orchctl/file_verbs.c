@@ -9,13 +9,15 @@
 #include <yyjson.h>
 
 /* say_unfinished: on stderr, so that what is printed stays one JSON document. */
-static void say_unfinished(const struct buffer *text, const char *run_id, bool goes_on)
+static void say_unfinished(const struct buffer *text, const char *run_id, bool goes_on, bool is_concluding)
 {
     yyjson_doc *document = yyjson_read((const char *)text->data, text->length, 0);
     bool is_final = yyjson_is_true(yyjson_obj_get(yyjson_doc_get_root(document), "final"));
     yyjson_doc_free(document);
     if (!is_final && goes_on)
         complain(EXIT_FINE, "run %s is still going on: this is not its final manifest", run_id);
+    else if (!is_final && is_concluding)
+        complain(EXIT_FINE, "run %s is still being concluded: this is not its final manifest", run_id);
     else if (!is_final)
         complain(EXIT_FINE,
                  "run %s was never concluded, its orchestrator is gone: this is not its final manifest; an "
@@ -23,7 +25,7 @@ static void say_unfinished(const struct buffer *text, const char *run_id, bool g
                  run_id);
 }
 
-static int print_file(const char *path, const char *run_id, bool goes_on)
+static int print_file(const char *path, const char *run_id, bool goes_on, bool is_concluding)
 {
     struct buffer text;
     buffer_init(&text, 0);
@@ -31,7 +33,7 @@ static int print_file(const char *path, const char *run_id, bool goes_on)
     if (status == STATUS_OK) {
         fwrite(text.data, 1, text.length, stdout);
         fflush(stdout);
-        say_unfinished(&text, run_id, goes_on);
+        say_unfinished(&text, run_id, goes_on, is_concluding);
     }
     buffer_finish(&text);
     return status == STATUS_OK ? EXIT_FINE
@@ -50,6 +52,7 @@ int verb_manifest(const struct invocation *invocation)
         return complain(exit_of(status), "%s", error.text);
     path_join(path, config_text(config, "run.artifacts_dir"), "run_logs/run_manifest_%s.json", run_id);
     bool goes_on = place_run_goes_on(config, run_id);
+    bool is_concluding = place_concluding(config_text(config, "run.state_dir"), run_id);
     config_destroy(config);
-    return print_file(path, run_id, goes_on);
+    return print_file(path, run_id, goes_on, is_concluding);
 }

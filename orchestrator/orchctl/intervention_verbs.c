@@ -50,7 +50,7 @@ static int64_t now_ms(void)
 
 /* watched: a rollback as its record tells it. */
 struct watched {
-    char path[PATH_BYTES], incident[INCIDENT_ID_BYTES];
+    char path[PATH_BYTES], state_dir[PATH_BYTES], incident[INCIDENT_ID_BYTES];
     struct rollback record;
 };
 
@@ -99,22 +99,44 @@ static void tell_drill(const struct watched *watched, bool over)
     puts("; recorded in rollback_drill.json beside the incidents");
 }
 
+/* print_end: as JSON: `concluding` is the run that has ended and has no verdict yet, null: it is concluded. */
+static void print_end(const struct watched *watched, bool over, bool is_concluding, bool drills)
+{
+    const struct rollback *record = &watched->record;
+    struct buffer text;
+    struct json json;
+    buffer_init(&text, 0);
+    json_init(&json, &text);
+    json_object_begin(&json);
+    json_key_text(&json, "state", over ? ROLLBACK_STATE_NAMES[record->state] : "abandoned");
+    json_key_text(&json, "incident", watched->incident);
+    json_key_text(&json, "from", record->from);
+    json_key_text(&json, "to", record->to);
+    json_key_text(&json, "run_id", record->to_run);
+    json_key_i64(&json, "took_ms", over ? record->ended_ms - record->begun_ms : -1);
+    json_key_text(&json, "concluding", is_concluding ? record->from_run : NULL);
+    if (drills)
+        json_key_text(&json, "drill", drill_passed(watched, over) ? "PASS" : "FAIL");
+    json_object_end(&json);
+    puts(buffer_text(&text));
+    buffer_finish(&text);
+}
+
 static int tell_end(const struct invocation *invocation, const struct watched *watched, bool over)
 {
     const struct rollback *record = &watched->record;
     bool done = over && record->state == ROLLBACK_DONE, drills = invocation_value(invocation, "--drill");
+    bool is_concluding = place_concluding(watched->state_dir, record->from_run);
     const char *reason = over ? record->reason : "the orchestrator is gone; nothing was confirmed";
     if (invocation->json)
-        printf("{\"state\":\"%s\",\"incident\":\"%s\",\"from\":\"%s\",\"to\":\"%s\",\"run_id\":\"%s\",\"took_"
-               "ms\":%lld%s}\n",
-               over ? ROLLBACK_STATE_NAMES[record->state] : "abandoned", watched->incident, record->from,
-               record->to, record->to_run, over ? (long long)(record->ended_ms - record->begun_ms) : -1LL,
-               !drills                       ? ""
-               : drill_passed(watched, over) ? ",\"drill\":\"PASS\""
-                                             : ",\"drill\":\"FAIL\"");
+        print_end(watched, over, is_concluding, drills);
     else if (done)
-        printf("rolled back from %.16s to %.16s in %.1f s; run %s; %s\n", record->from, record->to,
+        printf("rolled back from %.16s to %.16s in %.1f s; run %s is live; %s\n", record->from, record->to,
                (double)(record->ended_ms - record->begun_ms) / 1000.0, record->to_run, watched->incident);
+    if (!invocation->json && is_concluding)
+        printf("run %s is still being concluded: its manifest is not final yet; `orchctl status` names it "
+               "until it is\n",
+               record->from_run);
     if (drills && !invocation->json)
         tell_drill(watched, over);
     if (!done)
@@ -167,6 +189,7 @@ static int follow_rollback(const struct invocation *invocation, yyjson_val *resu
                         "rollback refused, nothing was changed: %s (%s, closed, keeps a record of it)",
                         member_text(result, "reason"), member_text(result, "incident"));
     rollback_path(member_text(result, "state_dir"), watched.path);
+    snprintf(watched.state_dir, sizeof watched.state_dir, "%s", member_text(result, "state_dir"));
     snprintf(watched.incident, sizeof watched.incident, "%s", member_text(result, "incident"));
     if (!invocation->json) {
         printf("rolling back from %.16s to %.16s: the run drains (%s)\n", member_text(result, "from"),

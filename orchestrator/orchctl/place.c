@@ -68,3 +68,10 @@ bool place_run_goes_on(const struct config *config, const char *run_id)
 {
     return place_orchestrator_lives() && strcmp(run_id, config_text(config, "run.run_id")) == 0;
 }
+
+bool place_concluding(const char *state_dir, const char *run_id)
+{
+    char path[PATH_BYTES];
+    path_join(path, state_dir, "concluding/%s", run_id);
+    return file_exists(path);
+}

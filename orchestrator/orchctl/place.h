@@ -15,6 +15,9 @@ enum status place_run(const char *run_id, char out_id[RUN_ID_BYTES], struct erro
 /* place_run_goes_on: an orchestrator leads just this run. */
 bool place_run_goes_on(const struct config *config, const char *run_id);
 
+/* place_concluding: it has ended, and is being concluded behind the run that followed it. */
+bool place_concluding(const char *state_dir, const char *run_id);
+
 /* place_orchestrator_lives: somebody holds the lock of this folder. */
 bool place_orchestrator_lives(void);
 

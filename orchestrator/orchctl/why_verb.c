@@ -147,6 +147,8 @@ static enum status find_places(struct command *command, const char *run_id, stru
     raw_all(command);
     path_join(command->manifest, config_text(config, "run.artifacts_dir"), "run_logs/run_manifest_%s.json",
               command->run_id);
+    if (place_concluding(config_text(config, "run.state_dir"), command->run_id))
+        complain(EXIT_FINE, "run %s is still being concluded: its manifest is not final", command->run_id);
     config_destroy(config);
     return STATUS_OK;
 }

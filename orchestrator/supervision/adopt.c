@@ -19,13 +19,13 @@ static const char *asked_run_id(const struct options *options)
     return asked && *asked ? asked : NULL;
 }
 
-static struct config *load_effective(void)
+struct config *adopt_config(const char *path)
 {
     struct config *config = config_create();
     struct error error;
-    if (file_exists(RUN_EFFECTIVE_PATH) && recorded_config(config, RUN_EFFECTIVE_PATH, &error) == STATUS_OK)
+    if (file_exists(path) && recorded_config(config, path, &error) == STATUS_OK)
         return config;
-    if (file_exists(RUN_EFFECTIVE_PATH))
+    if (file_exists(path))
         fprintf(stderr, "orchestrator: %s\n", error.text);
     config_destroy(config);
     return NULL;
@@ -43,8 +43,7 @@ static bool any_kept(const struct run *run, const struct config *config)
     return false;
 }
 
-/* take_over: the dead one's command line counts, as if this process had been started with it. */
-static enum status take_over(struct run *run, struct config *config, struct error *error)
+enum status adopt_options(struct run *run, struct config *config, struct error *error)
 {
     run->adopted = memory_allocate(sizeof *run->adopted);
     run->config = config;
@@ -61,7 +60,7 @@ enum status adopt_find(struct run *run, struct error *error)
     enum status status = lock_take(RUN_LOCK_PATH, &run->lock, error);
     if (status != STATUS_OK)
         return status;
-    status = record_read(&run->left);
+    status = record_read(RECORD_PATH, &run->left);
     if (status == STATUS_MALFORMED)
         fprintf(stderr,
                 "orchestrator: %s cannot be read (damaged, or of another build): the run it belongs to "
@@ -69,12 +68,14 @@ enum status adopt_find(struct run *run, struct error *error)
                 RECORD_PATH);
     if (status != STATUS_OK || strcmp(run->left.boot_id, run->boot_id) != 0)
         return STATUS_NOT_FOUND;
-    struct config *config = load_effective();
-    bool alive = config && any_kept(run, config);
     const char *asked = asked_run_id(run->options);
     bool other = asked && strcmp(asked, run->left.run_id) != 0 && !rollback_follows(asked, run->left.run_id);
+    if (record_left_behind(&run->left))
+        return other || run->options->rolls_back ? STATUS_NOT_FOUND : STATUS_AGAIN;
+    struct config *config = adopt_config(RUN_EFFECTIVE_PATH);
+    bool alive = config && any_kept(run, config);
     if (config && !other && (alive || record_phase(&run->left) == PHASE_ENDED))
-        return take_over(run, config, error);
+        return adopt_options(run, config, error);
     config_destroy(config);
     if (alive)
         return error_set(error, STATUS_INVALID,

@@ -79,8 +79,11 @@ static void send_command(struct run *run, struct process *process, enum daemon_v
                  file_exists(RUN_GIVEN_PATH);
     snprintf(request_id, sizeof request_id, "%s/%lld", VERB_NAMES[verb],
              (long long)process->supervisor.generation);
+    bool later = process->module->drains_last && verb == VERB_DRAIN && run->leads_on;
     command_say(run, process, request_id, VERB_NAMES[verb],
-                given ? "{\"file\":\"" RUN_GIVEN_PATH "\"}" : "{}");
+                later   ? "{\"summary\":\"later\"}"
+                : given ? "{\"file\":\"" RUN_GIVEN_PATH "\"}"
+                        : "{}");
     process->commands[verb].sent_generation = process->supervisor.generation;
     process->commands[verb].sent_ms = run_now_ms(run);
 }

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char MAGIC[] = "orderflow run 2\n";
+static const char MAGIC[] = "orderflow run 3\n";
 
 /* kept: a member that is written as it stands in memory; the file never leaves this host and this build. */
 struct kept {
@@ -21,7 +21,9 @@ struct kept {
     }
 
 static const struct kept RUN_KEPT[] = {
-    KEEP(run, phase), /* first: record_phase */
+    KEEP(run, phase),       /* first: record_phase */
+    KEEP(run, left_behind), /* second: record_left_behind */
+    KEEP(run, leads_on),
     KEEP(run, choice),
     KEEP(run, failed_start),
     KEEP(run, venue_resolved),
@@ -122,11 +124,23 @@ static void items_save(struct buffer *out, const void *items, size_t count, size
 
 /* --- writing --- */
 
-static void process_save(struct buffer *out, const struct process *process)
+/* telemetry_save: what each said last is what the run is judged by; before the end a process says it again. */
+static void telemetry_save(struct buffer *out, const struct telemetry *telemetry)
+{
+    buffer_append(out, &telemetry->seen, sizeof telemetry->seen);
+    buffer_append(out, &telemetry->beat, sizeof telemetry->beat);
+    for (enum telemetry_part part = 0; part < PART_COUNT; part++)
+        items_save(out, telemetry->parts[part].items, telemetry->parts[part].count,
+                   telemetry_row_bytes(part));
+}
+
+static void process_save(struct buffer *out, const struct process *process, bool ended)
 {
     text_save(out, process->name);
     members_save(out, process, PROCESS_KEPT, PROCESS_KEPT_COUNT);
     items_save(out, process->restarts, process->restart_count, sizeof *process->restarts);
+    if (ended)
+        telemetry_save(out, &process->telemetry);
 }
 
 static void record_make(const struct run *run, struct buffer *out)
@@ -143,7 +157,7 @@ static void record_make(const struct run *run, struct buffer *out)
     buffer_append_i64(out, run->feed.serial);
     buffer_append_u64(out, run->process_count);
     for (size_t i = 0; i < run->process_count; i++)
-        process_save(out, &run->processes[i]);
+        process_save(out, &run->processes[i], run->phase == PHASE_ENDED);
 }
 
 void record_write(struct run *run)
@@ -160,6 +174,18 @@ void record_write(struct run *run)
     }
     run->recorded_last = *made;
     run->recording = before;
+}
+
+enum status record_copy(const struct run *run, const char *path)
+{
+    struct record_file file = {0};
+    struct buffer made;
+    buffer_init(&made, 0);
+    record_make(run, &made);
+    enum status status = record_file_write(&file, path, made.data, made.length);
+    record_file_finish(&file);
+    buffer_finish(&made);
+    return status;
 }
 
 void record_remove(void)
@@ -191,11 +217,11 @@ static enum status head_read(struct record *record)
     return in.failed ? STATUS_MALFORMED : STATUS_OK;
 }
 
-enum status record_read(struct record *out_record)
+enum status record_read(const char *path, struct record *out_record)
 {
     *out_record = (struct record){.argument_count = 0};
     buffer_init(&out_record->bytes, 0);
-    enum status status = record_file_read(RECORD_PATH, &out_record->bytes);
+    enum status status = record_file_read(path, &out_record->bytes);
     if (status == STATUS_OK)
         status = head_read(out_record);
     if (status != STATUS_OK)
@@ -211,6 +237,16 @@ enum run_phase record_phase(const struct record *record)
     in.offset = record->state_offset;
     reader_take(&in, &phase, sizeof phase);
     return phase;
+}
+
+bool record_left_behind(const struct record *record)
+{
+    bool left_behind = false; /* the second of RUN_KEPT */
+    struct reader in;
+    reader_init(&in, record->bytes.data, record->bytes.length);
+    in.offset = record->state_offset + sizeof(enum run_phase);
+    reader_take(&in, &left_behind, sizeof left_behind);
+    return left_behind;
 }
 
 void record_finish(struct record *record)
@@ -240,6 +276,21 @@ static struct process *process_named(struct run *run, const char *name)
     return process;
 }
 
+static void telemetry_load(struct reader *in, struct telemetry *telemetry)
+{
+    reader_take(in, &telemetry->seen, sizeof telemetry->seen);
+    reader_take(in, &telemetry->beat, sizeof telemetry->beat);
+    for (enum telemetry_part part = 0; part < PART_COUNT && !in->failed; part++) {
+        struct telemetry_rows *rows = &telemetry->parts[part];
+        size_t row_bytes = telemetry_row_bytes(part), count = reader_count(in, row_bytes);
+        if (!count)
+            continue;
+        rows->items = memory_grow(rows->items, &rows->capacity, count, row_bytes);
+        reader_take(in, rows->items, count * row_bytes);
+        rows->count = in->failed ? 0 : count;
+    }
+}
+
 static void process_load(struct reader *in, struct run *run)
 {
     struct process *process = process_named(run, text_load(in));
@@ -257,6 +308,8 @@ static void process_load(struct reader *in, struct run *run)
         memory_grow(process->restarts, &process->restart_capacity, count, sizeof *process->restarts);
     reader_take(in, process->restarts, count * sizeof *process->restarts);
     process->restart_count = count;
+    if (run->phase == PHASE_ENDED)
+        telemetry_load(in, &process->telemetry);
 }
 
 enum status record_restore(const struct record *record, struct run *run)

@@ -18,9 +18,13 @@ void record_boot_id(char out_text[RECORD_BOOT_BYTES]);
 void record_write(struct run *run);
 void record_remove(void);
 
+/* record_copy: as it stands, into another file: of a run that is concluded behind the next one (manifest/behind.h). */
+enum status record_copy(const struct run *run, const char *path) MUST_USE;
+
 /* record_read: STATUS_NOT_FOUND: there is none; STATUS_MALFORMED: damaged, or of another build. */
-enum status record_read(struct record *out_record) MUST_USE;
+enum status record_read(const char *path, struct record *out_record) MUST_USE;
 enum run_phase record_phase(const struct record *record);
+bool record_left_behind(const struct record *record);
 void record_finish(struct record *record);
 
 /* record_restore: the run, its processes being made already, as it was recorded. STATUS_MALFORMED: the record does not

@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <yyjson.h>
 
 struct report_service {
     struct report_config config;
@@ -18,6 +19,8 @@ struct report_service {
     uint64_t version; /* moves with every row taken and everything given: what a summary must cover */
     bool drain_asked;
     bool summary_asked;
+    bool later;             /* the final summary is not ours to write */
+    uint64_t kept_version;  /* then: as far as everything is stored */
     int64_t commit_due_ms;  /* monotonic */
     int64_t summary_due_ms; /* monotonic */
     struct report_service_figures counts;
@@ -131,6 +134,14 @@ void report_service_beat(struct report_service *service, const struct heartbeat_
     figures_beat(&service->figures, beat, rest);
 }
 
+static bool is_later(const char *arguments_json)
+{
+    yyjson_doc *document = arguments_json ? yyjson_read(arguments_json, strlen(arguments_json), 0) : NULL;
+    bool later = yyjson_equals_str(yyjson_obj_get(yyjson_doc_get_root(document), "summary"), "later");
+    yyjson_doc_free(document);
+    return later;
+}
+
 enum status report_service_command(struct report_service *service, const char *verb,
                                    const char *arguments_json, struct error *error)
 {
@@ -143,6 +154,7 @@ enum status report_service_command(struct report_service *service, const char *v
     if (status != STATUS_OK)
         return status;
     service->drain_asked = service->drain_asked || drain;
+    service->later = service->later || (drain && is_later(arguments_json));
     service->summary_asked = service->summary_asked || summary;
     service->version += summary || (arguments_json && *arguments_json);
     return STATUS_OK;
@@ -186,7 +198,7 @@ int64_t report_service_due_ms(struct report_service *service)
 enum status report_service_turn(struct report_service *service, struct error *error)
 {
     enum status status = commit_when_due(service, error);
-    bool due = service->summary_asked || now_ms(service) >= service->summary_due_ms;
+    bool due = !service->later && (service->summary_asked || now_ms(service) >= service->summary_due_ms);
     /* Once the final one is written, later ones (the gates came) are final too; the first is asked for by
      * idle. */
     struct worker_figures worker = worker_figures(service->worker);
@@ -198,12 +210,23 @@ enum status report_service_turn(struct report_service *service, struct error *er
     return status;
 }
 
+/* kept: everything is stored, so that whoever writes the final summary finds it in the files. */
+static bool kept(struct report_service *service)
+{
+    bool stored = service->kept_version == service->version && !service->figures.dirty;
+    if (!stored && commit(service, true))
+        service->kept_version = service->version;
+    return service->kept_version == service->version && !service->figures.dirty;
+}
+
 bool report_service_idle(struct report_service *service, bool stopping)
 {
     bool final = service->drain_asked || all_ended(&service->figures);
     struct worker_figures worker = worker_figures(service->worker);
     if (worker.busy || !stopping)
         return !worker.busy && !service->figures.dirty && !service->summary_asked;
+    if (service->later)
+        return kept(service);
     bool covered = worker.done_version == service->version && (worker.done_final || !final);
     if (!covered)
         ask(service, final);

@@ -52,7 +52,8 @@ int64_t report_service_due_ms(struct report_service *service);
  * stored for so long that REPORT_UNSTORED_ROWS_MAX is passed. */
 enum status report_service_turn(struct report_service *service, struct error *error) MUST_USE;
 
-/* report_service_command: drain, summary (both may carry struct given's members), go and stop_intake. */
+/* report_service_command: drain, summary (both may carry struct given's members), go and stop_intake. With {"summary": "later"} a drain only
+ * stores what was taken: somebody else writes the final summary, from the files (report_again). */
 enum status report_service_command(struct report_service *service, const char *verb,
                                    const char *arguments_json, struct error *error) MUST_USE;
 

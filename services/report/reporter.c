@@ -327,7 +327,7 @@ enum status reporter_write(struct reporter *reporter, const struct reporter_job 
         given_counts(job->given, &stored.figures);
     status = job->final ? write_final(reporter, job, &stored, error)
                         : write_running(reporter, job, &stored, error);
-    if (status == STATUS_OK)
+    if (status == STATUS_OK && !reporter->config.unlisted)
         status = write_index(reporter, job, job->final && reporter->side_count == SIDES_MAX, error);
     stored_finish(&stored);
     return status;

@@ -24,7 +24,8 @@ struct reporter_config { /* texts are borrowed as long as the reporter lives */
     const char *artifacts_dir;
     struct summary_names names;
     double broker_sample_rate;
-    bool sync; /* journal.durability: power */
+    bool sync;     /* journal.durability: power */
+    bool unlisted; /* another run's are what <output_dir>/report.json tells of */
 };
 
 struct reporter;

@@ -16,18 +16,21 @@
 
 struct arguments {
     const char *what; /* parity, summary */
-    const char *effective_path, *run_id, *output_dir;
-    bool print, quiet;
+    const char *effective_path, *run_id, *output_dir, *given_path;
+    bool print, quiet, unlisted;
 };
 
 static int usage(FILE *out, int code)
 {
-    fprintf(out, "usage: report_again parity|summary [options]\n\n"
-                 "  --effective FILE   configuration of the folder (default runtime/effective_config.json)\n"
-                 "  --run-id ID        a run of this folder (default: the last one); summary: only that\n"
-                 "  --output-dir DIR   parity: where the sinks are (default: the folder's output folder)\n"
-                 "  --print            parity: print the JSON, write nothing\n"
-                 "  --quiet            summary: do not say where it is\n\n");
+    fprintf(out,
+            "usage: report_again parity|summary [options]\n\n"
+            "  --effective FILE   configuration of the folder (default runtime/effective_config.json)\n"
+            "  --run-id ID        a run of this folder (default: the last one); summary: only that\n"
+            "  --output-dir DIR   parity: where the sinks are (default: the folder's output folder)\n"
+            "  --given FILE       summary: what the orchestrator knows (default runtime/summary_given.json)\n"
+            "  --unlisted         summary: leave runtime/report.json as it is: another run has begun\n"
+            "  --print            parity: print the JSON, write nothing\n"
+            "  --quiet            summary: do not say where it is\n\n");
     exits_print(out);
     return code;
 }
@@ -41,11 +44,14 @@ static bool parse(struct arguments *arguments, int argc, char **argv)
         const char **value = strcmp(argv[i], "--effective") == 0    ? &arguments->effective_path
                              : strcmp(argv[i], "--run-id") == 0     ? &arguments->run_id
                              : strcmp(argv[i], "--output-dir") == 0 ? &arguments->output_dir
+                             : strcmp(argv[i], "--given") == 0      ? &arguments->given_path
                                                                     : NULL;
         if (strcmp(argv[i], "--print") == 0)
             arguments->print = true;
         else if (strcmp(argv[i], "--quiet") == 0)
             arguments->quiet = true;
+        else if (strcmp(argv[i], "--unlisted") == 0)
+            arguments->unlisted = true;
         else if (!value || i + 1 >= argc)
             return false;
         else
@@ -157,17 +163,33 @@ static enum status names_read(const char *store_path, const char *run_id, struct
     return status;
 }
 
-static int write_summaries(const struct reporter_config *reporter_config, bool quiet)
+/* take_given: what the orchestrator gave, when there is any. */
+static void take_given(struct given *given, const char *path)
 {
-    static const char GIVEN[] = "{\"file\":\"runtime/summary_given.json\"}";
+    struct error error = {{0}};
+    struct buffer text;
+    struct json json;
+    if (!file_exists(path))
+        return;
+    buffer_init(&text, 0);
+    json_init(&json, &text);
+    json_object_begin(&json);
+    json_key_text(&json, "file", path);
+    json_object_end(&json);
+    if (given_take(given, buffer_text(&text), &error) != STATUS_OK)
+        fprintf(stderr, "report_again: %s\n", error.text);
+    buffer_finish(&text);
+}
+
+static int write_summaries(const struct reporter_config *reporter_config, const struct arguments *arguments)
+{
     struct reporter *reporter = reporter_create(reporter_config);
     struct clock clock = clock_system();
     struct given given;
     struct error error = {{0}};
     char path[PATH_BYTES];
     given_init(&given);
-    if (file_exists("runtime/summary_given.json") && given_take(&given, GIVEN, &error) != STATUS_OK)
-        fprintf(stderr, "report_again: %s\n", error.text);
+    take_given(&given, arguments->given_path);
     struct reporter_job job = {.now_ms = clock_wall_ms(&clock), .final = true, .given = &given};
     enum status status = reporter_write(reporter, &job, &error);
     reporter_destroy(reporter);
@@ -177,7 +199,7 @@ static int write_summaries(const struct reporter_config *reporter_config, bool q
     summary_file_path(&reporter_config->names,
                       strcmp(reporter_config->sink, "dual") == 0 ? "sqlite" : reporter_config->sink, "md",
                       path);
-    if (!quiet)
+    if (!arguments->quiet)
         puts(path);
     return EXIT_FINE;
 }
@@ -199,18 +221,20 @@ static int make_summaries(const struct arguments *arguments, const struct config
         .names = {.logs_dir = config_text(config, "run.logs_dir"), .dual = strcmp(sink, "dual") == 0},
         .broker_sample_rate = config_f64(config, "broker.sample_rate"),
         .sync = strcmp(config_text(config, "journal.durability"), "power") == 0,
+        .unlisted = arguments->unlisted,
     };
     reporter.names.run_id = reporter.run_id;
     if (names_read(store_path, reporter.run_id, &reporter.names, &error) != STATUS_OK)
         return complain(&error);
     setenv("TZ", reporter.report_tz, 1); /* for minute_human */
     tzset();
-    return write_summaries(&reporter, arguments->quiet);
+    return write_summaries(&reporter, arguments);
 }
 
 int main(int argc, char **argv)
 {
-    struct arguments arguments = {.effective_path = "runtime/effective_config.json"};
+    struct arguments arguments = {.effective_path = "runtime/effective_config.json",
+                                  .given_path = "runtime/summary_given.json"};
     if (argc == 2 && strcmp(argv[1], "--help") == 0)
         return usage(stdout, EXIT_FINE);
     if (argc == 2 && strcmp(argv[1], "--version") == 0) {

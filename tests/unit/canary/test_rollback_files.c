@@ -7,6 +7,8 @@
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 static const char A[] = "aaaaaaaaaaaaaaaa000000000000000000000000000000000000000000000001";
 static const char B[] = "bbbbbbbbbbbbbbbb000000000000000000000000000000000000000000000002";
@@ -224,6 +226,35 @@ static void what_is_no_list_of_incidents_is_not_written_over(void **state)
     check_folder_remove(folder);
 }
 
+/* Two processes at it: whoever concludes a run that was left, and the orchestrator of the next one. */
+static void incidents_that_several_processes_open_at_once_are_all_there(void **state)
+{
+    (void)state;
+    enum { WRITERS = 4, EACH = 25 };
+    char folder[PATH_BYTES], path[PATH_BYTES];
+    struct incidents incidents;
+    struct error error = {{0}};
+    int status;
+    check_folder(folder);
+    path_join(path, folder, "incidents.json");
+    for (int writer = 0; writer < WRITERS; writer++)
+        if (fork() == 0) {
+            for (int i = 0; i < EACH; i++) {
+                struct incident incident = {.opened_ms = 1, .event_ms = 1, .severity = "P2"};
+                if (incidents_open(path, &incident, &error) != STATUS_OK)
+                    _exit(1);
+            }
+            _exit(0);
+        }
+    for (int writer = 0; writer < WRITERS; writer++)
+        assert_true(wait(&status) > 0 && WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    assert_ok(incidents_read(path, &incidents, &error));
+    assert_int_equal(incidents.count, WRITERS * EACH);
+    assert_string_equal(incidents.items[incidents.count - 1].id, "incident-000100");
+    incidents_finish(&incidents);
+    check_folder_remove(folder);
+}
+
 /* --- the record --- */
 
 static void a_record_reads_back(void **state)
@@ -240,7 +271,8 @@ static void a_record_reads_back(void **state)
                                .limit_ms = 120000,
                                .minutes_left = 1.25,
                                .exit_code = 3,
-                               .reason = "signal"},
+                               .reason = "signal",
+                               .conclusion = "verdict PASS"},
                     read;
     check_folder(folder);
     rollback_path(folder, path);
@@ -250,6 +282,7 @@ static void a_record_reads_back(void **state)
     assert_int_equal(read.state, written.state);
     assert_string_equal(read.to_run, written.to_run);
     assert_string_equal(read.reason, written.reason);
+    assert_string_equal(read.conclusion, written.conclusion);
     assert_true(read.begun_ms == 5 && read.ended_ms == 9 && read.limit_ms == 120000 && read.exit_code == 3);
     assert_true(read.minutes_left == 1.25);
     assert_ok(file_replace(path, "{\"state\":\"done\"}", 16, false));
@@ -300,6 +333,7 @@ int main(void)
         cmocka_unit_test(incidents_are_numbered_read_back_and_closed_once),
         cmocka_unit_test(a_full_list_lets_closed_incidents_go_and_no_open_one),
         cmocka_unit_test(what_is_no_list_of_incidents_is_not_written_over),
+        cmocka_unit_test(incidents_that_several_processes_open_at_once_are_all_there),
         cmocka_unit_test(a_record_reads_back),
         cmocka_unit_test(runs_that_follow_each_other_have_names_that_fit),
         cmocka_unit_test(the_worse_of_two_exit_codes_counts),

@@ -58,6 +58,30 @@ static void the_end_of_every_stream_brings_the_final_summary_and_parity(void **s
     life_end(&life);
 }
 
+static void a_run_that_is_concluded_later_is_stored_and_gets_no_final_summary_from_us(void **state)
+{
+    (void)state;
+    struct life life;
+    struct error error;
+    struct stored stored;
+    struct signal_row row = fixture_confirmed("BTCUSDT", FIXTURE_START_MS, 1, SIGNAL_BUY);
+    life_begin(&life);
+    fixture_both(&life.fixture, &row, 1);
+    feed_trade(&life, 1);
+    feed(&life, "signal", 1, &signal_message, &row);
+    assert_ok(report_service_command(life.service, "drain", "{\"summary\":\"later\"}", &error));
+    feed_end(&life, "harvest", 2);
+    feed_end(&life, "signal", 2);
+    until_idle(&life);
+    assert_int_equal(report_service_figures(life.service).worker.written, 0);
+    assert_int_equal(report_service_position(life.service, "signal/BTCUSDT"), 1); /* its end is seen again */
+    assert_ok(report_store_read(life.store_path, &stored, &error));
+    assert_int_equal(stored.figures.symbol_count, 1);
+    assert_int_equal(stored.figures.symbols[0].signals, 1);
+    stored_finish(&stored);
+    life_end(&life);
+}
+
 static void a_sink_that_lacks_published_rows_is_told(void **state)
 {
     (void)state;
@@ -234,6 +258,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_stop_in_the_middle_writes_the_figures_as_of_now),
         cmocka_unit_test(the_end_of_every_stream_brings_the_final_summary_and_parity),
+        cmocka_unit_test(a_run_that_is_concluded_later_is_stored_and_gets_no_final_summary_from_us),
         cmocka_unit_test(a_sink_that_lacks_published_rows_is_told),
         cmocka_unit_test(an_event_that_comes_late_finds_its_rows_in_every_summary),
         cmocka_unit_test(events_are_known_as_far_as_the_slower_stream),

@@ -1,0 +1,131 @@
+#include "behind.h"
+
+#include "base/crash_point.h"
+#include "base/exits.h"
+#include "manifest.h"
+#include "orchestrator/plan/resolve.h"
+#include "orchestrator/supervision/record.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include <yyjson.h>
+
+void behind_folder(const struct run *run, const char *run_id, char out_path[PATH_BYTES])
+{
+    path_join(out_path, config_text(run->config, "run.state_dir"), BEHIND_FOLDER "/%s", run_id);
+}
+
+void behind_effective_path(const struct run *run, char out_path[PATH_BYTES])
+{
+    if (*run->behind)
+        path_join(out_path, run->behind, "programs.json");
+    else
+        snprintf(out_path, PATH_BYTES, "%s", RUN_EFFECTIVE_PATH);
+}
+
+void behind_given_path(const struct run *run, char out_path[PATH_BYTES])
+{
+    if (*run->behind)
+        path_join(out_path, run->behind, "summary_given.json");
+    else
+        snprintf(out_path, PATH_BYTES, "%s", RUN_GIVEN_PATH);
+}
+
+bool behind_verdict_read(const struct run *run, const char *run_id, struct behind_verdict *out_verdict)
+{
+    char path[PATH_BYTES];
+    path_join(path, config_text(run->config, "run.artifacts_dir"), "run_logs/run_manifest_%s.json", run_id);
+    yyjson_doc *document = yyjson_read_file(path, 0, NULL, NULL);
+    yyjson_val *root = yyjson_doc_get_root(document);
+    bool is_final = yyjson_is_true(yyjson_obj_get(root, "final"));
+    const char *overall = yyjson_get_str(yyjson_obj_get(root, "overall_verdict")),
+               *reason = yyjson_get_str(yyjson_obj_get(root, "end_reason"));
+    *out_verdict = (struct behind_verdict){.exit_code = EXIT_REFUSED};
+    if (is_final)
+        out_verdict->exit_code = (int)yyjson_get_sint(yyjson_obj_get(root, "exit_code"));
+    snprintf(out_verdict->overall, sizeof out_verdict->overall, "%s", overall ? overall : "");
+    snprintf(out_verdict->reason, sizeof out_verdict->reason, "%s", is_final || !reason ? "" : reason);
+    yyjson_doc_free(document);
+    return is_final;
+}
+
+/* --- leaving --- */
+
+static bool is_durable(const struct run *run)
+{
+    return strcmp(config_text(run->config, "journal.durability"), "power") == 0;
+}
+
+/* copy: a file of the folder of states; there may be none. */
+static enum status copy(const struct run *run, const char *folder, const char *name)
+{
+    char from[PATH_BYTES], to[PATH_BYTES];
+    struct buffer text;
+    path_join(from, config_text(run->config, "run.state_dir"), "%s", name);
+    path_join(to, folder, "%s", name);
+    buffer_init(&text, 0);
+    enum status status = file_read(from, &text);
+    if (status == STATUS_OK)
+        status = file_replace(to, text.data, text.length, is_durable(run));
+    buffer_finish(&text);
+    return status == STATUS_NOT_FOUND ? STATUS_OK : status;
+}
+
+/* move_database: report's, with what SQLite keeps beside it: that first, so that whoever dies in between has lost nothing. */
+static enum status move_database(const struct run *run, const char *folder)
+{
+    static const char *const ENDINGS[] = {"-shm", "-wal", ""};
+    for (size_t i = 0; i < sizeof ENDINGS / sizeof *ENDINGS; i++) {
+        char from[PATH_BYTES], to[PATH_BYTES];
+        path_join(from, config_text(run->config, "run.state_dir"), "report.db%s", ENDINGS[i]);
+        path_join(to, folder, "report.db%s", ENDINGS[i]);
+        if (rename(from, to) != 0 && errno != ENOENT)
+            return STATUS_IO;
+        crash_point("leaving");
+    }
+    return STATUS_OK;
+}
+
+static enum status fill(const struct run *run, const char *folder, struct error *error)
+{
+    char path[PATH_BYTES];
+    path_join(path, folder, "effective_config.json");
+    enum status status = folder_make_for(path);
+    status = status == STATUS_OK ? resolve_write(run->config, path, error) : status;
+    crash_point("leaving");
+    path_join(path, folder, "plan.json");
+    if (status == STATUS_OK && run->plan)
+        status = plan_write(run->plan, path, is_durable(run), error);
+    status = status == STATUS_OK ? copy(run, folder, "checkpoint.json") : status;
+    path_join(path, folder, "orchestrator.state");
+    status = status == STATUS_OK ? record_copy(run, path) : status;
+    crash_point("leaving");
+    if (status == STATUS_OK && ((run->choice.enabled | run->choice.implied) & module_bit(MODULE_REPORT)))
+        status = move_database(run, folder);
+    return status;
+}
+
+enum status behind_leave(struct run *run, struct error *error)
+{
+    char folder[PATH_BYTES], making[PATH_BYTES], name[RUN_ID_BYTES + 8], path[PATH_BYTES];
+    behind_folder(run, run->run_id, folder);
+    snprintf(name, sizeof name, ".%s.new", run->run_id);
+    behind_folder(run, name, making);
+    manifest_status_path(run, path);
+    run->left_behind = true;
+    enum status status = file_exists(folder) ? STATUS_EXISTS : status_write(run, path);
+    status = status == STATUS_OK ? manifest_write(run, NULL, error) : status;
+    status = status == STATUS_OK ? fill(run, making, error) : status;
+    crash_point("leaving");
+    if (status == STATUS_OK && rename(making, folder) != 0)
+        status = STATUS_IO;
+    if (status == STATUS_OK && is_durable(run))
+        status = folder_sync_of(folder);
+    crash_point("leaving");
+    if (status == STATUS_OK || status == STATUS_EXISTS)
+        return STATUS_OK;
+    run->left_behind = false;
+    return *error->text ? status : error_set(error, status, "%s cannot be made: %m", folder);
+}

@@ -1,0 +1,189 @@
+#include "conclusions.h"
+
+#include "behind.h"
+#include "orchestrator/drivers/spawn.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { LOOK_MS = 100 };
+
+extern char **environ;
+
+static const char *present(const struct run *run)
+{
+    return run->conclusions.runs[run->conclusions.done];
+}
+
+/* --- which there are --- */
+
+static int by_name(const void *left, const void *right)
+{
+    return strcmp(left, right);
+}
+
+/* stale: one of this run's own name: that is beginning anew, and what was left of it with it. */
+static bool stale(const struct run *run, const char *name)
+{
+    char folder[PATH_BYTES];
+    if (strcmp(name, run->run_id) != 0)
+        return false;
+    behind_folder(run, name, folder);
+    if (folder_remove(folder) != STATUS_OK)
+        log_event(LOG_WARNING, "write_error", "file=%s reason=\"%m\"", folder);
+    return true;
+}
+
+void conclusions_open(struct run *run)
+{
+    struct conclusions *all = &run->conclusions;
+    char path[PATH_BYTES];
+    *all = (struct conclusions){0};
+    path_join(path, config_text(run->config, "run.state_dir"), BEHIND_FOLDER);
+    DIR *folder = opendir(path);
+    for (struct dirent *entry; folder && all->count < CONCLUSIONS_MAX && (entry = readdir(folder));)
+        if (entry->d_name[0] != '.' && strlen(entry->d_name) < ROLLBACK_RUN_BYTES &&
+            !stale(run, entry->d_name))
+            snprintf(all->runs[all->count++], ROLLBACK_RUN_BYTES, "%s", entry->d_name);
+    if (folder)
+        closedir(folder);
+    qsort(all->runs, all->count, sizeof all->runs[0], by_name);
+}
+
+bool conclusions_pending(const struct run *run)
+{
+    return run->conclusions.done < run->conclusions.count;
+}
+
+/* --- one --- */
+
+static int spawn(const struct run *run, const char *folder, pid_t *out_pid)
+{
+    char own[PATH_BYTES], program[PATH_BYTES], log_path[PATH_BYTES];
+    posix_spawn_file_actions_t files;
+    process_folder(own);
+    path_join(program, own, "orchestrator");
+    path_join(log_path, config_text(run->config, "run.logs_dir"), "orchestrator/%s_conclusion.log",
+              present(run));
+    const char *words[] = {program, "--conclude", folder, NULL};
+    posix_spawn_file_actions_init(&files);
+    int code = folder_make_for(log_path) == STATUS_OK ? 0 : errno;
+    code = code ? code : posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0);
+    code = code ? code
+                : posix_spawn_file_actions_addopen(&files, 1, log_path, O_WRONLY | O_CREAT | O_APPEND, 0644);
+    code = code ? code : posix_spawn_file_actions_adddup2(&files, 1, 2);
+    code = code ? code : posix_spawn_file_actions_addclosefrom_np(&files, 3);
+    /* A session of its own: what a terminal says to us is not meant for it. */
+    return spawn_program(words, (const char *const *)environ, &files, code, POSIX_SPAWN_SETSID, out_pid);
+}
+
+static void begin(struct run *run, const char *folder)
+{
+    struct conclusions *all = &run->conclusions;
+    int code = spawn(run, folder, &all->pid);
+    all->attempts++;
+    all->pid = code ? 0 : all->pid;
+    feed_emit(&run->feed, code ? LOG_ERROR : LOG_INFO, "concluding", "",
+              FEED_FIELDS(TEXT("run", present(run)), NUMBER("attempt", all->attempts),
+                          TEXT("reason", code ? strerror(code) : "")));
+}
+
+/* tell: that it is over, and how. */
+static void tell(struct run *run, bool given_up)
+{
+    struct behind_verdict verdict;
+    char text[ERROR_TEXT_BYTES];
+    bool is_final = behind_verdict_read(run, present(run), &verdict);
+    if (is_final)
+        snprintf(text, sizeof text, "verdict %s, exit code %d", verdict.overall, verdict.exit_code);
+    else
+        snprintf(text, sizeof text, "%s",
+                 given_up ? "not concluded: it was tried three times, see its conclusion.log; the next start "
+                            "tries again"
+                          : verdict.reason);
+    feed_emit(&run->feed, is_final ? LOG_INFO : LOG_ERROR, "concluded", "",
+              FEED_FIELDS(TEXT("run", present(run)), TEXT("verdict", verdict.overall),
+                          NUMBER("exit_code", verdict.exit_code), TEXT("reason", is_final ? "" : text)));
+    console_say(&run->console, "run %s, before this one, is concluded: %s", present(run), text);
+    rolling_back_concluded(run, present(run), text, verdict.exit_code);
+}
+
+static void next(struct run *run, bool given_up)
+{
+    tell(run, given_up);
+    run->conclusions.done++;
+    run->conclusions.attempts = 0;
+}
+
+/* worked_at: somebody is at it: one of ours, one whose orchestrator died, or what such a one had started. */
+static bool worked_at(struct run *run, const char *folder)
+{
+    struct conclusions *all = &run->conclusions;
+    char lock[PATH_BYTES];
+    int status;
+    pid_t got = all->pid ? waitpid(all->pid, &status, WNOHANG) : 0;
+    if (got == all->pid || (got < 0 && errno == ECHILD))
+        all->pid = 0;
+    path_join(lock, folder, "lock");
+    return all->pid || file_lock_held(lock);
+}
+
+static void look(struct run *run)
+{
+    char folder[PATH_BYTES];
+    behind_folder(run, present(run), folder);
+    if (worked_at(run, folder))
+        return;
+    if (!file_exists(folder))
+        next(run, false);
+    else if (run->conclusions.attempts >= CONCLUSION_ATTEMPTS)
+        next(run, true);
+    else
+        begin(run, folder);
+}
+
+/* --- time --- */
+
+/* may_begin: what the new run needs to come up is not taken from it. */
+static bool may_begin(const struct run *run)
+{
+    return conclusions_pending(run) && (run->phase >= PHASE_FEEDING || run->conclusions.pid);
+}
+
+void conclusions_step(struct run *run)
+{
+    if (!may_begin(run) || run_now_ms(run) < run->conclusions.due_ms)
+        return;
+    run->conclusions.due_ms = run_now_ms(run) + LOOK_MS;
+    look(run);
+}
+
+int64_t conclusions_due_ms(const struct run *run)
+{
+    return may_begin(run) ? run->conclusions.due_ms : NEVER_MS;
+}
+
+void conclusions_finish(struct run *run)
+{
+    const struct timespec pause = {.tv_nsec = LOOK_MS * 1000000L};
+    while (conclusions_pending(run)) {
+        look(run);
+        if (conclusions_pending(run))
+            nanosleep(&pause, NULL);
+    }
+}
+
+void conclusions_json(const struct run *run, struct json *json)
+{
+    json_array_begin(json);
+    for (size_t i = run->conclusions.done; i < run->conclusions.count; i++)
+        json_text(json, run->conclusions.runs[i]);
+    json_array_end(json);
+}

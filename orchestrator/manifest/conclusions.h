@@ -1,0 +1,35 @@
+/* conclusions: of the runs before this one that were left to be concluded behind it (behind.h). One after the other, each by a process of its
+ * own, from when this run is fed on; whoever began one and died is no reason to begin it again as long as it goes on. */
+#pragma once
+
+#include "orchestrator/canary/rollback.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+struct json;
+struct run;
+
+enum { CONCLUSIONS_MAX = 16, CONCLUSION_ATTEMPTS = 3 };
+
+/* conclusions: part of the run; zeroed is "none". */
+struct conclusions {
+    char runs[CONCLUSIONS_MAX][ROLLBACK_RUN_BYTES]; /* by name */
+    size_t count, done;                             /* runs[done] is being concluded */
+    int attempts;                                   /* at that one */
+    pid_t pid;                                      /* 0: nobody of ours is at it */
+    int64_t due_ms;
+};
+
+/* conclusions_open: looks which there are. */
+void conclusions_open(struct run *run);
+bool conclusions_pending(const struct run *run);
+void conclusions_step(struct run *run);
+int64_t conclusions_due_ms(const struct run *run);
+
+/* conclusions_finish: to the end of all of them, waiting; for a run that has not come to its loop. */
+void conclusions_finish(struct run *run);
+
+/* conclusions_json: their names. */
+void conclusions_json(const struct run *run, struct json *json);

@@ -1,0 +1,192 @@
+"""A rollback's next run is live before the run it left is concluded, and that one is concluded once, whoever dies on the way. The reading of the
+old run's files is held up for as long as a test wants by a pipe in the place of a file."""
+import json
+import os
+import shutil
+import signal
+
+import pytest
+import stack
+
+from fakes import Mortal
+from fingerprints import Folder
+
+LEAVING = [f"leaving:{number}" for number in range(1, 8)]
+CONCLUDING = [f"concluding:{number}" for number in (1, 3, 5, 7)]
+
+
+@pytest.fixture
+def held_programs(programs, tmp_path):
+    """Programs whose ledger waits for a line from `held`, or for nothing when that is a file."""
+    own = shutil.copytree(programs, tmp_path / "bin", symlinks=True)
+    (own / "account").write_text(f"#!/bin/sh\nread line < '{tmp_path}/run/held'\n")
+    (own / "account").chmod(0o755)
+    return own
+
+
+def hold(run):
+    """The pipe's writing end, once somebody waits at the other."""
+    return run.wait_for(lambda: opened(run.folder / "held"), "a reader of the pipe")
+
+
+def let_go(run, end):
+    """Whoever reads it now is held up no more, and whoever comes later is not at all."""
+    os.unlink(run.folder / "held")
+    (run.folder / "held").write_text("go on\n")
+    os.write(end, b"go on\n")
+    os.close(end)
+
+
+def opened(path):
+    try:
+        return os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+    except OSError:
+        return None
+
+
+def begun(run):
+    run.wait_line("go: all ready")
+    folder = Folder(run)
+    return folder, folder.mark(signal__weak_threshold=0.31)
+
+
+def left_of(run):
+    return run.folder / "state/concluding/test"
+
+
+def concluded(run):
+    """Waits for the end of the old run's conclusion, as the orchestrator of the next one tells it; its manifest."""
+    run.wait_for(lambda: not left_of(run).exists() and run.status()["concluding"] == [], "the conclusion")
+    return run.manifest()
+
+
+def verdicts(run):
+    """How often somebody has come to the verdict about the old run."""
+    return (run.folder / "logs/orchestrator/test_conclusion.log").read_text().count("verdict PASS, exit code 0")
+
+
+def ends_well(run):
+    run.process.send_signal(signal.SIGINT)
+    assert run.finish() == 0, run.text()
+
+
+def test_the_next_run_is_live_before_the_old_one_is_concluded_and_everybody_is_told_so(held_programs, tmp_path):
+    with Mortal(held_programs, tmp_path / "run") as run:
+        folder, target = begun(run)
+        os.mkfifo(run.folder / "held")
+        done = run.orchctl("rollback")
+        assert done.returncode == 0, done.stderr
+        assert "run test-r2 is live" in done.stdout and "run test is still being concluded" in done.stdout
+        status = run.status()
+        assert (status["run_id"], status["phase"], status["concluding"]) == ("test-r2", "feeding", ["test"])
+        assert all(folder.confirmed(target).values())
+        end = hold(run)
+        manifest = run.manifest()
+        assert (manifest["state"], manifest["final"], manifest["overall_verdict"]) == ("concluding", False, None)
+        assert "run test is still being concluded" in run.orchctl("manifest", "--run-id", "test").stderr
+        assert "run test is still being concluded" in run.orchctl("why", "--all", "--run", "test").stderr
+        (incident,) = folder.incidents()
+        assert incident["closed_at"] and incident["closed_why"] == "run test-r2 is live; run test is still being concluded"
+        assert folder.record()["state"] == "done" and folder.record()["conclusion"] is None
+        let_go(run, end)
+        manifest = concluded(run)
+        assert (manifest["state"], manifest["final"], manifest["exit_code"]) == ("finished", True, 0)
+        assert manifest["config_fingerprint"] != target and {p["exit_code"] for p in manifest["processes"].values()} == {0}
+        assert folder.incidents()[0]["closed_why"] == "run test-r2 is live; run test is concluded: verdict PASS, exit code 0"
+        assert folder.record()["conclusion"] == "verdict PASS, exit code 0"
+        assert run.orchctl("manifest", "--run-id", "test").stderr == ""
+        assert run.status()["run_id"] == "test-r2"
+        ends_well(run)
+    assert verdicts(run) == 1
+
+
+@pytest.mark.parametrize("point", [*LEAVING, "after_conclude:1", "following:1", "following:2"])
+def test_wherever_the_orchestrator_dies_the_next_run_begins_and_the_old_one_is_concluded_once(programs, tmp_path, point, monkeypatch):
+    monkeypatch.setenv("ORDERFLOW_CRASH_POINT", f"orchestrator/{point}:{tmp_path}/died")
+    with Mortal(programs, tmp_path / "run") as run:
+        _, target = begun(run)
+        waiting = run.popen("rollback")
+        assert run.process.wait(30) == -signal.SIGKILL
+        run.start_again()
+        assert waiting.wait(30) == 0, run.text()
+        manifest = concluded(run)
+        assert manifest["final"] and manifest["exit_code"] == 0 and manifest["config_fingerprint"] != target
+        status = run.status()
+        assert (status["run_id"], status["config_fingerprint"]) == ("test-r2", target)
+        ends_well(run)
+    assert verdicts(run) == 1
+
+
+@pytest.mark.parametrize("point", [*CONCLUDING, "concluded:1", "taking_away:1"])
+def test_wherever_whoever_concludes_dies_somebody_goes_on_and_comes_to_one_verdict(programs, tmp_path, point, monkeypatch):
+    monkeypatch.setenv("ORDERFLOW_CRASH_POINT", f"orchestrator/{point}:{tmp_path}/died")
+    with Mortal(programs, tmp_path / "run") as run:
+        begun(run)
+        assert run.orchctl("rollback").returncode == 0
+        manifest = concluded(run)
+        assert (tmp_path / "died").exists() and manifest["final"] and manifest["exit_code"] == 0
+        ends_well(run)
+    assert run.log().count(" concluded run_id=test-r2 ") == 1
+
+
+def test_a_conclusion_goes_on_without_the_orchestrator_and_the_next_one_finds_it_done(held_programs, tmp_path):
+    with Mortal(held_programs, tmp_path / "run") as run:
+        folder, _ = begun(run)
+        os.mkfifo(run.folder / "held")
+        assert run.orchctl("rollback").returncode == 0
+        end = hold(run)
+        run.kill()
+        run.start_again()
+        run.answering()
+        assert run.status()["run_id"] == "test-r2" and run.status()["concluding"] == ["test"]
+        run.kill()
+        let_go(run, end)
+        stack.wait_for(lambda: not left_of(run).exists(), 30, "the end of the conclusion")
+        run.start_again()
+        run.answering()
+        assert concluded(run)["final"]
+        ends_well(run)
+    assert verdicts(run) == 1 and folder.record()["conclusion"] is None
+
+
+def test_a_conclusion_that_never_ends_costs_the_old_run_its_verdict_and_the_next_one_nothing(programs, tmp_path):
+    with Mortal(programs, tmp_path / "run", sets={"run.conclude_timeout_s": 1}) as run:
+        folder, _ = begun(run)
+        source = run.folder / "artifacts/source_manifest_test.json"
+        source.parent.mkdir(exist_ok=True)
+        os.mkfifo(source)  # the gates that the summaries tell read it; nobody ever writes to it
+        assert run.orchctl("rollback").returncode == 0
+        manifest = concluded(run)
+        sentence = "no verdict: reading the rows of the sinks, for the gates in the summaries did not end"
+        assert manifest["state"] == "aborted" and manifest["overall_verdict"] is None and sentence in manifest["end_reason"]
+        assert sentence in folder.incidents()[0]["closed_why"]
+        assert {process["state"] for process in run.status()["processes"]} == {"running"}
+        run.process.send_signal(signal.SIGINT)
+        assert run.finish() == 1, "the worse of both runs counts"
+    assert json.loads((run.folder / "artifacts/run_logs/run_manifest_test-r2.json").read_text())["exit_code"] == 0
+
+
+def test_both_runs_of_a_rollback_have_their_own_summaries_ledgers_and_gates(tmp_path):
+    """The whole pipeline: what is concluded behind the next run is what would have been concluded before it."""
+    sets = {"signal.weak_threshold": 0.2, "simulator.rate": 40}
+    with stack.Stack(tmp_path, run_id="one", speed=20, sets=sets, sink="dual", arguments=["--gates", "smoke", "--symbols", "BTCUSDT"]) as run:
+        run.status = lambda: json.loads(run.orchctl("status", "--json").stdout)
+        stack.wait_for(lambda: run.rows_written() > 50, 30, "signals")
+        folder = Folder(run)
+        run.orchctl("rollback", folder.mark(signal__weak_threshold=0.31))
+        stack.wait_for(lambda: run.status()["concluding"] == [], 60, "the conclusion")
+        run.orchctl("shutdown")
+        run.finish()
+    logs = tmp_path / "artifacts/run_logs"
+    manifests = {name: json.loads((logs / f"run_manifest_{name}.json").read_text()) for name in ("one", "one-r2")}
+    left, right = ({gate["id"]: gate["verdict"] for gate in manifests[name]["gates"]} for name in ("one", "one-r2"))
+    assert left == right, "the same gates, judged alike"
+    for name, manifest in manifests.items():
+        assert manifest["final"] and set(manifest["report"]) == {"jsonl", "sqlite"}
+        for summary in manifest["report"].values():
+            assert summary["run_id"] == name and summary["total"] > 0 and summary["gates"], "the gates are in it"
+            assert summary["overall_verdict"] == manifests["one-r2"]["report"]["sqlite"]["overall_verdict"]
+        assert manifest["ledger"]["verdict"] == "PASS" and manifest["ledger"]["run_id"] == name
+        parity = json.loads((tmp_path / f"artifacts/parity_diff_{name}.json").read_text())
+        assert parity["run_id"] == name and parity["jsonl_stats"]["total"] == manifest["report"]["jsonl"]["total"]
+    assert json.loads((tmp_path / "runtime/report.json").read_text())["run_id"] == "one-r2"
