@@ -4,7 +4,9 @@
 #include "store/append_file.h"
 #include "store/positions.h"
 
+#include <ctype.h>
 #include <stdio.h>
+#include <string.h>
 
 void shard_name(struct shard *shard, const struct jsonl_sink_config *config, const char *symbol,
                 int64_t minute, bool in_day_folder)
@@ -33,6 +35,20 @@ void shard_part_path(const struct shard *shard, const char *output_dir, char out
 void shard_ready_path(const struct shard *shard, const char *output_dir, char out_path[PATH_BYTES])
 {
     shard_path(shard, output_dir, "ready", ".jsonl", out_path);
+}
+
+bool shard_of_run(const char *path, const char *run_id, const char *suffix)
+{
+    static const char PREFIX[] = "signals_", STAMP[] = "dddddddd_dddd_";
+    const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+    if (strncmp(name, PREFIX, sizeof PREFIX - 1) != 0)
+        return false;
+    name += sizeof PREFIX - 1;
+    for (const char *shape = STAMP; *shape; shape++, name++)
+        if (*shape == 'd' ? !isdigit((unsigned char)*name) : *name != *shape)
+            return false;
+    size_t run_bytes = strlen(run_id);
+    return strncmp(name, run_id, run_bytes) == 0 && strcmp(name + run_bytes, suffix) == 0;
 }
 
 /* prepare_folder: a new name must not be durable, and the old one gone, while the folders on the way to it are not. */

@@ -20,6 +20,10 @@ void shard_name(struct shard *shard, const struct jsonl_sink_config *config, con
 void shard_part_path(const struct shard *shard, const char *output_dir, char out_path[PATH_BYTES]);
 void shard_ready_path(const struct shard *shard, const char *output_dir, char out_path[PATH_BYTES]);
 
+/* shard_of_run: whether this is a file of signals of the run, finished (suffix ".jsonl") or open (".part"). By its whole name: one run's
+ * may end as another's does. */
+bool shard_of_run(const char *path, const char *run_id, const char *suffix);
+
 /* shard_publish: gives the finished file its final name; one already renamed, whose size is the recorded one,
  * counts as renamed. STATUS_CONFLICT when neither file is as recorded. */
 enum status shard_publish(const struct shard *shard, const struct jsonl_sink_config *config,

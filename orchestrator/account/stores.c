@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "run_files.h"
 #include "store/database.h"
+#include "store/shard.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -64,20 +65,12 @@ static enum status take_file(struct lines *lines, const char *path)
     return failed ? STATUS_IO : STATUS_OK;
 }
 
-static bool ends_in(const char *path, const char *run_id, const char *suffix)
-{
-    char wanted[RUN_ID_BYTES + 16];
-    snprintf(wanted, sizeof wanted, "_%s%s", run_id, suffix);
-    size_t length = strlen(path), tail = strlen(wanted);
-    return length >= tail && strcmp(path + length - tail, wanted) == 0;
-}
-
 /* shard_visit: finished shards and open ones; "ready" comes before "spool", so that one renamed meanwhile is not seen twice. */
 static enum status shard_visit(void *context, const char *path)
 {
     struct lines *lines = context;
-    bool ready = strstr(path, "/ready/signal/") && ends_in(path, lines->run->run_id, ".jsonl");
-    bool open = strstr(path, "/spool/signal/") && ends_in(path, lines->run->run_id, ".part");
+    bool ready = strstr(path, "/ready/signal/") && shard_of_run(path, lines->run->run_id, ".jsonl");
+    bool open = strstr(path, "/spool/signal/") && shard_of_run(path, lines->run->run_id, ".part");
     enum status status = ready || open ? take_file(lines, path) : STATUS_OK;
     if (status == STATUS_IO)
         run_files_problem(lines->run, "%s cannot be read", path);

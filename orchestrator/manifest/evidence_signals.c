@@ -7,6 +7,7 @@
 #include "evidence.h"
 #include "proto/signal.h"
 #include "store/database.h"
+#include "store/shard.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -94,10 +95,7 @@ static void line_take(struct lines *lines, char *text, size_t length)
 static enum status shard_visit(void *context, const char *path)
 {
     struct lines *lines = context;
-    char suffix[RUN_ID_BYTES + 16];
-    snprintf(suffix, sizeof suffix, "_%s.jsonl", lines->run_id);
-    size_t length = strlen(path), tail = strlen(suffix);
-    if (!strstr(path, "/ready/signal/") || length < tail || strcmp(path + length - tail, suffix) != 0)
+    if (!strstr(path, "/ready/signal/") || !shard_of_run(path, lines->run_id, ".jsonl"))
         return STATUS_OK;
     FILE *file = fopen(path, "re");
     if (!file)

@@ -4,7 +4,9 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "journal/capture_files.h"
 #include "orchestrator/manifest/evidence_private.h"
+#include "store/shard.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -149,24 +151,42 @@ static void copy_faults(struct building *building, yyjson_val *manifest)
 struct naming {
     struct building *building;
     const char *role;
-    char part[RUN_ID_BYTES + 16]; /* what a name of this run contains */
+    bool (*is_of_run)(const char *path, const char *run_id);
 };
+
+static bool is_raw(const char *path, const char *run_id)
+{
+    return capture_file_number(path, run_id) > 0;
+}
+
+static bool is_part(const char *path, const char *run_id)
+{
+    char hex[SHA256_HEX_BYTES], part[16];
+    sha256_hex(run_id, strlen(run_id), hex);
+    snprintf(part, sizeof part, "-%.8s-", hex);
+    return strstr(base_name(path), part) != NULL;
+}
+
+static bool is_shard(const char *path, const char *run_id)
+{
+    return shard_of_run(path, run_id, ".jsonl");
+}
 
 static enum status name_visit(void *context, const char *path)
 {
     struct naming *naming = context;
     struct error error = {{0}};
-    if (strstr(base_name(path), naming->part))
+    if (naming->is_of_run(path, naming->building->pack->run_id))
         note(naming->building, pack_add(naming->building->pack, path, naming->role, SCOPE_FILE, &error),
              &error);
     return STATUS_OK;
 }
 
-static void name_all(struct building *building, const char *folder, const char *role, const char *part)
+static void name_all(struct building *building, const char *folder, const char *role,
+                     bool (*is_of_run)(const char *path, const char *run_id))
 {
-    struct naming naming = {.building = building, .role = role};
+    struct naming naming = {.building = building, .role = role, .is_of_run = is_of_run};
     struct error error = {{0}};
-    snprintf(naming.part, sizeof naming.part, "%s", part);
     enum status status = folder_walk(folder, name_visit, &naming);
     if (status != STATUS_OK && status != STATUS_NOT_FOUND)
         note(building, error_set(&error, status, "%s cannot be read: %m", folder), &error);
@@ -184,16 +204,12 @@ static void name_shared(struct building *building, const char *name, const char 
 static void name_data(struct building *building)
 {
     const struct pack *pack = building->pack;
-    char folder[PATH_BYTES], part[RUN_ID_BYTES + 16], hex[SHA256_HEX_BYTES];
+    char folder[PATH_BYTES];
     path_join(folder, pack->data_root, "raw");
-    snprintf(part, sizeof part, "raw-%s-", pack->run_id);
-    name_all(building, folder, "raw_capture", part);
+    name_all(building, folder, "raw_capture", is_raw);
     path_join(folder, pack->data_root, "ofi_cvd");
-    sha256_hex(pack->run_id, strlen(pack->run_id), hex);
-    snprintf(part, sizeof part, "-%.8s-", hex);
-    name_all(building, folder, "data_set", part);
-    snprintf(part, sizeof part, "_%s.jsonl", pack->run_id);
-    name_all(building, pack->output_dir, "signals_jsonl", part);
+    name_all(building, folder, "data_set", is_part);
+    name_all(building, pack->output_dir, "signals_jsonl", is_shard);
     name_shared(building, "signals.db", "signals_sqlite");
     name_shared(building, "mock_orders.jsonl", "orders");
 }
