@@ -37,7 +37,12 @@ static void test_what_cannot_be_had_is_waited_for_only_so_long(void **unused)
 {
     (void)unused;
     static const struct meeting_facts MISSED = {.is_open = true, .any_heard = true, .all_heard = true};
-    static const struct meeting_facts *const CASES[] = {&FIRST_SOCKET, &QUIET, &MISSED};
+    static const struct meeting_facts OWED = {
+        .is_owed = true, .is_open = true, .any_heard = true, .all_heard = true, .overlaps = true};
+    static const struct meeting_facts QUIET_AND_OWED = {.is_owed = true, .is_open = true};
+    static const struct meeting_facts LOST = {.any_heard = true, .all_heard = true, .overlaps = true};
+    static const struct meeting_facts *const CASES[] = {&FIRST_SOCKET, &QUIET, &MISSED,
+                                                        &OWED,         &LOST,  &QUIET_AND_OWED};
     for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
         struct meeting meeting = {0};
         assert_int_equal(meeting_judge(&meeting, CASES[i], 1000), MEETING_GOES_ON);
@@ -46,6 +51,7 @@ static void test_what_cannot_be_had_is_waited_for_only_so_long(void **unused)
     }
     assert_string_equal(meeting_lacks(&QUIET), "its next owner hears nothing of it yet");
     assert_null(meeting_lacks(&MISSED)); /* the feed names the message */
+    assert_string_equal(meeting_lacks(&OWED), "an answer of the venue is awaited");
 }
 
 static void test_a_next_owner_that_is_gone_begins_anew(void **unused)
@@ -62,12 +68,19 @@ static void test_a_next_owner_that_is_gone_begins_anew(void **unused)
 static void test_a_simulator_s_streams_speak_for_each_other_and_are_waited_for_without_an_end(void **unused)
 {
     (void)unused;
-    struct meeting_facts facts = {.is_simulator = true, .any_heard = true, .overlaps = true};
+    static const struct meeting_facts MET = {
+        .is_simulator = true, .is_open = true, .any_heard = true, .overlaps = true};
+    struct meeting_facts apart = MET, owed = MET, lost = MET;
+    struct meeting_facts *const WAITS[] = {&apart, &owed, &lost};
     struct meeting meeting = {0};
-    assert_int_equal(meeting_judge(&meeting, &facts, 1000), MEETING_IS_MET);
-    facts.overlaps = false;
-    assert_int_equal(meeting_judge(&meeting, &facts, 1000), MEETING_GOES_ON);
-    assert_int_equal(meeting_judge(&meeting, &facts, 1000 + 9 * MEETING_PATIENCE_MS), MEETING_GOES_ON);
+    assert_int_equal(meeting_judge(&meeting, &MET, 1000), MEETING_IS_MET);
+    apart.overlaps = false;
+    owed.is_owed = true;
+    lost.is_open = false;
+    for (size_t i = 0; i < sizeof WAITS / sizeof *WAITS; i++) {
+        assert_int_equal(meeting_judge(&meeting, WAITS[i], 1000), MEETING_GOES_ON);
+        assert_int_equal(meeting_judge(&meeting, WAITS[i], 1000 + 9 * MEETING_PATIENCE_MS), MEETING_GOES_ON);
+    }
 }
 
 int main(void)
