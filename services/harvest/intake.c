@@ -250,11 +250,21 @@ void intake_heard(const struct intake *intake, const struct feed *feed, size_t s
                   char out_heard[HEARD_BYTES])
 {
     char heard[FEED_HEARD_BYTES];
+    size_t length = 0;
     uint64_t since = intake->receiver ? receiver_serves(intake->receiver, symbol) : 0;
-    bool is_open = since && feed_position(feed) >= since; /* it knows of every socket that was lost before */
+    if (feed_position(feed) < since) /* it may not know yet of a socket that was lost before */
+        since = 0;
     feed_heard(feed, symbol, heard);
-    snprintf(out_heard, HEARD_BYTES, "%s%s%.110s", is_open ? MEETING_OPEN : "", is_open && *heard ? " " : "",
-             heard);
+    if (since)
+        length = (size_t)snprintf(out_heard, HEARD_BYTES, "%s%" PRIu64 "%s", MEETING_OPEN, since,
+                                  *heard ? " " : "");
+    snprintf(out_heard + length, HEARD_BYTES - length, "%.90s", heard);
+}
+
+static uint64_t open_since(const char *heard)
+{
+    size_t length = sizeof MEETING_OPEN - 1;
+    return strncmp(heard, MEETING_OPEN, length) == 0 ? strtoull(heard + length, NULL, 10) : 0;
 }
 
 /* meet: whether it may go as far as its next owner is concerned. */
@@ -266,7 +276,7 @@ static enum status meet(struct intake *intake, const struct feed *feed, size_t s
     struct meeting_facts facts = {
         .is_simulator = strcmp(config_text(stage_config(intake->stage), "harvest.venue"), "simulator") == 0,
         .is_owed = feed_is_owed(feed, symbol),
-        .is_open = strncmp(heard, MEETING_OPEN, sizeof MEETING_OPEN - 1) == 0,
+        .open_since = open_since(heard),
         .any_heard = strchr(heard, '=') != NULL,
         .all_heard = feed_all_heard(feed, heard),
         .overlaps = feed_overlaps(feed, symbol, heard, &differs) == STATUS_OK,

@@ -85,8 +85,8 @@ enum status intake_leave(struct intake *intake, const struct feed *feed, size_t 
                          struct error *error) MUST_USE;
 void intake_left(struct intake *intake, struct feed *feed, size_t symbol);
 
-/* intake_heard: what its owner is told of a symbol that is expected: "open" when every socket it needs is and the feed has read all that was
- * said before, and feed_heard. */
+/* intake_heard: what its owner is told of a symbol that is expected: "open:" and since which record when every socket it needs is and the
+ * feed has read so far, and feed_heard. */
 void intake_heard(const struct intake *intake, const struct feed *feed, size_t symbol,
                   char out_heard[HEARD_BYTES]);
 

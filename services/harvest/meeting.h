@@ -18,20 +18,22 @@ enum {
     MEETING_PATIENCE_MS =
         30000, /* then a socket that does not open, a quiet stream or a hole is no longer waited for */
 };
-#define MEETING_OPEN \
-    "open" /* in what a next owner says it has heard: every socket the symbol needs is open */
+/* In what a next owner says it has heard: every socket the symbol needs is open, since the record of its capture of this number. */
+#define MEETING_OPEN "open:"
 
 struct meeting {
-    int64_t since_ms; /* monotonic: the next owner hears something, or could; 0: not yet */
-    bool is_cut;      /* the newest verdict */
-    char lacks[128];  /* what was waited for then */
+    int64_t since_ms;   /* monotonic: the next owner hears something, or could; 0: not yet */
+    uint64_t opening;   /* facts.open_since, as said first … */
+    int64_t opening_ms; /* … then; another one is another life, or a socket that was lost meanwhile */
+    bool is_cut;        /* the newest verdict */
+    char lacks[128];    /* what was waited for then */
 };
 
 struct meeting_facts {
     bool is_simulator;
-    bool is_owed;   /* an answer of the venue, or what fills a hole, is still awaited by the old owner */
-    bool is_open;   /* of the next owner: every socket that it needs */
-    bool any_heard; /* it has heard of a stream; of all */
+    bool is_owed;        /* an answer of the venue, or what fills a hole, is still awaited by the old owner */
+    uint64_t open_since; /* of the next owner: every socket that it needs is open; 0: not so */
+    bool any_heard;      /* it has heard of a stream; of all */
     bool all_heard;
     bool overlaps; /* what it heard first of each has been fed by the old one */
 };
