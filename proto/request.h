@@ -11,6 +11,7 @@ struct catch_up_request_row {
     char stream[STREAM_BYTES];
     int64_t from;
     char heard[HEARD_BYTES];
+    int64_t question;
 };
 extern const struct message catch_up_request_message;
 
@@ -22,6 +23,7 @@ struct catch_up_answer_row {
     int64_t last;
     int64_t row_count;
     char error[128];
+    int64_t question;
 };
 extern const struct message catch_up_answer_message;
 

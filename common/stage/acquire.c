@@ -73,11 +73,12 @@ static enum status expect(struct stage *stage, size_t symbol, int64_t version, s
 static void ask(struct stage *stage, size_t symbol)
 {
     struct arriving *arriving = &stage->hand_overs[symbol].arriving;
-    char stream[STREAM_BYTES];
-    stage_package_stream(stage, symbol, stream);
+    struct catch_up_request_row request = {.from = (int64_t)arriving->package.length + 1,
+                                           .question = arriving->question};
+    stage_package_stream(stage, symbol, request.stream);
     hear(stage, symbol, arriving->heard);
-    stage_input_request(stage, stage->upstreams[arriving->upstream].connection, stream,
-                        (int64_t)arriving->package.length + 1, arriving->heard);
+    memcpy(request.heard, arriving->heard, sizeof request.heard);
+    stage_input_request(stage, stage->upstreams[arriving->upstream].connection, &request);
     arriving->asked_ms = clock_monotonic_ms(&stage->clock);
 }
 
@@ -106,6 +107,7 @@ enum status stage_acquire(struct stage *stage, const struct plan_move *move, str
         return status;
     arriving->active = true;
     arriving->version = move->version;
+    arriving->question = 0;
     stage->moving++;
     buffer_finish(&arriving->package);
     buffer_init(&arriving->package, PACKAGE_BYTES_MAX);
@@ -128,7 +130,12 @@ void stage_package_answered(struct stage *stage, const struct catch_up_answer_ro
     struct arriving *arriving = symbol == SIZE_MAX ? NULL : &stage->hand_overs[symbol].arriving;
     if (!arriving || !arriving->active || arriving->complete ||
         answer->from != (int64_t)arriving->package.length + 1)
-        return; /* to an earlier, repeated request */
+        return;             /* to an earlier, repeated request */
+    if (answer->question) { /* of an owner who would let go, if we hear the symbol still */
+        arriving->question = answer->question;
+        ask(stage, symbol);
+        return;
+    }
     if (*answer->error) {
         log_event(LOG_WARNING, "hand_over_waits", "symbol=%s reason=\"%s\"", stage->symbols[symbol],
                   answer->error);

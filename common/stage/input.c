@@ -150,20 +150,16 @@ static void remember_error(struct stage *stage, const struct error *error)
 
 /* --- asking --- */
 
-bool stage_input_request(struct stage *stage, size_t connection, const char *stream, int64_t from,
-                         const char *heard)
+bool stage_input_request(struct stage *stage, size_t connection, struct catch_up_request_row *request)
 {
-    struct catch_up_request_row request = {.from = from};
-    memcpy(request.consumer, stage->instance, sizeof request.consumer);
-    memcpy(request.stream, stream, sizeof request.stream);
-    snprintf(request.heard, sizeof request.heard, "%s", heard);
+    memcpy(request->consumer, stage->instance, sizeof request->consumer);
     struct frame_header header = {.generation = stage->options.generation, .row_count = 1};
     memcpy(header.run_id, stage->run_id, sizeof header.run_id);
     memcpy(header.instance, stage->instance, sizeof header.instance);
     struct buffer row, frame;
     buffer_init(&row, 0);
     buffer_init(&frame, 0);
-    row_encode(&row, &catch_up_request_message, catch_up_request_message.field_count, &request);
+    row_encode(&row, &catch_up_request_message, catch_up_request_message.field_count, request);
     frame_encode(&frame, &header, row.data, row.length);
     bool sent = bus_request(stage->bus, connection, frame.data, frame.length) == STATUS_OK;
     stage->counts.catch_up_requests += sent;
@@ -174,10 +170,11 @@ bool stage_input_request(struct stage *stage, size_t connection, const char *str
 
 static void request_send(struct stage *stage, struct input *input)
 {
-    int64_t from = input->public.position + 1;
+    struct catch_up_request_row request = {.from = input->public.position + 1};
+    memcpy(request.stream, input->stream, sizeof request.stream);
     /* A queue that is full is no reason to wait for an answer: the next heartbeat brings the next try. */
-    if (stage_input_request(stage, connection_of(stage, input), input->stream, from, "")) {
-        input->requested_from = from;
+    if (stage_input_request(stage, connection_of(stage, input), &request)) {
+        input->requested_from = request.from;
         input->requested_ms = clock_monotonic_ms(&stage->clock);
     }
 }

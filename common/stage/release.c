@@ -12,12 +12,22 @@
  *     package   u32 record bytes | record | rows | CRC-32C of all before
  *
  * The record is journaled in the transaction that gives the symbol up; the package is made of it and of the journal's rows,
- * as often as it is asked for, so that a death behind the commit changes nothing. */
+ * as often as it is asked for, so that a death behind the commit changes nothing.
+ *
+ * A service whose next owner must hear the symbol first lets it go on the words of a life that is known to have lived just then
+ * (docs/decisions/0036):
+ *
+ *     next owner, life 7                           old owner
+ *     request: heard "open trade=5"           ──▶  it may leave: question 41
+ *     request: heard "open trade=5", 41       ◀──
+ *                                             ──▶  said behind the question, by the life that it was put to: it leaves */
 
 enum {
     RELEASE_ROWS_MAX = 200000, /* rows its consumers still need: with more the hand-over waits */
     RELEASE_HEARD_MS =
-        4 * STAGE_REQUEST_TIMEOUT_MS, /* what the next owner said longer ago may not be so any more */
+        4 * STAGE_REQUEST_TIMEOUT_MS, /* a next owner that has been silent for longer is not there */
+    RELEASE_QUESTION_MS =
+        4 * STAGE_REQUEST_TIMEOUT_MS, /* what it said behind an older question may not be so any more */
     RELEASE_TELLS_MS = 2000, /* a service that takes longer to come to its end: what it waits for is told */
 };
 
@@ -95,20 +105,74 @@ static enum status release_begin(struct stage *stage, size_t symbol, const struc
     stage->moving++;
     leaving->asked_ms = clock_monotonic_ms(&stage->clock);
     leaving->waits_for = (struct error){{0}};
-    leaving->heard[0] = 0; /* it was said of an earlier move */
+    leaving->next =
+        (struct next_owner){.generation = 0}; /* what was said of an earlier move says nothing of this one */
+    snprintf(leaving->next.instance, sizeof leaving->next.instance, "%.63s", move->to);
     leaving->step = LEAVING_ASKED;
     if (!stage->service->symbol_leave)
         release_stop(stage, symbol);
     return STATUS_OK;
 }
 
+/* --- what the next owner hears --- */
+
+/* next_speaks: a request of the next owner. What a dead life said and what is still on its way of it counts no more as soon as another one
+ * has spoken. */
+static void next_speaks(struct stage *stage, struct next_owner *next, const struct frame_header *header,
+                        const struct catch_up_request_row *request)
+{
+    if (header->generation > next->generation)
+        next->question = 0; /* put to a life that is over */
+    next->generation = header->generation;
+    memcpy(next->heard, request->heard, sizeof next->heard);
+    next->heard_ms = clock_monotonic_ms(&stage->clock);
+    next->has_answered = next->question && request->question == next->question;
+    next->waits = true;
+}
+
+/* next_is_sure: it was alive, and heard what it said, less than RELEASE_QUESTION_MS ago, by our own clock: however long its words were on
+ * their way. */
+static bool next_is_sure(const struct stage *stage, const struct next_owner *next)
+{
+    return next->has_answered && clock_monotonic_ms(&stage->clock) - next->question_ms < RELEASE_QUESTION_MS;
+}
+
+/* next_ask: the question, again with each request that came before it. Its number is no earlier life's of ours. One that does not know
+ * questions logs the sentence. */
+static void next_ask(struct stage *stage, size_t symbol)
+{
+    struct leaving *leaving = &stage->hand_overs[symbol].leaving;
+    struct next_owner *next = &leaving->next;
+    int64_t now_ms = clock_monotonic_ms(&stage->clock), now_ns = clock_monotonic_ns(&stage->clock);
+    if (!next->waits)
+        return;
+    if (!next->question || now_ms - next->question_ms >= RELEASE_QUESTION_MS) {
+        next->question = now_ns > next->question ? now_ns : next->question + 1;
+        next->question_ms = now_ms;
+    }
+    next->waits = next->has_answered = false;
+    struct catch_up_answer_row answer = {
+        .from = leaving->from, .oldest = 1, .error = "is it still heard?", .question = next->question};
+    stage_package_stream(stage, symbol, answer.stream);
+    stage_answer(stage, &leaving->peer, &catch_up_answer_message, &answer, NULL);
+}
+
 /* release_ask: of a service that has to come to its end by itself. */
 static enum status release_ask(struct stage *stage, size_t symbol)
 {
     struct leaving *leaving = &stage->hand_overs[symbol].leaving;
-    bool is_fresh = clock_monotonic_ms(&stage->clock) - leaving->heard_ms < RELEASE_HEARD_MS;
-    enum status status = stage->service->symbol_leave(stage->state, symbol, leaving->version,
-                                                      is_fresh ? leaving->heard : "", &leaving->waits_for);
+    const struct next_owner *next = &leaving->next;
+    bool is_there = clock_monotonic_ms(&stage->clock) - next->heard_ms < RELEASE_HEARD_MS;
+    enum status status = stage->service->symbol_may_leave(stage->state, symbol, is_there ? next->heard : "",
+                                                          &leaving->waits_for);
+    if (status == STATUS_OK && !next_is_sure(stage, next)) {
+        error_set(&leaving->waits_for, STATUS_AGAIN, "%.63s has not said yet whether it hears it still",
+                  next->instance);
+        next_ask(stage, symbol);
+        return STATUS_OK;
+    }
+    if (status == STATUS_OK || status == STATUS_END)
+        status = stage->service->symbol_leave(stage->state, symbol, leaving->version, &leaving->waits_for);
     if (status == STATUS_OK)
         release_stop(stage, symbol);
     return status == STATUS_AGAIN ? STATUS_OK : status;
@@ -290,7 +354,7 @@ static void package_answer(struct stage *stage, size_t symbol)
 }
 
 void stage_package_asked(struct stage *stage, const struct bus_peer_id *peer,
-                         const struct catch_up_request_row *request)
+                         const struct frame_header *header, const struct catch_up_request_row *request)
 {
     const char *slash = strrchr(request->stream, '/');
     size_t symbol = stage->hand_overs && stage->journal ? stage_symbol_index(stage, slash + 1) : SIZE_MAX;
@@ -307,11 +371,14 @@ void stage_package_asked(struct stage *stage, const struct bus_peer_id *peer,
         stage_answer(stage, peer, &catch_up_answer_message, &answer, NULL);
         return;
     }
+    bool of_next = leaving->step == LEAVING_ASKED && strcmp(request->consumer, leaving->next.instance) == 0;
+    if (of_next && header->generation < leaving->next.generation)
+        return;            /* of a life that another one has followed */
     leaving->asked = true; /* answered as soon as it is ready */
     leaving->peer = *peer;
     leaving->from = request->from;
-    leaving->heard_ms = clock_monotonic_ms(&stage->clock);
-    memcpy(leaving->heard, request->heard, sizeof leaving->heard);
+    if (of_next)
+        next_speaks(stage, &leaving->next, header, request);
     if (leaving->step == LEAVING_RELEASED)
         package_answer(stage, symbol);
 }

@@ -67,7 +67,8 @@ static bool has_moved(const struct stage *stage, const struct output *output, in
            from < journal_first(stage->journal, output->journal_stream);
 }
 
-static void catch_up(struct stage *stage, const struct bus_peer_id *peer, const struct row_view *view)
+static void catch_up(struct stage *stage, const struct bus_peer_id *peer, const struct frame_header *header,
+                     const struct row_view *view)
 {
     struct catch_up_request_row request = {0};
     struct catch_up_answer_row answer = {0};
@@ -79,7 +80,7 @@ static void catch_up(struct stage *stage, const struct bus_peer_id *peer, const 
         snprintf(answer.error, sizeof answer.error, "%.127s",
                  *error.text ? error.text : "from: must be at least 1");
     } else if (stage_is_package(request.stream)) {
-        stage_package_asked(stage, peer, &request);
+        stage_package_asked(stage, peer, header, &request);
         return;
     } else {
         memcpy(answer.stream, request.stream, sizeof answer.stream);
@@ -219,7 +220,7 @@ void stage_request_handle(void *context, const struct bus_peer_id *peer, const v
         else if (view.kind == ROW_COMMAND)
             command(stage, peer, &view);
         else
-            catch_up(stage, peer, &view);
+            catch_up(stage, peer, &frame.header, &view);
         answered = answered || question;
     }
 }

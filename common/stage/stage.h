@@ -116,12 +116,14 @@ struct stage_service {
     /* For services whose input is not the bus, and which have to hear of a symbol before it is theirs (docs/decisions/0030); NULL
      * elsewhere. They are asked again and again while the symbol moves.
      * symbol_expect: it is on its way here: begin to listen. symbol_heard: what has been heard of it, in the service's own words;
-     * its owner is told with each request. symbol_leave: STATUS_OK: no row of it will be emitted any more; STATUS_AGAIN: not yet,
-     * and why; `heard`: the next owner's. symbol_left: it is not ours any more. */
+     * its owner is told with each request. symbol_may_leave: STATUS_OK: as far as the next owner goes, who has said `heard`;
+     * STATUS_AGAIN: not yet, and why; STATUS_END: it is leaving already. symbol_leave: the next owner has been asked once more, and hears
+     * it still: STATUS_OK: no row of it will be emitted any more; STATUS_AGAIN: not yet. symbol_left: it is not ours any more. */
     enum status (*symbol_expect)(void *service, size_t symbol_index, int64_t version, struct error *error);
     void (*symbol_heard)(void *service, size_t symbol_index, char out_heard[HEARD_BYTES]);
-    enum status (*symbol_leave)(void *service, size_t symbol_index, int64_t version, const char *heard,
-                                struct error *error);
+    enum status (*symbol_may_leave)(void *service, size_t symbol_index, const char *heard,
+                                    struct error *error);
+    enum status (*symbol_leave)(void *service, size_t symbol_index, int64_t version, struct error *error);
     void (*symbol_left)(void *service, size_t symbol_index);
 
     /* symbol_table: of services whose symbols have a long state of which little changes at a time (rows of hours): memory of a

@@ -145,14 +145,25 @@ enum leaving_step {
     LEAVING_RELEASED, /* journaled as no longer ours; what the next owner needs lies ready for him */
 };
 
+/* next_owner: what the owner of a symbol that leaves knows of the one it goes to (release.c); times are monotonic. */
+struct next_owner {
+    char instance[INSTANCE_BYTES];
+    int64_t generation;      /* of its newest life that has spoken; what another one heard counts no more */
+    char heard[HEARD_BYTES]; /* as that life said last … */
+    int64_t heard_ms;        /* … then */
+    bool waits;              /* what it said last has had no answer yet */
+    int64_t question;        /* put to that life last, 0: none … */
+    int64_t question_ms;     /* … then */
+    bool has_answered;       /* what it said last was said behind that question */
+};
+
 struct leaving {
     enum leaving_step step;
-    int64_t version;         /* of the plan that will say so */
-    char heard[HEARD_BYTES]; /* by the next owner, as it said last … */
-    int64_t heard_ms;        /* … then; monotonic */
-    int64_t asked_ms;        /* LEAVING_ASKED since; monotonic */
-    struct error waits_for;  /* LEAVING_ASKED: what for */
-    int64_t stopped_ns;      /* wall */
+    int64_t version; /* of the plan that will say so */
+    struct next_owner next;
+    int64_t asked_ms;       /* LEAVING_ASKED since; monotonic */
+    struct error waits_for; /* LEAVING_ASKED: what for */
+    int64_t stopped_ns;     /* wall */
     struct buffer record;
     struct buffer package; /* record and rows; empty: not made yet */
     bool forget_sinks;     /* their threads have not been told yet */
@@ -171,6 +182,7 @@ struct arriving {
     bool taken; /* our sinks and our memory have their part; what is lacking is the commit */
     int64_t asked_ms;
     char heard[HEARD_BYTES]; /* as the owner was told */
+    int64_t question;        /* the owner's newest, 0: none */
 };
 
 struct hand_over {
@@ -317,10 +329,11 @@ enum status stage_acquire(struct stage *stage, const struct plan_move *move, str
 enum status stage_release_turn(struct stage *stage, size_t symbol, struct error *error);
 enum status stage_acquire_turn(struct stage *stage, size_t symbol, struct error *error);
 enum { PACKAGE_BYTES_MAX = 256 * 1024 * 1024 }; /* what one symbol may hand over */
-/* stage_package_asked: a request for a package on the ROUTER; its answer may come later. stage_package_answered: at the DEALER. */
+/* stage_package_asked: a request for a package on the ROUTER, in a frame of that header; its answer may come later.
+ * stage_package_answered: at the DEALER. */
 bool stage_is_package(const char *stream);
 void stage_package_asked(struct stage *stage, const struct bus_peer_id *peer,
-                         const struct catch_up_request_row *request);
+                         const struct frame_header *header, const struct catch_up_request_row *request);
 void stage_package_answered(struct stage *stage, const struct catch_up_answer_row *answer, const void *body,
                             size_t bytes);
 void stage_package_stream(const struct stage *stage, size_t symbol, char out_stream[STREAM_BYTES]);
@@ -338,8 +351,8 @@ enum status stage_holes_count(struct stage *stage,
 enum status stage_upstream_open(struct stage *stage, const char *service, const char *instance,
                                 size_t *out_index, struct error *error);
 void stage_input_join(struct stage *stage, struct input *input); /* asks its producer for what it has */
-bool stage_input_request(struct stage *stage, size_t connection, const char *stream, int64_t from,
-                         const char *heard);
+/* stage_input_request: of `request` what is the caller's to say: stream, from, of a hand-over heard and question. */
+bool stage_input_request(struct stage *stage, size_t connection, struct catch_up_request_row *request);
 enum status stage_inputs_open(struct stage *stage, struct error *error);
 enum status stage_inputs_follow(struct stage *stage, struct error *error); /* the plan has changed */
 enum status stage_input_attach(struct stage *stage, struct input *input, struct error *error);

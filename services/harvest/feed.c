@@ -11,7 +11,7 @@
 #include <string.h>
 
 /* A state begins with this and ends with the book of the last symbol. */
-static const uint64_t STATE_MAGIC = 0x3144454546464f36; /* raise its digit when the layout changes */
+static const uint64_t STATE_MAGIC = 0x3144454546464f37; /* raise its digit when the layout changes */
 
 enum { WATERMARK_MS_MAX = 10000, DEDUP_LRU_MAX = 1 << 24 };
 
@@ -38,6 +38,7 @@ static const char *const COUNTER_NAMES[FEED_COUNTER_COUNT] = {
     [FEED_MOVED] = "fed_elsewhere",
     [FEED_ARRIVED] = "arrived",
     [FEED_ARRIVED_LOST] = "arrived_lost",
+    [FEED_MOVES_UNMET] = "moves_unmet",
     [FEED_REST_MALFORMED] = "rest_malformed",
     [FEED_REST_ERRORS] = "rest_errors",
     [FEED_CONTROL_MALFORMED] = "control_malformed",
@@ -294,7 +295,7 @@ static enum status take_move(struct feed *feed, const struct capture_record *rec
     count(feed, FEED_OTHER_RECORDS);
     enum status status = venue_parse_move(feed->venue, record->payload, record->payload_bytes, &move, error);
     if (status == STATUS_OK)
-        feed_symbol_move(&feed->symbols[move.symbol], record->source, move.leaves);
+        feed_symbol_move(&feed->symbols[move.symbol], record->source, &move);
     return status;
 }
 

@@ -61,7 +61,7 @@ enum feed_counter {
     FEED_MESSAGES, /* records of kind 1 */
     FEED_REST_ANSWERS,
     FEED_CONTROLS,
-    FEED_OTHER_RECORDS, /* connections, metadata */
+    FEED_OTHER_RECORDS, /* connections, metadata, moves */
     FEED_UNKNOWN_RECORDS,
     FEED_PARSED,
     FEED_PARSE_ERRORS, /* Σ malformed of messages */
@@ -80,6 +80,7 @@ enum feed_counter {
     FEED_MOVED,        /* of a symbol that another instance fed at that place */
     FEED_ARRIVED,      /* of symbols that are expected: not known yet who feeds them */
     FEED_ARRIVED_LOST, /* of these: more than may be kept, and nobody has fed them */
+    FEED_MOVES_UNMET,  /* symbols that left although not all had been met: their records say so */
     FEED_REST_MALFORMED,
     FEED_REST_ERRORS,
     FEED_CONTROL_MALFORMED,
@@ -175,14 +176,18 @@ bool feed_wants_trades(const struct feed *feed, size_t symbol, int64_t *out_firs
 bool feed_has(const struct feed *feed, size_t symbol);
 bool feed_expects(const struct feed *feed, size_t symbol);
 
-/* feed_heard: the first ids that have come of an expected symbol since it was last known to be listened to without a break,
- * "trade=ID book=ID ticker=ID", without those of which nothing has come. */
+/* feed_heard: the first ids that have come of an expected symbol since it was last known to be listened to without a break, in records
+ * behind that of feed_hear_from, "trade=ID book=ID ticker=ID", without those of which nothing has come. feed_hear_from: what came before
+ * was heard by a life that is over. */
+void feed_hear_from(struct feed *feed, uint64_t record);
 enum { FEED_HEARD_BYTES = 128 };
 void feed_heard(const struct feed *feed, size_t symbol, char out_heard[FEED_HEARD_BYTES]);
 
-/* feed_may_leave: whether the symbol may go at all. feed_overlaps: whether of every stream of which its next owner has `heard` what came
+/* feed_may_leave: whether the symbol may go at all. feed_is_owed: an answer of the venue, or what fills a hole: whoever has the symbol asks for
+ * it, and waits for it, so it is better had before. feed_overlaps: whether of every stream of which its next owner has `heard` what came
  * first has been fed here. STATUS_AGAIN: not yet; the sentence says what is waited for. feed_all_heard: that names every stream. */
 enum status feed_may_leave(const struct feed *feed, size_t symbol, struct error *error) MUST_USE;
+bool feed_is_owed(const struct feed *feed, size_t symbol);
 enum status feed_overlaps(const struct feed *feed, size_t symbol, const char *heard,
                           struct error *error) MUST_USE;
 bool feed_all_heard(const struct feed *feed, const char *heard);

@@ -207,6 +207,12 @@ static bool begins_with(const struct capture_record *record, const char *text)
     return record->payload_bytes >= bytes && memcmp(record->payload, text, bytes) == 0;
 }
 
+static void unheard(struct feed *feed, int64_t connection)
+{
+    for (size_t i = 0; i < feed->config.symbol_count; i++)
+        feed_symbol_unheard(&feed->symbols[i], connection);
+}
+
 /* end_of_capture: of the symbols that it has. Others may go on: their instance was not there when this one came to the end. */
 static void end_of_capture(struct feed *feed, int64_t source)
 {
@@ -224,7 +230,7 @@ static void end_of_capture(struct feed *feed, int64_t source)
 
 void feed_connection_closed(struct feed *feed, const struct capture_record *record)
 {
-    bool any_open = false;
+    bool any_open = false, is_planned = begins_with(record, PLANNED);
     for (size_t i = 0; i < FEED_CONNECTIONS_MAX; i++) {
         struct feed_connection *connection = &feed->state.connections[i];
         if (!connection->number || connection->source != record->source)
@@ -232,7 +238,9 @@ void feed_connection_closed(struct feed *feed, const struct capture_record *reco
         bool is_meant = is_of(connection, record) || record->conn_id == CAPTURE_ALL_CONNECTIONS;
         if (is_meant && connection->is_open)
             connection_close(connection, record);
-        if (is_meant && begins_with(record, PLANNED))
+        if (is_meant && !is_planned)
+            unheard(feed, connection->number);
+        if (is_meant && is_planned)
             memset(connection, 0, sizeof *connection);
         any_open = any_open || connection->is_open;
     }

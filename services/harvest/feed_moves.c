@@ -210,7 +210,7 @@ static void keep(struct feed_symbol *symbol, const struct venue_message *message
     note_service(symbol->expected.served, message);
     if (stream == FEED_STREAMS)
         hear_nothing(symbol);
-    else if (symbol->heard[stream] < 0)
+    else if (symbol->heard[stream] < 0 && record->seq > symbol->feed->hear_from)
         symbol->heard[stream] = id_of(message);
 }
 
@@ -301,17 +301,25 @@ void feed_symbol_begin(struct feed_symbol *symbol, int64_t owner)
 }
 
 /* feed_symbol_move: said twice it is as said once. In a replay whoever expects it goes on at once. */
-void feed_symbol_move(struct feed_symbol *symbol, int64_t source, bool leaves)
+void feed_symbol_move(struct feed_symbol *symbol, int64_t source, const struct venue_move *move)
 {
     bool is_owner = symbol->state.owner == source;
-    if (leaves && is_owner) {
+    if (move->leaves && is_owner) {
         symbol->state.owner = FEED_ELSEWHERE;
         symbol->state.has_left = 1;
-    } else if (!leaves && !is_owner && symbol->expected.source == FEED_ELSEWHERE) {
+        symbol->feed->state.counters[FEED_MOVES_UNMET] += move->is_unmet;
+    } else if (!move->leaves && !is_owner && symbol->expected.source == FEED_ELSEWHERE) {
         symbol->expected.source = source;
         hold_clear(&symbol->arrivals);
     }
     settle(symbol);
+}
+
+void feed_symbol_unheard(struct feed_symbol *symbol, int64_t connection)
+{
+    for (size_t i = 0; i < FEED_SERVICES; i++)
+        if (symbol->expected.served[i] == connection)
+            hear_nothing(symbol);
 }
 
 int64_t feed_symbol_arrived(const struct feed_symbol *symbol)
@@ -338,6 +346,11 @@ bool feed_expects(const struct feed *feed, size_t symbol)
     return feed->symbols[symbol].expected.source != FEED_ELSEWHERE;
 }
 
+void feed_hear_from(struct feed *feed, uint64_t record)
+{
+    feed->hear_from = record;
+}
+
 void feed_heard(const struct feed *feed, size_t symbol, char out_heard[FEED_HEARD_BYTES])
 {
     size_t length = 0;
@@ -348,9 +361,9 @@ void feed_heard(const struct feed *feed, size_t symbol, char out_heard[FEED_HEAR
                                        length ? " " : "", STREAM_NAMES[i], feed->symbols[symbol].heard[i]);
 }
 
-/* has_fed: a message of this id has come here, or a newer one. While a trade is missing before one that has come it may not leave
- * (feed_may_leave), so a newer one says enough: of the trade itself, if it was refused (its time was absurd) and is not
- * remembered, nothing else ever would. */
+/* has_fed: a message of this id has come here, or a newer one. While a trade is missing before one that has come it does not leave
+ * (feed_is_owed), so a newer one says enough: of the trade itself, if it was refused (its time was absurd) and is not
+ * remembered, nothing else ever would. Where a hole is no longer waited for, what the next owner heard of it is fed there. */
 static bool has_fed(const struct feed_symbol *symbol, enum feed_stream stream, int64_t id)
 {
     return symbol->state.fed[stream] >= id || (stream == FEED_TRADE && ordering_knows(&symbol->ordering, id));
@@ -388,14 +401,17 @@ enum status feed_overlaps(const struct feed *feed, size_t index, const char *hea
 
 enum status feed_may_leave(const struct feed *feed, size_t index, struct error *error)
 {
+    if (feed->state.has_ended || feed->symbols[index].state.has_ended)
+        return error_set(error, STATUS_AGAIN, "the recording is at its end");
+    return STATUS_OK;
+}
+
+bool feed_is_owed(const struct feed *feed, size_t index)
+{
     const struct feed_symbol *symbol = &feed->symbols[index];
     int64_t first, last;
-    if (feed->state.has_ended || symbol->state.has_ended)
-        return error_set(error, STATUS_AGAIN, "the recording is at its end");
-    if (feed_wants_snapshot(feed, index) || feed_symbol_missed(symbol, &first, &last) ||
-        symbol->state.catches_up || ordering_hole(&symbol->ordering, &first, &last))
-        return error_set(error, STATUS_AGAIN, "an answer of the venue is awaited");
-    return STATUS_OK;
+    return feed_wants_snapshot(feed, index) || symbol->state.catches_up ||
+           ordering_hole(&symbol->ordering, &first, &last);
 }
 
 void feed_forget(struct feed *feed, size_t symbol)

@@ -43,7 +43,7 @@ struct feed_symbol {
         } dropped[FEED_STREAMS];
     } expected;
     struct hold arrivals;        /* messages of an expected symbol, as they came */
-    int64_t heard[FEED_STREAMS]; /* of these the first ids; -1: none. Not saved */
+    int64_t heard[FEED_STREAMS]; /* of those of this life the first ids; -1: none. Not saved */
     /* Everything from here to the end is saved as it lies. */
     struct feed_symbol_state {
         int64_t counters[FEED_COUNTER_COUNT];
@@ -91,6 +91,7 @@ struct feed {
     struct feed_symbol *symbols;
     struct trade_row blank_trade; /* every field cleared: copying is quicker than clearing */
     struct book_row blank_book;
+    uint64_t hear_from; /* feed_hear_from */
     /* Saved as it lies. */
     struct feed_state {
         int64_t counters[FEED_COUNTER_COUNT];
@@ -117,7 +118,9 @@ void feed_symbol_message(struct feed_symbol *symbol, const struct venue_message 
  * record of a move. (feed_moves.c) */
 void feed_symbol_arrives(struct feed_symbol *symbol, int64_t source, const struct venue_message *message,
                          const struct capture_record *record);
-void feed_symbol_move(struct feed_symbol *symbol, int64_t source, bool leaves);
+void feed_symbol_move(struct feed_symbol *symbol, int64_t source, const struct venue_move *move);
+/* feed_symbol_unheard: the connection of this number is gone: behind what an expected symbol has heard by it there may be a hole. */
+void feed_symbol_unheard(struct feed_symbol *symbol, int64_t connection);
 void feed_symbol_begin(struct feed_symbol *symbol, int64_t owner);
 int64_t feed_symbol_arrived(const struct feed_symbol *symbol);
 

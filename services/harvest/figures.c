@@ -75,7 +75,6 @@ static void report_receiver(const struct intake *intake, struct stage_report *re
         stage_report_counter(report, counters[i].name, counters[i].value);
     for (enum intake_loss loss = 0; loss < INTAKE_LOSSES; loss++)
         stage_report_counter(report, intake_loss_name(loss), intake->losses[loss]);
-    stage_report_counter(report, "moves_unmet", intake->meetings_cut);
     stage_report_gauge(report, "clock_offset_ms", figures.clock_offset_ms);
 }
 

@@ -229,10 +229,10 @@ enum status intake_command(struct intake *intake, const struct feed *feed, const
 /* --- a symbol that moves --- */
 
 static void move_json(const struct intake *intake, const char *move, size_t symbol, int64_t version,
-                      char out_json[META_BYTES])
+                      bool is_unmet, char out_json[META_BYTES])
 {
-    snprintf(out_json, META_BYTES, "{\"move\":\"%s\",\"symbol\":\"%s\",\"version\":%" PRId64 "}", move,
-             stage_symbol(intake->stage, symbol), version);
+    snprintf(out_json, META_BYTES, "{\"move\":\"%s\",\"symbol\":\"%s\",\"version\":%" PRId64 "%s}", move,
+             stage_symbol(intake->stage, symbol), version, is_unmet ? ",\"unmet\":true" : "");
 }
 
 enum status intake_expect(struct intake *intake, size_t symbol, int64_t version, struct error *error)
@@ -240,7 +240,7 @@ enum status intake_expect(struct intake *intake, size_t symbol, int64_t version,
     char json[META_BYTES];
     if (!intake->receiver)
         return error_set(error, STATUS_UNSUPPORTED, "a replay receives nothing");
-    move_json(intake, "expect", symbol, version, json);
+    move_json(intake, "expect", symbol, version, false, json);
     if (!receiver_listens(intake->receiver, symbol))
         receiver_listen(intake->receiver, symbol, json);
     return STATUS_OK;
@@ -250,10 +250,21 @@ void intake_heard(const struct intake *intake, const struct feed *feed, size_t s
                   char out_heard[HEARD_BYTES])
 {
     char heard[FEED_HEARD_BYTES];
-    bool is_open = intake->receiver && receiver_serves(intake->receiver, symbol);
+    size_t length = 0;
+    uint64_t since = intake->receiver ? receiver_serves(intake->receiver, symbol) : 0;
+    if (feed_position(feed) < since) /* it may not know yet of a socket that was lost before */
+        since = 0;
     feed_heard(feed, symbol, heard);
-    snprintf(out_heard, HEARD_BYTES, "%s%s%.110s", is_open ? MEETING_OPEN : "", is_open && *heard ? " " : "",
-             heard);
+    if (since)
+        length = (size_t)snprintf(out_heard, HEARD_BYTES, "%s%" PRIu64 "%s", MEETING_OPEN, since,
+                                  *heard ? " " : "");
+    snprintf(out_heard + length, HEARD_BYTES - length, "%.90s", heard);
+}
+
+static uint64_t open_since(const char *heard)
+{
+    size_t length = sizeof MEETING_OPEN - 1;
+    return strncmp(heard, MEETING_OPEN, length) == 0 ? strtoull(heard + length, NULL, 10) : 0;
 }
 
 /* meet: whether it may go as far as its next owner is concerned. */
@@ -261,55 +272,66 @@ static enum status meet(struct intake *intake, const struct feed *feed, size_t s
                         struct error *error)
 {
     struct error differs = {{0}};
+    struct meeting *meeting = &intake->meetings[symbol];
     struct meeting_facts facts = {
         .is_simulator = strcmp(config_text(stage_config(intake->stage), "harvest.venue"), "simulator") == 0,
-        .is_open = strncmp(heard, MEETING_OPEN, sizeof MEETING_OPEN - 1) == 0,
+        .is_owed = feed_is_owed(feed, symbol),
+        .open_since = open_since(heard),
         .any_heard = strchr(heard, '=') != NULL,
         .all_heard = feed_all_heard(feed, heard),
         .overlaps = feed_overlaps(feed, symbol, heard, &differs) == STATUS_OK,
     };
     enum meeting_verdict verdict =
-        meeting_judge(&intake->meetings[symbol], &facts, clock_monotonic_ms(stage_clock(intake->stage)));
+        meeting_judge(meeting, &facts, clock_monotonic_ms(stage_clock(intake->stage)));
     const char *why = meeting_lacks(&facts);
-    if (verdict == MEETING_GOES_ON)
-        return error_set(error, STATUS_AGAIN, "%s", why ? why : differs.text);
-    if (verdict == MEETING_IS_CUT && !intake->meetings[symbol].is_told) {
-        intake->meetings[symbol].is_told = true;
-        intake->meetings_cut++;
-        log_event(
-            LOG_WARNING, "left_unmet",
-            "symbol=%s heard=\"%s\" waited_s=%d reason=\"%s\" what=\"what is missed is fetched or told\"",
-            stage_symbol(intake->stage, symbol), heard, MEETING_PATIENCE_MS / 1000, why ? why : differs.text);
-    }
-    return STATUS_OK;
+    meeting->is_cut = verdict == MEETING_IS_CUT;
+    snprintf(meeting->lacks, sizeof meeting->lacks, "%.120s", why ? why : differs.text);
+    return verdict == MEETING_GOES_ON ? error_set(error, STATUS_AGAIN, "%s", meeting->lacks) : STATUS_OK;
 }
 
 static enum status append_leave(struct intake *intake, size_t symbol, int64_t version, struct error *error)
 {
     char json[META_BYTES];
     const struct clock *clock = stage_clock(intake->stage);
-    move_json(intake, "leave", symbol, version, json);
+    const struct meeting *meeting = &intake->meetings[symbol];
+    move_json(intake, "leave", symbol, version, meeting->is_cut, json);
     if (capture_append(intake->writer, CAPTURE_MOVE, 0, clock_wall_ns(clock), clock_monotonic_ns(clock), json,
                        strlen(json), &intake->leaving[symbol]) != STATUS_OK ||
         capture_flush(intake->writer) != STATUS_OK)
         return error_set(error, STATUS_AGAIN, "the disk does not take the capture just now");
+    if (meeting->is_cut)
+        log_event(LOG_WARNING, "left_unmet",
+                  "symbol=%s waited_s=%d reason=\"%s\" what=\"what is missed is fetched or told\"",
+                  stage_symbol(intake->stage, symbol), MEETING_PATIENCE_MS / 1000, meeting->lacks);
     crash_point("after_leave");
     return STATUS_AGAIN; /* until the feed has read it */
 }
 
+/* is_leaving: the record that says so is in the capture; the feed has read it, or will. */
+static bool is_leaving(const struct intake *intake, const struct feed *feed, size_t symbol)
+{
+    return !feed_has(feed, symbol) || intake->leaving[symbol] > feed_position(feed);
+}
+
+enum status intake_may_leave(struct intake *intake, const struct feed *feed, size_t symbol, const char *heard,
+                             struct error *error)
+{
+    if (is_leaving(intake, feed, symbol))
+        return STATUS_END;
+    if (!intake->receiver)
+        return error_set(error, STATUS_UNSUPPORTED, "a replay has nothing to give");
+    enum status status = feed_may_leave(feed, symbol, error);
+    return status == STATUS_OK ? meet(intake, feed, symbol, heard, error) : status;
+}
+
 enum status intake_leave(struct intake *intake, const struct feed *feed, size_t symbol, int64_t version,
-                         const char *heard, struct error *error)
+                         struct error *error)
 {
     if (!feed_has(feed, symbol))
         return STATUS_OK;
-    if (!intake->receiver)
-        return error_set(error, STATUS_UNSUPPORTED, "a replay has nothing to give");
-    if (intake->leaving[symbol] > feed_position(feed))
-        return STATUS_AGAIN; /* on its way */
-    enum status status = feed_may_leave(feed, symbol, error);
-    if (status == STATUS_OK)
-        status = meet(intake, feed, symbol, heard, error);
-    return status == STATUS_OK ? append_leave(intake, symbol, version, error) : status;
+    if (is_leaving(intake, feed, symbol))
+        return STATUS_AGAIN; /* until the feed has read it */
+    return append_leave(intake, symbol, version, error);
 }
 
 void intake_left(struct intake *intake, struct feed *feed, size_t symbol)

@@ -22,7 +22,6 @@ struct intake {
     struct capture_chain *chain;   /* … which reads this */
     uint64_t *leaving;         /* by symbol: number of the record of this life by which it leaves, 0: none */
     struct meeting *meetings;  /* by symbol: with its next owner */
-    int64_t meetings_cut;      /* symbols that left although not all had been met */
     struct receiver *receiver; /* NULL in a replay */
     uint64_t first_record;     /* number of the first record this life may append */
     int64_t losses_before[INTAKE_LOSSES]; /* of earlier lives */
@@ -77,14 +76,17 @@ void intake_count_losses(struct intake *intake);
 /* intake_halt: nothing is received any more; until `until_ms` (monotonic) the disk may take what it has not taken yet. */
 void intake_halt(struct intake *intake, int64_t until_ms);
 
-/* intake_expect, intake_leave, intake_left: a symbol that moves (stage.h: symbol_expect, symbol_leave, symbol_left). */
+/* intake_expect, intake_may_leave, intake_leave, intake_left: a symbol that moves (stage.h: symbol_expect, …). */
 enum status intake_expect(struct intake *intake, size_t symbol, int64_t version,
                           struct error *error) MUST_USE;
+enum status intake_may_leave(struct intake *intake, const struct feed *feed, size_t symbol, const char *heard,
+                             struct error *error) MUST_USE;
 enum status intake_leave(struct intake *intake, const struct feed *feed, size_t symbol, int64_t version,
-                         const char *heard, struct error *error) MUST_USE;
+                         struct error *error) MUST_USE;
 void intake_left(struct intake *intake, struct feed *feed, size_t symbol);
 
-/* intake_heard: what its owner is told of a symbol that is expected: "open" when every socket it needs is, and feed_heard. */
+/* intake_heard: what its owner is told of a symbol that is expected: "open:" and since which record when every socket it needs is and the
+ * feed has read so far, and feed_heard. */
 void intake_heard(const struct intake *intake, const struct feed *feed, size_t symbol,
                   char out_heard[HEARD_BYTES]);
 

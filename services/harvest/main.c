@@ -37,6 +37,8 @@ static enum status open_feed(struct harvest *harvest, struct feed_config *settin
         harvest->feed = feed_create(settings, emit, harvest, error);
     if (status == STATUS_OK)
         status = harvest->feed ? intake_open(&harvest->intake, stage, settings, error) : STATUS_INVALID;
+    if (status == STATUS_OK && harvest->intake.receiver)
+        feed_hear_from(harvest->feed, harvest->intake.first_record - 1);
     free(owners);
     free(names);
     return status;
@@ -130,6 +132,7 @@ static const struct stage_service HARVEST = {
     .symbol_load = harvest_symbol_load,
     .symbol_expect = harvest_symbol_expect,
     .symbol_heard = harvest_symbol_heard,
+    .symbol_may_leave = harvest_symbol_may_leave,
     .symbol_leave = harvest_symbol_leave,
     .symbol_left = harvest_symbol_left,
     .command = harvest_command,

@@ -146,7 +146,7 @@ static void copy_texts(struct receiver *receiver)
     config->symbols = (const char *const *)receiver->symbols;
     receiver->is_heard = memory_allocate(config->symbol_count * sizeof *receiver->is_heard);
     receiver->is_wanted = memory_allocate(config->symbol_count * sizeof *receiver->is_wanted);
-    receiver->is_served = memory_allocate(config->symbol_count * sizeof *receiver->is_served);
+    receiver->served_since = memory_allocate(config->symbol_count * sizeof *receiver->served_since);
     for (size_t i = 0; i < config->symbol_count; i++)
         receiver->is_heard[i] = receiver->is_wanted[i] = !config->is_heard || config->is_heard[i];
     config->is_heard = receiver->is_heard;
@@ -315,7 +315,7 @@ void receiver_destroy(struct receiver *receiver)
     free(receiver->symbols);
     free(receiver->is_heard);
     free(receiver->is_wanted);
-    free(receiver->is_served);
+    free(receiver->served_since);
     receiver_orders_drop(receiver);
     free(receiver->wants);
     streams_finish(&receiver->streams);

@@ -90,8 +90,9 @@ void receiver_listen(struct receiver *receiver, size_t symbol, const char *move_
 void receiver_forget(struct receiver *receiver, size_t symbol);
 bool receiver_listens(const struct receiver *receiver, size_t symbol);
 
-/* receiver_serves: whether every socket that a symbol needs is open and has been asked for it without being refused. */
-bool receiver_serves(const struct receiver *receiver, size_t symbol);
+/* receiver_serves: every socket that a symbol needs is open and has been asked for it without being refused: number of the newest record of
+ * the capture when that began, behind those of the sockets that were lost before; 0: it is not so. */
+uint64_t receiver_serves(const struct receiver *receiver, size_t symbol);
 
 /* receiver_stopped: nothing more will come: intake was stopped, or the recording is at its end; all of it is
  * in the capture and readable. */

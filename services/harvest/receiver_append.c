@@ -71,6 +71,8 @@ static void dequeue(struct receiver *receiver)
     memmove(queue->data, queue->data + at, queue->length - at);
     queue->length -= at;
     receiver->queue_retry_ms = receiver_now_ms(receiver) + QUEUE_RETRY_MS;
+    if (queue->length == 0)
+        receiver_note_served(receiver);
 }
 
 void receiver_flush(struct receiver *receiver)

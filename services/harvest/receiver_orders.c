@@ -169,7 +169,7 @@ bool receiver_listens(const struct receiver *receiver, size_t symbol)
     return receiver->is_wanted[symbol];
 }
 
-bool receiver_serves(const struct receiver *receiver, size_t symbol)
+uint64_t receiver_serves(const struct receiver *receiver, size_t symbol)
 {
-    return atomic_load(&receiver->is_served[symbol]);
+    return atomic_load(&receiver->served_since[symbol]);
 }

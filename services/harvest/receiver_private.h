@@ -112,11 +112,12 @@ struct receiver {
     struct link links[RECEIVER_SOCKETS_MAX];
     size_t link_count;
     struct want *wants;
-    bool *is_heard;          /* by symbol */
-    bool *is_wanted;         /* by symbol, as asked for last; of the thread that asks */
-    struct order *orders;    /* oldest first; under the mutex */
-    _Atomic bool *is_served; /* by symbol: every socket that it needs is open, and owes no answer about it */
-    int64_t subscriptions;   /* number of the newest request on a socket */
+    bool *is_heard;       /* by symbol */
+    bool *is_wanted;      /* by symbol, as asked for last; of the thread that asks */
+    struct order *orders; /* oldest first; under the mutex */
+    _Atomic uint64_t
+        *served_since;     /* by symbol (receiver_serves): its sockets are open, and owe no answer about it */
+    int64_t subscriptions; /* number of the newest request on a socket */
     struct asking askings[REQUESTS_MAX];
     size_t asking_count;
     enum phase phase;

@@ -184,9 +184,14 @@ void receiver_note_served(struct receiver *receiver)
             lacks[receiver->streams.items[i].symbol] = true;
     for (size_t i = 0; i < receiver->asking_count; i++)
         lacks[receiver->askings[i].symbol] = true;
+    bool is_recorded = receiver->queue.length == 0; /* else what has been lost has no number yet */
     for (size_t i = 0; i < receiver->config.symbol_count; i++) {
-        bool is_served = receiver->is_heard[i] && !lacks[i];
-        changes = atomic_exchange(&receiver->is_served[i], is_served) != is_served || changes;
+        bool is_served = receiver->is_heard[i] && !lacks[i] && is_recorded;
+        if (is_served == (receiver_serves(receiver, i) != 0))
+            continue;
+        atomic_store(&receiver->served_since[i],
+                     is_served ? capture_appended_seq(receiver->config.writer) : 0);
+        changes = true;
     }
     free(lacks);
     if (changes)

@@ -47,11 +47,16 @@ void harvest_symbol_heard(void *service, size_t symbol, char out_heard[HEARD_BYT
     intake_heard(&harvest->intake, harvest->feed, symbol, out_heard);
 }
 
-enum status harvest_symbol_leave(void *service, size_t symbol, int64_t version, const char *heard,
-                                 struct error *error)
+enum status harvest_symbol_may_leave(void *service, size_t symbol, const char *heard, struct error *error)
 {
     struct harvest *harvest = service;
-    return intake_leave(&harvest->intake, harvest->feed, symbol, version, heard, error);
+    return intake_may_leave(&harvest->intake, harvest->feed, symbol, heard, error);
+}
+
+enum status harvest_symbol_leave(void *service, size_t symbol, int64_t version, struct error *error)
+{
+    struct harvest *harvest = service;
+    return intake_leave(&harvest->intake, harvest->feed, symbol, version, error);
 }
 
 void harvest_symbol_left(void *service, size_t symbol)

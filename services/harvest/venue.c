@@ -364,6 +364,7 @@ enum status venue_parse_move(struct venue *venue, const void *payload, size_t by
     yyjson_val *move = yyjson_obj_get(root, "move"), *version = yyjson_obj_get(root, "version");
     struct venue_move found = {.symbol = control_symbol(venue, yyjson_obj_get(root, "symbol")),
                                .leaves = yyjson_equals_str(move, "leave"),
+                               .is_unmet = yyjson_is_true(yyjson_obj_get(root, "unmet")),
                                .version = yyjson_get_sint(version)};
     bool is_one = (found.leaves || yyjson_equals_str(move, "expect")) && yyjson_is_int(version) &&
                   found.version > 0 && yyjson_is_str(yyjson_obj_get(root, "symbol"));

@@ -184,11 +184,12 @@ enum status venue_parse_control(struct venue *venue, const void *payload, size_t
 /* venue_move: what a capture says of a symbol that moves. */
 struct venue_move {
     int symbol;
-    bool leaves; /* false: it is expected */
+    bool leaves;   /* false: it is expected */
+    bool is_unmet; /* leaves although not all that its next owner should hear had been waited for */
     int64_t version;
 };
 
-/* venue_parse_move: {"move":"leave" or "expect","symbol":name,"version":number,…}. STATUS_MALFORMED, or STATUS_UNSUPPORTED when it
+/* venue_parse_move: {"move":"leave" or "expect","symbol":name,"version":number,…}; "unmet":true of one that leaves. STATUS_MALFORMED, or STATUS_UNSUPPORTED when it
  * names a symbol that the run does not have. */
 enum status venue_parse_move(struct venue *venue, const void *payload, size_t bytes,
                              struct venue_move *out_move, struct error *error) MUST_USE;

@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "proto/frame.h"
 #include "tests/simulation/fault.h"
+#include "tests/simulation/hearing.h"
 #include "tests/simulation/journals.h"
 #include "tests/simulation/network.h"
 #include "tests/simulation/posix.h"
@@ -344,6 +345,7 @@ void bus_answer(struct bus *bus, const struct bus_peer_id *peer, const void *hea
     struct peer to;
     (void)bus;
     memcpy(&to, peer->bytes, sizeof to);
+    hearing_note_answer(head, head_bytes);
     fault_point("answer");
     for (struct bus *other = buses; other; other = other->next) {
         if (other->life != to.life || fault_chance_permille(faults_plan()->request_loss_permille))

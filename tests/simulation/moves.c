@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "config/plan.h"
+#include "tests/simulation/hearing.h"
 #include "tests/simulation/operator.h"
 #include "tests/simulation/trace.h"
 
@@ -46,6 +47,11 @@ int moves_owner(int first, size_t symbol)
     return first + (index < FAULT_SERVICES && world.second_owns[index][symbol]);
 }
 
+const struct planned_move *moves_under_way(void)
+{
+    return world.moving ? &world.plan->moves[world.next] : NULL;
+}
+
 int64_t moves_made(void)
 {
     return (int64_t)world.next;
@@ -78,6 +84,7 @@ void moves_begin(const struct fault_plan *plan)
 {
     plan_destroy(world.owners);
     memset(&world, 0, sizeof world);
+    hearing_begin();
     if (!plan->scaled)
         return;
     world.plan = plan;

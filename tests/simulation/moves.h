@@ -12,6 +12,9 @@ void moves_begin(const struct fault_plan *plan);
 /* moves_step: carries them out, no new one once the streams have `ended`. True: nothing is under way. */
 bool moves_step(bool ended);
 
+/* moves_under_way: NULL: none. */
+const struct planned_move *moves_under_way(void);
+
 int64_t moves_made(void);
 int64_t moves_made_of_harvest(void);
 

@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "tests/simulation/fault.h"
 #include "tests/simulation/fiber.h"
+#include "tests/simulation/hearing.h"
 #include "tests/simulation/process.h"
 
 #include <stdarg.h>
@@ -133,5 +134,7 @@ void log_event(enum log_level level, const char *event, const char *format, ...)
 
 void crash_point(const char *name)
 {
+    if (strcmp(name, "after_leave") == 0)
+        hearing_judge();
     fault_point(name);
 }

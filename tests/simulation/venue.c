@@ -39,6 +39,7 @@ static struct {
     bool fetched[VENUE_SYMBOLS]; /* the first snapshot */
     int64_t begin_ns;
     int64_t wall_ns[PROCESS_COUNT]; /* of each harvest: of the newest message that it has read */
+    int64_t deaf_ns[PROCESS_COUNT][VENUE_SYMBOLS]; /* a connection that heard the symbol was lost then */
     int64_t count, numbers, read;
     struct websocket *open[OPEN_MAX];
     size_t open_count;
@@ -248,14 +249,31 @@ static bool is_over(void)
     return !item(world.front) && world.ended;
 }
 
+static void note_deaf(const struct websocket *socket, size_t symbol)
+{
+    if (socket->hears[symbol])
+        world.deaf_ns[socket->process - processes][symbol] = fiber_now_ns();
+}
+
+int64_t venue_deaf_since_ns(const struct process *process, size_t symbol)
+{
+    for (size_t i = 0; i < world.open_count; i++)
+        if (world.open[i]->process == process && world.open[i]->hears[symbol])
+            return INT64_MAX;
+    return world.deaf_ns[process - processes][symbol];
+}
+
 static void hear(struct websocket *socket, const char *text, bool hears)
 {
     for (size_t i = 0; i < VENUE_SYMBOLS; i++) {
         char name[16] = "";
         for (size_t k = 0; VENUE_NAMES[i][k]; k++)
             name[k] = (char)tolower((unsigned char)VENUE_NAMES[i][k]);
-        if (strstr(text, name))
-            socket->hears[i] = hears;
+        if (!strstr(text, name))
+            continue;
+        if (!hears)
+            note_deaf(socket, i);
+        socket->hears[i] = hears;
     }
 }
 
@@ -274,9 +292,13 @@ static void open_socket(struct websocket *socket)
 
 static void close_socket(const struct websocket *socket)
 {
-    for (size_t i = world.open_count; i > 0; i--)
-        if (world.open[i - 1] == socket)
-            memmove(&world.open[i - 1], &world.open[i], (--world.open_count - (i - 1)) * sizeof *world.open);
+    for (size_t i = world.open_count; i > 0; i--) {
+        if (world.open[i - 1] != socket)
+            continue;
+        for (size_t symbol = 0; symbol < VENUE_SYMBOLS; symbol++)
+            note_deaf(socket, symbol);
+        memmove(&world.open[i - 1], &world.open[i], (--world.open_count - (i - 1)) * sizeof *world.open);
+    }
     drop_read();
 }
 

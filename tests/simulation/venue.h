@@ -29,4 +29,6 @@ int64_t venue_begin_ns(void);
 int64_t venue_wall_ns(const struct process *process);
 /* venue_bury: the connections of a process that is gone. */
 void venue_bury(const struct process *process);
+/* venue_deaf_since_ns: when an instance of harvest lost the last connection that heard a symbol; INT64_MAX: one hears it; 0: none ever did. */
+int64_t venue_deaf_since_ns(const struct process *process, size_t symbol);
 int64_t venue_messages(void);

@@ -172,6 +172,52 @@ static void test_a_chain_of_two_captures_gives_the_rows_of_one(void **unused)
     }
 }
 
+/* The venue owes the first book for so long that it is no longer waited for; the answer comes to the next owner. */
+static void test_a_symbol_that_leaves_without_a_book_gives_the_rows_of_one(void **unused)
+{
+    (void)unused;
+    static const int16_t OWNERS[] = {0, 0};
+    for (uint64_t seed = 1; seed <= ROUNDS; seed++) {
+        struct random random;
+        struct script *script = memory_allocate(sizeof *script);
+        struct buffer rows, expected;
+        struct side side;
+        size_t begin, cut;
+        random_seed(&random, seed);
+        write_script(script, &random);
+        disturb(script, &random);
+        draw(&random, &begin, &cut);
+        size_t late = cut + (size_t)random_below(&random, MESSAGES - cut);
+        size_t answered = late + (size_t)random_below(&random, MESSAGES - late);
+        memmove(script->texts, script->texts + 1, answered * TEXT_BYTES);
+        snprintf(script->texts[answered], TEXT_BYTES, "%s", SNAPSHOT);
+        buffer_init(&rows, 0);
+        buffer_init(&expected, 0);
+        uncut(script, &expected);
+        side_open(&side, &rows, OWNERS);
+        give(&side, 0, CAPTURE_OPENED, URL);
+        for (size_t i = 0; i < begin; i++)
+            give_message(&side, 0, script, i);
+        give_move(&side, 1, "expect");
+        give(&side, 1, CAPTURE_OPENED, URL);
+        for (size_t i = begin; i < late; i++)
+            give_message(&side, 1, script, i);
+        for (size_t i = begin; i < cut; i++)
+            give_message(&side, 0, script, i);
+        assert_true(feed_is_owed(side.feed, 1));
+        give_move(&side, 0, "leave");
+        for (size_t i = late; i < script->count; i++)
+            give_message(&side, 1, script, i);
+        feed_end(side.feed);
+        balance(&side);
+        assert_same_rows(&rows, &expected, seed);
+        feed_destroy(side.feed);
+        buffer_finish(&rows);
+        buffer_finish(&expected);
+        free(script);
+    }
+}
+
 /* --- from daemon to daemon --- */
 
 /* restart: a new life with the saved state. */
@@ -333,6 +379,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_chain_of_two_captures_gives_the_rows_of_one),
+        cmocka_unit_test(test_a_symbol_that_leaves_without_a_book_gives_the_rows_of_one),
         cmocka_unit_test(test_a_hand_over_gives_the_rows_of_one_whoever_is_restarted),
         cmocka_unit_test(test_streams_that_lie_otherwise_on_the_new_connection_lose_and_double_nothing),
     };

@@ -171,11 +171,72 @@ static void test_a_break_of_the_venue_behind_a_move_is_counted_whichever_socket_
     }
 }
 
+/* give_aggregate: as give_trade, of a feed that catches up by REST. */
+static void give_aggregate(struct side *side, uint16_t source, int64_t id)
+{
+    char text[TEXT_BYTES];
+    snprintf(text, sizeof text,
+             "{\"stream\":\"btcusdt@aggTrade\",\"data\":{\"E\":%" PRId64 ",\"T\":%" PRId64 ",\"a\":%" PRId64
+             ",\"p\":\"100.5\",\"q\":\"2\",\"f\":1,\"l\":1,\"m\":true}}",
+             1000 + 100 * id, 1000 + 100 * id, id);
+    give(side, source, CAPTURE_MESSAGE, text);
+}
+
+/* Where the venue's answer is no longer waited for: the hole goes with the symbol, and is asked for where that has gone to. */
+static void test_a_symbol_that_leaves_while_it_catches_up_is_filled_where_it_goes(void **unused)
+{
+    (void)unused;
+    static const char AGGREGATES[] = "ws://h/stream?streams=btcusdt@aggTrade/btcusdt@depth";
+    static const char PAGE[] = "http://h/fapi/v1/aggTrades?symbol=BTCUSDT&fromId=2&limit=1000\n["
+                               "{\"a\":2,\"p\":\"100.5\",\"q\":\"2\",\"f\":1,\"l\":1,\"T\":1200,\"m\":true},"
+                               "{\"a\":3,\"p\":\"100.5\",\"q\":\"2\",\"f\":1,\"l\":1,\"T\":1300,\"m\":true}]";
+    for (int moves = 0; moves < 2; moves++) {
+        struct side side;
+        struct words words;
+        struct feed_config config;
+        uint16_t owner = (uint16_t)moves;
+        int64_t first, last, ticket;
+        feed_config_defaults(&config);
+        config.symbols = SYMBOLS;
+        config.symbol_count = 2;
+        config.book_source = BOOK_SOURCE_PARTIAL;
+        config.max_clock_skew_ms = 0;
+        side = (struct side){0};
+        buffer_init(&words.said, 0);
+        side.feed = feed_create(&config, note, &words, NULL);
+        give(&side, 0, CAPTURE_OPENED, AGGREGATES);
+        give_aggregate(&side, 0, 0);
+        give_aggregate(&side, 0, 1);
+        give(&side, 0, CAPTURE_CLOSED, "1006 the connection broke");
+        give(&side, 0, CAPTURE_OPENED, AGGREGATES);
+        give_aggregate(&side, 0, 4);
+        assert_true(feed_is_owed(side.feed, 1));
+        if (moves) {
+            give_move(&side, 1, "expect");
+            give(&side, 1, CAPTURE_OPENED, AGGREGATES);
+            give_aggregate(&side, 1, 4);
+            give_move(&side, 0, "leave");
+            give(&side, 0, CAPTURE_REST, PAGE); /* too late */
+        }
+        assert_true(feed_wants_trades(side.feed, 1, &first, &last, &ticket));
+        assert_true(first == 2 && last == 3);
+        give(&side, owner, CAPTURE_REST, PAGE);
+        give_aggregate(&side, owner, 5);
+        feed_end(side.feed);
+        assert_string_equal(buffer_text(&words.said), "t0 t1 t2 t3 reconnect t4 t5 ");
+        balance(&side);
+        feed_destroy(side.feed);
+        buffer_finish(&words.said);
+    }
+}
+
 /* --- when it may go --- */
 
 static enum status may_leave(const struct side *side, const char *heard, struct error *error)
 {
     enum status status = feed_may_leave(side->feed, 1, error);
+    if (status == STATUS_OK && feed_is_owed(side->feed, 1))
+        return error_set(error, STATUS_AGAIN, "something is owed");
     return status == STATUS_OK ? feed_overlaps(side->feed, 1, heard, error) : status;
 }
 
@@ -229,6 +290,92 @@ static void test_a_quiet_symbol_does_not_wait_for_a_trade_that_was_refused(void 
     assert_int_equal(may_leave(&side, "trade=11", &error), STATUS_AGAIN);
     feed_destroy(side.feed);
     buffer_finish(&words.said);
+}
+
+/* --- what counts as heard --- */
+
+static void expect_heard(const struct side *side, const char *expected)
+{
+    char heard[FEED_HEARD_BYTES];
+    feed_heard(side->feed, 1, heard);
+    assert_string_equal(heard, expected);
+}
+
+/* The capture is read again from the newest state on: what stands there was heard by the life that wrote it. */
+static void test_what_a_dead_life_heard_is_kept_and_counts_no_more(void **unused)
+{
+    (void)unused;
+    struct side side;
+    struct words words;
+    words_open(&side, &words);
+    give_move(&side, 1, "expect");
+    give(&side, 1, CAPTURE_OPENED, URL);
+    feed_hear_from(side.feed, side.seq + 2);
+    give_trade(&side, 1, 3);
+    give_trade(&side, 1, 4);
+    expect_heard(&side, "");
+    assert_int_equal(feed_count(side.feed, 1, FEED_ARRIVED), 2);
+    give_trade(&side, 1, 5);
+    give_trade(&side, 1, 6);
+    expect_heard(&side, "trade=5");
+    feed_destroy(side.feed);
+    buffer_finish(&words.said);
+}
+
+static void test_what_was_heard_counts_no_more_when_its_connection_is_lost(void **unused)
+{
+    (void)unused;
+    struct side side;
+    struct words words;
+    words_open(&side, &words);
+    give_move(&side, 1, "expect");
+    give_on(&side, 1, 2, CAPTURE_OPENED, "ws://h/stream?streams=ethusdt@trade");
+    give(&side, 1, CAPTURE_OPENED, URL);
+    give_trade(&side, 1, 3);
+    give_on(&side, 1, 2, CAPTURE_CLOSED, "1006 the connection broke"); /* another symbol's */
+    expect_heard(&side, "trade=3");
+    give(&side, 1, CAPTURE_CLOSED, "1006 the connection broke");
+    expect_heard(&side, "");
+    give(&side, 1, CAPTURE_OPENED, URL);
+    give_trade(&side, 1, 8);
+    expect_heard(&side, "trade=8");
+    feed_destroy(side.feed);
+    buffer_finish(&words.said);
+}
+
+/* It stands in the record, so it is counted as often as the record: once, whoever reads it, and however often it is said. */
+static void test_a_symbol_that_left_unmet_is_counted_by_its_record(void **unused)
+{
+    (void)unused;
+    static const char UNMET[] = "{\"move\":\"leave\",\"symbol\":\"BTCUSDT\",\"version\":2,\"unmet\":true}";
+    static const int16_t HERE[] = {0, 0};
+    for (int is_unmet = 0; is_unmet < 2; is_unmet++) {
+        struct side side, next;
+        struct words words, others;
+        struct buffer state;
+        struct reader in;
+        struct error error;
+        words_open(&side, &words);
+        give(&side, 0, CAPTURE_OPENED, URL);
+        give_trade(&side, 0, 1);
+        for (int i = 0; i < 2; i++)
+            if (is_unmet)
+                give(&side, 0, CAPTURE_MOVE, UNMET);
+            else
+                give_move(&side, 0, "leave");
+        assert_int_equal(feed_count(side.feed, FEED_ALL, FEED_MOVES_UNMET), is_unmet);
+        buffer_init(&state, 0);
+        feed_save_rest(side.feed, &state);
+        words_open_of(&next, &others, HERE);
+        reader_init(&in, state.data, state.length);
+        assert_ok(feed_load_rest(next.feed, &in, &error));
+        assert_int_equal(feed_count(next.feed, FEED_ALL, FEED_MOVES_UNMET), is_unmet);
+        feed_destroy(side.feed);
+        feed_destroy(next.feed);
+        buffer_finish(&state);
+        buffer_finish(&words.said);
+        buffer_finish(&others.said);
+    }
 }
 
 static void test_all_are_heard_when_every_stream_that_there_is_has_spoken(void **unused)
@@ -338,6 +485,10 @@ int main(void)
         cmocka_unit_test(test_a_break_of_the_venue_behind_a_move_is_counted_whichever_socket_spoke_first),
         cmocka_unit_test(test_a_symbol_leaves_when_its_next_owner_hears_what_was_fed),
         cmocka_unit_test(test_a_quiet_symbol_does_not_wait_for_a_trade_that_was_refused),
+        cmocka_unit_test(test_what_a_dead_life_heard_is_kept_and_counts_no_more),
+        cmocka_unit_test(test_what_was_heard_counts_no_more_when_its_connection_is_lost),
+        cmocka_unit_test(test_a_symbol_that_left_unmet_is_counted_by_its_record),
+        cmocka_unit_test(test_a_symbol_that_leaves_while_it_catches_up_is_filled_where_it_goes),
         cmocka_unit_test(test_all_are_heard_when_every_stream_that_there_is_has_spoken),
         cmocka_unit_test(test_what_could_not_be_kept_is_lost_only_where_nobody_has_fed_it),
         cmocka_unit_test(test_records_of_moves_that_are_none_change_nothing),

@@ -76,6 +76,31 @@ static void test_a_symbol_is_served_when_the_venue_has_answered(void **state)
     bench_finish(&bench);
 }
 
+/* Whoever has read the capture up to there knows what was lost. */
+static void test_a_socket_that_comes_back_serves_from_behind_the_record_of_its_loss(void **state)
+{
+    (void)state;
+    struct bench bench;
+    size_t closed = 0, opened = 0;
+    bench_begin(&bench);
+    struct receiver_config settings = two_symbols(&bench);
+    bench_go(&bench, &settings);
+    UNTIL(&bench, receiver_serves(bench.receiver, 0));
+    uint64_t before = receiver_serves(bench.receiver, 0);
+    bench.venue.cuts = true;
+    venue_say_diff(&bench.venue, 9, 12, 8);
+    UNTIL(&bench, receiver_serves(bench.receiver, 0) > before);
+    uint64_t since = receiver_serves(bench.receiver, 0);
+    UNTIL(&bench, feed_position(bench.feed) >= since && bench.kinds.length >= since);
+    for (size_t i = before; i < since; i++) {
+        closed += bench.kinds.data[i] == 'C';
+        opened += bench.kinds.data[i] == 'O';
+    }
+    assert_int_equal(closed, 1);
+    assert_int_equal(opened, 1);
+    bench_finish(&bench);
+}
+
 static void test_what_a_relieved_socket_never_answered_is_not_waited_for(void **state)
 {
     (void)state;
@@ -213,6 +238,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_refused_subscription_is_told_and_counted_and_another_socket_asks_for_it),
         cmocka_unit_test(test_a_symbol_is_served_when_the_venue_has_answered),
+        cmocka_unit_test(test_a_socket_that_comes_back_serves_from_behind_the_record_of_its_loss),
         cmocka_unit_test(test_what_a_relieved_socket_never_answered_is_not_waited_for),
         cmocka_unit_test(test_a_symbol_whose_second_socket_is_refused_is_not_served),
         cmocka_unit_test(test_requests_that_a_socket_does_not_take_are_told_and_asked_by_another_one),

@@ -67,11 +67,16 @@ static void a_symbol_stays_until_every_reader_has_registered(void **state)
     pair_end(&place, from, to);
 }
 
-static enum status leave_when_heard(void *service, size_t symbol, int64_t version, const char *heard,
-                                    struct error *error)
+static enum status leave_when_heard(void *service, size_t symbol, const char *heard, struct error *error)
 {
-    (void)service, (void)symbol, (void)version;
+    (void)service, (void)symbol;
     return *heard ? STATUS_OK : error_set(error, STATUS_AGAIN, "its next owner hears nothing of it yet");
+}
+
+static enum status leave(void *service, size_t symbol, int64_t version, struct error *error)
+{
+    (void)service, (void)symbol, (void)version, (void)error;
+    return STATUS_OK;
 }
 
 static void hear_all(void *service, size_t symbol, char out_heard[HEARD_BYTES])
@@ -87,7 +92,8 @@ static void what_was_heard_in_an_earlier_move_says_nothing_of_the_next_one(void 
     struct place place;
     struct stage *one, *other;
     struct stage_service hears = SERVICE, deaf = SERVICE;
-    hears.symbol_leave = deaf.symbol_leave = leave_when_heard;
+    hears.symbol_may_leave = deaf.symbol_may_leave = leave_when_heard;
+    hears.symbol_leave = deaf.symbol_leave = leave;
     hears.symbol_heard = hear_all;
     pair(&place, &one, &other);
     one->service = other->service = &hears;
@@ -111,6 +117,130 @@ static void what_was_heard_in_an_earlier_move_says_nothing_of_the_next_one(void 
     pair_end(&place, one, other);
 }
 
+/* --- what a life hears that may be over --- */
+
+/* hearing_pair: the first is asked to let go, the second, in its second life, to take; it hears. */
+static struct stage_service hearing_pair(struct place *place, struct stage **out_one,
+                                         struct stage **out_other)
+{
+    struct stage_service hears = SERVICE;
+    hears.symbol_may_leave = leave_when_heard;
+    hears.symbol_leave = leave;
+    hears.symbol_heard = hear_all;
+    pair(place, out_one, out_other);
+    (*out_other)->options.generation = 2;
+    return hears;
+}
+
+/* await_words: until the owner knows what the next one's life hears; that one takes no answer meanwhile. */
+static void await_words(const struct place *place, struct stage *from, int64_t generation)
+{
+    const struct next_owner *next = &from->hand_overs[AAA].leaving.next;
+    for (int64_t until_ms = now_ms() + PATIENCE_MS; next->generation != generation || !next->waits;) {
+        if (now_ms() > until_ms)
+            fail_msg("life %lld never spoke (folder %s)", (long long)generation, place->folder);
+        stage_inputs_poll(from, 1);
+    }
+}
+
+/* Its last words are a moment old when it dies. */
+static void what_a_life_heard_that_is_over_lets_no_symbol_go(void **state)
+{
+    (void)state;
+    struct place place;
+    struct stage *one, *other;
+    struct stage_service hears = hearing_pair(&place, &one, &other);
+    one->service = other->service = &hears;
+    order_release(one, AAA);
+    order_acquire(other, AAA);
+    await_words(&place, one, 2);
+    step(one); /* the question */
+    death(other);
+    step(one);
+    clock_manual_advance(&place.time, 500 * (int64_t)1000000);
+    step(one);
+    assert_true(stage_owns(one, AAA));
+    other = life(&place, "numbers.2");
+    other->options.generation = 3;
+    order_acquire(other, AAA); /* it hears nothing yet */
+    await_words(&place, one, 3);
+    step(one);
+    assert_true(stage_owns(one, AAA));
+    other->service = &hears;
+    await_package(&place, one, other, AAA);
+    step(other);
+    assert_true(stage_owns(other, AAA));
+    expect_rows(other, AAA, 10);
+    pair_end(&place, one, other);
+}
+
+static void what_is_still_on_its_way_of_it_lets_no_symbol_go_either(void **state)
+{
+    (void)state;
+    struct place place;
+    struct stage *one, *other;
+    struct stage_service hears = hearing_pair(&place, &one, &other);
+    one->service = &hears;
+    order_release(one, AAA);
+    order_acquire(other, AAA); /* it hears nothing */
+    await_words(&place, one, 2);
+    struct leaving *leaving = &one->hand_overs[AAA].leaving;
+    const struct bus_peer_id peer = leaving->peer;
+    leaving->next.question = 41;
+    leaving->next.question_ms = clock_monotonic_ms(&one->clock);
+    const struct {
+        int64_t generation, question;
+        const char *consumer;
+    } CASES[] = {{1, 41, "numbers.2"}, {2, 40, "numbers.2"}, {2, 41, "numbers.3"}};
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        struct frame_header header = {.generation = CASES[i].generation};
+        struct catch_up_request_row request = {.from = 1, .heard = "all", .question = CASES[i].question};
+        snprintf(request.consumer, sizeof request.consumer, "%s", CASES[i].consumer);
+        stage_package_stream(one, AAA, request.stream);
+        stage_package_asked(one, &peer, &header, &request);
+        step(one);
+        assert_true(stage_owns(one, AAA));
+    }
+    pair_end(&place, one, other);
+}
+
+/* However long an answer was on its way, or its reader stood still: it must have been said within a second. */
+static void an_answer_to_an_old_question_lets_no_symbol_go(void **state)
+{
+    (void)state;
+    struct place place;
+    struct stage *one, *other;
+    struct stage_service hears = hearing_pair(&place, &one, &other);
+    one->service = other->service = &hears;
+    order_release(one, AAA);
+    order_acquire(other, AAA);
+    await_words(&place, one, 2);
+    step(one);
+    struct leaving *leaving = &one->hand_overs[AAA].leaving;
+    int64_t question = leaving->next.question;
+    assert_true(question);
+    for (int64_t until_ms = now_ms() + PATIENCE_MS; !leaving->next.has_answered;) {
+        if (now_ms() > until_ms)
+            fail_msg("the question was never answered (folder %s)", place.folder);
+        stage_inputs_poll(other, 1);
+        stage_inputs_poll(one, 1);
+    }
+    clock_manual_advance(&place.time, 1000 * (int64_t)1000000);
+    stage_package_asked(one, &leaving->peer, &(struct frame_header){.generation = 2},
+                        &(struct catch_up_request_row){.consumer = "numbers.2",
+                                                       .stream = "hand-over/numbers/AAA",
+                                                       .from = 1,
+                                                       .heard = "all",
+                                                       .question = question});
+    step(one);
+    assert_true(stage_owns(one, AAA));
+    assert_true(leaving->next.question != question); /* it is asked again */
+    await_package(&place, one, other, AAA);
+    step(other);
+    expect_rows(other, AAA, 10);
+    pair_end(&place, one, other);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -118,6 +248,9 @@ int main(void)
         cmocka_unit_test(a_symbol_given_up_for_a_forgotten_move_goes_with_the_next_one),
         cmocka_unit_test(a_symbol_stays_until_every_reader_has_registered),
         cmocka_unit_test(what_was_heard_in_an_earlier_move_says_nothing_of_the_next_one),
+        cmocka_unit_test(what_a_life_heard_that_is_over_lets_no_symbol_go),
+        cmocka_unit_test(what_is_still_on_its_way_of_it_lets_no_symbol_go_either),
+        cmocka_unit_test(an_answer_to_an_old_question_lets_no_symbol_go),
     };
     check_filter();
     return cmocka_run_group_tests(tests, NULL, NULL);
