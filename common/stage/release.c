@@ -15,7 +15,7 @@
  * as often as it is asked for, so that a death behind the commit changes nothing.
  *
  * A service whose next owner must hear the symbol first lets it go on the words of a life that is known to have lived just then
- * (docs/decisions/0036):
+ * (docs/decisions/0035):
  *
  *     next owner, life 7                           old owner
  *     request: heard "open trade=5"           ──▶  it may leave: question 41

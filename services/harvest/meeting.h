@@ -6,7 +6,7 @@
  * A venue's connections promise an order within a stream only, so each stream must have spoken to the next owner, or every socket must
  * have been open for MEETING_OVERLAP_MS; in either case all are open now. Where that cannot be had, or the old owner waits for an answer
  * or for what fills a hole and nothing comes, the symbol goes all the same, and it is told: ids show what was missed, and the hole goes
- * with the symbol (docs/decisions/0036). A simulator's connections all say one order: one stream speaks for all, and it is waited for until
+ * with the symbol (docs/decisions/0035). A simulator's connections all say one order: one stream speaks for all, and it is waited for until
  * the recording ends. */
 #pragma once
 

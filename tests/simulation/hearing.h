@@ -1,4 +1,4 @@
-/* hearing: that no symbol of harvest leaves its owner for one who no longer hears it (docs/decisions/0036).
+/* hearing: that no symbol of harvest leaves its owner for one who no longer hears it (docs/decisions/0035).
  *
  *     next owner   ── hears ──┤ dies
  *     owner        ── question ─┤          LEAVE: right: when it was asked last it heard
