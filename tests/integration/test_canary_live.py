@@ -41,7 +41,7 @@ class Live(stack.Stack):
 
     def controls(self):
         """The control rows of the stream: what the capture has."""
-        status = json.loads(self.orchctl("status", "--json").stdout)
+        status = self.status()
         (harvest,) = [process for process in status["processes"] if process["name"] == "harvest"]
         (stream,) = [stream for stream in harvest["streams"] if stream["stream"] == f"harvest/{SYMBOL}"]
         tail = self.orchctl("tail", f"harvest/{SYMBOL}", "--from", "1", "--count", str(stream["last_sequence"])).stdout

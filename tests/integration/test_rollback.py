@@ -137,7 +137,6 @@ def test_a_drill_that_is_not_confirmed_is_recorded_as_failed(programs, tmp_path)
 def test_what_a_rollback_did_is_measured_again_ten_minutes_later(tmp_path):
     sets = {"signal.weak_threshold": 0.2, "simulator.rate": 40, "run.time_scale": 60}  # ten minutes are ten seconds
     with stack.Stack(tmp_path, run_id="one", speed=20, sets=sets, sink="sqlite", arguments=["--gates", "none", "--symbols", "BTCUSDT"]) as run:
-        run.status = lambda: json.loads(run.orchctl("status", "--json").stdout)
         stack.wait_for(lambda: run.rows_written() > 50, 60, "signals")
         folder = Folder(run)
         run.orchctl("rollback", folder.mark(signal__weak_threshold=0.31))
@@ -158,7 +157,6 @@ def test_a_decision_takes_its_place_in_the_stream_and_a_rollback_leaves_two_runs
     sets = {"signal.weak_threshold": 0.2, "simulator.rate": 40}
     arguments = ["--gates", "none", "--symbols", "BTCUSDT"]
     with stack.Stack(tmp_path, run_id="one", speed=20, sets=sets, arguments=arguments) as run:
-        run.status = lambda: json.loads(run.orchctl("status", "--json").stdout)
         stack.wait_for(lambda: run.rows_written() > 50, 60, "signals")
         folder = Folder(run)
         assert "in the stream" in run.orchctl("direction", "lock", "BTCUSDT", "--why", "the book is thin").stdout

@@ -104,7 +104,7 @@ def test_a_side_that_dies_in_a_move_loses_nothing_that_was_received(tmp_path, po
 
 
 def harvest_ended(stack):
-    processes = json.loads(stack.orchctl("status", "--json").stdout)["processes"]
+    processes = stack.status()["processes"]
     rows = [row for process in processes if process["name"].startswith("harvest") for row in process["streams"] if row["published"]]
     return len(rows) == len(SYMBOLS) and all(row["ended"] for row in rows)
 

@@ -134,6 +134,12 @@ class Stack:
         assert not check or done.returncode == 0, f"orchctl {arguments}: {done.returncode} {done.stdout} {done.stderr}"
         return done
 
+    def status(self):
+        """What `orchctl status --json` says; whether everybody is healthy just now (exit code 4: not) is for the test to ask."""
+        done = self.orchctl("status", "--json", check=False)
+        assert done.returncode in (0, 4), f"status: {done.returncode} {done.stderr}"
+        return json.loads(done.stdout)
+
     def kill(self, service):
         """Kills the service; one that is just being restarted, as soon as it is there again."""
         def outcome():
