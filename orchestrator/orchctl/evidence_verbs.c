@@ -159,6 +159,6 @@ int verb_report(const struct invocation *invocation)
     snprintf(output_dir, sizeof output_dir, "%s", config_text(config, "run.output_dir"));
     config_destroy(config);
     /* While the run goes on report writes it itself, every minute. */
-    code = place_orchestrator_lives() ? EXIT_FINE : make_again();
+    code = place_orchestrator_lives() || place_daemons_live() ? EXIT_FINE : make_again();
     return code == EXIT_FINE ? print_summaries(output_dir, invocation->json) : code;
 }

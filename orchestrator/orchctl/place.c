@@ -66,7 +66,8 @@ enum status place_run(const char *run_id, char out_id[RUN_ID_BYTES], struct erro
 
 bool place_run_goes_on(const struct config *config, const char *run_id)
 {
-    return place_orchestrator_lives() && strcmp(run_id, config_text(config, "run.run_id")) == 0;
+    return strcmp(run_id, config_text(config, "run.run_id")) == 0 &&
+           (place_orchestrator_lives() || place_daemons_live());
 }
 
 bool place_concluding(const char *state_dir, const char *run_id)

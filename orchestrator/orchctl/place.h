@@ -12,7 +12,7 @@ enum status place_config(struct config **out_config, struct error *error) MUST_U
  * this folder, or none of that name; STATUS_INVALID: no run is called so; STATUS_MALFORMED as place_config. */
 enum status place_run(const char *run_id, char out_id[RUN_ID_BYTES], struct error *error) MUST_USE;
 
-/* place_run_goes_on: an orchestrator leads just this run. */
+/* place_run_goes_on: just this run is being worked on, by an orchestrator, or by daemons that one left. */
 bool place_run_goes_on(const struct config *config, const char *run_id);
 
 /* place_concluding: it has ended, and is being concluded behind the run that followed it. */

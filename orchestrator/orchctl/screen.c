@@ -160,12 +160,21 @@ static void put_symbols(struct buffer *out, yyjson_val *symbols)
     buffer_append_byte(out, '\n');
 }
 
+void screen_concluding(struct buffer *out, yyjson_val *status)
+{
+    size_t index, count;
+    yyjson_val *run;
+    yyjson_arr_foreach(yyjson_obj_get(status, "concluding"), index, count, run)
+        buffer_format(out, "run %s, before this one, is still being concluded\n", text_of(run));
+}
+
 void screen_head(struct buffer *out, const struct screen_answers *answers)
 {
     yyjson_val *status = answers->status, *itself = yyjson_obj_get(status, "orchestrator");
     buffer_format(out, "run %s  %s  input %s  sink %s  config %.*s\n", member_text(status, "run_id"),
                   member_text(status, "phase"), member_text(status, "input_mode"),
                   member_text(status, "sink"), FINGERPRINT_SHOWN, member_text(status, "config_fingerprint"));
+    screen_concluding(out, status);
     put_minutes(out, member_number(status, "elapsed_s"), member_number(status, "planned_minutes"));
     buffer_append_text(out, "  ");
     put_event_time(out, status);

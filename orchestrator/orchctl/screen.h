@@ -16,6 +16,8 @@ struct screen_answers {
 };
 
 /* The parts of operations.md §17, each ended by a newline. screen_gates: those that have not passed first. */
+void screen_concluding(struct buffer *out,
+                       yyjson_val *status); /* of a `status`: runs before this one that have no verdict yet */
 void screen_head(struct buffer *out, const struct screen_answers *answers);
 
 /* screen_processes: in a terminal of so many columns the least important ones are left out whole; returns how many. 0 columns: no

@@ -74,8 +74,13 @@ static void print_alerts(yyjson_val *result)
 
 static void print_table(yyjson_val *result)
 {
+    struct buffer text;
     printf("run %s, %s, sink %s\n", member_text(result, "run_id"), member_text(result, "phase"),
            member_text(result, "sink"));
+    buffer_init(&text, 0);
+    screen_concluding(&text, result);
+    fputs(buffer_text(&text), stdout);
+    buffer_finish(&text);
     print_orchestrator(yyjson_obj_get(result, "orchestrator"));
     print_processes(result);
     print_alerts(result);

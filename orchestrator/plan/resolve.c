@@ -48,6 +48,15 @@ static void check_captures(const struct config *config, struct config_errors *er
                               "%s cannot be read: %s", captures.texts[i], strerror(errno));
 }
 
+/* check_preview: a replayed folder is not among the inputs yet: that is told before anything starts. */
+static void check_preview(const struct config *config, struct config_errors *errors)
+{
+    if (strcmp(config_text(config, "run.input_mode"), "preview") == 0)
+        config_errors_add(errors, config_place(config, "run.input_mode"), "run.input_mode",
+                          "preview is not built yet: give the captures to the simulator (--capture FILE, "
+                          "repeatable), or recompute one with `orchctl replay`");
+}
+
 static void load_layers(const struct options *options, config_environment_get *get, void *context,
                         struct config *config, struct config_errors *errors)
 {
@@ -62,6 +71,7 @@ static void load_layers(const struct options *options, config_environment_get *g
                                                    options->capture_count, ORIGIN_CLI, &wrong) != STATUS_OK)
         config_errors_add(errors, "option --capture", "", "%s", wrong.text);
     check_captures(config, errors);
+    check_preview(config, errors);
     if (!errors->count)
         keep(config_validate(config, errors), errors, "configuration");
 }

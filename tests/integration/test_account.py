@@ -376,6 +376,23 @@ def test_a_living_run_balances_but_for_what_is_on_its_way(living):
     assert "still running" in living.orchctl("account").stdout
 
 
+def test_a_run_whose_orchestrator_died_is_a_living_one(tmp_path):
+    """Its daemons work on: what is on its way is outstanding, and nothing is final."""
+    stack = harness.Stack(tmp_path, run_id="orphaned", speed=5)
+    with stack:
+        harness.wait_for(lambda: stack.rows_written() > 30, 60, "the first signals")
+        stack.process.kill()
+        stack.process.wait()
+        ledger = account(stack, 0)
+        assert ledger["live"] and ledger["unbalanced"] == 0
+        assert "final figures" not in stack.orchctl("report", check=False).stdout
+        stack.output.close()
+        stack.__enter__()
+        harness.wait_for(lambda: "goes on" in stack.text(), 60, "another orchestrator")
+        stack.orchctl("shutdown")
+        assert stack.finish() in (0, 3)
+
+
 def test_a_living_run_with_a_row_too_few_is_outstanding_with_one_too_many_it_fails(living):
     with contextlib.closing(sqlite3.connect(living.folder / "runtime/signals.db", timeout=10)) as database:
         row = database.execute("select * from signals where run_id = 'living' limit 1").fetchone()

@@ -173,7 +173,10 @@ def test_both_runs_of_a_rollback_have_their_own_summaries_ledgers_and_gates(tmp_
         stack.wait_for(lambda: run.rows_written() > 50, 60, "signals")
         folder = Folder(run)
         run.orchctl("rollback", folder.mark(signal__weak_threshold=0.31))
+        told, pending = run.orchctl("status", check=False).stdout, run.status()["concluding"]
+        assert "run one, before this one, is still being concluded\n" in told or not pending, told
         stack.wait_for(lambda: run.status()["concluding"] == [], 60, "the conclusion")
+        assert "concluded" not in run.orchctl("status", check=False).stdout
         run.orchctl("shutdown")
         run.finish()
     logs = tmp_path / "artifacts/run_logs"
