@@ -130,6 +130,7 @@ static void begin(struct run *run, const char *folder)
     struct conclusions *all = &run->conclusions;
     int code = spawn(run, folder, &all->pid);
     all->attempts++;
+    all->began_ms = run_now_ms(run);
     all->pid = code ? 0 : all->pid;
     feed_emit(&run->feed, code ? LOG_ERROR : LOG_INFO, "concluding", "",
               FEED_FIELDS(TEXT("run", present(run)), NUMBER("attempt", all->attempts),
@@ -176,6 +177,15 @@ static bool worked_at(struct run *run, const char *folder)
     return all->pid || file_lock_held(lock);
 }
 
+/* rests: what went wrong, a full disk say, is given time to pass; but nobody who ends waits for that. */
+static bool rests(const struct run *run)
+{
+    static const int64_t REST_MS[CONCLUSION_ATTEMPTS] = {0, 500, 30000};
+    const struct conclusions *all = &run->conclusions;
+    return run->phase == PHASE_FEEDING && all->attempts < CONCLUSION_ATTEMPTS &&
+           run_now_ms(run) - all->began_ms < REST_MS[all->attempts];
+}
+
 static void look(struct run *run)
 {
     char folder[PATH_BYTES];
@@ -186,7 +196,7 @@ static void look(struct run *run)
         next(run, false);
     else if (run->conclusions.attempts >= CONCLUSION_ATTEMPTS)
         next(run, true);
-    else
+    else if (!rests(run))
         begin(run, folder);
 }
 

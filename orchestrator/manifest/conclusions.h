@@ -19,7 +19,7 @@ struct conclusions {
     size_t count, done;                             /* runs[done] is being concluded */
     int attempts;                                   /* at that one */
     pid_t pid;                                      /* 0: nobody of ours is at it */
-    int64_t due_ms;
+    int64_t due_ms, began_ms;                       /* began_ms: the last attempt */
 };
 
 /* conclusions_name_free: STATUS_INVALID and a sentence while a run of this run's name is being concluded. */
