@@ -218,6 +218,7 @@ static enum status prepare(struct run *run, struct error *error)
         return status;
     run_processes_make(run);
     status = take_lock(run, error);
+    status = status == STATUS_OK ? conclusions_name_free(run, error) : status;
     status = status == STATUS_OK ? lock_name(&run->lock, run->run_id, run->started_wall_ms, error) : status;
     status = status == STATUS_OK ? open_log(run, error) : status;
     status = status == STATUS_OK ? check(run, run->process_count == 0, error) : status;
@@ -581,8 +582,10 @@ int run_main(const struct options *options, bool *out_again)
     enum status left = adopt_find(run, &error);
     if (left == STATUS_OK) {
         code = run_adopted(run, out_again);
-    } else if (left == STATUS_AGAIN) {
-        *out_again = true;
+    } else if (left ==
+               STATUS_AGAIN) { /* with the words of the run that was left, as it would have gone on itself */
+        rolling_back_execute(run->left.argument_count, run->left.arguments);
+        code = EXIT_REFUSED;
     } else if (load_config(run) != STATUS_OK) { /* what is wrong by itself, before what is in the way */
         fprintf(stderr, "orchestrator: nothing was started\n");
         code = fail_to_follow(run, EXIT_WRONG_USE);

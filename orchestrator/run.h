@@ -230,7 +230,8 @@ struct run {
     bool bad_configuration;  /* found only when the simulator was being started */
 
     struct rolling_back rolling_back;
-    struct conclusions conclusions; /* of runs before this one */
+    int64_t exports_ok, exports_failed; /* when it was left: its exporter is gone when it is concluded */
+    struct conclusions conclusions;     /* of runs before this one */
     struct control_inputs control_inputs;
     struct canary_watch canary;
     struct injury_table *injuries; /* the orchestrator's own */

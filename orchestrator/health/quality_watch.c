@@ -18,6 +18,7 @@ static int64_t interval_ms(const struct run *run)
 static bool watches(const struct run *run)
 {
     return run->phase == PHASE_FEEDING && !run->recorded &&
+           !conclusions_pending(run) && /* a day's report has no run in its name */
            config_i64(run->config, "archive.quality_interval_s") &&
            ((run->choice.enabled | run->choice.implied) & module_bit(MODULE_ARCHIVE));
 }

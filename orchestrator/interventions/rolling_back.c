@@ -361,9 +361,35 @@ void rolling_back_lead_on(struct run *run)
     record_write_or_tell(run, &record);
 }
 
+/* ended: a run that was left, and how it was concluded. */
+struct ended {
+    const char *run_id, *conclusion;
+};
+
+/* answer_left: an incident of a rollback before the last one: its run is concluded, too. */
+static bool answer_left(struct incident *incident, const void *context)
+{
+    const struct ended *ended = context;
+    char waits[ROLLBACK_RUN_BYTES + 64], text[INCIDENT_TEXT_BYTES];
+    snprintf(waits, sizeof waits, "; run %s is still being concluded", ended->run_id);
+    const char *end = strstr(incident->closed_why, waits);
+    if (!end || strcmp(end, waits) != 0)
+        return false;
+    snprintf(text, sizeof text, "%.*s; run %s is concluded: %s", (int)(end - incident->closed_why),
+             incident->closed_why, ended->run_id, ended->conclusion);
+    memcpy(incident->closed_why, text, sizeof text);
+    return true;
+}
+
 void rolling_back_concluded(struct run *run, const char *run_id, const char *conclusion, int exit_code)
 {
     struct rollback *record = &run->rolling_back.record;
+    const struct ended ended = {.run_id = run_id, .conclusion = conclusion};
+    struct error error = {{0}};
+    char path[PATH_BYTES];
+    list_path(run, path);
+    if (incidents_change_all(path, answer_left, &ended, &error) != STATUS_OK)
+        complain(&error);
     if (!rollback_follows(run_id, run->run_id))
         return; /* of other times */
     record->exit_code = rollback_worse_code((int)record->exit_code, exit_code);

@@ -3,6 +3,7 @@
 #include "base/crash_point.h"
 #include "base/exits.h"
 #include "manifest.h"
+#include "orchestrator/export/exporter.h"
 #include "orchestrator/plan/resolve.h"
 #include "orchestrator/supervision/record.h"
 
@@ -107,6 +108,21 @@ static enum status fill(const struct run *run, const char *folder, struct error 
     return status;
 }
 
+/* undo: it is concluded in its place after all: its database goes back there. */
+static void undo(const struct run *run, const char *making)
+{
+    char from[PATH_BYTES], to[PATH_BYTES];
+    static const char *const ENDINGS[] = {"", "-wal", "-shm"};
+    for (size_t i = 0; i < sizeof ENDINGS / sizeof *ENDINGS; i++) {
+        path_join(from, making, "report.db%s", ENDINGS[i]);
+        path_join(to, config_text(run->config, "run.state_dir"), "report.db%s", ENDINGS[i]);
+        if (rename(from, to) != 0 && errno != ENOENT && errno != ENOTDIR)
+            return; /* the folder is all that has it */
+    }
+    if (folder_remove(making) != STATUS_OK)
+        log_event(LOG_WARNING, "write_error", "file=%s reason=\"%m\"", making);
+}
+
 enum status behind_leave(struct run *run, struct error *error)
 {
     char folder[PATH_BYTES], making[PATH_BYTES], name[RUN_ID_BYTES + 8], path[PATH_BYTES];
@@ -114,18 +130,26 @@ enum status behind_leave(struct run *run, struct error *error)
     snprintf(name, sizeof name, ".%s.new", run->run_id);
     behind_folder(run, name, making);
     manifest_status_path(run, path);
+    struct exporter_totals exports = exporter_totals(run->exporter);
     run->left_behind = true;
+    if (!file_exists(folder)) { /* else they were counted before an orchestrator died, and are gone */
+        run->exports_ok = exports.ok;
+        run->exports_failed = exports.failed;
+    }
     enum status status = file_exists(folder) ? STATUS_EXISTS : status_write(run, path);
     status = status == STATUS_OK ? manifest_write(run, NULL, error) : status;
     status = status == STATUS_OK ? fill(run, making, error) : status;
     crash_point("leaving");
     if (status == STATUS_OK && rename(making, folder) != 0)
         status = STATUS_IO;
-    if (status == STATUS_OK && is_durable(run))
-        status = folder_sync_of(folder);
+    else if (status == STATUS_OK && is_durable(run) && folder_sync_of(folder) != STATUS_OK)
+        log_event(LOG_WARNING, "write_error", "file=%s reason=\"%m\"", folder); /* it is left all the same */
     crash_point("leaving");
     if (status == STATUS_OK || status == STATUS_EXISTS)
         return STATUS_OK;
+    if (!*error->text)
+        status = error_set(error, status, "%s cannot be made: %m", folder);
     run->left_behind = false;
-    return *error->text ? status : error_set(error, status, "%s cannot be made: %m", folder);
+    undo(run, making);
+    return status;
 }

@@ -133,8 +133,8 @@ static void given_export(const struct run *run, struct json *json)
     struct exporter_totals totals = exporter_totals(run->exporter);
     json_key(json, "timeseries_export");
     json_object_begin(json);
-    json_key_i64(json, "export_count", totals.ok);
-    json_key_i64(json, "error_count", totals.failed);
+    json_key_i64(json, "export_count", *run->behind ? run->exports_ok : totals.ok);
+    json_key_i64(json, "error_count", *run->behind ? run->exports_failed : totals.failed);
     json_object_end(json);
 }
 

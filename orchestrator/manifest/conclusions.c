@@ -2,6 +2,7 @@
 
 #include "behind.h"
 #include "orchestrator/drivers/spawn.h"
+#include "orchestrator/supervision/record.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -29,16 +30,40 @@ static int by_name(const void *left, const void *right)
     return strcmp(left, right);
 }
 
-/* stale: one of this run's own name: that is beginning anew, and what was left of it with it. */
-static bool stale(const struct run *run, const char *name)
+static void add(struct conclusions *all, const char *name)
 {
-    char folder[PATH_BYTES];
-    if (strcmp(name, run->run_id) != 0)
-        return false;
-    behind_folder(run, name, folder);
-    if (folder_remove(folder) != STATUS_OK)
-        log_event(LOG_WARNING, "write_error", "file=%s reason=\"%m\"", folder);
-    return true;
+    bool fits = all->count < CONCLUSIONS_MAX && strlen(name) < ROLLBACK_RUN_BYTES;
+    for (size_t i = 0; fits && i < all->count; i++)
+        fits = strcmp(all->runs[i], name) != 0;
+    if (fits)
+        snprintf(all->runs[all->count++], ROLLBACK_RUN_BYTES, "%s", name);
+}
+
+/* take_untold: those that whoever was here before had not told of the end of; they may have come to it meanwhile. Who is at one of them is a
+ * child of ours when that was the run before this one: then it was this very process. */
+static void take_untold(struct run *run)
+{
+    struct conclusions before;
+    int status;
+    if (!record_conclusions(&run->left, &before))
+        return;
+    for (size_t i = before.done; i < before.count; i++)
+        if (strcmp(before.runs[i], run->run_id) != 0)
+            add(&run->conclusions, before.runs[i]);
+    if (before.pid > 0 && waitpid(before.pid, &status, WNOHANG) == 0)
+        run->conclusions.pid = before.pid;
+}
+
+/* forget: one of this run's own name: that begins anew, and what was left of it with it. */
+static void forget(struct run *run, const char *folder)
+{
+    enum status status = folder_remove(folder);
+    feed_emit(
+        &run->feed, LOG_WARNING, "conclusion_dropped", "",
+        FEED_FIELDS(TEXT("run", run->run_id), TEXT("reason", status == STATUS_OK ? "" : "write_error")));
+    console_say(&run->console,
+                "an earlier run %s was never concluded, and is not any more: this run has its name",
+                run->run_id);
 }
 
 void conclusions_open(struct run *run)
@@ -46,15 +71,31 @@ void conclusions_open(struct run *run)
     struct conclusions *all = &run->conclusions;
     char path[PATH_BYTES];
     *all = (struct conclusions){0};
+    behind_folder(run, run->run_id, path);
+    if (!run->adopted &&
+        file_exists(path)) /* of one that goes on it is its own, and all there is of its report */
+        forget(run, path);
+    take_untold(run);
     path_join(path, config_text(run->config, "run.state_dir"), BEHIND_FOLDER);
     DIR *folder = opendir(path);
-    for (struct dirent *entry; folder && all->count < CONCLUSIONS_MAX && (entry = readdir(folder));)
-        if (entry->d_name[0] != '.' && strlen(entry->d_name) < ROLLBACK_RUN_BYTES &&
-            !stale(run, entry->d_name))
-            snprintf(all->runs[all->count++], ROLLBACK_RUN_BYTES, "%s", entry->d_name);
+    for (struct dirent *entry; folder && (entry = readdir(folder));)
+        if (entry->d_name[0] != '.' && strcmp(entry->d_name, run->run_id) != 0)
+            add(all, entry->d_name);
     if (folder)
         closedir(folder);
     qsort(all->runs, all->count, sizeof all->runs[0], by_name);
+}
+
+enum status conclusions_name_free(const struct run *run, struct error *error)
+{
+    char folder[PATH_BYTES], lock[PATH_BYTES];
+    behind_folder(run, run->run_id, folder);
+    path_join(lock, folder, "lock");
+    if (!file_lock_held(lock))
+        return STATUS_OK;
+    return error_set(error, STATUS_INVALID,
+                     "run %s is still being concluded: wait until %s is gone, or use another --run-id",
+                     run->run_id, folder);
 }
 
 bool conclusions_pending(const struct run *run)
@@ -89,6 +130,7 @@ static void begin(struct run *run, const char *folder)
     struct conclusions *all = &run->conclusions;
     int code = spawn(run, folder, &all->pid);
     all->attempts++;
+    all->began_ms = run_now_ms(run);
     all->pid = code ? 0 : all->pid;
     feed_emit(&run->feed, code ? LOG_ERROR : LOG_INFO, "concluding", "",
               FEED_FIELDS(TEXT("run", present(run)), NUMBER("attempt", all->attempts),
@@ -135,6 +177,15 @@ static bool worked_at(struct run *run, const char *folder)
     return all->pid || file_lock_held(lock);
 }
 
+/* rests: what went wrong, a full disk say, is given time to pass; but nobody who ends waits for that. */
+static bool rests(const struct run *run)
+{
+    static const int64_t REST_MS[CONCLUSION_ATTEMPTS] = {0, 500, 30000};
+    const struct conclusions *all = &run->conclusions;
+    return run->phase == PHASE_FEEDING && all->attempts < CONCLUSION_ATTEMPTS &&
+           run_now_ms(run) - all->began_ms < REST_MS[all->attempts];
+}
+
 static void look(struct run *run)
 {
     char folder[PATH_BYTES];
@@ -145,7 +196,7 @@ static void look(struct run *run)
         next(run, false);
     else if (run->conclusions.attempts >= CONCLUSION_ATTEMPTS)
         next(run, true);
-    else
+    else if (!rests(run))
         begin(run, folder);
 }
 

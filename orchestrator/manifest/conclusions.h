@@ -13,16 +13,19 @@ struct run;
 
 enum { CONCLUSIONS_MAX = 16, CONCLUSION_ATTEMPTS = 3 };
 
-/* conclusions: part of the run; zeroed is "none". */
+/* conclusions: part of the run; zeroed is "none". Which there are, and who is at it, is in the run's record. */
 struct conclusions {
     char runs[CONCLUSIONS_MAX][ROLLBACK_RUN_BYTES]; /* by name */
     size_t count, done;                             /* runs[done] is being concluded */
     int attempts;                                   /* at that one */
     pid_t pid;                                      /* 0: nobody of ours is at it */
-    int64_t due_ms;
+    int64_t due_ms, began_ms;                       /* began_ms: the last attempt */
 };
 
-/* conclusions_open: looks which there are. */
+/* conclusions_name_free: STATUS_INVALID and a sentence while a run of this run's name is being concluded. */
+enum status conclusions_name_free(const struct run *run, struct error *error) MUST_USE;
+
+/* conclusions_open: looks which there are, and which had not been told of. */
 void conclusions_open(struct run *run);
 bool conclusions_pending(const struct run *run);
 void conclusions_step(struct run *run);

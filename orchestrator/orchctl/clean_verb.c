@@ -258,6 +258,7 @@ static enum status daemon_visit(void *context, const char *path)
 static bool take_lock(const struct config *config, int *out_descriptor)
 {
     bool held = false;
+    char run_id[RUN_ID_BYTES];
     *out_descriptor = open(LOCK_PATH, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
     if (*out_descriptor < 0 && errno != ENOENT && errno != ENOTDIR)
         return complain(0, "clean: %s cannot be opened: %s; nothing was removed", LOCK_PATH, strerror(errno));
@@ -268,6 +269,12 @@ static bool take_lock(const struct config *config, int *out_descriptor)
         return complain(0,
                         "clean: a daemon of a run whose orchestrator is gone is still alive here; start the "
                         "orchestrator again, it ends the run");
+    if (place_any_concluding(config_text(config, "run.state_dir"), run_id))
+        return complain(0,
+                        "clean: run %s has ended and is not concluded yet, which needs its files; start the "
+                        "orchestrator again, it sees "
+                        "to that, or remove %s/concluding/%s to go without its verdict",
+                        run_id, config_text(config, "run.state_dir"), run_id);
     return true;
 }
 

@@ -76,3 +76,15 @@ bool place_concluding(const char *state_dir, const char *run_id)
     path_join(path, state_dir, "concluding/%s", run_id);
     return file_exists(path);
 }
+
+bool place_any_concluding(const char *state_dir, char out_run_id[RUN_ID_BYTES])
+{
+    char path[PATH_BYTES];
+    glob_t found = {0};
+    path_join(path, state_dir, "concluding/*");
+    bool any = glob(path, 0, NULL, &found) == 0 && found.gl_pathc > 0;
+    if (any)
+        snprintf(out_run_id, RUN_ID_BYTES, "%s", strrchr(found.gl_pathv[0], '/') + 1);
+    globfree(&found);
+    return any;
+}

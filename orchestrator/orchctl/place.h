@@ -18,6 +18,9 @@ bool place_run_goes_on(const struct config *config, const char *run_id);
 /* place_concluding: it has ended, and is being concluded behind the run that followed it. */
 bool place_concluding(const char *state_dir, const char *run_id);
 
+/* place_any_concluding: the first of them by name; false: there is none. */
+bool place_any_concluding(const char *state_dir, char out_run_id[RUN_ID_BYTES]);
+
 /* place_orchestrator_lives: somebody holds the lock of this folder. */
 bool place_orchestrator_lives(void);
 

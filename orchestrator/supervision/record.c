@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char MAGIC[] = "orderflow run 3\n";
+static const char MAGIC[] = "orderflow run 4\n";
 
 /* kept: a member that is written as it stands in memory; the file never leaves this host and this build. */
 struct kept {
@@ -23,6 +23,10 @@ struct kept {
 static const struct kept RUN_KEPT[] = {
     KEEP(run, phase),       /* first: record_phase */
     KEEP(run, left_behind), /* second: record_left_behind */
+    KEEP(run, conclusions.runs),
+    KEEP(run, conclusions.count), /* third to sixth: record_conclusions */
+    KEEP(run, conclusions.done),
+    KEEP(run, conclusions.pid),
     KEEP(run, leads_on),
     KEEP(run, choice),
     KEEP(run, failed_start),
@@ -51,6 +55,8 @@ static const struct kept RUN_KEPT[] = {
     KEEP(run, own_max_open_files),
     KEEP(run, adoptions),
     KEEP(run, scaling),
+    KEEP(run, exports_ok),
+    KEEP(run, exports_failed),
 };
 
 static const struct kept PROCESS_KEPT[] = {
@@ -247,6 +253,21 @@ bool record_left_behind(const struct record *record)
     in.offset = record->state_offset + sizeof(enum run_phase);
     reader_take(&in, &left_behind, sizeof left_behind);
     return left_behind;
+}
+
+bool record_conclusions(const struct record *record, struct conclusions *out_conclusions)
+{
+    struct conclusions kept = {.count = 0}; /* the third to the sixth of RUN_KEPT */
+    struct reader in;
+    reader_init(&in, record->bytes.data, record->bytes.length);
+    in.offset = record->state_offset + sizeof(enum run_phase) + sizeof(bool);
+    reader_take(&in, kept.runs, sizeof kept.runs);
+    reader_take(&in, &kept.count, sizeof kept.count);
+    reader_take(&in, &kept.done, sizeof kept.done);
+    reader_take(&in, &kept.pid, sizeof kept.pid);
+    bool good = record->bytes.length && !in.failed && kept.count <= CONCLUSIONS_MAX;
+    *out_conclusions = good ? kept : (struct conclusions){.count = 0};
+    return good;
 }
 
 void record_finish(struct record *record)

@@ -25,6 +25,8 @@ enum status record_copy(const struct run *run, const char *path) MUST_USE;
 enum status record_read(const char *path, struct record *out_record) MUST_USE;
 enum run_phase record_phase(const struct record *record);
 bool record_left_behind(const struct record *record);
+/* record_conclusions: those that run had not told of the end of; false: there is no record, and none of them. */
+bool record_conclusions(const struct record *record, struct conclusions *out_conclusions);
 void record_finish(struct record *record);
 
 /* record_restore: the run, its processes being made already, as it was recorded. STATUS_MALFORMED: the record does not

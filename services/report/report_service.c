@@ -210,12 +210,15 @@ enum status report_service_turn(struct report_service *service, struct error *er
     return status;
 }
 
-/* kept: everything is stored, so that whoever writes the final summary finds it in the files. */
+/* kept: everything is stored, so that whoever writes the final summary finds it in the files, and under its name nobody else's. */
 static bool kept(struct report_service *service)
 {
     bool stored = service->kept_version == service->version && !service->figures.dirty;
-    if (!stored && commit(service, true))
+    if (!stored && commit(service, true)) {
         service->kept_version = service->version;
+        if (summary_file_reserve(&service->config.reporter.names) != STATUS_OK)
+            log_event(LOG_ERROR, "write_error", "reason=\"the summaries' names cannot be reserved: %m\"");
+    }
     return service->kept_version == service->version && !service->figures.dirty;
 }
 

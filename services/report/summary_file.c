@@ -1,6 +1,7 @@
 #include "summary_file.h"
 
 #include "base/clock.h"
+#include "base/json.h"
 #include "sink_reader.h"
 
 #include <stdio.h>
@@ -51,4 +52,27 @@ int64_t summary_file_number(const struct summary_names *names)
     for (tried.number = 1; tried.number < NUMBERS_MAX && !is_free(&tried); tried.number++)
         ;
     return tried.number;
+}
+
+enum status summary_file_reserve(const struct summary_names *names)
+{
+    enum status status = STATUS_OK;
+    struct buffer text;
+    struct json json;
+    buffer_init(&text, 0);
+    json_init(&json, &text);
+    json_object_begin(&json);
+    json_key_text(&json, "run_id", names->run_id);
+    json_object_end(&json);
+    for (int i = 0; status == STATUS_OK && SINK_KIND_NAMES[i]; i++) {
+        char path[PATH_BYTES];
+        summary_file_path(names, SINK_KIND_NAMES[i], "json", path);
+        if (file_exists(
+                path)) /* a running one, or the other sink's, which has the same name when there is only one */
+            continue;
+        status = folder_make_for(path);
+        status = status == STATUS_OK ? file_replace(path, text.data, text.length, false) : status;
+    }
+    buffer_finish(&text);
+    return status;
 }

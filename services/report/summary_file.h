@@ -25,3 +25,7 @@ void summary_file_path(const struct summary_names *names, const char *sink, cons
 
 /* summary_file_number: the smallest number under which no file belongs to another run. */
 int64_t summary_file_number(const struct summary_names *names);
+
+/* summary_file_reserve: the names are this run's, though the summaries are somebody else's to write, later: until then no other run may find
+ * them free. */
+enum status summary_file_reserve(const struct summary_names *names) MUST_USE;

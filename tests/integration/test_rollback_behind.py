@@ -1,9 +1,11 @@
 """A rollback's next run is live before the run it left is concluded, and that one is concluded once, whoever dies on the way. The reading of the
 old run's files is held up for as long as a test wants by a pipe in the place of a file."""
+import fcntl
 import json
 import os
 import shutil
 import signal
+import subprocess
 
 import pytest
 import stack
@@ -145,8 +147,105 @@ def test_a_conclusion_goes_on_without_the_orchestrator_and_the_next_one_finds_it
         run.start_again()
         run.answering()
         assert concluded(run)["final"]
+        run.wait_for(lambda: folder.record()["conclusion"] == "verdict PASS, exit code 0", "somebody who tells how it ended")
+        assert folder.incidents()[0]["closed_why"].endswith("run test is concluded: verdict PASS, exit code 0")
         ends_well(run)
-    assert verdicts(run) == 1 and folder.record()["conclusion"] is None
+    assert verdicts(run) == 1
+
+
+def unreaped(run):
+    """Children of the orchestrator that are dead and nobody has asked for."""
+    pids = open(f"/proc/{run.process.pid}/task/{run.process.pid}/children").read().split()
+    return [pid for pid in pids if open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()[0] == "Z"]
+
+
+def test_two_rollbacks_while_the_first_run_is_concluded_leave_nothing_untold(held_programs, tmp_path):
+    with Mortal(held_programs, tmp_path / "run") as run:
+        folder, target = begun(run)
+        os.mkfifo(run.folder / "held")
+        assert run.orchctl("rollback").returncode == 0
+        end = hold(run)
+        first = json.loads((run.folder / "state/fingerprints.json").read_text())["current"]
+        assert first == target
+        assert run.orchctl("rollback", folder.mark(signal__weak_threshold=0.33)).returncode == 0
+        assert (run.status()["run_id"], run.status()["concluding"]) == ("test-r3", ["test", "test-r2"])
+        let_go(run, end)
+        concluded(run)
+        run.wait_for(lambda: not unreaped(run), "an orchestrator that asks for all its children")
+        assert [incident["closed_why"] for incident in folder.incidents()] == [
+            "run test-r2 is live; run test is concluded: verdict PASS, exit code 0",
+            "run test-r3 is live; run test-r2 is concluded: verdict PASS, exit code 0"]
+        ends_well(run)
+
+
+def test_an_orchestrator_with_other_words_goes_on_with_those_of_the_run_that_was_left(programs, tmp_path, monkeypatch):
+    monkeypatch.setenv("ORDERFLOW_CRASH_POINT", f"orchestrator/after_conclude:1:{tmp_path}/died")
+    with Mortal(programs, tmp_path / "run") as run:
+        begun(run)
+        waiting = run.popen("rollback")
+        assert run.process.wait(30) == -signal.SIGKILL
+        run.command += ["--gates", "smoke"]  # these daemons would not pass them
+        run.start_again()
+        assert waiting.wait(30) == 0, run.text()
+        concluded(run)
+        ends_well(run)
+
+
+def test_a_run_that_cannot_be_left_is_concluded_before_the_next_one_begins(programs, tmp_path):
+    with Mortal(programs, tmp_path / "run") as run:
+        folder, _ = begun(run)
+        (run.folder / "state/concluding").write_text("no folder\n")
+        done = run.orchctl("rollback")
+        assert done.returncode == 0 and "still being concluded" not in done.stdout, done.stderr
+        manifest = run.manifest()
+        assert manifest["final"] and manifest["state"] == "finished" and run.status()["concluding"] == []
+        assert "concluded before the next run begins: ./state/concluding/" in run.text()
+        ends_well(run)
+
+
+def test_what_is_not_concluded_is_neither_cleaned_away_nor_begun_again_and_costs_another_run_nothing(programs, tmp_path):
+    with Mortal(programs, tmp_path / "run") as run:
+        left = run.folder / "state/concluding/other"
+        left.mkdir(parents=True)
+        (left / "orchestrator.state").write_bytes(b"orderflow run 0\n" * 100)
+        run.wait_line("go: all ready")
+        ends_well(run)  # which does not wait for a better time to try again
+        assert "run other, before this one, is concluded: not concluded" in run.text()
+        assert (run.folder / "logs/orchestrator/other_conclusion.log").read_text().count("damaged, or of another build") == 3
+        refused = run.orchctl("clean")
+        assert refused.returncode == 1 and "run other has ended and is not concluded yet" in refused.stderr
+        assert run.manifest()["final"], "nothing was removed"
+        left.rename(left_of(run))
+        with open(left_of(run) / "lock", "w") as lock:
+            fcntl.lockf(lock, fcntl.LOCK_EX)
+            run.start_again()
+            assert run.finish() == 2 and "run test is still being concluded: wait until" in run.text()
+        assert left_of(run).exists()
+        shutil.rmtree(left_of(run))
+        assert run.orchctl("clean").returncode == 0
+
+
+def test_what_report_left_outlives_an_orchestrator_that_dies_behind_leaving_it(tmp_path):
+    """The whole pipeline; both runs begin within a minute, in which their summaries would have one name."""
+    environment = {"ORDERFLOW_CRASH_POINT": f"orchestrator/leaving:7:{tmp_path}/died"}
+    sets = {"signal.weak_threshold": 0.2, "simulator.rate": 40}
+    with stack.Stack(tmp_path, run_id="one", speed=20, sets=sets, arguments=["--gates", "smoke", "--symbols", "BTCUSDT"],
+                     environment=environment) as run:
+        stack.wait_for(lambda: run.rows_written() > 50, 30, "signals")
+        run.status = lambda: json.loads(run.orchctl("status", "--json").stdout)
+        Folder(run).mark(signal__weak_threshold=0.31)
+        with subprocess.Popen([run.binaries / "orchctl", "rollback"], cwd=tmp_path) as waiting:
+            assert run.process.wait(60) == -signal.SIGKILL
+            run.output.close()
+            run.__enter__()
+            assert waiting.wait(60) == 0, run.text()
+        stack.wait_for(lambda: run.status()["concluding"] == [], 60, "the conclusion")
+        run.orchctl("shutdown")
+        run.finish()
+    manifest = json.loads((tmp_path / "artifacts/run_logs/run_manifest_one.json").read_text())
+    assert {name: summary["run_id"] for name, summary in manifest["report"].items()} == {"jsonl": "one", "sqlite": "one"}
+    owners = [json.loads(path.read_text())["run_id"] for path in (tmp_path / "logs/report").glob("summary_*.json")]
+    assert sorted(owners) == ["one", "one", "one-r2", "one-r2"]
 
 
 def test_a_conclusion_that_never_ends_costs_the_old_run_its_verdict_and_the_next_one_nothing(programs, tmp_path):

@@ -3,6 +3,8 @@
 #include "report_life.h"
 #include "services/report/report_store.h"
 
+#include <glob.h>
+
 static void a_stop_in_the_middle_writes_the_figures_as_of_now(void **state)
 {
     (void)state;
@@ -58,6 +60,20 @@ static void the_end_of_every_stream_brings_the_final_summary_and_parity(void **s
     life_end(&life);
 }
 
+/* is_reserved: there is a file of the summaries' name that names this run, and nothing more. */
+static bool is_reserved(const struct life *life)
+{
+    char pattern[PATH_BYTES];
+    glob_t found = {0};
+    path_join(pattern, life->fixture.folder, "report/summary_*_jsonl.json");
+    assert_int_equal(glob(pattern, 0, NULL, &found), 0);
+    char *text = fixture_read(found.gl_pathv[0]);
+    bool reserved = strcmp(text, "{\"run_id\":\"run-1\"}") == 0;
+    free(text);
+    globfree(&found);
+    return reserved;
+}
+
 static void a_run_that_is_concluded_later_is_stored_and_gets_no_final_summary_from_us(void **state)
 {
     (void)state;
@@ -79,6 +95,7 @@ static void a_run_that_is_concluded_later_is_stored_and_gets_no_final_summary_fr
     assert_int_equal(stored.figures.symbol_count, 1);
     assert_int_equal(stored.figures.symbols[0].signals, 1);
     stored_finish(&stored);
+    assert_true(is_reserved(&life)); /* the next run may begin in the same minute */
     life_end(&life);
 }
 
