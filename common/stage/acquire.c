@@ -93,8 +93,9 @@ enum status stage_acquire(struct stage *stage, const struct plan_move *move, str
     if (stage_owns(stage, symbol) && move->version > stage->acquired_version)
         stage->acquired_version = move->version; /* in an earlier life */
     if (stage_owns(stage, symbol))
-        return STATUS_OK; /* said before */
-    if (arriving->active)
+        return STATUS_OK;               /* said before */
+    bool was_active = arriving->active; /* a newer move: the one before it is forgotten (release_redirect) */
+    if (was_active && (arriving->complete || move->version <= arriving->version))
         return expect(stage, symbol, move->version, error);
     if (move->version <= stage->plan->version)
         return error_set(error, STATUS_CONFLICT, "version %lld of the plan is past",
@@ -108,7 +109,7 @@ enum status stage_acquire(struct stage *stage, const struct plan_move *move, str
     arriving->active = true;
     arriving->version = move->version;
     arriving->question = 0;
-    stage->moving++;
+    stage->moving += !was_active;
     buffer_finish(&arriving->package);
     buffer_init(&arriving->package, PACKAGE_BYTES_MAX);
     ask(stage, symbol);

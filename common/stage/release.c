@@ -84,6 +84,13 @@ static void release_stop(struct stage *stage, size_t symbol)
     stage_sinks_hurry(stage, true);
 }
 
+static void next_is(struct next_owner *next, const char *instance)
+{
+    *next =
+        (struct next_owner){.generation = 0}; /* what was said of an earlier move says nothing of this one */
+    snprintf(next->instance, sizeof next->instance, "%.63s", instance);
+}
+
 static enum status release_begin(struct stage *stage, size_t symbol, const struct plan_move *move,
                                  struct error *error)
 {
@@ -105,9 +112,7 @@ static enum status release_begin(struct stage *stage, size_t symbol, const struc
     stage->moving++;
     leaving->asked_ms = clock_monotonic_ms(&stage->clock);
     leaving->waits_for = (struct error){{0}};
-    leaving->next =
-        (struct next_owner){.generation = 0}; /* what was said of an earlier move says nothing of this one */
-    snprintf(leaving->next.instance, sizeof leaving->next.instance, "%.63s", move->to);
+    next_is(&leaving->next, move->to);
     leaving->step = LEAVING_ASKED;
     if (!stage->service->symbol_leave)
         release_stop(stage, symbol);
@@ -188,14 +193,20 @@ static enum status release_patience(const struct stage *stage, const struct leav
     return error_set(error, STATUS_AGAIN, "%.200s", leaving->waits_for.text);
 }
 
-/* release_renumber: it was given up for a move that nobody remembers: an orchestrator died that could write no record of it. */
-static void release_renumber(struct leaving *leaving, int64_t version)
+/* release_redirect: it was asked for, or given up, for a move that nobody remembers: an orchestrator died that could write no record of
+ * it. The next one counts on from the plan that it knows, and may want another instance. */
+static void release_redirect(struct leaving *leaving, const struct plan_move *move)
 {
-    if (leaving->step != LEAVING_RELEASED || version <= leaving->version)
+    bool is_under_way = leaving->step == LEAVING_ASKED || leaving->step == LEAVING_RELEASED;
+    if (!is_under_way || move->version < leaving->version)
         return;
-    leaving->version = version;
-    memcpy(leaving->record.data, &version, sizeof version); /* its first field */
-    buffer_finish(&leaving->package);
+    if (strcmp(leaving->next.instance, move->to) != 0)
+        next_is(&leaving->next, move->to);
+    if (leaving->step == LEAVING_RELEASED && move->version > leaving->version) {
+        memcpy(leaving->record.data, &move->version, sizeof move->version); /* its first field */
+        buffer_finish(&leaving->package);
+    }
+    leaving->version = move->version;
 }
 
 enum status stage_release(struct stage *stage, const struct plan_move *move, struct error *error)
@@ -205,7 +216,7 @@ enum status stage_release(struct stage *stage, const struct plan_move *move, str
         strcmp(move->from, stage->instance) != 0)
         return error_set(error, STATUS_INVALID, "%s/%s is not %s's to give", move->service, move->symbol,
                          stage->instance);
-    release_renumber(&stage->hand_overs[symbol].leaving, move->version);
+    release_redirect(&stage->hand_overs[symbol].leaving, move);
     if (move->version <= stage->plan->version || !stage_owns(stage, symbol) ||
         stage->hand_overs[symbol].leaving.step != LEAVING_NOT)
         return release_patience(stage, &stage->hand_overs[symbol].leaving, error); /* said before */
@@ -353,6 +364,14 @@ static void package_answer(struct stage *stage, size_t symbol)
     buffer_finish(&piece);
 }
 
+/* is_for_another: of one that was told of a forgotten move, and was never told that it is over: two would have the symbol. Behind a
+ * restart nobody knows until the orchestrator says so again. */
+static bool is_for_another(const struct leaving *leaving, const struct catch_up_request_row *request)
+{
+    return leaving->step != LEAVING_NOT && leaving->next.instance[0] &&
+           strcmp(leaving->next.instance, request->consumer) != 0;
+}
+
 void stage_package_asked(struct stage *stage, const struct bus_peer_id *peer,
                          const struct frame_header *header, const struct catch_up_request_row *request)
 {
@@ -363,15 +382,16 @@ void stage_package_asked(struct stage *stage, const struct bus_peer_id *peer,
     if (symbol != SIZE_MAX)
         stage_package_stream(stage, symbol, stream);
     struct leaving *leaving = symbol != SIZE_MAX ? &stage->hand_overs[symbol].leaving : NULL;
-    if (strcmp(stream, request->stream) != 0 ||
-        (leaving->step == LEAVING_NOT && !stage_owns(stage, symbol))) {
+    bool is_here =
+        strcmp(stream, request->stream) == 0 && (leaving->step != LEAVING_NOT || stage_owns(stage, symbol));
+    if (!is_here || is_for_another(leaving, request)) {
         memcpy(answer.stream, request->stream, sizeof answer.stream);
-        snprintf(answer.error, sizeof answer.error, "%.60s is not being handed over from here",
-                 request->stream);
+        snprintf(answer.error, sizeof answer.error, "%.60s is not being handed over from here%s",
+                 request->stream, is_here ? " to you" : "");
         stage_answer(stage, peer, &catch_up_answer_message, &answer, NULL);
         return;
     }
-    bool of_next = leaving->step == LEAVING_ASKED && strcmp(request->consumer, leaving->next.instance) == 0;
+    bool of_next = leaving->step == LEAVING_ASKED;
     if (of_next && header->generation < leaving->next.generation)
         return;            /* of a life that another one has followed */
     leaving->asked = true; /* answered as soon as it is ready */

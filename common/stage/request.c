@@ -79,6 +79,11 @@ static void catch_up(struct stage *stage, const struct bus_peer_id *peer, const 
         stage->counts.malformed_requests++;
         snprintf(answer.error, sizeof answer.error, "%.127s",
                  *error.text ? error.text : "from: must be at least 1");
+    } else if (stage_is_package(request.stream) && strcmp(header->run_id, stage->run_id) != 0) {
+        stage->counts.foreign_frames++; /* its generations, and its symbols, are not ours */
+        memcpy(answer.stream, request.stream, sizeof answer.stream);
+        answer.from = request.from;
+        snprintf(answer.error, sizeof answer.error, "this is another run");
     } else if (stage_is_package(request.stream)) {
         stage_package_asked(stage, peer, header, &request);
         return;

@@ -253,15 +253,8 @@ static enum status take_rest(struct feed *feed, const struct capture_record *rec
         feed->state.counters[FEED_REST_MALFORMED] += (int64_t)message.refused_trades;
     if (message.symbol < 0 || feed->state.has_ended)
         return status;
-    struct feed_symbol *symbol = &feed->symbols[message.symbol];
-    if (symbol->state.owner != record->source)
-        return status; /* it has moved, and is asked for where it went to */
-    if (message.kind == VENUE_SNAPSHOT && status == STATUS_OK)
-        feed_symbol_snapshot(symbol, &message);
-    else if (message.kind == VENUE_SNAPSHOT)
-        feed_symbol_snapshot_failed(symbol);
-    else if (message.kind == VENUE_TRADES && !feed->config.raw_trades)
-        feed_symbol_backfill(symbol, &message, status == STATUS_OK, record->recv_ns / 1000000);
+    message.recv_ms = record->recv_ns / 1000000;
+    feed_symbol_answered(&feed->symbols[message.symbol], record, &message, status == STATUS_OK);
     return status;
 }
 
@@ -295,7 +288,7 @@ static enum status take_move(struct feed *feed, const struct capture_record *rec
     count(feed, FEED_OTHER_RECORDS);
     enum status status = venue_parse_move(feed->venue, record->payload, record->payload_bytes, &move, error);
     if (status == STATUS_OK)
-        feed_symbol_move(&feed->symbols[move.symbol], record->source, &move);
+        feed_symbol_move(&feed->symbols[move.symbol], record, &move);
     return status;
 }
 

@@ -6,7 +6,10 @@
  * Two records say all there is to say; where in the overlap the new owner begins follows from the symbol's own state: it knows the
  * ids of the trades that were fed, and the newest of its books and of its tickers. Something newer ends the overlap of its
  * stream. In a daemon the state comes with the hand-over, in a replay of all captures it is there already;
- * what is done with it is the same. */
+ * what is done with it is the same.
+ *
+ * The clocks of the captures that a replay reads may differ, so that more of the new one comes before LEAVE than did in the run: answers
+ * of REST that it asked for as the owner, even its own LEAVE. All of it is kept in its order. */
 #include "feed_symbol.h"
 
 #include "base/memory.h"
@@ -190,6 +193,28 @@ static void count_dropped(struct feed_symbol *symbol)
     }
 }
 
+static void push(struct feed_symbol *symbol, const struct venue_message *kept)
+{
+    if (hold_push(&symbol->arrivals, kept) == STATUS_OK)
+        return;
+    make_room(symbol);
+    enum status fits = hold_push(&symbol->arrivals, kept); /* a record is far smaller than a hold */
+    (void)fits;
+}
+
+/* keep_record: an answer of REST, or a LEAVE. */
+static void keep_record(struct feed_symbol *symbol, enum venue_kind kind, const struct capture_record *record)
+{
+    struct venue_message kept;
+    memset(&kept, 0, sizeof kept);
+    kept.kind = (int32_t)kind;
+    kept.symbol = (int32_t)symbol->index;
+    kept.recv_ms = record->recv_ns / 1000000;
+    kept.text = record->payload;
+    kept.text_bytes = record->payload_bytes;
+    push(symbol, &kept);
+}
+
 static void keep(struct feed_symbol *symbol, const struct venue_message *message,
                  const struct capture_record *record)
 {
@@ -202,11 +227,7 @@ static void keep(struct feed_symbol *symbol, const struct venue_message *message
     kept.connection = message->connection;
     kept.text = record ? record->payload : message->text;
     kept.text_bytes = record ? record->payload_bytes : message->text_bytes;
-    if (hold_push(&symbol->arrivals, &kept) != STATUS_OK) {
-        make_room(symbol);
-        enum status fits = hold_push(&symbol->arrivals, &kept); /* a message is far smaller than a hold */
-        (void)fits;
-    }
+    push(symbol, &kept);
     note_service(symbol->expected.served, message);
     if (stream == FEED_STREAMS)
         hear_nothing(symbol);
@@ -219,10 +240,30 @@ void feed_symbol_arrives(struct feed_symbol *symbol, int64_t source, const struc
 {
     if (symbol->state.owner == source)
         take(symbol, message);
-    else if (symbol->expected.source == source)
+    else if (symbol->expected.source == source && !symbol->departs)
         keep(symbol, message, record);
     else if (record)
         count_moved(symbol, 1);
+}
+
+static void take_answer(struct feed_symbol *symbol, const struct venue_message *answer, bool is_good)
+{
+    if (answer->kind == VENUE_SNAPSHOT && is_good)
+        feed_symbol_snapshot(symbol, answer);
+    else if (answer->kind == VENUE_SNAPSHOT)
+        feed_symbol_snapshot_failed(symbol);
+    else if (answer->kind == VENUE_TRADES && !symbol->feed->config.raw_trades)
+        feed_symbol_backfill(symbol, answer, is_good, answer->recv_ms);
+}
+
+/* feed_symbol_answered: where the symbol has left it is passed over: it is asked for where that has gone to. */
+void feed_symbol_answered(struct feed_symbol *symbol, const struct capture_record *record,
+                          const struct venue_message *answer, bool is_good)
+{
+    if (symbol->state.owner == record->source)
+        take_answer(symbol, answer, is_good);
+    else if (symbol->expected.source == record->source && !symbol->departs)
+        keep_record(symbol, VENUE_RAW_REST, record);
 }
 
 /* --- the move --- */
@@ -242,10 +283,52 @@ static void take_raw(struct feed_symbol *symbol, const struct venue_message *kep
     take(symbol, &message);
 }
 
+/* take_raw_rest: counted when it came. */
+static void take_raw_rest(struct feed_symbol *symbol, const struct venue_message *kept)
+{
+    struct venue_message answer;
+    enum venue_reason reason;
+    bool is_good = venue_parse_rest(symbol->feed->venue, kept->text, kept->text_bytes, &answer, &reason,
+                                    NULL) == STATUS_OK;
+    answer.recv_ms = kept->recv_ms;
+    if (answer.symbol == (int32_t)symbol->index)
+        take_answer(symbol, &answer, is_good);
+}
+
+static void leave(struct feed_symbol *symbol, const struct venue_move *move)
+{
+    symbol->state.owner = FEED_ELSEWHERE;
+    symbol->state.has_left = 1;
+    symbol->feed->state.counters[FEED_MOVES_UNMET] += move->is_unmet;
+}
+
+static void take_left(struct feed_symbol *symbol, const struct venue_message *kept)
+{
+    struct venue_move move;
+    if (venue_parse_move(symbol->feed->venue, kept->text, kept->text_bytes, &move, NULL) == STATUS_OK)
+        leave(symbol, &move);
+}
+
+/* take_kept: of what is kept behind a LEAVE nothing is fed here. */
+static void take_kept(struct feed_symbol *symbol, const struct venue_message *kept, int64_t source)
+{
+    if (symbol->state.owner != source)
+        count_moved(symbol, kept->kind == VENUE_RAW);
+    else if (kept->kind == VENUE_RAW)
+        take_raw(symbol, kept);
+    else if (kept->kind == VENUE_RAW_REST)
+        take_raw_rest(symbol, kept);
+    else if (kept->kind == VENUE_LEFT)
+        take_left(symbol, kept);
+    else
+        take(symbol, kept);
+}
+
 /* expect_nothing: it is not, or no longer, on its way here. */
 static void expect_nothing(struct feed_symbol *symbol)
 {
     symbol->expected = (struct feed_expected){.source = FEED_ELSEWHERE};
+    symbol->departs = false;
     for (size_t i = 0; i < FEED_STREAMS; i++)
         symbol->expected.dropped[i].newest = -1;
     hear_nothing(symbol);
@@ -254,10 +337,11 @@ static void expect_nothing(struct feed_symbol *symbol)
 static void join(struct feed_symbol *symbol)
 {
     struct feed_symbol_state *state = &symbol->state;
+    const int64_t source = symbol->expected.source;
     struct venue_message message;
     struct hold walked;
     size_t offset = 0;
-    state->owner = symbol->expected.source;
+    state->owner = source;
     state->has_left = 0;
     state->is_fresh = state->is_joined = 1;
     memset(state->reopened_before, 0, sizeof state->reopened_before);
@@ -269,10 +353,7 @@ static void join(struct feed_symbol *symbol)
     count_dropped(symbol);
     expect_nothing(symbol);
     while (hold_next(&walked, &offset, &message))
-        if (message.kind == VENUE_RAW)
-            take_raw(symbol, &message);
-        else
-            take(symbol, &message);
+        take_kept(symbol, &message, source);
     hold_finish(&walked);
     if (symbol->feed->state.has_ended) /* the recording was over before the state came */
         feed_symbol_end(symbol);
@@ -301,13 +382,16 @@ void feed_symbol_begin(struct feed_symbol *symbol, int64_t owner)
 }
 
 /* feed_symbol_move: said twice it is as said once. In a replay whoever expects it goes on at once. */
-void feed_symbol_move(struct feed_symbol *symbol, int64_t source, const struct venue_move *move)
+void feed_symbol_move(struct feed_symbol *symbol, const struct capture_record *record,
+                      const struct venue_move *move)
 {
+    const int64_t source = record->source;
     bool is_owner = symbol->state.owner == source;
     if (move->leaves && is_owner) {
-        symbol->state.owner = FEED_ELSEWHERE;
-        symbol->state.has_left = 1;
-        symbol->feed->state.counters[FEED_MOVES_UNMET] += move->is_unmet;
+        leave(symbol, move);
+    } else if (move->leaves && symbol->expected.source == source && !symbol->departs) {
+        keep_record(symbol, VENUE_LEFT, record);
+        symbol->departs = true;
     } else if (!move->leaves && !is_owner && symbol->expected.source == FEED_ELSEWHERE) {
         symbol->expected.source = source;
         hold_clear(&symbol->arrivals);

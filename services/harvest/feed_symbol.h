@@ -44,6 +44,8 @@ struct feed_symbol {
     } expected;
     struct hold arrivals;        /* messages of an expected symbol, as they came */
     int64_t heard[FEED_STREAMS]; /* of those of this life the first ids; -1: none. Not saved */
+    bool
+        departs; /* it is known already that it will leave again: a replay, whose captures' clocks differ. Not saved */
     /* Everything from here to the end is saved as it lies. */
     struct feed_symbol_state {
         int64_t counters[FEED_COUNTER_COUNT];
@@ -114,11 +116,14 @@ void feed_symbol_finish(struct feed_symbol *symbol);
 /* feed_symbol_message: a trade, book message, ticker or re-opening mark arrives; held back if need be. */
 void feed_symbol_message(struct feed_symbol *symbol, const struct venue_message *message);
 
-/* feed_symbol_arrives: a message, parsed from `record`, or (record NULL) a re-opening mark: to whom it belongs. feed_symbol_move: a
- * record of a move. (feed_moves.c) */
+/* feed_symbol_arrives: a message, parsed from `record`, or (record NULL) a re-opening mark: to whom it belongs. feed_symbol_answered: the
+ * same of an answer of REST; not `is_good`: what came instead of one. feed_symbol_move: a record of a move. (feed_moves.c) */
 void feed_symbol_arrives(struct feed_symbol *symbol, int64_t source, const struct venue_message *message,
                          const struct capture_record *record);
-void feed_symbol_move(struct feed_symbol *symbol, int64_t source, const struct venue_move *move);
+void feed_symbol_answered(struct feed_symbol *symbol, const struct capture_record *record,
+                          const struct venue_message *answer, bool is_good);
+void feed_symbol_move(struct feed_symbol *symbol, const struct capture_record *record,
+                      const struct venue_move *move);
 /* feed_symbol_unheard: the connection of this number is gone: behind what an expected symbol has heard by it there may be a hole. */
 void feed_symbol_unheard(struct feed_symbol *symbol, int64_t connection);
 void feed_symbol_begin(struct feed_symbol *symbol, int64_t owner);

@@ -186,7 +186,8 @@ static bool item_is_sound(const struct item *item, size_t rest, int32_t symbol)
                message->depth.bid_count + message->depth.ask_count <= levels_max;
     bool known = message->kind == VENUE_TRADE || message->kind == VENUE_DIFF ||
                  message->kind == VENUE_PARTIAL || message->kind == VENUE_TICKER ||
-                 message->kind == VENUE_REOPENED || message->kind == VENUE_RAW;
+                 message->kind == VENUE_REOPENED || message->kind == VENUE_RAW ||
+                 message->kind == VENUE_RAW_REST || message->kind == VENUE_LEFT;
     return fits && known && item->is_dead <= 1 && message->symbol == symbol && numbers_are_sound(item);
 }
 

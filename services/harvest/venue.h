@@ -41,6 +41,8 @@ enum venue_kind {
     VENUE_NOTE,        /* a REST answer without consequence (time) */
     VENUE_REOPENED, /* never parsed: the feed's own mark in a row of held messages; `text` is the event's meta */
     VENUE_RAW,      /* not parsed yet: a held message of a symbol on its way here; `text` is all of it */
+    VENUE_RAW_REST, /* the same, of a REST answer */
+    VENUE_LEFT, /* never parsed: a symbol on its way here leaves again; `text` is what the capture says of it */
 };
 
 /* venue_reason: why a message gave nothing. Up to VENUE_MALFORMED_END malformed, the others are well-formed

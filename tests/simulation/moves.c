@@ -142,6 +142,13 @@ static void ask(const struct planned_move *move)
     world.generations = generations;
 }
 
+/* ask_and_tell: one that came back just before the newest plan may not have told of itself when the move began. */
+static void ask_and_tell(const struct planned_move *move)
+{
+    ask(move);
+    (void)all_know();
+}
+
 static void begin(const struct planned_move *move)
 {
     trace_event("move", "number=%zu symbol=%s from=%s to=%s", world.next, SYMBOLS[move->symbol],
@@ -187,7 +194,7 @@ bool moves_step(bool ended)
     else if (world.moving && ended && process_is_harvest(&processes[move->from]))
         give_up();
     else if (world.moving)
-        ask(move);
+        ask_and_tell(move);
     else if (!all_know())
         return false;
     else if (move && !ended && fiber_now_ns() >= move->at_ns && may_go(move))

@@ -218,6 +218,58 @@ static void test_a_symbol_that_leaves_without_a_book_gives_the_rows_of_one(void 
     }
 }
 
+/* The next owner's clock is behind: all of its capture, an answer that it asked for as the owner and its own LEAVE included, is read before
+ * the record by which it became the owner. */
+static void test_there_and_back_between_clocks_that_differ_gives_the_rows_of_one(void **unused)
+{
+    (void)unused;
+    static const int16_t OWNERS[] = {0, 0};
+    for (uint64_t seed = 1; seed <= ROUNDS; seed++) {
+        struct random random;
+        struct script *script = memory_allocate(sizeof *script);
+        struct buffer rows, expected;
+        struct side side;
+        random_seed(&random, seed);
+        write_script(script, &random);
+        disturb(script, &random);
+        size_t begin = 2 + (size_t)random_below(&random, 40);
+        size_t cut = begin + 1 + (size_t)random_below(&random, 40);
+        size_t away = cut + 2 + (size_t)random_below(&random, 40);
+        size_t back = cut + (size_t)random_below(&random, away - cut);
+        size_t answered = cut + (size_t)random_below(&random, away - cut);
+        memmove(script->texts, script->texts + 1, answered * TEXT_BYTES);
+        snprintf(script->texts[answered], TEXT_BYTES, "%s", SNAPSHOT);
+        buffer_init(&rows, 0);
+        buffer_init(&expected, 0);
+        uncut(script, &expected);
+        side_open(&side, &rows, OWNERS);
+        give(&side, 0, CAPTURE_OPENED, URL);
+        for (size_t i = 0; i < begin; i++)
+            give_message(&side, 0, script, i);
+        give_move(&side, 1, "expect");
+        give(&side, 1, CAPTURE_OPENED, URL);
+        for (size_t i = begin; i < away; i++)
+            give_message(&side, 1, script, i);
+        give_move(&side, 1, "leave");
+        give_message(&side, 1, script, away); /* it is heard for a while still */
+        for (size_t i = begin; i < cut; i++)
+            give_message(&side, 0, script, i);
+        assert_int_equal(side.rows->length, 0); /* no book yet */
+        give_move(&side, 0, "leave");
+        give_move(&side, 0, "expect");
+        for (size_t i = back; i < script->count; i++)
+            if (i != answered)
+                give_message(&side, 0, script, i);
+        feed_end(side.feed);
+        balance(&side);
+        assert_same_rows(&rows, &expected, seed);
+        feed_destroy(side.feed);
+        buffer_finish(&rows);
+        buffer_finish(&expected);
+        free(script);
+    }
+}
+
 /* --- from daemon to daemon --- */
 
 /* restart: a new life with the saved state. */
@@ -380,6 +432,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_chain_of_two_captures_gives_the_rows_of_one),
         cmocka_unit_test(test_a_symbol_that_leaves_without_a_book_gives_the_rows_of_one),
+        cmocka_unit_test(test_there_and_back_between_clocks_that_differ_gives_the_rows_of_one),
         cmocka_unit_test(test_a_hand_over_gives_the_rows_of_one_whoever_is_restarted),
         cmocka_unit_test(test_streams_that_lie_otherwise_on_the_new_connection_lose_and_double_nothing),
     };

@@ -241,6 +241,90 @@ static void an_answer_to_an_old_question_lets_no_symbol_go(void **state)
     pair_end(&place, one, other);
 }
 
+/* --- what nobody remembers --- */
+
+/* ask_again: the next owner repeats its request, and it is read. */
+static void ask_again(struct place *place, struct stage *from, struct stage *to)
+{
+    int64_t requests = from->counts.requests;
+    for (int64_t until_ms = now_ms() + PATIENCE_MS; from->counts.requests == requests;) {
+        if (now_ms() > until_ms)
+            fail_msg("%s asks no more (folder %s)", to->instance, place->folder);
+        clock_manual_advance(&place->time, 2 * STAGE_REQUEST_TIMEOUT_MS * (int64_t)1000000);
+        step(to);
+        stage_inputs_poll(from, 1);
+        step(from);
+        stage_inputs_poll(to, 1);
+    }
+}
+
+/* Two were told to take it, by an orchestrator that died without a record of it and by the next one. */
+static void a_symbol_goes_to_the_one_that_is_wanted_now_and_to_nobody_else(void **state)
+{
+    (void)state;
+    struct place place;
+    struct stage *one, *forgotten, *wanted;
+    struct stage_service hears = hearing_pair(&place, &one, &forgotten);
+    struct plan_move move = move_of(AAA);
+    one->service = &hears;
+    order_release(one, AAA);
+    order_acquire(forgotten, AAA); /* it hears nothing */
+    await_words(&place, one, 2);
+    wanted = life(&place, "numbers.3");
+    wanted->service = &hears;
+    snprintf(move.to, sizeof move.to, "numbers.3");
+    assert_ok(stage_release(one, &move, NULL));
+    assert_ok(stage_acquire(wanted, &move, NULL));
+    await_package(&place, one, wanted, AAA);
+    for (int i = 0; i < 4; i++) /* the answer to the third at the latest has been read */
+        ask_again(&place, one, forgotten);
+    assert_false(forgotten->hand_overs[AAA].arriving.complete);
+    step(wanted);
+    assert_true(stage_owns(wanted, AAA));
+    move = move_of(AAA); /* and then it is to have it after all */
+    move.version = MOVE_VERSION + 1;
+    snprintf(move.from, sizeof move.from, "numbers.3");
+    wanted->service = &SERVICE;
+    assert_ok(stage_release(wanted, &move, NULL));
+    assert_ok(stage_acquire(forgotten, &move, NULL));
+    await_package(&place, wanted, forgotten, AAA);
+    step(forgotten);
+    assert_true(stage_owns(forgotten, AAA));
+    assert_false(stage_owns(wanted, AAA));
+    expect_rows(forgotten, AAA, 10);
+    death(wanted);
+    pair_end(&place, one, forgotten);
+}
+
+/* Of another run that uses the same folder its generations say nothing, and it gets none of ours. */
+static void an_instance_of_another_run_gets_no_symbol(void **state)
+{
+    (void)state;
+    struct place place;
+    struct stage *one, *other;
+    struct stage_service hears = hearing_pair(&place, &one, &other);
+    char run_id[sizeof other->run_id];
+    one->service = other->service = &hears;
+    order_release(one, AAA);
+    memcpy(run_id, other->run_id, sizeof run_id);
+    snprintf(other->run_id, sizeof other->run_id, "run-2");
+    other->options.generation = 1000;
+    order_acquire(other, AAA);
+    for (int64_t until_ms = now_ms() + PATIENCE_MS; !one->counts.foreign_frames;) {
+        if (now_ms() > until_ms)
+            fail_msg("its request never came (folder %s)", place.folder);
+        stage_inputs_poll(one, 1);
+    }
+    assert_int_equal(one->hand_overs[AAA].leaving.next.generation, 0);
+    assert_false(one->hand_overs[AAA].leaving.asked);
+    memcpy(other->run_id, run_id, sizeof run_id);
+    other->options.generation = 2;
+    await_package(&place, one, other, AAA);
+    step(other);
+    assert_true(stage_owns(other, AAA));
+    pair_end(&place, one, other);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -251,6 +335,8 @@ int main(void)
         cmocka_unit_test(what_a_life_heard_that_is_over_lets_no_symbol_go),
         cmocka_unit_test(what_is_still_on_its_way_of_it_lets_no_symbol_go_either),
         cmocka_unit_test(an_answer_to_an_old_question_lets_no_symbol_go),
+        cmocka_unit_test(a_symbol_goes_to_the_one_that_is_wanted_now_and_to_nobody_else),
+        cmocka_unit_test(an_instance_of_another_run_gets_no_symbol),
     };
     check_filter();
     return cmocka_run_group_tests(tests, NULL, NULL);
