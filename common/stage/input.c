@@ -78,6 +78,7 @@ enum status stage_input_attach(struct stage *stage, struct input *input, struct 
     stage_input_detach(stage, input);
     input->upstream = upstream;
     input->beats_behind = 0;
+    input->rows_generation = input->beat_generation = input->beat_pid = 0;
     bus_subscribe(stage->bus, connection_of(stage, input), input->stream);
     return STATUS_OK;
 }
@@ -341,6 +342,8 @@ static void consume_frame(struct stage *stage, struct input *input, struct frame
         if (view.sequence <= input->public.position)
             continue;
         consume(stage, input, &view);
+        if (frame->header.generation > input->rows_generation)
+            input->rows_generation = frame->header.generation;
         if (!breathe(stage, &view))
             return;
     }
@@ -366,18 +369,31 @@ static bool frame_usable(struct stage *stage, struct frame *frame, const void *d
 
 /* --- heartbeats of producers --- */
 
-/* note_ahead: we hold rows that their producer does not tell of. A beat may be older than a catch-up answer; when it
- * stays so, the producer has begun anew under the same run: a fork, never followed. */
-static void note_ahead(struct stage *stage, struct input *input, int64_t producer_last)
+/* note_life: by hand a producer may be started again under the same number. */
+static void note_life(struct input *input, const struct heartbeat_row *beat)
 {
-    if (++input->beats_behind != STAGE_FORK_BEATS)
+    if (beat->pid != input->beat_pid && beat->generation == input->beat_generation &&
+        beat->generation == input->rows_generation)
+        input->rows_generation = 0;
+    input->beat_pid = beat->pid;
+    input->beat_generation = beat->generation;
+}
+
+/* note_ahead: we hold rows that their producer does not tell of. Of the life that said them, or an earlier one, that is old news: a catch-up
+ * answer overtakes all heartbeats that wait in our queue, and within a life no row is taken back. When a later life stays so, the
+ * producer has begun anew under the same run: a fork, never followed. */
+static void note_ahead(struct stage *stage, struct input *input, const struct heartbeat_row *beat,
+                       int64_t producer_last)
+{
+    if (beat->generation <= input->rows_generation || ++input->beats_behind != STAGE_FORK_BEATS)
         return;
     stage->counts.forks++;
     log_event(LOG_ERROR, "fork", "stream=%s position=%lld producer_last=%lld", input->stream,
               (long long)input->public.position, (long long)producer_last);
 }
 
-static void note_stream_status(struct stage *stage, size_t connection, const struct row_view *view)
+static void note_stream_status(struct stage *stage, size_t connection, const struct heartbeat_row *beat,
+                               const struct row_view *view)
 {
     struct stream_status_row status;
     if (row_decode(view, &stream_status_message, &status, NULL) != STATUS_OK || !status.published)
@@ -386,10 +402,11 @@ static void note_stream_status(struct stage *stage, size_t connection, const str
     if (!input)
         return;
     input->producer_seen = true;
+    note_life(input, beat);
     if (status.last_sequence > input->producer_last)
         input->producer_last = status.last_sequence;
     if (input->public.position > status.last_sequence) {
-        note_ahead(stage, input, status.last_sequence);
+        note_ahead(stage, input, beat, status.last_sequence);
         return;
     }
     input->beats_behind = 0;
@@ -412,7 +429,7 @@ static void heartbeat_take(struct stage *stage, size_t connection, struct frame 
     struct frame rest = *frame;
     while (frame_next(frame, &view))
         if (view.kind == ROW_STREAM_STATUS)
-            note_stream_status(stage, connection, &view);
+            note_stream_status(stage, connection, &beat, &view);
     if (stage->service->heartbeat)
         stage->service->heartbeat(stage->state, &beat, &rest);
 }

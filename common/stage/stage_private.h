@@ -86,10 +86,12 @@ struct input {
     int64_t requested_ms;
     int64_t state_position; /* position in the newest saved state */
     /* Since the stream's first row; part of the state. */
-    int64_t consumed;  /* rows the service has taken */
-    int64_t malformed; /* rows it could not read */
-    int64_t lost;      /* rows their producer no longer held */
-    int beats_behind;  /* heartbeats in a row that told of fewer rows than we hold */
+    int64_t consumed;                  /* rows the service has taken */
+    int64_t malformed;                 /* rows it could not read */
+    int64_t lost;                      /* rows their producer no longer held */
+    int beats_behind;                  /* heartbeats in a row that told of fewer rows than we hold */
+    int64_t rows_generation;           /* the producer's life that said the newest of them; 0: not known */
+    int64_t beat_generation, beat_pid; /* of the producer's newest heartbeat; 0: not known */
 };
 
 struct upstream {

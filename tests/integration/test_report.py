@@ -153,6 +153,7 @@ class Producers(threading.Thread):
         super().__init__(daemon=True)
         self.market, self.pace, self.most = market, pace, most
         self.released = {name: 0 for name in market.streams}
+        self.life, self.tells, self.beats = (1, 1), None, 0  # what heartbeats say: (pid, generation); at most so many rows, None: all
         self.ending = threading.Event()
         self.context = zmq.Context()
         self.sockets = {}
@@ -193,9 +194,11 @@ class Producers(threading.Thread):
             self.released[name] = upto
 
     def beat(self):
+        pid, generation = self.life
         for service, (publisher, _) in self.sockets.items():
-            rows = [[HEARTBEAT, service, 1, 1, 1, "running", 0, 0, None, "f", 0, True, 1.0, 1, 0, 0, None]]
+            rows = [[HEARTBEAT, service, pid, generation, 1, "running", 0, 0, None, "f", 0, True, 1.0, 1, 0, 0, None]]
             for name, last in self.released.items():
+                last = last if self.tells is None else min(last, self.tells)
                 if name.startswith(service + "/"):
                     rows.append([STREAM_STATUS, name, True, 1, last, 0, last == len(self.market.streams[name]), 0])
             if service == "signal":
@@ -204,6 +207,7 @@ class Producers(threading.Thread):
             if service == "harvest":
                 rows += [[COUNTER, "queue_dropped", 0], [COUNTER, "reconnect_count", 2]]
             publisher.send_multipart([b"heartbeat/" + service.encode(), frame(service, 0, rows)])
+        self.beats += 1
 
     def answer(self, router):
         peer, *_, data = router.recv_multipart()
@@ -421,6 +425,31 @@ def test_figures_survive_kills_at_any_moment(setting):
     assert text(market.volumes["BTCUSDT"]["taker_buy"]) in markdown
     assert daemon.end(signal.SIGTERM) == 0, daemon.text()
     assert summary(folder, "jsonl")[0], "a stop behind the end keeps the final summary"
+
+
+def test_heartbeats_that_rows_have_overtaken_are_no_fork_and_those_of_a_new_life_that_knows_less_are(setting):
+    """A consumer that catches up holds rows which the heartbeats still in its queue do not tell of yet."""
+    folder, market, daemon = setting
+    producers = daemon.producers
+
+    def told(life, tells):
+        """The counter of forks behind twelve heartbeats more than make one."""
+        producers.life, producers.tells = life, tells
+        wanted = producers.beats + 22
+        daemon.wait(lambda *_: producers.beats >= wanted)
+        seen = daemon.wait(lambda *_: True)[2]["stage_forks"]
+        return daemon.wait(lambda state, positions, counters: counters["stage_forks"] == seen)[2]["stage_forks"]
+
+    daemon.start()
+    daemon.wait(lambda state, positions, counters: sum(positions.values()) >= sum(map(len, market.streams.values())))
+    streams = len(market.streams)
+    assert told((1, 1), 5) == 0, "the life that said the rows takes none of them back"
+    assert told((1, 1), None) == 0
+    assert told((2, 2), None) == 0, "a new life that knows all"
+    assert told((3, 3), 5) == streams, "a new life that knows less"
+    assert told((3, 3), None) == streams
+    assert told((4, 1), None) == streams
+    assert told((5, 1), 5) == 2 * streams, "started again by hand, under the number of the life that said the rows"
 
 
 # However long its lives take to begin, the market goes on meanwhile: each of them has rows to commit again and again.
