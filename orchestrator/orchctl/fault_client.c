@@ -108,16 +108,16 @@ static enum status numbers_read(const struct fault_asked *asked, struct injury_o
     const double unlimited = 0;
     double count = unlimited, seed = 0, amount = (double)row->amount_default;
     order->share = row->share_default;
-    enum status status = number_read("--share", asked->share, false, &order->share, error);
+    enum status status = number_read("share", asked->share, false, &order->share, error);
     if (status == STATUS_OK)
-        status = number_read("--count", asked->count, true, &count, error);
+        status = number_read("count", asked->count, true, &count, error);
     if (status == STATUS_OK)
-        status = number_read("--seed", asked->seed, true, &seed, error);
+        status = number_read("seed", asked->seed, true, &seed, error);
     if (status == STATUS_OK)
-        status = number_read("--amount", asked->amount, true, &amount, error);
+        status = number_read("amount", asked->amount, true, &amount, error);
     if (status == STATUS_OK && asked->count && count < 1)
         status = error_set(error, STATUS_INVALID,
-                           "--count %s: must be at least 1; without it there is no limit", asked->count);
+                           "count %s: must be at least 1; without it there is no limit", asked->count);
     order->count = (int64_t)count;
     order->seed = (int64_t)seed;
     order->amount = (int64_t)amount;
@@ -136,9 +136,9 @@ enum status fault_check(const struct fault_asked *asked, struct error *error)
     if (asked->signal && order.kind != INJURY_KILL)
         return error_set(error, STATUS_INVALID, "%s: takes no signal", asked->kind);
     if (asked->signal && !signal_number_of(asked->signal))
-        return error_set(error, STATUS_INVALID, "-s %.40s: there is no such signal", asked->signal);
+        return error_set(error, STATUS_INVALID, "signal %.40s: there is no such signal", asked->signal);
     if (asked->link && strlen(asked->link) >= sizeof order.link)
-        return error_set(error, STATUS_INVALID, "--link %.40s…: no process is called so", asked->link);
+        return error_set(error, STATUS_INVALID, "link %.40s…: no process is called so", asked->link);
     snprintf(order.link, sizeof order.link, "%s", asked->link ? asked->link : "");
     enum status status = asked->lasts ? duration_read(asked->lasts, &order.ttl_ms, error) : STATUS_OK;
     if (status == STATUS_OK && asked->share && injury_row(order.kind)->share_default <= 0)

@@ -15,7 +15,7 @@
 
 #include "client.h"
 
-/* scenario_check: the file by itself: its keys and its steps. Anything but STATUS_OK with "file:line:column: reason". */
+/* scenario_check: the file by itself: every word of it. Anything but STATUS_OK with "file:line:column: reason". */
 enum status scenario_check(const char *path, struct error *error) MUST_USE;
 
 /* scenario_run: the exit code: 0 all came true, 3 something did not, 2 the file is wrong, 1 no answer. */

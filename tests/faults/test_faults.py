@@ -2,6 +2,7 @@
 ordered them, and rows that no fault may change."""
 import json
 import pathlib
+import subprocess
 
 import pytest
 
@@ -153,6 +154,10 @@ def test_a_fault_that_touched_nothing_fails(tmp_path):
     assert [fault["verdict"] for fault in stack.manifest()["fault_injection"]] == ["FAIL"]
 
 
+# A first step that would hurt the run, were it played.
+SOUND = "name: x\nsteps:\n  - fault: drop signal\n    force: yes\n"
+
+
 @pytest.mark.parametrize("text, complaint", [
     ("name: x\nsteps:\n  - fault: drop\n", "3:12: 'drop': must be a kind and a target"),
     ("name: x\nsteps:\n  - fault: drop signal\n    fr: 2s\n", "4:5: fr: no such key in a step"),
@@ -164,13 +169,27 @@ def test_a_fault_that_touched_nothing_fails(tmp_path):
     ("name: &a x\nsteps: [*a]\n", "1:7: anchors, aliases and tags are not taken"),
     ("name: [x\n", "2:1"),
     ("", "scenario.yaml:1:1"),
-    ("name: x\nsteps:\n  - fault: delay signal\n    amount: 1e300\n    force: yes\n", "amount: '1e300' is no whole number"),
+    (SOUND + "  - fault: dorp signal\n", "5:12: there is no fault 'dorp'; there are: kill, hang"),
+    (SOUND + "  - fault: drop signal\n    for: 2 weeks\n", "6:10: '2 weeks' is no duration"),
+    (SOUND + "  - fault: drop signal\n    for: 1s\n    share: 2\n", "7:12: drop: share must be above 0"),
+    (SOUND + "  - fault: delay signal\n    amount: 1e300\n    force: yes\n", "6:13: amount: '1e300' is no whole number"),
+    (SOUND + "  - fault: drop signal\n    background: ye\n", "6:17: background: 'ye' must be yes or no"),
+    (SOUND + "  - wait: signal happy within 5s\n", "5:11: 'signal happy': waits are for"),
+    (SOUND + "  - wait: signal healthy within soon\n", "5:11: 'soon' is no duration"),
+    (SOUND + "  - expect: \"lost: few\"\n", "5:13: lost: 'few' must be a whole number"),
+    (SOUND + "  - expect: \"lost: 0, verdict: GOOD\"\n", "5:13: verdict: 'GOOD' must be PASS, FAIL or UNKNOWN"),
+    (SOUND + "  - expect: \"found: 0\"\n", "5:13: 'found': there is no such expectation"),
+    (SOUND + "  - clear: 2\n", "5:12: '2': must be 'all', or which fault of this scenario"),
+    ("name: x\nsteps:\n  - wait: fault over within 1s\n", "3:11: no fault has been begun"),
 ])
 def test_a_mistake_in_a_scenario_is_told_with_its_place(hurt_short, tmp_path, text, complaint):
     path = tmp_path / "scenario.yaml"
     path.write_text(text)
     done = hurt_short.orchctl("fault", "run", str(path), check=False)
-    assert done.returncode in (2, 3) and complaint in done.stderr, done.stderr
+    assert done.returncode == 2 and complaint in done.stderr and str(path) in done.stderr, (done.returncode, done.stderr)
+    assert hurt_short.orchctl("fault", "list").stdout == "this run has had no fault\n", "nothing may be injected"
+    alone = subprocess.run([str(hurt_short.binaries / "orchctl"), "fault", "run", str(path)], cwd=tmp_path, capture_output=True, text=True)
+    assert (alone.returncode, alone.stderr) == (2, done.stderr), "the file is as wrong where nothing runs"
 
 
 @pytest.fixture(scope="module")
