@@ -135,6 +135,15 @@ def test_evidence_that_nobody_has_built_is_one_sentence_that_says_how_to(tmp_pat
     assert done.returncode == 3 and "index.json is missing" in done.stdout, "a pack without its index has been looked at"
 
 
+def test_kinds_of_faults_are_an_object_too(tmp_path):
+    table = [line.split()[0] for line in said(tmp_path, "fault kinds").stdout.splitlines()[1:]]
+    kinds = json.loads(said(tmp_path, "fault kinds --json").stdout)["kinds"]
+    assert [kind["kind"] for kind in kinds] == table and {"drop", "kill", "cpu"} <= set(table)
+    by_name = {kind["kind"]: kind for kind in kinds}
+    assert by_name["kill"]["signal_default"] == "KILL" and by_name["drop"]["link"] and by_name["drop"]["amount"] is None
+    assert by_name["cpu"]["amount"]["name"] == "threads" and set(by_name["cpu"]["amount"]) == {"name", "default", "min", "max"}
+
+
 def incident(number, closed_ms=None):
     return {"id": f"incident-{number:06}", "severity": "P1", "rule": "canary_auc", "who": "gate", "why": "fired", "action": "reduce_weight",
             "fingerprint_from": None, "fingerprint_to": None, "metrics_before_after": {}, "opened_ms": 1700000000000 + number, "closed_ms": closed_ms}

@@ -15,7 +15,7 @@ WITHOUT_A_RUN = {
                    "tail signal/BTCUSDT", "why --all", "why BTCUSDT 1", "account", "manifest", "logs signal",
                    "fault drop signal", "fault list", "fault clear", "shutdown", "validate", "parity", "report", "evidence build",
                    "evidence verify", "rollback", "direction lock", "canary status", "canary report", "canary mark-stable", "top"],
-    DONE: ["completion man", "keys keys", "config check", "config show", "config fingerprint", "clean", "fault kinds"],
+    DONE: ["completion man", "keys keys", "config check", "config show", "config fingerprint", "clean", "fault kinds", "fault kinds --json"],
     WRONG_USE: ["replay x.ofr --compare r"],  # it reads a file that is not there
     NOT_SO: ["export test"],  # it is off
 }
