@@ -85,6 +85,10 @@ def test_answers_of_a_run_that_goes_on(programs, tmp_path):
         assert refused.returncode == 3 and re.search(r"nothing was changed: .*\(incident-\d+, closed", refused.stderr), refused
         (incident,) = json.loads(next(tmp_path.glob("artifacts/**/incidents.json")).read_text())
         assert incident["closed_at"]
+        refused = run.orchctl("rollback", "0123456789abcdef", "--json")
+        told = json.loads(refused.stdout)
+        assert (refused.returncode, told["state"], told["to"]) == (3, "refused", None) and told["reason"] in refused.stderr, refused
+        assert told["incident"] != incident["id"] and keys(told) == keys(documented("rollback")[0])
 
         doctor = subprocess.run([str(run.programs / "orchctl"), "doctor", "--json"], cwd=tmp_path, capture_output=True, text=True, timeout=60)
         checks = {check["check"]: check for check in json.loads(doctor.stdout)["checks"]}
