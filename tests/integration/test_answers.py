@@ -130,10 +130,16 @@ def test_evidence_that_nobody_has_built_is_one_sentence_that_says_how_to(tmp_pat
     lay(tmp_path, run_id="old")
     for options in ("", " --json", " --run-id old"):
         done = said(tmp_path, "evidence verify" + options)
-        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1), done
+        assert (done.returncode, done.stdout if "--json" not in options else "", done.stderr.count("\n")) == (1, "", 1), done
         assert "no evidence pack of run old" in done.stderr and "`orchctl evidence build --run-id old`" in done.stderr, done
+        if "--json" in options:
+            assert json.loads(done.stdout) == {"pack": None, "final": False, "error": done.stderr.strip().removeprefix("evidence: ")}
     done = said(tmp_path, "evidence verify --pack nowhere")
     assert (done.returncode, done.stdout) == (2, "") and "--pack nowhere: there is no such folder" in done.stderr, done
+    done = said(tmp_path, ["evidence", "verify", "--json", "--pack", 'no"where'])
+    assert (done.returncode, json.loads(done.stdout)) == (2, {"pack": None, "final": False, "error": '--pack no"where: there is no such folder'}), done
+    done = said(tmp_path, "evidence build --json")
+    assert done.returncode == 1 and json.loads(done.stdout)["error"] in done.stderr, "what was not built is said alike"
     (tmp_path / "artifacts/evidence/old").mkdir(parents=True)
     done = said(tmp_path, "evidence verify")
     assert done.returncode == 3 and "index.json is missing" in done.stdout, "a pack without its index has been looked at"
