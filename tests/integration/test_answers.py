@@ -166,10 +166,19 @@ def test_canary_status_names_the_incidents_that_canary_resolve_can_close(tmp_pat
     (folder / "incidents.json").write_text(json.dumps([incident(1, 1700000001000), incident(2), incident(3)]))
     unmeasured = said(tmp_path, "canary status")
     assert unmeasured.returncode == 3 and re.findall("incident-\\d+", unmeasured.stdout) == ["incident-000002", "incident-000003"], unmeasured
+    lacking = said(tmp_path, "canary status --json")
+    told = json.loads(lacking.stdout)
+    assert (lacking.returncode, told["run_id"], told["gates"], told["current"], told["stable"]) == (3, None, [], None, []), lacking
+    assert [entry["id"] for entry in told["incidents_open"]] == ["incident-000002", "incident-000003"]
+    (tmp_path / "state").mkdir()
+    stable = {"fingerprint": "b" * 64, "config_tag": "v2", "marked_at": "2024-08-08T00:00:00.000Z"}
+    (tmp_path / "state/fingerprints.json").write_text(
+        json.dumps({"current": "a" * 64, "stable": [stable | {"config_file": "state/configs/b.json", "evidence": "report.json"}]}))
     (folder / "monitoring_report.json").write_text('{"run_id": "old", "gates": []}')
     assert "open    incident-000002  P1 canary_auc  reduce_weight  since 2023-11-14T22:13:20.002Z: fired\n" in said(tmp_path, "canary status").stdout
     report = json.loads(said(tmp_path, "canary status --json").stdout)
     assert [entry["id"] for entry in report["incidents_open"]] == ["incident-000002", "incident-000003"] and report["run_id"] == "old"
+    assert (report["current"], report["stable"]) == ("a" * 64, [stable]), report
     assert said(tmp_path, "canary resolve incident-000002 --reason known").returncode == 0
     assert re.findall("incident-\\d+", said(tmp_path, "canary status").stdout) == ["incident-000003"]
 
