@@ -113,10 +113,30 @@ static void print_open(const struct incidents *incidents)
     }
 }
 
-static void print_json(yyjson_val *report, const struct incidents *incidents)
+static void text_or_null(yyjson_mut_doc *document, yyjson_mut_val *object, const char *key, const char *text)
 {
-    yyjson_mut_doc *document = yyjson_mut_doc_new(NULL);
-    yyjson_mut_val *root = yyjson_val_mut_copy(document, report);
+    if (*text)
+        yyjson_mut_obj_add_str(document, object, key, text);
+    else
+        yyjson_mut_obj_add_null(document, object, key);
+}
+
+static void add_fingerprints(yyjson_mut_doc *document, yyjson_mut_val *root,
+                             const struct fingerprints *fingerprints)
+{
+    text_or_null(document, root, "current", fingerprints->current);
+    yyjson_mut_val *stable = yyjson_mut_obj_add_arr(document, root, "stable");
+    for (size_t i = 0; i < fingerprints->stable_count; i++) {
+        const struct stable_fingerprint *entry = &fingerprints->stable[i];
+        yyjson_mut_val *object = yyjson_mut_arr_add_obj(document, stable);
+        yyjson_mut_obj_add_str(document, object, "fingerprint", entry->fingerprint);
+        yyjson_mut_obj_add_str(document, object, "config_tag", entry->config_tag);
+        yyjson_mut_obj_add_str(document, object, "marked_at", entry->marked_at);
+    }
+}
+
+static void add_open(yyjson_mut_doc *document, yyjson_mut_val *root, const struct incidents *incidents)
+{
     yyjson_mut_val *open = yyjson_mut_obj_add_arr(document, root, "incidents_open");
     for (size_t i = 0; i < incidents->count; i++) {
         const struct incident *incident = &incidents->items[i];
@@ -130,20 +150,40 @@ static void print_json(yyjson_val *report, const struct incidents *incidents)
         yyjson_mut_obj_add_int(document, entry, "opened_ms", incident->opened_ms);
         yyjson_mut_obj_add_str(document, entry, "why", incident->why);
     }
+}
+
+/* report_copy: what has been measured; before that its members without anything in them. */
+static yyjson_mut_val *report_copy(yyjson_mut_doc *document, yyjson_val *report)
+{
+    if (report)
+        return yyjson_val_mut_copy(document, report);
+    yyjson_mut_val *root = yyjson_mut_obj(document);
+    yyjson_mut_obj_add_null(document, root, "run_id");
+    yyjson_mut_obj_add_arr(document, root, "gates");
+    return root;
+}
+
+/* print_json: the report (NULL: nothing has been measured), and what else the text shows. */
+static void print_json(yyjson_val *report, const struct fingerprints *fingerprints,
+                       const struct incidents *incidents)
+{
+    yyjson_mut_doc *document = yyjson_mut_doc_new(NULL);
+    yyjson_mut_val *root = report_copy(document, report);
+    add_fingerprints(document, root, fingerprints);
+    add_open(document, root, incidents);
     char *text = yyjson_mut_val_write(root, 0, NULL);
     puts(text ? text : "null");
     free(text);
     yyjson_mut_doc_free(document);
 }
 
-/* status_print: of a run that has been measured. */
-static int status_print(const struct invocation *invocation, yyjson_val *report,
-                        const struct incidents *incidents)
+/* status_print: `report` is that of a run that has been measured. */
+static int status_print(const struct invocation *invocation, yyjson_val *report)
 {
     yyjson_val *gates = yyjson_obj_get(report, "gates");
-    if (invocation->json) {
-        print_json(report, incidents);
-    } else {
+    if (!report)
+        return complain(EXIT_NOT_EVEN, "no gate has been measured yet: `orchctl canary report` does");
+    if (!invocation->json) {
         printf("gates of run %s\n", member_text(report, "run_id"));
         print_gates(gates);
     }
@@ -163,14 +203,16 @@ static int status_of(const struct invocation *invocation, const struct config *c
     if (fingerprints_read(config_text(config, "run.state_dir"), &fingerprints, &error) != STATUS_OK ||
         incidents_read(path, &incidents, &error) != STATUS_OK)
         return complain(EXIT_REFUSED, "%s", error.text);
-    if (!invocation->json) {
+    path_join(path, artifacts, "runtime/canary_report/monitoring_report.json");
+    yyjson_val *report =
+        document_read(path, &document, &error) == STATUS_OK ? yyjson_doc_get_root(document) : NULL;
+    if (invocation->json) {
+        print_json(report, &fingerprints, &incidents);
+    } else {
         print_fingerprints(&fingerprints);
         print_open(&incidents);
     }
-    path_join(path, artifacts, "runtime/canary_report/monitoring_report.json");
-    int code = document_read(path, &document, &error) == STATUS_OK
-                   ? status_print(invocation, yyjson_doc_get_root(document), &incidents)
-                   : complain(EXIT_NOT_EVEN, "no gate has been measured yet: `orchctl canary report` does");
+    int code = status_print(invocation, report);
     incidents_finish(&incidents);
     yyjson_doc_free(document);
     return code;

@@ -79,42 +79,51 @@ static void print(const struct target *target, const struct outcome *outcome)
                outcome->tick.attempts == 1 ? "" : "s", outcome->tick.http_status, outcome->error);
 }
 
-static void print_json(const struct target *target, const struct outcome *outcome)
+/* print_json: `outcome` NULL: nothing was tried, `error` says why; a target that is none has no url. */
+static void print_json(const struct target *target, const struct outcome *outcome, const char *error)
 {
     struct buffer text;
     struct json json;
     buffer_init(&text, 0);
     json_init(&json, &text);
     json_object_begin(&json);
-    json_key_text(&json, "type", export_type_name(target->type));
-    json_key_text(&json, "url", target->write_url);
-    json_key_bool(&json, "reachable", outcome->reachable);
-    json_key_bool(&json, "ok", outcome->ok);
-    json_key_i64(&json, "attempts", outcome->tick.attempts);
-    json_key_i64(&json, "http_status", outcome->tick.http_status);
-    json_key_text(&json, "error", outcome->ok ? NULL : outcome->error);
+    json_key_text(&json, "type", target ? export_type_name(target->type) : NULL);
+    json_key_text(&json, "url", target && *target->write_url ? target->write_url : NULL);
+    json_key_bool(&json, "reachable", outcome && outcome->reachable);
+    json_key_bool(&json, "ok", outcome && outcome->ok);
+    json_key_i64(&json, "attempts", outcome ? outcome->tick.attempts : 0);
+    json_key_i64(&json, "http_status", outcome ? outcome->tick.http_status : 0);
+    json_key_text(&json, "error", error);
     json_object_end(&json);
     puts(buffer_text(&text));
     buffer_finish(&text);
 }
 
+static int untried(const struct target *target, bool as_json, const char *error)
+{
+    if (as_json)
+        print_json(target, NULL, error);
+    return complain(EXIT_NOT_EVEN, "%s", error);
+}
+
 static int perform(const struct config *config, bool as_json)
 {
-    struct exporter_config settings;
+    struct exporter_config settings = {.target = {.type = EXPORT_NONE}};
     struct outcome outcome = {.ok = false};
     struct error error;
     const char *token = config_text(config, "export.influx_token");
     token = *token ? token : config_environment_process(NULL, "INFLUX_TOKEN");
     enum status status = exporter_config_read(config, TEST_RUN, token, &settings, &error);
     if (status == STATUS_OK && settings.target.type == EXPORT_NONE)
-        return complain(EXIT_NOT_EVEN,
-                        "export is off: set export.type and its URL (TIMESERIES_TYPE, TIMESERIES_URL)");
+        return untried(&settings.target, as_json,
+                       "export is off: set export.type and its URL (TIMESERIES_TYPE, TIMESERIES_URL)");
+    bool known = status == STATUS_OK;
     if (status == STATUS_OK)
         status = export_once(&settings, &outcome, &error);
     if (status != STATUS_OK)
-        return complain(EXIT_NOT_EVEN, "%s", error.text);
+        return untried(known ? &settings.target : NULL, as_json, error.text);
     if (as_json)
-        print_json(&settings.target, &outcome);
+        print_json(&settings.target, &outcome, outcome.ok ? NULL : outcome.error);
     else
         print(&settings.target, &outcome);
     return outcome.ok ? EXIT_FINE : EXIT_NOT_EVEN;

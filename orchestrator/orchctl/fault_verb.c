@@ -1,4 +1,5 @@
 /* fault KIND TARGET | list | clear [ID] | kinds | run FILE. */
+#include "base/json.h"
 #include "fault_client.h"
 #include "fault_scenario.h"
 #include "injury/order.h"
@@ -41,6 +42,48 @@ static int print_kinds(void)
             snprintf(takes, sizeof takes, "-s (KILL)");
         printf("%-12s %-46s %s\n", row->name, takes, row->summary);
     }
+    return EXIT_FINE;
+}
+
+/* kind_json: what a kind does not take is null. */
+static void kind_json(struct json *json, enum injury_kind kind)
+{
+    const struct injury_row *row = injury_row(kind);
+    json_object_begin(json);
+    json_key_text(json, "kind", row->name);
+    json_key_text(json, "summary", row->summary);
+    json_key(json, "amount");
+    if (row->amount_name) {
+        json_object_begin(json);
+        json_key_text(json, "name", row->amount_name);
+        json_key_i64(json, "default", row->amount_default);
+        json_key_i64(json, "min", row->amount_min);
+        json_key_i64(json, "max", row->amount_max);
+        json_object_end(json);
+    } else {
+        json_null(json);
+    }
+    json_key_f64(json, "share_default", row->share_default > 0 ? row->share_default : NAN);
+    json_key_bool(json, "link", row->place == INJURY_ON_LINK);
+    json_key_text(json, "signal_default", kind == INJURY_KILL ? "KILL" : NULL);
+    json_object_end(json);
+}
+
+static int print_kinds_json(void)
+{
+    struct buffer text;
+    struct json json;
+    buffer_init(&text, 0);
+    json_init(&json, &text);
+    json_object_begin(&json);
+    json_key(&json, "kinds");
+    json_array_begin(&json);
+    for (enum injury_kind kind = 0; kind < INJURY_KIND_COUNT; kind++)
+        kind_json(&json, kind);
+    json_array_end(&json);
+    json_object_end(&json);
+    puts(buffer_text(&text));
+    buffer_finish(&text);
     return EXIT_FINE;
 }
 
@@ -197,7 +240,7 @@ int verb_fault(const struct invocation *invocation)
     struct error error = {{0}};
     const char *word = invocation->words[0], *second = invocation->words[1];
     if (strcmp(word, "kinds") == 0)
-        return print_kinds();
+        return invocation->json ? print_kinds_json() : print_kinds();
     bool alone = strcmp(word, "list") == 0 || strcmp(word, "clear") == 0;
     if (!alone && !second)
         return complain(EXIT_WRONG_USE, "fault %s: needs %s", word,

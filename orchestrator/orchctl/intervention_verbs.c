@@ -181,13 +181,23 @@ static void drill_write(const struct watched *watched, bool over)
     buffer_finish(&text);
 }
 
+/* tell_refused: a target that cannot be; programs get the answer itself. */
+static int tell_refused(const struct invocation *invocation, yyjson_val *result)
+{
+    char *text = invocation->json ? yyjson_val_write(result, 0, NULL) : NULL;
+    if (text)
+        puts(text);
+    free(text);
+    return complain(EXIT_NOT_EVEN,
+                    "rollback refused, nothing was changed: %s (%s, closed, keeps a record of it)",
+                    member_text(result, "reason"), member_text(result, "incident"));
+}
+
 static int follow_rollback(const struct invocation *invocation, yyjson_val *result)
 {
     struct watched watched = {0};
     if (yyjson_equals_str(yyjson_obj_get(result, "state"), "refused"))
-        return complain(EXIT_NOT_EVEN,
-                        "rollback refused, nothing was changed: %s (%s, closed, keeps a record of it)",
-                        member_text(result, "reason"), member_text(result, "incident"));
+        return tell_refused(invocation, result);
     rollback_path(member_text(result, "state_dir"), watched.path);
     snprintf(watched.state_dir, sizeof watched.state_dir, "%s", member_text(result, "state_dir"));
     snprintf(watched.incident, sizeof watched.incident, "%s", member_text(result, "incident"));

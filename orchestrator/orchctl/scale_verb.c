@@ -77,15 +77,21 @@ static long long number(yyjson_val *event, const char *member)
     return (long long)yyjson_get_sint(yyjson_obj_get(event, member));
 }
 
+static void print_json(yyjson_val *value)
+{
+    char *text = yyjson_val_write(value, 0, NULL);
+    puts(text ? text : "null");
+    free(text);
+}
+
 static bool watch(void *context, yyjson_val *event)
 {
     struct following *following = context;
     bool stopped = is(event, "ScaleStopped");
     following->failed = following->failed || stopped;
-    if (following->json && (is(event, "Moved") || is(event, "Scaled") || stopped)) {
-        char *text = yyjson_val_write(event, 0, NULL);
-        puts(text ? text : "null");
-        free(text);
+    if (following->json) {
+        if (is(event, "Moved") || is(event, "Scaled") || stopped || is(event, "ScaleDone"))
+            print_json(event);
     } else if (is(event, "Moved")) {
         printf("%s/%s: %s → %s in %lld ms\n", member_text(event, "service"), member_text(event, "symbol"),
                member_text(event, "from"), member_text(event, "name"), number(event, "pause_ms"));
@@ -107,6 +113,14 @@ static int follow(const struct invocation *invocation, struct client *client, in
     if (events_follow(client, serial, wait_s * 1000, watch, &following, &error) == STATUS_OK)
         return following.failed ? EXIT_REFUSED : EXIT_FINE;
     return complain(EXIT_REFUSED, "scale: not done yet: %s", error.text);
+}
+
+static void print_begun(const struct invocation *invocation, yyjson_val *result)
+{
+    if (invocation->json)
+        print_json(result);
+    else
+        puts("scaling has begun; `orchctl events` tells how it goes, --wait SECONDS waits for it");
 }
 
 int verb_scale(const struct invocation *invocation)
@@ -135,12 +149,12 @@ int verb_scale(const struct invocation *invocation)
     if (status == STATUS_OK)
         status = client_ask(client, "scale", buffer_text(&args), &reply, &error);
     buffer_finish(&args);
-    yyjson_doc_free(reply);
     int code = status == STATUS_OK ? EXIT_FINE : complain(EXIT_REFUSED, "%s", error.text);
     if (code == EXIT_FINE && wait_s >= 0)
         code = follow(invocation, client, serial, wait_s);
-    else if (code == EXIT_FINE && !invocation->json)
-        puts("scaling has begun; `orchctl events` tells how it goes, --wait SECONDS waits for it");
+    else if (code == EXIT_FINE)
+        print_begun(invocation, yyjson_obj_get(yyjson_doc_get_root(reply), "result"));
+    yyjson_doc_free(reply);
     client_close(client);
     return code;
 }

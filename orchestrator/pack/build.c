@@ -336,6 +336,8 @@ static int tell(const struct building *building, const char *place, bool as_json
 {
     char path[PATH_BYTES];
     if (building->status != STATUS_OK) {
+        if (as_json)
+            pack_print_none(building->error.text);
         fprintf(stderr, "evidence: %s\n", building->error.text);
         return EXIT_REFUSED;
     }
@@ -363,8 +365,10 @@ static int tell(const struct building *building, const char *place, bool as_json
  * died can be packed as it lies there, and says of itself that it is not whole. */
 static int refuse_while_it_goes_on(const struct pack *pack, bool as_json)
 {
+    char why[RUN_ID_BYTES + 32];
+    snprintf(why, sizeof why, "run %s is still going on", pack->run_id);
     if (as_json)
-        printf("{\"pack\":null,\"final\":false,\"error\":\"run %s is still going on\"}\n", pack->run_id);
+        pack_print_none(why);
     fprintf(stderr,
             "evidence: run %s is still going on: its evidence can be built when it has been concluded "
             "(`orchctl shutdown` ends it)\n",

@@ -71,13 +71,17 @@ static int pack_here(const struct arguments *arguments, const struct pack *pack)
 {
     if (file_exists(pack->folder))
         return EXIT_FINE;
+    struct error error = {{0}};
     if (arguments->folder)
-        fprintf(stderr, "evidence: --pack %s: there is no such folder\n", pack->folder);
+        error_set(&error, STATUS_INVALID, "--pack %s: there is no such folder", pack->folder);
     else
-        fprintf(stderr,
-                "evidence: there is no evidence pack of run %s here (%s does not exist): `orchctl evidence "
-                "build --run-id %s` builds it\n",
-                pack->run_id, pack->folder, pack->run_id);
+        error_set(&error, STATUS_NOT_FOUND,
+                  "there is no evidence pack of run %s here (%s does not exist): `orchctl evidence "
+                  "build --run-id %s` builds it",
+                  pack->run_id, pack->folder, pack->run_id);
+    if (arguments->json)
+        pack_print_none(error.text);
+    fprintf(stderr, "evidence: %s\n", error.text);
     return arguments->folder ? EXIT_WRONG_USE : EXIT_REFUSED;
 }
 

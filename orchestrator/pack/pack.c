@@ -1,5 +1,6 @@
 #include "pack.h"
 
+#include "base/json.h"
 #include "base/memory.h"
 #include "store/database.h"
 
@@ -186,4 +187,19 @@ bool pack_release_evidence(const struct gate_conditions *conditions)
 {
     bool whole = conditions->planned_minutes == 0 || conditions->planned_minutes >= GATES_SOAK_MINUTES;
     return conditions->set == GATES_SOAK && conditions->time_scale == 1 && whole;
+}
+
+void pack_print_none(const char *why)
+{
+    struct buffer text;
+    struct json json;
+    buffer_init(&text, 0);
+    json_init(&json, &text);
+    json_object_begin(&json);
+    json_key_null(&json, "pack");
+    json_key_bool(&json, "final", false);
+    json_key_text(&json, "error", why);
+    json_object_end(&json);
+    puts(buffer_text(&text));
+    buffer_finish(&text);
 }

@@ -63,6 +63,9 @@ enum status pack_judge(const struct pack *pack, struct gate_conditions *out_cond
 /* pack_release_evidence: only a soak of at least an hour at real speed is. */
 bool pack_release_evidence(const struct gate_conditions *conditions);
 
+/* pack_print_none: as JSON that there is no pack, built or to be verified, and why. */
+void pack_print_none(const char *why);
+
 /* build.c: makes the pack anew; prints what it does. Exit code of the program. */
 int pack_build(struct pack *pack, bool as_json);
 

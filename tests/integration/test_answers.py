@@ -85,6 +85,10 @@ def test_answers_of_a_run_that_goes_on(programs, tmp_path):
         assert refused.returncode == 3 and re.search(r"nothing was changed: .*\(incident-\d+, closed", refused.stderr), refused
         (incident,) = json.loads(next(tmp_path.glob("artifacts/**/incidents.json")).read_text())
         assert incident["closed_at"]
+        refused = run.orchctl("rollback", "0123456789abcdef", "--json")
+        told = json.loads(refused.stdout)
+        assert (refused.returncode, told["state"], told["to"]) == (3, "refused", None) and told["reason"] in refused.stderr, refused
+        assert told["incident"] != incident["id"] and keys(told) == keys(documented("rollback")[0])
 
         doctor = subprocess.run([str(run.programs / "orchctl"), "doctor", "--json"], cwd=tmp_path, capture_output=True, text=True, timeout=60)
         checks = {check["check"]: check for check in json.loads(doctor.stdout)["checks"]}
@@ -126,13 +130,28 @@ def test_evidence_that_nobody_has_built_is_one_sentence_that_says_how_to(tmp_pat
     lay(tmp_path, run_id="old")
     for options in ("", " --json", " --run-id old"):
         done = said(tmp_path, "evidence verify" + options)
-        assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1), done
+        assert (done.returncode, done.stdout if "--json" not in options else "", done.stderr.count("\n")) == (1, "", 1), done
         assert "no evidence pack of run old" in done.stderr and "`orchctl evidence build --run-id old`" in done.stderr, done
+        if "--json" in options:
+            assert json.loads(done.stdout) == {"pack": None, "final": False, "error": done.stderr.strip().removeprefix("evidence: ")}
     done = said(tmp_path, "evidence verify --pack nowhere")
     assert (done.returncode, done.stdout) == (2, "") and "--pack nowhere: there is no such folder" in done.stderr, done
+    done = said(tmp_path, ["evidence", "verify", "--json", "--pack", 'no"where'])
+    assert (done.returncode, json.loads(done.stdout)) == (2, {"pack": None, "final": False, "error": '--pack no"where: there is no such folder'}), done
+    done = said(tmp_path, "evidence build --json")
+    assert done.returncode == 1 and json.loads(done.stdout)["error"] in done.stderr, "what was not built is said alike"
     (tmp_path / "artifacts/evidence/old").mkdir(parents=True)
     done = said(tmp_path, "evidence verify")
     assert done.returncode == 3 and "index.json is missing" in done.stdout, "a pack without its index has been looked at"
+
+
+def test_kinds_of_faults_are_an_object_too(tmp_path):
+    table = [line.split()[0] for line in said(tmp_path, "fault kinds").stdout.splitlines()[1:]]
+    kinds = json.loads(said(tmp_path, "fault kinds --json").stdout)["kinds"]
+    assert [kind["kind"] for kind in kinds] == table and {"drop", "kill", "cpu"} <= set(table)
+    by_name = {kind["kind"]: kind for kind in kinds}
+    assert by_name["kill"]["signal_default"] == "KILL" and by_name["drop"]["link"] and by_name["drop"]["amount"] is None
+    assert by_name["cpu"]["amount"]["name"] == "threads" and set(by_name["cpu"]["amount"]) == {"name", "default", "min", "max"}
 
 
 def incident(number, closed_ms=None):
@@ -147,10 +166,19 @@ def test_canary_status_names_the_incidents_that_canary_resolve_can_close(tmp_pat
     (folder / "incidents.json").write_text(json.dumps([incident(1, 1700000001000), incident(2), incident(3)]))
     unmeasured = said(tmp_path, "canary status")
     assert unmeasured.returncode == 3 and re.findall("incident-\\d+", unmeasured.stdout) == ["incident-000002", "incident-000003"], unmeasured
+    lacking = said(tmp_path, "canary status --json")
+    told = json.loads(lacking.stdout)
+    assert (lacking.returncode, told["run_id"], told["gates"], told["current"], told["stable"]) == (3, None, [], None, []), lacking
+    assert [entry["id"] for entry in told["incidents_open"]] == ["incident-000002", "incident-000003"]
+    (tmp_path / "state").mkdir()
+    stable = {"fingerprint": "b" * 64, "config_tag": "v2", "marked_at": "2024-08-08T00:00:00.000Z"}
+    (tmp_path / "state/fingerprints.json").write_text(
+        json.dumps({"current": "a" * 64, "stable": [stable | {"config_file": "state/configs/b.json", "evidence": "report.json"}]}))
     (folder / "monitoring_report.json").write_text('{"run_id": "old", "gates": []}')
     assert "open    incident-000002  P1 canary_auc  reduce_weight  since 2023-11-14T22:13:20.002Z: fired\n" in said(tmp_path, "canary status").stdout
     report = json.loads(said(tmp_path, "canary status --json").stdout)
     assert [entry["id"] for entry in report["incidents_open"]] == ["incident-000002", "incident-000003"] and report["run_id"] == "old"
+    assert (report["current"], report["stable"]) == ("a" * 64, [stable]), report
     assert said(tmp_path, "canary resolve incident-000002 --reason known").returncode == 0
     assert re.findall("incident-\\d+", said(tmp_path, "canary status").stdout) == ["incident-000003"]
 

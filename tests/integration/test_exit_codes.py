@@ -1,5 +1,6 @@
 """One table of exit codes (docs/operations.md): every verb of orchctl is asked without a run, about a run that is not here, and with words
 that are wrong whatever runs here."""
+import json
 import re
 
 import pytest
@@ -15,7 +16,7 @@ WITHOUT_A_RUN = {
                    "tail signal/BTCUSDT", "why --all", "why BTCUSDT 1", "account", "manifest", "logs signal",
                    "fault drop signal", "fault list", "fault clear", "shutdown", "validate", "parity", "report", "evidence build",
                    "evidence verify", "rollback", "direction lock", "canary status", "canary report", "canary mark-stable", "top"],
-    DONE: ["completion man", "keys keys", "config check", "config show", "config fingerprint", "clean", "fault kinds"],
+    DONE: ["completion man", "keys keys", "config check", "config show", "config fingerprint", "clean", "fault kinds", "fault kinds --json"],
     WRONG_USE: ["replay x.ofr --compare r"],  # it reads a file that is not there
     NOT_SO: ["export test"],  # it is off
 }
@@ -55,6 +56,13 @@ def test_without_a_run(tmp_path, words, code):
     if code == NOT_ANSWERED:
         assert not done.stdout and re.search("no run|no orchestrator", done.stderr), done
         assert done.stderr.count("\n") == 1 and not list(tmp_path.iterdir()), done
+
+
+def test_export_that_is_off_is_an_object_too(tmp_path):
+    done = said(tmp_path, "export test --json")
+    told = json.loads(done.stdout)
+    assert (done.returncode, told["type"], told["url"], told["ok"], told["attempts"]) == (NOT_SO, "none", None, False, 0), done
+    assert told["error"].startswith("export is off: ") and told["error"] in done.stderr
 
 
 @pytest.mark.parametrize("words", UNKNOWN_RUN)

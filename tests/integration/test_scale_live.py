@@ -74,7 +74,10 @@ def test_one_to_four_to_one_under_load_changes_no_row(tmp_path, alone):
         assert processes["signal.2"] in ("stopped", "stopping") and processes["signal"] == "running"
         refused = stack.orchctl("start", "signal.2", check=False)
         assert refused.returncode == 1 and "scaled away" in refused.stderr
-        scale(stack, "signal=2")  # it comes back under its name, with its journal
+        # it comes back under its name, with its journal
+        *moves, scaled, done = map(json.loads, stack.orchctl("scale", "signal=2", "--json", "--wait", str(PATIENCE_S)).stdout.splitlines())
+        assert {move["event"] for move in moves} <= {"Moved"} and (scaled["event"], scaled["name"], scaled["instances"]) == ("Scaled", "signal", 2)
+        assert done["event"] == "ScaleDone"
         assert_sound(stack, stack.finish())
     assert_equal_runs(alone, stack)
     moved = [line for line in (tmp_path / "logs/orchestrator/orchestrator.log").read_text().splitlines() if " Moved " in line]
@@ -115,7 +118,8 @@ def test_no_step_is_taken_before_the_disk_takes_the_plan(tmp_path, alone):
         before = log.read_text().count("plan_written")
         in_the_way.mkdir()
         refused = log.read_text().count("plan.json cannot be written")
-        stack.orchctl("scale", wish)
+        begun = json.loads(stack.orchctl("scale", wish, "--json").stdout)
+        assert begun["run_id"] == "live" and begun["plan_version"] >= 1
         wait_for(lambda: log.read_text().count("plan.json cannot be written") > refused, PATIENCE_S, "the refusal")
         yield
         assert log.read_text().count("plan_written") == before
