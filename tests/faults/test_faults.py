@@ -192,6 +192,13 @@ def test_a_mistake_in_a_scenario_is_told_with_its_place(hurt_short, tmp_path, te
     assert (alone.returncode, alone.stderr) == (2, done.stderr), "the file is as wrong where nothing runs"
 
 
+def test_a_target_that_the_run_does_not_have_is_a_played_result(hurt_short, tmp_path):
+    path = tmp_path / "scenario.yaml"
+    path.write_text("name: x\nsteps:\n  - fault: drop nobody\n    force: yes\n")
+    done = hurt_short.orchctl("fault", "run", str(path), check=False)
+    assert done.returncode == 3 and "nobody" in done.stderr and "x: FAIL" in done.stdout, (done.returncode, done.stderr)
+
+
 @pytest.fixture(scope="module")
 def hurt_short(tmp_path_factory):
     stack = start(tmp_path_factory.mktemp("short") / "run")
