@@ -222,7 +222,8 @@ def test_a_later_run_in_the_same_folder_changes_nothing(copy):
 def test_a_pack_that_is_not_there_is_no_pass(copy):
     shutil.rmtree(pack_of(copy))
     done = orchctl(copy, "evidence", "verify", "--json")
-    assert (done.returncode, done.stdout) == (1, "") and f"no evidence pack of run {RUN}" in done.stderr, done
+    told = json.loads(done.stdout)
+    assert (done.returncode, told["pack"], told["final"]) == (1, None, False) and f"no evidence pack of run {RUN}" in told["error"], done
     pack_of(copy).mkdir()
     assert verify(copy), "an empty one is looked at"
 
