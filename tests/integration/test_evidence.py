@@ -246,12 +246,21 @@ def test_validate_writes_a_report_with_every_check(copy):
     assert report["minutes"]["BTCUSDT"]["prices"]["expected"] >= 8
 
 
-@pytest.mark.parametrize("arguments, code", [(["--data-root", "nowhere"], 3), (["--run-id", "other"], 1),
+@pytest.mark.parametrize("arguments, code", [(["--data-root", "nowhere"], 2), (["--data-root", "logs"], 3), (["--run-id", "other"], 1),
                                              (["--from", "1"], 2), (["--from", "5", "--to", "1"], 2),
                                              (["--from", "x", "--to", "1"], 2), (["--symbols", "NOSUCH"], 3)])
 def test_validate_without_data_is_no_pass(copy, arguments, code):
     done = orchctl(copy, "validate", *arguments)
     assert done.returncode == code, done.stdout + done.stderr
+
+
+def test_validate_says_why_a_figure_is_not_known(copy):
+    done = orchctl(copy, "validate", "--data-root", "logs")
+    lines = [line for line in done.stdout.splitlines() if " UNKNOWN " in line]
+    assert lines and all(line.endswith("(the data folder has no file of what is asked for)") or "no run is named" in line for line in lines), done
+    short = json.loads(orchctl(copy, "validate", "--from", "1723161255001", "--to", "1723161255002", "--json").stdout)
+    reasons = {check["id"]: check["detail"]["reason"] for check in short["checks"] if check["verdict"] == "UNKNOWN"}
+    assert "no whole minute" in reasons["completeness"] and "of the 1000 trades" in reasons["latency"], reasons
 
 
 def test_parity_and_report_come_out_as_the_run_wrote_them(copy):
