@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 static enum status take_time(const char *option, const char *text, int64_t *out_ms, struct error *error)
 {
@@ -175,11 +176,23 @@ static void take_folders(const struct validate_options *options, struct validate
         evidence_places_live(&input->places, artifacts, config_text(input->config, "run.logs_dir"));
 }
 
+/* check_data_root: a folder that is not there is a mistyped word, not data that lack everything. */
+static enum status check_data_root(const char *path, struct error *error)
+{
+    struct stat found;
+    return !path || (stat(path, &found) == 0 && S_ISDIR(found.st_mode))
+               ? STATUS_OK
+               : error_set(error, STATUS_INVALID, "--data-root %s: there is no such folder", path);
+}
+
 enum status validate_input_read(const struct validate_options *options, struct validate_input *out_input,
                                 struct error *error)
 {
     *out_input = (struct validate_input){.config = config_create()};
-    enum status status = recorded_config(out_input->config, options->effective_path, error);
+    enum status status = check_data_root(options->data_root, error);
+    if (status != STATUS_OK)
+        return status;
+    status = recorded_config(out_input->config, options->effective_path, error);
     if (status != STATUS_OK)
         return status;
     take_folders(options, out_input);

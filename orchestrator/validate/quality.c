@@ -37,6 +37,52 @@ const char *check_verdict(const struct quality_check *check)
     return gate_verdict_name(gate_compare(check->op, check->measured, check->threshold));
 }
 
+const char *check_reason(const struct quality_check *check)
+{
+    return check->not_apply                            ? check->not_apply
+           : isnan(check->measured) && *check->unknown ? check->unknown
+                                                       : NULL;
+}
+
+static size_t files_of(const struct quality *quality, enum data_set first, enum data_set end)
+{
+    size_t files = 0;
+    for (enum data_set set = first; set < end; set++)
+        files += quality->files.counts[set];
+    return files;
+}
+
+void quality_unknown(const struct quality *quality, struct quality_check *check, enum data_set first,
+                     enum data_set second, const char *otherwise)
+{
+    const enum data_set needed[] = {first, second};
+    if (!isnan(check->measured))
+        return;
+    if (!files_of(quality, 0, SET_COUNT)) {
+        snprintf(check->unknown, sizeof check->unknown, "the data folder has no file of what is asked for");
+        return;
+    }
+    for (size_t i = 0; i < sizeof needed / sizeof *needed; i++) {
+        if (needed[i] == SET_COUNT || quality->view_made[needed[i]])
+            continue;
+        snprintf(check->unknown, sizeof check->unknown,
+                 quality->files.counts[needed[i]] ? "files of kind %s cannot be read"
+                                                  : "there is no file of kind %s",
+                 DATA_SETS_INFO[needed[i]].name);
+        return;
+    }
+    snprintf(check->unknown, sizeof check->unknown, "%s", otherwise);
+}
+
+void quality_source_unknown(const struct quality *quality, struct quality_check *check)
+{
+    if (isnan(check->measured))
+        snprintf(check->unknown, sizeof check->unknown, "%s",
+                 quality->input->run_id
+                     ? "the last heartbeats of this run do not tell it, or tell of no trade"
+                     : "only heartbeats tell it, and no run is named (--run-id)");
+}
+
 const char *quality_overall(const struct quality *quality)
 {
     const char *overall = quality->check_count ? "PASS" : "UNKNOWN";
@@ -178,9 +224,10 @@ void quality_judge_precheck(struct quality *quality)
 {
     const struct quality_input *input = quality->input;
     quality_direction_judge(quality);
-    quality_add(quality, "reconnects", input->reconnects, "<=", 3, 1);
+    quality_source_unknown(quality, quality_add(quality, "reconnects", input->reconnects, "<=", 3, 1));
     double share = input->received_trades > 0 ? input->dedup_hits / input->received_trades : NAN;
-    quality_add(quality, "duplicates", share, "<", 0.002, (int64_t)fmax(0, input->received_trades));
+    quality_source_unknown(quality, quality_add(quality, "duplicates", share, "<", 0.002,
+                                                (int64_t)fmax(0, input->received_trades)));
     quality_latency_judge(quality, true);
     quality_files_judge(quality);
     quality_gaps_judge(quality, true);

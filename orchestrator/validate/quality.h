@@ -1,6 +1,6 @@
 /* quality: the data quality checks of data.md §4.3 and of the ten-minute pre-check (operations.md §16), each one figure with
  * its threshold and verdict. A figure that cannot be had is UNKNOWN; a check that means nothing for a run says
- * NOT_APPLICABLE and why; what is only reported has no threshold.
+ * NOT_APPLICABLE, either says why; what is only reported has no threshold.
  *
  *   quality_rows.c   completeness, rotation, deduplication, gaps, schema, rows and minutes
  *   quality_values.c latency, clock, signals, consistency, conservation, direction
@@ -14,16 +14,17 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { CHECKS_MAX = 24, LATENCY_ROWS_LEAST = 1000, MINUTE_MS = 60000 };
+enum { CHECKS_MAX = 24, CHECK_WHY_BYTES = 160, LATENCY_ROWS_LEAST = 1000, MINUTE_MS = 60000 };
 
 struct quality_check {
     const char *id;
     double measured; /* NaN: not known */
     const char *op;  /* NULL: only reported */
     double threshold;
-    int64_t n;             /* what it was measured on */
-    const char *not_apply; /* why the check means nothing here; NULL: it does */
-    struct buffer detail;  /* members of a JSON object, without its braces */
+    int64_t n;                     /* what it was measured on */
+    const char *not_apply;         /* why the check means nothing here; NULL: it does */
+    char unknown[CHECK_WHY_BYTES]; /* why its figure cannot be had; "": it can */
+    struct buffer detail;          /* members of a JSON object, without its braces */
 };
 
 /* quality_input: what is being looked at. */
@@ -65,6 +66,8 @@ void quality_judge_precheck(struct quality *quality); /* operations.md §16 */
 
 const char *
 check_verdict(const struct quality_check *check); /* PASS, FAIL, UNKNOWN, REPORTED, NOT_APPLICABLE */
+/* check_reason: why it does not apply or is not known; NULL: it is judged. */
+const char *check_reason(const struct quality_check *check);
 const char *quality_overall(const struct quality *quality);
 
 /* --- for the parts --- */
@@ -72,6 +75,14 @@ const char *quality_overall(const struct quality *quality);
 /* quality_add: a check with its figure; the detail is filled by the caller afterwards. */
 struct quality_check *quality_add(struct quality *quality, const char *id, double measured, const char *op,
                                   double threshold, int64_t n);
+
+/* quality_unknown: when its figure is not known: why. No data at all, no file of a kind it needs (`first`, `second`; SET_COUNT:
+ * any will do), files that cannot be read; else `otherwise`. */
+void quality_unknown(const struct quality *quality, struct quality_check *check, enum data_set first,
+                     enum data_set second, const char *otherwise);
+
+/* quality_source_unknown: the same of what only the heartbeats of a run tell. */
+void quality_source_unknown(const struct quality *quality, struct quality_check *check);
 
 /* quality_number, quality_detail: a member more in a check's detail. */
 void quality_number(struct quality_check *check, const char *key, double value);

@@ -102,12 +102,23 @@ static struct completeness completeness_of(struct quality *quality, const enum d
     return found;
 }
 
+/* minutes_unknown: why completeness_of found nothing to count. */
+static const char *minutes_unknown(const struct quality *quality)
+{
+    int64_t first_ms, end_ms;
+    return !quality->input->range_known
+               ? "no range of event time is known: name a run (--run-id), or --from and --to"
+           : !quality_range(quality, &first_ms, &end_ms) ? "too short: the range has no whole minute"
+                                                         : "no symbol is known: name a run, or --symbols";
+}
+
 static void judge_completeness(struct quality *quality)
 {
     static const enum data_set SETS[] = {SET_PRICES, SET_ORDERBOOK, SET_OFI, SET_CVD};
     struct completeness found = completeness_of(quality, SETS, sizeof SETS / sizeof *SETS);
     struct quality_check *check = quality_add(quality, "completeness", found.worst, "<", 0.001,
                                               (found.end_ms - found.first_ms) / MINUTE_MS);
+    quality_unknown(quality, check, SET_COUNT, SET_COUNT, minutes_unknown(quality));
     if (isnan(found.worst))
         return;
     quality_number(check, "first_row_behind_start_ms", found.late_ms);
@@ -150,6 +161,10 @@ static void judge_rotation(struct quality *quality)
     double trades = minutes_lacking(quality, SET_PRICES, "is_market", SET_CVD, &n);
     double books = minutes_lacking(quality, SET_ORDERBOOK, "true", SET_OFI, &n);
     struct quality_check *check = quality_add(quality, "rotation", trades + books, "==", 0, n);
+    const char *none = "no whole minute has trades, or none has books";
+    quality_unknown(quality, check, SET_PRICES, SET_CVD, none);
+    if (!isnan(trades))
+        quality_unknown(quality, check, SET_ORDERBOOK, SET_OFI, none);
     quality_number(check, "prices_without_cvd", trades);
     quality_number(check, "orderbook_without_ofi", books);
 }
@@ -177,6 +192,7 @@ static void judge_duplicates(struct quality *quality)
     }
     check->measured = worst;
     check->n = n;
+    quality_unknown(quality, check, SET_COUNT, SET_COUNT, "there is no row");
 }
 
 void quality_gaps_judge(struct quality *quality, bool report_only)
@@ -188,6 +204,7 @@ void quality_gaps_judge(struct quality *quality, bool report_only)
     struct quality_check *check =
         quality_add(quality, "trade_gaps", known ? numbers[0] / numbers[1] : NAN, report_only ? NULL : "<",
                     report_only ? NAN : 0.001, known ? (int64_t)numbers[1] : 0);
+    quality_unknown(quality, check, SET_PRICES, SET_COUNT, "there is no trade");
     quality_number(check, "missing_ids", numbers[0]);
 }
 
@@ -277,6 +294,7 @@ static void judge_schema(struct quality *quality)
     buffer_finish(&expected);
     struct quality_check *check =
         quality_add(quality, "schema", files ? wrong + metadata : NAN, "==", 0, files);
+    quality_unknown(quality, check, SET_COUNT, SET_COUNT, "there is no file");
     quality_number(check, "columns_wrong", wrong);
     quality_number(check, "metadata_wrong", metadata);
     if (first) {
@@ -295,9 +313,10 @@ void quality_rows_judge(struct quality *quality)
     judge_completeness(quality);
     judge_rotation(quality);
     judge_duplicates(quality);
-    quality_add(quality, "source_duplicates",
-                input->received_trades > 0 ? input->dedup_hits / input->received_trades : NAN, NULL, NAN,
-                (int64_t)fmax(0, input->received_trades));
+    quality_source_unknown(
+        quality, quality_add(quality, "source_duplicates",
+                             input->received_trades > 0 ? input->dedup_hits / input->received_trades : NAN,
+                             NULL, NAN, (int64_t)fmax(0, input->received_trades)));
     judge_schema(quality);
 }
 
@@ -308,9 +327,11 @@ void quality_files_judge(struct quality *quality)
     buffer_clear(&quality->minutes);
     struct completeness both = completeness_of(quality, SETS, 2);
     int64_t n = (both.end_ms - both.first_ms) / MINUTE_MS;
-    quality_add(quality, "files", both.worst, "==", 0, n);
+    quality_unknown(quality, quality_add(quality, "files", both.worst, "==", 0, n), SET_COUNT, SET_COUNT,
+                    minutes_unknown(quality));
     judge_schema(quality);
-    quality_add(quality, "continuity", prices.worst, "==", 0, n);
+    quality_unknown(quality, quality_add(quality, "continuity", prices.worst, "==", 0, n), SET_COUNT,
+                    SET_COUNT, minutes_unknown(quality));
 }
 
 static void rows_take(void *context, const struct query_cell *cells, size_t count)

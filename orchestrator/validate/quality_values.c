@@ -20,6 +20,9 @@ static struct quality_check *percentile(struct quality *quality, const char *id,
 {
     struct quality_check *check = quality_add(quality, id, n >= LATENCY_ROWS_LEAST ? measured : NAN, "<",
                                               limit, n > 0 ? (int64_t)n : 0);
+    char few[CHECK_WHY_BYTES];
+    snprintf(few, sizeof few, "%.0f of the %d trades it takes at least", n > 0 ? n : 0, LATENCY_ROWS_LEAST);
+    quality_unknown(quality, check, SET_PRICES, SET_COUNT, few);
     check->not_apply = why_not(quality->input);
     return check;
 }
@@ -68,6 +71,8 @@ static void judge_signals(struct quality *quality)
     struct quality_check *check =
         quality_add(quality, "signals", known && input->range_known ? events[0] : NAN,
                     ">=", isnan(hours) ? 1 : fmax(1, ceil(1000 * hours / 72)), (int64_t)fmax(0, events[0]));
+    quality_unknown(quality, check, quality->view_made[SET_OFI] ? SET_COUNT : SET_CVD, SET_COUNT,
+                    "no range of event time is known: name a run (--run-id), or --from and --to");
     (void)quality_each(quality, SET_EVENTS,
                        "SELECT event_type, count(*) FROM events GROUP BY event_type ORDER BY event_type",
                        type_take, check);
@@ -105,6 +110,8 @@ static void judge_consistency(struct quality *quality)
     bool known = figures[Z_ROWS] > 0 && !isnan(figures[EFFECT]);
     struct quality_check *check = quality_add(quality, "consistency", known ? broken : NAN, "==", 0,
                                               known ? (int64_t)figures[Z_ROWS] : 0);
+    quality_unknown(quality, check, SET_CVD, SET_COUNT,
+                    "no row of kind cvd has a z: fewer trades than a z begins with");
     if (known && !clipped && broken == 1 && quality->input->sizes_without_tail)
         check->not_apply =
             "this synthetic market's sizes have no tail (simulator.size_sigma is 0), so there is "
@@ -135,6 +142,7 @@ static void judge_conservation(struct quality *quality)
     struct quality_check *check =
         quality_add(quality, "conservation", known ? steps[0] + steps[1] + sums[0] : NAN, "==", 0,
                     known ? (int64_t)steps[2] : 0);
+    quality_unknown(quality, check, SET_CVD, SET_COUNT, "there is no row of kind cvd");
     quality_number(check, "steps_wrong", steps[0]);
     quality_number(check, "ids_not_rising", steps[1]);
     quality_number(check, "sums_wrong", sums[0]);
@@ -156,5 +164,7 @@ void quality_direction_judge(struct quality *quality)
                   "c.writer = p.writer AND c.agg_trade_id = p.agg_trade_id WHERE c.side_source = 'venue'",
                   figures, 2);
     bool known = figures[1] > 0;
-    quality_add(quality, "direction", known ? figures[0] : NAN, "==", 0, known ? (int64_t)figures[1] : 0);
+    struct quality_check *check =
+        quality_add(quality, "direction", known ? figures[0] : NAN, "==", 0, known ? (int64_t)figures[1] : 0);
+    quality_unknown(quality, check, SET_CVD, SET_PRICES, "no trade of kind cvd has the venue's side");
 }

@@ -20,8 +20,8 @@ static void write_check(struct json *json, const struct quality_check *check)
     json_key_i64(json, "n", check->n);
     json_key(json, "detail");
     json_object_begin(json);
-    if (check->not_apply)
-        json_key_text(json, "reason", check->not_apply);
+    if (check_reason(check))
+        json_key_text(json, "reason", check_reason(check));
     if (check->detail.length)
         json_raw(json, (const char *)check->detail.data, check->detail.length);
     json_object_end(json);
@@ -151,8 +151,8 @@ void quality_print(const struct quality *quality)
         printf("%-18s %-15s %20s", check->id, check_verdict(check), figure_text(check, measured));
         if (check->op)
             printf("  must be %s %s", check->op, threshold);
-        if (check->not_apply)
-            printf("  (%s)", check->not_apply);
+        if (check_reason(check))
+            printf("  (%s)", check_reason(check));
         printf("\n");
     }
     fwrite(quality->problems.data, 1, quality->problems.length, stdout);

@@ -222,7 +222,8 @@ def test_a_later_run_in_the_same_folder_changes_nothing(copy):
 def test_a_pack_that_is_not_there_is_no_pass(copy):
     shutil.rmtree(pack_of(copy))
     done = orchctl(copy, "evidence", "verify", "--json")
-    assert (done.returncode, done.stdout) == (1, "") and f"no evidence pack of run {RUN}" in done.stderr, done
+    told = json.loads(done.stdout)
+    assert (done.returncode, told["pack"], told["final"]) == (1, None, False) and f"no evidence pack of run {RUN}" in told["error"], done
     pack_of(copy).mkdir()
     assert verify(copy), "an empty one is looked at"
 
@@ -245,12 +246,21 @@ def test_validate_writes_a_report_with_every_check(copy):
     assert report["minutes"]["BTCUSDT"]["prices"]["expected"] >= 8
 
 
-@pytest.mark.parametrize("arguments, code", [(["--data-root", "nowhere"], 3), (["--run-id", "other"], 1),
+@pytest.mark.parametrize("arguments, code", [(["--data-root", "nowhere"], 2), (["--data-root", "logs"], 3), (["--run-id", "other"], 1),
                                              (["--from", "1"], 2), (["--from", "5", "--to", "1"], 2),
                                              (["--from", "x", "--to", "1"], 2), (["--symbols", "NOSUCH"], 3)])
 def test_validate_without_data_is_no_pass(copy, arguments, code):
     done = orchctl(copy, "validate", *arguments)
     assert done.returncode == code, done.stdout + done.stderr
+
+
+def test_validate_says_why_a_figure_is_not_known(copy):
+    done = orchctl(copy, "validate", "--data-root", "logs")
+    lines = [line for line in done.stdout.splitlines() if " UNKNOWN " in line]
+    assert lines and all(line.endswith("(the data folder has no file of what is asked for)") or "no run is named" in line for line in lines), done
+    short = json.loads(orchctl(copy, "validate", "--from", "1723161255001", "--to", "1723161255002", "--json").stdout)
+    reasons = {check["id"]: check["detail"]["reason"] for check in short["checks"] if check["verdict"] == "UNKNOWN"}
+    assert "no whole minute" in reasons["completeness"] and "of the 1000 trades" in reasons["latency"], reasons
 
 
 def test_parity_and_report_come_out_as_the_run_wrote_them(copy):

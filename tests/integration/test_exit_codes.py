@@ -31,7 +31,7 @@ WRONG = [("status --dance", "--dance"), ("status a b", "too much"), ("start", "N
          ("scale signal=2 signal=3", "twice"), ("scale signal", "SERVICE=N"), ("events --count x", "--count x"),
          ("tail signal", "SERVICE/SYMBOL"), ("tail dancer/BTCUSDT", "harvest, features, signal, broker"), ("tail signal/A --count x", "--count x"),
          ("why", "RUN/SYMBOL/TS_MS"), ("replay x.ofr", "--compare"), ("account --run-id ../x", "not a run id"),
-         ("manifest --run-id a/b", "not a run id"), ("parity --run-id a/b", "not a run id"), ("evidence build --run-id a/b", "not a run id"),
+         ("manifest --run-id a/b", "not a run id"), ("validate --data-root nowhere", "there is no such folder"), ("parity --run-id a/b", "not a run id"), ("evidence build --run-id a/b", "not a run id"),
          ("validate --run-id a/b", "not a run id"), ("config dance", "must be"), ("config check nofile", "nofile"), ("export dance", "must be test"),
          ("logs ../x", "../x"), ("fault drp signal", "drop"), ("fault drop signal --share 2", "share"), ("fault drop signal --share x", "'x'"),
          ("fault drop signal --count 0", "at least 1"), ("fault drop signal --seed -1", "at least 0"), ("fault cpu signal --amount 900", "threads"),

@@ -249,6 +249,8 @@ static void on_an_empty_folder_everything_is_unknown(void **unused)
         for (size_t i = 0; i < quality.check_count; i++)
             if (strcmp(check_verdict(&quality.checks[i]), "UNKNOWN") != 0)
                 fail_msg("%s is %s", quality.checks[i].id, check_verdict(&quality.checks[i]));
+            else if (!check_reason(&quality.checks[i]))
+                fail_msg("%s does not say why it is not known", quality.checks[i].id);
         assert_string_equal(quality_overall(&quality), "UNKNOWN");
         quality_close(&quality);
     }
