@@ -23,7 +23,7 @@ struct service {
     const char *crash;                      /* ORDERFLOW_CRASH_POINT of the next `crashes` lives */
     int crashes;
     bool armed; /* this life has the crash point */
-    pid_t pid; /* 0: not running */
+    pid_t pid;  /* 0: not running */
     int lives;
     int exit_code; /* of the last life that ended by itself, -1: none yet */
     /* Of the newest heartbeat of this life: */
