@@ -61,7 +61,7 @@ static module_set needed_by(module_set set, const struct module_conditions *cond
         needed |= BIT(MODULE_HARVEST);
     if (set & BIT(MODULE_HARVEST)) {
         needed |= BIT(MODULE_ARCHIVE);
-        if (conditions->venue_is_simulator && !conditions->recorded_input)
+        if (conditions->venue_is_simulator)
             needed |= BIT(MODULE_SIMULATOR);
     }
     return needed;

@@ -45,7 +45,6 @@ static inline module_set module_bit(size_t index)
 /* module_conditions: what decides whether one module implies another. */
 struct module_conditions {
     bool venue_is_simulator;
-    bool recorded_input; /* input_mode preview: harvest replays captures, no venue is needed */
     bool paper_enabled;  /* false: the broker may not run */
 };
 

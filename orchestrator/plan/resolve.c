@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "config/schema.h"
+#include "preview.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -48,15 +49,6 @@ static void check_captures(const struct config *config, struct config_errors *er
                               "%s cannot be read: %s", captures.texts[i], strerror(errno));
 }
 
-/* check_preview: a replayed folder is not among the inputs yet: that is told before anything starts. */
-static void check_preview(const struct config *config, struct config_errors *errors)
-{
-    if (strcmp(config_text(config, "run.input_mode"), "preview") == 0)
-        config_errors_add(errors, config_place(config, "run.input_mode"), "run.input_mode",
-                          "preview is not built yet: give the captures to the simulator (--capture FILE, "
-                          "repeatable), or recompute one with `orchctl replay`");
-}
-
 static void load_layers(const struct options *options, config_environment_get *get, void *context,
                         struct config *config, struct config_errors *errors)
 {
@@ -70,8 +62,8 @@ static void load_layers(const struct options *options, config_environment_get *g
     if (options->capture_count && config_set_texts(config, "simulator.captures", options->captures,
                                                    options->capture_count, ORIGIN_CLI, &wrong) != STATUS_OK)
         config_errors_add(errors, "option --capture", "", "%s", wrong.text);
+    preview_resolve(config, errors);
     check_captures(config, errors);
-    check_preview(config, errors);
     if (!errors->count)
         keep(config_validate(config, errors), errors, "configuration");
 }
@@ -122,7 +114,6 @@ enum status resolve_modules(struct config *config, struct module_choice *out_cho
 {
     struct module_conditions conditions = {
         .venue_is_simulator = strcmp(config_text(config, "harvest.venue"), "simulator") == 0,
-        .recorded_input = strcmp(config_text(config, "run.input_mode"), "preview") == 0,
         .paper_enabled = config_bool(config, "broker.paper_enable"),
     };
     struct config_list names = config_list(config, "run.enable");

@@ -143,12 +143,9 @@ static void what_a_module_needs_is_added(void **unused)
     (void)unused;
     struct module_conditions simulated = {.venue_is_simulator = true, .paper_enabled = true};
     struct module_conditions live = {.paper_enabled = true};
-    struct module_conditions recorded = {
-        .venue_is_simulator = true, .recorded_input = true, .paper_enabled = true};
     struct module_conditions unpaid = {.venue_is_simulator = true};
     choose("signal", simulated, "signal", "simulator harvest archive features");
     choose("signal", live, "signal", "harvest archive features");
-    choose("features", recorded, "features", "harvest archive");
     choose("harvest", simulated, "harvest", "simulator archive");
     choose("broker", simulated, "broker", "");
     choose("report", simulated, "report", "");

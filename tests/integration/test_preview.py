@@ -1,0 +1,65 @@
+"""input_mode preview: what a run has captured, played again through the whole pipeline, gives the rows of that run."""
+import json
+import subprocess
+
+import pytest
+
+import stack as harness
+
+RECORDING = "usdm/btcusdt_20240808.gz"
+CUT_LINES = 12000
+
+
+def preview(folder, source, **options):
+    return harness.Stack(folder, arguments=["--input-mode", "preview", "--input-dir", str(source)], **options)
+
+
+def run_of(folder, **options):
+    stack = harness.Stack(folder, **options)
+    with stack:
+        harness.assert_sound(stack, stack.finish())
+    return stack
+
+
+@pytest.mark.parametrize("market", ["recorded", "synthetic"])
+def test_the_rows_of_a_preview_are_those_of_the_run_that_was_captured(tmp_path, market):
+    if market == "recorded":
+        run = run_of(tmp_path / "run", captures=[harness.cut(harness.needed(RECORDING), CUT_LINES, tmp_path)])
+    else:
+        run = run_of(tmp_path / "run", sets={"simulator.minutes": 0.5, "simulator.rate": 40}, arguments=["--gates", "replay"])
+    again = preview(tmp_path / "again", run.folder / "data")
+    with again:
+        assert again.finish() == 0, again.text()[-3000:]
+    assert again.jsonl() == run.jsonl() and again.sqlite_rows() == run.sqlite_rows() and again.orders() == run.orders()
+    manifest = again.manifest()
+    source = json.loads(next((again.folder / "artifacts").rglob("source_manifest*.json")).read_text())
+    assert (source["input_mode"], source["replay_mode"], source["watch_enabled"]) == ("preview", 1, False)
+    assert manifest["overall_verdict"] == "PASS"
+    assert list((again.folder / "preview/ofi_cvd").rglob("*.parquet")) and not (again.folder / "data").exists(), "a data root of its own"
+    assert "The input is recorded (preview)" in again.summary_text()
+    # Once more in the same folder, over all there is: what the preview itself recorded is no input.
+    once_more = preview(tmp_path / "again", tmp_path, run_id="more")
+    with once_more:
+        assert once_more.finish() == 0, once_more.text()[-3000:]
+    assert signals_of(once_more, "more") == signals_of(again, "test-run") != []
+
+
+def signals_of(stack, run_id):
+    columns, rows = stack.sqlite_rows()
+    at = columns.index("run_id")
+    return [row[:at] + row[at + 1:] for row in rows if row[at] == run_id]
+
+
+@pytest.mark.parametrize("source, more, told", [
+    ("nowhere", [], "run.input_dir: nowhere: there is no such folder"),
+    ("empty", [], "run.input_dir: empty holds no capture (*.ofr)"),
+    ("full", ["--capture", "full/a.ofr"], "run.input_dir exclude each other"),
+])
+def test_what_cannot_be_played_is_told_before_anything_starts(tmp_path, source, more, told):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full/a.ofr").touch()
+    done = subprocess.run([harness.BIN / "orchestrator", "--input-mode", "preview", "--input-dir", source, *more], cwd=tmp_path,
+                          capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2 and told in done.stderr, done
+    assert not (tmp_path / "runtime").exists(), "nothing was started"
