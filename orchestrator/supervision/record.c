@@ -259,14 +259,18 @@ bool record_conclusions(const struct record *record, struct conclusions *out_con
 {
     struct conclusions kept = {.count = 0}; /* the third to the sixth of RUN_KEPT */
     struct reader in;
+    *out_conclusions = kept;
+    if (!record->bytes.length)
+        return false; /* nobody was here before */
     reader_init(&in, record->bytes.data, record->bytes.length);
     in.offset = record->state_offset + sizeof(enum run_phase) + sizeof(bool);
     reader_take(&in, kept.runs, sizeof kept.runs);
     reader_take(&in, &kept.count, sizeof kept.count);
     reader_take(&in, &kept.done, sizeof kept.done);
     reader_take(&in, &kept.pid, sizeof kept.pid);
-    bool good = record->bytes.length && !in.failed && kept.count <= CONCLUSIONS_MAX;
-    *out_conclusions = good ? kept : (struct conclusions){.count = 0};
+    bool good = !in.failed && kept.count <= CONCLUSIONS_MAX && kept.done <= kept.count;
+    if (good)
+        *out_conclusions = kept;
     return good;
 }
 

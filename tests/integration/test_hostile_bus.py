@@ -242,8 +242,11 @@ def test_catch_up_answers_are_believed_no_more_than_frames(binaries, tmp_path):
         producer.trades(6, 10)
 
         def arrived():
-            for who, _ in producer.requests():  # the one above may have been an older one that nobody waits for any more
-                producer.router.send_multipart([who, *answer])
+            # The one above may have been an older one that nobody waits for any more; and what was published before its answer had come was
+            # a gap, which is asked for.
+            for who, first in producer.requests():
+                behind = wire.frame([wire.trade(number) for number in range(first, 16)], run=RUN, first=first)
+                producer.router.send_multipart([who, *(answer if first == 1 else [head(from_=first, last=15, count=16 - first), behind])])
             return features.position(STREAM) >= 15
 
         harness.wait_for(arrived, 60, "fifteen rows")
