@@ -11,7 +11,10 @@ CUT_LINES = 12000
 
 
 def preview(folder, source, **options):
-    return harness.Stack(folder, arguments=["--input-mode", "preview", "--input-dir", str(source)], **options)
+    stack = harness.Stack(folder, arguments=["--input-mode", "preview", "--input-dir", str(source)], **options)
+    at = stack.command.index("--speed")
+    del stack.command[at:at + 2]  # nobody need say how fast
+    return stack
 
 
 def run_of(folder, **options):
