@@ -31,7 +31,7 @@
 #include <sys/signalfd.h>
 #include <unistd.h>
 
-enum { POLL_MESSAGES = 256, POLL_MS_MAX = 1000, LATE_LOOK_MS = 100, EPOLL_EVENTS = 32 };
+enum { POLL_MESSAGES = 256, POLL_MS_MAX = 1000, EPOLL_EVENTS = 32 };
 
 /* --- prepare --- */
 
@@ -323,6 +323,8 @@ static void take_descriptors(struct run *run)
             take_signals(run);
         else if (events[i].data.u64 == RUN_DOCKER_EVENT)
             take_docker(run);
+        else if (events[i].data.u64 == RUN_CONCLUSION_EVENT)
+            conclusions_wake(run);
         else if (events[i].data.u64 != RUN_ERRAND_EVENT)
             process_take_news(run, &run->processes[events[i].data.u64]);
 }
@@ -430,8 +432,13 @@ static void on_late_answer(void *context, size_t connection, const void *head, s
 
 static void late_turn(struct run *run, const struct bus_events *events)
 {
+    bool pending = conclusions_pending(run);
     conclusions_step(run);
-    bus_poll(run->bus, conclusions_pending(run) ? LATE_LOOK_MS : POLL_MS_MAX, POLL_MESSAGES, events);
+    if (pending && !conclusions_pending(run))
+        return; /* that was what is waited for */
+    int64_t left_ms = conclusions_due_ms(run) - run_now_ms(run);
+    left_ms = left_ms < 0 ? 0 : left_ms;
+    bus_poll(run->bus, left_ms < POLL_MS_MAX ? (int)left_ms : POLL_MS_MAX, POLL_MESSAGES, events);
     take_descriptors(run);
 }
 
@@ -487,6 +494,7 @@ static void run_finish(struct run *run)
     control_inputs_finish(&run->control_inputs);
     canary_watch_end(run);
     canary_watch_close(run);
+    conclusions_close(run);
     feed_finish(&run->feed);
     docker_close(run->docker);
     bus_destroy(run->bus);

@@ -56,9 +56,10 @@ struct injury_table;
 #define NEVER_MS INT64_MAX
 
 /* What the loop's epoll says beside the numbers of processes. */
-#define RUN_SIGNAL_EVENT UINT64_MAX
-#define RUN_DOCKER_EVENT (UINT64_MAX - 1)
-#define RUN_ERRAND_EVENT (UINT64_MAX - 2) /* asked for where it was begun */
+#define RUN_SIGNAL_EVENT     UINT64_MAX
+#define RUN_DOCKER_EVENT     (UINT64_MAX - 1)
+#define RUN_ERRAND_EVENT     (UINT64_MAX - 2) /* asked for where it was begun */
+#define RUN_CONCLUSION_EVENT (UINT64_MAX - 3)
 
 /* Fixed places in the run's folder, so that orchctl finds them whatever else is configured. */
 #define RUN_LOCK_PATH      "runtime/orchestrator.lock"

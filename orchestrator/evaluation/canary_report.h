@@ -84,7 +84,8 @@ struct canary_report {
 
 void canary_report_begin(struct canary_report *report);
 void canary_report_finish(struct canary_report *report);
-void symbol_report_init(struct symbol_report *symbol, const char *name,
+/* symbol_report_init: nothing is measured yet; what the gates want is known from the start. */
+void symbol_report_init(struct symbol_report *symbol, const char *name, const struct config *config,
                         const struct series_settings *settings);
 
 /* canary_report_from_ms: the first row that a symbol's next minutes need; INT64_MIN: all. */
@@ -95,6 +96,9 @@ int64_t canary_report_from_ms(const struct symbol_report *symbol, const struct s
  * its last, and that is whole on the disk. */
 void canary_report_symbol(struct canary_report *report, struct symbol_report *symbol, struct series *series,
                           const struct series_settings *settings);
+
+/* judge_thresholds: of every gate, as configured. */
+void judge_thresholds(const struct config *config, struct judged gates[CANARY_GATES]);
 
 /* judge_minute: all gates of the newest minute; their worst. Decisions are added. */
 enum canary_verdict judge_minute(const struct canary_report *report, struct symbol_report *symbol,

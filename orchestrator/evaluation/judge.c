@@ -22,10 +22,20 @@ static void best_auc(const struct canary_report *report, const struct measures *
     }
 }
 
+void judge_thresholds(const struct config *config, struct judged gates[CANARY_GATES])
+{
+    gates[CANARY_AUC].threshold = config_f64(config, "canary.auc_min");
+    gates[CANARY_ECE].threshold = config_f64(config, "canary.ece_max");
+    gates[CANARY_PLATT].threshold = 0;
+    gates[CANARY_BRIER].threshold = config_f64(config, "canary.brier_min_pct");
+    gates[CANARY_MERGE].threshold = (double)config_i64(config, "canary.merge_p99_max_ms");
+    gates[CANARY_MATCH].threshold = config_f64(config, "canary.match_min");
+    gates[CANARY_DIRECTION].threshold = FLIPS_ALLOWED;
+}
+
 static void figures_take(const struct canary_report *report, struct symbol_report *symbol,
                          const struct measures *primary)
 {
-    const struct config *config = report->config;
     struct judged *gates = symbol->gates;
     best_auc(report, symbol->newest, &gates[CANARY_AUC]);
     gates[CANARY_ECE].measured = primary->ece;
@@ -39,13 +49,6 @@ static void figures_take(const struct canary_report *report, struct symbol_repor
         gates[gate].n = isnan(primary->platt_test) ? 0 : (int64_t)primary->platt_test;
     gates[CANARY_MERGE].n = primary->merge.n_rows;
     gates[CANARY_MATCH].n = gates[CANARY_DIRECTION].n = primary->merge.n_total;
-    gates[CANARY_AUC].threshold = config_f64(config, "canary.auc_min");
-    gates[CANARY_ECE].threshold = config_f64(config, "canary.ece_max");
-    gates[CANARY_PLATT].threshold = 0;
-    gates[CANARY_BRIER].threshold = config_f64(config, "canary.brier_min_pct");
-    gates[CANARY_MERGE].threshold = (double)config_i64(config, "canary.merge_p99_max_ms");
-    gates[CANARY_MATCH].threshold = config_f64(config, "canary.match_min");
-    gates[CANARY_DIRECTION].threshold = FLIPS_ALLOWED;
 }
 
 /* --- decisions --- */

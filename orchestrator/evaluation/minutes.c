@@ -151,7 +151,7 @@ static void slices_write(const struct canary_report *report, const struct symbol
 
 /* --- one symbol --- */
 
-void symbol_report_init(struct symbol_report *symbol, const char *name,
+void symbol_report_init(struct symbol_report *symbol, const char *name, const struct config *config,
                         const struct series_settings *settings)
 {
     *symbol =
@@ -160,6 +160,7 @@ void symbol_report_init(struct symbol_report *symbol, const char *name,
     symbol->tolerance = (struct tolerance){settings->merge_tol_ms, settings->merge_tol_ms, INT64_MIN};
     for (enum canary_gate gate = 0; gate < CANARY_GATES; gate++)
         symbol->gates[gate].measured = NAN;
+    judge_thresholds(config, symbol->gates);
 }
 
 int64_t canary_report_from_ms(const struct symbol_report *symbol, const struct series_settings *settings,

@@ -173,7 +173,6 @@ static bool gate_read(yyjson_val *object, const struct canary_gate_rule *rule, s
 {
     struct canary_gate_state *state = &out->state;
     out->measured = number(object, "measured");
-    out->threshold = number(object, "threshold");
     out->n = whole(object, "n");
     out->fired = whole(object, "fired");
     out->recovered = whole(object, "recovered");

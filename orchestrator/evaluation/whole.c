@@ -8,7 +8,8 @@ static void symbols_begin(const struct quality_input *input, struct canary_repor
     struct series_settings settings = {.horizon_count = 0};
     for (size_t i = 0; i < input->symbol_count && i < REPORT_SYMBOLS_MAX; i++) {
         series_settings_take(report->config, input->symbols[i], &settings);
-        symbol_report_init(&report->symbols[report->symbol_count++], input->symbols[i], &settings);
+        symbol_report_init(&report->symbols[report->symbol_count++], input->symbols[i], report->config,
+                           &settings);
     }
     report->horizon_count = settings.horizon_count;
     memcpy(report->horizons_ms, settings.horizons_ms, sizeof report->horizons_ms);

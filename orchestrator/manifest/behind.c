@@ -2,6 +2,7 @@
 
 #include "base/crash_point.h"
 #include "base/exits.h"
+#include "conclude.h"
 #include "manifest.h"
 #include "orchestrator/export/exporter.h"
 #include "orchestrator/plan/resolve.h"
@@ -89,6 +90,28 @@ static enum status move_database(const struct run *run, const char *folder)
     return STATUS_OK;
 }
 
+static enum status limit_write(const struct run *run, const char *folder)
+{
+    char path[PATH_BYTES];
+    struct buffer text;
+    path_join(path, folder, "limit.json");
+    buffer_init(&text, 0);
+    buffer_format(&text, "{\"conclude_limit_ms\":%lld}\n", (long long)conclude_limit_ms(run));
+    enum status status = file_replace(path, text.data, text.length, is_durable(run));
+    buffer_finish(&text);
+    return status;
+}
+
+int64_t behind_limit_ms(const char *folder)
+{
+    char path[PATH_BYTES];
+    path_join(path, folder, "limit.json");
+    yyjson_doc *document = yyjson_read_file(path, 0, NULL, NULL);
+    int64_t limit_ms = yyjson_get_sint(yyjson_obj_get(yyjson_doc_get_root(document), "conclude_limit_ms"));
+    yyjson_doc_free(document);
+    return limit_ms;
+}
+
 static enum status fill(const struct run *run, const char *folder, struct error *error)
 {
     char path[PATH_BYTES];
@@ -99,6 +122,7 @@ static enum status fill(const struct run *run, const char *folder, struct error 
     path_join(path, folder, "plan.json");
     if (status == STATUS_OK && run->plan)
         status = plan_write(run->plan, path, is_durable(run), error);
+    status = status == STATUS_OK ? limit_write(run, folder) : status;
     status = status == STATUS_OK ? copy(run, folder, "checkpoint.json") : status;
     path_join(path, folder, "orchestrator.state");
     status = status == STATUS_OK ? record_copy(run, path) : status;

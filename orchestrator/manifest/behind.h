@@ -6,6 +6,7 @@
  *     state/concluding/<run>/orchestrator.state     the run as it ended (supervision/record.h)
  *                           /effective_config.json, plan.json, report.db, checkpoint.json
  *                           /programs.json          its configuration for the programs that read those
+ *                           /limit.json             how long concluding it may take
  *                           /lock                   of whoever works on it, and of what he has started
  *
  * The folder appears whole and goes whole, when the manifest is final: it is there exactly as long as the run is not concluded. */
@@ -21,6 +22,9 @@ void behind_folder(const struct run *run, const char *run_id, char out_path[PATH
 /* behind_leave: behind the last exit: what the conclusion needs, and a manifest that says it is not final. Nothing happens when it has been
  * done already. */
 enum status behind_leave(struct run *run, struct error *error) MUST_USE;
+
+/* behind_limit_ms: how long concluding may take, as whoever left it knew; 0: it does not say. */
+int64_t behind_limit_ms(const char *folder);
 
 /* behind_conclude: the whole of `--conclude FOLDER`, to the run's exit code. EXIT_REFUSED: not concluded, or without a verdict. */
 int behind_conclude(const struct options *options);

@@ -7,14 +7,14 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
-enum { LOOK_MS = 100 };
+enum { WAIT_MS_MAX = 60000 };
 
 extern char **environ;
 
@@ -50,7 +50,10 @@ static void take_untold(struct run *run)
     for (size_t i = before.done; i < before.count; i++)
         if (strcmp(before.runs[i], run->run_id) != 0)
             add(&run->conclusions, before.runs[i]);
-    if (before.pid > 0 && waitpid(before.pid, &status, WNOHANG) == 0)
+    pid_t got = before.pid > 0 ? waitpid(before.pid, &status, WNOHANG) : -1;
+    if (got >= 0) /* also of a dead one: what it has left may be ours to ask for */
+        concluder_began(&run->conclusions.concluder, before.pid);
+    if (got == 0)
         run->conclusions.pid = before.pid;
 }
 
@@ -130,15 +133,16 @@ static void begin(struct run *run, const char *folder)
     struct conclusions *all = &run->conclusions;
     int code = spawn(run, folder, &all->pid);
     all->attempts++;
-    all->began_ms = run_now_ms(run);
+    all->began_ms = all->due_ms = run_now_ms(run); /* to be watched from now on */
     all->pid = code ? 0 : all->pid;
+    concluder_began(&all->concluder, all->pid);
     feed_emit(&run->feed, code ? LOG_ERROR : LOG_INFO, "concluding", "",
               FEED_FIELDS(TEXT("run", present(run)), NUMBER("attempt", all->attempts),
                           TEXT("reason", code ? strerror(code) : "")));
 }
 
-/* tell: that it is over, and how. */
-static void tell(struct run *run, bool given_up)
+/* tell: that it is over, and how; `given_up`: why it is not tried again, NULL: it is concluded, or has no verdict. */
+static void tell(struct run *run, const char *given_up)
 {
     struct behind_verdict verdict;
     char text[ERROR_TEXT_BYTES];
@@ -146,10 +150,8 @@ static void tell(struct run *run, bool given_up)
     if (is_final)
         snprintf(text, sizeof text, "verdict %s, exit code %d", verdict.overall, verdict.exit_code);
     else
-        snprintf(text, sizeof text, "%s",
-                 given_up ? "not concluded: it was tried three times, see its conclusion.log; the next start "
-                            "tries again"
-                          : verdict.reason);
+        snprintf(text, sizeof text, "%s%.700s%s", given_up ? "not concluded: " : "",
+                 given_up ? given_up : verdict.reason, given_up ? "; the next start tries again" : "");
     feed_emit(&run->feed, is_final ? LOG_INFO : LOG_ERROR, "concluded", "",
               FEED_FIELDS(TEXT("run", present(run)), TEXT("verdict", verdict.overall),
                           NUMBER("exit_code", verdict.exit_code), TEXT("reason", is_final ? "" : text)));
@@ -157,46 +159,53 @@ static void tell(struct run *run, bool given_up)
     rolling_back_concluded(run, present(run), text, verdict.exit_code);
 }
 
-static void next(struct run *run, bool given_up)
-{
-    tell(run, given_up);
-    run->conclusions.done++;
-    run->conclusions.attempts = 0;
-}
-
-/* worked_at: somebody is at it: one of ours, one whose orchestrator died, or what such a one had started. */
-static bool worked_at(struct run *run, const char *folder)
+static void next(struct run *run, const char *given_up)
 {
     struct conclusions *all = &run->conclusions;
-    char lock[PATH_BYTES];
-    int status;
-    pid_t got = all->pid ? waitpid(all->pid, &status, WNOHANG) : 0;
-    if (got == all->pid || (got < 0 && errno == ECHILD))
-        all->pid = 0;
-    path_join(lock, folder, "lock");
-    return all->pid || file_lock_held(lock);
+    tell(run, given_up);
+    concluder_forget(&all->concluder);
+    all->pid = 0;
+    all->done++;
+    all->attempts = 0;
+    all->due_ms = run_now_ms(run);
 }
 
-/* rests: what went wrong, a full disk say, is given time to pass; but nobody who ends waits for that. */
-static bool rests(const struct run *run)
+/* rested_ms: what went wrong, a full disk say, is given time to pass; but nobody who ends waits for that. */
+static int64_t rested_ms(const struct run *run)
 {
     static const int64_t REST_MS[CONCLUSION_ATTEMPTS] = {0, 500, 30000};
     const struct conclusions *all = &run->conclusions;
-    return run->phase == PHASE_FEEDING && all->attempts < CONCLUSION_ATTEMPTS &&
-           run_now_ms(run) - all->began_ms < REST_MS[all->attempts];
+    return run->phase == PHASE_FEEDING ? all->began_ms + REST_MS[all->attempts] : all->began_ms;
+}
+
+/* look_at_worker: somebody is at it; when to look again. */
+static void look_at_worker(struct run *run)
+{
+    struct conclusions *all = &run->conclusions;
+    all->pid = all->concluder.pid;
+    if (concluder_press(run, &all->concluder, present(run)) == CONCLUDER_STUCK)
+        next(run, "whoever is at it cannot be ended");
+    else
+        all->due_ms = concluder_due_ms(run, &all->concluder);
 }
 
 static void look(struct run *run)
 {
+    struct conclusions *all = &run->conclusions;
     char folder[PATH_BYTES];
     behind_folder(run, present(run), folder);
-    if (worked_at(run, folder))
+    if (concluder_works(run, &all->concluder, folder)) {
+        look_at_worker(run);
         return;
+    }
+    all->pid = 0;
     if (!file_exists(folder))
-        next(run, false);
-    else if (run->conclusions.attempts >= CONCLUSION_ATTEMPTS)
-        next(run, true);
-    else if (!rests(run))
+        next(run, NULL);
+    else if (all->attempts >= CONCLUSION_ATTEMPTS)
+        next(run, "it was tried three times, see its conclusion.log");
+    else if (run_now_ms(run) < rested_ms(run))
+        all->due_ms = rested_ms(run);
+    else
         begin(run, folder);
 }
 
@@ -210,10 +219,8 @@ static bool may_begin(const struct run *run)
 
 void conclusions_step(struct run *run)
 {
-    if (!may_begin(run) || run_now_ms(run) < run->conclusions.due_ms)
-        return;
-    run->conclusions.due_ms = run_now_ms(run) + LOOK_MS;
-    look(run);
+    while (may_begin(run) && run_now_ms(run) >= run->conclusions.due_ms)
+        look(run);
 }
 
 int64_t conclusions_due_ms(const struct run *run)
@@ -221,13 +228,35 @@ int64_t conclusions_due_ms(const struct run *run)
     return may_begin(run) ? run->conclusions.due_ms : NEVER_MS;
 }
 
+void conclusions_wake(struct run *run)
+{
+    run->conclusions.due_ms = run_now_ms(run);
+}
+
+void conclusions_close(struct run *run)
+{
+    concluder_close(&run->conclusions.concluder);
+}
+
+/* wait_for_news: of whoever is at it, or until it is time to look. */
+static void wait_for_news(struct run *run)
+{
+    const struct conclusions *all = &run->conclusions;
+    struct pollfd ended = {.fd = all->concluder.is_open ? all->concluder.epoll_descriptor : -1,
+                           .events = POLLIN};
+    int64_t left_ms = all->due_ms - run_now_ms(run);
+    left_ms = left_ms < 0 ? 0 : left_ms > WAIT_MS_MAX ? WAIT_MS_MAX : left_ms;
+    if (poll(&ended, 1, (int)left_ms) > 0)
+        conclusions_wake(run);
+}
+
 void conclusions_finish(struct run *run)
 {
-    const struct timespec pause = {.tv_nsec = LOOK_MS * 1000000L};
     while (conclusions_pending(run)) {
-        look(run);
-        if (conclusions_pending(run))
-            nanosleep(&pause, NULL);
+        if (run_now_ms(run) >= run->conclusions.due_ms)
+            look(run);
+        else
+            wait_for_news(run);
     }
 }
 

@@ -16,6 +16,8 @@ enum { WORD_BYTES = SCENARIO_WORD_BYTES, GLANCE_MS = 50 };
 
 struct scenario {
     struct client *client;
+    const char *path;
+    struct scenario_place at; /* what is being played */
     struct error error;
     int64_t faults[SCENARIO_STEPS_MAX]; /* begun by this scenario, in order */
     size_t fault_count;
@@ -44,6 +46,9 @@ static void row(struct scenario *scenario, bool good, const char *what, const ch
     scenario->failed += !good;
     printf("| %4zu | %-44s | %-56s | %s |\n", scenario->step, what, measured, good ? "PASS" : "FAIL");
     fflush(stdout);
+    if (!good)
+        complain(EXIT_NOT_EVEN, "%s:%zu:%zu: did not come true: %s: %s", scenario->path, scenario->at.line,
+                 scenario->at.column, what, measured);
 }
 
 static void table_begin(const char *name)
@@ -152,11 +157,18 @@ static enum status last_seen(struct scenario *scenario, struct fault_seen *out_s
                       &scenario->error);
 }
 
+/* did_nothing: a fault that hurt nobody proves nothing. Of a kill its restart tells. */
+static bool did_nothing(const struct fault_seen *seen)
+{
+    return injury_kind_of(seen->kind) != INJURY_KILL && seen->touched == 0;
+}
+
 /* expect_recovered: every fault of the scenario, each within the time. */
 static enum status expect_recovered(struct scenario *scenario, const struct scenario_expected *expected)
 {
     double longest = 0;
-    size_t recovered = 0;
+    size_t recovered = 0, idle = 0;
+    char nothing[48] = "";
     for (size_t i = 0; i < scenario->fault_count; i++) {
         struct fault_seen seen;
         enum status status = fault_wait(scenario->client, scenario->faults[i],
@@ -164,10 +176,14 @@ static enum status expect_recovered(struct scenario *scenario, const struct scen
         if (status != STATUS_OK)
             return status;
         recovered += seen.recovered;
+        idle += did_nothing(&seen);
         longest = seen.recovery_ms > longest ? seen.recovery_ms : longest;
     }
-    row(scenario, recovered == scenario->fault_count && longest <= (double)expected->limit_ms, expected->text,
-        "%zu of %zu recovered, longest %.0f ms", recovered, scenario->fault_count, longest);
+    if (idle)
+        snprintf(nothing, sizeof nothing, ", %zu touched nothing", idle);
+    row(scenario, recovered == scenario->fault_count && !idle && longest <= (double)expected->limit_ms,
+        expected->text, "%zu of %zu recovered, longest %.0f ms%s", recovered, scenario->fault_count, longest,
+        nothing);
     return STATUS_OK;
 }
 
@@ -231,8 +247,10 @@ static enum status do_expect(struct scenario *scenario, const struct scenario_st
         [SCENARIO_RESTARTS] = expect_figure,     [SCENARIO_TOUCHED] = expect_figure,
     };
     enum status status = STATUS_OK;
-    for (size_t i = 0; status == STATUS_OK && i < step->expected_count; i++)
+    for (size_t i = 0; status == STATUS_OK && i < step->expected_count; i++) {
+        scenario->at = step->expected[i].at;
         status = EXPECTS[step->expected[i].kind](scenario, &step->expected[i]);
+    }
     return status;
 }
 
@@ -295,6 +313,7 @@ static enum status play(struct scenario *scenario, const struct scenario_file *f
     enum status status = fault_measure(scenario->client, &scenario->before, &scenario->error);
     for (size_t i = 0; status == STATUS_OK && i < file->step_count; i++) {
         scenario->step++;
+        scenario->at = file->steps[i].at;
         status = ACTIONS[file->steps[i].action](scenario, &file->steps[i]);
     }
     return status;
@@ -310,7 +329,7 @@ enum status scenario_check(const char *path, struct error *error)
 
 int scenario_run(struct client *client, const char *path)
 {
-    struct scenario scenario = {.client = client};
+    struct scenario scenario = {.client = client, .path = path};
     struct scenario_file file;
     enum status status = scenario_read(path, &file, &scenario.error);
     int code = EXIT_WRONG_USE;
@@ -320,8 +339,11 @@ int scenario_run(struct client *client, const char *path)
         code = status == STATUS_OK && !scenario.failed ? EXIT_FINE : EXIT_NOT_EVEN;
         printf("\n%s: %s\n", file.name, code == EXIT_FINE ? "PASS" : "FAIL");
     }
-    if (status != STATUS_OK)
-        complain(code, "%s", scenario.error.text);
+    if (status != STATUS_OK && scenario.at.line)
+        complain(code, "%s:%zu:%zu: %s", path, scenario.at.line, scenario.at.column, scenario.error.text);
+    else if (status != STATUS_OK)
+        complain(code, "%s",
+                 scenario.error.text); /* of the file's reader, which says where; or nobody answers */
     scenario_finish(&file);
     return code;
 }

@@ -152,14 +152,14 @@ struct expected_row {
     const char *name;
     enum scenario_expected_kind kind;
     bool is_within; /* NAME within T; else NAME: VALUE */
-    bool of_fault;  /* of the newest fault: there must be one */
+    bool of_fault;  /* of the newest fault, or of all: there must be one */
 };
 
 static const struct expected_row EXPECTED[] = {
-    {"recovered", SCENARIO_RECOVERED, true, false}, {"caught_up", SCENARIO_CAUGHT_UP, true, false},
-    {"verdict", SCENARIO_VERDICT, false, true},     {"refused", SCENARIO_REFUSED, false, true},
-    {"lost", SCENARIO_LOST, false, false},          {"doubled", SCENARIO_DOUBLED, false, false},
-    {"restarts", SCENARIO_RESTARTS, false, false},  {"touched", SCENARIO_TOUCHED, false, true},
+    {"recovered", SCENARIO_RECOVERED, true, true}, {"caught_up", SCENARIO_CAUGHT_UP, true, false},
+    {"verdict", SCENARIO_VERDICT, false, true},    {"refused", SCENARIO_REFUSED, false, true},
+    {"lost", SCENARIO_LOST, false, false},         {"doubled", SCENARIO_DOUBLED, false, false},
+    {"restarts", SCENARIO_RESTARTS, false, false}, {"touched", SCENARIO_TOUCHED, false, true},
 };
 
 static const struct expected_row *expected_row(const char *name, bool is_within)
@@ -199,6 +199,7 @@ static enum status expected_one(struct reading *reading, const struct tree *at, 
         return wrong(reading, at, "'%.40s…': is too long", one);
     snprintf(text, sizeof text, "%s", one);
     snprintf(expected->text, sizeof expected->text, "%s", one);
+    expected->at = (struct scenario_place){at->line, at->column};
     char *colon = strchr(text, ':');
     if (colon)
         *colon = 0;
@@ -302,6 +303,7 @@ static enum status step_read(struct reading *reading, const struct tree *node, s
         step->action++;
     const struct tree *at = tree_member(node, STEP_KEYS[step->action]);
     step->text = at->text;
+    step->at = (struct scenario_place){at->line, at->column};
     switch (step->action) {
     case SCENARIO_FAULT: return fault_read(reading, node, step);
     case SCENARIO_WAIT: return wait_read(reading, at, &step->wait);

@@ -11,6 +11,11 @@
 
 enum { SCENARIO_STEPS_MAX = 200, SCENARIO_EXPECTED_MAX = 16, SCENARIO_WORD_BYTES = 128 };
 
+/* scenario_place: in the file, from 1; line 0: nowhere. */
+struct scenario_place {
+    size_t line, column;
+};
+
 enum scenario_action { SCENARIO_FAULT, SCENARIO_WAIT, SCENARIO_CLEAR, SCENARIO_EXPECT };
 
 enum scenario_wait_kind { SCENARIO_WAIT_STEADY, SCENARIO_WAIT_FAULT, SCENARIO_WAIT_PROCESS };
@@ -34,6 +39,7 @@ enum scenario_expected_kind {
 
 struct scenario_expected {
     enum scenario_expected_kind kind;
+    struct scenario_place at;
     int64_t limit_ms;               /* of what is expected within a time */
     int64_t figure;                 /* of what is counted */
     const char *value;              /* of a verdict */
@@ -42,6 +48,7 @@ struct scenario_expected {
 
 struct scenario_step {
     enum scenario_action action;
+    struct scenario_place at;
     const char *text; /* the action's own, as it stands in the file */
     char kind[SCENARIO_WORD_BYTES], target[SCENARIO_WORD_BYTES];
     struct fault_asked asked;

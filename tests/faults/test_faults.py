@@ -51,6 +51,18 @@ def test_what_a_scenario_expects_comes_true(hurt, path):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_what_does_not_come_true_is_told_with_its_place_and_a_fault_that_touched_nothing_fails(hurt, tmp_path):
+    path = tmp_path / "idle.yaml"
+    path.write_text("name: idle\nsteps:\n  - fault: drop signal\n    share: 0.000001\n    seed: 1\n    for: 200ms\n    background: yes\n"
+                    "  - wait: fault over within 12s\n  - expect: \"recovered within 12s\"\n  - expect: \"touched: 0, restarts: 77\"\n"
+                    "  - wait: signal unhealthy within 10ms\n")
+    done = hurt.orchctl("fault", "run", str(path), check=False)
+    assert done.returncode == 3 and "idle: FAIL" in done.stdout
+    told = done.stderr.splitlines()
+    assert [line.split(": ")[1] for line in told] == [f"{path}:{place}" for place in ("9:13", "10:13", "11:11")], done.stderr
+    assert "1 of 1 recovered" in told[0] and "1 touched nothing" in told[0] and "restarts: 77: 0" in told[1]
+
+
 def test_every_kind_of_fault_has_been_on_a_process(hurt):
     kinds = {line.split()[0] for line in hurt.orchctl("fault", "kinds").stdout.splitlines()[1:]}
     played = {fault["kind"] for fault in json.loads(hurt.orchctl("fault", "list", "--json").stdout)["faults"]
@@ -181,6 +193,7 @@ SOUND = "name: x\nsteps:\n  - fault: drop signal\n    force: yes\n"
     (SOUND + "  - expect: \"found: 0\"\n", "5:13: 'found': there is no such expectation"),
     (SOUND + "  - clear: 2\n", "5:12: '2': must be 'all', or which fault of this scenario"),
     ("name: x\nsteps:\n  - wait: fault over within 1s\n", "3:11: no fault has been begun"),
+    ("name: x\nsteps:\n  - expect: \"recovered within 5s\"\n", "3:13: no fault has been begun"),
 ])
 def test_a_mistake_in_a_scenario_is_told_with_its_place(hurt_short, tmp_path, text, complaint):
     path = tmp_path / "scenario.yaml"

@@ -12,6 +12,7 @@ import stack
 
 from fakes import Mortal
 from fingerprints import Folder
+from left_behind import begun, concluded, hold, hold_ledger, left_of, let_go, unreaped
 
 LEAVING = [f"leaving:{number}" for number in range(1, 8)]
 CONCLUDING = [f"concluding:{number}" for number in (1, 3, 5, 7)]
@@ -19,47 +20,7 @@ CONCLUDING = [f"concluding:{number}" for number in (1, 3, 5, 7)]
 
 @pytest.fixture
 def held_programs(programs, tmp_path):
-    """Programs whose ledger waits for a line from `held`, or for nothing when that is a file."""
-    own = shutil.copytree(programs, tmp_path / "bin", symlinks=True)
-    (own / "account").write_text(f"#!/bin/sh\nread line < '{tmp_path}/run/held'\n")
-    (own / "account").chmod(0o755)
-    return own
-
-
-def hold(run):
-    """The pipe's writing end, once somebody waits at the other."""
-    return run.wait_for(lambda: opened(run.folder / "held"), "a reader of the pipe")
-
-
-def let_go(run, end):
-    """Whoever reads it now is held up no more, and whoever comes later is not at all."""
-    os.unlink(run.folder / "held")
-    (run.folder / "held").write_text("go on\n")
-    os.write(end, b"go on\n")
-    os.close(end)
-
-
-def opened(path):
-    try:
-        return os.open(path, os.O_WRONLY | os.O_NONBLOCK)
-    except OSError:
-        return None
-
-
-def begun(run):
-    run.wait_line("go: all ready")
-    folder = Folder(run)
-    return folder, folder.mark(signal__weak_threshold=0.31)
-
-
-def left_of(run):
-    return run.folder / "state/concluding/test"
-
-
-def concluded(run):
-    """Waits for the end of the old run's conclusion, as the orchestrator of the next one tells it; its manifest."""
-    run.wait_for(lambda: not left_of(run).exists() and run.status()["concluding"] == [], "the conclusion")
-    return run.manifest()
+    return hold_ledger(shutil.copytree(programs, tmp_path / "bin", symlinks=True), tmp_path / "run")
 
 
 def verdicts(run):
@@ -151,12 +112,6 @@ def test_a_conclusion_goes_on_without_the_orchestrator_and_the_next_one_finds_it
         assert folder.incidents()[0]["closed_why"].endswith("run test is concluded: verdict PASS, exit code 0")
         ends_well(run)
     assert verdicts(run) == 1
-
-
-def unreaped(run):
-    """Children of the orchestrator that are dead and nobody has asked for."""
-    pids = open(f"/proc/{run.process.pid}/task/{run.process.pid}/children").read().split()
-    return [pid for pid in pids if open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()[0] == "Z"]
 
 
 def test_two_rollbacks_while_the_first_run_is_concluded_leave_nothing_untold(held_programs, tmp_path):

@@ -29,7 +29,7 @@ static void bench_make(struct bench *bench, const char *tolerance_ms)
     bench->report->config = bench->config;
     series_settings_take(bench->config, "BTCUSDT", &bench->settings);
     bench->report->horizon_count = bench->settings.horizon_count;
-    symbol_report_init(&bench->symbol, "BTCUSDT", &bench->settings);
+    symbol_report_init(&bench->symbol, "BTCUSDT", bench->config, &bench->settings);
     bench->minute.ece = 0.05;
     bench->minute.platt_test = 300;
     bench->minute.brier_improvement_pct = 9;
@@ -72,6 +72,27 @@ static void assert_decided(const struct bench *bench, size_t number, const char 
     else
         assert_null(decision->control);
     assert_true(isnan(value) ? isnan(decision->value) : decision->value == value);
+}
+
+static void before_the_first_minute_every_gate_has_the_configured_threshold_and_no_figure(void **state)
+{
+    (void)state;
+    static const char *const IDS[] = {"canary_auc", "canary_ece", "canary_brier", "canary_merge",
+                                      "canary_match"};
+    static const double WANTED[] = {0.58, 0.10, 5, 2000, 0.80};
+    struct bench bench;
+    bench_make(&bench, "900");
+    size_t found = 0;
+    for (enum canary_gate gate = 0; gate < CANARY_GATES; gate++) {
+        assert_true(isnan(bench.symbol.gates[gate].measured));
+        for (size_t i = 0; i < sizeof IDS / sizeof *IDS; i++)
+            if (strcmp(canary_gate_rule(gate)->id, IDS[i]) == 0) {
+                assert_true(bench.symbol.gates[gate].threshold == WANTED[i]);
+                found++;
+            }
+    }
+    assert_int_equal(found, sizeof IDS / sizeof *IDS);
+    bench_finish(&bench);
 }
 
 static void a_slice_is_weakened_suspended_and_let_back_step_by_step(void **state)
@@ -180,6 +201,7 @@ static void what_only_people_can_mend_sends_nothing(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(before_the_first_minute_every_gate_has_the_configured_threshold_and_no_figure),
         cmocka_unit_test(a_slice_is_weakened_suspended_and_let_back_step_by_step),
         cmocka_unit_test(a_calibration_that_two_gates_hold_goes_on_when_both_have_let_go),
         cmocka_unit_test(a_tolerance_is_raised_once_and_never_above_its_limit),
