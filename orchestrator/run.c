@@ -74,7 +74,7 @@ static enum status load_target(struct run *run)
     struct error error = {{0}};
     struct config_errors mistakes;
     config_errors_init(&mistakes);
-    enum status status = rolling_back_config(run->config, &error);
+    enum status status = rolling_back_config(run->config, run->run_tag, &error);
     if (status == STATUS_OK && config_validate(run->config, &mistakes) != STATUS_OK && mistakes.count)
         status = error_set(&error, STATUS_INVALID, "%s: %s", mistakes.items[0].key, mistakes.items[0].reason);
     if (status != STATUS_OK)
@@ -99,6 +99,8 @@ void run_take_config(struct run *run)
     bool docker = strcmp(config_text(run->config, "driver"), docker_driver.name) == 0;
     run->driver = docker ? &docker_driver : &process_driver;
     snprintf(run->run_id, sizeof run->run_id, "%s", config_text(run->config, "run.run_id"));
+    if (!run->options->rolls_back) /* else the rollback's record has said it */
+        snprintf(run->run_tag, sizeof run->run_tag, "%s", run->options->run_tag);
     config_fingerprint(run->config, run->fingerprint);
     run->recorded = resolve_recorded(run->config);
     run->gates = run->options->gates != GATES_DEFAULT ? run->options->gates
@@ -434,9 +436,11 @@ static void late_turn(struct run *run, const struct bus_events *events)
 {
     bool pending = conclusions_pending(run);
     conclusions_step(run);
+    rolling_back_step(run); /* what the disk has not taken yet */
     if (pending && !conclusions_pending(run))
         return; /* that was what is waited for */
-    int64_t left_ms = conclusions_due_ms(run) - run_now_ms(run);
+    int64_t conclusions_ms = conclusions_due_ms(run), record_ms = rolling_back_due_ms(run);
+    int64_t left_ms = (conclusions_ms < record_ms ? conclusions_ms : record_ms) - run_now_ms(run);
     left_ms = left_ms < 0 ? 0 : left_ms;
     bus_poll(run->bus, left_ms < POLL_MS_MAX ? (int)left_ms : POLL_MS_MAX, POLL_MESSAGES, events);
     take_descriptors(run);

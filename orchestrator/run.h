@@ -183,6 +183,8 @@ struct run {
     struct config *config;
     char run_id[RUN_ID_BYTES];
     char fingerprint[SHA256_HEX_BYTES];
+    char run_tag
+        [FINGERPRINT_TAG_BYTES]; /* as asked for; behind a rollback that of the configuration it leads to */
     char program_folder[PATH_BYTES];
     struct module_choice choice;
     bool recorded;

@@ -18,6 +18,12 @@ static bool is_fingerprint(const char *text)
     return strlen(text) == SHA256_HEX_BYTES - 1 && strspn(text, "0123456789abcdef") == SHA256_HEX_BYTES - 1;
 }
 
+/* take_text: a member that a file of an earlier version does not have. */
+static bool take_text(yyjson_val *object, const char *name, char *out_text, size_t bytes)
+{
+    return !yyjson_obj_get(object, name) || document_text(object, name, out_text, bytes);
+}
+
 static bool take_stable(yyjson_val *object, struct stable_fingerprint *out)
 {
     return document_text(object, "fingerprint", out->fingerprint, sizeof out->fingerprint) &&
@@ -25,6 +31,8 @@ static bool take_stable(yyjson_val *object, struct stable_fingerprint *out)
            document_text(object, "config_file", out->config_file, sizeof out->config_file) &&
            document_text(object, "marked_at", out->marked_at, sizeof out->marked_at) &&
            document_text(object, "evidence", out->evidence, sizeof out->evidence) &&
+           take_text(object, "evidence_sha256", out->evidence_sha256, sizeof out->evidence_sha256) &&
+           take_text(object, "run_tag", out->run_tag, sizeof out->run_tag) &&
            is_fingerprint(out->fingerprint);
 }
 
@@ -74,6 +82,8 @@ static void stable_json(const struct stable_fingerprint *entry, struct json *jso
     json_key_text(json, "config_file", entry->config_file);
     json_key_text(json, "marked_at", entry->marked_at);
     json_key_text(json, "evidence", entry->evidence);
+    json_key_text(json, "evidence_sha256", entry->evidence_sha256);
+    json_key_text(json, "run_tag", entry->run_tag);
     json_object_end(json);
 }
 

@@ -1,7 +1,7 @@
 /* fingerprints: which configurations have proved themselves (operations.md §14.2).
  *
  *     state/fingerprints.json            {current, stable[≤ 2, newest first] {fingerprint, config_tag, config_file, marked_at,
- *                                         evidence}}
+ *                                         evidence, evidence_sha256, run_tag}}
  *     state/configs/<fingerprint>.json   the configuration itself, as config_json writes it
  *
  * Only the orchestrator writes `current` and the configurations, at the start of a run; `canary mark-stable` writes `stable`
@@ -13,14 +13,16 @@
 #include "base/hash.h"
 #include "config/config.h"
 
-enum { FINGERPRINTS_STABLE_MAX = 2, FINGERPRINT_TAG_BYTES = 128, FINGERPRINT_PREFIX_MIN = 8 };
+enum { FINGERPRINTS_STABLE_MAX = 2, FINGERPRINT_TAG_BYTES = 132, FINGERPRINT_PREFIX_MIN = 8 };
 
 struct stable_fingerprint {
     char fingerprint[SHA256_HEX_BYTES];
     char config_tag[FINGERPRINT_TAG_BYTES];
+    char run_tag[FINGERPRINT_TAG_BYTES]; /* of the run that proved it; "": it had none */
     char config_file[PATH_BYTES];
     char marked_at[TIME_TEXT_BYTES];
-    char evidence[PATH_BYTES]; /* the final report that passed */
+    char evidence[PATH_BYTES]; /* the final report that passed, in a place of its own (canary/proof.h) */
+    char evidence_sha256[SHA256_HEX_BYTES]; /* "": of an earlier version */
 };
 
 struct fingerprints {

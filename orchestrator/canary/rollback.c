@@ -26,6 +26,12 @@ static bool take_state(yyjson_val *value, enum rollback_state *out_state)
     return false;
 }
 
+/* take_text: a member that a file of an earlier version does not have, and that may be null. */
+static bool take_text(yyjson_val *root, const char *name, char *out_text, size_t bytes)
+{
+    return !yyjson_obj_get(root, name) || document_text_or_null(root, name, out_text, bytes);
+}
+
 static bool take_all(yyjson_val *root, struct rollback *out)
 {
     out->begun_ms = yyjson_get_sint(yyjson_obj_get(root, "begun_ms"));
@@ -40,9 +46,9 @@ static bool take_all(yyjson_val *root, struct rollback *out)
            document_text(root, "from", out->from, sizeof out->from) &&
            document_text(root, "to", out->to, sizeof out->to) &&
            document_text(root, "reason", out->reason, sizeof out->reason) &&
-           (!yyjson_obj_get(root, "conclusion") || /* of an earlier version */
-            document_text_or_null(root, "conclusion", out->conclusion, sizeof out->conclusion)) &&
-           out->begun_ms > 0;
+           take_text(root, "config_tag", out->config_tag, sizeof out->config_tag) &&
+           take_text(root, "run_tag", out->run_tag, sizeof out->run_tag) &&
+           take_text(root, "conclusion", out->conclusion, sizeof out->conclusion) && out->begun_ms > 0;
 }
 
 enum status rollback_read(const char *path, struct rollback *out_rollback, struct error *error)
@@ -71,6 +77,8 @@ enum status rollback_write(const char *path, const struct rollback *rollback, st
     json_key_text(&json, "to_run", rollback->to_run);
     json_key_text(&json, "from", rollback->from);
     json_key_text(&json, "to", rollback->to);
+    json_key_text(&json, "config_tag", rollback->config_tag);
+    json_key_text(&json, "run_tag", rollback->run_tag);
     json_key_i64(&json, "begun_ms", rollback->begun_ms);
     json_key_i64(&json, "ended_ms", rollback->ended_ms);
     json_key_i64(&json, "limit_ms", rollback->limit_ms);

@@ -6,6 +6,7 @@
  * The orchestrator alone writes it, before it does what it says; whoever waits for the rollback reads it. */
 #pragma once
 
+#include "fingerprints.h"
 #include "incidents.h"
 
 enum { ROLLBACK_RUN_BYTES = 68, ROLLBACK_REASON_BYTES = 256 };
@@ -18,10 +19,11 @@ struct rollback {
     char incident[INCIDENT_ID_BYTES];
     char from_run[ROLLBACK_RUN_BYTES], to_run[ROLLBACK_RUN_BYTES];
     char from[SHA256_HEX_BYTES], to[SHA256_HEX_BYTES];
-    int64_t begun_ms, ended_ms; /* wall; ended_ms 0: not yet */
-    int64_t limit_ms;           /* from begun_ms on: canary.rollback_timeout_s */
-    double minutes_left;        /* of the planned ones; 0: until signalled */
-    int64_t exit_code;          /* the worst of the runs before this one, as far as they are concluded */
+    char config_tag[FINGERPRINT_TAG_BYTES], run_tag[FINGERPRINT_TAG_BYTES]; /* labels of the target */
+    int64_t begun_ms, ended_ms;                                             /* wall; ended_ms 0: not yet */
+    int64_t limit_ms;    /* from begun_ms on: canary.rollback_timeout_s */
+    double minutes_left; /* of the planned ones; 0: until signalled */
+    int64_t exit_code;   /* the worst of the runs before this one, as far as they are concluded */
     char reason[ROLLBACK_REASON_BYTES]; /* failed: who is deaf, or what went wrong */
     char
         conclusion[ROLLBACK_REASON_BYTES]; /* how the run that ended was concluded; "": it has not been yet */

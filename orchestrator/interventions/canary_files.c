@@ -21,16 +21,18 @@ void canary_files_begin_line(const struct run *run)
     number_of(run, "fusion.w_cvd", cvd);
     number_of(run, "fusion.gate", gate);
     log_event(LOG_INFO, "begin",
-              "config_fingerprint=%s cvd_direction=%s merge_tol_ms=%lld fusion_w_ofi=%s fusion_w_cvd=%s fusion_gate=%s",
-              run->fingerprint, DIRECTION_AT_FIRST, (long long)config_i64(run->config, "eval.merge_tol_ms"), ofi,
-              cvd, gate);
+              "config_fingerprint=%s cvd_direction=%s merge_tol_ms=%lld fusion_w_ofi=%s fusion_w_cvd=%s "
+              "fusion_gate=%s",
+              run->fingerprint, DIRECTION_AT_FIRST, (long long)config_i64(run->config, "eval.merge_tol_ms"),
+              ofi, cvd, gate);
 }
 
 static void put(const struct run *run, const char *name, const struct buffer *text)
 {
     char path[PATH_BYTES];
     path_join(path, config_text(run->config, "run.artifacts_dir"), "runtime/%s", name);
-    if (folder_make_for(path) != STATUS_OK || file_replace(path, text->data, text->length, false) != STATUS_OK)
+    if (folder_make_for(path) != STATUS_OK ||
+        file_replace(path, text->data, text->length, false) != STATUS_OK)
         log_event(LOG_WARNING, "write_error", "file=%s reason=\"%m\"", path);
 }
 
@@ -74,15 +76,23 @@ static void line_labels(struct buffer *text, const struct run *run)
     buffer_append_byte(text, '\n');
 }
 
+/* speaks_for_another: what is there is of the run that a rollback has left. */
+static bool speaks_for_another(const struct run *run)
+{
+    char path[PATH_BYTES];
+    path_join(path, config_text(run->config, "run.artifacts_dir"), "runtime/run_tag.txt");
+    return run->options->rolls_back && file_exists(path);
+}
+
 void canary_files_tag(const struct run *run)
 {
     char started_at[TIME_TEXT_BYTES];
     struct buffer text;
-    if (run->gates != GATES_CANARY && !*run->options->run_tag)
+    if (run->gates != GATES_CANARY && !*run->run_tag && !speaks_for_another(run))
         return;
     time_iso_ms(run->started_wall_ms, started_at);
     buffer_init(&text, 0);
-    line(&text, "run_tag", run->options->run_tag);
+    line(&text, "run_tag", run->run_tag);
     line(&text, "config_tag", config_text(run->config, "config_tag"));
     line(&text, "config_fingerprint", run->fingerprint);
     line(&text, "cvd_direction", DIRECTION_AT_FIRST);

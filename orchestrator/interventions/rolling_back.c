@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { MEASURED_AFTER_MS = 600000 };
+enum { MEASURED_AFTER_MS = 600000, RETRY_MS = 1000 };
 
 static const char OPTION[] = "--roll-back";
 
@@ -39,6 +39,26 @@ static void record_write_or_tell(const struct run *run, const struct rollback *r
     record_path(run, path);
     if (rollback_write(path, record, &error) != STATUS_OK)
         complain(&error);
+}
+
+/* own_write: of the rollback that led to this run. What the disk refuses is tried again until it stands; meanwhile our own record has it,
+ * so that whoever comes after us does nothing twice. */
+static void own_write(struct run *run)
+{
+    struct rolling_back *rolling_back = &run->rolling_back;
+    struct error error = {{0}};
+    char path[PATH_BYTES];
+    record_path(run, path);
+    bool told = rolling_back->unwritten;
+    rolling_back->unwritten = rollback_write(path, &rolling_back->record, &error) != STATUS_OK;
+    rolling_back->retry_ms = run_now_ms(run) + RETRY_MS;
+    if (rolling_back->unwritten == told)
+        return;
+    feed_emit(&run->feed, told ? LOG_INFO : LOG_ERROR, "rollback_record", "",
+              FEED_FIELDS(TEXT("state", ROLLBACK_STATE_NAMES[rolling_back->record.state]),
+                          TEXT("written", told ? "yes" : "no"), TEXT("reason", error.text)));
+    if (!told)
+        console_say(&run->console, "%s; it is tried again until it stands", error.text);
 }
 
 /* --- the old run --- */
@@ -77,8 +97,15 @@ static enum status refuse(struct run *run, const char *asked, const char *who, s
     return STATUS_INVALID;
 }
 
+/* close_undecided: one that was opened for a rollback that did not come about. */
+static void close_undecided(struct incident *incident, const void *context)
+{
+    incident->closed_ms = incident->opened_ms;
+    snprintf(incident->closed_why, sizeof incident->closed_why, "not begun: %.480s", (const char *)context);
+}
+
 /* target_find: the target, and that its configuration can be used. */
-static enum status target_find(const struct run *run, const char *asked, char out_to[SHA256_HEX_BYTES],
+static enum status target_find(const struct run *run, const char *asked, struct stable_fingerprint *out_to,
                                struct error *error)
 {
     const char *state_dir = config_text(run->config, "run.state_dir");
@@ -91,7 +118,7 @@ static enum status target_find(const struct run *run, const char *asked, char ou
     if (status == STATUS_OK && target)
         status = fingerprints_config_load(state_dir, target->fingerprint, &config, error);
     if (status == STATUS_OK && target)
-        memcpy(out_to, target->fingerprint, SHA256_HEX_BYTES);
+        *out_to = *target;
     config_destroy(config);
     return status;
 }
@@ -105,7 +132,8 @@ static double minutes_left(const struct run *run)
     return left > 1e-3 ? left : 1e-3;
 }
 
-static void record_make(const struct run *run, const struct incident *incident, struct rollback *out)
+static void record_make(const struct run *run, const struct incident *incident,
+                        const struct stable_fingerprint *to, struct rollback *out)
 {
     *out = (struct rollback){.state = ROLLBACK_DRAINING,
                              .begun_ms = incident->opened_ms,
@@ -116,14 +144,44 @@ static void record_make(const struct run *run, const struct incident *incident, 
     snprintf(out->from_run, sizeof out->from_run, "%s", run->run_id);
     rollback_run_name(run->run_id, out->to_run);
     snprintf(out->from, sizeof out->from, "%s", incident->fingerprint_from);
-    snprintf(out->to, sizeof out->to, "%s", incident->fingerprint_to);
+    snprintf(out->to, sizeof out->to, "%s", to->fingerprint);
+    snprintf(out->config_tag, sizeof out->config_tag, "%s", to->config_tag);
+    snprintf(out->run_tag, sizeof out->run_tag, "%s", to->run_tag);
+}
+
+/* decide: the incident, then the record: from then on the run ends for another one, whoever dies. */
+static enum status decide(struct run *run, struct incident *incident, const struct stable_fingerprint *to,
+                          struct rollback *out_record, struct error *error)
+{
+    struct error wrong = {{0}};
+    char path[PATH_BYTES], record[PATH_BYTES];
+    list_path(run, path);
+    record_path(run, record);
+    enum status status = incidents_open(path, incident, error);
+    if (status != STATUS_OK)
+        return status;
+    crash_point("deciding");
+    record_make(run, incident, to, out_record);
+    status = rollback_write(record, out_record, error);
+    crash_point("deciding");
+    if (status != STATUS_OK &&
+        incidents_change(path, incident->id, close_undecided, error->text, &wrong) != STATUS_OK)
+        complain(&wrong);
+    return status;
+}
+
+/* go: what has been decided. */
+static void go(struct run *run)
+{
+    run->leads_on = true;
+    lifecycle_end(run, "rolled back to another configuration");
 }
 
 enum status rolling_back_begin(struct run *run, const char *asked, const char *who, const char *why,
                                const char *severity, struct rollback *out_record, struct error *error)
 {
     struct incident incident;
-    char to[SHA256_HEX_BYTES] = "", path[PATH_BYTES];
+    struct stable_fingerprint to = {.fingerprint = ""};
     if (run->phase != PHASE_FEEDING)
         return error_set(error, STATUS_CONFLICT, "the run is %s; only one that is fed can be rolled back",
                          run_phase_name(run->phase));
@@ -131,24 +189,17 @@ enum status rolling_back_begin(struct run *run, const char *asked, const char *w
         return error_set(error, STATUS_CONFLICT, "the rollback to %.16s is not confirmed yet",
                          run->fingerprint);
     *out_record = (struct rollback){0};
-    if (target_find(run, asked, to, error) != STATUS_OK)
+    if (target_find(run, asked, &to, error) != STATUS_OK)
         return refuse(run, asked, who, out_record, error);
     incident_make(run, who, why, severity, "rollback", &incident);
-    memcpy(incident.fingerprint_to, to, sizeof to);
-    list_path(run, path);
-    enum status status = incidents_open(path, &incident, error);
-    if (status != STATUS_OK)
-        return status;
-    record_make(run, &incident, out_record);
-    record_path(run, path);
-    status = rollback_write(path, out_record, error);
+    memcpy(incident.fingerprint_to, to.fingerprint, sizeof to.fingerprint);
+    enum status status = decide(run, &incident, &to, out_record, error);
     if (status != STATUS_OK)
         return status;
     feed_emit(&run->feed, LOG_WARNING, "rollback", "",
               FEED_FIELDS(TEXT("state", "draining"), TEXT("old", out_record->from),
                           TEXT("new", out_record->to), TEXT("incident", incident.id), TEXT("reason", why)));
-    run->leads_on = true;
-    lifecycle_end(run, "rolled back to another configuration");
+    go(run);
     return STATUS_OK;
 }
 
@@ -163,7 +214,8 @@ static enum status set_minutes(struct config *config, double minutes, struct err
     return config_set(config, "run.minutes", text, ORIGIN_CLI, error);
 }
 
-enum status rolling_back_config(struct config *config, struct error *error)
+enum status rolling_back_config(struct config *config, char out_run_tag[FINGERPRINT_TAG_BYTES],
+                                struct error *error)
 {
     const char *state_dir = config_text(config, "run.state_dir");
     struct rollback record;
@@ -178,29 +230,85 @@ enum status rolling_back_config(struct config *config, struct error *error)
     if (status != STATUS_OK)
         return status;
     config_adopt_rows(config, target);
+    status = config_set(config, "config_tag",
+                        *record.config_tag ? record.config_tag : config_text(target, "config_tag"),
+                        ORIGIN_CLI, error);
     config_destroy(target);
+    if (status != STATUS_OK)
+        return status;
+    memcpy(out_run_tag, record.run_tag, FINGERPRINT_TAG_BYTES);
     status = config_set(config, "run.run_id", record.to_run, ORIGIN_CLI, error);
     return status == STATUS_OK ? set_minutes(config, record.minutes_left, error) : status;
+}
+
+/* never_decided: opened by an orchestrator that died before it had written what it was about to do. */
+static bool never_decided(struct incident *incident, const void *context)
+{
+    const struct rollback *newest = context;
+    if (incident->closed_ms || strcmp(incident->action, "rollback") != 0 ||
+        incident->opened_ms <= newest->begun_ms || strcmp(incident->id, newest->incident) == 0)
+        return false;
+    close_undecided(incident, "the orchestrator died before it was decided");
+    return true;
+}
+
+/* next_read: the rollback that this run ends for; false: there is none. What is older than the run is of another one of its name. */
+static bool next_read(const struct run *run, struct rollback *out_record)
+{
+    struct error error = {{0}};
+    char path[PATH_BYTES];
+    record_path(run, path);
+    return rollback_read(path, out_record, &error) == STATUS_OK && out_record->state == ROLLBACK_DRAINING &&
+           strcmp(out_record->from_run, run->run_id) == 0 &&
+           (run->leads_on || out_record->begun_ms >= run->started_wall_ms);
+}
+
+/* take_up: what an orchestrator that died had begun: the incident alone, or the record, too. */
+static void take_up(struct run *run)
+{
+    struct rollback newest = {0}, next;
+    struct error error = {{0}};
+    char path[PATH_BYTES];
+    record_path(run, path);
+    enum status status = rollback_read(path, &newest, &error);
+    if (status == STATUS_NOT_FOUND && run->adopted) /* else nothing tells which incidents are old */
+        newest.begun_ms = run->started_wall_ms - 1;
+    list_path(run, path);
+    if (newest.begun_ms > 0 && file_exists(path) &&
+        incidents_change_all(path, never_decided, &newest, &error) != STATUS_OK)
+        complain(&error);
+    if (run->adopted && run->phase == PHASE_FEEDING && !run->leads_on && next_read(run, &next))
+        go(run);
+}
+
+/* follow_read: the rollback that led to this run; false: none did. What our own record has, and the file has not, is newer. */
+static bool follow_read(struct run *run)
+{
+    struct rolling_back *rolling_back = &run->rolling_back;
+    struct rollback found;
+    struct error error = {{0}};
+    char path[PATH_BYTES];
+    record_path(run, path);
+    if (!rolling_back->unwritten && rollback_read(path, &found, &error) == STATUS_OK)
+        rolling_back->record = found;
+    return rolling_back->record.begun_ms > 0 && strcmp(rolling_back->record.to_run, run->run_id) == 0;
 }
 
 void rolling_back_follow(struct run *run)
 {
     struct rolling_back *rolling_back = &run->rolling_back;
-    struct error error = {{0}};
-    char path[PATH_BYTES];
-    record_path(run, path);
-    if (!run->options->rolls_back || rollback_read(path, &rolling_back->record, &error) != STATUS_OK ||
-        strcmp(rolling_back->record.to_run, run->run_id) != 0)
+    take_up(run);
+    if (!run->options->rolls_back || !follow_read(run))
         return;
     rolling_back->confirming = rolling_back->record.state <= ROLLBACK_STARTING;
     if (rolling_back->record.state == ROLLBACK_DRAINING) {
         crash_point("following");
         rolling_back->record.state = ROLLBACK_STARTING;
-        record_write_or_tell(run, &rolling_back->record);
+        own_write(run);
         crash_point("following");
     }
-    if (rolling_back->record.state ==
-        ROLLBACK_DONE) /* adopted: an orchestrator that died had yet to measure */
+    if (rolling_back->record.state == ROLLBACK_DONE && !rolling_back->measured &&
+        !rolling_back->measure_ms) /* adopted: an orchestrator that died had yet to measure */
         rolling_back->measure_ms = run_now_ms(run) + config_wall_ms(run->config, MEASURED_AFTER_MS);
 }
 
@@ -269,7 +377,9 @@ static void conclude_rollback(struct run *run, enum rollback_state state, const 
         answer_incidents(run);
     if (state == ROLLBACK_DONE)
         rolling_back->measure_ms = run_now_ms(run) + config_wall_ms(run->config, MEASURED_AFTER_MS);
-    record_write_or_tell(run, record);
+    crash_point("confirmed");
+    own_write(run);
+    crash_point("confirmed");
     feed_emit(&run->feed, state == ROLLBACK_DONE ? LOG_INFO : LOG_ERROR, "rollback", "",
               FEED_FIELDS(TEXT("state", ROLLBACK_STATE_NAMES[state]), TEXT("old", record->from),
                           TEXT("new", record->to), TEXT("incident", record->incident),
@@ -303,11 +413,16 @@ static void measure(struct run *run)
     if (metrics_after(run, path, run->rolling_back.record.incident, &error) != STATUS_OK)
         complain(&error);
     run->rolling_back.measure_ms = 0;
+    run->rolling_back.measured = true;
 }
 
 void rolling_back_step(struct run *run)
 {
     struct rolling_back *rolling_back = &run->rolling_back;
+    if (run->leads_on)
+        rolling_back->unwritten = false; /* the file tells of the next rollback */
+    if (rolling_back->unwritten && run_now_ms(run) >= rolling_back->retry_ms)
+        own_write(run);
     if (rolling_back->confirming && run->phase <= PHASE_FEEDING)
         confirm(run);
     if (rolling_back->measure_ms && run->phase == PHASE_FEEDING &&
@@ -315,28 +430,24 @@ void rolling_back_step(struct run *run)
         measure(run);
 }
 
+static int64_t confirm_due_ms(const struct run *run)
+{
+    const struct rolling_back *rolling_back = &run->rolling_back;
+    int64_t left_ms =
+        rolling_back->record.begun_ms + rolling_back->record.limit_ms - clock_wall_ms(&run->clock);
+    return run_now_ms(run) + (left_ms > 0 ? left_ms : 0);
+}
+
 int64_t rolling_back_due_ms(const struct run *run)
 {
     const struct rolling_back *rolling_back = &run->rolling_back;
-    if (rolling_back->confirming) {
-        int64_t left_ms =
-            rolling_back->record.begun_ms + rolling_back->record.limit_ms - clock_wall_ms(&run->clock);
-        return run_now_ms(run) + (left_ms > 0 ? left_ms : 0);
-    }
-    return rolling_back->measure_ms ? rolling_back->measure_ms : NEVER_MS;
+    bool confirms = rolling_back->confirming && run->phase <= PHASE_FEEDING,
+         measures = rolling_back->measure_ms && run->phase == PHASE_FEEDING;
+    int64_t due_ms = confirms ? confirm_due_ms(run) : measures ? rolling_back->measure_ms : NEVER_MS;
+    return rolling_back->unwritten && rolling_back->retry_ms < due_ms ? rolling_back->retry_ms : due_ms;
 }
 
 /* --- from one to the other --- */
-
-/* next_read: the rollback that this run has ended for; false: there is none. */
-static bool next_read(const struct run *run, struct rollback *out_record)
-{
-    struct error error = {{0}};
-    char path[PATH_BYTES];
-    record_path(run, path);
-    return rollback_read(path, out_record, &error) == STATUS_OK && out_record->state == ROLLBACK_DRAINING &&
-           strcmp(out_record->from_run, run->run_id) == 0;
-}
 
 bool rolling_back_leads_on(const struct run *run)
 {
@@ -397,7 +508,7 @@ void rolling_back_concluded(struct run *run, const char *run_id, const char *con
         snprintf(record->conclusion, sizeof record->conclusion, "%.255s", conclusion);
     if (record->begun_ms > 0 &&
         !run->leads_on) /* else the file tells of the next rollback, and gets the code in the end */
-        record_write_or_tell(run, record);
+        own_write(run);
     if (record->state == ROLLBACK_DONE && strcmp(record->from_run, run_id) == 0)
         answer_incidents(run);
 }
@@ -409,6 +520,12 @@ bool rolling_back_end(struct run *run, int *code)
     if (rolling_back->confirming)
         conclude_rollback(run, ROLLBACK_FAILED, "the run ended before all had told the fingerprint");
     *code = rollback_worse_code(*code, inherited_code(run));
+    if (!run->leads_on && rolling_back->unwritten)
+        own_write(run); /* for the last time */
+    if (!run->leads_on && rolling_back->unwritten)
+        console_say(&run->console,
+                    "state/rollback.json could not be written: the rollback to %.16s is %s, whatever it says",
+                    rolling_back->record.to, ROLLBACK_STATE_NAMES[rolling_back->record.state]);
     if (!next_read(run, &record))
         return false;
     record.exit_code = *code;

@@ -15,6 +15,9 @@ struct run;
 struct rolling_back {
     bool confirming;    /* this run is where it leads to, and it is not confirmed yet */
     int64_t measure_ms; /* monotonic: when metrics are measured again; 0: not to be */
+    bool measured;      /* they have been */
+    bool unwritten;     /* the disk has not taken `record`: what the file says is behind it */
+    int64_t retry_ms;   /* monotonic: when it is tried again; unwritten */
     struct rollback record;
 };
 
@@ -25,13 +28,14 @@ enum status rolling_back_begin(struct run *run, const char *asked, const char *w
                                const char *severity, struct rollback *out_record,
                                struct error *error) MUST_USE;
 
-/* rolling_back_config: of a run started with --roll-back: its name, its minutes, and all that can change a row. */
-enum status rolling_back_config(struct config *config, struct error *error) MUST_USE;
+/* rolling_back_config: of a run started with --roll-back: its name, its minutes, all that can change a row, and how that is called. */
+enum status rolling_back_config(struct config *config, char out_run_tag[FINGERPRINT_TAG_BYTES],
+                                struct error *error) MUST_USE;
 
 /* rolling_back_follow: reads the record of the run this one follows; also of a run that is adopted. */
 void rolling_back_follow(struct run *run);
 
-void rolling_back_step(struct run *run);
+void rolling_back_step(struct run *run); /* also behind the run's last exit */
 int64_t rolling_back_due_ms(const struct run *run);
 
 /* rolling_back_leads_on: the run has ended for another one. rolling_back_lead_on: it begins, while this one is left to be concluded. */

@@ -1,7 +1,6 @@
 #include "behind.h"
 
 #include "base/crash_point.h"
-#include "base/exits.h"
 #include "conclude.h"
 #include "manifest.h"
 #include "orchestrator/export/exporter.h"
@@ -33,24 +32,6 @@ void behind_given_path(const struct run *run, char out_path[PATH_BYTES])
         path_join(out_path, run->behind, "summary_given.json");
     else
         snprintf(out_path, PATH_BYTES, "%s", RUN_GIVEN_PATH);
-}
-
-bool behind_verdict_read(const struct run *run, const char *run_id, struct behind_verdict *out_verdict)
-{
-    char path[PATH_BYTES];
-    path_join(path, config_text(run->config, "run.artifacts_dir"), "run_logs/run_manifest_%s.json", run_id);
-    yyjson_doc *document = yyjson_read_file(path, 0, NULL, NULL);
-    yyjson_val *root = yyjson_doc_get_root(document);
-    bool is_final = yyjson_is_true(yyjson_obj_get(root, "final"));
-    const char *overall = yyjson_get_str(yyjson_obj_get(root, "overall_verdict")),
-               *reason = yyjson_get_str(yyjson_obj_get(root, "end_reason"));
-    *out_verdict = (struct behind_verdict){.exit_code = EXIT_REFUSED};
-    if (is_final)
-        out_verdict->exit_code = (int)yyjson_get_sint(yyjson_obj_get(root, "exit_code"));
-    snprintf(out_verdict->overall, sizeof out_verdict->overall, "%s", overall ? overall : "");
-    snprintf(out_verdict->reason, sizeof out_verdict->reason, "%s", is_final || !reason ? "" : reason);
-    yyjson_doc_free(document);
-    return is_final;
 }
 
 /* --- leaving --- */

@@ -32,7 +32,8 @@ int behind_conclude(const struct options *options);
 /* behind_verdict_read: how a run was concluded, as its manifest says; false: it is not final. */
 struct behind_verdict {
     char overall[16]; /* PASS, FAIL, UNKNOWN; "": none, and why */
-    char reason[ERROR_TEXT_BYTES];
+    char reason
+        [ERROR_TEXT_BYTES]; /* of a verdict: the gates and processes that speak against the run, "": none does */
     int exit_code;
 };
 bool behind_verdict_read(const struct run *run, const char *run_id, struct behind_verdict *out_verdict);

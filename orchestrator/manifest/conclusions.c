@@ -148,13 +148,15 @@ static void tell(struct run *run, const char *given_up)
     char text[ERROR_TEXT_BYTES];
     bool is_final = behind_verdict_read(run, present(run), &verdict);
     if (is_final)
-        snprintf(text, sizeof text, "verdict %s, exit code %d", verdict.overall, verdict.exit_code);
+        snprintf(text, sizeof text, "verdict %s, exit code %d%s%.256s", verdict.overall, verdict.exit_code,
+                 *verdict.reason ? ": " : "", verdict.reason);
     else
         snprintf(text, sizeof text, "%s%.700s%s", given_up ? "not concluded: " : "",
                  given_up ? given_up : verdict.reason, given_up ? "; the next start tries again" : "");
     feed_emit(&run->feed, is_final ? LOG_INFO : LOG_ERROR, "concluded", "",
               FEED_FIELDS(TEXT("run", present(run)), TEXT("verdict", verdict.overall),
-                          NUMBER("exit_code", verdict.exit_code), TEXT("reason", is_final ? "" : text)));
+                          NUMBER("exit_code", verdict.exit_code),
+                          TEXT("reason", is_final ? verdict.reason : text)));
     console_say(&run->console, "run %s, before this one, is concluded: %s", present(run), text);
     rolling_back_concluded(run, present(run), text, verdict.exit_code);
 }

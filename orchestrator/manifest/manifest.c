@@ -113,7 +113,7 @@ static void write_config(struct json *json, const struct run *run)
     key_symbols(json, run);
     json_key_text(json, "input_mode", config_text(run->config, "run.input_mode"));
     json_key_i64(json, "replay_mode", config_i64(run->config, "run.replay_mode"));
-    json_key_text(json, "run_tag", run->options->run_tag);
+    json_key_text(json, "run_tag", run->run_tag);
     json_key(json, "run_tags");
     alerting_tags(run, json);
     write_versions(json);

@@ -10,11 +10,11 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { WORDS_MAX = 8 };
+enum { WORDS_MAX = 12 };
 
 int verb_account(const struct invocation *invocation)
 {
-    char program[PATH_BYTES], timeout[24], run_id[RUN_ID_BYTES];
+    char program[PATH_BYTES], timeout[24], run_id[RUN_ID_BYTES], effective[PATH_BYTES];
     const char *words[WORDS_MAX + 1] = {program};
     size_t count = 1;
     struct config *config;
@@ -31,6 +31,12 @@ int verb_account(const struct invocation *invocation)
         words[count++] = "--live";
         words[count++] = "--timeout-ms";
         words[count++] = timeout;
+    }
+    if (place_concluding(config_text(config, "run.state_dir"), run_id))
+        place_say_concluding(run_id);
+    if (place_left_effective(config, run_id, effective)) {
+        words[count++] = "--effective";
+        words[count++] = effective;
     }
     if (invocation->json)
         words[count++] = "--json";

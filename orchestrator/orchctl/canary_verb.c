@@ -3,6 +3,7 @@
 #include "orchestrator/canary/document.h"
 #include "orchestrator/canary/fingerprints.h"
 #include "orchestrator/canary/incidents.h"
+#include "orchestrator/canary/proof.h"
 #include "place.h"
 #include "program.h"
 #include "verb.h"
@@ -63,8 +64,9 @@ static void print_fingerprints(const struct fingerprints *fingerprints)
 {
     printf("current %.16s\n", *fingerprints->current ? fingerprints->current : "-");
     for (size_t i = 0; i < fingerprints->stable_count; i++)
-        printf("stable  %.16s  %s  marked %s\n", fingerprints->stable[i].fingerprint,
-               fingerprints->stable[i].config_tag, fingerprints->stable[i].marked_at);
+        printf("stable  %.16s  %s  marked %s  evidence %s: %s\n", fingerprints->stable[i].fingerprint,
+               fingerprints->stable[i].config_tag, fingerprints->stable[i].marked_at,
+               proof_state(&fingerprints->stable[i]), fingerprints->stable[i].evidence);
 }
 
 /* judge: as people and programs are told alike. */
@@ -132,6 +134,8 @@ static void add_fingerprints(yyjson_mut_doc *document, yyjson_mut_val *root,
         yyjson_mut_obj_add_str(document, object, "fingerprint", entry->fingerprint);
         yyjson_mut_obj_add_str(document, object, "config_tag", entry->config_tag);
         yyjson_mut_obj_add_str(document, object, "marked_at", entry->marked_at);
+        yyjson_mut_obj_add_str(document, object, "evidence", entry->evidence);
+        yyjson_mut_obj_add_str(document, object, "evidence_state", proof_state(entry));
     }
 }
 
@@ -244,7 +248,10 @@ static bool entry_make(const struct config *config, const char *path, yyjson_val
     snprintf(out->config_tag, sizeof out->config_tag, "%.127s", config_text(kept, "config_tag"));
     config_destroy(kept);
     fingerprints_config_path(state_dir, out->fingerprint, out->config_file);
-    snprintf(out->evidence, sizeof out->evidence, "%s", path);
+    if (!document_text(final_report, "run_tag", out->run_tag, sizeof out->run_tag))
+        out->run_tag[0] = 0;
+    if (proof_keep(config_text(config, "run.artifacts_dir"), out, error) != STATUS_OK)
+        return false;
     time_iso_ms(clock_wall_ms(&clock), out->marked_at);
     return true;
 }
@@ -266,7 +273,7 @@ static int mark(const struct config *config)
     if (good && fingerprints_read(state_dir, &fingerprints, &error) == STATUS_OK) {
         fingerprints_mark(&fingerprints, &entry);
         if (fingerprints_write(state_dir, &fingerprints, &error) == STATUS_OK) {
-            printf("%.16s is stable\n", entry.fingerprint);
+            printf("%.16s is stable; its evidence is kept: %s\n", entry.fingerprint, entry.evidence);
             return EXIT_FINE;
         }
     }

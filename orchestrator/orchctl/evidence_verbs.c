@@ -32,8 +32,9 @@ static int run_known(const struct invocation *invocation)
     return status == STATUS_OK ? EXIT_FINE : complain(exit_of(status), "%s", error.text);
 }
 
-/* say_unfinished: what is looked at while a run is being written is not the last word. */
-static void say_unfinished(const struct invocation *invocation)
+/* say_unfinished: what is looked at while a run is being written is not the last word. "": or where the run that is being concluded has its
+ * configuration. */
+static void say_unfinished(const struct invocation *invocation, char out_effective[PATH_BYTES])
 {
     struct config *config = NULL;
     struct error error;
@@ -42,6 +43,10 @@ static void say_unfinished(const struct invocation *invocation)
         place_config(&config, &error) == STATUS_OK && place_daemons_live() &&
         strcmp(run_id, config_text(config, "run.run_id")) == 0)
         fprintf(stderr, "orchctl: run %s goes on: what is on its way to a sink counts as missing\n", run_id);
+    else if (config && place_concluding(config_text(config, "run.state_dir"), run_id))
+        place_say_concluding(run_id);
+    if (!config || !place_left_effective(config, run_id, out_effective))
+        out_effective[0] = 0;
     config_destroy(config);
 }
 
@@ -51,8 +56,10 @@ int verb_validate(const struct invocation *invocation)
     int code = loose && !invocation_value(invocation, "--run-id") ? EXIT_FINE : run_known(invocation);
     if (code != EXIT_FINE)
         return code;
-    say_unfinished(invocation);
+    char effective[PATH_BYTES];
+    say_unfinished(invocation, effective);
     struct program_words words = begin(invocation, "validate");
+    program_add_option(&words, "--effective", *effective ? effective : NULL);
     return program_become(&words);
 }
 
@@ -78,9 +85,11 @@ int verb_parity(const struct invocation *invocation)
     int code = run_known(invocation);
     if (code != EXIT_FINE)
         return code;
-    say_unfinished(invocation);
+    char effective[PATH_BYTES];
+    say_unfinished(invocation, effective);
     program_add(&words, "report_again");
     program_add(&words, "parity");
+    program_add_option(&words, "--effective", *effective ? effective : NULL);
     program_add_option(&words, "--run-id", invocation_value(invocation, "--run-id"));
     if (invocation->json)
         program_add(&words, "--print");

@@ -77,6 +77,25 @@ bool place_concluding(const char *state_dir, const char *run_id)
     return file_exists(path);
 }
 
+void place_say_concluding(const char *run_id)
+{
+    fprintf(
+        stderr,
+        "orchctl: run %s has ended and is still being concluded: its rows are all there, its summaries and "
+        "its verdict "
+        "are not yet; %s\n",
+        run_id,
+        place_orchestrator_lives()
+            ? "wait until `orchctl status` names it no more under `concluding`, or for the event `concluded`"
+            : "an orchestrator started here goes on with that");
+}
+
+bool place_left_effective(const struct config *config, const char *run_id, char out_path[PATH_BYTES])
+{
+    path_join(out_path, config_text(config, "run.state_dir"), "concluding/%s/programs.json", run_id);
+    return file_exists(out_path);
+}
+
 bool place_any_concluding(const char *state_dir, char out_run_id[RUN_ID_BYTES])
 {
     char path[PATH_BYTES];

@@ -1,6 +1,7 @@
 /* place: where the run of this folder keeps its things, as its effective configuration says. */
 #pragma once
 
+#include "base/file.h"
 #include "config/config.h"
 #include "proto/kind.h"
 
@@ -17,6 +18,13 @@ bool place_run_goes_on(const struct config *config, const char *run_id);
 
 /* place_concluding: it has ended, and is being concluded behind the run that followed it. */
 bool place_concluding(const char *state_dir, const char *run_id);
+
+/* place_say_concluding: on stderr: that it is, and how to wait for the end of that. */
+void place_say_concluding(const char *run_id);
+
+/* place_left_effective: its configuration for programs, which names where what the next run would have written over lies; false: it is not being
+ * concluded, or nobody has begun to. */
+bool place_left_effective(const struct config *config, const char *run_id, char out_path[PATH_BYTES]);
 
 /* place_any_concluding: the first of them by name; false: there is none. */
 bool place_any_concluding(const char *state_dir, char out_run_id[RUN_ID_BYTES]);

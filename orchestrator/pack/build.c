@@ -361,18 +361,24 @@ static int tell(const struct building *building, const char *place, bool as_json
     return passed ? EXIT_FINE : EXIT_NOT_EVEN;
 }
 
-/* refuse_while_it_goes_on: what is not written yet cannot be packed; a pack of it would look like one. A run whose orchestrator has
+/* refuse_unfinished: what is not written yet cannot be packed; a pack of it would look like one. A run whose orchestrator has
  * died can be packed as it lies there, and says of itself that it is not whole. */
-static int refuse_while_it_goes_on(const struct pack *pack, bool as_json)
+static int refuse_unfinished(const struct pack *pack, bool ended, bool as_json)
 {
-    char why[RUN_ID_BYTES + 32];
-    snprintf(why, sizeof why, "run %s is still going on", pack->run_id);
+    static const char LEFT[] =
+        "wait until `orchctl status` names it no more under `concluding`, or for the event "
+        "`concluded` (`orchctl events`); it needs nobody's help",
+                      ABANDONED[] = "an orchestrator started here goes on with that",
+                      ENDED[] = "wait until its orchestrator has ended",
+                      FED[] =
+                          "its evidence can be built when it has been concluded (`orchctl shutdown` ends it)";
+    char why[RUN_ID_BYTES + 64];
+    const char *remedy = !ended ? FED : !pack->is_left ? ENDED : pack->is_led ? LEFT : ABANDONED;
+    snprintf(why, sizeof why, "run %s %s", pack->run_id,
+             ended ? "has ended and is still being concluded" : "is still going on");
     if (as_json)
         pack_print_none(why);
-    fprintf(stderr,
-            "evidence: run %s is still going on: its evidence can be built when it has been concluded "
-            "(`orchctl shutdown` ends it)\n",
-            pack->run_id);
+    fprintf(stderr, "evidence: %s: %s\n", why, remedy);
     return EXIT_REFUSED;
 }
 
@@ -382,9 +388,11 @@ int pack_build(struct pack *pack, bool as_json)
     char place[PATH_BYTES];
     evidence_places_live(&building.live, pack->artifacts_dir, pack->logs_dir);
     yyjson_doc *manifest = evidence_json(building.live.manifest_path);
-    if (pack->goes_on && !pack_is_final(yyjson_doc_get_root(manifest))) {
+    yyjson_val *root = yyjson_doc_get_root(manifest);
+    if ((pack->goes_on || pack->is_left) && !pack_is_final(root)) {
+        bool ended = pack->is_left || !yyjson_equals_str(yyjson_obj_get(root, "state"), "running");
         yyjson_doc_free(manifest);
-        return refuse_while_it_goes_on(pack, as_json);
+        return refuse_unfinished(pack, ended, as_json);
     }
     building.status = pack_folders_take(pack, yyjson_doc_get_root(manifest), &building.error);
     if (building.status == STATUS_OK) {

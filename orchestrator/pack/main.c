@@ -57,8 +57,10 @@ static int open_pack(const struct arguments *arguments, struct pack *pack)
     snprintf(pack->run_id, sizeof pack->run_id, "%s", run_id);
     snprintf(pack->artifacts_dir, PATH_BYTES, "%s", config_text(config, "run.artifacts_dir"));
     snprintf(pack->logs_dir, PATH_BYTES, "%s", config_text(config, "run.logs_dir"));
-    pack->goes_on =
-        file_lock_held("runtime/orchestrator.lock") && strcmp(run_id, config_text(config, "run.run_id")) == 0;
+    pack->is_led = file_lock_held("runtime/orchestrator.lock");
+    pack->goes_on = pack->is_led && strcmp(run_id, config_text(config, "run.run_id")) == 0;
+    path_join(pack->folder, config_text(config, "run.state_dir"), "concluding/%s", run_id);
+    pack->is_left = file_exists(pack->folder);
     path_join(pack->folder, pack->artifacts_dir, "evidence/%s", run_id);
     if (arguments->folder)
         snprintf(pack->folder, PATH_BYTES, "%s", arguments->folder);

@@ -37,6 +37,8 @@ struct pack {
     char artifacts_dir[PATH_BYTES], logs_dir[PATH_BYTES], output_dir[PATH_BYTES], data_root[PATH_BYTES];
     char folder[PATH_BYTES]; /* of the pack */
     bool goes_on;            /* an orchestrator of this folder leads the run */
+    bool is_left;            /* it has ended, and is concluded beside the run that followed it */
+    bool is_led;             /* an orchestrator is here */
     struct pack_file *files;
     size_t file_count, file_capacity;
 };

@@ -28,6 +28,8 @@ static const struct kept RUN_KEPT[] = {
     KEEP(run, conclusions.done),
     KEEP(run, conclusions.pid),
     KEEP(run, leads_on),
+    KEEP(run, run_tag),
+    KEEP(run, rolling_back),
     KEEP(run, choice),
     KEEP(run, failed_start),
     KEEP(run, venue_resolved),

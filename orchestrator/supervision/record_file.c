@@ -20,6 +20,30 @@ static void place_make(struct buffer *out, uint64_t turn, const void *record, si
     buffer_append_u32(out, crc32c(0, out->data, out->length));
 }
 
+static const uint8_t *place_read(const uint8_t *place, size_t place_bytes, uint64_t *out_turn,
+                                 uint64_t *out_bytes);
+
+/* take_over: a file that is there has room already, which a full disk does not give: the next record takes the place of the older of its
+ * two. false: there is none, or too small a one. */
+static bool take_over(struct record_file *file, const char *path, size_t bytes)
+{
+    struct buffer whole;
+    uint64_t turns[2] = {0}, ignored;
+    buffer_init(&whole, 0);
+    bool fits = file_read(path, &whole) == STATUS_OK && whole.length % 2 == 0 &&
+                bytes + AROUND_BYTES <= whole.length / 2;
+    size_t place_bytes = whole.length / 2;
+    for (size_t i = 0; fits && i < 2; i++)
+        if (!place_read(whole.data + i * place_bytes, place_bytes, &turns[i], &ignored))
+            turns[i] = 0;
+    buffer_finish(&whole);
+    if (!fits)
+        return false;
+    file->place_bytes = place_bytes;
+    file->turn = turns[1] > turns[0] ? turns[1] : turns[0];
+    return true;
+}
+
 /* lay_out: a new file, with room for records twice as long as this one. */
 static enum status lay_out(struct record_file *file, const char *path)
 {
@@ -52,7 +76,8 @@ static enum status write_in_place(const struct record_file *file, int descriptor
 
 enum status record_file_write(struct record_file *file, const char *path, const void *record, size_t bytes)
 {
-    bool fits = bytes + AROUND_BYTES <= file->place_bytes;
+    bool fits =
+        bytes + AROUND_BYTES <= file->place_bytes || (!file->place_bytes && take_over(file, path, bytes));
     int descriptor = fits ? open(path, O_WRONLY | O_CLOEXEC) : -1;
     if (descriptor < 0 && fits && errno != ENOENT)
         return STATUS_IO;

@@ -1,6 +1,7 @@
 """A canary from its start to its mark: a short market at the simulator's full speed, with horizons and windows short enough for every gate to
 be known, measured from the Parquet files and compared with an independent implementation."""
 import contextlib
+import hashlib
 import json
 import random
 import subprocess
@@ -199,3 +200,34 @@ def test_a_folder_without_a_canary_proves_nothing(tmp_path):
     for word in ("status", "report", "mark-stable"):
         assert orchctl(tmp_path, "canary", word).returncode == 1
     assert orchctl(tmp_path, "canary", "sing").returncode == 2
+
+
+def test_what_was_marked_stable_keeps_its_evidence_whatever_later_canaries_write(canary):
+    def marked():
+        return json.loads((canary.folder / "state/fingerprints.json").read_text())["stable"]
+
+    def states():
+        return [entry["evidence_state"] for entry in json.loads(orchctl(canary.folder, "canary", "status", "--json").stdout)["stable"]]
+    assert orchctl(canary.folder, "canary", "report").returncode == 0
+    assert orchctl(canary.folder, "canary", "mark-stable").returncode == 0
+    evidence, sums = canary.folder / marked()[0]["evidence"], {}
+    assert marked()[0]["run_tag"] == "first"
+    for line in (evidence.parent / "SHA256SUMS").read_text().splitlines():
+        digest, name = line.split("  ")
+        sums[name] = digest
+    assert {"T+0_final_report.json", "T+0_final_report.md", "metrics_timeseries.csv", "monitoring_report.json"} <= set(sums)
+    assert sums["T+0_final_report.json"] == marked()[0]["evidence_sha256"]
+    (canary.folder / "later.yaml").write_text(CONFIG.replace("minutes: 16", "minutes: 3").replace("seed: 7", "seed: 8"))
+    orchctl(canary.folder, "canary", "start", "--config", "later.yaml", "--symbols", SYMBOL, "--run-tag", "later", "--run-id", "later")
+    assert canary.final()["run_id"] == "later", "another canary has written its report"
+    assert {name: hashlib.sha256((evidence.parent / name).read_bytes()).hexdigest() for name in sums} == sums
+    assert json.loads(evidence.read_text())["run_id"] == "tried" and states() == ["as marked"]
+    good = evidence.read_bytes()
+    evidence.write_bytes(good + b" ")
+    assert states() == ["changed"]
+    evidence.unlink()
+    assert states() == ["gone"] and "evidence gone: " in orchctl(canary.folder, "canary", "status").stdout
+    evidence.write_bytes(good)
+    assert states() == ["as marked"]
+    assert orchctl(canary.folder, "clean").returncode == 0 and not (canary.folder / "runtime/effective_config.json").exists()
+    assert evidence.read_bytes() == good, "it is left alone"

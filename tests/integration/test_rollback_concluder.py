@@ -1,5 +1,6 @@
 """Whoever concludes a run beside the next one may be killed, and what he has started may hang: the orchestrator waits for nobody without a limit, hears of
 every end without looking for it, and leaves no dead process behind where orphans come to it, as in a container."""
+import json
 import os
 import re
 import shutil
@@ -8,6 +9,7 @@ import time
 
 import pytest
 
+import fakes
 from fakes import Mortal
 from left_behind import begun, concluded, concluder, hold, hold_ledger, let_go, unreaped
 
@@ -74,3 +76,31 @@ def test_an_orchestrator_that_has_ended_waits_for_a_conclusion_asleep_and_not_fo
         let_go(run, end)
         assert run.finish() == 0, run.text()
     assert run.manifest()["final"]
+
+
+def test_whoever_wants_the_evidence_of_a_run_that_is_being_concluded_is_told_so_and_how_to_wait(programs, tmp_path):
+    with left(programs, tmp_path, "read line < '{held}'") as run:
+        for name in ("evidence", "validate", "report_again"):
+            os.symlink(fakes.BUILD / "bin" / name, tmp_path / "bin" / name)
+        end = held_back(run)
+        sentence = "run test has ended and is still being concluded: "
+        built, as_json = (run.orchctl("evidence", "build", "--run-id", "test", *how) for how in ((), ("--json",)))
+        assert (built.returncode, as_json.returncode) == (1, 1) and json.loads(as_json.stdout)["final"] is False
+        assert sentence + "wait until `orchctl status` names it no more under `concluding`" in built.stderr and built.stderr == as_json.stderr
+        for verb in ("validate", "parity"):
+            assert f"orchctl: {sentence}its rows are all there" in run.orchctl(verb, "--run-id", "test").stderr
+        assert "still being concluded" not in run.orchctl("parity").stderr, "the newest run is another one"
+        run.kill()
+        assert sentence + "an orchestrator started here goes on with that" in run.orchctl("evidence", "build", "--run-id", "test").stderr
+        run.start_again()
+        run.answering()
+        let_go(run, end)
+        concluded(run)
+        assert "concluded" not in run.orchctl("evidence", "build", "--run-id", "test").stderr
+        os.unlink(run.folder / "held")
+        os.mkfifo(run.folder / "held")
+        run.process.send_signal(signal.SIGINT)
+        end = hold(run)
+        assert "run test-r2 has ended and is still being concluded: wait until its orchestrator has ended" in run.orchctl("evidence", "build").stderr
+        let_go(run, end)
+        assert run.finish() == 0, run.text()

@@ -53,6 +53,32 @@ static void the_newest_record_is_read(void **unused)
     record_file_finish(&file);
 }
 
+/* A full disk gives no room for a new file: a folder in the place of the one that would be renamed refuses as it does. */
+static void another_writer_takes_the_room_that_is_there_and_damages_nothing(void **unused)
+{
+    (void)unused;
+    struct record_file first = {0}, second = {0}, third = {0};
+    char blocked[PATH_BYTES], longer[3 * 4096];
+    path_join(blocked, folder, ".state.tmp");
+    write_text(&first, "one");
+    write_text(&first, "two");
+    assert_ok(folder_make(blocked, 0755));
+    write_text(&second, "three");
+    expect("three");
+    write_text(&second, "four");
+    expect("four");
+    write_text(&third, "five");
+    expect("five");
+    memset(longer, 'x', sizeof longer);
+    assert_int_equal(record_file_write(&third, path, longer, sizeof longer), STATUS_IO);
+    expect("five");
+    assert_ok(folder_remove(blocked));
+    assert_ok(record_file_write(&third, path, longer, sizeof longer));
+    record_file_finish(&first);
+    record_file_finish(&second);
+    record_file_finish(&third);
+}
+
 /* Every byte of the newest record is lost in turn, as if its writer had been killed before it. */
 static void a_record_that_was_cut_off_is_as_if_it_had_not_been_written(void **unused)
 {
@@ -72,7 +98,8 @@ static void a_record_that_was_cut_off_is_as_if_it_had_not_been_written(void **un
         size_t cut = 0;
         while (before.data[cut] == after.data[cut])
             cut++;
-        cut = cut / (after.length / 2) * (after.length / 2) + (size_t)round / 2; /* so many bytes have arrived */
+        cut = cut / (after.length / 2) * (after.length / 2) +
+              (size_t)round / 2; /* so many bytes have arrived */
         memcpy(after.data + cut, before.data + cut, WRITTEN - (size_t)round / 2);
         assert_ok(file_replace(path, after.data, after.length, false));
         expect(text);
@@ -127,9 +154,12 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(the_newest_record_is_read, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(another_writer_takes_the_room_that_is_there_and_damages_nothing,
+                                        set_up, tear_down),
         cmocka_unit_test_setup_teardown(a_record_that_was_cut_off_is_as_if_it_had_not_been_written, set_up,
                                         tear_down),
-        cmocka_unit_test_setup_teardown(a_record_that_outgrows_its_place_gets_a_larger_one, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(a_record_that_outgrows_its_place_gets_a_larger_one, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(another_writer_goes_on_and_a_file_that_is_gone_is_made_anew, set_up,
                                         tear_down),
     };
