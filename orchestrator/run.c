@@ -16,6 +16,7 @@
 #include "interventions/canary_files.h"
 #include "manifest/behind.h"
 #include "manifest/conclude.h"
+#include "plan/playback.h"
 #include "plan/resolve.h"
 #include "preflight/preflight.h"
 #include "supervision/adopt.h"
@@ -210,6 +211,7 @@ static void say_what(const struct run *run)
     }
     console_say(&run->console, "run %s: %s; sink %s; gates %s", run->run_id, names,
                 config_text(run->config, "run.sink"), gate_set_name(run->gates));
+    playback_say_begin(run);
 }
 
 /* prepare: everything that may be refused, before anything is started. */

@@ -37,9 +37,14 @@ static void print_options(const struct stage_option *options)
     }
 }
 
+static const char *program_name(const struct stage_service *service)
+{
+    return service->program ? service->program : service->name;
+}
+
 static void print_help(const struct stage_service *service)
 {
-    printf("usage: %s [options]\n\n%s\n\n", service->name, service->summary);
+    printf("usage: %s [options]\n\n%s\n\n", program_name(service), service->summary);
     printf("reads:");
     for (const char *const *input = service->inputs; input && *input; input++)
         printf(" %s", *input);
@@ -169,7 +174,7 @@ enum status stage_options_parse(struct stage *stage, int argc, char **argv, bool
             if (option->name[0] == 'h')
                 print_help(stage->service);
             else
-                printf("%s %s\n", stage->service->name, ORDERFLOW_VERSION_LINE);
+                printf("%s %s\n", program_name(stage->service), ORDERFLOW_VERSION_LINE);
             return STATUS_OK;
         }
         const char *value = "";

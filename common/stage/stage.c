@@ -112,6 +112,11 @@ void stage_note_loss(struct stage *stage)
     stage->state_dirty = stage->loss_unsaved = true;
 }
 
+bool stage_rereads(const struct stage *stage)
+{
+    return stage->rereading;
+}
+
 bool stage_draining(const struct stage *stage)
 {
     return stage->draining || stage->stopping;

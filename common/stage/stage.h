@@ -59,6 +59,7 @@ void stage_ledger_count(struct stage_ledger *ledger, size_t symbol_index, const 
 
 struct stage_service {
     const char *name;
+    const char *program;                /* what it is called on the command line; NULL: as its name */
     const char *summary;                /* one sentence for --help */
     const char *const *inputs;          /* services read, NULL-terminated; NULL: none */
     bool publishes;                     /* has streams of its own, hence a journal */
@@ -205,6 +206,9 @@ void stage_touch(struct stage *stage);
 /* stage_note_loss: as stage_touch, of a loss that the saved state alone will tell of: a process that ends without having saved it says
  * so with its exit code. */
 void stage_note_loss(struct stage *stage);
+
+/* stage_rereads: what comes out just now was journaled in an earlier life, and is compared. */
+bool stage_rereads(const struct stage *stage);
 
 /* stage_draining: SIGTERM or drain came. */
 bool stage_draining(const struct stage *stage);

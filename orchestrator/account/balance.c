@@ -143,9 +143,17 @@ static const struct balance_line LINES[] = {
     {"features_grid",
      "every fusion row has its feature row",
      BALANCE_SYMBOL,
-     0,
+     BALANCE_COMPUTED,
      {FEATURES_PUBLISHES("fusion")},
      {FEATURES_PUBLISHES("feature")}},
+    {"features_played",
+     "every row of the input is a feature row, a repetition of one, was rejected, or left where it was "
+     "stopped",
+     BALANCE_SYMBOL,
+     BALANCE_PLAYED | BALANCE_LAGS,
+     {"features:rows_found"},
+     {FEATURES_PUBLISHES("feature"), "features:rows_repeated", "features:rows_rejected",
+      "features:rows_left"}},
     PUBLISHED("features"),
     CONSUMED("features", "signal"),
     CONSUMED("features", "archive"),
@@ -362,11 +370,18 @@ static bool books_fit(const struct balance_line *line, const struct figures *fig
     return (line->flags & BALANCE_WHOLE_BOOKS) ? whole != 0 : whole == 0;
 }
 
+/* source_fits: likewise of lines about what features does. */
+static bool source_fits(const struct balance_line *line, const struct balance_conditions *conditions)
+{
+    bool harvests = conditions->modules & module_bit(MODULE_HARVEST);
+    return !((line->flags & BALANCE_COMPUTED) && !harvests) && !((line->flags & BALANCE_PLAYED) && harvests);
+}
+
 bool balance_concerns(const struct balance_line *line, const struct balance_conditions *conditions,
                       const struct figures *figures)
 {
     return !(conditions->live && (line->flags & BALANCE_ENDED)) && all_count(line->in, conditions) &&
-           all_count(line->out, conditions) && books_fit(line, figures);
+           all_count(line->out, conditions) && source_fits(line, conditions) && books_fit(line, figures);
 }
 
 bool balance_loss_concerns(const struct balance_loss *loss, const struct balance_conditions *conditions)

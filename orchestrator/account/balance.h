@@ -19,6 +19,8 @@ enum balance_flags {
     BALANCE_ENDED = 2,       /* holds only when everybody has stopped */
     BALANCE_WHOLE_BOOKS = 4, /* only where every book message is a whole book … */
     BALANCE_DIFFS = 8,       /* … or where they are diffs */
+    BALANCE_COMPUTED = 16,   /* only where harvest is there, and features computes … */
+    BALANCE_PLAYED = 32,     /* … or where it is not, and features plays rows */
 };
 
 enum { BALANCE_TERMS_MAX = 16 };

@@ -4,6 +4,7 @@
 #include "base/memory.h"
 #include "metrics.h"
 #include "orchestrator/canary/incidents.h"
+#include "orchestrator/plan/preview.h"
 #include "orchestrator/run.h"
 
 #include <math.h>
@@ -70,6 +71,9 @@ static enum status check(const struct run *run, const struct control_wish *wish,
     if (run->phase != PHASE_FEEDING)
         return error_set(error, STATUS_CONFLICT, "the run is %s; decisions enter only while it is fed",
                          run_phase_name(run->phase));
+    if (preview_plays_rows(run->config))
+        return error_set(error, STATUS_CONFLICT,
+                         "this run plays rows that have been computed; no decision changes them");
     if (wish->symbol && plan_symbol(run->plan, wish->symbol) == SIZE_MAX)
         return error_set(error, STATUS_INVALID, "there is no symbol '%.40s' in this run", wish->symbol);
     if (inputs->count >= CONTROL_INPUTS_MAX && input_at(inputs, inputs->count)->state == CONTROL_INPUT_OPEN)

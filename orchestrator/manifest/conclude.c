@@ -10,6 +10,8 @@
 #include "manifest.h"
 #include "orchestrator/alerts/alerting.h"
 #include "orchestrator/export/exporter.h"
+#include "orchestrator/plan/playback.h"
+#include "orchestrator/plan/preview.h"
 
 #include <errno.h>
 #include <math.h>
@@ -344,8 +346,11 @@ static void say_places(struct run *run)
     console_say(&run->console, "manifest   %s", path);
     console_say(&run->console, "signals    %s/%s", config_text(config, "run.output_dir"),
                 strcmp(config_text(config, "run.sink"), "jsonl") == 0 ? "ready/signal" : "signals.db");
-    console_say(&run->console, "data       %s/ofi_cvd (Parquet), %s/raw (capture)",
-                config_text(config, "run.data_root"), config_text(config, "run.data_root"));
+    if (preview_plays_rows(config))
+        playback_say_end(run);
+    else
+        console_say(&run->console, "data       %s/ofi_cvd (Parquet), %s/raw (capture)",
+                    config_text(config, "run.data_root"), config_text(config, "run.data_root"));
     console_say(&run->console, "report     %s/report", config_text(config, "run.logs_dir"));
     console_say(&run->console, "logs       %s", config_text(config, "run.logs_dir"));
 }

@@ -89,12 +89,16 @@ static void figure(const struct reading *reading, const char *name, const char *
 /* inputs: how much came in of what each data set is made from. */
 static void inputs(const struct reading *reading)
 {
+    static const char *const ROWS_FOUND[] = {"rows_found", NULL};
+    static const char *const ROWS_PLAYED[] = {"feature_rows", "rows_repeated", "rows_rejected", "rows_left",
+                                              NULL};
     figure(reading, "input_trades", "harvest", "emitted_trades");
     figure(reading, "input_books", "harvest", "emitted_books");
     figure(reading, "diffs_never_applied", "harvest",
            "diffs_dropped");                                    /* their book was never synchronised */
     figure(reading, "input_diffs", "harvest", "diffs_applied"); /* 0 where every message is a whole book */
     figure(reading, "input_features", "features", "feature_rows");
+    difference(reading, "rows_unplayed", "features", ROWS_FOUND, ROWS_PLAYED);
     figure(reading, "input_orders", "broker", "orders");
     figure(reading, "trade_gap_ids", "harvest", "trade_gap_ids_total");
     figure(reading, "deadletter_rows", "archive", "deadletter_rows");
@@ -155,7 +159,8 @@ static void losses(const struct reading *reading)
     int64_t lost = 0, forks = 0, queue_dropped = 0;
     size_t sinks;
     int64_t dropped = sinks_sum(reading, "dropped", &sinks);
-    bool queue_known = counter_of(reading, "harvest", "queue_dropped", &queue_dropped) &&
+    bool harvests = reading->places->modules & module_bit(MODULE_HARVEST); /* without it there is no queue */
+    bool queue_known = (!harvests || counter_of(reading, "harvest", "queue_dropped", &queue_dropped)) &&
                        sum_over(reading, "stage_retention_dropped", &dropped);
     bool wants_sinks = reading->places->modules & module_bit(MODULE_SIGNAL);
     if (losses_told(reading) && queue_known && (sinks || !wants_sinks))

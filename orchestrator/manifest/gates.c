@@ -18,6 +18,9 @@ enum {
     FILES_LIMIT = 64,
     SECONDS = 128,    /* the threshold is for 60 minutes of wall time; fewer planned need fewer */
     PER_MINUTE = 256, /* one for each minute; the end of the feed is some ms off the planned one */
+    FED = 1024,       /* concerns every run that is fed: by harvest, or by features where rows are played */
+    PLAYED = 2048,    /* concerns runs that play rows, … */
+    COMPUTED = 4096,  /* … runs that do not: harvest and archive are there */
 };
 
 enum sinks { ANY_SINK, HAS_JSONL, HAS_SQLITE, IS_DUAL };
@@ -43,21 +46,28 @@ static const struct gate GATES[] = {
     {"accounted_books", "books_unaccounted", "messages", "==", 0, IN_REPLAY, MODULE_HARVEST, ANY_SINK,
      "input_diffs"},
     {"books_applied", "diffs_never_applied", "messages", "==", 0, IN_REPLAY, MODULE_HARVEST, ANY_SINK, NULL},
-    {"accounted_drained", "rows_undrained", "rows", "==", 0, IN_REPLAY, MODULE_HARVEST, ANY_SINK, NULL},
-    {"ledger", "ledger_unbalanced", "lines", "==", 0, IN_ALL | STOPPED, MODULE_HARVEST, ANY_SINK, NULL},
-    {"accounted_ended", "streams_open", "streams", "==", 0, IN_REPLAY, MODULE_HARVEST, ANY_SINK, NULL},
-    {"gaps_named", "gap_ids_unnamed", "ids", "==", 0, IN_ALL, MODULE_REPORT, ANY_SINK, NULL},
+    {"accounted_drained", "rows_undrained", "rows", "==", 0, IN_REPLAY | FED, MODULE_COUNT, ANY_SINK, NULL},
+    {"ledger", "ledger_unbalanced", "lines", "==", 0, IN_ALL | STOPPED | FED, MODULE_COUNT, ANY_SINK, NULL},
+    {"accounted_ended", "streams_open", "streams", "==", 0, IN_REPLAY | FED, MODULE_COUNT, ANY_SINK, NULL},
+    {"accounted_played", "rows_unplayed", "rows", "==", 0, IN_REPLAY | PLAYED, MODULE_FEATURES, ANY_SINK,
+     NULL},
+    {"played", "input_features", "rows", ">=", 1, IN_REPLAY | PLAYED, MODULE_FEATURES, ANY_SINK, NULL},
+    {"gaps_named", "gap_ids_unnamed", "ids", "==", 0, IN_ALL | COMPUTED, MODULE_REPORT, ANY_SINK, NULL},
     {"sink_jsonl", "jsonl_rows", "rows", ">=", 1, IN_REPLAY, MODULE_SIGNAL, HAS_JSONL, "input_features"},
     {"sink_sqlite", "sqlite_rows", "rows", ">=", 1, IN_REPLAY, MODULE_SIGNAL, HAS_SQLITE, "input_features"},
     {"sinks_equal", "sink_differences", "rows", "==", 0, IN_ALL, MODULE_REPORT, IS_DUAL, "input_features"},
     {"kind_prices", "rows_prices", "rows", ">=", 1, IN_REPLAY, MODULE_ARCHIVE, ANY_SINK, "input_trades"},
     {"kind_orderbook", "rows_orderbook", "rows", ">=", 1, IN_REPLAY, MODULE_ARCHIVE, ANY_SINK, "input_books"},
-    {"kind_ofi", "rows_ofi", "rows", ">=", 1, IN_REPLAY, MODULE_FEATURES, ANY_SINK, "input_features"},
-    {"kind_cvd", "rows_cvd", "rows", ">=", 1, IN_REPLAY, MODULE_FEATURES, ANY_SINK, "input_features"},
-    {"kind_fusion", "rows_fusion", "rows", ">=", 1, IN_REPLAY, MODULE_FEATURES, ANY_SINK, "input_features"},
-    {"kind_features", "rows_features", "rows", ">=", 1, IN_REPLAY, MODULE_FEATURES, ANY_SINK,
+    {"kind_ofi", "rows_ofi", "rows", ">=", 1, IN_REPLAY | COMPUTED, MODULE_FEATURES, ANY_SINK,
      "input_features"},
-    {"kind_events", "rows_events", "rows", ">=", 1, IN_REPLAY, MODULE_FEATURES, ANY_SINK, "input_events"},
+    {"kind_cvd", "rows_cvd", "rows", ">=", 1, IN_REPLAY | COMPUTED, MODULE_FEATURES, ANY_SINK,
+     "input_features"},
+    {"kind_fusion", "rows_fusion", "rows", ">=", 1, IN_REPLAY | COMPUTED, MODULE_FEATURES, ANY_SINK,
+     "input_features"},
+    {"kind_features", "rows_features", "rows", ">=", 1, IN_REPLAY | COMPUTED, MODULE_FEATURES, ANY_SINK,
+     "input_features"},
+    {"kind_events", "rows_events", "rows", ">=", 1, IN_REPLAY | COMPUTED, MODULE_FEATURES, ANY_SINK,
+     "input_events"},
     {"jsonl_shards", "jsonl_shards", "files", ">=", 20, IN_SMOKE | SCALED, MODULE_SIGNAL, HAS_JSONL, NULL},
     {"sqlite_rows", "sqlite_rows", "rows", ">=", 10000, IN_SMOKE | SCALED, MODULE_SIGNAL, HAS_SQLITE, NULL},
     {"orders", "orders", "orders", ">=", 100, IN_SMOKE | SCALED, MODULE_BROKER, ANY_SINK, NULL},
@@ -67,8 +77,8 @@ static const struct gate GATES[] = {
     {"contract_sqlite", "sqlite_violations", "rows", "==", 0, IN_LIVE, MODULE_SIGNAL, HAS_SQLITE,
      "input_features"},
     {"deadletter", "deadletter_rows", "rows", "==", 0, IN_LIVE, MODULE_ARCHIVE, ANY_SINK, NULL},
-    {"dropped", "dropped", "rows", "==", 0, IN_ALL, MODULE_HARVEST, ANY_SINK, NULL},
-    {"lost_rows", "rows_lost", "rows", "==", 0, IN_ALL, MODULE_HARVEST, ANY_SINK, NULL},
+    {"dropped", "dropped", "rows", "==", 0, IN_ALL | FED, MODULE_COUNT, ANY_SINK, NULL},
+    {"lost_rows", "rows_lost", "rows", "==", 0, IN_ALL | FED, MODULE_COUNT, ANY_SINK, NULL},
     {"lost_jsonl", "jsonl_missing", "rows", "==", 0, IN_ALL, MODULE_SIGNAL, HAS_JSONL, "input_features"},
     {"lost_sqlite", "sqlite_missing", "rows", "==", 0, IN_ALL, MODULE_SIGNAL, HAS_SQLITE, "input_features"},
     {"doubled_jsonl", "jsonl_repeated", "rows", "==", 0, IN_ALL, MODULE_SIGNAL, HAS_JSONL, "input_features"},
@@ -76,7 +86,7 @@ static const struct gate GATES[] = {
      "input_features"},
     {"doubled_orders", "orders_repeated", "orders", "==", 0, IN_ALL, MODULE_BROKER, ANY_SINK, "input_orders"},
     {"key_conflicts", "key_conflicts", "rows", "==", 0, IN_ALL, MODULE_SIGNAL, ANY_SINK, NULL},
-    {"forks", "forks", "streams", "==", 0, IN_ALL, MODULE_HARVEST, ANY_SINK, NULL},
+    {"forks", "forks", "streams", "==", 0, IN_ALL | FED, MODULE_COUNT, ANY_SINK, NULL},
     {"summary", "summary_fields_missing", "fields", "==", 0, IN_ALL, MODULE_REPORT, ANY_SINK, NULL},
     {"manifest", "manifests", "files", ">=", 1, IN_ALL, MODULE_COUNT, ANY_SINK, NULL},
     {"log_events", "log_events_missing", "events", "==", 0, IN_LIVE | STOPPED, MODULE_COUNT, ANY_SINK, NULL},
@@ -131,6 +141,18 @@ static bool sink_fits(enum sinks wanted, const char *sink)
     }
 }
 
+/* is_in_run: whether those whom the gate is about are part of the run. */
+static bool is_in_run(const struct gate *gate, module_set modules)
+{
+    bool harvests = modules & module_bit(MODULE_HARVEST);
+    bool plays =
+        !harvests && (modules & module_bit(MODULE_FEATURES)); /* what computes features needs harvest */
+    if (((gate->flags & FED) && !harvests && !plays) || ((gate->flags & PLAYED) && !plays) ||
+        ((gate->flags & COMPUTED) && plays))
+        return false;
+    return gate->module == MODULE_COUNT || (modules & module_bit(gate->module));
+}
+
 static bool concerns(const struct gate *gate, const struct gate_conditions *conditions,
                      const struct evidence *evidence)
 {
@@ -141,7 +163,7 @@ static bool concerns(const struct gate *gate, const struct gate_conditions *cond
                                     [GATES_DEFAULT] = 0};
     if (!(gate->flags & SETS[conditions->set]) || !sink_fits(gate->sinks, conditions->sink))
         return false;
-    if (gate->module != MODULE_COUNT && !(conditions->modules & module_bit(gate->module)))
+    if (!is_in_run(gate, conditions->modules))
         return false;
     if (conditions->before_stop && (gate->flags & STOPPED))
         return false;

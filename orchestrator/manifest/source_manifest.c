@@ -2,6 +2,7 @@
 #include "base/memory.h"
 #include "journal/capture.h"
 #include "manifest.h"
+#include "orchestrator/plan/playback.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -192,8 +193,9 @@ static void write_times(struct json *json, const struct run *run, const struct e
             event_ms = run->processes[i].telemetry.beat.event_ts_ms;
     key_time_ns(json, "session_start", endpoints->first_ns);
     key_time_ns(json, "session_end", endpoints->last_ns);
-    if (endpoints->first_event_ms)
-        json_key_i64(json, "session_start_event_ms", endpoints->first_event_ms);
+    int64_t first_event_ms = endpoints->first_event_ms ? endpoints->first_event_ms : playback_first_ms(run);
+    if (first_event_ms)
+        json_key_i64(json, "session_start_event_ms", first_event_ms);
     else
         json_key_null(json, "session_start_event_ms");
     json_key(json, "session_end_event_ms");
@@ -217,6 +219,7 @@ static void write_source(struct json *json, const struct run *run, const struct 
         json_text(json, symbols.texts[i]);
     json_array_end(json);
     write_endpoints(json, endpoints);
+    playback_write(run, json);
     json_key_text(json, "ws_region", config_text(config, "harvest.region"));
     json_key_text(json, "rest_base", config_text(config, "harvest.rest_url"));
     json_key_text(json, "input_mode", config_text(config, "run.input_mode"));

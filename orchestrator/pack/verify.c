@@ -152,12 +152,26 @@ static const char *role_of(yyjson_val *entry)
     return role ? role : "";
 }
 
+/* plays_rows: without harvest there is no capture: rows were the input. */
+static bool plays_rows(const struct verifying *verifying)
+{
+    struct evidence_places places = {.run_id = verifying->pack->run_id};
+    struct gate_conditions conditions = {.set = GATES_NONE};
+    struct error error = {{0}};
+    evidence_places_pack(&places, verifying->pack->folder);
+    return conditions_read(places.manifest_path, verifying->pack->run_id, &conditions, &error) == STATUS_OK &&
+           (conditions.modules & module_bit(MODULE_FEATURES)) &&
+           !(conditions.modules & module_bit(MODULE_HARVEST));
+}
+
 /* check_roles: the kinds of documents a pack cannot do without. */
 static void check_roles(struct verifying *verifying, yyjson_val *files)
 {
     static const char *const ROLES[] = {"run_manifest",     "source_manifest", "status_snapshot",
                                         "orchestrator_log", "fault_evidence",  "raw_capture"};
-    for (size_t i = 0; i < sizeof ROLES / sizeof *ROLES; i++) {
+    size_t role_count =
+        sizeof ROLES / sizeof *ROLES - plays_rows(verifying); /* the last one is the capture */
+    for (size_t i = 0; i < role_count; i++) {
         size_t index, count, found = 0;
         yyjson_val *entry;
         yyjson_arr_foreach(files, index, count, entry)

@@ -2,6 +2,7 @@
  * symbols (config/plan.h). */
 #include "bus/bus.h"
 #include "orchestrator/run.h"
+#include "preview.h"
 #include "resolve.h"
 
 #include <stdio.h>
@@ -34,6 +35,8 @@ struct process *run_process_add(struct run *run, size_t module, size_t number)
 {
     size_t index = run->process_count++, place = index;
     process_init(&run->processes[index], module, number);
+    if (module == MODULE_FEATURES && preview_plays_rows(run->config))
+        run->processes[index].module = module_playing();
     for (; place > 0 && before(&run->processes[index], &run->processes[run->order[place - 1]]); place--)
         run->order[place] = run->order[place - 1];
     run->order[place] = index;

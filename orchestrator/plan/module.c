@@ -28,6 +28,20 @@ static const struct module MODULES[MODULE_COUNT] = {
                        .beats = true},
 };
 
+static const struct module PLAYING = {.name = "features",
+                                      .program = "playback",
+                                      .takes_feed = true,
+                                      .drains = true,
+                                      .scales = true,
+                                      .beats = true};
+
+static const module_set BEFORE_ROWS = BIT(MODULE_SIMULATOR) | BIT(MODULE_HARVEST) | BIT(MODULE_ARCHIVE);
+
+const struct module *module_playing(void)
+{
+    return &PLAYING;
+}
+
 const struct module *module_at(size_t index)
 {
     return &MODULES[index];
@@ -57,7 +71,7 @@ static module_set needed_by(module_set set, const struct module_conditions *cond
     module_set needed = 0;
     if (set & BIT(MODULE_SIGNAL))
         needed |= BIT(MODULE_FEATURES);
-    if (set & BIT(MODULE_FEATURES))
+    if ((set & BIT(MODULE_FEATURES)) && !conditions->plays_rows)
         needed |= BIT(MODULE_HARVEST);
     if (set & BIT(MODULE_HARVEST)) {
         needed |= BIT(MODULE_ARCHIVE);
@@ -98,6 +112,11 @@ enum status module_choose(const char *const *names, size_t count, const struct m
     if (!conditions->paper_enabled)
         choice.enabled &= ~BIT(MODULE_BROKER);
     module_set all = choice.enabled;
+    if (conditions->plays_rows && all) {
+        choice.left_out = choice.enabled & BEFORE_ROWS;
+        choice.enabled &= ~BEFORE_ROWS;
+        all = choice.enabled | BIT(MODULE_FEATURES);
+    }
     for (module_set before = 0; before != all;) {
         before = all;
         all |= needed_by(all, conditions);

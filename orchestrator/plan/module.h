@@ -25,16 +25,20 @@ enum module_id {
 typedef uint32_t module_set;
 
 struct module {
-    const char *name;  /* also the program's file name and, with one instance, the instance's name */
-    module_set inputs; /* whose streams it reads */
-    bool takes_feed;   /* opens the feed at `go` and closes it at `stop_intake` */
-    bool drains_last;  /* drains behind all others: it reads their files */
-    bool drains;       /* knows the end of its input; others are only stopped */
-    bool scales;       /* can have several instances, with the symbols divided among them */
-    bool beats;        /* has heartbeats and takes commands; the simulator is no part of the bus */
+    const char *name;    /* with one instance, also the instance's */
+    const char *program; /* its file name; NULL: as its name */
+    module_set inputs;   /* whose streams it reads */
+    bool takes_feed;     /* opens the feed at `go` and closes it at `stop_intake` */
+    bool drains_last;    /* drains behind all others: it reads their files */
+    bool drains;         /* knows the end of its input; others are only stopped */
+    bool scales;         /* can have several instances, with the symbols divided among them */
+    bool beats;          /* has heartbeats and takes commands; the simulator is no part of the bus */
 };
 
 const struct module *module_at(size_t index);
+
+/* module_playing: features in a run that plays rows instead of computing them (preview.h): another program, which is the feed itself. */
+const struct module *module_playing(void);
 size_t module_index(const char *name);  /* MODULE_COUNT: no such module */
 size_t module_of(const char *instance); /* of a process by its name; MODULE_COUNT: no process has it */
 static inline module_set module_bit(size_t index)
@@ -45,12 +49,15 @@ static inline module_set module_bit(size_t index)
 /* module_conditions: what decides whether one module implies another. */
 struct module_conditions {
     bool venue_is_simulator;
-    bool paper_enabled;  /* false: the broker may not run */
+    bool paper_enabled; /* false: the broker may not run */
+    bool
+        plays_rows; /* rows of features are the input: there is nothing before them, and nothing new to archive */
 };
 
 struct module_choice {
-    module_set enabled; /* named, less what conditions forbid */
-    module_set implied; /* added because another needs it */
+    module_set enabled;  /* named, less what conditions forbid */
+    module_set implied;  /* added because another needs it */
+    module_set left_out; /* named, but without work where rows are played */
 };
 
 /* module_choose: names → sets. STATUS_INVALID names the unknown module, STATUS_CONFLICT a cycle of dependencies in the table. No names:

@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "input_rows.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,8 +10,6 @@
 #include <sys/stat.h>
 
 static const char DATA_ROOT[] = "./preview"; /* live data and recomputed data do not share a folder */
-
-static const char AS_FAST_AS_READ[] = "0"; /* what --speed max says, too */
 
 struct captures {
     char **paths;
@@ -56,10 +55,6 @@ static void find(const struct config *config, struct captures *captures, struct 
         config_errors_add(errors, place, "run.input_dir", "%s: there is no such folder", folder);
     else if (folder_walk(folder, take, captures) != STATUS_OK)
         config_errors_add(errors, place, "run.input_dir", "%s cannot be read: %m", folder);
-    else if (!captures->count)
-        config_errors_add(errors, place, "run.input_dir",
-                          "%s holds no capture (*.ofr); rows of kind=features alone cannot be played yet",
-                          folder);
 }
 
 static void set(struct config *config, const char *key, const char *text, struct config_errors *errors)
@@ -76,6 +71,58 @@ static void set_default(struct config *config, const char *key, const char *text
         set(config, key, text, errors);
 }
 
+/* take_symbols: those of the rows; of those that were chosen every one has to be there. */
+static void take_symbols(struct config *config, const struct input_rows *rows, struct config_errors *errors)
+{
+    struct error wrong = {{0}};
+    const char *key = "run.symbols";
+    struct config_list wanted = config_list(config, key);
+    if (!config_is_chosen(config, key)) {
+        if (config_set_texts(config, key, (const char *const *)rows->symbols, rows->symbol_count, ORIGIN_CLI,
+                             &wrong) != STATUS_OK)
+            config_errors_add(errors, config_place(config, "run.input_dir"), key, "%s", wrong.text);
+        return;
+    }
+    for (size_t i = 0; i < wanted.count; i++) {
+        bool found = false;
+        for (size_t k = 0; k < rows->symbol_count; k++)
+            found = found || strcmp(rows->symbols[k], wanted.texts[i]) == 0;
+        if (!found)
+            config_errors_add(errors, config_place(config, key), key, "there is no row of %s below %s",
+                              wanted.texts[i], config_text(config, "run.input_dir"));
+    }
+}
+
+/* find_rows: where there are no captures. */
+static void find_rows(struct config *config, struct config_errors *errors)
+{
+    struct input_rows rows = {0};
+    struct error wrong = {{0}};
+    if (input_rows_read(config, &rows, &wrong) != STATUS_OK)
+        config_errors_add(errors, config_place(config, "run.input_dir"), "run.input_dir", "%s", wrong.text);
+    else
+        take_symbols(config, &rows, errors);
+    input_rows_finish(&rows);
+}
+
+/* set_pace: of captures the simulator's, of rows the run's: whichever a person has chosen is meant. */
+static void set_pace(struct config *config, struct config_errors *errors)
+{
+    static const char *const KEYS[] = {"simulator.speed", "run.replay_speed"};
+    struct buffer speed;
+    bool chosen = config_is_chosen(config, KEYS[0]);
+    buffer_init(&speed, 0);
+    config_value_text(config, KEYS[!chosen], &speed);
+    set(config, KEYS[chosen], buffer_text(&speed), errors);
+    buffer_finish(&speed);
+}
+
+bool preview_plays_rows(const struct config *config)
+{
+    return strcmp(config_text(config, "run.input_mode"), "preview") == 0 &&
+           !config_list(config, "simulator.captures").count;
+}
+
 void preview_resolve(struct config *config, struct config_errors *errors)
 {
     struct captures captures = {0};
@@ -87,9 +134,11 @@ void preview_resolve(struct config *config, struct config_errors *errors)
         config_errors_add(errors, config_place(config, "simulator.captures"), "simulator.captures",
                           "and run.input_dir exclude each other: both are the recording");
     set_default(config, "run.data_root", DATA_ROOT, errors);
-    set_default(config, "simulator.speed", AS_FAST_AS_READ, errors);
+    set_pace(config, errors);
     set(config, "harvest.venue", "simulator", errors);
     find(config, &captures, errors);
+    if (!captures.count && !errors->count)
+        find_rows(config, errors);
     if (captures.count && config_set_texts(config, "simulator.captures", (const char *const *)captures.paths,
                                            captures.count, ORIGIN_CLI, &wrong) != STATUS_OK)
         config_errors_add(errors, config_place(config, "run.input_dir"), "run.input_dir", "%s", wrong.text);

@@ -8,6 +8,8 @@
 #include "orchestrator/faults/faults.h"
 #include "orchestrator/interventions/canary_files.h"
 #include "orchestrator/manifest/conclude.h"
+#include "orchestrator/plan/playback.h"
+#include "orchestrator/plan/preview.h"
 #include "orchestrator/plan/resolve.h"
 
 #include <math.h>
@@ -163,7 +165,9 @@ static void step_starting(struct run *run)
             /* What the simulator refuses at its start is what the command line gave it. */
             run->bad_configuration =
                 process->module_index == MODULE_SIMULATOR && process->last_exit.code == 2;
-            start_failed(run, "without the simulator and harvest there is nothing to work on");
+            start_failed(run, preview_plays_rows(run->config)
+                                  ? "without the rows that features plays there is nothing to work on"
+                                  : "without the simulator and harvest there is nothing to work on");
             return;
         }
         if (!settled(run, process))
@@ -275,6 +279,8 @@ static void start_fault(struct run *run, const struct option_fault *wanted)
 static double market_share(struct run *run)
 {
     int64_t messages = -1, event_ms = FIELD_NULL_I64;
+    if (preview_plays_rows(run->config))
+        return playback_share(run);
     if (!run_counter(run, MODULE_HARVEST, "received_messages", &messages))
         return NAN;
     for (size_t i = 0; i < run->process_count; i++)
@@ -421,7 +427,8 @@ static void step_stopping_intake(struct run *run)
     if (run->scaling.step != SCALE_IDLE && !late)
         return; /* what is on its way between two instances nobody could drain */
     if (late)
-        console_say(&run->console, "harvest did not end its streams in time");
+        console_say(&run->console, "%s did not end its streams in time",
+                    preview_plays_rows(run->config) ? "features" : "harvest");
     enter(run, PHASE_DRAINING, DRAIN_LIMIT_MS);
     drain_some(run, false);
 }

@@ -31,6 +31,11 @@ void process_init(struct process *process, size_t module, size_t number)
     telemetry_init(&process->telemetry);
 }
 
+static const char *process_program(const struct process *process)
+{
+    return process->module->program ? process->module->program : process->module->name;
+}
+
 void process_finish(const struct run *run, struct process *process)
 {
     run->driver->release(&process->child);
@@ -99,7 +104,7 @@ static void paths_make(const struct run *run, struct process *process)
 static enum status driver_begin(const struct run *run, struct process *process, struct error *error)
 {
     char program[PATH_BYTES], keeper[PATH_BYTES], generation[24], restarts[24];
-    path_join(program, run->program_folder, "%s", process->module->name);
+    path_join(program, run->program_folder, "%s", process_program(process));
     path_join(keeper, run->program_folder, "keeper");
     snprintf(generation, sizeof generation, "%lld", (long long)process->supervisor.generation);
     snprintf(restarts, sizeof restarts, "%lld", (long long)process->supervisor.restart_count);
@@ -434,13 +439,14 @@ static void take_exit(struct run *run, struct process *process, const struct dri
     tell_exit(run, process, asked);
     faults_take_exit(run, process);
     faults_note(run, process, FAULT_EXIT);
-    process_step(run, process, end->code == EXIT_CODE_CONFIGURATION ? EVENT_EXITED_CONFIGURATION : EVENT_EXITED);
+    process_step(run, process,
+                 end->code == EXIT_CODE_CONFIGURATION ? EVENT_EXITED_CONFIGURATION : EVENT_EXITED);
 }
 
 static void take_driver_refusal(struct run *run, struct process *process)
 {
     char reason[PATH_BYTES + 256];
-    const char *folder = run->program_folder, *name = process->module->name;
+    const char *folder = run->program_folder, *name = process_program(process);
     if (process->child.refusal)
         snprintf(reason, sizeof reason, "%s/%s: %s", folder, name, strerror(process->child.refusal));
     else

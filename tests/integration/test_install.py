@@ -6,7 +6,7 @@ import stack as harness
 
 COMMANDS = {"bin": ["orchctl", "orchestrator"],
             "libexec/orderflow": ["account", "archive", "broker", "describe", "evaluation", "evidence", "features", "harvest", "keeper",
-                                  "query", "recompute", "recompute_replay", "report", "report_again", "signal", "simulator", "validate",
+                                  "playback", "query", "recompute", "recompute_replay", "report", "report_again", "signal", "simulator", "validate",
                                   "warden"]}
 
 

@@ -55,7 +55,7 @@ def signals_of(stack, run_id):
 
 @pytest.mark.parametrize("source, more, told", [
     ("nowhere", [], "run.input_dir: nowhere: there is no such folder"),
-    ("empty", [], "run.input_dir: empty holds no capture (*.ofr)"),
+    ("empty", [], "run.input_dir: empty holds nothing to play: no capture (*.ofr) and no rows"),
     ("full", ["--capture", "full/a.ofr"], "run.input_dir exclude each other"),
 ])
 def test_what_cannot_be_played_is_told_before_anything_starts(tmp_path, source, more, told):

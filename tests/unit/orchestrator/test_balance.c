@@ -9,6 +9,9 @@
 enum { ALL = (1 << MODULE_COUNT) - 1 };
 
 static const struct balance_conditions ENDED = {.modules = ALL, .sink = "dual"};
+static const struct balance_conditions PLAYED = {.modules = 1 << MODULE_FEATURES | 1 << MODULE_SIGNAL |
+                                                            1 << MODULE_BROKER | 1 << MODULE_REPORT,
+                                                 .sink = "dual"};
 static const struct balance_conditions LIVE = {.modules = ALL, .sink = "dual", .live = true};
 
 static const char *symbol_of(const struct balance_line *line)
@@ -119,7 +122,7 @@ static void lines_and_losses_have_names_of_their_own_and_known_counters(void **u
         assert_true(*line->id && *line->meaning && line->in[0] && line->out[0]);
         for (size_t k = 0; (other = balance_line_at(k)) && k < i; k++)
             assert_string_not_equal(line->id, other->id);
-        if (!balance_concerns(line, &ENDED, &figures))
+        if (!balance_concerns(line, &ENDED, &figures) && !balance_concerns(line, &PLAYED, &figures))
             fail_msg("line %s names somebody who counts in no run", line->id);
     }
     for (size_t i = 0; (loss = balance_loss_at(i)); i++)
@@ -169,6 +172,12 @@ static void lines_of_what_is_not_part_of_the_run_are_left_out(void **unused)
     assert_false(concerns("diffs", ALL, "dual", false, 1));
     assert_true(concerns("whole_books", ALL, "dual", false, 1));
     assert_false(concerns("whole_books", ALL, "dual", false, 0));
+    assert_true(concerns("features_grid", ALL, "dual", false, 0));
+    assert_false(concerns("features_played", ALL, "dual", false, 0));
+    assert_true(concerns("features_played", PLAYED.modules, "dual", false, -1)); /* rows are the input: */
+    assert_false(concerns("features_grid", PLAYED.modules, "dual", false, -1));
+    assert_false(concerns("parquet_features", PLAYED.modules, "dual", false, -1));
+    assert_true(concerns("signal_decisions", PLAYED.modules, "dual", false, -1));
     assert_true(concerns("diffs", ALL, "dual", false, -1)); /* nobody says which: neither is left out */
     assert_true(concerns("whole_books", ALL, "dual", false, -1));
 }

@@ -220,6 +220,50 @@ static void wall_time_is_divided_by_the_time_scale(void **unused)
     }
 }
 
+enum { NOT_JUDGED = 99 };
+
+static int verdict_of_playing(const char *gate, const char *fact, double value)
+{
+    struct evidence evidence;
+    struct gate_results results;
+    struct gate_conditions conditions = conditions_for(GATES_REPLAY);
+    conditions.modules = module_bit(MODULE_FEATURES) | module_bit(MODULE_SIGNAL) | module_bit(MODULE_BROKER) |
+                         module_bit(MODULE_REPORT);
+    add_all_good(&evidence, fact);
+    if (!isnan(value))
+        evidence_add(&evidence, fact, value, "file", "field");
+    gates_judge(&conditions, &evidence, &results);
+    const struct gate_result *result = result_of(&results, gate);
+    return result ? (int)result->verdict : NOT_JUDGED;
+}
+
+static void a_run_that_plays_rows_is_judged_by_what_there_is(void **unused)
+{
+    (void)unused;
+    static const struct figure PLAYING[] = {
+        {GATES_REPLAY, "accounted_played", "rows_unplayed", 0, 1},
+        {GATES_REPLAY, "played", "input_features", 3, 0},
+        {GATES_REPLAY, "accounted_drained", "rows_undrained", 0, 1},
+        {GATES_REPLAY, "accounted_ended", "streams_open", 0, 1},
+        {GATES_REPLAY, "ledger", "ledger_unbalanced", 0, 1},
+        {GATES_REPLAY, "dropped", "dropped", 0, 1},
+        {GATES_REPLAY, "lost_rows", "rows_lost", 0, 1},
+        {GATES_REPLAY, "forks", "forks", 0, 1},
+    };
+    static const char *const LEFT_OUT[] = {
+        "accounted_messages", "accounted_kinds", "accounted_trades", "accounted_books", "books_applied",
+        "gaps_named",         "kind_prices",     "kind_orderbook",   "kind_ofi",        "kind_cvd",
+        "kind_fusion",        "kind_features",   "kind_events"};
+    for (size_t i = 0; i < sizeof PLAYING / sizeof *PLAYING; i++) {
+        const struct figure *figure = &PLAYING[i];
+        assert_int_equal(verdict_of_playing(figure->gate, figure->fact, figure->good), GATE_PASS);
+        assert_int_equal(verdict_of_playing(figure->gate, figure->fact, figure->bad), GATE_FAIL);
+        assert_int_equal(verdict_of_playing(figure->gate, figure->fact, NAN), GATE_UNKNOWN);
+    }
+    for (size_t i = 0; i < sizeof LEFT_OUT / sizeof *LEFT_OUT; i++)
+        assert_int_equal(verdict_of_playing(LEFT_OUT[i], "none", NAN), NOT_JUDGED);
+}
+
 static void gates_of_what_is_not_part_of_the_run_are_left_out(void **unused)
 {
     (void)unused;
@@ -294,6 +338,7 @@ int main(void)
         cmocka_unit_test(every_gate_has_its_case_here),
         cmocka_unit_test(thresholds_shrink_with_shorter_runs_and_are_rounded_up),
         cmocka_unit_test(wall_time_is_divided_by_the_time_scale),
+        cmocka_unit_test(a_run_that_plays_rows_is_judged_by_what_there_is),
         cmocka_unit_test(gates_of_what_is_not_part_of_the_run_are_left_out),
         cmocka_unit_test(a_kind_without_input_needs_no_rows_but_an_unknown_input_is_no_excuse),
         cmocka_unit_test(a_result_says_where_its_figure_comes_from),

@@ -152,6 +152,22 @@ static void what_a_module_needs_is_added(void **unused)
     choose("broker", unpaid, "", "");
 }
 
+static void where_rows_are_played_there_is_nothing_before_features(void **unused)
+{
+    (void)unused;
+    struct module_conditions playing = {
+        .venue_is_simulator = true, .paper_enabled = true, .plays_rows = true};
+    choose("signal", playing, "signal", "features");
+    choose("report", playing, "report", "features");
+    choose("harvest", playing, "", "features");
+    const char *names[] = {"harvest", "archive", "broker"};
+    struct module_choice choice;
+    assert_ok(module_choose(names, 3, &playing, &choice, NULL));
+    assert_int_equal(choice.left_out, set_of("harvest archive"));
+    assert_ok(module_choose(names, 0, &playing, &choice, NULL));
+    assert_int_equal(choice.enabled | choice.implied, 0);
+}
+
 static void an_unknown_module_is_named_and_nothing_changes(void **unused)
 {
     (void)unused;
@@ -181,6 +197,7 @@ int main(void)
         cmocka_unit_test(what_is_wrong_is_named),
         cmocka_unit_test(signals_have_one_number_however_they_are_written),
         cmocka_unit_test(what_a_module_needs_is_added),
+        cmocka_unit_test(where_rows_are_played_there_is_nothing_before_features),
         cmocka_unit_test(an_unknown_module_is_named_and_nothing_changes),
         cmocka_unit_test(nobody_reads_what_starts_behind_him),
     };
