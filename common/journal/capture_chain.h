@@ -1,7 +1,10 @@
 /* capture_chain: the captures of all instances of harvest that a run had, read as one.
  *
- *     data/raw             A A A A leave(B) A A …      ╲   by receive time; at equal times in the order of the
- *     data/raw-harvest.2       expect(B) B B B B B …   ╱   captures: A A expect A A B leave A B …
+ *     data/raw             A A A A leave(B) A A …      ╲   A A A A expect leave A B B A …
+ *     data/raw-harvest.2       expect(B) B B B B B …   ╱
+ *
+ * By receive time, at equal times in the order of the captures; but the two records of a move stand together, and each behind the moves
+ * before it (capture_moves.h), whatever the clocks of their instances said.
  *
  * A symbol's history lies in one capture up to the record that says it leaves, and from there on in the one that expected it
  * (docs/data.md). Whoever reads the chain gets all records, each with its `source`, and leaves it to the feed to whom a symbol

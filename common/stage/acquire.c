@@ -116,6 +116,26 @@ enum status stage_acquire(struct stage *stage, const struct plan_move *move, str
     return STATUS_OK;
 }
 
+/* stage_arriving_forget: the plan gets a move's version when the symbol is here, so one that is not does not come by that move: its orchestrator died
+ * without a record of it, or gave it up. A newer move that is under way stays. */
+void stage_arriving_forget(struct stage *stage)
+{
+    int64_t version = stage->plan->version;
+    for (size_t i = 0; i < stage->symbol_count; i++) {
+        struct arriving *arriving = &stage->hand_overs[i].arriving;
+        if (stage_owns(stage, i) || arriving->taken || (arriving->active && arriving->version > version))
+            continue;
+        if (arriving->active) {
+            arriving->active = arriving->complete = false;
+            buffer_finish(&arriving->package);
+            stage->moving--;
+        }
+        if (stage->service->symbol_forget)
+            stage->service->symbol_forget(stage->state, i, version);
+    }
+    stage->forgets = false;
+}
+
 static void begin_anew(struct stage *stage, size_t symbol, const char *reason)
 {
     struct arriving *arriving = &stage->hand_overs[symbol].arriving;

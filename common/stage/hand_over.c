@@ -93,6 +93,8 @@ void stage_hand_over_close(struct stage *stage)
 enum status stage_hand_over_turn(struct stage *stage, struct error *error)
 {
     enum status status = STATUS_OK;
+    if (stage->forgets && (!stage->service->caught_up || stage->service->caught_up(stage->state)))
+        stage_arriving_forget(stage);
     for (size_t i = 0; status == STATUS_OK && stage->moving && i < stage->symbol_count; i++) {
         if (!stage->unwritten)
             status = stage_release_turn(stage, i, error);
@@ -105,6 +107,7 @@ enum status stage_hand_over_turn(struct stage *stage, struct error *error)
 /* stage_hand_over_settle: what the plan gives to others by now has arrived there: nobody will ask for it again. */
 void stage_hand_over_settle(struct stage *stage)
 {
+    stage->forgets = true;
     for (size_t i = 0; i < stage->symbol_count; i++) {
         struct leaving *leaving = &stage->hand_overs[i].leaving;
         const char *owner = plan_owner(stage->plan, stage->service->name, stage->symbols[i]);

@@ -116,11 +116,13 @@ struct stage_service {
 
     /* For services whose input is not the bus, and which have to hear of a symbol before it is theirs (docs/decisions/0030); NULL
      * elsewhere. They are asked again and again while the symbol moves.
-     * symbol_expect: it is on its way here: begin to listen. symbol_heard: what has been heard of it, in the service's own words;
+     * symbol_expect: it is on its way here: begin to listen. symbol_forget: by the move of this version or an older one it does not come
+     * any more; said of every symbol that is not ours, so that a life hears of what an earlier one expected. symbol_heard: what has been heard of it, in the service's own words;
      * its owner is told with each request. symbol_may_leave: STATUS_OK: as far as the next owner goes, who has said `heard`;
      * STATUS_AGAIN: not yet, and why; STATUS_END: it is leaving already. symbol_leave: the next owner has been asked once more, and hears
      * it still: STATUS_OK: no row of it will be emitted any more; STATUS_AGAIN: not yet. symbol_left: it is not ours any more. */
     enum status (*symbol_expect)(void *service, size_t symbol_index, int64_t version, struct error *error);
+    void (*symbol_forget)(void *service, size_t symbol_index, int64_t version);
     void (*symbol_heard)(void *service, size_t symbol_index, char out_heard[HEARD_BYTES]);
     enum status (*symbol_may_leave)(void *service, size_t symbol_index, const char *heard,
                                     struct error *error);

@@ -238,6 +238,7 @@ struct stage {
     struct table *tables;         /* by symbol; NULL until one is saved or read */
     int64_t acquired_version;     /* of the newest move that brought a symbol */
     size_t moving;                /* of these, how many there is something to do for */
+    bool forgets;                 /* the plan is another one: what it has passed by comes no more */
 
     struct output *outputs; /* one per symbol, of publishing services */
     size_t pending_bytes;
@@ -326,6 +327,8 @@ enum status stage_hand_over_open(struct stage *stage, struct error *error);
 void stage_hand_over_close(struct stage *stage);
 enum status stage_hand_over_turn(struct stage *stage, struct error *error);
 void stage_hand_over_settle(struct stage *stage); /* the plan has changed */
+void stage_arriving_forget(
+    struct stage *stage); /* what was to come by a move that the plan has passed does not */
 enum status stage_release(struct stage *stage, const struct plan_move *move, struct error *error);
 enum status stage_acquire(struct stage *stage, const struct plan_move *move, struct error *error);
 enum status stage_release_turn(struct stage *stage, size_t symbol, struct error *error);

@@ -11,7 +11,7 @@
 #include <string.h>
 
 /* A state begins with this and ends with the book of the last symbol. */
-static const uint64_t STATE_MAGIC = 0x3144454546464f37; /* raise its digit when the layout changes */
+static const uint64_t STATE_MAGIC = 0x3144454546464f38; /* raise its digit when the layout changes */
 
 enum { WATERMARK_MS_MAX = 10000, DEDUP_LRU_MAX = 1 << 24 };
 
@@ -204,6 +204,14 @@ static void count_reason(struct feed *feed, enum venue_reason reason)
         count(feed, FEED_PARSE_ERRORS);
 }
 
+/* unuse_other: what was parsed last was the first of a symbol, but not for whom the symbol is fed. */
+static void unuse_other(struct feed *feed, const struct capture_record *record)
+{
+    int symbol = venue_first_used(feed->venue);
+    if (symbol >= 0 && feed->symbols[symbol].state.owner != record->source)
+        venue_unuse(feed->venue);
+}
+
 static enum status take_message(struct feed *feed, const struct capture_record *record, struct error *error)
 {
     struct venue_message message;
@@ -218,6 +226,7 @@ static enum status take_message(struct feed *feed, const struct capture_record *
     }
     enum status status =
         venue_parse_text(feed->venue, record->payload, record->payload_bytes, &message, &reason, error);
+    unuse_other(feed, record);
     if (status != STATUS_OK) {
         count_reason(feed, reason);
         /* An answer to a request of ours is what was to come; one that refuses is told by the receiver. */
@@ -247,6 +256,7 @@ static enum status take_rest(struct feed *feed, const struct capture_record *rec
     hold_others(feed, record);
     enum status status =
         venue_parse_rest(feed->venue, record->payload, record->payload_bytes, &message, &reason, error);
+    unuse_other(feed, record);
     if (status != STATUS_OK)
         count(feed, reason == VENUE_REST_ERROR ? FEED_REST_ERRORS : FEED_REST_MALFORMED);
     else

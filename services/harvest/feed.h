@@ -175,6 +175,10 @@ bool feed_wants_trades(const struct feed *feed, size_t symbol, int64_t *out_firs
 /* feed_has: whether what comes of a symbol is fed here. feed_expects: a record has said that it is expected here. */
 bool feed_has(const struct feed *feed, size_t symbol);
 bool feed_expects(const struct feed *feed, size_t symbol);
+/* feed_expected_version: of the newest move by which it is, 0: by none. feed_has_too_much: more has arrived of it than is kept: the capture is to
+ * say that it begins anew. */
+int64_t feed_expected_version(const struct feed *feed, size_t symbol);
+bool feed_has_too_much(const struct feed *feed, size_t symbol);
 
 /* feed_heard: the first ids that have come of an expected symbol since it was last known to be listened to without a break, in records
  * behind that of feed_hear_from, "trade=ID book=ID ticker=ID", without those of which nothing has come. feed_hear_from: what came before

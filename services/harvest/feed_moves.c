@@ -2,14 +2,16 @@
  *
  *     its capture     … messages … LEAVE │ …           what follows here is not fed any more
  *     the next one    EXPECT … messages …│… messages   what came before it left has been fed there
+ *     one in vain     EXPECT … messages … FORGET
  *
  * Two records say all there is to say; where in the overlap the new owner begins follows from the symbol's own state: it knows the
  * ids of the trades that were fed, and the newest of its books and of its tickers. Something newer ends the overlap of its
  * stream. In a daemon the state comes with the hand-over, in a replay of all captures it is there already;
  * what is done with it is the same.
  *
- * The clocks of the captures that a replay reads may differ, so that more of the new one comes before LEAVE than did in the run: answers
- * of REST that it asked for as the owner, even its own LEAVE. All of it is kept in its order. */
+ * A replay is given both records one behind the other (journal/capture_moves.h), and what the new owner received from the first on. Where
+ * they come otherwise, more of the new capture may come before LEAVE than did in the run: answers of REST that it asked for as the owner, even its
+ * own LEAVE. All of it is kept in its order. */
 #include "feed_symbol.h"
 
 #include "base/memory.h"
@@ -163,7 +165,8 @@ static void note_dropped(struct feed_dropped *dropped, int64_t id)
     dropped->newest = id > dropped->newest ? id : dropped->newest;
 }
 
-/* make_room: more has come than may be kept: it begins anew. Whoever has the symbol still will be told of a later beginning; whether
+/* make_room: more has come than may be kept: it begins anew. The capture says where, so that a replay does so at the same place; one that could
+ * not say so in time has to, too. Whoever has the symbol still will be told of a later beginning; whether
  * he has fed what is dropped is known when its state comes (count_dropped). */
 static void make_room(struct feed_symbol *symbol)
 {
@@ -173,6 +176,7 @@ static void make_room(struct feed_symbol *symbol)
         enum feed_stream stream = FEED_STREAMS;
         if (kept.kind == VENUE_RAW && parse_kept(symbol, &kept, &message))
             stream = stream_of(&message);
+        venue_unuse(symbol->feed->venue);
         if (stream < FEED_STREAMS)
             note_dropped(&symbol->expected.dropped[stream], id_of(&message));
         else
@@ -381,20 +385,50 @@ void feed_symbol_begin(struct feed_symbol *symbol, int64_t owner)
     expect_nothing(symbol);
 }
 
-/* feed_symbol_move: said twice it is as said once. In a replay whoever expects it goes on at once. */
+static void take_leave(struct feed_symbol *symbol, const struct capture_record *record,
+                       const struct venue_move *move)
+{
+    if (symbol->state.owner == record->source) {
+        leave(symbol, move);
+    } else if (symbol->expected.source == record->source && !symbol->departs) {
+        keep_record(symbol, VENUE_LEFT, record);
+        symbol->departs = true;
+    }
+}
+
+/* take_expect: said twice it is as said once, unless it begins anew. */
+static void take_expect(struct feed_symbol *symbol, int64_t source, const struct venue_move *move)
+{
+    if (symbol->state.owner != source && symbol->expected.source == FEED_ELSEWHERE) {
+        symbol->expected.source = source;
+        hold_clear(&symbol->arrivals);
+    }
+    if (symbol->expected.source != source)
+        return;
+    if (move->version > symbol->expected.version)
+        symbol->expected.version = move->version;
+    if (move->begins_anew && !symbol->departs)
+        make_room(symbol);
+}
+
+/* take_forget: what has arrived is another's. */
+static void take_forget(struct feed_symbol *symbol, int64_t source)
+{
+    if (symbol->expected.source != source)
+        return;
+    count_moved(symbol, feed_symbol_arrived(symbol));
+    hold_clear(&symbol->arrivals);
+    expect_nothing(symbol);
+}
+
+/* feed_symbol_move: in a replay whoever expects a symbol that has left goes on at once. */
 void feed_symbol_move(struct feed_symbol *symbol, const struct capture_record *record,
                       const struct venue_move *move)
 {
-    const int64_t source = record->source;
-    bool is_owner = symbol->state.owner == source;
-    if (move->leaves && is_owner) {
-        leave(symbol, move);
-    } else if (move->leaves && symbol->expected.source == source && !symbol->departs) {
-        keep_record(symbol, VENUE_LEFT, record);
-        symbol->departs = true;
-    } else if (!move->leaves && !is_owner && symbol->expected.source == FEED_ELSEWHERE) {
-        symbol->expected.source = source;
-        hold_clear(&symbol->arrivals);
+    switch (move->kind) {
+    case VENUE_MOVE_LEAVE: take_leave(symbol, record, move); break;
+    case VENUE_MOVE_EXPECT: take_expect(symbol, record->source, move); break;
+    case VENUE_MOVE_FORGET: take_forget(symbol, record->source); break;
     }
     settle(symbol);
 }
@@ -428,6 +462,16 @@ bool feed_has(const struct feed *feed, size_t symbol)
 bool feed_expects(const struct feed *feed, size_t symbol)
 {
     return feed->symbols[symbol].expected.source != FEED_ELSEWHERE;
+}
+
+int64_t feed_expected_version(const struct feed *feed, size_t symbol)
+{
+    return feed->symbols[symbol].expected.version;
+}
+
+bool feed_has_too_much(const struct feed *feed, size_t symbol)
+{
+    return feed->symbols[symbol].arrivals.items.length >= FEED_ARRIVALS_BYTES_MAX;
 }
 
 void feed_hear_from(struct feed *feed, uint64_t record)
@@ -544,8 +588,9 @@ enum status feed_expected_load(struct feed *feed, struct reader *in)
         }
         struct feed_expected *expected = &feed->symbols[index].expected;
         reader_take(in, expected, sizeof *expected);
-        if (!feed_source_is_sound(expected->source) || !state_is_count(expected->served[0]) ||
-            !state_is_count(expected->served[1]) || !dropped_are_sound(expected) ||
+        if (!feed_source_is_sound(expected->source) || !state_is_count(expected->version) ||
+            !state_is_count(expected->served[0]) || !state_is_count(expected->served[1]) ||
+            !dropped_are_sound(expected) ||
             hold_load(&feed->symbols[index].arrivals, (int32_t)index, in) != STATUS_OK)
             in->failed = true;
     }

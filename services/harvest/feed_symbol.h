@@ -23,6 +23,8 @@ struct feed_ordinal {
 /* feed_stream: what ids count of a symbol; bookTickers count with the books when it is about connections. */
 enum feed_stream { FEED_TRADE, FEED_BOOK, FEED_TICKER, FEED_STREAMS };
 enum { FEED_SERVICES = FEED_TICKER }; /* trades, books: each comes through one connection */
+/* FEED_ARRIVALS_BYTES_MAX: of an expected symbol; the rest of a hold is for what comes until the capture says so. */
+enum { FEED_ARRIVALS_BYTES_MAX = HOLD_BYTES_MAX / 4 * 3 };
 
 struct feed_symbol {
     struct feed *feed;
@@ -36,6 +38,7 @@ struct feed_symbol {
     struct hold behind; /* all messages behind a re-opening, until what was missed has been fetched */
     struct feed_expected {
         int64_t source;                /* the capture it is expected in; FEED_ELSEWHERE: it is not */
+        int64_t version;               /* of the newest move by which it is */
         int64_t served[FEED_SERVICES]; /* as in the state */
         struct feed_dropped {          /* what came and could not be kept, by stream */
             int64_t count;

@@ -228,11 +228,12 @@ enum status intake_command(struct intake *intake, const struct feed *feed, const
 
 /* --- a symbol that moves --- */
 
+/* move_json: `more`: what stands behind it, or "". */
 static void move_json(const struct intake *intake, const char *move, size_t symbol, int64_t version,
-                      bool is_unmet, char out_json[META_BYTES])
+                      const char *more, char out_json[META_BYTES])
 {
     snprintf(out_json, META_BYTES, "{\"move\":\"%s\",\"symbol\":\"%s\",\"version\":%" PRId64 "%s}", move,
-             stage_symbol(intake->stage, symbol), version, is_unmet ? ",\"unmet\":true" : "");
+             stage_symbol(intake->stage, symbol), version, more);
 }
 
 enum status intake_expect(struct intake *intake, size_t symbol, int64_t version, struct error *error)
@@ -240,10 +241,41 @@ enum status intake_expect(struct intake *intake, size_t symbol, int64_t version,
     char json[META_BYTES];
     if (!intake->receiver)
         return error_set(error, STATUS_UNSUPPORTED, "a replay receives nothing");
-    move_json(intake, "expect", symbol, version, false, json);
+    move_json(intake, "expect", symbol, version, "", json);
     if (!receiver_listens(intake->receiver, symbol))
         receiver_listen(intake->receiver, symbol, json);
     return STATUS_OK;
+}
+
+void intake_forget(struct intake *intake, const struct feed *feed, size_t symbol, int64_t version)
+{
+    char json[META_BYTES];
+    if (!intake->receiver || !receiver_listens(intake->receiver, symbol) || feed_has(feed, symbol) ||
+        feed_expected_version(feed, symbol) > version)
+        return;
+    move_json(intake, "forget", symbol, version, "", json);
+    receiver_forget(intake->receiver, symbol, json);
+    log_event(LOG_WARNING, "forgotten", "symbol=%s version=%lld reason=\"the plan has passed its move\"",
+              stage_symbol(intake->stage, symbol), (long long)version);
+}
+
+static void begin_anew(struct intake *intake, const struct feed *feed, size_t symbol)
+{
+    char json[META_BYTES];
+    const struct clock *clock = stage_clock(intake->stage);
+    move_json(intake, "expect", symbol, feed_expected_version(feed, symbol), ",\"anew\":true", json);
+    enum status status = capture_append(intake->writer, CAPTURE_MOVE, 0, clock_wall_ns(clock),
+                                        clock_monotonic_ns(clock), json, strlen(json), NULL);
+    if (status == STATUS_OK)
+        status = capture_flush(intake->writer);
+    (void)status; /* a full disk: said again with the next turn, or not in time */
+}
+
+void intake_make_room(struct intake *intake, const struct feed *feed)
+{
+    for (size_t i = 0; intake->writer && i < stage_symbol_count(intake->stage); i++)
+        if (feed_expects(feed, i) && feed_has_too_much(feed, i))
+            begin_anew(intake, feed, i);
 }
 
 void intake_heard(const struct intake *intake, const struct feed *feed, size_t symbol,
@@ -294,7 +326,7 @@ static enum status append_leave(struct intake *intake, size_t symbol, int64_t ve
     char json[META_BYTES];
     const struct clock *clock = stage_clock(intake->stage);
     const struct meeting *meeting = &intake->meetings[symbol];
-    move_json(intake, "leave", symbol, version, meeting->is_cut, json);
+    move_json(intake, "leave", symbol, version, meeting->is_cut ? ",\"unmet\":true" : "", json);
     if (capture_append(intake->writer, CAPTURE_MOVE, 0, clock_wall_ns(clock), clock_monotonic_ns(clock), json,
                        strlen(json), &intake->leaving[symbol]) != STATUS_OK ||
         capture_flush(intake->writer) != STATUS_OK)
@@ -336,7 +368,7 @@ enum status intake_leave(struct intake *intake, const struct feed *feed, size_t 
 
 void intake_left(struct intake *intake, struct feed *feed, size_t symbol)
 {
-    receiver_forget(intake->receiver, symbol);
+    receiver_forget(intake->receiver, symbol, NULL);
     feed_forget(feed, symbol);
     intake->leaving[symbol] = 0;
     intake->meetings[symbol] = (struct meeting){0};

@@ -76,9 +76,14 @@ void intake_count_losses(struct intake *intake);
 /* intake_halt: nothing is received any more; until `until_ms` (monotonic) the disk may take what it has not taken yet. */
 void intake_halt(struct intake *intake, int64_t until_ms);
 
-/* intake_expect, intake_may_leave, intake_leave, intake_left: a symbol that moves (stage.h: symbol_expect, …). */
+/* intake_make_room: at the end of what can be read: where more of an expected symbol has arrived than is kept, the capture says that it begins
+ * anew. Not said again before the feed has read it. */
+void intake_make_room(struct intake *intake, const struct feed *feed);
+
+/* intake_expect, intake_forget, intake_may_leave, intake_leave, intake_left: a symbol that moves (stage.h: symbol_expect, …). */
 enum status intake_expect(struct intake *intake, size_t symbol, int64_t version,
                           struct error *error) MUST_USE;
+void intake_forget(struct intake *intake, const struct feed *feed, size_t symbol, int64_t version);
 enum status intake_may_leave(struct intake *intake, const struct feed *feed, size_t symbol, const char *heard,
                              struct error *error) MUST_USE;
 enum status intake_leave(struct intake *intake, const struct feed *feed, size_t symbol, int64_t version,

@@ -77,6 +77,8 @@ static enum status harvest_pull(void *service, size_t budget, int wait_ms, bool 
         intake_end(&harvest->intake, feed);
     if (feed_ended(feed))
         stage_end(harvest->stage);
+    if (harvest->at_end)
+        intake_make_room(&harvest->intake, feed);
     intake_ask(&harvest->intake, feed);
     return harvest->at_end ? STATUS_OK : status;
 }
@@ -131,6 +133,7 @@ static const struct stage_service HARVEST = {
     .symbol_save = harvest_symbol_save,
     .symbol_load = harvest_symbol_load,
     .symbol_expect = harvest_symbol_expect,
+    .symbol_forget = harvest_symbol_forget,
     .symbol_heard = harvest_symbol_heard,
     .symbol_may_leave = harvest_symbol_may_leave,
     .symbol_leave = harvest_symbol_leave,

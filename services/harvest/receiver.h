@@ -85,9 +85,9 @@ void receiver_go(struct receiver *receiver);
 void receiver_stop_intake(struct receiver *receiver);
 
 /* receiver_listen: a symbol is listened to from now on; before its first message the record of a move is appended (NULL: it is there).
- * receiver_forget: it is not any more. receiver_listens: what was asked for last. From one thread. */
+ * receiver_forget: it is not any more; likewise with the record of a move, or NULL: there is one. receiver_listens: what was asked for last. From one thread. */
 void receiver_listen(struct receiver *receiver, size_t symbol, const char *move_json);
-void receiver_forget(struct receiver *receiver, size_t symbol);
+void receiver_forget(struct receiver *receiver, size_t symbol, const char *move_json);
 bool receiver_listens(const struct receiver *receiver, size_t symbol);
 
 /* receiver_serves: every socket that a symbol needs is open and has been asked for it without being refused: number of the newest record of

@@ -18,6 +18,7 @@ enum status harvest_load(void *service, struct reader *in);
 void harvest_symbol_save(void *service, size_t symbol, struct buffer *out);
 enum status harvest_symbol_load(void *service, size_t symbol, struct reader *in);
 enum status harvest_symbol_expect(void *service, size_t symbol, int64_t version, struct error *error);
+void harvest_symbol_forget(void *service, size_t symbol, int64_t version);
 void harvest_symbol_heard(void *service, size_t symbol, char out_heard[HEARD_BYTES]);
 enum status harvest_symbol_may_leave(void *service, size_t symbol, const char *heard, struct error *error);
 enum status harvest_symbol_leave(void *service, size_t symbol, int64_t version, struct error *error);

@@ -41,6 +41,12 @@ enum status harvest_symbol_expect(void *service, size_t symbol, int64_t version,
     return intake_expect(&((struct harvest *)service)->intake, symbol, version, error);
 }
 
+void harvest_symbol_forget(void *service, size_t symbol, int64_t version)
+{
+    struct harvest *harvest = service;
+    intake_forget(&harvest->intake, harvest->feed, symbol, version);
+}
+
 void harvest_symbol_heard(void *service, size_t symbol, char out_heard[HEARD_BYTES])
 {
     struct harvest *harvest = service;

@@ -63,6 +63,7 @@ struct venue *venue_create(const struct venue_config *config)
     venue->partial_books = config->partial_books;
     venue->use_nq = config->use_nq;
     venue->symbol_count = config->symbol_count;
+    venue->first_used = -1;
     venue->instruments = memory_allocate(config->symbol_count * sizeof *venue->instruments);
     venue->pool_bytes = POOL_BYTES_KEPT;
     venue->pool = memory_allocate(venue->pool_bytes);
@@ -193,8 +194,7 @@ static enum status take_symbol(struct parse *parse, const char *name, size_t len
 
 static enum status take_data(struct parse *parse)
 {
-    /* From here on the exponents of the symbol stand. */
-    parse->venue->instruments[parse->out->symbol].in_use = 1;
+    venue_use(parse->venue, parse->out->symbol);
     switch ((enum venue_kind)parse->out->kind) {
     case VENUE_TRADE: return venue_take_trade(parse);
     case VENUE_TICKER: return venue_take_ticker(parse);
@@ -280,6 +280,7 @@ void venue_parse_begin(struct parse *parse, struct venue *venue, struct venue_me
 {
     memset(out, 0, sizeof *out);
     out->symbol = -1;
+    venue->first_used = -1;
     parse->venue = venue;
     parse->out = out;
     parse->error = error;
@@ -355,24 +356,37 @@ enum status venue_parse_control(struct venue *venue, const void *payload, size_t
 /* --- moves
  * ---------------------------------------------------------------------------------------------------- */
 
+/* move_kind: false: it is none. */
+static bool move_kind(yyjson_val *word, enum venue_move_kind *out_kind)
+{
+    static const char *const WORDS[] = {
+        [VENUE_MOVE_EXPECT] = "expect", [VENUE_MOVE_LEAVE] = "leave", [VENUE_MOVE_FORGET] = "forget"};
+    for (size_t i = 0; i < sizeof WORDS / sizeof WORDS[0]; i++)
+        if (yyjson_equals_str(word, WORDS[i])) {
+            *out_kind = (enum venue_move_kind)i;
+            return true;
+        }
+    return false;
+}
+
 enum status venue_parse_move(struct venue *venue, const void *payload, size_t bytes,
                              struct venue_move *out_move, struct error *error)
 {
     void *spare = NULL;
     yyjson_doc *document = bytes <= META_BYTES ? venue_read_json(venue, payload, bytes, &spare) : NULL;
     yyjson_val *root = document ? yyjson_doc_get_root(document) : NULL;
-    yyjson_val *move = yyjson_obj_get(root, "move"), *version = yyjson_obj_get(root, "version");
+    yyjson_val *version = yyjson_obj_get(root, "version");
     struct venue_move found = {.symbol = control_symbol(venue, yyjson_obj_get(root, "symbol")),
-                               .leaves = yyjson_equals_str(move, "leave"),
                                .is_unmet = yyjson_is_true(yyjson_obj_get(root, "unmet")),
+                               .begins_anew = yyjson_is_true(yyjson_obj_get(root, "anew")),
                                .version = yyjson_get_sint(version)};
-    bool is_one = (found.leaves || yyjson_equals_str(move, "expect")) && yyjson_is_int(version) &&
+    bool is_one = move_kind(yyjson_obj_get(root, "move"), &found.kind) && yyjson_is_int(version) &&
                   found.version > 0 && yyjson_is_str(yyjson_obj_get(root, "symbol"));
     free(spare);
     if (!is_one)
-        return error_set(
-            error, STATUS_MALFORMED,
-            "record of a move: not {\"move\":\"leave\" or \"expect\",\"symbol\":…,\"version\":…}");
+        return error_set(error, STATUS_MALFORMED,
+                         "record of a move: not {\"move\":\"expect\", \"leave\" or "
+                         "\"forget\",\"symbol\":…,\"version\":…}");
     if (found.symbol < 0)
         return error_set(error, STATUS_UNSUPPORTED, "record of a move: it names a symbol that is not ours");
     *out_move = found;
@@ -381,6 +395,24 @@ enum status venue_parse_move(struct venue *venue, const void *payload, size_t by
 
 /* --- state
  * ------------------------------------------------------------------------------------------------------ */
+
+void venue_use(struct venue *venue, int symbol)
+{
+    venue->first_used = venue->instruments[symbol].in_use ? -1 : symbol;
+    venue->instruments[symbol].in_use = 1;
+}
+
+int venue_first_used(const struct venue *venue)
+{
+    return venue->first_used;
+}
+
+void venue_unuse(struct venue *venue)
+{
+    if (venue->first_used >= 0)
+        venue->instruments[venue->first_used].in_use = 0;
+    venue->first_used = -1;
+}
 
 void venue_hold(struct venue *venue, size_t symbol, bool is_held)
 {

@@ -186,13 +186,14 @@ enum status venue_parse_control(struct venue *venue, const void *payload, size_t
 /* venue_move: what a capture says of a symbol that moves. */
 struct venue_move {
     int symbol;
-    bool leaves;   /* false: it is expected */
-    bool is_unmet; /* leaves although not all that its next owner should hear had been waited for */
+    enum venue_move_kind { VENUE_MOVE_EXPECT, VENUE_MOVE_LEAVE, VENUE_MOVE_FORGET } kind;
+    bool is_unmet;    /* leaves although not all that its next owner should hear had been waited for */
+    bool begins_anew; /* is expected still, but more has come than can be kept: nothing of that is */
     int64_t version;
 };
 
-/* venue_parse_move: {"move":"leave" or "expect","symbol":name,"version":number,…}; "unmet":true of one that leaves. STATUS_MALFORMED, or STATUS_UNSUPPORTED when it
- * names a symbol that the run does not have. */
+/* venue_parse_move: {"move":"expect", "leave" or "forget","symbol":name,"version":number,…}; "unmet":true of one that leaves, "anew":true of
+ * one that is expected. STATUS_MALFORMED, or STATUS_UNSUPPORTED when it names a symbol that the run does not have. */
 enum status venue_parse_move(struct venue *venue, const void *payload, size_t bytes,
                              struct venue_move *out_move, struct error *error) MUST_USE;
 
@@ -203,6 +204,11 @@ int venue_symbol(const struct venue *venue, const char *symbol, size_t length);
 int venue_stream_symbol(const struct venue *venue, const char *name, size_t length);
 
 const struct venue_instrument *venue_instrument(const struct venue *venue, size_t symbol);
+
+/* venue_first_used: the symbol whose first message was parsed last, -1: of none it was the first. venue_unuse: takes that back: the message was
+ * not of the capture that the symbol is fed from, and which captures are read with it must change nothing. */
+int venue_first_used(const struct venue *venue);
+void venue_unuse(struct venue *venue);
 
 /* venue_hold: whether an exchangeInfo leaves a symbol's instrument alone, because it is not for whom the answer is. */
 void venue_hold(struct venue *venue, size_t symbol, bool is_held);

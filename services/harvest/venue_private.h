@@ -23,6 +23,7 @@ struct venue {
     size_t level_capacity;
     struct venue_trade *trades;
     size_t trade_capacity;
+    int first_used; /* venue_first_used */
 };
 
 /* parse: what the functions share about the message at hand. */
@@ -35,6 +36,9 @@ struct parse {
     yyjson_val *previous;              /* pu */
     yyjson_val *net_quantity;          /* nq */
 };
+
+/* venue_use: from now on the exponents of a symbol stand. */
+void venue_use(struct venue *venue, int symbol);
 
 /* venue_parse_begin: an empty message and no reason. */
 void venue_parse_begin(struct parse *parse, struct venue *venue, struct venue_message *out,

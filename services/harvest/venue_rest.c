@@ -61,7 +61,7 @@ static enum status take_snapshot(struct parse *parse, yyjson_val *body)
     struct venue_message *out = parse->out;
     if (out->symbol < 0)
         return venue_refuse(parse, VENUE_OTHER_SYMBOL, "the URL names no symbol of ours");
-    parse->venue->instruments[out->symbol].in_use = 1;
+    venue_use(parse->venue, out->symbol);
     if (!venue_take_id(yyjson_obj_get(body, "lastUpdateId"), &out->depth.last_id))
         return venue_refuse_key(parse, VENUE_BAD_FIELD, "lastUpdateId");
     out->depth.first_id = out->depth.last_id;
@@ -80,7 +80,7 @@ static enum status take_backfill(struct parse *parse, yyjson_val *body)
         return venue_refuse(parse, VENUE_BAD_ENVELOPE, "not an array of trades");
     size_t index, count, taken = 0;
     yyjson_val *item;
-    venue->instruments[parse->out->symbol].in_use = 1;
+    venue_use(venue, parse->out->symbol);
     venue->trades =
         memory_grow(venue->trades, &venue->trade_capacity, yyjson_arr_size(body), sizeof *venue->trades);
     yyjson_arr_foreach(body, index, count, item)

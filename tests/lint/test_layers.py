@@ -45,7 +45,7 @@ LIBRARIES = {
     r"sqlite3\.h|duckdb\.h": {"common/store"},
     r"yaml\.h": {"common/config"},
     r"msgpack(\.h|/.*)": {"proto"},
-    r"yyjson\.h": {"common/config", "common/injury", "services/harvest", "services/simulator", "services/report", "services/archive",
+    r"yyjson\.h": {"common/config", "common/injury", "common/journal", "services/harvest", "services/simulator", "services/report", "services/archive",
                    "orchestrator", "tools/recompute"},
 }
 

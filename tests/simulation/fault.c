@@ -128,6 +128,21 @@ static enum fault_kind draw_kind(struct random *random)
     return disturbs_harvest && below(random, 3) ? FAULT_KILL_AT_POINT : kind;
 }
 
+/* draw_clocks_and_vain_moves: from a chance of its own, so that what else a seed draws stays what it was. */
+static void draw_clocks_and_vain_moves(struct fault_plan *plan, int64_t length_ns)
+{
+    static const int64_t SKEW_MS[] = {-30000, -10000, -2000, -300, 0, 300, 2000, 10000, 30000};
+    struct random random;
+    random_seed(&random, (uint64_t)plan->moves[0].at_ns);
+    for (size_t i = 0; i < plan->move_count; i++)
+        plan->moves[i].in_vain = below(&random, 4) == 0 && plan->moves[i].from <= PROCESS_HARVEST_2;
+    if (below(&random, 2))
+        return;
+    for (size_t i = 0; i < 2; i++)
+        plan->skew_ns[i] = ONE_OF(&random, SKEW_MS) * MS;
+    plan->skew_from_ns = below(&random, 4) ? 0 : below(&random, length_ns);
+}
+
 void fault_plan_draw(struct fault_plan *plan, struct random *random, const int64_t points[PROCESS_COUNT],
                      int64_t length_ns)
 {
@@ -137,6 +152,8 @@ void fault_plan_draw(struct fault_plan *plan, struct random *random, const int64
     if (plan->scaled)
         draw_moves(plan, random, length_ns);
     plan->count = (size_t)below(random, 4) + (size_t)below(random, 4);
+    if (plan->scaled)
+        draw_clocks_and_vain_moves(plan, length_ns);
     for (size_t i = 0; i < plan->count; i++) {
         struct fault *fault = &plan->faults[i];
         *fault = (struct fault){.kind = draw_kind(random), .process = draw_process(plan, random)};
@@ -161,9 +178,12 @@ void fault_plan_draw(struct fault_plan *plan, struct random *random, const int64
 static void print_moves(const struct fault_plan *plan, FILE *out)
 {
     for (size_t i = 0; i < plan->move_count; i++)
-        fprintf(out, "    move %zu: symbol %zu from %s to %s %.3f s\n", i, plan->moves[i].symbol,
+        fprintf(out, "    move %zu: symbol %zu from %s to %s %.3f s%s\n", i, plan->moves[i].symbol,
                 processes[plan->moves[i].from].name, processes[plan->moves[i].to].name,
-                (double)plan->moves[i].at_ns / 1e9);
+                (double)plan->moves[i].at_ns / 1e9, plan->moves[i].in_vain ? ", once in vain" : "");
+    if (fault_skews(plan))
+        fprintf(out, "    clocks ahead by %" PRId64 " and %" PRId64 " ms from %.3f s\n",
+                plan->skew_ns[0] / MS, plan->skew_ns[1] / MS, (double)plan->skew_from_ns / 1e9);
 }
 
 void fault_plan_print(const struct fault_plan *plan, FILE *out)
@@ -339,6 +359,16 @@ void faults_due(void)
             !process->term_pending)
             carry_out(fault);
     }
+}
+
+int64_t fault_skew_ns(const struct process *process)
+{
+    return fiber_now_ns() < world.plan->skew_from_ns ? 0 : world.plan->skew_ns[process - processes];
+}
+
+bool fault_skews(const struct fault_plan *plan)
+{
+    return plan->skew_ns[0] || plan->skew_ns[1];
 }
 
 bool fault_disconnect_due(void)

@@ -46,6 +46,7 @@ struct planned_move {
     int from, to; /* PROCESS_… */
     size_t symbol;
     int64_t at_ns;
+    bool in_vain; /* once before, of harvest: `to` alone is asked, and the move is given up */
 };
 
 /* fault_plan: everything drawn from a seed before its run begins. */
@@ -64,7 +65,9 @@ struct fault_plan {
     int yield_one_in; /* a point or a lock lets others run first */
     int64_t restart_ns_max;
     int64_t read_messages; /* of the venue, that the wire may bring at once */
-    bool power;            /* journal.durability power */
+    /* how far the clock of each instance of harvest is ahead of the venue's, from this moment on */
+    int64_t skew_ns[2], skew_from_ns;
+    bool power; /* journal.durability power */
     /* settings that change no row */
     int64_t state_interval_ms, high_water_mark, recut_seed, sink_rows, sink_ms, part_rows, heartbeat_ms,
         journal_mb, journal_age_s;
@@ -96,6 +99,9 @@ void fault_interleave(void);
  * files follow; before anything is started again. */
 void faults_due(void);
 void faults_cut_power(void);
+/* fault_skew_ns: how far a harvest's clock is ahead of the venue's just now. fault_skews: whether any ever is. */
+int64_t fault_skew_ns(const struct process *process);
+bool fault_skews(const struct fault_plan *plan);
 /* fault_disconnect_due: the venue is to cut the connection; once per fault. */
 bool fault_disconnect_due(void);
 /* fault_kill_at_end: a process whose streams have ended. */

@@ -5,11 +5,12 @@
 #include "tests/simulation/hearing.h"
 #include "tests/simulation/operator.h"
 #include "tests/simulation/trace.h"
+#include "tests/simulation/venue.h"
 
 #include <stdio.h>
 #include <string.h>
 
-enum { MS = 1000000, ASK_AGAIN_MS = 100 };
+enum { MS = 1000000, ASK_AGAIN_MS = 100, IN_VAIN_MS = 100, FORGET_MS = 200 };
 
 static const char *const SYMBOLS[FAULT_SYMBOLS] = {"BTCUSDT", "ETHUSDT"};
 static const struct {
@@ -28,6 +29,12 @@ static struct {
     size_t move_count;
     size_t next; /* move to be made, or under way */
     bool moving;
+    enum {
+        VAIN_NOT_YET,
+        VAIN_ASKED,
+        VAIN_GIVEN_UP
+    } vain; /* of a move that is given up once before it is made */
+    int64_t vain_until_ns, excused_ns;
     int64_t asked_ns, told_ns;
     int generations; /* of both, when they were asked */
 } world;
@@ -120,12 +127,22 @@ static bool has_arrived(const struct planned_move *move)
     return view && view->acquired_version > world.owners->version && view->published[move->symbol];
 }
 
+/* is_due: repeated, at once when one of the two is another life. */
+static bool is_due(const struct planned_move *move)
+{
+    int generations = processes[move->from].generation + processes[move->to].generation;
+    if (fiber_now_ns() - world.asked_ns < ASK_AGAIN_MS * (int64_t)MS && generations == world.generations)
+        return false;
+    world.asked_ns = fiber_now_ns();
+    world.generations = generations;
+    return true;
+}
+
 static void ask(const struct planned_move *move)
 {
     struct plan_move said = {.version = world.owners->version + 1};
     struct buffer arguments;
-    int generations = processes[move->from].generation + processes[move->to].generation;
-    if (fiber_now_ns() - world.asked_ns < ASK_AGAIN_MS * (int64_t)MS && generations == world.generations)
+    if (!is_due(move))
         return;
     int first = move->from < move->to ? move->from : move->to;
     snprintf(said.service, sizeof said.service, "%s", processes[first].name);
@@ -135,11 +152,10 @@ static void ask(const struct planned_move *move)
     snprintf(said.to, sizeof said.to, "%s", processes[move->to].name);
     buffer_init(&arguments, 0);
     plan_move_json(&said, &arguments);
-    operator_say(move->from, "move_out", buffer_text(&arguments));
+    if (world.vain != VAIN_ASKED)
+        operator_say(move->from, "move_out", buffer_text(&arguments));
     operator_say(move->to, "move_in", buffer_text(&arguments));
     buffer_finish(&arguments);
-    world.asked_ns = fiber_now_ns();
-    world.generations = generations;
 }
 
 /* ask_and_tell: one that came back just before the newest plan may not have told of itself when the move began. */
@@ -165,8 +181,43 @@ static void finish(const struct planned_move *move)
     trace_event("moved", "number=%zu", world.next);
     world.second_owns[service_index(first)][move->symbol] = move->to != first;
     world.moving = false;
+    world.vain = VAIN_NOT_YET;
     world.next++;
     write();
+}
+
+/* has_stopped_listening: whoever knows the plan, and runs, must have within FORGET_MS. */
+static bool has_stopped_listening(const struct planned_move *move)
+{
+    const struct process *to = &processes[move->to];
+    int64_t now_ns = fiber_now_ns();
+    if (venue_deaf_since_ns(to, move->symbol) != INT64_MAX)
+        return true;
+    if (!to->alive || now_ns < to->stopped_until_ns || now_ns < to->refuses_writes_until_ns)
+        world.excused_ns = now_ns;
+    if (now_ns - world.excused_ns > FORGET_MS * (int64_t)MS)
+        trace_complain("%s goes on listening to symbol %zu, whose move the plan has passed", to->name,
+                       move->symbol);
+    return false;
+}
+
+/* try_in_vain: an orchestrator asked the next owner, died before it had asked the present one, and left no record; what the next one
+ * plans is something else. Whoever was asked must stop listening by itself. True: that is over. */
+static bool try_in_vain(const struct planned_move *move)
+{
+    if (world.vain == VAIN_NOT_YET) {
+        trace_event("move_in_vain", "number=%zu to=%s", world.next, processes[move->to].name);
+        world.vain = VAIN_ASKED;
+        world.vain_until_ns = fiber_now_ns() + fault_below(IN_VAIN_MS * (int64_t)MS);
+    } else if (world.vain == VAIN_ASKED && fiber_now_ns() < world.vain_until_ns) {
+        ask(move);
+    } else if (world.vain == VAIN_ASKED) {
+        world.vain = VAIN_GIVEN_UP;
+        write();
+    }
+    if (world.vain != VAIN_GIVEN_UP || !all_know())
+        world.excused_ns = fiber_now_ns();
+    return world.vain == VAIN_GIVEN_UP && all_know() && has_stopped_listening(move);
 }
 
 /* may_go: a symbol of harvest that its owner does not hear yet stays until he does. */
@@ -196,6 +247,8 @@ bool moves_step(bool ended)
     else if (world.moving)
         ask_and_tell(move);
     else if (!all_know())
+        return false;
+    else if (move && !ended && fiber_now_ns() >= move->at_ns && move->in_vain && !try_in_vain(move))
         return false;
     else if (move && !ended && fiber_now_ns() >= move->at_ns && may_go(move))
         begin(move);

@@ -277,6 +277,16 @@ static bool equal(const struct buffer *left, const struct buffer *right)
     return left->length == right->length && memcmp(left->data, right->data, left->length) == 0;
 }
 
+/* first_difference: of two texts, and a little before it. */
+static size_t first_difference(const char *left, const char *right)
+{
+    enum { BEFORE = 60 };
+    size_t same = 0;
+    while (left[same] && left[same] == right[same])
+        same++;
+    return same > BEFORE ? same - BEFORE : 0;
+}
+
 static void differ_rows(const struct outcome_piece *expected, const struct outcome_piece *found)
 {
     struct row_view left = {0}, right = {0};
@@ -301,8 +311,10 @@ static void differ_rows(const struct outcome_piece *expected, const struct outco
     buffer_init(&right_text, 0);
     row_text(&left, &left_text);
     row_text(&right, &right_text);
-    trace_complain("%s: row %zu differs:\n      expected %.800s\n      found    %.800s", expected->name,
-                   number, buffer_text(&left_text), buffer_text(&right_text));
+    size_t from = first_difference(buffer_text(&left_text), buffer_text(&right_text));
+    trace_complain("%s: row %zu differs:\n      expected %.60s … %.600s\n      found    %.60s … %.600s",
+                   expected->name, number, buffer_text(&left_text), buffer_text(&left_text) + from,
+                   buffer_text(&right_text), buffer_text(&right_text) + from);
 }
 
 static void differ_lines(const struct outcome_piece *expected, const struct outcome_piece *found)

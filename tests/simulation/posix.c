@@ -51,7 +51,8 @@ REAL(int, clock_gettime, clockid_t id, struct timespec *out)
     int64_t now_ns = fiber_now_ns();
     if (id == CLOCK_REALTIME && process_is_harvest(fiber_process()))
         now_ns =
-            venue_wall_ns(fiber_process()); /* messages are received at the venue's time, whenever that is */
+            venue_wall_ns(fiber_process()) +
+            fault_skew_ns(fiber_process()); /* messages are received at the venue's time, whenever that is */
     else if (id == CLOCK_REALTIME)
         now_ns += wall_start_ns;
     *out = (struct timespec){.tv_sec = now_ns / 1000000000, .tv_nsec = now_ns % 1000000000};

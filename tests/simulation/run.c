@@ -152,8 +152,9 @@ void run_market(struct venue_market *market, struct fault_plan *plan, struct ran
     processes_begin(plan->scaled);
     argue_all(plan);
     play(plan, random, out_figures);
-    out_figures->harvest_disturbed =
-        rough || processes[PROCESS_HARVEST].generation > 1 || processes[PROCESS_HARVEST_2].generation > 1;
+    out_figures->harvest_disturbed = rough || fault_skews(plan) ||
+                                     processes[PROCESS_HARVEST].generation > 1 ||
+                                     processes[PROCESS_HARVEST_2].generation > 1;
     for (size_t i = 0; i < plan->count; i++)
         out_figures->harvest_disturbed |= plan->faults[i].done && plan->faults[i].kind == FAULT_DISCONNECT;
 }

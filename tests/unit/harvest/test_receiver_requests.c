@@ -112,7 +112,7 @@ static void test_what_a_relieved_socket_never_answered_is_not_waited_for(void **
     UNTIL(&bench, receiver_serves(bench.receiver, 0));
     receiver_listen(bench.receiver, 1, "{}");
     UNTIL(&bench, bench.venue.opened == 2 && receiver_serves(bench.receiver, 1));
-    receiver_forget(bench.receiver, 1);
+    receiver_forget(bench.receiver, 1, NULL);
     UNTIL(&bench, strstr(bench.venue.heard, "\"id\":2")); /* on both; only the new one answers */
     venue_say(&bench.venue, "{\"result\":null,\"id\":2}");
     venue_say_diff(&bench.venue, 9, 12, 8);
@@ -192,7 +192,7 @@ static void test_requests_that_a_socket_does_not_take_are_told_and_asked_by_anot
     UNTIL(&bench, atomic_load(&gate.is_held));
     for (int i = 0; i < MANY; i++) {
         receiver_listen(bench.receiver, 1, NULL);
-        receiver_forget(bench.receiver, 1);
+        receiver_forget(bench.receiver, 1, NULL);
     }
     receiver_listen(bench.receiver, 1, NULL);
     gate_set(&gate, false);
@@ -226,7 +226,7 @@ static void test_the_end_comes_when_the_last_socket_that_has_not_seen_it_is_clos
     UNTIL(&bench, strcmp(buffer_text(&bench.last_closed), "1000 end of recording") == 0);
     assert_false(receiver_stopped(bench.receiver));
     assert_false(feed_ended(bench.feed));
-    receiver_forget(bench.receiver, 0);
+    receiver_forget(bench.receiver, 0, NULL);
     UNTIL(&bench, feed_ended(bench.feed) && receiver_stopped(bench.receiver));
     assert_string_equal(buffer_text(&bench.last_closed), "1000 end of recording");
     bench_finish(&bench);

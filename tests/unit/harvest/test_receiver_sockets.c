@@ -90,11 +90,11 @@ static void test_symbols_come_and_go_on_an_open_socket(void **state)
     assert_string_equal(bench.venue.target,
                         "btcusdt@trade/btcusdt@depth@0ms/btcusdt@bookTicker/xrpusdt@trade");
     UNTIL(&bench, receiver_figures(bench.receiver).connections_open == 1);
-    receiver_forget(bench.receiver, 0);
+    receiver_forget(bench.receiver, 0, NULL);
     UNTIL(&bench, strstr(bench.venue.heard, "UNSUBSCRIBE"));
     assert_non_null(
         strstr(bench.venue.heard, "[\"btcusdt@trade\",\"btcusdt@depth@0ms\",\"btcusdt@bookTicker\"]"));
-    receiver_forget(bench.receiver, 1); /* nothing is left on it */
+    receiver_forget(bench.receiver, 1, NULL); /* nothing is left on it */
     UNTIL(&bench, bench.venue.closed == 2);
     UNTIL(&bench, strcmp(buffer_text(&bench.last_closed), "1000 its symbols have moved") == 0);
     receiver_listen(bench.receiver, 0, NULL);
