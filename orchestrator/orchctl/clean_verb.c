@@ -249,26 +249,16 @@ static bool root_is_safe(const struct config *config, const char *key)
     return true;
 }
 
-static enum status daemon_visit(void *context, const char *path)
-{
-    bool *held = context;
-    size_t length = strlen(path);
-    *held = *held || (length > 5 && strcmp(path + length - 5, ".lock") == 0 && file_lock_held(path));
-    return STATUS_OK;
-}
-
 /* take_lock: -1 and a sentence when somebody works here. No lock file: nobody ever did. */
 static bool take_lock(const struct config *config, int *out_descriptor)
 {
-    bool held = false;
     char run_id[RUN_ID_BYTES];
     *out_descriptor = open(LOCK_PATH, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
     if (*out_descriptor < 0 && errno != ENOENT && errno != ENOTDIR)
         return complain(0, "clean: %s cannot be opened: %s; nothing was removed", LOCK_PATH, strerror(errno));
     if (*out_descriptor >= 0 && file_lock(*out_descriptor) != STATUS_OK)
         return complain(0, "clean: an orchestrator is using this folder; `orchctl shutdown` ends it");
-    (void)!folder_walk(config_text(config, "bus.dir"), daemon_visit, &held);
-    if (held)
+    if (place_daemons_of(config))
         return complain(0,
                         "clean: a daemon of a run whose orchestrator is gone is still alive here; start the "
                         "orchestrator again, it ends the run");
