@@ -3,6 +3,7 @@
 #include "base/file.h"
 #include "base/memory.h"
 #include "place.h"
+#include "run_names.h"
 #include "verb.h"
 
 #include <dirent.h>
@@ -29,7 +30,8 @@ struct cleaning {
     struct config *config;
     int64_t keep;
     bool dry;
-    struct run *runs; /* newest first */
+    size_t root_bytes; /* of the folder that is being cleaned, with its slash */
+    struct run *runs;  /* newest first */
     size_t run_count, run_capacity;
     int64_t files, bytes, failures;
 };
@@ -98,7 +100,7 @@ static bool summary_goes(const struct cleaning *cleaning, const char *path)
     return goes;
 }
 
-/* goes: everything, unless runs are kept: then what carries the name of a run that is not. */
+/* goes: everything, unless runs are kept: then what is by its name of a run that is not. What several runs share stays. */
 static bool goes(const struct cleaning *cleaning, const char *path)
 {
     const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
@@ -108,7 +110,7 @@ static bool goes(const struct cleaning *cleaning, const char *path)
     if (strncmp(name, "summary_", 8) == 0)
         return summary_goes(cleaning, path);
     for (size_t i = 0; i < cleaning->run_count; i++) {
-        if (!strstr(path, cleaning->runs[i].id))
+        if (!run_names_file(path + cleaning->root_bytes, cleaning->runs[i].id))
             continue;
         if (cleaning->runs[i].kept)
             return false;
@@ -199,6 +201,7 @@ static void clean_artifacts(struct cleaning *cleaning, const char *root)
             close(descriptor);
         return;
     }
+    cleaning->root_bytes = strlen(root) + 1;
     for (const struct dirent *entry; (entry = readdir(folder));) {
         bool meant = false;
         char path[PATH_BYTES];
@@ -246,26 +249,16 @@ static bool root_is_safe(const struct config *config, const char *key)
     return true;
 }
 
-static enum status daemon_visit(void *context, const char *path)
-{
-    bool *held = context;
-    size_t length = strlen(path);
-    *held = *held || (length > 5 && strcmp(path + length - 5, ".lock") == 0 && file_lock_held(path));
-    return STATUS_OK;
-}
-
 /* take_lock: -1 and a sentence when somebody works here. No lock file: nobody ever did. */
 static bool take_lock(const struct config *config, int *out_descriptor)
 {
-    bool held = false;
     char run_id[RUN_ID_BYTES];
     *out_descriptor = open(LOCK_PATH, O_RDWR | O_CLOEXEC | O_NOFOLLOW);
     if (*out_descriptor < 0 && errno != ENOENT && errno != ENOTDIR)
         return complain(0, "clean: %s cannot be opened: %s; nothing was removed", LOCK_PATH, strerror(errno));
     if (*out_descriptor >= 0 && file_lock(*out_descriptor) != STATUS_OK)
         return complain(0, "clean: an orchestrator is using this folder; `orchctl shutdown` ends it");
-    (void)!folder_walk(config_text(config, "bus.dir"), daemon_visit, &held);
-    if (held)
+    if (place_daemons_of(config))
         return complain(0,
                         "clean: a daemon of a run whose orchestrator is gone is still alive here; start the "
                         "orchestrator again, it ends the run");
@@ -301,8 +294,11 @@ static int clean(struct cleaning *cleaning)
     static const char *const WHOLE[] = {"run.output_dir", "run.logs_dir"};
     const char *artifacts = config_text(config, "run.artifacts_dir");
     runs_find(cleaning);
-    for (size_t i = 0; i < sizeof WHOLE / sizeof *WHOLE; i++)
-        clean_folder(cleaning, AT_FDCWD, config_text(config, WHOLE[i]), config_text(config, WHOLE[i]));
+    for (size_t i = 0; i < sizeof WHOLE / sizeof *WHOLE; i++) {
+        const char *root = config_text(config, WHOLE[i]);
+        cleaning->root_bytes = strlen(root) + 1;
+        clean_folder(cleaning, AT_FDCWD, root, root);
+    }
     clean_artifacts(cleaning, artifacts);
     for (size_t i = 0; !cleaning->dry && i < sizeof WHOLE / sizeof *WHOLE; i++)
         make_again(cleaning, config_text(config, WHOLE[i]));

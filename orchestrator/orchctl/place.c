@@ -23,15 +23,30 @@ bool place_orchestrator_lives(void)
     return file_lock_held("runtime/orchestrator.lock");
 }
 
+static enum status lock_visit(void *context, const char *path)
+{
+    bool *held = context;
+    size_t length = strlen(path);
+    *held = *held || (length > 5 && strcmp(path + length - 5, ".lock") == 0 && file_lock_held(path));
+    return STATUS_OK;
+}
+
+bool place_daemons_of(const struct config *config)
+{
+    bool held = false;
+    (void)!folder_walk(config_text(config, "bus.dir"), lock_visit, &held);
+    return held;
+}
+
 bool place_daemons_live(void)
 {
-    glob_t found = {0};
-    bool any = false;
-    if (glob("runtime/bus/*.lock", 0, NULL, &found) == 0)
-        for (size_t i = 0; i < found.gl_pathc && !any; i++)
-            any = file_lock_held(found.gl_pathv[i]);
-    globfree(&found);
-    return any;
+    struct config *config;
+    struct error unread;
+    if (place_config(&config, &unread) != STATUS_OK)
+        return false;
+    bool live = place_daemons_of(config);
+    config_destroy(config);
+    return live;
 }
 
 static enum status find_run(const struct config *config, const char *run_id, char out_id[RUN_ID_BYTES],
@@ -67,7 +82,7 @@ enum status place_run(const char *run_id, char out_id[RUN_ID_BYTES], struct erro
 bool place_run_goes_on(const struct config *config, const char *run_id)
 {
     return strcmp(run_id, config_text(config, "run.run_id")) == 0 &&
-           (place_orchestrator_lives() || place_daemons_live());
+           (place_orchestrator_lives() || place_daemons_of(config));
 }
 
 bool place_concluding(const char *state_dir, const char *run_id)

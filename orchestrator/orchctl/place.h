@@ -32,5 +32,6 @@ bool place_any_concluding(const char *state_dir, char out_run_id[RUN_ID_BYTES]);
 /* place_orchestrator_lives: somebody holds the lock of this folder. */
 bool place_orchestrator_lives(void);
 
-/* place_daemons_live: somebody holds the lock of a daemon of this folder. */
+/* place_daemons_live: somebody holds the lock of a daemon of this folder's run. place_daemons_of: wherever its bus is. */
 bool place_daemons_live(void);
+bool place_daemons_of(const struct config *config);

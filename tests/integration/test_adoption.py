@@ -34,6 +34,19 @@ def test_no_daemon_notices_and_the_run_ends_as_if_nothing_had_happened(run):
         assert run.children(name) == []
 
 
+@pytest.mark.parametrize("run", [{"run.output_dir": "elsewhere"}], indirect=True)
+def test_a_run_is_not_over_because_its_bus_is_elsewhere(run):
+    run.kill()
+    told = run.orchctl("status")
+    assert told.returncode == 1 and "but its daemons are" in told.stderr
+    shown, cleaned = run.orchctl("manifest"), run.orchctl("clean")
+    assert shown.returncode == 0 and "is still going on" in shown.stderr, shown.stderr
+    assert cleaned.returncode == 1 and "still alive here" in cleaned.stderr
+    run.start_again().wait_line("run test goes on")
+    run.process.send_signal(signal.SIGINT)
+    assert run.finish() == 0, run.text()
+
+
 def all_back(processes, expected):
     """They, when all are up and have been restarted so often, which they would never be again had there been one more."""
     up = all(process["state"] in ("ready", "running") for process in processes.values())

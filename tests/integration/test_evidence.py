@@ -328,6 +328,10 @@ def test_clean_keeps_the_newest_runs(copy):
     older = json.loads((logs / f"run_manifest_{RUN}.json").read_text())
     older.update(run_id="older", started_at="2001-01-01T00:00:00.000Z")
     (logs / "run_manifest_older.json").write_text(json.dumps(older))
+    for name in ("run", "signal", RUN[:4], f"{RUN}0"):  # as parts of paths, and of the kept run's name, are called
+        (logs / f"run_manifest_{name}.json").write_text(json.dumps({**older, "run_id": name}))
+    shared = [copy / "runtime" / name for name in ("signals.db", "mock_orders.jsonl", "effective_config.json", "status/signal.json")]
+    shards = sorted((copy / "runtime/ready").rglob(f"*_{RUN}.jsonl"))
     (logs / "ledger_older.json").write_text("{}")
     (copy / "artifacts/source_manifest_older.json").write_text("{}")
     reports = copy / "logs/report"
@@ -338,6 +342,8 @@ def test_clean_keeps_the_newest_runs(copy):
     would = orchctl(copy, "clean", "--keep", 1, "--dry-run").stdout.splitlines()[-1]
     done = orchctl(copy, "clean", "--keep", 1)
     assert done.returncode == 0 and would == f"would {done.stdout.strip().replace('removed', 'remove')}"
+    assert [path.name for path in logs.glob("run_manifest_*")] == [f"run_manifest_{RUN}.json"]
+    assert all(path.exists() for path in (*shared, *shards)) and shards
     assert not list((copy / "artifacts").rglob("*older*")) and sorted(reports.glob("summary_*")) == kept != []
     assert verify(copy) == [], "what is kept is whole"
 
