@@ -125,7 +125,6 @@ struct process {
     struct suspicion suspicion; /* of a hang */
     struct health health;
     struct usage usage;
-    struct health_watch health_watch;
     double max_rss_mb;
     int64_t max_open_files;
     int64_t caught_up_ms;       /* when it last said so; 0: never */
@@ -347,6 +346,7 @@ int64_t run_lag_rows(const struct run *run, const struct process *process);
 void inspect_step(struct run *run);
 int64_t inspect_due_ms(const struct run *run);
 void inspect_health(struct run *run, struct process *process);
+bool process_degraded(const struct process *process); /* given up, failed, or it lacks what it needs */
 
 /* status.c */
 void status_json(struct run *run, const char *name, struct json *json);

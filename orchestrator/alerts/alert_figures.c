@@ -115,16 +115,18 @@ static void add_share(const struct run *run, struct alert_figures *figures, cons
     alert_figure_add(figures, "resource_share", name, fmax(memory, files));
 }
 
-static void add_process(const struct run *run, struct alert_figures *figures, const struct process *process)
+/* add_process: degraded is also who was so between two evaluations: a disk that was full for half a minute is told of. */
+static void add_process(const struct run *run, struct alert_figures *figures, struct process *process)
 {
     bool beats = process->module->beats; /* its own word, which also comes from another host */
-    enum process_state state = process->supervisor.state;
-    bool up = process_state_up(state);
-    alert_figure_add(figures, "process_gave_up", process->name,
-                     process->supervisor.gave_up || state == PROCESS_DEGRADED || state == PROCESS_FAILED);
+    bool up = process_state_up(process->supervisor.state);
+    bool degraded = process_degraded(process) || process->health.was_degraded;
+    process->health.was_degraded = false;
+    alert_figure_add_told(figures, "process_degraded", process->name, degraded, process->health.failed);
     bool judged = process->health.status != HEALTH_UNKNOWN && run->phase == PHASE_FEEDING;
-    alert_figure_add(figures, "process_unhealthy", process->name,
-                     judged ? up && process->health.status == HEALTH_UNHEALTHY : NAN);
+    alert_figure_add_told(figures, "process_unhealthy", process->name,
+                          judged ? up && process->health.status == HEALTH_UNHEALTHY : NAN,
+                          process->health.failed);
     if (up)
         add_share(run, figures, process->name, beats ? process->telemetry.beat.rss_mb : process->usage.rss_mb,
                   beats ? process->telemetry.beat.open_files : process->usage.open_files);

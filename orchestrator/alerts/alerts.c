@@ -47,8 +47,8 @@ static const struct alert_rule RULES[] = {
     {"disk_pressure", ALERT_WARNING, "ready_files", ALERT_ABOVE, 5000, 0, false, "finished JSON lines files"},
     {"disk_pressure", ALERT_WARNING, "largest_file_mb", ALERT_ABOVE, 200, 0, false,
      "the largest JSON lines file, MB"},
-    {"process_degraded", ALERT_CRITICAL, "process_gave_up", ALERT_ABOVE, 0, 0, false,
-     "a process that is not started any more"},
+    {"process_degraded", ALERT_CRITICAL, "process_degraded", ALERT_ABOVE, 0, 0, false,
+     "a process that lacks what it needs, or is not started any more"},
     {"process_unhealthy", ALERT_WARNING, "process_unhealthy", ALERT_ABOVE, 0, 60, false,
      "a process that lives and is not healthy"},
     {"canary_auc", ALERT_CRITICAL, "canary_auc", ALERT_ABOVE, 0, 0, false, CANARY_MEANING},
@@ -78,10 +78,16 @@ void alert_figures_finish(struct alert_figures *figures)
 
 void alert_figure_add(struct alert_figures *figures, const char *name, const char *subject, double value)
 {
+    alert_figure_add_told(figures, name, subject, value, NULL);
+}
+
+void alert_figure_add_told(struct alert_figures *figures, const char *name, const char *subject, double value,
+                           const char *detail)
+{
     figures->items =
         memory_grow(figures->items, &figures->capacity, figures->count + 1, sizeof *figures->items);
     struct alert_figure *figure = &figures->items[figures->count++];
-    *figure = (struct alert_figure){.name = name, .value = value};
+    *figure = (struct alert_figure){.name = name, .value = value, .detail = detail};
     snprintf(figure->subject, sizeof figure->subject, "%s", subject);
 }
 
@@ -118,7 +124,7 @@ static struct alert_watch *watch_of(struct alerts *alerts, size_t rule, const ch
     return watch;
 }
 
-static void message_make(struct alert *alert)
+static void message_make(struct alert *alert, const char *detail)
 {
     static const char *const WORDS[] = {"above", "at least", "below", "beyond"};
     const struct alert_rule *rule = &RULES[alert->rule];
@@ -127,9 +133,10 @@ static void message_make(struct alert *alert)
     f64_text(rule->threshold, threshold);
     if (rule->for_s)
         snprintf(period, sizeof period, " for %lld s", (long long)rule->for_s);
-    snprintf(alert->message, sizeof alert->message, "%s%s%.60s is %s, %s %s%s: %s", alert->subject,
+    bool more = detail && *detail;
+    snprintf(alert->message, sizeof alert->message, "%s%s%.60s is %s, %s %s%s: %s%s%s%s", alert->subject,
              *alert->subject ? ": " : "", rule->figure, value, WORDS[rule->operator], threshold, period,
-             rule->meaning);
+             rule->meaning, more ? " (" : "", more ? detail : "", more ? ")" : "");
 }
 
 struct evaluation {
@@ -139,16 +146,17 @@ struct evaluation {
     void *context;
 };
 
-static void open_alert(const struct evaluation *evaluation, struct alert_watch *watch, double value)
+static void open_alert(const struct evaluation *evaluation, struct alert_watch *watch,
+                       const struct alert_figure *figure)
 {
     struct alerts *alerts = evaluation->alerts;
     struct alert alert = {.rule = watch->rule,
-                          .value = value,
+                          .value = figure->value,
                           .triggered_ms = evaluation->moment->wall_ms,
                           .triggered_event_ms = evaluation->moment->event_ms,
                           .recovered_event_ms = INT64_MIN};
     memcpy(alert.subject, watch->subject, sizeof alert.subject);
-    message_make(&alert);
+    message_make(&alert, figure->detail);
     watch->open = true;
     watch->clear = 0;
     watch->alert = -1;
@@ -176,12 +184,13 @@ static void close_alert(const struct evaluation *evaluation, struct alert_watch 
     evaluation->changed(evaluation->context, alert, false);
 }
 
-static void judge(const struct evaluation *evaluation, struct alert_watch *watch, double value)
+static void judge(const struct evaluation *evaluation, struct alert_watch *watch,
+                  const struct alert_figure *figure)
 {
     const struct alert_rule *rule = &RULES[watch->rule];
     int64_t now_ms = evaluation->moment->now_ms;
-    bool bad = holds(rule, value);
-    if (isnan(value)) {
+    bool bad = holds(rule, figure->value);
+    if (isnan(figure->value)) {
         watch->since_ms = watch->open ? watch->since_ms : 0;
     } else if (!bad) {
         watch->since_ms = 0;
@@ -191,7 +200,7 @@ static void judge(const struct evaluation *evaluation, struct alert_watch *watch
         watch->clear = 0;
         watch->since_ms = watch->since_ms ? watch->since_ms : now_ms;
         if (!watch->open && now_ms - watch->since_ms >= rule->for_s * 1000)
-            open_alert(evaluation, watch, value);
+            open_alert(evaluation, watch, figure);
     }
 }
 
@@ -218,8 +227,7 @@ void alerts_evaluate(struct alerts *alerts, const struct alert_figures *figures,
     for (size_t rule = 0; rule < RULE_COUNT; rule++)
         for (size_t i = 0; i < figures->count; i++)
             if (strcmp(figures->items[i].name, RULES[rule].figure) == 0)
-                judge(&evaluation, watch_of(alerts, rule, figures->items[i].subject),
-                      figures->items[i].value);
+                judge(&evaluation, watch_of(alerts, rule, figures->items[i].subject), &figures->items[i]);
 }
 
 int64_t alerts_active(const struct alerts *alerts)

@@ -38,7 +38,8 @@ const struct alert_rule *alert_rules(size_t *out_count);
 struct alert_figure {
     const char *name; /* a constant */
     char subject[ALERT_SUBJECT_BYTES];
-    double value; /* NaN: not known */
+    double value;       /* NaN: not known */
+    const char *detail; /* what people are told beside it, valid during the evaluation; NULL: nothing */
 };
 
 struct alert_figures {
@@ -47,6 +48,8 @@ struct alert_figures {
 };
 void alert_figures_finish(struct alert_figures *figures);
 void alert_figure_add(struct alert_figures *figures, const char *name, const char *subject, double value);
+void alert_figure_add_told(struct alert_figures *figures, const char *name, const char *subject, double value,
+                           const char *detail);
 
 /* alert: one that was raised. Times: wall; event times: INT64_MIN when none was known. */
 struct alert {

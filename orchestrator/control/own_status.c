@@ -72,6 +72,7 @@ static void processes(const struct run *run, struct json *json)
         json_key_text(json, "state", process_state_name(process->supervisor.state));
         json_key_bool(json, "up", process_state_up(process->supervisor.state));
         json_key_bool(json, "gave_up", process->supervisor.gave_up);
+        json_key_bool(json, "degraded", process_degraded(process));
         json_key_bool(json, "healthy", process->health.status == HEALTH_HEALTHY);
         json_key_i64(json, "restart_count", process->supervisor.restart_count);
         json_object_end(json);

@@ -213,6 +213,7 @@ void health_judge(struct health *health, const struct health_view *view, int64_t
     health->status = view->gave_up || strstr(health->failed, "degraded") ? HEALTH_DEGRADED
                      : *health->failed                                   ? HEALTH_UNHEALTHY
                                                                          : HEALTH_HEALTHY;
+    health->was_degraded = health->was_degraded || health->status == HEALTH_DEGRADED;
     if (!tick)
         return;
     health->checks++;
@@ -223,16 +224,4 @@ void health_judge(struct health *health, const struct health_view *view, int64_t
         health->samples[health->newest] = sample;
         health->sample_count += health->sample_count < HEALTH_SAMPLES;
     }
-}
-
-enum health_alert health_watch_step(struct health_watch *watch, bool unhealthy, int64_t now_ms)
-{
-    bool told = watch->told;
-    if (!unhealthy) {
-        *watch = (struct health_watch){0};
-        return told ? HEALTH_ALERT_CLOSE : HEALTH_ALERT_NONE;
-    }
-    watch->since_ms = watch->since_ms ? watch->since_ms : now_ms;
-    watch->told = told || now_ms - watch->since_ms >= HEALTH_ALERT_MS;
-    return watch->told && !told ? HEALTH_ALERT_OPEN : HEALTH_ALERT_NONE;
 }

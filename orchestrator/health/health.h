@@ -17,6 +17,7 @@ enum { HEALTH_SAMPLES = 128, HEALTH_FIGURES = 8, HEALTH_NAME_BYTES = 64, HEALTH_
 
 struct health {
     enum health_status status;
+    bool was_degraded;                /* at any look since whoever evaluates alerts has put it back */
     char failed[HEALTH_FAILED_BYTES]; /* conditions that do not hold, comma separated */
     int64_t checks, healthy_checks;
     int64_t last_wall_ms;
@@ -60,18 +61,5 @@ struct health_view {
 
 /* health_judge: status and failed conditions as of now. A `tick` is also counted and takes a sample. */
 void health_judge(struct health *health, const struct health_view *view, int64_t wall_ms, bool tick);
-
-/* health_watch: since when a living process has not been healthy. health_watch_step: after a minute of it there is something to
- * tell, once, and once when it is over (operations.md §6.4); nothing is restarted for it. */
-enum { HEALTH_ALERT_MS = 60000 };
-
-struct health_watch {
-    int64_t since_ms; /* 0: it is healthy */
-    bool told;
-};
-
-enum health_alert { HEALTH_ALERT_NONE, HEALTH_ALERT_OPEN, HEALTH_ALERT_CLOSE };
-
-enum health_alert health_watch_step(struct health_watch *watch, bool unhealthy, int64_t now_ms);
 
 const char *health_status_name(enum health_status status);

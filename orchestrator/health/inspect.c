@@ -65,27 +65,16 @@ static void health_update(struct run *run, struct process *process, bool tick)
     health_judge(&process->health, &view, clock_wall_ms(&run->clock), tick);
 }
 
+bool process_degraded(const struct process *process)
+{
+    enum process_state state = process->supervisor.state;
+    return process->supervisor.gave_up || state == PROCESS_DEGRADED || state == PROCESS_FAILED ||
+           process->health.status == HEALTH_DEGRADED;
+}
+
 void inspect_health(struct run *run, struct process *process)
 {
     health_update(run, process, false);
-}
-
-static void watch_health(struct run *run, struct process *process)
-{
-    bool bad = process->health.status == HEALTH_UNHEALTHY && process->child.lives && !process->paused;
-    switch (health_watch_step(&process->health_watch, bad, run_now_ms(run))) {
-    case HEALTH_ALERT_NONE: return;
-    case HEALTH_ALERT_OPEN:
-        feed_emit(&run->feed, LOG_WARNING, "alert_open", process->name,
-                  FEED_FIELDS(TEXT("rule", "process_unhealthy"), TEXT("level", "warning"),
-                              TEXT("details", process->health.failed), NUMBER("pid", process->child.pid)));
-        console_say(&run->console, "%s has not been healthy for a minute: %s", process->name,
-                    process->health.failed);
-        return;
-    case HEALTH_ALERT_CLOSE:
-        feed_emit(&run->feed, LOG_INFO, "alert_close", process->name,
-                  FEED_FIELDS(TEXT("rule", "process_unhealthy"), TEXT("level", "warning")));
-    }
 }
 
 /* recovering: a process is within the time that a fault may take. Such checks say nothing about the run and are not counted
@@ -114,7 +103,6 @@ static void health_tick(struct run *run)
         enum health_status before = process->health.status;
         health_update(run, process, counts);
         run->unhealthy = run->unhealthy || process->health.status != HEALTH_HEALTHY;
-        watch_health(run, process);
         if (first || before != process->health.status)
             feed_emit(&run->feed, process->health.status == HEALTH_HEALTHY ? LOG_INFO : LOG_WARNING, "Health",
                       process->name,

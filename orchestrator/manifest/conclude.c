@@ -263,7 +263,7 @@ static int exit_code_of(const struct run *run, enum gate_verdict overall)
     if (run->bad_configuration)
         return EXIT_WRONG_USE;
     for (size_t i = 0; i < run->process_count; i++)
-        if (run->processes[i].supervisor.gave_up)
+        if (run->processes[i].supervisor.gave_up || run->processes[i].health.status == HEALTH_DEGRADED)
             return EXIT_NOT_HEALTHY;
     if (run->failed_start)
         return EXIT_NOT_HEALTHY;

@@ -73,8 +73,7 @@ static const struct kept PROCESS_KEPT[] = {
     KEEP(process, kill_on_stop),  KEEP(process, health),
     KEEP(process, max_rss_mb),    KEEP(process, max_open_files),
     KEEP(process, exits),         KEEP(process, usage),
-    KEEP(process, untold_losses), KEEP(process, health_watch),
-    KEEP(process, symbols_ms),
+    KEEP(process, untold_losses), KEEP(process, symbols_ms),
 };
 
 enum {

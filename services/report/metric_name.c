@@ -38,7 +38,7 @@ static const struct {
     {"orderflow_stream_rows_total", "Rows the process has put into its stream."},
     {"orderflow_stream_position_rows_total", "Rows of the stream the process has consumed."},
     {"orderflow_stream_durable_rows_total", "Rows of the stream the process holds durably."},
-    {"orderflow_process_degraded", "1: the process is not started any more."},
+    {"orderflow_process_degraded", "1: the process lacks what it needs, or is not started any more."},
     {"orderflow_process_healthy", "1: every health condition holds."},
     {"orderflow_recovery_seconds", "From the injury of a process until it had caught up."},
     {"orderflow_signal_total", "Rows of the signal stream."},

@@ -198,7 +198,7 @@ static void add_processes(struct samples *samples, yyjson_val *orchestrator)
     yyjson_arr_foreach(yyjson_obj_get(orchestrator, "processes"), index, count, process)
     {
         struct source source = source_of(text(process, "name"));
-        add_of(samples, &source, "", "orderflow_process_degraded", TYPE_GAUGE, number(process, "gave_up"));
+        add_of(samples, &source, "", "orderflow_process_degraded", TYPE_GAUGE, number(process, "degraded"));
         add_of(samples, &source, "", "orderflow_process_healthy", TYPE_GAUGE, number(process, "healthy"));
     }
 }

@@ -194,6 +194,21 @@ def test_a_warning_marks_the_run_and_does_not_end_it(programs, tmp_path):
     assert run.manifest()["run_tags"] == ["deadletter_nonempty"]
 
 
+def test_a_process_that_lacks_its_disk_is_alerted_also_for_a_moment_and_costs_the_exit_code_when_it_lasts(programs, tmp_path):
+    sets = {"health.alert_interval_s": 0.3, "health.tick_s": 1}
+    with Run(programs, tmp_path, behave={"features": "lacks_disk"}, sets=sets) as run:
+        run.wait_line("alert process_degraded critical (features)")
+        (alert,) = [alert for alert in run.status()["alerts"]["triggered"] if alert["rule"] == "process_degraded"]
+        assert alert["level"] == "critical" and alert["subject"] == "features" and "degraded" in alert["message"]
+        (tmp_path / "fake" / "features").write_text("\n")
+        run.wait_line("alert process_degraded is over (features)")
+        (tmp_path / "fake" / "archive").write_text("lacks_disk\n")
+        run.wait_line("alert process_degraded critical (archive)")
+        run.orchctl("shutdown")
+        assert run.finish() == 4
+    assert run.manifest()["run_tags"] == ["process_degraded"] and run.manifest()["alerts"]["total_triggered"] == 2
+
+
 def test_an_orchestrator_that_goes_on_with_a_run_goes_on_with_its_ticks_and_alerts(programs, tmp_path):
     with servers.Pushgateway(tmp_path / "gateway").run() as gateway:
         sets = {"export.type": "prometheus", "export.url": gateway.url, "export.interval_s": 1, "health.alert_interval_s": 0.3}

@@ -71,6 +71,19 @@ static bool word(struct fake *fake, const char *name, int64_t *out_value)
     return at != NULL;
 }
 
+/* word_now: as its file says now: a test may change it while it runs. */
+static bool word_now(const struct fake *fake, const char *name, int64_t *out_value)
+{
+    struct fake now = *fake;
+    char path[PATH_BYTES];
+    buffer_init(&now.behaviour, 0);
+    path_join(path, "fake", "%s", fake->instance);
+    bool found =
+        file_exists(path) && file_read(path, &now.behaviour) == STATUS_OK && word(&now, name, out_value);
+    buffer_finish(&now.behaviour);
+    return found;
+}
+
 static bool enabled(const struct fake *fake, const char *service)
 {
     struct config_list names = config_list(fake->config, "run.enable");
@@ -138,7 +151,7 @@ static void beat_row(struct fake *fake, struct heartbeat_row *row)
     const char *state = !fake->draining ? "running" : word(fake, "no_drain", NULL) ? "draining" : "drained";
     if (fake->draining && fake->input_count && !all_ended(fake))
         state = "draining";
-    snprintf(row->state, sizeof row->state, "%s", state);
+    snprintf(row->state, sizeof row->state, "%s", word_now(fake, "lacks_disk", NULL) ? "degraded" : state);
     row->pid = getpid();
     row->generation = fake->generation;
     row->seq = ++fake->seq;
@@ -158,23 +171,17 @@ static void add(struct buffer *rows, size_t *count, const struct message *messag
     ++*count;
 }
 
-/* add_counters: those that its file names now: a test may change them while it runs. */
+/* add_counters: those that its file names now. */
 static void add_counters(const struct fake *fake, struct buffer *rows, size_t *count)
 {
     static const char *const NAMES[] = {"queue_dropped", "deadletter_rows", "stage_plan_version",
                                         "stage_acquired_version"};
-    struct fake now = *fake;
-    char path[PATH_BYTES];
-    buffer_init(&now.behaviour, 0);
-    path_join(path, "fake", "%s", fake->instance);
-    bool there = file_exists(path) && file_read(path, &now.behaviour) == STATUS_OK;
-    for (size_t i = 0; there && i < sizeof NAMES / sizeof *NAMES; i++) {
+    for (size_t i = 0; i < sizeof NAMES / sizeof *NAMES; i++) {
         struct counter_row row = {.value = -1};
         snprintf(row.name, sizeof row.name, "%s", NAMES[i]);
-        if (word(&now, NAMES[i], &row.value) && row.value >= 0)
+        if (word_now(fake, NAMES[i], &row.value) && row.value >= 0)
             add(rows, count, &counter_message, &row);
     }
-    buffer_finish(&now.behaviour);
 }
 
 static void beat(struct fake *fake)

@@ -39,7 +39,7 @@ static const struct fixture {
     {"disk_pressure", "disk_free_gb", "disk", ALERT_WARNING, 5, 4.9, 0, false},
     {"disk_pressure", "ready_files", "shards", ALERT_WARNING, 5000, 5001, 0, false},
     {"disk_pressure", "largest_file_mb", "file", ALERT_WARNING, 200, 201, 0, false},
-    {"process_degraded", "process_gave_up", "archive", ALERT_CRITICAL, 0, 1, 0, false},
+    {"process_degraded", "process_degraded", "archive", ALERT_CRITICAL, 0, 1, 0, false},
     {"process_unhealthy", "process_unhealthy", "signal", ALERT_WARNING, 0, 1, 1, false},
     {"canary_auc", "canary_auc", "BTCUSDT", ALERT_CRITICAL, 0, 1, 0, false},
     {"canary_ece", "canary_ece", "BTCUSDT", ALERT_CRITICAL, 0, 1, 0, false},
@@ -172,15 +172,16 @@ static void each_subject_has_one_alert_of_its_own(void **state)
     for (int i = 0; i < 3; i++) {
         struct alert_figures figures = {0};
         struct alert_moment moment = {.now_ms = (i + 1) * MINUTE_MS, .wall_ms = 1, .event_ms = INT64_MIN};
-        alert_figure_add(&figures, "process_gave_up", "archive", 1);
-        alert_figure_add(&figures, "process_gave_up", "broker", 1);
-        alert_figure_add(&figures, "process_gave_up", "signal", 0);
+        alert_figure_add_told(&figures, "process_degraded", "archive", 1, "degraded,no_progress");
+        alert_figure_add(&figures, "process_degraded", "broker", 1);
+        alert_figure_add(&figures, "process_degraded", "signal", 0);
         alerts_evaluate(&bench.alerts, &figures, &moment, changed, &bench);
         alert_figures_finish(&figures);
     }
     assert_int_equal(bench.opened, 2);
     assert_int_equal(alerts_active(&bench.alerts), 2);
     assert_string_equal(bench.alerts.items[1].subject, "broker");
+    assert_non_null(strstr(bench.alerts.items[0].message, "(degraded,no_progress)"));
     assert_int_equal(bench.alerts.items[1].triggered_event_ms, INT64_MIN);
     alerts_finish(&bench.alerts);
 }

@@ -414,20 +414,6 @@ static void the_broker_is_not_far_behind_and_the_report_is_not_late(void **unuse
     telemetry_finish(&bench.telemetry);
 }
 
-static void a_minute_of_bad_health_is_told_of_once_and_so_is_its_end(void **unused)
-{
-    (void)unused;
-    struct health_watch watch = {0};
-    assert_int_equal(health_watch_step(&watch, true, 1000), HEALTH_ALERT_NONE);
-    assert_int_equal(health_watch_step(&watch, false, 60999), HEALTH_ALERT_NONE); /* in between it was well */
-    assert_int_equal(health_watch_step(&watch, true, 61000), HEALTH_ALERT_NONE);
-    assert_int_equal(health_watch_step(&watch, true, 120999), HEALTH_ALERT_NONE);
-    assert_int_equal(health_watch_step(&watch, true, 121000), HEALTH_ALERT_OPEN);
-    assert_int_equal(health_watch_step(&watch, true, 400000), HEALTH_ALERT_NONE);
-    assert_int_equal(health_watch_step(&watch, false, 400001), HEALTH_ALERT_CLOSE);
-    assert_int_equal(health_watch_step(&watch, false, 400002), HEALTH_ALERT_NONE);
-}
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -443,7 +429,6 @@ int main(void)
         cmocka_unit_test(a_counter_that_a_restart_begins_anew_has_not_fallen),
         cmocka_unit_test(a_heartbeat_without_progress_is_no_life_unless_there_is_nothing_to_do),
         cmocka_unit_test(the_broker_is_not_far_behind_and_the_report_is_not_late),
-        cmocka_unit_test(a_minute_of_bad_health_is_told_of_once_and_so_is_its_end),
     };
     check_filter();
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -73,8 +73,10 @@ static const char BROKER[] =
     "{\"run_id\":\"r\",\"name\":\"broker\",\"wall_ms\":1699000000,\"counters\":{\"confirmed\":8}}";
 static const char ORCHESTRATOR[] =
     "{\"run_id\":\"r\",\"name\":\"orchestrator\",\"wall_ms\":1700000000,\"version\":\"1.2\",\"processes\":["
-    "{\"name\":\"signal.1\",\"up\":true,\"gave_up\":false,\"healthy\":true,\"restart_count\":3},"
-    "{\"name\":\"simulator\",\"up\":false,\"gave_up\":true,\"healthy\":false,\"restart_count\":5}],"
+    "{\"name\":\"signal.1\",\"up\":true,\"degraded\":true,\"gave_up\":false,\"healthy\":true,\"restart_"
+    "count\":3},"
+    "{\"name\":\"simulator\",\"up\":false,\"degraded\":true,\"gave_up\":true,\"healthy\":false,\"restart_"
+    "count\":5}],"
     "\"recoveries_ms\":[2,40,40000]}";
 static const char FOREIGN[] = "{\"run_id\":\"other\",\"name\":\"harvest\",\"counters\":{\"x\":1}}";
 
@@ -134,6 +136,9 @@ static void what_has_no_file_is_known_from_the_orchestrator(void **state)
     assert_line(text, "orderflow_up{service=\"signal\",instance=\"signal.1\"} 1");
     assert_line(text, "orderflow_up{service=\"simulator\",instance=\"simulator\"} 0");
     assert_line(text, "orderflow_restarts_total{service=\"simulator\",instance=\"simulator\"} 5");
+    assert_line(
+        text,
+        "orderflow_process_degraded{service=\"signal\",instance=\"signal.1\"} 1"); /* a full disk, say */
     assert_line(text, "orderflow_process_degraded{service=\"simulator\",instance=\"simulator\"} 1");
     assert_line(text, "orderflow_recovery_seconds_bucket{le=\"0.001\"} 0");
     assert_line(text, "orderflow_recovery_seconds_bucket{le=\"0.0025\"} 1");
