@@ -434,7 +434,8 @@ static void take_exit(struct run *run, struct process *process, const struct dri
     tell_exit(run, process, asked);
     faults_take_exit(run, process);
     faults_note(run, process, FAULT_EXIT);
-    process_step(run, process, end->code == EXIT_CODE_CONFIGURATION ? EVENT_EXITED_CONFIGURATION : EVENT_EXITED);
+    process_step(run, process,
+                 end->code == EXIT_CODE_CONFIGURATION ? EVENT_EXITED_CONFIGURATION : EVENT_EXITED);
 }
 
 static void take_driver_refusal(struct run *run, struct process *process)
@@ -563,6 +564,12 @@ enum status process_signal(struct run *run, struct process *process, int signal_
 enum status process_pause(struct run *run, struct process *process, bool pause, struct error *error)
 {
     enum status status = need_child(run, process, error);
+    if (status == STATUS_OK && pause && run->phase > PHASE_FEEDING)
+        status =
+            error_set(error, STATUS_CONFLICT,
+                      "the run is %s: a process that stood still now would be killed at its end; nobody is "
+                      "paused any more",
+                      run_phase_name(run->phase));
     if (status == STATUS_OK && run->driver->signal(&process->child, pause ? SIGSTOP : SIGCONT) != STATUS_OK)
         status = error_set(error, STATUS_CLOSED, "%s has just ended", process->name);
     if (status != STATUS_OK)
