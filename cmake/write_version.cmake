@@ -14,7 +14,8 @@ if(NOT GIT_HEAD AND EXISTS "${SOURCE_DIR}/.git")
         if(result EQUAL 0)
             set(GIT_HEAD "${head}")
             execute_process(
-                COMMAND "${GIT}" --no-optional-locks status --porcelain --untracked-files=no
+                COMMAND "${GIT}" --no-optional-locks status --porcelain --untracked-files=no --
+                        CMakeLists.txt cmake common orchestrator proto services tools # what is built; no documents, no tests
                 WORKING_DIRECTORY "${SOURCE_DIR}"
                 OUTPUT_VARIABLE changes ERROR_QUIET)
             if(changes)

@@ -331,6 +331,8 @@ void commands_take_answer(struct run *run, struct process *process, const void *
 /* scale.c */
 /* scale_begin: `targets` by module, 0: as it is. STATUS_CONFLICT, STATUS_INVALID with a sentence. */
 enum status scale_begin(struct run *run, const size_t targets[MODULE_COUNT], struct error *error) MUST_USE;
+/* scale_is_so: every service has that many instances already, and nothing is on its way. */
+bool scale_is_so(const struct run *run, const size_t targets[MODULE_COUNT]);
 void scale_step(struct run *run);
 int64_t scale_due_ms(const struct run *run);
 void scale_take_refusal(struct run *run, const struct process *process, const char *verb, const char *reason);

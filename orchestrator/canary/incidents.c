@@ -64,6 +64,8 @@ static void metrics_json(const struct incident *incident, struct json *json)
         json_object_begin(json);
         json_key_f64(json, "before", incident->metrics[i].before);
         json_key_f64(json, "after", incident->metrics[i].after);
+        if (*incident->metrics[i].reason)
+            json_key_text(json, "reason", incident->metrics[i].reason);
         json_object_end(json);
     }
     json_object_end(json);
@@ -131,6 +133,8 @@ static bool take_metrics(yyjson_val *object, struct incident *incident)
         snprintf(metric->name, sizeof metric->name, "%.63s", yyjson_get_str(name));
         metric->before = number_or_nan(pair, "before");
         metric->after = number_or_nan(pair, "after");
+        const char *reason = yyjson_get_str(yyjson_obj_get(pair, "reason"));
+        snprintf(metric->reason, sizeof metric->reason, "%.127s", reason ? reason : "");
     }
     return true;
 }

@@ -18,13 +18,15 @@ enum {
     INCIDENT_ID_BYTES = 32,
     INCIDENT_WORD_BYTES = 64,
     INCIDENT_TEXT_BYTES = 512,
+    INCIDENT_REASON_BYTES = 128,
     INCIDENT_METRICS_MAX = 24,
 };
 
-/* incident_metric: NaN: not measured. */
+/* incident_metric: NaN: not measured; `reason` says why it cannot be in this run, "": nobody has, or it was. */
 struct incident_metric {
     char name[INCIDENT_WORD_BYTES];
     double before, after;
+    char reason[INCIDENT_REASON_BYTES];
 };
 
 struct incident {

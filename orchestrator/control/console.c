@@ -17,12 +17,14 @@ void console_say(const struct console *console, const char *format, ...)
 {
     double seconds = (double)(clock_monotonic_ms(&console->clock) - console->start_ms) / 1000.0;
     va_list arguments;
+    flockfile(stdout); /* what concludes the run is a thread of its own */
     printf("[%8.3f s] ", seconds);
     va_start(arguments, format);
     vprintf(format, arguments);
     va_end(arguments);
     putchar('\n');
     fflush(stdout);
+    funlockfile(stdout);
 }
 
 void console_say_log_end(const struct console *console, const char *name, const char *log_path)

@@ -14,6 +14,7 @@ struct console {
 };
 
 void console_init(struct console *console, const struct clock *clock);
+/* console_say: one line; lines of two threads do not mix. */
 void console_say(const struct console *console, const char *format, ...) PRINTF_LIKE(2, 3);
 
 /* console_say_log_end: the last line of a log, after its writer's name; nothing when there is none. */

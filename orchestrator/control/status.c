@@ -10,6 +10,18 @@
 #include <math.h>
 #include <string.h>
 
+/* RATE_STALE_MS: a rate is of the last two heartbeats that were a second apart; of whom none comes nobody knows it any more. */
+enum { RATE_STALE_MS = 3000 };
+
+/* rate_of: rows a second, as they flow now; NaN: nothing has been heard of late that it could be taken from. */
+static double rate_of(const struct run *run, const struct process *process)
+{
+    if (!process->child.lives || !process_state_up(process->supervisor.state))
+        return 0;
+    bool silent = process->module->beats && run_now_ms(run) - process->telemetry.received_ms > RATE_STALE_MS;
+    return silent || process->paused ? NAN : process->rows_per_s;
+}
+
 static void process_json(struct run *run, struct process *process, struct json *json)
 {
     const struct telemetry *telemetry = &process->telemetry;
@@ -29,7 +41,7 @@ static void process_json(struct run *run, struct process *process, struct json *
     json_key_text(json, "failed_conditions", process->health.failed);
     json_key_i64(json, "restart_count", process->supervisor.restart_count);
     json_key_bool(json, "gave_up", process->supervisor.gave_up);
-    json_key_f64(json, "rows_per_s", process->child.lives ? process->rows_per_s : 0);
+    json_key_f64(json, "rows_per_s", rate_of(run, process));
     json_key_i64(json, "lag_rows", run_lag_rows(run, process));
     json_key(json, "heartbeat_age_ms");
     if (age_ms >= 0)

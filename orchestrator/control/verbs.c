@@ -2,6 +2,7 @@
  * so now; what follows from a wish is told on the status feed. */
 #include "orchestrator/faults/fault_verbs.h"
 #include "orchestrator/interventions/intervention_verbs.h"
+#include "orchestrator/manifest/live_manifest.h"
 #include "orchestrator/preflight/checklist.h"
 #include "orchestrator/run.h"
 #include "orchestrator/supervision/signal_name.h"
@@ -262,13 +263,16 @@ static enum status perform_scale(void *context, const struct control_values *val
         targets[MODULES[i]] = (size_t)values->integers[i];
         any = true;
     }
-    enum status status = any ? scale_begin(run, targets, error)
-                             : error_set(error, STATUS_INVALID, "harvest, features or signal must be given");
+    bool is_so = any && run->phase == PHASE_FEEDING && scale_is_so(run, targets);
+    enum status status = !any ? error_set(error, STATUS_INVALID, "harvest, features or signal must be given")
+                         : is_so ? STATUS_OK
+                                 : scale_begin(run, targets, error);
     if (status != STATUS_OK)
         return status;
     json_object_begin(result);
     json_key_text(result, "run_id", run->run_id);
     json_key_i64(result, "plan_version", run->plan->version);
+    json_key_text(result, "note", is_so ? "nothing to do" : NULL);
     json_object_end(result);
     return STATUS_OK;
 }
@@ -316,6 +320,7 @@ const struct control_verb RUN_VERBS[] = {
      perform_scale},
     {"events", {{"since", CONTROL_INTEGER, false}}, false, perform_events},
     {"gates", {{0}}, false, perform_gates},
+    {"manifest", {{0}}, false, perform_manifest},
     {"shutdown", {{0}}, true, perform_shutdown},
     {"fault", FAULT_ARGUMENTS, true, perform_fault},
     {"fault_list", {{"id", CONTROL_INTEGER, false}}, false, perform_fault_list},

@@ -1,5 +1,7 @@
 #include "metrics.h"
 
+#include "orchestrator/plan/resolve.h"
+
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
@@ -61,13 +63,34 @@ static double reconnects(const struct run *run)
     return counter(run, MODULE_HARVEST, "reconnect_count");
 }
 
+/* no_latency: what harvest then tells of it is how far its counting goes, not how long anything took. */
+static const char *no_latency(const struct run *run)
+{
+    const char *clock = resolve_event_clock(run->config);
+    return strcmp(clock, "wall") == 0 ? NULL
+           : strcmp(clock, "scaled") == 0
+               ? "event time runs at another speed than the time of day: there is no latency between them"
+               : "event time is recorded, not the time of day: there is no latency between them";
+}
+
+/* figure: `excuse`: why it means nothing in this run, NULL: it does; no function: it always does. */
 static const struct figure {
     const char *name;
     double (*measure)(const struct run *run);
+    const char *(*excuse)(const struct run *run);
 } FIGURES[] = {
-    {"confirmed_share", confirmed_share}, {"healthy_share", healthy_share}, {"latency_ms_p99", latency_p99},
-    {"recv_rate_tps", receive_rate},      {"queue_dropped", queue_dropped}, {"reconnect_count", reconnects},
+    {"confirmed_share", confirmed_share, NULL},  {"healthy_share", healthy_share, NULL},
+    {"latency_ms_p99", latency_p99, no_latency}, {"recv_rate_tps", receive_rate, NULL},
+    {"queue_dropped", queue_dropped, NULL},      {"reconnect_count", reconnects, NULL},
 };
+
+/* measured: NaN, and the reason, when it means nothing here. */
+static double measured(const struct run *run, const struct figure *figure, struct incident_metric *metric)
+{
+    const char *excuse = figure->excuse ? figure->excuse(run) : NULL;
+    snprintf(metric->reason, sizeof metric->reason, "%s", excuse ? excuse : "");
+    return excuse ? NAN : figure->measure(run);
+}
 
 enum { FIGURE_COUNT = sizeof FIGURES / sizeof *FIGURES };
 
@@ -76,7 +99,7 @@ void metrics_before(const struct run *run, struct incident *incident)
     for (size_t i = 0; i < FIGURE_COUNT; i++) {
         struct incident_metric *metric = &incident->metrics[i];
         snprintf(metric->name, sizeof metric->name, "%s", FIGURES[i].name);
-        metric->before = FIGURES[i].measure(run);
+        metric->before = measured(run, &FIGURES[i], metric);
         metric->after = NAN;
     }
     incident->metric_count = FIGURE_COUNT;
@@ -87,7 +110,7 @@ static void measure_again(struct incident *incident, const void *context)
     for (size_t i = 0; i < incident->metric_count; i++)
         for (size_t j = 0; j < FIGURE_COUNT; j++)
             if (strcmp(incident->metrics[i].name, FIGURES[j].name) == 0)
-                incident->metrics[i].after = FIGURES[j].measure(context);
+                incident->metrics[i].after = measured(context, &FIGURES[j], &incident->metrics[i]);
 }
 
 enum status metrics_after(const struct run *run, const char *path, const char *id, struct error *error)

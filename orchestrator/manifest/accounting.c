@@ -112,13 +112,14 @@ void accounting_canary(const struct run *run)
     perform(run, "canary", words);
 }
 
-void accounting_summary(const struct run *run)
+/* report_again: `unlisted`: runtime/report.json is another run's already. */
+static void report_again(const struct run *run, const char *what, bool unlisted)
 {
     char effective[PATH_BYTES], given[PATH_BYTES];
     behind_effective_path(run, effective);
     behind_given_path(run, given);
     const char *words[] = {"report_again",
-                           "summary",
+                           what,
                            "--effective",
                            effective,
                            "--run-id",
@@ -126,7 +127,17 @@ void accounting_summary(const struct run *run)
                            "--given",
                            given,
                            "--quiet",
-                           *run->behind ? "--unlisted" : NULL,
+                           unlisted ? "--unlisted" : NULL,
                            NULL};
-    perform(run, "summary", words);
+    perform(run, what, words);
+}
+
+void accounting_summary(const struct run *run)
+{
+    report_again(run, "summary", *run->behind);
+}
+
+void accounting_gates(const struct run *run)
+{
+    report_again(run, "gates", false);
 }

@@ -4,9 +4,9 @@
 #include "base/crash_point.h"
 #include "base/exits.h"
 #include "base/memory.h"
-#include "behind.h"
 #include "conditions.h"
 #include "errand.h"
+#include "given.h"
 #include "manifest.h"
 #include "orchestrator/alerts/alerting.h"
 #include "orchestrator/export/exporter.h"
@@ -70,15 +70,6 @@ static struct fault_loss *losses_of(const struct run *run, const struct evidence
     return losses;
 }
 
-static void faults_json(const struct run *run, const struct fault_loss *losses, struct json *json)
-{
-    json_array_begin(json);
-    for (size_t i = 0; i < run->fault_count; i++)
-        if (!fault_is_refused(&run->faults[i]))
-            fault_json(json, &run->faults[i], &losses[i]);
-    json_array_end(json);
-}
-
 int64_t conclude_limit_ms(const struct run *run)
 {
     int64_t given_ms = config_i64(run->config, "run.conclude_timeout_s") * 1000;
@@ -99,6 +90,12 @@ static void tell_late(struct run *run, const char *what, const char *step)
         FEED_FIELDS(TEXT("what", what), NUMBER("limit_ms", conclude_limit_ms(run)), TEXT("reason", reason)));
     console_say(&run->console, "%s: not done within %.0f s (run.conclude_timeout_s): %s", what,
                 (double)conclude_limit_ms(run) / 1000, reason);
+}
+
+void conclude_say(const struct run *run, const char *step)
+{
+    console_say(&run->console, "concluding: %s …", step);
+    log_event(LOG_INFO, "concluding", "step=\"%s\"", step);
 }
 
 /* --- before the stop --- */
@@ -130,31 +127,6 @@ static void judge(void *context)
     gates_judge(&conditions, &judging->evidence, &judging->gates);
 }
 
-static void given_export(const struct run *run, struct json *json)
-{
-    struct exporter_totals totals = exporter_totals(run->exporter);
-    json_key(json, "timeseries_export");
-    json_object_begin(json);
-    json_key_i64(json, "export_count", *run->behind ? run->exports_ok : totals.ok);
-    json_key_i64(json, "error_count", *run->behind ? run->exports_failed : totals.failed);
-    json_object_end(json);
-}
-
-/* given_counts: by process, what the gates are judged by; to report itself heartbeats may have been lost. */
-static void given_counts(const struct run *run, struct json *json)
-{
-    json_array_begin(json);
-    for (size_t i = 0; i < run->process_count; i++) {
-        if (!telemetry_count(&run->processes[i].telemetry, PART_COUNTERS))
-            continue; /* was never heard */
-        json_object_begin(json);
-        json_key_text(json, "name", run->processes[i].name);
-        telemetry_counts_json(json, &run->processes[i].telemetry);
-        json_object_end(json);
-    }
-    json_array_end(json);
-}
-
 static void places_own(struct judging *judging)
 {
     struct evidence_places *places = &judging->places;
@@ -171,7 +143,7 @@ static struct judging *judging_create(const struct run *run)
     places_own(judging);
     buffer_init(&judging->counts, 0);
     json_init(&json, &judging->counts);
-    given_counts(run, &json);
+    given_counts_json(run, &json);
     judging->errand = (struct errand){.done = true, .descriptor = -1};
     return judging;
 }
@@ -182,6 +154,7 @@ static struct judging *judging_begin(struct run *run)
     struct judging *judging = judging_create(run);
     char path[PATH_BYTES];
     judging->deadline_ms = run_now_ms(run) + conclude_limit_ms(run);
+    conclude_say(run, "the gates that can be judged before the stop");
     manifest_status_path(run, path);
     judging->status = status_write(run, path);
     if (judging->status == STATUS_OK)
@@ -225,37 +198,13 @@ void conclude_give(struct run *run)
 {
     static const struct evidence NOTHING_KNOWN = {.count = 0};
     const struct judging *judging = run->judging;
-    char path[PATH_BYTES];
-    struct buffer text;
-    struct json json;
-    enum status status = judging ? judging->status : STATUS_OK;
-    behind_given_path(run, path);
-    struct fault_loss *losses = losses_of(run, judging ? &judging->evidence : &NOTHING_KNOWN);
-    buffer_init(&text, 0);
-    json_init(&json, &text);
-    json_object_begin(&json);
-    if (judging && status == STATUS_OK) {
-        json_key(&json, "gates");
-        gates_json(&judging->gates, &json);
-        json_key_text(&json, "overall_verdict", gate_verdict_name(gates_overall(&judging->gates)));
+    if (judging && judging->status != STATUS_OK) {
+        log_event(LOG_ERROR, "given", "reason=\"%s\"", judging->error.text);
+        return;
     }
-    given_export(run, &json);
-    json_key(&json, "processes");
-    if (judging)
-        json_raw(&json, (const char *)judging->counts.data, judging->counts.length);
-    else
-        given_counts(run, &json);
-    json_key(&json, "alerts");
-    alerts_list_json(&run->alerting->alerts, &json);
-    json_key(&json, "fault_injection");
-    faults_json(run, losses, &json);
-    json_object_end(&json);
-    if (status == STATUS_OK)
-        status = file_replace(path, text.data, text.length, false);
-    if (status != STATUS_OK)
-        log_event(LOG_ERROR, "write_error", "file=%s", path);
+    struct fault_loss *losses = losses_of(run, judging ? &judging->evidence : &NOTHING_KNOWN);
+    given_write(run, judging ? &judging->gates : NULL, judging ? &judging->counts : NULL, losses);
     free(losses);
-    buffer_finish(&text);
 }
 
 static int exit_code_of(const struct run *run, enum gate_verdict overall)
@@ -371,9 +320,11 @@ struct concluding {
     struct error error;
 };
 
+/* at: the step that begins; whoever waits for the verdict is told what is read just now. */
 static void at(struct concluding *concluding, const char *step)
 {
     atomic_store(&concluding->step, step);
+    conclude_say(concluding->run, step);
     crash_point("concluding");
 }
 
@@ -392,11 +343,16 @@ static enum status manifest_replace(struct concluding *concluding,
     return status;
 }
 
+static bool has_report(const struct run *run)
+{
+    return (run->choice.enabled | run->choice.implied) & module_bit(MODULE_REPORT);
+}
+
 /* summaries_write: what report has left to be written from its database: once for the gates, and once more with them. */
 static void summaries_write(struct concluding *concluding)
 {
     struct run *run = concluding->run;
-    if (!run->leads_on || !((run->choice.enabled | run->choice.implied) & module_bit(MODULE_REPORT)))
+    if (!run->leads_on || !has_report(run))
         return;
     at(concluding, "the rows of the sinks, for the summaries");
     conclude_give(run);
@@ -408,6 +364,18 @@ static void summaries_write(struct concluding *concluding)
     conclude_judged_finish(run);
     at(concluding, "the rows of the sinks, for the summaries with the gates");
     accounting_summary(run);
+}
+
+/* summaries_finish: all gates are known now, those too that only the last exit decides: summaries, manifest and whoever verifies tell of
+ * the same ones. Nothing that a gate is judged by changes with it. */
+static void summaries_finish(struct concluding *concluding)
+{
+    const struct run *run = concluding->run;
+    if (!has_report(run) || run->gates == GATES_NONE)
+        return;
+    at(concluding, "all gates' place in the summaries");
+    given_write(run, &concluding->gates, NULL, concluding->losses);
+    accounting_gates(run);
 }
 
 /* files_write: everything the verdict is computed from, but the status file, and what only the rows tell of the faults. */
@@ -424,12 +392,14 @@ static enum status files_write(struct concluding *concluding, struct error *erro
         return status;
     at(concluding, "the loss ledger");
     accounting_make(run);
-    atomic_store(&concluding->step, "the data quality");
-    if (run->gates == GATES_SOAK)
+    if (run->gates == GATES_SOAK) {
+        at(concluding, "the data quality");
         accounting_quality(run);
-    atomic_store(&concluding->step, "the canary's figures");
-    if (run->gates == GATES_CANARY)
+    }
+    if (run->gates == GATES_CANARY) {
+        at(concluding, "the canary's figures");
         accounting_canary(run);
+    }
     return STATUS_OK;
 }
 
@@ -453,12 +423,13 @@ static enum status write_all(struct concluding *concluding, struct error *error)
         status = conditions_read(places.manifest_path, run->run_id, &conditions, error);
     if (status != STATUS_OK)
         return status;
-    atomic_store(&concluding->step, "reports and manifests");
+    at(concluding, "reports and manifests, for the gates");
     evidence_gather_documents(&places, &evidence);
     gates_judge(&conditions, &evidence, &concluding->gates);
     conclusion.gates = &concluding->gates;
     conclusion.overall = gates_overall(&concluding->gates);
     conclusion.exit_code = concluding->code = exit_code_of(run, conclusion.overall);
+    summaries_finish(concluding);
     return manifest_replace(concluding, &conclusion, error);
 }
 

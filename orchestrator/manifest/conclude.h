@@ -7,6 +7,9 @@
 /* conclude_begin: the manifest with state "running", before the first process. */
 enum status conclude_begin(const struct run *run, struct error *error) MUST_USE;
 
+/* conclude_say: what is being done between the last row and the verdict, to people and log. */
+void conclude_say(const struct run *run, const char *step);
+
 /* What takes as long as the run's files are large is done in a thread of its own; its end wakes the loop (RUN_ERRAND_EVENT). A file may
  * also never answer (a pipe in its place, a dead network file system): conclude_limit_ms is how long that is waited for:
  * run.conclude_timeout_s, divided by run.time_scale but not below CONCLUDE_LEAST_MS, and as long again as the run was fed, since nobody

@@ -135,11 +135,12 @@ static void write_conditions(struct json *json, const struct run *run)
 {
     const struct config *config = run->config;
     double scale = config_f64(config, "run.time_scale");
+    int64_t fed_until_ms =
+        run->phase == PHASE_FEEDING ? clock_wall_ms(&run->clock) : run->fed_until_wall_ms; /* still is */
     struct gate_conditions conditions = {
         .set = run->gates,
-        .minutes = run->go_wall_ms && run->fed_until_wall_ms
-                       ? scale * (double)(run->fed_until_wall_ms - run->go_wall_ms) / 60000.0
-                       : 0,
+        .minutes =
+            run->go_wall_ms && fed_until_ms ? scale * (double)(fed_until_ms - run->go_wall_ms) / 60000.0 : 0,
         .planned_minutes = run->end_due_ms == NEVER_MS ? 0 : config_f64(config, "run.minutes"),
         .time_scale = scale,
         .max_rss_mb = (double)config_i64(config, "limits.max_rss_mb"),
@@ -481,6 +482,7 @@ static void write_manifest(struct json *json, const struct run *run,
     json_key_text(json, "run_id", run->run_id);
     json_key_text(json, "state", state_of(run, conclusion));
     json_key_bool(json, "final", conclusion && conclusion->gates);
+    key_time(json, "written_at", clock_wall_ms(&run->clock));
     key_time(json, "started_at", run->started_wall_ms);
     key_time(json, "ended_at", run->ended_wall_ms);
     json_key_f64(json, "duration_s", (double)(until_ms - run->started_wall_ms) / 1000.0);

@@ -47,11 +47,18 @@ static int start(const struct invocation *invocation)
 
 /* --- report --- */
 
+/* run_named: of `canary report`, whose second word may be it. */
+static const char *run_named(const struct invocation *invocation)
+{
+    const char *value = invocation_value(invocation, "--run-id");
+    return value ? value : invocation->words[1];
+}
+
 static int report(const struct invocation *invocation)
 {
     struct program_words words = {.count = 0};
     program_add(&words, "evaluation");
-    program_add_option(&words, "--run-id", invocation_value(invocation, "--run-id"));
+    program_add_option(&words, "--run-id", run_named(invocation));
     program_add_option(&words, "--out", invocation_value(invocation, "--out"));
     if (invocation->json)
         program_add(&words, "--json");
@@ -293,11 +300,11 @@ int verb_canary(const struct invocation *invocation)
     if (!marks && !starts && !reports && strcmp(what, "status") != 0)
         return complain(EXIT_WRONG_USE, "canary %s: must be start, status, report, mark-stable or resolve",
                         what);
-    if (invocation->words[1])
+    if (invocation->words[1] && (!reports || invocation_value(invocation, "--run-id")))
         return complain(EXIT_WRONG_USE, "canary %s: takes no further word (%s)", what, invocation->words[1]);
     if (starts)
         return start(invocation);
-    enum status status = place_run(reports ? invocation_value(invocation, "--run-id") : NULL, run_id, &error);
+    enum status status = place_run(reports ? run_named(invocation) : NULL, run_id, &error);
     if (status != STATUS_OK)
         return complain(exit_of(status), "%s", error.text);
     if (reports)

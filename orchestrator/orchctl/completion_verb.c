@@ -11,12 +11,37 @@ static bool takes_process(const struct verb *verb)
     return strstr(verb->words, "NAME") != NULL;
 }
 
+/* names_run: by an option or a last word. */
+static bool names_run(const struct verb *verb)
+{
+    size_t unused;
+    return verb_takes_run(verb, &unused);
+}
+
 /* print_option_names: verb: NULL: before there is one. */
 static void print_option_names(const struct verb *verb, const struct verb_option *options)
 {
     for (; options->name; options++)
         if (!verb || verb_takes(verb, options->name))
             printf(" %s", options->name);
+}
+
+enum { LITERALS_BYTES = 128 };
+
+/* literals_of: the words that are written as they stand: "build|verify [RUN]" has two; "": none. */
+static const char *literals_of(const struct verb *verb, char out[LITERALS_BYTES])
+{
+    static const char LETTERS[] = "abcdefghijklmnopqrstuvwxyz-";
+    size_t used = 0;
+    *out = 0;
+    for (const char *at = verb->words; *at; at += strspn(at, " |")) {
+        size_t length = strcspn(at, " |");
+        if (length == strspn(at, LETTERS) && *at != '-' && used < LITERALS_BYTES)
+            used += (size_t)snprintf(out + used, LITERALS_BYTES - used, "%s%.*s", used ? " " : "",
+                                     (int)length, at);
+        at += length;
+    }
+    return out;
 }
 
 /* --- bash --- */
@@ -28,28 +53,40 @@ static void print_bash(const struct verb *verbs, size_t count)
         "_orchctl_processes() {\n"
         "    orchctl status --json 2>/dev/null | grep -o '\"name\":\"[a-z.0-9]*\",\"pid\"' | cut -d'\"' -f4\n"
         "}\n"
+        "_orchctl_runs() {\n"
+        "    ls artifacts/run_logs/run_manifest_*.json 2>/dev/null | sed 's,.*/run_manifest_,,; "
+        "s,[.]json$,,'\n"
+        "}\n"
         "_orchctl() {\n"
-        "    local word=\"${COMP_WORDS[COMP_CWORD]}\" verb='' i\n"
+        "    local word=\"${COMP_WORDS[COMP_CWORD]}\" verb='' help='' i\n"
         "    for ((i = 1; i < COMP_CWORD; i++)); do\n"
         "        case \"${COMP_WORDS[i]}\" in\n"
         "        --dir | --timeout) ((i++)) ;;\n"
         "        -*) ;;\n"
+        "        help) help=help ;;\n"
         "        *) verb=\"${COMP_WORDS[i]}\" && break ;;\n"
         "        esac\n"
         "    done\n"
         "    local options='");
     print_option_names(NULL, options_common());
-    printf("' words=''\n    case \"$verb\" in\n    '') words='");
+    printf(" -h' words=''\n    case \"$verb\" in\n    '') words='");
     for (size_t i = 0; i < count; i++)
         printf(" %s", verbs[i].name);
-    printf("' ;;\n");
+    printf("'; [[ $help ]] || words+=' help' ;;\n");
     for (size_t i = 0; i < count; i++) {
+        char literals[LITERALS_BYTES];
         printf("    %s) options='", verbs[i].name);
         print_option_names(&verbs[i], options_common());
         print_option_names(&verbs[i], verbs[i].options);
-        printf("'%s ;;\n", takes_process(&verbs[i]) ? " words=\"$(_orchctl_processes) orchestrator\"" : "");
+        printf(" -h' words='%s'", literals_of(&verbs[i], literals));
+        if (takes_process(&verbs[i]))
+            printf("\" $(_orchctl_processes) orchestrator\"");
+        if (names_run(&verbs[i]))
+            printf("\" $(_orchctl_runs)\"");
+        printf(" ;;\n");
     }
     printf("    esac\n"
+           "    [[ ${COMP_WORDS[COMP_CWORD - 1]} != --run-id ]] || words=\"$(_orchctl_runs)\"\n"
            "    if [[ $word == -* ]]; then words=\"$options\"; fi\n"
            "    mapfile -t COMPREPLY < <(compgen -W \"$words\" -- \"$word\")\n"
            "    [[ ${#COMPREPLY[@]} -gt 0 || $word == -* ]] || mapfile -t COMPREPLY < <(compgen -f -- "
@@ -81,7 +118,10 @@ static void print_zsh_options(const struct verb_option *options)
         print_quoted(options->help);
         printf("]");
         if (options->argument)
-            printf(":%s:%s", options->argument, strcmp(options->argument, "DIR") == 0 ? "_files -/" : "");
+            printf(":%s:%s", options->argument,
+                   strcmp(options->argument, "DIR") == 0   ? "_files -/"
+                   : strcmp(options->argument, "RUN") == 0 ? "_orchctl_runs"
+                                                           : "");
         putchar('\'');
     }
 }
@@ -97,6 +137,17 @@ static void print_zsh_common(const struct verb *verb)
         printf("$common");
 }
 
+/* print_zsh_words: words as they stand come first, then names of processes, runs or files. */
+static void print_zsh_words(const struct verb *verb)
+{
+    char literals[LITERALS_BYTES];
+    if (*literals_of(verb, literals))
+        printf(" '1:word:(%s)'", literals);
+    printf(" '*:%s'", takes_process(verb) ? "process:_orchctl_processes"
+                      : names_run(verb)   ? "run:_orchctl_runs"
+                                          : "file:_files");
+}
+
 static void print_zsh(const struct verb *verbs, size_t count)
 {
     printf("#compdef orchctl\n# zsh completion of orchctl; written by `orchctl completion zsh`\n"
@@ -107,12 +158,18 @@ static void print_zsh(const struct verb *verbs, size_t count)
            "orchestrator)\n"
            "    compadd -a names\n"
            "}\n"
+           "_orchctl_runs() {\n"
+           "    local -a names\n"
+           "    names=(artifacts/run_logs/run_manifest_*.json(N))\n"
+           "    names=(${${names#*/run_manifest_}%%.json})\n"
+           "    compadd -a names\n"
+           "}\n"
            "_orchctl() {\n"
            "    local -a verbs common\n"
            "    local curcontext=\"$curcontext\" state line\n"
            "    common=(");
     print_zsh_options(options_common());
-    printf(")\n    verbs=(");
+    printf(" '-h[the same as --help]')\n    verbs=( 'help:what there is, or more about one verb'");
     for (size_t i = 0; i < count; i++) {
         printf(" '%s:", verbs[i].name);
         print_quoted(verbs[i].summary);
@@ -123,12 +180,14 @@ static void print_zsh(const struct verb *verbs, size_t count)
            "    case $state in\n"
            "    verb) _describe verb verbs ;;\n"
            "    words)\n"
-           "        case $line[1] in\n");
+           "        case $line[1] in\n"
+           "        help) _describe verb verbs ;;\n");
     for (size_t i = 0; i < count; i++) {
         printf("        %s) _arguments ", verbs[i].name);
         print_zsh_common(&verbs[i]);
         print_zsh_options(verbs[i].options);
-        printf(" '*:%s' ;;\n", takes_process(&verbs[i]) ? "process:_orchctl_processes" : "file:_files");
+        print_zsh_words(&verbs[i]);
+        printf(" ;;\n");
     }
     printf("        esac ;;\n    esac\n}\n_orchctl \"$@\"\n");
 }

@@ -1,15 +1,11 @@
-/* validate, parity, report, evidence: what can be said about a run from its files; programs of their own do the work. */
-#include "base/buffer.h"
+/* validate, parity, evidence: what can be said about a run from its files; programs of their own do the work. */
 #include "config/config.h"
 #include "place.h"
 #include "program.h"
 #include "verb.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-#include <yyjson.h>
 
 /* begin: the program, and the options of the verb that it takes under the same names. */
 static struct program_words begin(const struct invocation *invocation, const char *program)
@@ -90,84 +86,9 @@ int verb_parity(const struct invocation *invocation)
     program_add(&words, "report_again");
     program_add(&words, "parity");
     program_add_option(&words, "--effective", *effective ? effective : NULL);
+    program_add_option(&words, "--called", "orchctl parity");
     program_add_option(&words, "--run-id", invocation_value(invocation, "--run-id"));
     if (invocation->json)
         program_add(&words, "--print");
     return program_become(&words);
-}
-
-/* print_json_line: a document in one line, so that several are JSON lines. */
-static enum status print_json_line(const char *path)
-{
-    yyjson_doc *document = yyjson_read_file(path, 0, NULL, NULL);
-    char *line = yyjson_write(document, 0, NULL);
-    if (line)
-        puts(line);
-    free(line);
-    yyjson_doc_free(document);
-    return line ? STATUS_OK : STATUS_IO;
-}
-
-static enum status print_text(const char *path, bool is_first)
-{
-    struct buffer text;
-    buffer_init(&text, 0);
-    enum status status = file_read(path, &text);
-    if (status == STATUS_OK && !is_first)
-        putchar('\n');
-    if (status == STATUS_OK)
-        fwrite(text.data, 1, text.length, stdout);
-    buffer_finish(&text);
-    return status;
-}
-
-/* print_summaries: the newest of each sink, as <output_dir>/report.json says where they are. */
-static int print_summaries(const char *output_dir, bool as_json)
-{
-    char path[PATH_BYTES];
-    path_join(path, output_dir, "report.json");
-    yyjson_doc *index = yyjson_read_file(path, 0, NULL, NULL);
-    yyjson_val *summaries = yyjson_obj_get(yyjson_doc_get_root(index), "summaries"), *summary;
-    size_t at, count;
-    int code = yyjson_arr_size(summaries)
-                   ? EXIT_FINE
-                   : complain(EXIT_REFUSED, "%s: no summary has been written here yet", path);
-    yyjson_arr_foreach(summaries, at, count, summary)
-    {
-        const char *file = yyjson_get_str(yyjson_obj_get(summary, as_json ? "json" : "md"));
-        enum status status = !file     ? STATUS_NOT_FOUND
-                             : as_json ? print_json_line(file)
-                                       : print_text(file, at == 0);
-        if (status != STATUS_OK)
-            code = complain(EXIT_REFUSED, "%s names %s, which cannot be read", path, file ? file : "nothing");
-    }
-    yyjson_doc_free(index);
-    return code;
-}
-
-/* make_again: from the same files; the run is over. */
-static int make_again(void)
-{
-    struct program_words words = {.count = 0};
-    program_add(&words, "report_again");
-    program_add(&words, "summary");
-    program_add(&words, "--quiet");
-    return program_wait(&words);
-}
-
-int verb_report(const struct invocation *invocation)
-{
-    struct config *config;
-    struct error error;
-    char output_dir[PATH_BYTES];
-    int code = run_known(invocation);
-    if (code != EXIT_FINE)
-        return code;
-    if (place_config(&config, &error) != STATUS_OK)
-        return complain(EXIT_REFUSED, "%s", error.text);
-    snprintf(output_dir, sizeof output_dir, "%s", config_text(config, "run.output_dir"));
-    config_destroy(config);
-    /* While the run goes on report writes it itself, every minute. */
-    code = place_orchestrator_lives() || place_daemons_live() ? EXIT_FINE : make_again();
-    return code == EXIT_FINE ? print_summaries(output_dir, invocation->json) : code;
 }

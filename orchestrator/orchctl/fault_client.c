@@ -4,6 +4,7 @@
 #include "base/json.h"
 #include "injury/order.h"
 #include "orchestrator/faults/fault.h"
+#include "orchestrator/faults/faults.h"
 #include "orchestrator/manifest/evidence.h"
 #include "orchestrator/supervision/signal_name.h"
 #include "place.h"
@@ -171,6 +172,25 @@ static enum status wait_steady(struct client *client, int64_t wait_ms, struct er
     }
 }
 
+/* target_known: STATUS_NOT_FOUND before anything is waited for: nobody becomes steady for a name that nobody has. */
+static enum status target_known(struct client *client, const char *target, struct error *error)
+{
+    struct buffer arguments;
+    struct json json;
+    yyjson_doc *reply = NULL;
+    if (strcmp(target, FAULT_OWN_NAME) == 0)
+        return STATUS_OK;
+    buffer_init(&arguments, 0);
+    json_init(&json, &arguments);
+    json_object_begin(&json);
+    json_key_text(&json, "name", target);
+    json_object_end(&json);
+    enum status status = client_ask(client, "health", buffer_text(&arguments), &reply, error);
+    buffer_finish(&arguments);
+    yyjson_doc_free(reply);
+    return status;
+}
+
 enum status fault_ask(struct client *client, const struct fault_asked *asked, int64_t *out_id,
                       struct error *error)
 {
@@ -181,6 +201,8 @@ enum status fault_ask(struct client *client, const struct fault_asked *asked, in
     enum status status = arguments_write(asked, &arguments, error);
     if (status == STATUS_OK && asked->steady)
         status = duration_read(asked->steady, &steady_ms, error);
+    if (status == STATUS_OK)
+        status = target_known(client, asked->target, error);
     if (status == STATUS_OK && !asked->force)
         status = wait_steady(client, steady_ms, error);
     if (status == STATUS_OK)

@@ -36,9 +36,10 @@ enum { TIMEOUT_DEFAULT_MS = 2000 };
         "--why", "TEXT", "the reason, for the incident" \
     }
 
-#define RUN_ID                                                           \
-    {                                                                    \
-        "--run-id", "ID", "a run of this folder (default: the last one)" \
+/* RUN: how every verb names a run of the folder: by this option, or as the last word of all. */
+#define RUN_ID                                                                                   \
+    {                                                                                            \
+        "--run-id", "RUN", "a run of this folder (default: the last one); also as the last word" \
     }
 #define TRIAL                                                               \
     {"--minutes", "N", "length of the run"},                                \
@@ -117,23 +118,22 @@ static const struct verb VERBS[] = {
      0,
      2,
      "the chain behind one signal, recomputed from the capture and compared bit for bit",
-     {{"--all", NULL, "compare every signal and order of the run"},
-      {"--run", "RUN", "an earlier run of this folder (default: the newest)"},
-      NO_TIMEOUT},
+     {{"--all", NULL, "compare every signal and order of the run"}, RUN_ID, NO_TIMEOUT},
      verb_why},
     {"replay",
-     "CAPTURE… --compare RUN",
+     "CAPTURE… --run-id RUN",
      1,
      VERB_WORDS_MAX,
      "recompute a capture and compare all with what a run has stored",
-     {{"--compare", "RUN", "the run whose stored rows are compared; needed"}, NO_TIMEOUT},
+     {{"--run-id", "RUN", "the run whose stored rows are compared; needed (--compare RUN is the same)"},
+      NO_TIMEOUT},
      verb_replay},
     {"account",
      "",
      0,
      0,
      "the loss ledger: every stream balanced from the socket to each sink",
-     {{"--run-id", "ID", "an earlier run of this folder (default: the last one)"}},
+     {RUN_ID},
      verb_account},
     {"config",
      "check|show|fingerprint|diff [FILE [FILE]]",
@@ -153,8 +153,8 @@ static const struct verb VERBS[] = {
      "",
      0,
      0,
-     "the run manifest; \"final\": false, and said, while the run goes on",
-     {RUN_ID, NO_TIMEOUT},
+     "the run manifest; while the run goes on as it stands now: \"final\": false, and said",
+     {RUN_ID},
      verb_manifest},
     {"logs",
      "NAME",
@@ -223,7 +223,7 @@ static const struct verb VERBS[] = {
      0,
      0,
      "doctor, a dual run with a fault in the middle, its evidence built and verified",
-     {TRIAL, RUN_ID, NO_JSON, NO_TIMEOUT},
+     {TRIAL, {"--run-id", "ID", "name of the run (default: made of the time)"}, NO_JSON, NO_TIMEOUT},
      verb_soak},
     {"validate",
      "",
@@ -244,7 +244,7 @@ static const struct verb VERBS[] = {
      0,
      0,
      "the day report of every sink, made anew when the run is over; --json: a line per sink",
-     {NO_TIMEOUT},
+     {RUN_ID, NO_TIMEOUT},
      verb_report},
     {"evidence",
      "build|verify",
@@ -262,7 +262,7 @@ static const struct verb VERBS[] = {
      {WHO, WHY, {"--drill", NULL, "of a release: also writes canary_report/rollback_drill.json"}},
      verb_rollback},
     {"canary",
-     "start|status|report|mark-stable|resolve [ID]",
+     "start|status|report [RUN]|mark-stable|resolve ID",
      1,
      2,
      "a run judged by the canary's gates: begin it, look at it, measure it, mark its configuration stable, "
@@ -274,7 +274,7 @@ static const struct verb VERBS[] = {
       {"--time-scale", "K", "start: divides all wall time; only 1 is evidence"},
       {"--reason", "TEXT", "resolve: why the incident is over; kept with it"},
       {"--who", "NAME", "resolve: who decides (default: the user)"},
-      RUN_ID},
+      {"--run-id", "ID", "report: the run that is measured (default: the last one); start: its name"}},
      verb_canary},
     {"direction",
      "lock|unlock [SYMBOL]",
@@ -360,6 +360,12 @@ bool invocation_number(const struct invocation *invocation, const char *option, 
     return false;
 }
 
+bool verb_takes_run(const struct verb *verb, size_t *out_option)
+{
+    const struct verb_option *option = option_find(verb->options, "--run-id", out_option);
+    return option && strcmp(option->argument, "RUN") == 0 && verb->words_most < VERB_WORDS_MAX;
+}
+
 static const struct verb *verb_find(const char *name)
 {
     for (size_t i = 0; i < sizeof VERBS / sizeof *VERBS; i++)
@@ -390,8 +396,9 @@ static void print_options(const struct verb *verb, const struct verb_option *opt
 static int print_help(const struct verb *verb)
 {
     if (verb) {
-        printf("usage: orchctl %s%s%s\n\n%s\n\n", verb->name, *verb->words ? " " : "", verb->words,
-               verb->summary);
+        size_t unused;
+        printf("usage: orchctl %s%s%s%s\n\n%s\n\n", verb->name, *verb->words ? " " : "", verb->words,
+               verb_takes_run(verb, &unused) ? " [RUN]" : "", verb->summary);
         print_options(verb, verb->options);
         print_options(verb, COMMON);
         return EXIT_FINE;
@@ -432,6 +439,18 @@ static int take_common(struct parsing *parsing, const char *name, const char *va
     return EXIT_FINE;
 }
 
+/* as_now: what an option that had another name is called now. */
+static const char *as_now(const struct verb *verb, const char *name)
+{
+    static const struct {
+        const char *verb, *before, *now;
+    } RENAMED[] = {{"why", "--run", "--run-id"}, {"replay", "--compare", "--run-id"}};
+    for (size_t i = 0; verb && i < sizeof RENAMED / sizeof *RENAMED; i++)
+        if (strcmp(RENAMED[i].verb, verb->name) == 0 && strcmp(RENAMED[i].before, name) == 0)
+            return RENAMED[i].now;
+    return name;
+}
+
 /* take_option: "--name value", "--name=value" or a switch. */
 static int take_option(struct parsing *parsing, char **argv, int argc, int *at)
 {
@@ -442,7 +461,7 @@ static int take_option(struct parsing *parsing, char **argv, int argc, int *at)
     const struct verb *verb = parsing->invocation.verb;
     if (strcmp(name, "-h") == 0)
         snprintf(name, sizeof name, "--help");
-    const struct verb_option *own = verb ? option_find(verb->options, name, &index) : NULL;
+    const struct verb_option *own = verb ? option_find(verb->options, as_now(verb, name), &index) : NULL;
     size_t unused;
     const struct verb_option *option = own ? own : option_find(COMMON, name, &unused);
     if (!option)
@@ -458,6 +477,10 @@ static int take_option(struct parsing *parsing, char **argv, int argc, int *at)
     }
     if (!own)
         return take_common(parsing, name, value);
+    size_t run;
+    if (verb_takes_run(verb, &run) && run == index && parsing->invocation.values[run])
+        return complain(EXIT_WRONG_USE, "%s: a run is named twice: %s and %s", verb->name,
+                        parsing->invocation.values[run], value);
     parsing->invocation.values[index] = value;
     return EXIT_FINE;
 }
@@ -475,7 +498,13 @@ static int take_word(struct parsing *parsing, const char *word)
                    ? EXIT_FINE
                    : complain(EXIT_WRONG_USE, "there is no verb '%s'; orchctl --help lists them", word);
     }
-    if (invocation->word_count == invocation->verb->words_most)
+    size_t run;
+    bool full = invocation->word_count == invocation->verb->words_most;
+    if (full && verb_takes_run(invocation->verb, &run) && !invocation->values[run]) {
+        invocation->values[run] = word;
+        return EXIT_FINE;
+    }
+    if (full)
         return complain(EXIT_WRONG_USE, "%s: '%s' is too much; see orchctl %s --help", invocation->verb->name,
                         word, invocation->verb->name);
     invocation->words[invocation->word_count++] = word;

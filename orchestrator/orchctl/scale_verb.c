@@ -22,29 +22,30 @@ static void scalable_names(char *out_text, size_t size)
                                        module_at(i)->name);
 }
 
-/* module_take: which service is meant, each once. */
-static bool module_take(const char *name, module_set *taken)
+/* module_take: which service is meant, each once. EXIT_FINE, or what the mistake is worth. */
+static int module_take(const char *name, module_set *taken)
 {
     char names[128];
     size_t module = module_index(name);
     if (module == MODULE_COUNT || !module_at(module)->scales) {
         scalable_names(names, sizeof names);
-        return complain(0, "scale: '%s' has no instances to choose; these have: %s", name, names);
+        return complain(module == MODULE_COUNT ? EXIT_REFUSED : EXIT_WRONG_USE,
+                        "scale: '%s' has no instances to choose; these have: %s", name, names);
     }
     if (*taken & module_bit(module))
-        return complain(0, "scale: %s is named twice", name);
+        return complain(EXIT_WRONG_USE, "scale: %s is named twice", name);
     *taken |= module_bit(module);
-    return true;
+    return EXIT_FINE;
 }
 
-static bool word_wrong(const char *word)
+static int word_wrong(const char *word)
 {
-    return complain(0, "scale: '%s': write SERVICE=N with N from 1 to %d, e.g. signal=3", word,
+    return complain(EXIT_WRONG_USE, "scale: '%s': write SERVICE=N with N from 1 to %d, e.g. signal=3", word,
                     PLAN_INSTANCES_MAX);
 }
 
-/* take_word: "signal=3"; false, and a sentence, when nothing can be meant by it. */
-static bool take_word(const char *word, module_set *taken, struct json *args)
+/* take_word: "signal=3"; EXIT_FINE, or a sentence and what the mistake is worth. */
+static int take_word(const char *word, module_set *taken, struct json *args)
 {
     char name[PLAN_NAME_BYTES], *end;
     const char *equals = strchr(word, '=');
@@ -52,14 +53,15 @@ static bool take_word(const char *word, module_set *taken, struct json *args)
         return word_wrong(word);
     memcpy(name, word, (size_t)(equals - word));
     name[equals - word] = 0;
-    if (!module_take(name, taken))
-        return false;
+    int code = module_take(name, taken);
+    if (code != EXIT_FINE)
+        return code;
     errno = 0;
     long long count = strtoll(equals + 1, &end, 10);
     if (errno || end == equals + 1 || *end || count < 1 || count > PLAN_INSTANCES_MAX)
         return word_wrong(word);
     json_key_i64(args, name, count);
-    return true;
+    return EXIT_FINE;
 }
 
 struct following {
@@ -115,10 +117,18 @@ static int follow(const struct invocation *invocation, struct client *client, in
     return complain(EXIT_REFUSED, "scale: not done yet: %s", error.text);
 }
 
-static void print_begun(const struct invocation *invocation, yyjson_val *result)
+/* print_begun: what was asked for is so already, or begins. */
+static void print_begun(const struct invocation *invocation, yyjson_val *result, bool is_so)
 {
     if (invocation->json)
         print_json(result);
+    else if (is_so)
+        for (size_t i = 0; i < invocation->word_count; i++) {
+            const char *word = invocation->words[i], *equals = strchr(word, '=');
+            long long instances = strtoll(equals + 1, NULL, 10);
+            printf("%.*s already has %lld %s: nothing to do\n", (int)(equals - word), word, instances,
+                   plural(instances, "instance", "instances"));
+        }
     else
         puts("scaling has begun; `orchctl events` tells how it goes, --wait SECONDS waits for it");
 }
@@ -137,11 +147,13 @@ int verb_scale(const struct invocation *invocation)
     buffer_init(&args, 0);
     json_init(&json, &args);
     json_object_begin(&json);
-    for (size_t i = 0; i < invocation->word_count; i++)
-        if (!take_word(invocation->words[i], &taken, &json)) {
-            buffer_finish(&args);
-            return EXIT_WRONG_USE;
-        }
+    int code = EXIT_FINE;
+    for (size_t i = 0; code == EXIT_FINE && i < invocation->word_count; i++)
+        code = take_word(invocation->words[i], &taken, &json);
+    if (code != EXIT_FINE) {
+        buffer_finish(&args);
+        return code;
+    }
     json_object_end(&json);
     enum status status = client_open(invocation->timeout_ms, &client, &error);
     if (status == STATUS_OK && wait_s >= 0)
@@ -149,11 +161,13 @@ int verb_scale(const struct invocation *invocation)
     if (status == STATUS_OK)
         status = client_ask(client, "scale", buffer_text(&args), &reply, &error);
     buffer_finish(&args);
-    int code = status == STATUS_OK ? EXIT_FINE : complain(EXIT_REFUSED, "%s", error.text);
-    if (code == EXIT_FINE && wait_s >= 0)
+    code = status == STATUS_OK ? EXIT_FINE : complain(EXIT_REFUSED, "%s", error.text);
+    yyjson_val *result = yyjson_obj_get(yyjson_doc_get_root(reply), "result");
+    bool is_so = yyjson_equals_str(yyjson_obj_get(result, "note"), "nothing to do");
+    if (code == EXIT_FINE && wait_s >= 0 && !is_so)
         code = follow(invocation, client, serial, wait_s);
     else if (code == EXIT_FINE)
-        print_begun(invocation, yyjson_obj_get(yyjson_doc_get_root(reply), "result"));
+        print_begun(invocation, result, is_so);
     yyjson_doc_free(reply);
     client_close(client);
     return code;

@@ -206,15 +206,15 @@ static void publisher_names(char *out_text, size_t size)
                                        module_at(i)->name);
 }
 
-/* topic_take: "service/SYMBOL". STATUS_INVALID: it is no topic, or nobody publishes such. */
+/* topic_take: "service/SYMBOL". STATUS_NOT_FOUND: no stream is called so. */
 static enum status topic_take(struct tail *tail, const char *topic, struct error *error)
 {
     char *service = tail->service, known[128];
     const char *slash = strchr(topic, '/');
     if (!slash || slash == topic || !slash[1] || strlen(topic) >= sizeof tail->stream ||
         (size_t)(slash - topic) >= sizeof tail->service)
-        return error_set(error, STATUS_INVALID,
-                         "'%s' is not a topic: write SERVICE/SYMBOL, e.g. signal/BTCUSDT", topic);
+        return error_set(error, STATUS_NOT_FOUND,
+                         "there is no stream '%s': write SERVICE/SYMBOL, e.g. signal/BTCUSDT", topic);
     memcpy(service, topic, (size_t)(slash - topic));
     service[slash - topic] = 0;
     snprintf(tail->stream, sizeof tail->stream, "%s", topic);
@@ -222,7 +222,7 @@ static enum status topic_take(struct tail *tail, const char *topic, struct error
     publisher_names(known, sizeof known);
     return module < MODULE_COUNT && publishers() & module_bit(module)
                ? STATUS_OK
-               : error_set(error, STATUS_INVALID,
+               : error_set(error, STATUS_NOT_FOUND,
                            "%s: there is no service of that name that publishes rows; there are: %s", topic,
                            known);
 }

@@ -32,6 +32,9 @@ struct verb {
 /* verb_takes: whether an option, a common one too, means anything to a verb. */
 bool verb_takes(const struct verb *verb, const char *option);
 
+/* verb_takes_run: a verb about a run of the folder, which its option --run-id names, or one word more than it else takes. */
+bool verb_takes_run(const struct verb *verb, size_t *out_option);
+
 /* invocation: a command line, checked against its verb. */
 struct invocation {
     const struct verb *verb;
@@ -96,8 +99,9 @@ int verb_keys(const struct invocation *invocation);
 /* evidence_verbs.c */
 int verb_validate(const struct invocation *invocation);
 int verb_parity(const struct invocation *invocation);
-int verb_report(const struct invocation *invocation);
 int verb_evidence(const struct invocation *invocation);
+/* report_verb.c */
+int verb_report(const struct invocation *invocation);
 /* soak_verbs.c */
 int verb_doctor(const struct invocation *invocation);
 int verb_precheck(const struct invocation *invocation);

@@ -59,12 +59,14 @@ static bool parse_key(const char *text, struct key *out)
            take_part(first + 1, last, out->symbol, sizeof out->symbol) && !strchr(out->symbol, '/');
 }
 
-/* parse_words: the key of one word, or SYMBOL TS_MS; nothing with --all. */
+/* parse_words: the key of one word, or SYMBOL TS_MS; with --all at most a run. */
 static bool parse_words(const struct invocation *invocation, bool all, struct key *out)
 {
     const char *const *words = invocation->words;
-    if (all)
-        return invocation->word_count == 0;
+    if (all) /* the one word there may be is a run */
+        return invocation->word_count == 0 ||
+               (invocation->word_count == 1 && !invocation_value(invocation, "--run-id") &&
+                take_part(words[0], words[0] + strlen(words[0]), out->run_id, sizeof out->run_id));
     if (invocation->word_count == 1)
         return parse_key(words[0], out);
     return invocation->word_count == 2 &&
@@ -228,14 +230,14 @@ static int whole_run(struct command *command, const struct invocation *invocatio
 int verb_why(const struct invocation *invocation)
 {
     bool all = invocation_value(invocation, "--all") != NULL;
-    const char *run_id = invocation_value(invocation, "--run");
+    const char *run_id = invocation_value(invocation, "--run-id");
     struct command command;
     struct key key = {.run_id = ""};
     struct error error = {{0}};
     if (!parse_words(invocation, all, &key))
-        return complain(EXIT_WRONG_USE, "why: write RUN/SYMBOL/TS_MS, or SYMBOL TS_MS, or --all");
+        return complain(EXIT_WRONG_USE, "why: write RUN/SYMBOL/TS_MS, or SYMBOL TS_MS [RUN], or --all [RUN]");
     if (key.run_id[0] && run_id && strcmp(key.run_id, run_id) != 0)
-        return complain(EXIT_WRONG_USE, "why: the key names run %s, --run names %s", key.run_id, run_id);
+        return complain(EXIT_WRONG_USE, "why: the key names run %s, --run-id names %s", key.run_id, run_id);
     enum status status = find_places(&command, run_id ? run_id : key.run_id, &error);
     if (status != STATUS_OK)
         return complain(exit_of(status), "%s", error.text);
@@ -264,11 +266,12 @@ static bool capture_left(const struct command *command)
 
 int verb_replay(const struct invocation *invocation)
 {
-    const char *run_id = invocation_value(invocation, "--compare");
+    const char *run_id = invocation_value(invocation, "--run-id");
     struct command command;
     struct error error = {{0}};
     if (!run_id)
-        return complain(EXIT_WRONG_USE, "replay: --compare RUN says whose stored rows are compared");
+        return complain(EXIT_WRONG_USE,
+                        "replay: --run-id RUN (or --compare RUN) says whose stored rows are compared");
     for (size_t i = 0; i < invocation->word_count; i++)
         if (!file_exists(invocation->words[i]))
             return complain(EXIT_WRONG_USE, "replay %s: there is no such file", invocation->words[i]);

@@ -300,6 +300,24 @@ static void check_printed(struct verifying *verifying, const char *document, yyj
         find(verifying, "%s prints another verdict than its gates give", document);
 }
 
+/* printing: where all gates are printed, and what they are now. */
+struct printing {
+    struct verifying *verifying;
+    const struct gate_results *now;
+};
+
+static enum status summary_visit(void *context, const char *path)
+{
+    struct printing *printing = context;
+    const char *name = strrchr(path, '/');
+    if (!name || strncmp(name, "/summary_", 9) != 0 || !evidence_ends(name, ".json"))
+        return STATUS_OK;
+    yyjson_doc *there = evidence_json(path);
+    check_printed(printing->verifying, name + 1, yyjson_doc_get_root(there), printing->now);
+    yyjson_doc_free(there);
+    return STATUS_OK;
+}
+
 static void check_passed(struct verifying *verifying, const struct gate_results *gates)
 {
     char measured[F64_TEXT_BYTES], threshold[F64_TEXT_BYTES];
@@ -328,6 +346,8 @@ static void check_gates(struct verifying *verifying, yyjson_val *index, yyjson_v
     }
     check_printed(verifying, "index.json", index, &gates);
     check_printed(verifying, "the run manifest", manifest, &gates);
+    struct printing printing = {verifying, &gates};
+    (void)!folder_walk(verifying->pack->folder, summary_visit, &printing);
     check_passed(verifying, &gates);
     yyjson_val *release = yyjson_obj_get(index, "release_evidence");
     if (!yyjson_is_bool(release) || yyjson_get_bool(release) != pack_release_evidence(conditions))

@@ -109,6 +109,16 @@ enum status scale_begin(struct run *run, const size_t targets[MODULE_COUNT], str
     return STATUS_OK;
 }
 
+bool scale_is_so(const struct run *run, const size_t targets[MODULE_COUNT])
+{
+    for (size_t i = 0; i < MODULE_COUNT; i++) {
+        const struct plan_service *service = targets[i] ? plan_service(run->plan, module_at(i)->name) : NULL;
+        if (targets[i] && (!service || service->instance_count != targets[i]))
+            return false;
+    }
+    return run->scaling.step == SCALE_IDLE;
+}
+
 static struct process *instance_of(struct run *run, size_t number)
 {
     char name[PLAN_NAME_BYTES];

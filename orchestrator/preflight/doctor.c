@@ -4,6 +4,7 @@
 #include "base/exits.h"
 #include "base/json.h"
 #include "base/memory.h"
+#include "base/wrap.h"
 #include "doctor_private.h"
 #include "orchestrator/plan/module.h"
 #include "orchestrator/plan/resolve.h"
@@ -18,6 +19,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -201,13 +203,36 @@ static void examine(struct config *config, const struct options *options, struct
     doctor_export(config, options->gates == GATES_SOAK, preflight);
 }
 
+/* terminal_columns: 0: standard output is no terminal, so nobody's line is too long. */
+static size_t terminal_columns(void)
+{
+    struct winsize size;
+    return isatty(STDOUT_FILENO) && ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
+}
+
+/* print_wrapped: from the column `left` on to the edge of the terminal. */
+static void print_wrapped(const char *text, size_t left, size_t columns)
+{
+    struct buffer lines;
+    buffer_init(&lines, 0);
+    wrap_text(&lines, text, left, columns > left ? columns - left : 0);
+    fputs(buffer_text(&lines), stdout);
+    buffer_finish(&lines);
+}
+
 static void print_table(const struct preflight *preflight)
 {
+    enum { LEFT = 22 }; /* columns of name and verdict */
+    static const char REMEDY[] = "remedy: ";
+    size_t columns = terminal_columns();
     for (size_t i = 0; i < preflight->count; i++) {
         const struct preflight_check *check = &preflight->checks[i];
-        printf("%-12s %-8s %s\n", check->name, preflight_verdict_name(check->verdict), check->detail);
-        if (check->verdict != PREFLIGHT_OK && check->remedy)
-            printf("%-12s %-8s remedy: %s\n", "", "", check->remedy);
+        printf("%-12s %-8s ", check->name, preflight_verdict_name(check->verdict));
+        print_wrapped(check->detail, LEFT, columns);
+        if (check->verdict == PREFLIGHT_OK || !check->remedy)
+            continue;
+        printf("%*s%s", LEFT, "", REMEDY);
+        print_wrapped(check->remedy, LEFT + sizeof REMEDY - 1, columns);
     }
 }
 

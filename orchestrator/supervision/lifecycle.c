@@ -451,6 +451,9 @@ static void step_draining(struct run *run)
     tell_drained(run);
     conclude_give(run);
     enter(run, PHASE_REPORTING, REPORT_LIMIT_MS);
+    if ((run->choice.enabled | run->choice.implied) & module_bit(MODULE_REPORT))
+        conclude_say(run, run->leads_on ? "report stores what it has counted"
+                                        : "report reads the sinks, for summaries and parity");
     drain_some(run, true);
 }
 
@@ -492,6 +495,7 @@ static void step_reporting(struct run *run)
     conclude_give(run);
     conclude_judged_finish(run);
     enter(run, PHASE_JUDGING, REPORT_LIMIT_MS);
+    conclude_say(run, "the gates' place in the summaries");
     for (size_t i = 0; i < run->process_count; i++)
         if (run->processes[i].supervisor.state == PROCESS_DRAINED && run->processes[i].module->drains_last)
             command_want(&run->processes[i], VERB_SUMMARY);

@@ -569,6 +569,12 @@ enum status process_signal(struct run *run, struct process *process, int signal_
 enum status process_pause(struct run *run, struct process *process, bool pause, struct error *error)
 {
     enum status status = need_child(run, process, error);
+    if (status == STATUS_OK && pause && run->phase > PHASE_FEEDING)
+        status =
+            error_set(error, STATUS_CONFLICT,
+                      "the run is %s: a process that stood still now would be killed at its end; nobody is "
+                      "paused any more",
+                      run_phase_name(run->phase));
     if (status == STATUS_OK && run->driver->signal(&process->child, pause ? SIGSTOP : SIGCONT) != STATUS_OK)
         status = error_set(error, STATUS_CLOSED, "%s has just ended", process->name);
     if (status != STATUS_OK)

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "markdown.h"
+#include "summary_gates.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -65,10 +66,9 @@ static void write_header(struct buffer *out, const struct summary *summary)
     char started[TIME_TEXT_BYTES], now[TIME_TEXT_BYTES];
     time_iso_ms(input->started_ms, started);
     time_iso_ms(input->now_ms, now);
-    const char *verdict = input->given->overall_verdict;
     buffer_format(out, "# Run %s\n\n", input->run_id);
-    buffer_format(out, "| verdict | **%s**%s |\n|---|---|\n", verdict ? verdict : "UNKNOWN",
-                  verdict ? "" : " (its gates have not been evaluated)");
+    summary_gates_verdict(out, input->given);
+    buffer_append_text(out, "|---|---|\n");
     buffer_format(out, "| state | %s |\n",
                   input->final ? "over: these are the final figures" : "running: figures as of now");
     buffer_format(out, "| input, sink | %s, %s |\n", input->input_mode, input->sink);
@@ -409,9 +409,6 @@ void summary_markdown(const struct summary *summary, struct buffer *out)
     write_linkage(out, &summary->linkage);
     write_given(out, input->given);
     write_warnings(out, summary);
-    heading(out, "Gates");
-    markdown_array(out, input->given->gates,
-                   TITLES("id", "measured", "unit", "op", "threshold", "source_file", "verdict"),
-                   "Not evaluated: without gates the verdict is UNKNOWN.");
+    summary_gates_table(out, input->given);
     write_sources(out, summary);
 }

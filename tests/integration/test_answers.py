@@ -2,6 +2,7 @@
 import json
 import re
 import subprocess
+import time
 
 import pytest
 
@@ -11,7 +12,7 @@ from fakes import Run
 ROOT_BIN = ORCHCTL.parent
 PAGE = ROOT / "docs/control-protocol.md"
 # Who speaks to the orchestrator or to a publisher, and so can be impatient; who says nothing that a program reads.
-PATIENT = set("status health monitor top start stop restart kill pause resume scale events tail account fault shutdown drain rollback direction canary".split())
+PATIENT = set("status health monitor top start stop restart kill pause resume scale events tail account fault shutdown drain rollback direction canary manifest".split())
 WITHOUT_JSON = set("top completion keys precheck smoke soak clean".split())
 
 
@@ -44,6 +45,29 @@ def documented(verb):
     return found[1:]
 
 
+# A name of something a run has, which this one has not: whoever is asked, and whatever the name looks like, nobody could say anything. 1.
+UNKNOWN_NAMES = ["status NOSUCH", "health NOSUCH", "start NOSUCH", "stop NOSUCH", "stop NOSUCH --wait 5", "restart NOSUCH", "drain NOSUCH",
+                 "kill NOSUCH", "pause NOSUCH", "resume NOSUCH", "scale NOSUCH=2", "tail NOSUCH", "tail NOSUCH/BTCUSDT", "logs NOSUCH",
+                 "fault drop NOSUCH", "fault kill NOSUCH", "fault clear 99", "direction lock NOSUCH", "direction unlock NOSUCH",
+                 "account NOSUCH", "manifest NOSUCH", "validate NOSUCH",
+                 "parity NOSUCH", "report NOSUCH", "evidence build NOSUCH", "evidence verify NOSUCH", "canary report NOSUCH"]
+# Who takes no name of that kind; what a name means to these is told by their own rules: a folder, a file, a fingerprint (0033 rule 5). why:
+# test_orchestrator_chain.py, as it needs a capture.
+NAMELESS = set("why monitor top events config export shutdown completion keys doctor preflight precheck smoke soak rollback clean replay".split())
+
+
+def test_an_unknown_name_is_answered_alike_by_every_verb(run):
+    assert {words.split()[0] for words in UNKNOWN_NAMES} | NAMELESS == set(verbs())
+    before = run.status()
+    for words in UNKNOWN_NAMES:
+        begun = time.monotonic()
+        done = run.orchctl(*words.split())
+        assert (done.returncode, done.stdout) == (1, "") and re.search("NOSUCH|99", done.stderr), (words, done)
+        assert done.stderr.count("\n") == 1 and time.monotonic() - begun < 10, (words, done)
+    after = run.status()
+    assert [p["generation"] for p in before["processes"]] == [p["generation"] for p in after["processes"]]
+
+
 def orchestrate(run, *options):
     return subprocess.run([str(run.programs / "orchestrator"), *options], cwd=run.folder, capture_output=True, text=True, timeout=60)
 
@@ -61,8 +85,22 @@ def test_answers_of_a_run_that_goes_on(programs, tmp_path):
         assert run.orchctl("pause", "broker").stdout == "broker is paused (nothing to do)\n"
         paused = json.loads(run.orchctl("pause", "broker", "--json").stdout)
         assert (paused["state"], run.process_status("broker")["state"]) == ("paused", "paused")
+        assert run.process_status("broker")["rows_per_s"] is None, "nobody knows how many rows pass through what stands still"
         assert keys(paused) == keys(documented("pause, resume")[0])
         assert "is running" in run.orchctl("resume", "broker").stdout and "nothing to do" in run.orchctl("resume", "broker").stdout
+
+        live = run.orchctl("manifest")
+        manifest = json.loads(live.stdout)
+        (file,) = (run.folder / "artifacts/run_logs").glob("run_manifest_*.json")
+        start = json.loads(file.read_text())
+        assert manifest.keys() == start.keys() and "goes on" in live.stderr and live.stderr.count("\n") == 1
+        assert (manifest["state"], manifest["final"], start["processes"]["broker"]["pid"]) == ("running", False, None)
+        assert manifest["config_fingerprint"] == run.status()["config_fingerprint"]
+        assert manifest["duration_s"] > start["duration_s"] and manifest["written_at"] > start["written_at"]
+        assert manifest["conditions"]["minutes_fed"] > 0
+        for process in run.status()["processes"]:
+            told = manifest["processes"][process["name"]]
+            assert (told["pid"], told["state"]) == (process["pid"], "running") and told["ready_at"], told
 
         assert run.orchctl("fault", "list").stdout == "this run has had no fault\n"
         assert run.orchctl("fault", "clear").stdout == "no fault is open that could be cleared\n"

@@ -41,16 +41,29 @@ printf '%s\\n' "${{COMPREPLY[@]}}"
 def test_bash_offers_every_verb_and_every_option(tmp_path):
     known = verbs()
     assert len(known) > 15
-    assert sorted(complete([""], tmp_path)) == sorted(known)
+    assert sorted(complete([""], tmp_path)) == sorted([*known, "help"])
     assert complete(["mon"], tmp_path) == ["monitor"]
+    assert sorted(complete(["help", ""], tmp_path)) == sorted(known) and complete(["help", "mon"], tmp_path) == ["monitor"]
+    assert "-h" in complete(["-"], tmp_path)
     for verb, options in known.items():
-        assert sorted(complete([verb, "-"], tmp_path)) == sorted(set(options)), verb
+        assert sorted(complete([verb, "-"], tmp_path)) == sorted({*options, "-h"}), verb
     assert complete(["--dir", "/tmp", "mani"], tmp_path) == ["manifest"]
 
 
 def test_bash_offers_files_where_files_are_meant(tmp_path):
     (tmp_path / "night.yaml").write_text("")
     assert "night.yaml" in complete(["config", "check", "ni"], tmp_path)
+
+
+def test_bash_offers_the_words_a_verb_takes_and_the_runs_there_are(tmp_path):
+    assert complete(["evidence", ""], tmp_path) == ["build", "verify"]
+    assert complete(["direction", "u"], tmp_path) == ["unlock"]
+    assert set(complete(["fault", ""], tmp_path)) >= {"list", "clear", "kinds", "run"}
+    (tmp_path / "artifacts/run_logs").mkdir(parents=True)
+    for run in ("monday", "tuesday"):
+        (tmp_path / f"artifacts/run_logs/run_manifest_{run}.json").write_text("{}")
+    assert complete(["manifest", ""], tmp_path) == complete(["why", "--run-id", ""], tmp_path) == ["monday", "tuesday"]
+    assert complete(["evidence", "verify", "t"], tmp_path) == ["tuesday"]
 
 
 def test_the_manual_page_has_every_verb_option_and_exit_code():
@@ -72,6 +85,8 @@ def test_zsh_reads_its_file():
     assert text.startswith("#compdef orchctl\n")
     for verb in verbs():
         assert f" '{verb}:" in text and f"        {verb}) _arguments" in text
+    assert " 'help:" in text and "        help) _describe verb verbs ;;" in text and "'-h[" in text
+    assert "        evidence) " in text and "(build verify)" in text and "_orchctl_runs" in text
     if shutil.which("zsh"):
         done = subprocess.run(["zsh", "-n"], input=text, capture_output=True, text=True, timeout=60)
         assert done.returncode == 0, done.stderr

@@ -21,16 +21,15 @@ WITHOUT_A_RUN = {
     NOT_SO: ["export test"],  # it is off
 }
 # About a run whose name nobody here has heard.
-UNKNOWN_RUN = ["why --all --run nobody", "why nobody/BTCUSDT/1", "account --run-id nobody",
-               "manifest --run-id nobody", "validate --run-id nobody", "parity --run-id nobody", "evidence build --run-id nobody",
-               "evidence verify --run-id nobody", "canary report --run-id nobody"]
+ABOUT_A_RUN = ["why --all", "why BTCUSDT 1", "account", "manifest", "validate", "parity", "report", "evidence build", "evidence verify", "canary report"]
+UNKNOWN_RUN = ["why --all --run nobody", "why nobody/BTCUSDT/1"] + [f"{verb} {name}" for verb in ABOUT_A_RUN for name in ("--run-id nobody", "nobody")]
 # Wrong whatever runs here: (words, what the sentence names).
 WRONG = [("status --dance", "--dance"), ("status a b", "too much"), ("start", "NAME"), ("dance", "'dance'"),
          ("kill signal -s NOPE", "NOPE"), ("kill signal --wait soon", "--wait soon"), ("stop signal --wait -1", "--wait -1"),
-         ("scale broker=2", "harvest, features, signal"), ("scale dancer=2", "harvest, features, signal"), ("scale signal=0", "from 1 to 64"),
+         ("scale broker=2", "harvest, features, signal"), ("scale signal=0", "from 1 to 64"),
          ("scale signal=2 signal=3", "twice"), ("scale signal", "SERVICE=N"), ("events --count x", "--count x"),
-         ("tail signal", "SERVICE/SYMBOL"), ("tail dancer/BTCUSDT", "harvest, features, signal, broker"), ("tail signal/A --count x", "--count x"),
-         ("why", "RUN/SYMBOL/TS_MS"), ("replay x.ofr", "--compare"), ("account --run-id ../x", "not a run id"),
+         ("tail signal/A --count x", "--count x"),
+         ("why", "RUN/SYMBOL/TS_MS"), ("replay x.ofr", "--run-id"), ("manifest a b", "'b' is too much"), ("manifest --run-id b a", "'a' is too much"), ("manifest a --run-id b", "named twice"), ("account --run-id ../x", "not a run id"),
          ("manifest --run-id a/b", "not a run id"), ("validate --data-root nowhere", "there is no such folder"), ("parity --run-id a/b", "not a run id"), ("evidence build --run-id a/b", "not a run id"),
          ("validate --run-id a/b", "not a run id"), ("config dance", "must be"), ("config check nofile", "nofile"), ("export dance", "must be test"),
          ("logs ../x", "../x"), ("fault drp signal", "drop"), ("fault drop signal --share 2", "share"), ("fault drop signal --share x", "'x'"),
@@ -69,6 +68,16 @@ def test_export_that_is_off_is_an_object_too(tmp_path):
 def test_about_a_run_that_is_not_here(tmp_path, words):
     done = said(tmp_path, words)
     assert (done.returncode, done.stdout) == (NOT_ANSWERED, "") and re.search("no (file of )?run nobody", done.stderr), done
+
+
+def test_every_verb_about_a_run_names_it_in_the_same_way(tmp_path):
+    """--run-id RUN, or the last word; what its help says, and what other verbs say to a word more than they take."""
+    for verb in verbs():
+        text = said(tmp_path, f"{verb} --help").stdout
+        about = any(words.split()[0] == verb for words in ABOUT_A_RUN) or verb == "replay"
+        assert ("--run-id RUN" in text) == (about and verb != "canary"), text
+        assert ("[RUN]" in text.splitlines()[0]) == (about and verb != "replay"), text
+        assert "  --run " not in text and "  --compare" not in text, "one name for one thing"
 
 
 def test_a_capture_is_not_compared_with_a_run_that_is_not_here(tmp_path):

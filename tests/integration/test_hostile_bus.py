@@ -381,8 +381,8 @@ WRONG_COMMANDS = [  # words of orchctl, of its sentence, exit code
     (["config", "check", "no-such-file.yaml"], "no-such-file.yaml", 2), (["events", "--count", "x"], "--count x", 2),
     (["kill", "nobody"], "nobody", 1), (["restart", "nobody"], "nobody", 1), (["start", "x" * 500], "xxxx", 1),
     (["kill", "signal", "-s", "NOPE"], "NOPE", 2), (["status", "nobody"], "nobody", 1),
-    (["logs", "nobody"], "nobody", None), (["tail", "nobody/BTCUSDT"], "nobody", 2),
-    (["tail", "signal"], "signal", 2), (["pause", "../../etc"], "../../etc", 1),
+    (["logs", "nobody"], "nobody", None), (["tail", "nobody/BTCUSDT"], "nobody", 1),
+    (["tail", "signal"], "signal", 1), (["pause", "../../etc"], "../../etc", 1),
 ]
 
 

@@ -44,6 +44,8 @@ def finished(tmp_path_factory):
         with harness.market_held(market):
             seen["nobody"] = stack.orchctl("tail", "signal/NOBODY", check=False)
             seen["dancer"] = stack.orchctl("tail", "dancer/BTCUSDT", check=False)
+            seen["same"] = [stack.orchctl("scale", "signal=1", "features=1", *more, check=False) for more in ([], ["--wait", "5"], ["--wait", "5", "--json"])]
+            seen["manifest"] = json.loads(stack.orchctl("manifest").stdout)
             seen["status"] = stack.orchctl("status", check=False)
             seen["json"] = json.loads(stack.orchctl("status", "--json", check=False).stdout)
             seen["kill"] = stack.orchctl("kill", "features", "--wait", "60")
@@ -78,13 +80,37 @@ def test_tail_shows_rows_of_the_journal_and_live_ones(finished):
 def test_tail_of_what_is_not_there_is_an_error(finished):
     _, seen = finished
     assert seen["nobody"].returncode == 1 and "signal/NOBODY" in seen["nobody"].stderr
-    assert seen["dancer"].returncode == 2 and "harvest, features, signal, broker" in seen["dancer"].stderr
+    assert seen["dancer"].returncode == 1 and "harvest, features, signal, broker" in seen["dancer"].stderr
 
 
 def test_tail_says_once_which_row_it_waits_for_and_which_is_the_newest(finished):
     _, seen = finished
     found = re.fullmatch(r"orchctl: signal/BTCUSDT: waits for row 1000000; the newest one is (\d+)\n", seen["ahead"])
     assert found and int(found[1]) >= 30, seen["ahead"]
+
+
+def test_an_unknown_symbol_or_run_is_an_unknown_name_for_why_too(finished):
+    stack, _ = finished
+    for words in (["NOSUCH", "1"], ["NOSUCH/BTCUSDT/1"], ["--all", "NOSUCH"], ["BTCUSDT", "1", "NOSUCH"]):
+        done = stack.orchctl("why", *words, check=False)
+        assert (done.returncode, done.stdout) == (1, "") and "NOSUCH" in done.stderr, done
+
+
+def test_scaling_to_what_is_there_already_says_so_and_moves_nobody(finished):
+    stack, seen = finished
+    said, waited_for, as_json = seen["same"]
+    assert [done.returncode for done in seen["same"]] == [0, 0, 0]
+    assert said.stdout == waited_for.stdout == "signal already has 1 instance: nothing to do\nfeatures already has 1 instance: nothing to do\n"
+    assert json.loads(as_json.stdout) == {"run_id": "chain", "plan_version": 1, "note": "nothing to do"}
+    assert " Scale " not in (stack.folder / "logs/orchestrator/orchestrator.log").read_text()
+
+
+def test_the_manifest_of_a_run_that_goes_on_is_of_that_moment(finished):
+    stack, seen = finished
+    live, last = seen["manifest"], stack.manifest()
+    assert live.keys() == last.keys() and (live["state"], live["final"], live["gates"]) == ("running", False, None)
+    assert live["config_fingerprint"] == last["config_fingerprint"] and 0 < live["duration_s"] < last["duration_s"]
+    assert live["processes"]["signal"]["pid"] and live["harvester_metrics"]["queue_dropped"] == 0
 
 
 def test_status_shows_every_process(finished):
@@ -106,12 +132,28 @@ def test_the_fault_is_in_manifest_and_summary(finished):
     assert copy["process"] == "features" and copy["recovery_ms"] == fault["recovery_ms"]
 
 
-def test_the_summary_carries_the_gates_that_were_known_before_the_stop(finished):
+def test_the_summaries_carry_every_gate_of_the_run_those_too_that_only_its_end_decides(finished):
     stack, _ = finished
-    summary = stack.summary("sqlite")
-    assert summary["overall_verdict"] == "PASS"
-    known = {gate["id"] for gate in stack.manifest()["gates"]}
-    assert {gate["id"] for gate in summary["gates"]} == known - {"ledger", "shutdown_order", "shutdown_kills"}
+    manifest = stack.manifest()
+    assert {"ledger", "shutdown_order", "shutdown_kills"} <= {gate["id"] for gate in manifest["gates"]}
+    for sink in ("jsonl", "sqlite"):
+        summary = stack.summary(sink)
+        assert (summary["gates"], summary["overall_verdict"]) == (manifest["gates"], manifest["overall_verdict"])
+        assert manifest["report"][sink] == summary
+        (page,) = (stack.folder / "logs/report").glob(f"summary_*_{sink}.md")
+        table = page.read_text().split("\n## Gates\n")[1].split("\n## ")[0]
+        assert re.findall(r"^\| ([a-z]\w+) \|", table, re.M)[1:] == [gate["id"] for gate in manifest["gates"]]
+
+
+def test_between_the_last_exit_and_the_verdict_it_says_what_is_being_done(finished):
+    stack, _ = finished
+    last = stack.text().split("simulator stopped: ")[1]
+    steps = re.findall(r"concluding: (.+) …$", last, re.M)
+    assert "the loss ledger" in steps and "all gates' place in the summaries" in steps, last
+    before = re.findall(r"concluding: (.+) …$", stack.text().split("simulator stopped: ")[0], re.M)
+    assert "report reads the sinks, for summaries and parity" in before and "the gates that can be judged before the stop" in before
+    log = (stack.folder / "logs/orchestrator/orchestrator.log").read_text()
+    assert re.findall(r'concluding run_id=chain step="(.+)"', log) == before + steps
 
 
 def test_the_source_manifest_is_read_from_the_capture(finished):

@@ -146,6 +146,8 @@ def test_what_a_rollback_did_is_measured_again_ten_minutes_later(tmp_path):
                                   "the second measurement")
         figures = measured["metrics_before_after"]
         assert set(figures) == {"confirmed_share", "healthy_share", "latency_ms_p99", "recv_rate_tps", "queue_dropped", "reconnect_count"}
+        told = figures["latency_ms_p99"]
+        assert (told["before"], told["after"]) == (None, None) and "recorded" in told["reason"], "a market of 2023 has no latency"
         assert figures["queue_dropped"] == {"before": 0, "after": 0} and figures["confirmed_share"]["after"] is not None
         assert measured["closed_ms"] == incident["closed_ms"]
         run.orchctl("shutdown")

@@ -6,6 +6,8 @@
 #include "config/recorded.h"
 #include "services/report/parity.h"
 #include "services/report/reporter.h"
+#include "services/report/sink_reader.h"
+#include "services/report/summary_gates.h"
 #include "store/database.h"
 
 #include <orderflow_version.h>
@@ -15,21 +17,23 @@
 #include <time.h>
 
 struct arguments {
-    const char *what; /* parity, summary */
-    const char *effective_path, *run_id, *output_dir, *given_path;
+    const char *what; /* parity, summary, gates */
+    const char *effective_path, *run_id, *output_dir, *given_path, *called;
     bool print, quiet, unlisted;
 };
 
 static int usage(FILE *out, int code)
 {
     fprintf(out,
-            "usage: report_again parity|summary [options]\n\n"
+            "usage: report_again parity|summary|gates [options]\n\n"
             "  --effective FILE   configuration of the folder (default runtime/effective_config.json)\n"
-            "  --run-id ID        a run of this folder (default: the last one); summary: only that\n"
+            "  --run-id ID        a run of this folder (default: the last one); summary, gates: only that\n"
             "  --output-dir DIR   parity: where the sinks are (default: the folder's output folder)\n"
-            "  --given FILE       summary: what the orchestrator knows (default runtime/summary_given.json)\n"
+            "  --given FILE       summary, gates: what the orchestrator knows (default "
+            "runtime/summary_given.json)\n"
             "  --unlisted         summary: leave runtime/report.json as it is: another run has begun\n"
             "  --print            parity: print the JSON, write nothing\n"
+            "  --called NAME      who asks, as complaints name it (default report_again)\n"
             "  --quiet            summary: do not say where it is\n\n");
     exits_print(out);
     return code;
@@ -37,7 +41,8 @@ static int usage(FILE *out, int code)
 
 static bool parse(struct arguments *arguments, int argc, char **argv)
 {
-    if (argc < 2 || (strcmp(argv[1], "parity") != 0 && strcmp(argv[1], "summary") != 0))
+    if (argc < 2 ||
+        (strcmp(argv[1], "parity") != 0 && strcmp(argv[1], "summary") != 0 && strcmp(argv[1], "gates") != 0))
         return false;
     arguments->what = argv[1];
     for (int i = 2; i < argc; i++) {
@@ -45,6 +50,7 @@ static bool parse(struct arguments *arguments, int argc, char **argv)
                              : strcmp(argv[i], "--run-id") == 0     ? &arguments->run_id
                              : strcmp(argv[i], "--output-dir") == 0 ? &arguments->output_dir
                              : strcmp(argv[i], "--given") == 0      ? &arguments->given_path
+                             : strcmp(argv[i], "--called") == 0     ? &arguments->called
                                                                     : NULL;
         if (strcmp(argv[i], "--print") == 0)
             arguments->print = true;
@@ -60,23 +66,24 @@ static bool parse(struct arguments *arguments, int argc, char **argv)
     return true;
 }
 
-static struct config *load(const char *path)
+static int complain(const struct arguments *arguments, const struct error *error)
 {
+    fprintf(stderr, "%s: %s\n", arguments->called, error->text);
+    return EXIT_REFUSED;
+}
+
+static struct config *load(const struct arguments *arguments)
+{
+    const char *path = arguments->effective_path;
     struct config *config = config_create();
     struct error error;
     enum status status = file_exists(path) ? recorded_config(config, path, &error) : recorded_none(&error);
     if (status != STATUS_OK) {
-        fprintf(stderr, "report_again: %s\n", error.text);
+        complain(arguments, &error);
         config_destroy(config);
         config = NULL;
     }
     return config;
-}
-
-static int complain(const struct error *error)
-{
-    fprintf(stderr, "report_again: %s\n", error->text);
-    return EXIT_REFUSED;
 }
 
 /* --- parity --- */
@@ -114,7 +121,7 @@ static int make_parity(const struct arguments *arguments, const struct config *c
     if (status == STATUS_OK && !arguments->print)
         status = parity_write(&parity, config_text(config, "run.artifacts_dir"), sync, &error);
     if (status != STATUS_OK)
-        return complain(&error);
+        return complain(arguments, &error);
     parity_print(&parity, arguments->print);
     int code = parity.verdict == VERDICT_PASS ? EXIT_FINE : EXIT_NOT_EVEN;
     parity_finish(&parity);
@@ -147,12 +154,21 @@ static enum status names_read(const char *store_path, const char *run_id, struct
 {
     struct database *database = NULL;
     char owner[128] = "", started[32] = "", number[32] = "";
+    if (!file_exists(store_path))
+        return error_set(
+            error, STATUS_NOT_FOUND,
+            "run %s has no day report: report was not part of it (--enable), or ended before it had "
+            "counted anything, or %s has been removed; `orchctl manifest` shows what ran",
+            run_id, store_path);
     enum status status = database_open(store_path, DATABASE_READ, &database, error);
     if (status == STATUS_OK)
         status = meta_read(database, "run_id", owner, sizeof owner, error);
     if (status == STATUS_OK && strcmp(owner, run_id) != 0)
-        status = error_set(error, STATUS_CONFLICT, "%s is run %s's, not %s's: a later run has begun since",
-                           store_path, owner, run_id);
+        status = error_set(
+            error, STATUS_CONFLICT,
+            "run %s has no day report: %s is of run %s; report was not part of run %s (--enable), or "
+            "a later run has begun since",
+            run_id, store_path, owner, run_id);
     if (status == STATUS_OK)
         status = meta_read(database, "started_ms", started, sizeof started, error);
     if (status == STATUS_OK)
@@ -164,8 +180,9 @@ static enum status names_read(const char *store_path, const char *run_id, struct
 }
 
 /* take_given: what the orchestrator gave, when there is any. */
-static void take_given(struct given *given, const char *path)
+static void take_given(const struct arguments *arguments, struct given *given)
 {
+    const char *path = arguments->given_path;
     struct error error = {{0}};
     struct buffer text;
     struct json json;
@@ -177,7 +194,7 @@ static void take_given(struct given *given, const char *path)
     json_key_text(&json, "file", path);
     json_object_end(&json);
     if (given_take(given, buffer_text(&text), &error) != STATUS_OK)
-        fprintf(stderr, "report_again: %s\n", error.text);
+        complain(arguments, &error);
     buffer_finish(&text);
 }
 
@@ -189,19 +206,41 @@ static int write_summaries(const struct reporter_config *reporter_config, const 
     struct error error = {{0}};
     char path[PATH_BYTES];
     given_init(&given);
-    take_given(&given, arguments->given_path);
+    take_given(arguments, &given);
     struct reporter_job job = {.now_ms = clock_wall_ms(&clock), .final = true, .given = &given};
     enum status status = reporter_write(reporter, &job, &error);
     reporter_destroy(reporter);
     given_finish(&given);
     if (status != STATUS_OK)
-        return complain(&error);
+        return complain(arguments, &error);
     summary_file_path(&reporter_config->names,
                       strcmp(reporter_config->sink, "dual") == 0 ? "sqlite" : reporter_config->sink, "md",
                       path);
     if (!arguments->quiet)
         puts(path);
     return EXIT_FINE;
+}
+
+/* replace_gates: of the summaries there are; of a run whose report was ended before it wrote any there are none. */
+static int replace_gates(const struct reporter_config *config, const struct arguments *arguments)
+{
+    struct given given;
+    int code = EXIT_FINE;
+    given_init(&given);
+    take_given(arguments, &given);
+    for (size_t i = 0; SINK_KIND_NAMES[i]; i++) {
+        char json_path[PATH_BYTES], markdown_path[PATH_BYTES];
+        struct error error = {{0}};
+        if (strcmp(config->sink, "dual") != 0 && strcmp(config->sink, SINK_KIND_NAMES[i]) != 0)
+            continue;
+        summary_file_path(&config->names, SINK_KIND_NAMES[i], "json", json_path);
+        summary_file_path(&config->names, SINK_KIND_NAMES[i], "md", markdown_path);
+        if (file_exists(markdown_path) &&
+            summary_gates_replace(json_path, markdown_path, &given, config->sync, &error) != STATUS_OK)
+            code = complain(arguments, &error);
+    }
+    given_finish(&given);
+    return code;
 }
 
 static int make_summaries(const struct arguments *arguments, const struct config *config)
@@ -225,16 +264,18 @@ static int make_summaries(const struct arguments *arguments, const struct config
     };
     reporter.names.run_id = reporter.run_id;
     if (names_read(store_path, reporter.run_id, &reporter.names, &error) != STATUS_OK)
-        return complain(&error);
+        return complain(arguments, &error);
     setenv("TZ", reporter.report_tz, 1); /* for minute_human */
     tzset();
-    return write_summaries(&reporter, arguments);
+    return strcmp(arguments->what, "gates") == 0 ? replace_gates(&reporter, arguments)
+                                                 : write_summaries(&reporter, arguments);
 }
 
 int main(int argc, char **argv)
 {
     struct arguments arguments = {.effective_path = "runtime/effective_config.json",
-                                  .given_path = "runtime/summary_given.json"};
+                                  .given_path = "runtime/summary_given.json",
+                                  .called = "report_again"};
     if (argc == 2 && strcmp(argv[1], "--help") == 0)
         return usage(stdout, EXIT_FINE);
     if (argc == 2 && strcmp(argv[1], "--version") == 0) {
@@ -243,7 +284,7 @@ int main(int argc, char **argv)
     }
     if (!parse(&arguments, argc, argv))
         return usage(stderr, EXIT_WRONG_USE);
-    struct config *config = load(arguments.effective_path);
+    struct config *config = load(&arguments);
     if (!config)
         return EXIT_REFUSED;
     /* What the daemon says of its work is nothing that somebody at a terminal has asked for. */

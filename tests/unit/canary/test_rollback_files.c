@@ -147,6 +147,7 @@ static struct incident incident_of(const char *why)
     snprintf(incident.metrics[0].name, sizeof incident.metrics[0].name, "latency");
     incident.metrics[0].before = 1.5;
     incident.metrics[0].after = NAN;
+    snprintf(incident.metrics[0].reason, sizeof incident.metrics[0].reason, "no clock");
     return incident;
 }
 
@@ -174,6 +175,7 @@ static void incidents_are_numbered_read_back_and_closed_once(void **state)
     assert_string_equal(first->why, one.why);
     assert_string_equal(first->fingerprint_to, A);
     assert_true(isnan(first->metrics[0].after) && first->metrics[0].before == 1.5);
+    assert_string_equal(first->metrics[0].reason, "no clock");
     assert_true(first->event_ms == INT64_MIN);
     assert_int_equal(incident_find(&read, other.id)->closed_ms, 0);
     incidents_finish(&read);

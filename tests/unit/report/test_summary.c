@@ -2,6 +2,7 @@
 
 #include "report_fixture.h"
 #include "services/report/reporter.h"
+#include "services/report/summary_gates.h"
 
 #include <unistd.h>
 #include <yyjson.h>
@@ -537,6 +538,91 @@ static void what_the_orchestrator_gives_is_in_json_and_markdown(void **state)
     setting_close(&setting);
 }
 
+/* without_gates: from the row of the verdict to the end of the table of gates both may differ; of what is left nothing. */
+static void assert_all_else_equal(const char *left, const char *right)
+{
+    static const char ROW[] = "| verdict |", GATES[] = "\n## Gates\n";
+    const char *texts[2] = {left, right}, *rests[2];
+    for (size_t part = 0; part < 3; part++) {
+        size_t lengths[2];
+        for (size_t i = 0; i < 2; i++) {
+            const char *end = part == 0   ? strstr(texts[i], ROW)
+                              : part == 1 ? strstr(texts[i], GATES)
+                                          : texts[i] + strlen(texts[i]);
+            assert_non_null(end);
+            lengths[i] = (size_t)(end - texts[i]);
+            rests[i] = part == 0 ? strchr(end, '\n') : part == 1 ? strstr(end + 1, "\n## ") : end;
+        }
+        assert_int_equal(lengths[0], lengths[1]);
+        assert_memory_equal(texts[0], texts[1], lengths[0]);
+        memcpy(texts, rests, sizeof texts);
+        assert_true(texts[0] && texts[1]);
+    }
+}
+
+static void summary_paths(const struct setting *setting, char json_path[PATH_BYTES], char md_path[PATH_BYTES])
+{
+    summary_file_path(&setting->config.names, "jsonl", "json", json_path);
+    summary_file_path(&setting->config.names, "jsonl", "md", md_path);
+}
+
+static void gates_that_are_known_later_take_their_place_and_nothing_else_changes(void **state)
+{
+    (void)state;
+    struct setting setting;
+    struct error error = {{0}};
+    struct given given;
+    char json_path[PATH_BYTES], md_path[PATH_BYTES];
+    setting_open(&setting, "jsonl");
+    write_summary(&setting, true);
+    summary_paths(&setting, json_path, md_path);
+    char *json_before = summary_text(&setting, "jsonl", "json"),
+         *before = summary_text(&setting, "jsonl", "md");
+    given_init(&given);
+    assert_ok(
+        given_take(&given,
+                   "{\"overall_verdict\":\"FAIL\",\"gates\":[{\"id\":\"ledger\",\"measured\":2,\"unit\":"
+                   "\"lines\",\"op\":\"==\",\"threshold\":0,\"verdict\":\"FAIL\"}]}",
+                   &error));
+    assert_ok(summary_gates_replace(json_path, md_path, &given, false, &error));
+    char *json_after = summary_text(&setting, "jsonl", "json"),
+         *after = summary_text(&setting, "jsonl", "md");
+    assert_non_null(strstr(after, "| verdict | **FAIL** |\n"));
+    assert_non_null(strstr(after, "| ledger | 2 | lines | == | 0 | – | FAIL |"));
+    assert_all_else_equal(before, after);
+    const char *place = strstr(json_before, "\"gates\":[],\"overall_verdict\":\"UNKNOWN\"");
+    assert_non_null(place);
+    assert_memory_equal(json_before, json_after, (size_t)(place - json_before));
+    assert_string_equal(strstr(json_before, ",\"book_audit\""), strstr(json_after, ",\"book_audit\""));
+    assert_non_null(strstr(json_after, "\"id\":\"ledger\""));
+    free(before), free(after), free(json_before), free(json_after);
+    given_finish(&given);
+    setting_close(&setting);
+}
+
+static void what_is_no_summary_is_left_as_it_is_and_so_is_the_other_file(void **state)
+{
+    (void)state;
+    struct setting setting;
+    struct error error = {{0}};
+    struct given given;
+    char json_path[PATH_BYTES], md_path[PATH_BYTES];
+    setting_open(&setting, "jsonl");
+    write_summary(&setting, true);
+    summary_paths(&setting, json_path, md_path);
+    char *json_before = summary_text(&setting, "jsonl", "json");
+    given_init(&given);
+    assert_int_equal(unlink(md_path), 0);
+    assert_int_equal(summary_gates_replace(json_path, md_path, &given, false, &error), STATUS_NOT_FOUND);
+    fixture_append(md_path, "# not ours\n", 11);
+    assert_int_equal(summary_gates_replace(json_path, md_path, &given, false, &error), STATUS_MALFORMED);
+    assert_non_null(strstr(error.text, ".md: is no summary"));
+    char *json_after = summary_text(&setting, "jsonl", "json");
+    assert_string_equal(json_before, json_after);
+    free(json_before), free(json_after);
+    setting_close(&setting);
+}
+
 static void malformed_arguments_change_nothing(void **state)
 {
     (void)state;
@@ -582,6 +668,8 @@ int main(void)
         cmocka_unit_test(day_folders_of_a_full_sink_are_read_too),
         cmocka_unit_test(a_name_taken_by_another_run_gets_a_number),
         cmocka_unit_test(what_the_orchestrator_gives_is_in_json_and_markdown),
+        cmocka_unit_test(gates_that_are_known_later_take_their_place_and_nothing_else_changes),
+        cmocka_unit_test(what_is_no_summary_is_left_as_it_is_and_so_is_the_other_file),
         cmocka_unit_test(malformed_arguments_change_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
