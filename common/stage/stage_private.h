@@ -8,7 +8,7 @@
  *   plan.c       which symbols are ours, whom we read    hand_over.c  a symbol that moves: release.c gives, acquire.c takes
  *   beat.c       heartbeats and status file              ledger.c     counters for the loss ledger
  *   injured.c    faults, and what it lacks: degraded     replay.c     a daemon by hand on a capture
- *   due.c        what the loop may sleep until
+ *   due.c        what the loop may sleep until           room.c       a start that finds the disk full
  *   table.c      the long part of a symbol's state, page by page */
 #pragma once
 
@@ -449,6 +449,9 @@ void stage_sinks_notify(struct stage *stage);
 bool stage_sinks_idle(struct stage *stage);
 void stage_sinks_close(struct stage *stage);
 void stage_sink_status(struct stage *stage, size_t index, struct sink_status_row *out_status);
+
+/* room.c: "" or what to add to the sentence of a start that failed: which folder's disk is full, and what to do */
+void stage_room_missing(const struct stage *stage, char *out_text, size_t size);
 
 /* replay.c */
 void stage_replay_config(struct stage *stage, struct config_errors *errors); /* from the capture's metadata */
