@@ -250,6 +250,7 @@ struct run {
     struct record left;                     /* of an orchestrator that died, when there is one */
     struct options *adopted;                /* its command line; NULL: ours counts */
     int64_t adoptions;                      /* orchestrators before this one that died */
+    int64_t adopted_ms;                     /* when this one went on with it; monotonic, 0: it did not */
     struct buffer recorded_last, recording; /* record.h: as it was written last, and as it is being made */
     struct record_file record_file;
     struct self self;
