@@ -297,14 +297,11 @@ int verb_canary(const struct invocation *invocation)
         return complain(EXIT_WRONG_USE, "canary %s: takes no further word (%s)", what, invocation->words[1]);
     if (starts)
         return start(invocation);
-    enum status status = place_run(reports ? invocation_value(invocation, "--run-id") : NULL, run_id, &error);
+    enum status status =
+        place_run(reports ? invocation_value(invocation, "--run-id") : NULL, run_id, &config, &error);
     if (status != STATUS_OK)
         return complain(exit_of(status), "%s", error.text);
-    if (reports)
-        return report(invocation);
-    if (place_config(&config, &error) != STATUS_OK)
-        return complain(EXIT_REFUSED, "%s", error.text);
-    int code = marks ? mark(config) : status_of(invocation, config);
+    int code = reports ? report(invocation) : marks ? mark(config) : status_of(invocation, config);
     config_destroy(config);
     return code;
 }
