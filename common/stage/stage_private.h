@@ -6,7 +6,8 @@
  *   retention.c  consumers, what the journal may drop    holes.c      rows passed over, of services without a journal
  *   sink_thread.c  one thread per sink                   sink_job.c   what it does when a symbol moves
  *   plan.c       which symbols are ours, whom we read    hand_over.c  a symbol that moves: release.c gives, acquire.c takes
- *   beat.c       heartbeats and status file              ledger.c     counters for the loss ledger
+ *   beat.c       heartbeats and status file              producer.c   heartbeats of those we read
+ *   ledger.c     counters for the loss ledger
  *   injured.c    faults, and what it lacks: degraded     replay.c     a daemon by hand on a capture
  *   due.c        what the loop may sleep until           room.c       a start that finds the disk full
  *   table.c      the long part of a symbol's state, page by page */
@@ -86,19 +87,19 @@ struct input {
     int64_t requested_ms;
     int64_t state_position; /* position in the newest saved state */
     /* Since the stream's first row; part of the state. */
-    int64_t consumed;                  /* rows the service has taken */
-    int64_t malformed;                 /* rows it could not read */
-    int64_t lost;                      /* rows their producer no longer held */
-    int beats_behind;                  /* heartbeats in a row that told of fewer rows than we hold */
-    int64_t rows_generation;           /* the producer's life that said the newest of them; 0: not known */
-    int64_t beat_generation, beat_pid; /* of the producer's newest heartbeat; 0: not known */
+    int64_t consumed;        /* rows the service has taken */
+    int64_t malformed;       /* rows it could not read */
+    int64_t lost;            /* rows their producer no longer held */
+    int beats_behind;        /* heartbeats in a row that told of fewer rows than we hold */
+    int64_t rows_generation; /* the producer's life that said the newest of them; 0: not known */
 };
 
 struct upstream {
     const char *service;
     char instance[INSTANCE_BYTES]; /* "": a free place */
     size_t connection;
-    int64_t heard_ms; /* monotonic; anything it sent */
+    int64_t heard_ms;        /* monotonic; anything it sent */
+    int64_t generation, pid; /* the life that its newest heartbeat was of; 0: not known */
 };
 
 struct consumer {
@@ -355,6 +356,9 @@ enum status stage_holes_count(struct stage *stage,
 /* input.c */
 enum status stage_upstream_open(struct stage *stage, const char *service, const char *instance,
                                 size_t *out_index, struct error *error);
+size_t stage_upstream_at(const struct stage *stage, size_t connection); /* SIZE_MAX: none */
+struct input *stage_input_of(struct stage *stage, size_t connection,
+                             const char *stream);                /* NULL: not read, or not from there */
 void stage_input_join(struct stage *stage, struct input *input); /* asks its producer for what it has */
 /* stage_input_request: of `request` what is the caller's to say: stream, from, of a hand-over heard and question. */
 bool stage_input_request(struct stage *stage, size_t connection, struct catch_up_request_row *request);
@@ -370,6 +374,9 @@ int64_t stage_source_consumed(const struct stage *stage,
                               size_t symbol); /* complete up to here, INT64_MAX: no input */
 bool stage_inputs_ended(const struct stage *stage);
 bool stage_caught_up(const struct stage *stage);
+
+/* producer.c: a heartbeat of somebody we read */
+void stage_heartbeat_take(struct stage *stage, size_t connection, struct frame *frame);
 
 /* plan.c */
 enum status stage_plan_open(struct stage *stage, struct error *error);
