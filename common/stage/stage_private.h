@@ -388,6 +388,9 @@ const char *stage_upstream_of(const struct stage *stage, const char *service, co
 const char *stage_consumer_name(const struct stage *stage);
 
 /* state.c */
+/* stage_record_read: a record of the journal, by `read`; STATUS_OK also when there is none. */
+typedef enum status stage_record_reader(struct stage *stage, struct reader *in);
+enum status stage_record_read(struct stage *stage, const char *key, stage_record_reader *read);
 enum status stage_state_owned(struct stage *stage,
                               struct error *error); /* which symbols the saved state holds */
 enum status stage_state_load(struct stage *stage, bool warm, struct error *error);
