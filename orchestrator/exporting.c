@@ -5,6 +5,9 @@
 #include <math.h>
 #include <string.h>
 
+/* Heartbeats come five times a second; who is silent for so long is not waited for. */
+enum { EXPORTING_HEAR_MS = 1500 };
+
 /* --- figures --- */
 
 static void add_count(const struct run *run, struct export_figures *figures, const char *name,
@@ -134,8 +137,24 @@ void exporting_close(struct run *run)
     run->exporter = NULL;
 }
 
+/* hears: of a run that is gone on with: somebody who is at work has not been heard yet; his part would be missing in a sum, or old. */
+static bool hears(const struct run *run)
+{
+    if (!run->adopted_ms || run_now_ms(run) >= run->adopted_ms + EXPORTING_HEAR_MS)
+        return false;
+    for (size_t i = 0; i < run->process_count; i++) {
+        const struct process *process = &run->processes[i];
+        if (!process->retired && process->module->beats && process_state_up(process->supervisor.state) &&
+            !process->telemetry.seen)
+            return true;
+    }
+    return false;
+}
+
 void exporting_step(struct run *run)
 {
+    if (hears(run))
+        return;
     if (run->go_ms)
         exporter_begin(run->exporter, run->go_ms);
     exporter_step(run->exporter);
@@ -143,5 +162,5 @@ void exporting_step(struct run *run)
 
 int64_t exporting_due_ms(const struct run *run)
 {
-    return exporter_due_ms(run->exporter);
+    return hears(run) ? run->adopted_ms + EXPORTING_HEAR_MS : exporter_due_ms(run->exporter);
 }

@@ -10,7 +10,7 @@
  *   verbs.c      what orchctl may ask
  *   status.c     the answer to `status`
  *
- * Everything happens in one thread and one loop (run.c): the bus, the children's descriptors and signals wake
+ * Everything happens in one thread and one loop (run_loop.c): the bus, the children's descriptors and signals wake
  * it, or the nearest deadline. Nothing sleeps. */
 #pragma once
 
@@ -250,6 +250,7 @@ struct run {
     struct record left;                     /* of an orchestrator that died, when there is one */
     struct options *adopted;                /* its command line; NULL: ours counts */
     int64_t adoptions;                      /* orchestrators before this one that died */
+    int64_t adopted_ms;                     /* when this one went on with it; monotonic, 0: it did not */
     struct buffer recorded_last, recording; /* record.h: as it was written last, and as it is being made */
     struct record_file record_file;
     struct self self;
@@ -268,7 +269,7 @@ static inline int64_t run_now_ms(const struct run *run)
     return clock_monotonic_ms(&run->clock);
 }
 
-/* run.c */
+/* run.c, run_create.c, run_prepare.c, run_loop.c */
 /* run_main: one run, to its exit code; *out_again: a rollback leads to another one. */
 int run_main(const struct options *options, bool *out_again);
 /* run_create: nothing is opened yet. run_take_config: what the configuration decides. run_watch_open: what only looks on. */

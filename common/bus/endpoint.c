@@ -37,8 +37,9 @@ static void ipc_of(const struct endpoint_place *place, const char *instance, enu
              kind == ENDPOINT_PUBLISHER ? "pub" : "ctl");
 }
 
-void endpoint_of(const struct endpoint_place *place, const char *instance, enum endpoint_kind kind,
-                 char out_text[ENDPOINT_BYTES])
+/* write_endpoint: address: NULL: the one at which others reach it. */
+static void write_endpoint(const struct endpoint_place *place, const char *instance, const char *address,
+                           enum endpoint_kind kind, char out_text[ENDPOINT_BYTES])
 {
     char host[ENDPOINT_HOST_BYTES];
     int port;
@@ -47,18 +48,18 @@ void endpoint_of(const struct endpoint_place *place, const char *instance, enum 
         return;
     }
     host_of(place, instance, host, &port);
-    snprintf(out_text, ENDPOINT_BYTES, "tcp://%s:%d", host, port + (kind == ENDPOINT_ROUTER));
+    snprintf(out_text, ENDPOINT_BYTES, "tcp://%s:%d", address ? address : host,
+             port + (kind == ENDPOINT_ROUTER));
+}
+
+void endpoint_of(const struct endpoint_place *place, const char *instance, enum endpoint_kind kind,
+                 char out_text[ENDPOINT_BYTES])
+{
+    write_endpoint(place, instance, NULL, kind, out_text);
 }
 
 void endpoint_to_bind(const struct endpoint_place *place, const char *instance, const char *address,
                       enum endpoint_kind kind, char out_text[ENDPOINT_BYTES])
 {
-    char host[ENDPOINT_HOST_BYTES];
-    int port;
-    if (place->folder) {
-        ipc_of(place, instance, kind, out_text);
-        return;
-    }
-    host_of(place, instance, host, &port);
-    snprintf(out_text, ENDPOINT_BYTES, "tcp://%s:%d", address, port + (kind == ENDPOINT_ROUTER));
+    write_endpoint(place, instance, address, kind, out_text);
 }

@@ -2,6 +2,8 @@
 #include "journal/journal_private.h"
 #include "proto/kind.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -9,6 +11,11 @@
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
+
+enum {
+    LOCK_FILE_BYTES = 16384
+}; /* twice what LMDB needs for its 126 readers: it takes a larger file as it is */
 
 static void boot_identity(char out_text[64])
 {
@@ -203,6 +210,43 @@ void journal_relax(struct journal *journal)
         journal->map = NULL; /* this system does not do that: nothing but a figure suffers */
 }
 
+/* lay_out_lock_file: LMDB lets its lock file grow by a hole and writes to it through a mapping: on a full disk that is a SIGBUS.
+ * With its blocks taken beforehand a full disk is an error. */
+static int lay_out_lock_file(const char *folder)
+{
+    char path[PATH_BYTES];
+    path_join(path, folder, "lock.mdb");
+    int descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    int code = descriptor < 0 ? errno : posix_fallocate(descriptor, 0, LOCK_FILE_BYTES);
+    if (descriptor >= 0)
+        close(descriptor);
+    return code;
+}
+
+static int open_environment(struct journal *journal, const struct journal_config *config)
+{
+    int code = lay_out_lock_file(config->folder);
+    if (!code)
+        code = mdb_env_create(&journal->environment);
+    if (!code)
+        code = mdb_env_set_maxdbs(journal->environment, 3);
+    if (!code)
+        code = mdb_env_set_mapsize(journal->environment, config->max_bytes);
+    if (!code)
+        code = mdb_env_open(journal->environment, config->folder, MDB_NOTLS | (config->sync ? 0 : MDB_NOSYNC),
+                            0600);
+    return code;
+}
+
+/* opening_failed: a damaged journal is begun anew; what a disk or a right refuses is not mended that way. */
+static enum status opening_failed(struct error *error, const struct journal *journal, int code)
+{
+    enum status status = journal_failed(error, journal, "cannot be opened", code);
+    if (status != STATUS_IO)
+        return journal_failed(error, journal, "cannot be opened; remove the folder to begin anew", code);
+    return status;
+}
+
 enum status journal_open(const struct journal_config *config, struct journal **out_journal,
                          enum journal_beginning *out_beginning, struct error *error)
 {
@@ -215,14 +259,7 @@ enum status journal_open(const struct journal_config *config, struct journal **o
     map_init(&journal->stream_numbers);
     pthread_mutex_init(&journal->fairness, NULL);
     pthread_cond_init(&journal->served, NULL);
-    int code = mdb_env_create(&journal->environment);
-    if (!code)
-        code = mdb_env_set_maxdbs(journal->environment, 3);
-    if (!code)
-        code = mdb_env_set_mapsize(journal->environment, config->max_bytes);
-    if (!code)
-        code = mdb_env_open(journal->environment, config->folder, MDB_NOTLS | (config->sync ? 0 : MDB_NOSYNC),
-                            0600);
+    int code = open_environment(journal, config);
     if (!code)
         code = journal_file_whole(journal);
     if (!code)
@@ -233,7 +270,7 @@ enum status journal_open(const struct journal_config *config, struct journal **o
     if (!code && config->sync)
         code = mdb_env_sync(journal->environment, 1);
     if (code)
-        status = journal_failed(error, journal, "cannot be opened; remove the folder to begin anew", code);
+        status = opening_failed(error, journal, code);
     else if (beginning != JOURNAL_WARM)
         status = write_identity(config, error);
     if (status != STATUS_OK) {

@@ -1,7 +1,16 @@
 #include "base/hash.h"
 #include "journal/journal_private.h"
 
+#include <errno.h>
 #include <string.h>
+#include <sys/statvfs.h>
+
+/* cause_of: LMDB calls a write that the disk took in part EIO; on a full one that is what it was. */
+static int cause_of(int code, const char *folder)
+{
+    struct statvfs space;
+    return code == EIO && statvfs(folder, &space) == 0 && !space.f_bavail ? ENOSPC : code;
+}
 
 enum status journal_failed(struct error *error, const struct journal *journal, const char *doing, int code)
 {
@@ -10,7 +19,8 @@ enum status journal_failed(struct error *error, const struct journal *journal, c
                                  code == MDB_PAGE_NOTFOUND || code == MDB_PANIC || code == MDB_BAD_TXN
                              ? STATUS_MALFORMED
                              : STATUS_IO;
-    return error_set(error, status, "journal %s: %s: %s", journal->folder, doing, mdb_strerror(code));
+    return error_set(error, status, "journal %s: %s: %s", journal->folder, doing,
+                     mdb_strerror(cause_of(code, journal->folder)));
 }
 
 void journal_row_key(uint8_t key[ROW_KEY_BYTES], size_t stream, int64_t first)

@@ -32,6 +32,7 @@ enum status stage_upstream_open(struct stage *stage, const char *service, const 
     if (status != STATUS_OK)
         return status;
     upstream->service = service;
+    upstream->generation = upstream->pid = 0;
     snprintf(upstream->instance, sizeof upstream->instance, "%s", instance);
     bus_subscribe(stage->bus, upstream->connection, "heartbeat/");
     upstream->heard_ms = clock_monotonic_ms(&stage->clock);
@@ -78,7 +79,7 @@ enum status stage_input_attach(struct stage *stage, struct input *input, struct 
     stage_input_detach(stage, input);
     input->upstream = upstream;
     input->beats_behind = 0;
-    input->rows_generation = input->beat_generation = input->beat_pid = 0;
+    input->rows_generation = 0;
     bus_subscribe(stage->bus, connection_of(stage, input), input->stream);
     return STATUS_OK;
 }
@@ -135,7 +136,7 @@ static bool is_active(const struct stage *stage, const struct input *input)
     return input->upstream != SIZE_MAX && stage_owns(stage, input->public.symbol_index);
 }
 
-static struct input *input_of(struct stage *stage, size_t connection, const char *stream)
+struct input *stage_input_of(struct stage *stage, size_t connection, const char *stream)
 {
     for (size_t i = 0; i < stage->input_count; i++)
         if (is_active(stage, &stage->inputs[i]) && connection_of(stage, &stage->inputs[i]) == connection &&
@@ -262,11 +263,19 @@ void stage_inputs_retry(struct stage *stage)
             request_send(stage, &stage->inputs[i]);
 }
 
-static void note_heard(struct stage *stage, size_t connection)
+size_t stage_upstream_at(const struct stage *stage, size_t connection)
 {
     for (size_t i = 0; i < stage->upstream_count; i++)
         if (*stage->upstreams[i].instance && stage->upstreams[i].connection == connection)
-            stage->upstreams[i].heard_ms = clock_monotonic_ms(&stage->clock);
+            return i;
+    return SIZE_MAX;
+}
+
+static void note_heard(struct stage *stage, size_t connection)
+{
+    size_t upstream = stage_upstream_at(stage, connection);
+    if (upstream != SIZE_MAX)
+        stage->upstreams[upstream].heard_ms = clock_monotonic_ms(&stage->clock);
 }
 
 /* --- consuming --- */
@@ -367,73 +376,6 @@ static bool frame_usable(struct stage *stage, struct frame *frame, const void *d
     return true;
 }
 
-/* --- heartbeats of producers --- */
-
-/* note_life: by hand a producer may be started again under the same number. */
-static void note_life(struct input *input, const struct heartbeat_row *beat)
-{
-    if (beat->pid != input->beat_pid && beat->generation == input->beat_generation &&
-        beat->generation == input->rows_generation)
-        input->rows_generation = 0;
-    input->beat_pid = beat->pid;
-    input->beat_generation = beat->generation;
-}
-
-/* note_ahead: we hold rows that their producer does not tell of. Of the life that said them, or an earlier one, that is old news: a catch-up
- * answer overtakes all heartbeats that wait in our queue, and within a life no row is taken back. When a later life stays so, the
- * producer has begun anew under the same run: a fork, never followed. */
-static void note_ahead(struct stage *stage, struct input *input, const struct heartbeat_row *beat,
-                       int64_t producer_last)
-{
-    if (beat->generation <= input->rows_generation || ++input->beats_behind != STAGE_FORK_BEATS)
-        return;
-    stage->counts.forks++;
-    log_event(LOG_ERROR, "fork", "stream=%s position=%lld producer_last=%lld", input->stream,
-              (long long)input->public.position, (long long)producer_last);
-}
-
-static void note_stream_status(struct stage *stage, size_t connection, const struct heartbeat_row *beat,
-                               const struct row_view *view)
-{
-    struct stream_status_row status;
-    if (row_decode(view, &stream_status_message, &status, NULL) != STATUS_OK || !status.published)
-        return;
-    struct input *input = input_of(stage, connection, status.stream);
-    if (!input)
-        return;
-    input->producer_seen = true;
-    note_life(input, beat);
-    if (status.last_sequence > input->producer_last)
-        input->producer_last = status.last_sequence;
-    if (input->public.position > status.last_sequence) {
-        note_ahead(stage, input, beat, status.last_sequence);
-        return;
-    }
-    input->beats_behind = 0;
-    if (input->public.position < status.last_sequence) {
-        request_missing(stage, input);
-    } else if (status.source >
-               input->source) { /* a restarted producer tells less at first: once complete, complete */
-        input->source = status.source;
-    }
-}
-
-static void heartbeat_take(struct stage *stage, size_t connection, struct frame *frame)
-{
-    struct heartbeat_row beat;
-    struct row_view view;
-    if (!frame_next(frame, &view) || row_decode(&view, &heartbeat_message, &beat, NULL) != STATUS_OK) {
-        stage->counts.malformed_frames++;
-        return;
-    }
-    struct frame rest = *frame;
-    while (frame_next(frame, &view))
-        if (view.kind == ROW_STREAM_STATUS)
-            note_stream_status(stage, connection, &beat, &view);
-    if (stage->service->heartbeat)
-        stage->service->heartbeat(stage->state, &beat, &rest);
-}
-
 /* --- callbacks of the bus --- */
 
 static void on_frame(void *context, size_t connection, const char *topic, size_t topic_length,
@@ -447,10 +389,10 @@ static void on_frame(void *context, size_t connection, const char *topic, size_t
     if (stage->stopping || !frame_usable(stage, &frame, data, bytes, topic))
         return;
     if (strncmp(topic, "heartbeat/", 10) == 0) {
-        heartbeat_take(stage, connection, &frame);
+        stage_heartbeat_take(stage, connection, &frame);
         return;
     }
-    struct input *input = input_of(stage, connection, topic);
+    struct input *input = stage_input_of(stage, connection, topic);
     if (!input)
         return;
     int64_t last = frame.header.first_sequence + (int64_t)frame.header.row_count - 1;
@@ -499,7 +441,7 @@ static void on_answer(void *context, size_t connection, const void *head, size_t
         stage_package_answered(stage, &answer, body, body_bytes);
         return;
     }
-    struct input *input = input_of(stage, connection, answer.stream);
+    struct input *input = stage_input_of(stage, connection, answer.stream);
     if (!input || answer.from != input->requested_from)
         return; /* an answer to an earlier, repeated request */
     input->requested_from = 0;

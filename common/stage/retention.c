@@ -100,21 +100,6 @@ static enum status consumers_read(struct stage *stage, struct reader *in)
     return reader_done(in);
 }
 
-static enum status consumers_load(struct stage *stage)
-{
-    struct buffer record;
-    struct reader reader;
-    buffer_init(&record, 0);
-    enum status status = journal_get(stage->journal, CONSUMERS_KEY, &record);
-    if (status == STATUS_OK) {
-        reader_init(&reader, record.data, record.length);
-        status = consumers_read(stage, &reader);
-    }
-    stage->consumers_dirty = stage->consumer_added = false;
-    buffer_finish(&record);
-    return status == STATUS_NOT_FOUND ? STATUS_OK : status;
-}
-
 static void losses_save(struct stage *stage)
 {
     struct buffer record;
@@ -125,27 +110,19 @@ static void losses_save(struct stage *stage)
     buffer_finish(&record);
 }
 
-static enum status losses_load(struct stage *stage)
+static enum status losses_read(struct stage *stage, struct reader *in)
 {
-    struct buffer record;
-    struct reader reader;
-    buffer_init(&record, 0);
-    enum status status = journal_get(stage->journal, LOSSES_KEY, &record);
-    if (status == STATUS_OK) {
-        reader_init(&reader, record.data, record.length);
-        stage->counts.retention_dropped = reader_i64(&reader);
-        stage->counts.retention_unread = reader_i64(&reader);
-        status = reader_done(&reader);
-    }
-    buffer_finish(&record);
-    return status == STATUS_NOT_FOUND ? STATUS_OK : status;
+    stage->counts.retention_dropped = reader_i64(in);
+    stage->counts.retention_unread = reader_i64(in);
+    return reader_done(in);
 }
 
 enum status stage_retention_load(struct stage *stage, struct error *error)
 {
-    enum status status = consumers_load(stage);
+    enum status status = stage_record_read(stage, CONSUMERS_KEY, consumers_read);
+    stage->consumers_dirty = stage->consumer_added = false;
     if (status == STATUS_OK)
-        status = losses_load(stage);
+        status = stage_record_read(stage, LOSSES_KEY, losses_read);
     if (status == STATUS_OK)
         return status;
     return error_set(error, status,

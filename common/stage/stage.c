@@ -403,7 +403,10 @@ static int exit_code_of(enum status status)
 
 static int refuse(const struct stage *stage, enum status status, const struct error *error)
 {
-    fprintf(stderr, "%s: %s\n", stage->service->name, error->text);
+    char remedy[512] = "";
+    if (status == STATUS_IO)
+        stage_room_missing(stage, remedy, sizeof remedy);
+    fprintf(stderr, "%s: %s%s\n", stage->service->name, error->text, remedy);
     return exit_code_of(status);
 }
 

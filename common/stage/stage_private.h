@@ -6,9 +6,10 @@
  *   retention.c  consumers, what the journal may drop    holes.c      rows passed over, of services without a journal
  *   sink_thread.c  one thread per sink                   sink_job.c   what it does when a symbol moves
  *   plan.c       which symbols are ours, whom we read    hand_over.c  a symbol that moves: release.c gives, acquire.c takes
- *   beat.c       heartbeats and status file              ledger.c     counters for the loss ledger
+ *   beat.c       heartbeats and status file              producer.c   heartbeats of those we read
+ *   ledger.c     counters for the loss ledger
  *   injured.c    faults, and what it lacks: degraded     replay.c     a daemon by hand on a capture
- *   due.c        what the loop may sleep until
+ *   due.c        what the loop may sleep until           room.c       a start that finds the disk full
  *   table.c      the long part of a symbol's state, page by page */
 #pragma once
 
@@ -86,19 +87,19 @@ struct input {
     int64_t requested_ms;
     int64_t state_position; /* position in the newest saved state */
     /* Since the stream's first row; part of the state. */
-    int64_t consumed;                  /* rows the service has taken */
-    int64_t malformed;                 /* rows it could not read */
-    int64_t lost;                      /* rows their producer no longer held */
-    int beats_behind;                  /* heartbeats in a row that told of fewer rows than we hold */
-    int64_t rows_generation;           /* the producer's life that said the newest of them; 0: not known */
-    int64_t beat_generation, beat_pid; /* of the producer's newest heartbeat; 0: not known */
+    int64_t consumed;        /* rows the service has taken */
+    int64_t malformed;       /* rows it could not read */
+    int64_t lost;            /* rows their producer no longer held */
+    int beats_behind;        /* heartbeats in a row that told of fewer rows than we hold */
+    int64_t rows_generation; /* the producer's life that said the newest of them; 0: not known */
 };
 
 struct upstream {
     const char *service;
     char instance[INSTANCE_BYTES]; /* "": a free place */
     size_t connection;
-    int64_t heard_ms; /* monotonic; anything it sent */
+    int64_t heard_ms;        /* monotonic; anything it sent */
+    int64_t generation, pid; /* the life that its newest heartbeat was of; 0: not known */
 };
 
 struct consumer {
@@ -355,6 +356,9 @@ enum status stage_holes_count(struct stage *stage,
 /* input.c */
 enum status stage_upstream_open(struct stage *stage, const char *service, const char *instance,
                                 size_t *out_index, struct error *error);
+size_t stage_upstream_at(const struct stage *stage, size_t connection); /* SIZE_MAX: none */
+struct input *stage_input_of(struct stage *stage, size_t connection,
+                             const char *stream);                /* NULL: not read, or not from there */
 void stage_input_join(struct stage *stage, struct input *input); /* asks its producer for what it has */
 /* stage_input_request: of `request` what is the caller's to say: stream, from, of a hand-over heard and question. */
 bool stage_input_request(struct stage *stage, size_t connection, struct catch_up_request_row *request);
@@ -371,6 +375,9 @@ int64_t stage_source_consumed(const struct stage *stage,
 bool stage_inputs_ended(const struct stage *stage);
 bool stage_caught_up(const struct stage *stage);
 
+/* producer.c: a heartbeat of somebody we read */
+void stage_heartbeat_take(struct stage *stage, size_t connection, struct frame *frame);
+
 /* plan.c */
 enum status stage_plan_open(struct stage *stage, struct error *error);
 /* stage_plan_renew: reads the plan anew; one that is not newer changes nothing. */
@@ -381,6 +388,9 @@ const char *stage_upstream_of(const struct stage *stage, const char *service, co
 const char *stage_consumer_name(const struct stage *stage);
 
 /* state.c */
+/* stage_record_read: a record of the journal, by `read`; STATUS_OK also when there is none. */
+typedef enum status stage_record_reader(struct stage *stage, struct reader *in);
+enum status stage_record_read(struct stage *stage, const char *key, stage_record_reader *read);
 enum status stage_state_owned(struct stage *stage,
                               struct error *error); /* which symbols the saved state holds */
 enum status stage_state_load(struct stage *stage, bool warm, struct error *error);
@@ -449,6 +459,9 @@ void stage_sinks_notify(struct stage *stage);
 bool stage_sinks_idle(struct stage *stage);
 void stage_sinks_close(struct stage *stage);
 void stage_sink_status(struct stage *stage, size_t index, struct sink_status_row *out_status);
+
+/* room.c: "" or what to add to the sentence of a start that failed: which folder's disk is full, and what to do */
+void stage_room_missing(const struct stage *stage, char *out_text, size_t size);
 
 /* replay.c */
 void stage_replay_config(struct stage *stage, struct config_errors *errors); /* from the capture's metadata */

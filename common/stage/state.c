@@ -168,25 +168,31 @@ static enum status state_read(struct stage *stage, struct reader *in)
     return status;
 }
 
-/* with_state: what the journal holds, read by a function; STATUS_OK also when it holds none. */
-static enum status with_state(struct stage *stage, enum status (*read)(struct stage *, struct reader *),
-                              struct error *error)
+enum status stage_record_read(struct stage *stage, const char *key, stage_record_reader *read)
 {
     struct buffer bytes;
     struct reader reader;
     buffer_init(&bytes, 0);
-    enum status status = journal_get(stage->journal, STATE_KEY, &bytes);
+    enum status status = journal_get(stage->journal, key, &bytes);
     if (status == STATUS_OK) {
         reader_init(&reader, bytes.data, bytes.length);
         status = read(stage, &reader);
-        if (status != STATUS_OK)
-            error_set(error, status, "the saved state of %s cannot be read; remove its journal to begin anew",
-                      stage->instance);
     } else if (status == STATUS_NOT_FOUND) {
-        status = STATUS_OK; /* died before its first state: from the beginning */
+        status = STATUS_OK;
     }
     buffer_finish(&bytes);
     return status;
+}
+
+/* with_state: what the journal holds, read by a function; STATUS_OK also when it died before its first state: from the beginning. */
+static enum status with_state(struct stage *stage, stage_record_reader *read, struct error *error)
+{
+    enum status status = stage_record_read(stage, STATE_KEY, read);
+    return status == STATUS_OK
+               ? STATUS_OK
+               : error_set(error, status,
+                           "the saved state of %s cannot be read; remove its journal to begin anew",
+                           stage->instance);
 }
 
 enum status stage_state_owned(struct stage *stage, struct error *error)

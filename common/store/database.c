@@ -7,6 +7,7 @@
 #include <sqlite3.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 static const char WRITER_PRAGMAS[] = "PRAGMA journal_mode=WAL;"
                                      "PRAGMA synchronous=NORMAL;"
@@ -40,7 +41,8 @@ static enum status failed(struct database *database, int code, const char *doing
     else if (code == SQLITE_ERROR || code == SQLITE_RANGE || code == SQLITE_MISMATCH ||
              code == SQLITE_CONSTRAINT)
         status = STATUS_INVALID;
-    return error_set(error, status, "%s: %s: %s", database->path, doing, sqlite3_errmsg(database->handle));
+    return error_set(error, status, "%s: %.120s%s: %s", database->path, doing, strlen(doing) > 120 ? "…" : "",
+                     sqlite3_errmsg(database->handle));
 }
 
 /* --- connection --- */

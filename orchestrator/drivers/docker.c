@@ -371,13 +371,6 @@ static enum status docker_start(const struct driver_order *order, struct driver_
     return STATUS_OK;
 }
 
-static bool docker_kept(const char *slot, const char *folder)
-{
-    char path[PATH_BYTES];
-    path_join(path, folder, "%s.slot", slot);
-    return file_lock_held(path);
-}
-
 /* docker_adopt: what holds the slot writes its generation into it. Whether it has announced itself its warden says. */
 static enum status docker_adopt(const char *name, const char *folder, struct driver_child *child,
                                 struct error *error)
@@ -388,7 +381,7 @@ static enum status docker_adopt(const char *name, const char *folder, struct dri
     char path[PATH_BYTES];
     path_join(path, folder, "%s.slot", name);
     buffer_init(&text, 0);
-    bool read = docker_kept(name, folder) && file_read(path, &text) == STATUS_OK;
+    bool read = driver_slot_kept(name, folder) && file_read(path, &text) == STATUS_OK;
     int64_t generation = read ? strtoll(buffer_text(&text), NULL, 10) : 0;
     buffer_finish(&text);
     driver_child_init(child);
@@ -507,7 +500,7 @@ static void docker_release(struct driver_child *child)
 const struct driver docker_driver = {
     .name = "docker",
     .start = docker_start,
-    .kept = docker_kept,
+    .kept = driver_slot_kept,
     .adopt = docker_adopt,
     .news = docker_news,
     .signal = docker_signal,

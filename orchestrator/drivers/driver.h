@@ -97,6 +97,9 @@ extern const struct driver process_driver;
 
 void driver_child_init(struct driver_child *child);
 
+/* driver_slot_kept: somebody holds the lock of a slot in a folder, a keeper or a warden. */
+bool driver_slot_kept(const char *slot, const char *folder);
+
 /* driver_resources: what /proc says about a process. */
 struct driver_resources {
     double rss_mb, rss_peak_mb;

@@ -23,6 +23,13 @@
 
 enum { ANSWER_MS_MAX = 5000 };
 
+bool driver_slot_kept(const char *slot, const char *folder)
+{
+    char path[PATH_BYTES];
+    path_join(path, folder, "%s.slot", slot);
+    return file_lock_held(path);
+}
+
 void driver_child_init(struct driver_child *child)
 {
     *child = (struct driver_child){.descriptor = -1, .pid_descriptor = -1, .suspend_late_ms = -1};
@@ -226,13 +233,6 @@ static enum status process_start(const struct driver_order *order, struct driver
 
 /* --- adopting --- */
 
-static bool process_kept(const char *slot, const char *folder)
-{
-    char path[PATH_BYTES];
-    path_join(path, folder, "%s.slot", slot);
-    return file_lock_held(path);
-}
-
 static enum status process_adopt(const char *slot, const char *folder, struct driver_child *child,
                                  struct error *error)
 {
@@ -387,7 +387,7 @@ const struct driver process_driver = {
     .shows_pids = true,
     .tells_start = true,
     .start = process_start,
-    .kept = process_kept,
+    .kept = driver_slot_kept,
     .adopt = process_adopt,
     .news = process_news,
     .signal = process_signal,

@@ -19,9 +19,7 @@ int verb_account(const struct invocation *invocation)
     size_t count = 1;
     struct config *config;
     struct error error;
-    enum status status = place_run(invocation_value(invocation, "--run-id"), run_id, &error);
-    if (status == STATUS_OK)
-        status = place_config(&config, &error);
+    enum status status = place_run(invocation_value(invocation, "--run-id"), run_id, &config, &error);
     if (status != STATUS_OK)
         return complain(exit_of(status), "%s", error.text);
     words[count++] = "--run-id";

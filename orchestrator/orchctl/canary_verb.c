@@ -304,14 +304,10 @@ int verb_canary(const struct invocation *invocation)
         return complain(EXIT_WRONG_USE, "canary %s: takes no further word (%s)", what, invocation->words[1]);
     if (starts)
         return start(invocation);
-    enum status status = place_run(reports ? run_named(invocation) : NULL, run_id, &error);
+    enum status status = place_run(reports ? run_named(invocation) : NULL, run_id, &config, &error);
     if (status != STATUS_OK)
         return complain(exit_of(status), "%s", error.text);
-    if (reports)
-        return report(invocation);
-    if (place_config(&config, &error) != STATUS_OK)
-        return complain(EXIT_REFUSED, "%s", error.text);
-    int code = marks ? mark(config) : status_of(invocation, config);
+    int code = reports ? report(invocation) : marks ? mark(config) : status_of(invocation, config);
     config_destroy(config);
     return code;
 }

@@ -24,7 +24,7 @@ static int run_known(const struct invocation *invocation)
 {
     char run_id[RUN_ID_BYTES];
     struct error error = {{0}};
-    enum status status = place_run(invocation_value(invocation, "--run-id"), run_id, &error);
+    enum status status = place_run(invocation_value(invocation, "--run-id"), run_id, NULL, &error);
     return status == STATUS_OK ? EXIT_FINE : complain(exit_of(status), "%s", error.text);
 }
 
@@ -35,9 +35,8 @@ static void say_unfinished(const struct invocation *invocation, char out_effecti
     struct config *config = NULL;
     struct error error;
     char run_id[RUN_ID_BYTES];
-    if (place_run(invocation_value(invocation, "--run-id"), run_id, &error) == STATUS_OK &&
-        place_config(&config, &error) == STATUS_OK && place_daemons_live() &&
-        strcmp(run_id, config_text(config, "run.run_id")) == 0)
+    if (place_run(invocation_value(invocation, "--run-id"), run_id, &config, &error) == STATUS_OK &&
+        place_daemons_live() && strcmp(run_id, config_text(config, "run.run_id")) == 0)
         fprintf(stderr, "orchctl: run %s goes on: what is on its way to a sink counts as missing\n", run_id);
     else if (config && place_concluding(config_text(config, "run.state_dir"), run_id))
         place_say_concluding(run_id);

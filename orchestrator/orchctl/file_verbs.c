@@ -75,9 +75,7 @@ int verb_manifest(const struct invocation *invocation)
     struct config *config;
     struct error error;
     char path[PATH_BYTES], run_id[RUN_ID_BYTES];
-    enum status status = place_run(invocation_value(invocation, "--run-id"), run_id, &error);
-    if (status == STATUS_OK)
-        status = place_config(&config, &error);
+    enum status status = place_run(invocation_value(invocation, "--run-id"), run_id, &config, &error);
     if (status != STATUS_OK)
         return complain(exit_of(status), "%s", error.text);
     path_join(path, config_text(config, "run.artifacts_dir"), "run_logs/run_manifest_%s.json", run_id);

@@ -182,7 +182,7 @@ int verb_logs(const struct invocation *invocation)
     char path[PATH_BYTES], run_id[RUN_ID_BYTES];
     if (strchr(invocation->words[0], '/'))
         return complain(EXIT_WRONG_USE, "logs: '%s' is not the name of a process", invocation->words[0]);
-    if (place_run(NULL, run_id, &error) != STATUS_OK || place_config(&config, &error) != STATUS_OK)
+    if (place_run(NULL, run_id, &config, &error) != STATUS_OK)
         return complain(EXIT_REFUSED, "%s", error.text);
     log_path(config, invocation->words[0], invocation_value(invocation, "--stdout") != NULL, path);
     config_destroy(config);

@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "config/recorded.h"
+#include "orchestrator/manifest/behind.h"
 
 #include <glob.h>
 #include <stdio.h>
@@ -68,14 +69,18 @@ static enum status find_run(const struct config *config, const char *run_id, cha
     return STATUS_OK;
 }
 
-enum status place_run(const char *run_id, char out_id[RUN_ID_BYTES], struct error *error)
+enum status place_run(const char *run_id, char out_id[RUN_ID_BYTES], struct config **out_config,
+                      struct error *error)
 {
     struct config *config;
     enum status status = place_config(&config, error);
     if (status != STATUS_OK)
         return status;
     status = find_run(config, run_id, out_id, error);
-    config_destroy(config);
+    if (status == STATUS_OK && out_config)
+        *out_config = config;
+    else
+        config_destroy(config);
     return status;
 }
 
@@ -88,7 +93,7 @@ bool place_run_goes_on(const struct config *config, const char *run_id)
 bool place_concluding(const char *state_dir, const char *run_id)
 {
     char path[PATH_BYTES];
-    path_join(path, state_dir, "concluding/%s", run_id);
+    path_join(path, state_dir, BEHIND_FOLDER "/%s", run_id);
     return file_exists(path);
 }
 
@@ -115,7 +120,7 @@ bool place_any_concluding(const char *state_dir, char out_run_id[RUN_ID_BYTES])
 {
     char path[PATH_BYTES];
     glob_t found = {0};
-    path_join(path, state_dir, "concluding/*");
+    path_join(path, state_dir, BEHIND_FOLDER "/*");
     bool any = glob(path, 0, NULL, &found) == 0 && found.gl_pathc > 0;
     if (any)
         snprintf(out_run_id, RUN_ID_BYTES, "%s", strrchr(found.gl_pathv[0], '/') + 1);

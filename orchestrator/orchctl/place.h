@@ -9,9 +9,11 @@
  * a sentence when it cannot be read. */
 enum status place_config(struct config **out_config, struct error *error) MUST_USE;
 
-/* place_run: the id of the run that is meant, run_id or when it is NULL the newest here. STATUS_NOT_FOUND: none was started in
- * this folder, or none of that name; STATUS_INVALID: no run is called so; STATUS_MALFORMED as place_config. */
-enum status place_run(const char *run_id, char out_id[RUN_ID_BYTES], struct error *error) MUST_USE;
+/* place_run: the id of the run that is meant, run_id or when it is NULL the newest here; out_config (may be NULL) gets what place_config
+ * gives. STATUS_NOT_FOUND: none was started in this folder, or none of that name; STATUS_INVALID: no run is called so; STATUS_MALFORMED
+ * as place_config. */
+enum status place_run(const char *run_id, char out_id[RUN_ID_BYTES], struct config **out_config,
+                      struct error *error) MUST_USE;
 
 /* place_run_goes_on: just this run is being worked on, by an orchestrator, or by daemons that one left. */
 bool place_run_goes_on(const struct config *config, const char *run_id);

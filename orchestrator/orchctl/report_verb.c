@@ -137,9 +137,7 @@ int verb_report(const struct invocation *invocation)
     struct config *config;
     struct error error = {{0}};
     char run_id[RUN_ID_BYTES];
-    enum status status = place_run(invocation_value(invocation, "--run-id"), run_id, &error);
-    if (status == STATUS_OK)
-        status = place_config(&config, &error);
+    enum status status = place_run(invocation_value(invocation, "--run-id"), run_id, &config, &error);
     if (status != STATUS_OK)
         return complain(exit_of(status), "%s", error.text);
     int code = print_report(config, run_id, invocation->json);

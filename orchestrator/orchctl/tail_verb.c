@@ -277,9 +277,7 @@ int verb_tail(const struct invocation *invocation)
     tail.next = invocation_value(invocation, "--from") && from == 0 ? 1 : from;
     enum status status = topic_take(&tail, invocation->words[0], &error);
     if (status == STATUS_OK)
-        status = place_run(NULL, tail.run_id, &error);
-    if (status == STATUS_OK)
-        status = place_config(&config, &error);
+        status = place_run(NULL, tail.run_id, &config, &error);
     if (status != STATUS_OK)
         return complain(exit_of(status), "%s", error.text);
     status = open_stream(&tail, config, &error);

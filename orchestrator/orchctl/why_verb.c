@@ -124,14 +124,14 @@ static void raw_of_symbol(struct command *command, const char *symbol)
 }
 
 /* run_meant: the newest one, or one that is named: it can be asked about as long as its capture lies here, whatever has been cleaned. */
-static enum status run_meant(const char *run_id, char out_id[RUN_ID_BYTES], struct error *error)
+static enum status run_meant(const char *run_id, char out_id[RUN_ID_BYTES], struct config **out_config,
+                             struct error *error)
 {
-    enum status status = place_run(run_id, out_id, error);
-    if (status == STATUS_NOT_FOUND && run_id) {
-        snprintf(out_id, RUN_ID_BYTES, "%s", run_id);
-        status = STATUS_OK;
-    }
-    return status;
+    enum status status = place_run(run_id, out_id, out_config, error);
+    if (status != STATUS_NOT_FOUND || !run_id)
+        return status;
+    snprintf(out_id, RUN_ID_BYTES, "%s", run_id);
+    return place_config(out_config, error);
 }
 
 /* find_places: of the run in this folder; of an earlier one that lies beside it too. STATUS_… of place_run. */
@@ -139,9 +139,7 @@ static enum status find_places(struct command *command, const char *run_id, stru
 {
     struct config *config = NULL;
     char found[RUN_ID_BYTES];
-    enum status status = run_meant(run_id && *run_id ? run_id : NULL, found, error);
-    if (status == STATUS_OK)
-        status = place_config(&config, error);
+    enum status status = run_meant(run_id && *run_id ? run_id : NULL, found, &config, error);
     if (status != STATUS_OK)
         return status;
     snprintf(command->run_id, sizeof command->run_id, "%s", found);
@@ -277,7 +275,7 @@ int verb_replay(const struct invocation *invocation)
             return complain(EXIT_WRONG_USE, "replay %s: there is no such file", invocation->words[i]);
     char known[RUN_ID_BYTES];
     struct error unknown = {{0}};
-    bool cleaned = place_run(run_id, known, &unknown) == STATUS_NOT_FOUND;
+    bool cleaned = place_run(run_id, known, NULL, &unknown) == STATUS_NOT_FOUND;
     enum status status = find_places(&command, run_id, &error);
     if (status != STATUS_OK)
         return complain(exit_of(status), "%s", error.text);

@@ -1,5 +1,7 @@
 #include "lock.h"
 
+#include "preflight.h"
+
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/json.h"
@@ -65,7 +67,8 @@ enum status lock_take(const char *path, struct run_lock *out_lock, struct error 
 enum status lock_name(struct run_lock *lock, const char *run_id, int64_t now_ms, struct error *error)
 {
     if (holder_write(lock->descriptor, run_id, now_ms) != STATUS_OK)
-        return error_set(error, STATUS_IO, "the run's lock cannot be written: %m");
+        return error_set(error, STATUS_IO, "the run's lock in the folder runtime cannot be written: %m; %s",
+                         preflight_remedy(errno));
     return STATUS_OK;
 }
 

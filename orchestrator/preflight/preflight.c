@@ -78,10 +78,32 @@ static void check_folders(const struct config *config, struct preflight *preflig
                   sizeof FOLDER_KEYS / sizeof *FOLDER_KEYS);
 }
 
+/* full_folder: the key of a folder whose disk has no room to begin with: every daemon would be restarted until it is given up. */
+static const char *full_folder(const struct config *config, double *out_free_mb)
+{
+    struct statvfs space;
+    for (size_t i = 0; i < sizeof FOLDER_KEYS / sizeof *FOLDER_KEYS; i++) {
+        if (statvfs(config_text(config, FOLDER_KEYS[i]), &space) != 0)
+            continue;
+        *out_free_mb = (double)space.f_bavail * (double)space.f_frsize / 1e6;
+        if (*out_free_mb < PREFLIGHT_DISK_LEAST_MB)
+            return FOLDER_KEYS[i];
+    }
+    return NULL;
+}
+
 static void check_disk(const struct config *config, struct preflight *preflight)
 {
     struct statvfs space;
     const char *root = config_text(config, "run.data_root");
+    double free_mb;
+    const char *full = full_folder(config, &free_mb);
+    if (full) {
+        preflight_add(preflight, "disk", PREFLIGHT_FAILED, preflight_remedy(ENOSPC),
+                      "%s: the file system of %.200s has %.1f MB left, a start needs %d", full,
+                      config_text(config, full), free_mb, PREFLIGHT_DISK_LEAST_MB);
+        return;
+    }
     if (statvfs(root, &space) != 0) {
         preflight_add(preflight, "disk", PREFLIGHT_WARNING, "look at the file system of run.data_root",
                       "free space of %.200s is unknown: %s", root, strerror(errno));

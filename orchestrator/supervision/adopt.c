@@ -86,6 +86,18 @@ enum status adopt_find(struct run *run, struct error *error)
     return STATUS_NOT_FOUND;
 }
 
+/* recall_all: totals go on where they were: some of what is summed up may never speak again. */
+static void recall_all(struct run *run)
+{
+    for (size_t i = 0; i < run->process_count; i++) {
+        struct process *process = &run->processes[i];
+        char path[PATH_BYTES];
+        path_join(path, config_text(run->config, "run.output_dir"), "status/%s.json", process->name);
+        telemetry_recall(&process->telemetry, path, run->run_id, process->name);
+    }
+    run->adopted_ms = run_now_ms(run);
+}
+
 enum status adopt_all(struct run *run, struct error *error)
 {
     if (record_restore(&run->left, run) != STATUS_OK)
@@ -104,6 +116,7 @@ enum status adopt_all(struct run *run, struct error *error)
                 run_phase_name(run->phase));
     for (size_t i = 0; i < run->process_count; i++)
         process_adopt(run, &run->processes[i]);
+    recall_all(run);
     faults_adopt(run);
     return STATUS_OK;
 }

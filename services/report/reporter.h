@@ -8,6 +8,7 @@
 #pragma once
 
 #include "base/status.h"
+#include "config/config.h"
 #include "given.h"
 #include "summary_file.h"
 
@@ -27,6 +28,10 @@ struct reporter_config { /* texts are borrowed as long as the reporter lives */
     bool sync;     /* journal.durability: power */
     bool unlisted; /* another run's are what <output_dir>/report.json tells of */
 };
+
+/* reporter_config_read: what the configuration says of them. */
+struct reporter_config reporter_config_read(const struct config *config, const char *run_id,
+                                            const char *store_path);
 
 struct reporter;
 

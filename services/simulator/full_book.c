@@ -125,6 +125,15 @@ static struct members read_members(struct span object, const char *id, const cha
     return members;
 }
 
+static void take(struct full_book *book, const struct members *members, int64_t last_id)
+{
+    book->last_update_id = last_id;
+    book->event_time = members->event_time;
+    book->transaction_time = members->transaction_time;
+    set_levels(book, &book->bids, true, members->bids);
+    set_levels(book, &book->asks, false, members->asks);
+}
+
 enum status full_book_load(struct full_book *book, struct span body)
 {
     struct members members = read_members(body, "lastUpdateId", "bids", "asks");
@@ -133,11 +142,7 @@ enum status full_book_load(struct full_book *book, struct span body)
         return STATUS_MALFORMED;
     book->bids.count = 0;
     book->asks.count = 0;
-    book->last_update_id = last_id;
-    book->event_time = members.event_time;
-    book->transaction_time = members.transaction_time;
-    set_levels(book, &book->bids, true, members.bids);
-    set_levels(book, &book->asks, false, members.asks);
+    take(book, &members, last_id);
     return STATUS_OK;
 }
 
@@ -149,11 +154,7 @@ enum status full_book_apply(struct full_book *book, struct span data)
         return STATUS_MALFORMED;
     if (last_id < book->last_update_id)
         return STATUS_EXISTS;
-    book->last_update_id = last_id;
-    book->event_time = members.event_time;
-    book->transaction_time = members.transaction_time;
-    set_levels(book, &book->bids, true, members.bids);
-    set_levels(book, &book->asks, false, members.asks);
+    take(book, &members, last_id);
     return STATUS_OK;
 }
 

@@ -44,7 +44,8 @@ static bool tell(const char *path, const void *text, size_t length)
 {
     bool told = !path || file_replace(path, text, length, false) == STATUS_OK;
     if (!told)
-        fprintf(stderr, "simulator: %s: cannot be written: %s\n", path, strerror(errno));
+        fprintf(stderr, "simulator: %s: cannot be written: %s%s\n", path, strerror(errno),
+                errno == ENOSPC ? "; make room there, or name another file" : "");
     return told;
 }
 

@@ -1,15 +1,13 @@
 // links: journal proto base
 /* Raw capture files: read to the end, sought in, and taken up by a writer, whatever stands in them. */
-#include "fuzz.h"
-
-#include "journal/capture.h"
+#include "capture_seed.h"
 
 #include <string.h>
 #include <unistd.h>
 
 static void capture_path(char out_path[PATH_BYTES])
 {
-    path_join(out_path, fuzz_folder(), "raw/date=2024-08-08/raw-run-1-1723161255030-000001.ofr");
+    path_join(out_path, fuzz_folder(), "raw/" CAPTURE_SEED_NAME);
 }
 
 static void read_all(const char *path)
@@ -36,7 +34,6 @@ static void read_all(const char *path)
 /* go_on: a new life of the same run. What it accepts is readable again, with its own record behind it. */
 static void go_on(bool sync)
 {
-    static struct clock_manual manual = {.wall_ns = 1723161255030314667, .monotonic_ns = 5000000000};
     char folder[PATH_BYTES];
     struct capture_writer *writer;
     struct error error = {{0}};
@@ -45,7 +42,7 @@ static void go_on(bool sync)
                                            .run_id = "run-1",
                                            .metadata_json = "{}",
                                            .sync = sync,
-                                           .clock = clock_from_manual(&manual)};
+                                           .clock = capture_seed_clock()};
     if (capture_writer_open(&config, &writer, &error) != STATUS_OK) {
         fuzz_require(*error.text);
         return;
@@ -78,25 +75,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t bytes)
 
 void fuzz_seeds(fuzz_take *take)
 {
-    static struct clock_manual manual = {.wall_ns = 1723161255030314667, .monotonic_ns = 5000000000};
-    char folder[PATH_BYTES], path[PATH_BYTES];
-    struct capture_writer *writer;
+    static const char *const MESSAGES[] = {"", "{\"e\"", "{\"e\":\"tra", "{\"e\":\"trade\"}"};
     struct buffer text;
-    path_join(folder, fuzz_folder(), "seed");
-    struct capture_writer_config config = {.folder = folder,
-                                           .run_id = "run-1",
-                                           .metadata_json = "{\"a\":1}",
-                                           .clock = clock_from_manual(&manual)};
-    fuzz_require(capture_writer_open(&config, &writer, NULL) == STATUS_OK);
-    for (int i = 0; i < 4; i++)
-        fuzz_require(capture_append(writer, CAPTURE_MESSAGE, 1, i, i, "{\"e\":\"trade\"}", (size_t)i * 4,
-                                    NULL) == STATUS_OK);
-    capture_writer_close(writer);
-    path_join(path, folder, "date=2024-08-08/raw-run-1-1723161255030-000001.ofr");
     buffer_init(&text, 0);
-    fuzz_require(file_read(path, &text) == STATUS_OK);
+    capture_seed("{\"a\":1}", MESSAGES, sizeof MESSAGES / sizeof *MESSAGES, &text);
     take(text.data, text.length);
     take(text.data, CAPTURE_FILE_HEADER_BYTES);
     buffer_finish(&text);
-    fuzz_require(folder_remove(folder) == STATUS_OK);
 }

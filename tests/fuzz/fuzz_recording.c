@@ -1,7 +1,7 @@
 // links: simulator journal net base
 /* What people give the simulator: recordings of other collectors, text or gzip, our own captures, and files of faults. What can be read of it is
  * served: the last byte chooses how. */
-#include "fuzz.h"
+#include "capture_seed.h"
 
 #include "base/log.h"
 #include "journal/capture.h"
@@ -148,27 +148,12 @@ static const char FAULTS[] = "# faults\n{\"after\": 2, \"stream\": \"abcusdt@agg
 
 static void take_capture(fuzz_take *take)
 {
-    static struct clock_manual manual = {.wall_ns = 1723161255030314667, .monotonic_ns = 5000000000};
     static const char *const MESSAGES[] = {DEPTH("99"), TRADE("7"), TRADE("9")};
-    char folder[PATH_BYTES], path[PATH_BYTES];
-    struct capture_writer *writer;
     struct buffer text;
-    path_join(folder, fuzz_folder(), "seed");
-    struct capture_writer_config config = {.folder = folder,
-                                           .run_id = "run-1",
-                                           .metadata_json = "{\"market\":\"usdm\"}",
-                                           .clock = clock_from_manual(&manual)};
-    fuzz_require(capture_writer_open(&config, &writer, NULL) == STATUS_OK);
-    for (size_t i = 0; i < sizeof MESSAGES / sizeof *MESSAGES; i++)
-        fuzz_require(capture_append(writer, CAPTURE_MESSAGE, 1, manual.wall_ns, 1, MESSAGES[i],
-                                    strlen(MESSAGES[i]), NULL) == STATUS_OK);
-    capture_writer_close(writer);
-    path_join(path, folder, "date=2024-08-08/raw-run-1-1723161255030-000001.ofr");
     buffer_init(&text, 0);
-    fuzz_require(file_read(path, &text) == STATUS_OK);
+    capture_seed("{\"market\":\"usdm\"}", MESSAGES, sizeof MESSAGES / sizeof *MESSAGES, &text);
     take_one(take, KIND_OFR, text.data, text.length);
     buffer_finish(&text);
-    fuzz_require(folder_remove(folder) == STATUS_OK);
 }
 
 void fuzz_seeds(fuzz_take *take)

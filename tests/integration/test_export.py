@@ -4,7 +4,9 @@ Pushgateway 1.5 and InfluxDB 1.6 are Debian's own. An InfluxDB 2 is not to be ha
 of this test (servers.Influx2), and the same lines are then written to the real InfluxDB 1 and read back.
 """
 import json
+import random
 import re
+import signal
 import subprocess
 
 import pytest
@@ -235,3 +237,42 @@ def test_an_orchestrator_that_goes_on_with_a_run_goes_on_with_its_ticks_and_aler
                (run.folder / "artifacts/run_logs/export_test.jsonl").read_text().splitlines()]
     assert numbers == [*range(len(numbers) - 1), -1] and len(numbers) == len(export["ticks"]), "none twice, none left out"
     assert alerts["total_triggered"] == alerts["total_recovered"] == 1 and alerts["active_count"] == 0
+
+
+def test_totals_of_a_run_that_is_gone_on_with_continue(tmp_path):
+    """The orchestrator is killed again and again: every tick has every total, and none falls. Report has been stopped: what it said last
+    stays known to orchestrators that have never heard it."""
+    seed = random.randrange(1 << 30)
+    print(f"seed {seed}")
+    chance = random.Random(seed)
+    with servers.Influx1(tmp_path / "influx").run() as influx:
+        sets = {**SETS, "scale.features": 2, "scale.signal": 2, "export.type": "influxdb1", "export.influx_url": influx.url,
+                "export.influx_db": influx.database}
+        stack = harness.Stack(tmp_path / "run", speed=20, sets=sets, arguments=["--minutes", "0", "--gates", "none"])
+        ticks = tmp_path / "run/artifacts/run_logs/export_test-run.jsonl"
+
+        def count():
+            return len(ticks.read_text().splitlines()) if ticks.exists() else 0
+
+        with stack:
+            harness.wait_for(lambda: stack.rows_written() > 100, 60, "signals")
+            stack.orchctl("stop", "report")
+            known = count()
+            harness.wait_for(lambda: count() > known + 1, 60, "ticks without report")
+            for _ in range(4):
+                stack.process.kill()
+                stack.process.wait()
+                stack.output.close()
+                signal.sigtimedwait([], chance.uniform(0, 1))  # the next one may begin anywhere between two ticks
+                stack.__enter__()
+                known = count()
+                harness.wait_for(lambda: count() > known, 60, "the next tick")
+            stack.orchctl("shutdown")
+            assert stack.finish(60) == 0, stack.text()[-3000:]
+        pushed = sorted({row["time"] for row in influx.rows("process_up")})
+        for name in ("signal_total", "signal_confirmed_total", "dedup_hits_total", "write_errors_total", "queue_dropped"):
+            rows = {row["time"]: row["value"] for row in influx.rows(name)}
+            assert sorted(rows) == pushed[-len(rows):] and len(rows) >= len(pushed) - 1, f"{name}: a tick lacks it"
+            assert list(rows.values()) == sorted(rows.values()), name
+        reasons = sorted({row["time"] for row in influx.rows("signal_gating_breakdown")})
+        assert reasons == pushed[-len(reasons):] and influx.rows("signal_total")[-1]["value"] > 0

@@ -83,8 +83,9 @@ class Stack:
     """One run: `with Stack(folder, captures=[...]) as stack: stack.finish()`."""
 
     def __init__(self, folder, captures=(), *, run_id="test-run", speed="max", sink="dual", sets=None, arguments=(),
-                 enable="harvest,signal,broker,report", environment=None, binaries=None):
+                 enable="harvest,signal,broker,report", environment=None, binaries=None, output=None):
         self.folder = pathlib.Path(folder)
+        self.output_path = pathlib.Path(output or self.folder / "orchestrator.out")
         self.binaries = pathlib.Path(binaries or BIN)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.run_id = run_id
@@ -99,7 +100,7 @@ class Stack:
         self.process = None
 
     def __enter__(self):
-        self.output = open(self.folder / "orchestrator.out", "wb")
+        self.output = open(self.output_path, "wb")
         self.process = subprocess.Popen(self.command, cwd=self.folder, stdout=self.output, stderr=subprocess.STDOUT,
                                         env=self.environment)
         return self
@@ -120,7 +121,7 @@ class Stack:
                     os.kill(int(entry), signal.SIGKILL)
 
     def text(self):
-        return (self.folder / "orchestrator.out").read_text(errors="replace")
+        return self.output_path.read_text(errors="replace")
 
     def finish(self, seconds=240):
         """Waits for the run to end by itself; its exit code."""

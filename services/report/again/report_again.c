@@ -245,24 +245,12 @@ static int replace_gates(const struct reporter_config *config, const struct argu
 
 static int make_summaries(const struct arguments *arguments, const struct config *config)
 {
-    const char *sink = config_text(config, "run.sink");
     char store_path[PATH_BYTES];
     struct error error = {{0}};
     path_join(store_path, config_text(config, "run.state_dir"), "report.db");
-    struct reporter_config reporter = {
-        .run_id = arguments->run_id ? arguments->run_id : config_text(config, "run.run_id"),
-        .sink = sink,
-        .input_mode = config_text(config, "run.input_mode"),
-        .report_tz = config_text(config, "report.tz"),
-        .store_path = store_path,
-        .output_dir = config_text(config, "run.output_dir"),
-        .artifacts_dir = config_text(config, "run.artifacts_dir"),
-        .names = {.logs_dir = config_text(config, "run.logs_dir"), .dual = strcmp(sink, "dual") == 0},
-        .broker_sample_rate = config_f64(config, "broker.sample_rate"),
-        .sync = strcmp(config_text(config, "journal.durability"), "power") == 0,
-        .unlisted = arguments->unlisted,
-    };
-    reporter.names.run_id = reporter.run_id;
+    struct reporter_config reporter = reporter_config_read(
+        config, arguments->run_id ? arguments->run_id : config_text(config, "run.run_id"), store_path);
+    reporter.unlisted = arguments->unlisted;
     if (names_read(store_path, reporter.run_id, &reporter.names, &error) != STATUS_OK)
         return complain(arguments, &error);
     setenv("TZ", reporter.report_tz, 1); /* for minute_human */

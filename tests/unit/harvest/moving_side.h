@@ -33,7 +33,7 @@ static inline void collect(void *context, size_t symbol, const struct message *m
     row_encode(side->rows, message, message->field_count, row);
 }
 
-static inline void side_open(struct side *side, struct buffer *rows, const int16_t *owners)
+static inline struct feed_config side_config(const int16_t *owners)
 {
     struct feed_config config;
     feed_config_defaults(&config);
@@ -42,6 +42,12 @@ static inline void side_open(struct side *side, struct buffer *rows, const int16
     config.raw_trades = true;
     config.max_clock_skew_ms = 0;
     config.owners = owners;
+    return config;
+}
+
+static inline void side_open(struct side *side, struct buffer *rows, const int16_t *owners)
+{
+    struct feed_config config = side_config(owners);
     *side = (struct side){.rows = rows};
     side->feed = feed_create(&config, collect, side, NULL);
     assert_non_null(side->feed);

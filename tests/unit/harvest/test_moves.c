@@ -119,11 +119,78 @@ static void assert_same_rows(const struct buffer *rows, const struct buffer *exp
                  expected->length);
 }
 
-/* draw: where the next owner begins to hear, and where the symbol leaves. */
-static void draw(struct random *random, size_t *out_begin, size_t *out_cut)
+/* trial: a script, its rows in one capture that nobody cut, and a side that is to give them too. */
+struct trial {
+    uint64_t seed;
+    struct random random;
+    struct script script;
+    struct buffer rows, expected;
+    struct side side;
+    size_t begin, cut; /* where the next owner begins to hear, and where the symbol leaves */
+};
+
+static struct trial *trial_create(uint64_t seed)
 {
-    *out_begin = 2 + (size_t)random_below(random, MESSAGES - 40);
-    *out_cut = *out_begin + 1 + (size_t)random_below(random, MESSAGES - *out_begin - 1);
+    struct trial *trial = memory_allocate(sizeof *trial);
+    trial->seed = seed;
+    random_seed(&trial->random, seed);
+    write_script(&trial->script, &trial->random);
+    buffer_init(&trial->rows, 0);
+    buffer_init(&trial->expected, 0);
+    return trial;
+}
+
+static void trial_destroy(struct trial *trial)
+{
+    buffer_finish(&trial->rows);
+    buffer_finish(&trial->expected);
+    free(trial);
+}
+
+static size_t below(struct trial *trial, size_t bound)
+{
+    return (size_t)random_below(&trial->random, bound);
+}
+
+static void draw(struct trial *trial)
+{
+    trial->begin = 2 + below(trial, MESSAGES - 40);
+    trial->cut = trial->begin + 1 + below(trial, MESSAGES - trial->begin - 1);
+}
+
+/* answer_late: the venue owes the first book until then. */
+static void answer_late(struct trial *trial, size_t answered)
+{
+    char(*texts)[TEXT_BYTES] = trial->script.texts;
+    memmove(texts, texts + 1, answered * TEXT_BYTES);
+    snprintf(texts[answered], TEXT_BYTES, "%s", SNAPSHOT);
+}
+
+static void give_part(struct trial *trial, uint16_t source, size_t from, size_t to)
+{
+    for (size_t i = from; i < to; i++)
+        give_message(&trial->side, source, &trial->script, i);
+}
+
+/* both_hear: one reader has both captures; the next owner's begins. */
+static void both_hear(struct trial *trial)
+{
+    static const int16_t OWNERS[] = {0, 0};
+    uncut(&trial->script, &trial->expected);
+    side_open(&trial->side, &trial->rows, OWNERS);
+    give(&trial->side, 0, CAPTURE_OPENED, URL);
+    give_part(trial, 0, 0, trial->begin);
+    give_move(&trial->side, 1, "expect");
+    give(&trial->side, 1, CAPTURE_OPENED, URL);
+}
+
+static void both_end(struct trial *trial)
+{
+    feed_end(trial->side.feed);
+    balance(&trial->side);
+    assert_same_rows(&trial->rows, &trial->expected, trial->seed);
+    feed_destroy(trial->side.feed);
+    trial_destroy(trial);
 }
 
 /* --- all captures by one reader --- */
@@ -131,44 +198,20 @@ static void draw(struct random *random, size_t *out_begin, size_t *out_cut)
 static void test_a_chain_of_two_captures_gives_the_rows_of_one(void **unused)
 {
     (void)unused;
-    static const int16_t OWNERS[] = {0, 0};
     for (uint64_t seed = 1; seed <= ROUNDS; seed++) {
-        struct random random;
-        struct script *script = memory_allocate(sizeof *script);
-        struct buffer rows, expected;
-        struct side side;
-        size_t begin, cut;
-        random_seed(&random, seed);
-        write_script(script, &random);
-        disturb(script, &random);
-        draw(&random, &begin, &cut);
-        size_t late = cut + (size_t)random_below(
-                                &random, MESSAGES - cut); /* what of the new capture is read before the cut */
-        buffer_init(&rows, 0);
-        buffer_init(&expected, 0);
-        uncut(script, &expected);
-        side_open(&side, &rows, OWNERS);
-        give(&side, 0, CAPTURE_OPENED, URL);
-        for (size_t i = 0; i < begin; i++)
-            give_message(&side, 0, script, i);
-        give_move(&side, 1, "expect");
-        give(&side, 1, CAPTURE_OPENED, URL);
-        for (size_t i = begin; i < late; i++)
-            give_message(&side, 1, script, i);
-        for (size_t i = begin; i < cut; i++)
-            give_message(&side, 0, script, i);
-        give_move(&side, 0, "leave");
-        for (size_t i = cut; i < late; i++) /* the old capture goes on for a while */
-            give_message(&side, 0, script, i);
-        for (size_t i = late; i < script->count; i++)
-            give_message(&side, 1, script, i);
-        feed_end(side.feed);
-        balance(&side);
-        assert_same_rows(&rows, &expected, seed);
-        feed_destroy(side.feed);
-        buffer_finish(&rows);
-        buffer_finish(&expected);
-        free(script);
+        struct trial *trial = trial_create(seed);
+        disturb(&trial->script, &trial->random);
+        draw(trial);
+        size_t late =
+            trial->cut +
+            below(trial, MESSAGES - trial->cut); /* what of the new capture is read before the cut */
+        both_hear(trial);
+        give_part(trial, 1, trial->begin, late);
+        give_part(trial, 0, trial->begin, trial->cut);
+        give_move(&trial->side, 0, "leave");
+        give_part(trial, 0, trial->cut, late); /* the old capture goes on for a while */
+        give_part(trial, 1, late, MESSAGES);
+        both_end(trial);
     }
 }
 
@@ -176,45 +219,19 @@ static void test_a_chain_of_two_captures_gives_the_rows_of_one(void **unused)
 static void test_a_symbol_that_leaves_without_a_book_gives_the_rows_of_one(void **unused)
 {
     (void)unused;
-    static const int16_t OWNERS[] = {0, 0};
     for (uint64_t seed = 1; seed <= ROUNDS; seed++) {
-        struct random random;
-        struct script *script = memory_allocate(sizeof *script);
-        struct buffer rows, expected;
-        struct side side;
-        size_t begin, cut;
-        random_seed(&random, seed);
-        write_script(script, &random);
-        disturb(script, &random);
-        draw(&random, &begin, &cut);
-        size_t late = cut + (size_t)random_below(&random, MESSAGES - cut);
-        size_t answered = late + (size_t)random_below(&random, MESSAGES - late);
-        memmove(script->texts, script->texts + 1, answered * TEXT_BYTES);
-        snprintf(script->texts[answered], TEXT_BYTES, "%s", SNAPSHOT);
-        buffer_init(&rows, 0);
-        buffer_init(&expected, 0);
-        uncut(script, &expected);
-        side_open(&side, &rows, OWNERS);
-        give(&side, 0, CAPTURE_OPENED, URL);
-        for (size_t i = 0; i < begin; i++)
-            give_message(&side, 0, script, i);
-        give_move(&side, 1, "expect");
-        give(&side, 1, CAPTURE_OPENED, URL);
-        for (size_t i = begin; i < late; i++)
-            give_message(&side, 1, script, i);
-        for (size_t i = begin; i < cut; i++)
-            give_message(&side, 0, script, i);
-        assert_true(feed_is_owed(side.feed, 1));
-        give_move(&side, 0, "leave");
-        for (size_t i = late; i < script->count; i++)
-            give_message(&side, 1, script, i);
-        feed_end(side.feed);
-        balance(&side);
-        assert_same_rows(&rows, &expected, seed);
-        feed_destroy(side.feed);
-        buffer_finish(&rows);
-        buffer_finish(&expected);
-        free(script);
+        struct trial *trial = trial_create(seed);
+        disturb(&trial->script, &trial->random);
+        draw(trial);
+        size_t late = trial->cut + below(trial, MESSAGES - trial->cut);
+        answer_late(trial, late + below(trial, MESSAGES - late));
+        both_hear(trial);
+        give_part(trial, 1, trial->begin, late);
+        give_part(trial, 0, trial->begin, trial->cut);
+        assert_true(feed_is_owed(trial->side.feed, 1));
+        give_move(&trial->side, 0, "leave");
+        give_part(trial, 1, late, MESSAGES);
+        both_end(trial);
     }
 }
 
@@ -223,50 +240,27 @@ static void test_a_symbol_that_leaves_without_a_book_gives_the_rows_of_one(void 
 static void test_there_and_back_between_clocks_that_differ_gives_the_rows_of_one(void **unused)
 {
     (void)unused;
-    static const int16_t OWNERS[] = {0, 0};
     for (uint64_t seed = 1; seed <= ROUNDS; seed++) {
-        struct random random;
-        struct script *script = memory_allocate(sizeof *script);
-        struct buffer rows, expected;
-        struct side side;
-        random_seed(&random, seed);
-        write_script(script, &random);
-        disturb(script, &random);
-        size_t begin = 2 + (size_t)random_below(&random, 40);
-        size_t cut = begin + 1 + (size_t)random_below(&random, 40);
-        size_t away = cut + 2 + (size_t)random_below(&random, 40);
-        size_t back = cut + (size_t)random_below(&random, away - cut);
-        size_t answered = cut + (size_t)random_below(&random, away - cut);
-        memmove(script->texts, script->texts + 1, answered * TEXT_BYTES);
-        snprintf(script->texts[answered], TEXT_BYTES, "%s", SNAPSHOT);
-        buffer_init(&rows, 0);
-        buffer_init(&expected, 0);
-        uncut(script, &expected);
-        side_open(&side, &rows, OWNERS);
-        give(&side, 0, CAPTURE_OPENED, URL);
-        for (size_t i = 0; i < begin; i++)
-            give_message(&side, 0, script, i);
-        give_move(&side, 1, "expect");
-        give(&side, 1, CAPTURE_OPENED, URL);
-        for (size_t i = begin; i < away; i++)
-            give_message(&side, 1, script, i);
-        give_move(&side, 1, "leave");
-        give_message(&side, 1, script, away); /* it is heard for a while still */
-        for (size_t i = begin; i < cut; i++)
-            give_message(&side, 0, script, i);
-        assert_int_equal(side.rows->length, 0); /* no book yet */
-        give_move(&side, 0, "leave");
-        give_move(&side, 0, "expect");
-        for (size_t i = back; i < script->count; i++)
+        struct trial *trial = trial_create(seed);
+        disturb(&trial->script, &trial->random);
+        trial->begin = 2 + below(trial, 40);
+        trial->cut = trial->begin + 1 + below(trial, 40);
+        size_t away = trial->cut + 2 + below(trial, 40);
+        size_t back = trial->cut + below(trial, away - trial->cut);
+        size_t answered = trial->cut + below(trial, away - trial->cut);
+        answer_late(trial, answered);
+        both_hear(trial);
+        give_part(trial, 1, trial->begin, away);
+        give_move(&trial->side, 1, "leave");
+        give_part(trial, 1, away, away + 1); /* it is heard for a while still */
+        give_part(trial, 0, trial->begin, trial->cut);
+        assert_int_equal(trial->rows.length, 0); /* no book yet */
+        give_move(&trial->side, 0, "leave");
+        give_move(&trial->side, 0, "expect");
+        for (size_t i = back; i < MESSAGES; i++)
             if (i != answered)
-                give_message(&side, 0, script, i);
-        feed_end(side.feed);
-        balance(&side);
-        assert_same_rows(&rows, &expected, seed);
-        feed_destroy(side.feed);
-        buffer_finish(&rows);
-        buffer_finish(&expected);
-        free(script);
+                give_part(trial, 0, i, i + 1);
+        both_end(trial);
     }
 }
 
@@ -316,30 +310,24 @@ static void test_a_hand_over_gives_the_rows_of_one_whoever_is_restarted(void **u
     (void)unused;
     static const int16_t HERE[] = {0, 0}, ELSEWHERE[] = {FEED_ELSEWHERE, FEED_ELSEWHERE};
     for (uint64_t seed = 1; seed <= ROUNDS; seed++) {
-        struct random random;
-        struct script *script = memory_allocate(sizeof *script);
-        struct buffer rows, expected;
+        struct trial *trial = trial_create(seed);
+        const struct script *script = &trial->script;
         struct side old, new;
         char heard[FEED_HEARD_BYTES];
-        size_t begin, cut;
-        random_seed(&random, seed);
-        write_script(script, &random);
-        disturb(script, &random);
-        draw(&random, &begin, &cut);
-        buffer_init(&rows, 0);
-        buffer_init(&expected, 0);
-        uncut(script, &expected);
-        side_open(&old, &rows, HERE);
-        side_open(&new, &rows, ELSEWHERE);
+        disturb(&trial->script, &trial->random);
+        draw(trial);
+        uncut(script, &trial->expected);
+        side_open(&old, &trial->rows, HERE);
+        side_open(&new, &trial->rows, ELSEWHERE);
         give(&old, 0, CAPTURE_OPENED, URL);
-        for (size_t i = 0; i < begin; i++)
+        for (size_t i = 0; i < trial->begin; i++)
             give_message(&old, 0, script, i);
         give_move(&new, 0, "expect");
         give(&new, 0, CAPTURE_OPENED, URL);
-        for (size_t i = begin; i < script->count; i++) {
-            if (i < cut)
+        for (size_t i = trial->begin; i < script->count; i++) {
+            if (i < trial->cut)
                 give_message(&old, 0, script, i);
-            if (i == cut) {
+            if (i == trial->cut) {
                 give_move(&old, 0, "leave");
                 assert_false(feed_has(old.feed, 1));
                 restart(&old, HERE, true);
@@ -349,7 +337,7 @@ static void test_a_hand_over_gives_the_rows_of_one_whoever_is_restarted(void **u
                 assert_true(feed_has(new.feed, 1));
             }
             give_message(&new, 0, script, i);
-            if (random_below(&random, 10) == 0)
+            if (below(trial, 10) == 0)
                 restart(&new, ELSEWHERE, feed_has(new.feed, 1));
             feed_heard(new.feed, 1, heard);
         }
@@ -357,13 +345,11 @@ static void test_a_hand_over_gives_the_rows_of_one_whoever_is_restarted(void **u
         assert_int_equal(count(&old, &new, FEED_PARSED),
                          count(&old, &new, FEED_RECEIVED_TRADES) + count(&old, &new, FEED_RECEIVED_BOOKS) +
                              count(&old, &new, FEED_RECEIVED_TICKERS) + count(&old, &new, FEED_MOVED));
-        assert_same_rows(&rows, &expected, seed);
+        assert_same_rows(&trial->rows, &trial->expected, seed);
         assert_int_equal(feed_count(old.feed, FEED_ALL, FEED_RECEIVED_TRADES), 0);
         feed_destroy(old.feed);
         feed_destroy(new.feed);
-        buffer_finish(&rows);
-        buffer_finish(&expected);
-        free(script);
+        trial_destroy(trial);
     }
 }
 
@@ -386,31 +372,23 @@ static void test_streams_that_lie_otherwise_on_the_new_connection_lose_and_doubl
     (void)unused;
     static const int16_t OWNERS[] = {0, 0};
     for (uint64_t seed = 1; seed <= ROUNDS; seed++) {
-        struct random random;
-        struct script *script = memory_allocate(sizeof *script), *other = memory_allocate(sizeof *other);
+        struct trial *trial = trial_create(seed);
+        const struct script *script = &trial->script;
+        struct script *other = memory_allocate(sizeof *other);
         struct ids ids = {0}, wanted = {0};
-        struct feed_config config;
+        const struct feed_config config = side_config(OWNERS);
         struct side side = {0};
-        size_t begin, cut;
-        random_seed(&random, seed);
-        write_script(script, &random);
         *other = *script;
-        shuffle(other, &random);
-        draw(&random, &begin, &cut);
+        shuffle(other, &trial->random);
+        draw(trial);
         for (size_t i = 1; i < script->count; i++) {
             wanted.trades += strncmp(stream_of(script->texts[i]), "@trade", 6) == 0;
             wanted.books += strncmp(stream_of(script->texts[i]), "@depth", 6) == 0;
         }
-        feed_config_defaults(&config);
-        config.symbols = SYMBOLS;
-        config.symbol_count = 2;
-        config.raw_trades = true;
-        config.max_clock_skew_ms = 0;
-        config.owners = OWNERS;
         side.feed = feed_create(&config, count_ids, &ids, NULL);
         give(&side, 0, CAPTURE_OPENED, URL);
         give_move(&side, 1, "expect");
-        for (size_t i = 0; i < cut; i++)
+        for (size_t i = 0; i < trial->cut; i++)
             give_message(&side, 0, script, i);
         for (size_t i = 1; i < other->count; i++) /* heard from the beginning: it overlaps in every stream */
             give_message(&side, 1, other, i);
@@ -422,7 +400,7 @@ static void test_streams_that_lie_otherwise_on_the_new_connection_lose_and_doubl
         assert_int_equal(
             feed_count(side.feed, 1, FEED_DEDUP_HITS) + feed_count(side.feed, 1, FEED_BOOK_BACKWARD), 0);
         feed_destroy(side.feed);
-        free(script);
+        trial_destroy(trial);
         free(other);
     }
 }

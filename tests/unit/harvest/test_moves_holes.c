@@ -24,19 +24,24 @@ static void note(void *context, size_t symbol, const struct message *message, co
         buffer_format(&words->said, "decision%zu ", symbol);
 }
 
-static void words_open_of(struct side *side, struct words *words, const int16_t *owners)
+static void words_open_with(struct side *side, struct words *words, const struct feed_config *config)
 {
-    struct feed_config config;
-    feed_config_defaults(&config);
-    config.symbols = SYMBOLS;
-    config.symbol_count = 2;
-    config.book_source = BOOK_SOURCE_PARTIAL;
-    config.raw_trades = true;
-    config.max_clock_skew_ms = 0;
-    config.owners = owners;
     *side = (struct side){0};
     buffer_init(&words->said, 0);
-    side->feed = feed_create(&config, note, words, NULL);
+    side->feed = feed_create(config, note, words, NULL);
+}
+
+static void words_close(struct side *side, struct words *words)
+{
+    feed_destroy(side->feed);
+    buffer_finish(&words->said);
+}
+
+static void words_open_of(struct side *side, struct words *words, const int16_t *owners)
+{
+    struct feed_config config = side_config(owners);
+    config.book_source = BOOK_SOURCE_PARTIAL;
+    words_open_with(side, words, &config);
 }
 
 static void words_open(struct side *side, struct words *words)
@@ -81,8 +86,7 @@ static void test_a_hole_of_the_next_owner_is_told_only_where_the_last_one_had_it
                             covered ? "t0 t1 t2 t3 t4 t5 t6 " : "t0 t1 t2 reconnect gap t4 t5 t6 ");
         assert_int_equal(feed_count(side.feed, FEED_ALL, FEED_RECONNECTS), 1);
         balance(&side);
-        feed_destroy(side.feed);
-        buffer_finish(&words.said);
+        words_close(&side, &words);
     }
 }
 
@@ -111,8 +115,7 @@ static void test_the_end_of_one_capture_is_the_end_of_its_symbols_only(void **un
     assert_true(feed_ended(side.feed));
     assert_string_equal(buffer_text(&words.said), "t0 t1 decision1 reconnect t2 ");
     balance(&side);
-    feed_destroy(side.feed);
-    buffer_finish(&words.said);
+    words_close(&side, &words);
 }
 
 static void test_a_connection_whose_streams_change_is_still_missed_when_it_breaks(void **unused)
@@ -128,8 +131,7 @@ static void test_a_connection_whose_streams_change_is_still_missed_when_it_break
     give(&side, 0, CAPTURE_OPENED, "ws://h/stream?streams=btcusdt@trade"); /* the other has moved meanwhile */
     give_trade(&side, 0, 2);
     assert_string_equal(buffer_text(&words.said), "t0 t1 reconnect t2 ");
-    feed_destroy(side.feed);
-    buffer_finish(&words.said);
+    words_close(&side, &words);
 }
 
 /* A venue that routes has a socket for trades and one for books: which of them speaks first behind a move says nothing of the other. */
@@ -193,17 +195,12 @@ static void test_a_symbol_that_leaves_while_it_catches_up_is_filled_where_it_goe
     for (int moves = 0; moves < 2; moves++) {
         struct side side;
         struct words words;
-        struct feed_config config;
+        struct feed_config config = side_config(NULL);
         uint16_t owner = (uint16_t)moves;
         int64_t first, last, ticket;
-        feed_config_defaults(&config);
-        config.symbols = SYMBOLS;
-        config.symbol_count = 2;
         config.book_source = BOOK_SOURCE_PARTIAL;
-        config.max_clock_skew_ms = 0;
-        side = (struct side){0};
-        buffer_init(&words.said, 0);
-        side.feed = feed_create(&config, note, &words, NULL);
+        config.raw_trades = false;
+        words_open_with(&side, &words, &config);
         give(&side, 0, CAPTURE_OPENED, AGGREGATES);
         give_aggregate(&side, 0, 0);
         give_aggregate(&side, 0, 1);
@@ -225,8 +222,7 @@ static void test_a_symbol_that_leaves_while_it_catches_up_is_filled_where_it_goe
         feed_end(side.feed);
         assert_string_equal(buffer_text(&words.said), "t0 t1 t2 t3 reconnect t4 t5 ");
         balance(&side);
-        feed_destroy(side.feed);
-        buffer_finish(&words.said);
+        words_close(&side, &words);
     }
 }
 
@@ -261,8 +257,7 @@ static void test_a_symbol_leaves_when_its_next_owner_hears_what_was_fed(void **u
     feed_end(side.feed);
     assert_int_equal(may_leave(&side, "trade=7", &error), STATUS_AGAIN);
     assert_string_equal(error.text, "the recording is at its end");
-    feed_destroy(side.feed);
-    buffer_finish(&words.said);
+    words_close(&side, &words);
 }
 
 /* Nothing newer comes of a quiet symbol, and nothing will remember a trade whose time was absurd. */
@@ -288,8 +283,7 @@ static void test_a_quiet_symbol_does_not_wait_for_a_trade_that_was_refused(void 
     give_trade(&side, 0, 10);
     assert_ok(may_leave(&side, "trade=7", &error));
     assert_int_equal(may_leave(&side, "trade=11", &error), STATUS_AGAIN);
-    feed_destroy(side.feed);
-    buffer_finish(&words.said);
+    words_close(&side, &words);
 }
 
 /* --- what counts as heard --- */
@@ -318,8 +312,7 @@ static void test_what_a_dead_life_heard_is_kept_and_counts_no_more(void **unused
     give_trade(&side, 1, 5);
     give_trade(&side, 1, 6);
     expect_heard(&side, "trade=5");
-    feed_destroy(side.feed);
-    buffer_finish(&words.said);
+    words_close(&side, &words);
 }
 
 static void test_what_was_heard_counts_no_more_when_its_connection_is_lost(void **unused)
@@ -339,8 +332,7 @@ static void test_what_was_heard_counts_no_more_when_its_connection_is_lost(void 
     give(&side, 1, CAPTURE_OPENED, URL);
     give_trade(&side, 1, 8);
     expect_heard(&side, "trade=8");
-    feed_destroy(side.feed);
-    buffer_finish(&words.said);
+    words_close(&side, &words);
 }
 
 /* It stands in the record, so it is counted as often as the record: once, whoever reads it, and however often it is said. */
@@ -447,8 +439,7 @@ static void test_what_could_not_be_kept_is_lost_only_where_nobody_has_fed_it(voi
         feed_end(side.feed);
         assert_int_equal(feed_count(side.feed, 1, FEED_TRADE_GAP_IDS), lost); /* and told */
         balance(&side);
-        feed_destroy(side.feed);
-        buffer_finish(&words.said);
+        words_close(&side, &words);
     }
 }
 
@@ -472,8 +463,7 @@ static void test_records_of_moves_that_are_none_change_nothing(void **unused)
     }
     assert_true(feed_has(side.feed, 1));
     assert_false(feed_expects(side.feed, 1));
-    feed_destroy(side.feed);
-    buffer_finish(&words.said);
+    words_close(&side, &words);
 }
 
 int main(void)

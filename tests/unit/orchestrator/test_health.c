@@ -1,11 +1,15 @@
 // Heartbeats as the orchestrator takes them in, and the health it sees in them.
 // links: orchestrator proto base
+#include "base/file.h"
 #include "orchestrator/health/health.h"
 #include "orchestrator/health/telemetry.h"
 #include "proto/frame.h"
 #include "tests/support/check.h"
 
+#include <math.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 /* beat: a heartbeat frame under construction. */
 struct beat {
@@ -105,6 +109,41 @@ static void heartbeats_of_others_change_nothing(void **unused)
     assert_int_equal(beat_take(&beat, &telemetry, "run", 2, 0), STATUS_CONFLICT); /* another process */
     assert_false(telemetry.seen);
     telemetry_finish(&telemetry);
+}
+
+static void what_an_instance_wrote_last_is_known_until_it_is_heard(void **unused)
+{
+    (void)unused;
+    static const char TEXT[] =
+        "{\"run_id\": \"run\", \"name\": \"signal\", \"counters\": {\"processed\": 7}, \"gauges\": "
+        "{\"ratio\": 0.5, \"unknown\": null}, \"sinks\": [{\"sink\": \"jsonl\", \"written\": 5}]}";
+    char path[PATH_BYTES];
+    struct telemetry telemetry;
+    struct beat beat;
+    int64_t count;
+    double value;
+    path_join(path, "/tmp", "telemetry-%d.json", (int)getpid());
+    assert_ok(file_replace(path, TEXT, strlen(TEXT), false));
+    telemetry_init(&telemetry);
+    telemetry_recall(&telemetry, path, "other", "signal");
+    telemetry_recall(&telemetry, path, "run", "broker");
+    assert_false(telemetry_counter(&telemetry, "processed", &count));
+    telemetry_recall(&telemetry, path, "run", "signal");
+    assert_true(telemetry_counter(&telemetry, "processed", &count));
+    assert_int_equal(count, 7);
+    assert_true(telemetry_gauge(&telemetry, "ratio", &value));
+    assert_float_equal(value, 0.5, 0);
+    assert_true(telemetry_gauge(&telemetry, "unknown", &value) && isnan(value));
+    assert_int_equal(telemetry_written(&telemetry), 5);
+    assert_false(telemetry.seen);
+    beat_begin(&beat, 42, 1);
+    beat_counter(&beat, "processed", 8);
+    assert_ok(beat_take(&beat, &telemetry, "run", 2, 1000));
+    telemetry_recall(&telemetry, path, "run", "signal"); /* what has been heard is newer */
+    assert_true(telemetry_counter(&telemetry, "processed", &count));
+    assert_int_equal(count, 8);
+    telemetry_finish(&telemetry);
+    assert_int_equal(unlink(path), 0);
 }
 
 static void damaged_heartbeats_are_refused_whole(void **unused)
@@ -419,6 +458,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_heartbeat_replaces_what_was_known),
         cmocka_unit_test(heartbeats_of_others_change_nothing),
+        cmocka_unit_test(what_an_instance_wrote_last_is_known_until_it_is_heard),
         cmocka_unit_test(damaged_heartbeats_are_refused_whole),
         cmocka_unit_test(growth_is_asked_for_over_its_window),
         cmocka_unit_test(in_recorded_runs_and_before_the_feed_opens_existence_is_enough),

@@ -143,6 +143,14 @@ static void await_words(const struct place *place, struct stage *from, int64_t g
     }
 }
 
+/* ask_for: the symbol is to go, and the life that is to have it has said what it hears. */
+static void ask_for(struct place *place, struct stage *from, struct stage *to)
+{
+    order_release(from, AAA);
+    order_acquire(to, AAA);
+    await_words(place, from, 2);
+}
+
 /* Its last words are a moment old when it dies. */
 static void what_a_life_heard_that_is_over_lets_no_symbol_go(void **state)
 {
@@ -151,9 +159,7 @@ static void what_a_life_heard_that_is_over_lets_no_symbol_go(void **state)
     struct stage *one, *other;
     struct stage_service hears = hearing_pair(&place, &one, &other);
     one->service = other->service = &hears;
-    order_release(one, AAA);
-    order_acquire(other, AAA);
-    await_words(&place, one, 2);
+    ask_for(&place, one, other);
     step(one); /* the question */
     death(other);
     step(one);
@@ -181,9 +187,7 @@ static void what_is_still_on_its_way_of_it_lets_no_symbol_go_either(void **state
     struct stage *one, *other;
     struct stage_service hears = hearing_pair(&place, &one, &other);
     one->service = &hears;
-    order_release(one, AAA);
-    order_acquire(other, AAA); /* it hears nothing */
-    await_words(&place, one, 2);
+    ask_for(&place, one, other); /* it hears nothing */
     struct leaving *leaving = &one->hand_overs[AAA].leaving;
     const struct bus_peer_id peer = leaving->peer;
     leaving->next.question = 41;
@@ -212,9 +216,7 @@ static void an_answer_to_an_old_question_lets_no_symbol_go(void **state)
     struct stage *one, *other;
     struct stage_service hears = hearing_pair(&place, &one, &other);
     one->service = other->service = &hears;
-    order_release(one, AAA);
-    order_acquire(other, AAA);
-    await_words(&place, one, 2);
+    ask_for(&place, one, other);
     step(one);
     struct leaving *leaving = &one->hand_overs[AAA].leaving;
     int64_t question = leaving->next.question;
@@ -267,9 +269,7 @@ static void a_symbol_goes_to_the_one_that_is_wanted_now_and_to_nobody_else(void 
     struct stage_service hears = hearing_pair(&place, &one, &forgotten);
     struct plan_move move = move_of(AAA);
     one->service = &hears;
-    order_release(one, AAA);
-    order_acquire(forgotten, AAA); /* it hears nothing */
-    await_words(&place, one, 2);
+    ask_for(&place, one, forgotten); /* it hears nothing */
     wanted = life(&place, "numbers.3");
     wanted->service = &hears;
     snprintf(move.to, sizeof move.to, "numbers.3");
