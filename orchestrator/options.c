@@ -186,7 +186,8 @@ static const struct option OPTIONS[] = {
     {"--output-dir", "DIR", NULL, "folder of sockets, status, signals, orders (default ./runtime)"},
     {"--debug", NULL, NULL, "log at debug level"},
     {"--run-id", "ID", NULL, "name of the run (default: made from the time)"},
-    {"--input-mode", "MODE", NULL, "raw: the venue's or the simulator's sockets; preview: recorded input"},
+    {"--input-mode", "MODE", NULL,
+     "raw: the venue's or the simulator's sockets; preview: recorded input, captures or rows of features"},
     {"--input-dir", "DIR", NULL, "folder of the recorded input of preview mode"},
     {"--gates", "SET", take_gates,
      "none, replay, smoke, soak or canary: decides the exit code (default: replay for recordings, else "

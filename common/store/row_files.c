@@ -29,22 +29,6 @@ void append_quoted(struct buffer *sql, const char *text)
     buffer_append_byte(sql, '\'');
 }
 
-void append_path(struct buffer *sql, const char *path)
-{
-    struct buffer plain;
-    buffer_init(&plain, 0);
-    for (; *path; path++) {
-        bool is_pattern = strchr("*?[", *path) != NULL;
-        if (is_pattern)
-            buffer_append_byte(&plain, '[');
-        buffer_append_byte(&plain, (uint8_t)*path);
-        if (is_pattern)
-            buffer_append_byte(&plain, ']');
-    }
-    append_quoted(sql, buffer_text(&plain));
-    buffer_finish(&plain);
-}
-
 enum status row_files_query(struct row_files *files, const char *sql, duckdb_result *out_result,
                             struct error *error)
 {
@@ -115,7 +99,7 @@ static enum status check_columns(struct row_files *files, const char *path, stru
     duckdb_result result;
     buffer_init(&sql, 0);
     buffer_append_text(&sql, "SELECT * FROM read_parquet(");
-    append_path(&sql, path);
+    append_quoted(&sql, path);
     buffer_append_text(&sql, ", hive_partitioning = false) LIMIT 0");
     enum status status = row_files_query(files, buffer_text(&sql), &result, &why);
     buffer_finish(&sql);
@@ -194,7 +178,7 @@ static void spans_sql(const struct row_files *files, const char *path, struct bu
              "coalesce(min(ts_ms) FILTER (%s), 0), coalesce(max(ts_ms) FILTER (%s), 0) FROM read_parquet(",
              valid, valid, valid);
     buffer_append_text(sql, text);
-    append_path(sql, path);
+    append_quoted(sql, path);
     buffer_append_text(sql, ", hive_partitioning = false) GROUP BY symbol ORDER BY symbol");
 }
 

@@ -34,8 +34,7 @@ enum status row_files_query(struct row_files *files, const char *sql, duckdb_res
 /* row_files_sort: once all files have been added. */
 void row_files_sort(struct row_files *files);
 
-/* append_path: as a literal of a list of files: quotes doubled, and no character of it a pattern. append_quoted: a plain one. */
-void append_path(struct buffer *sql, const char *path);
+/* append_quoted: as a literal. A path that exists is that file, whatever its characters mean in a pattern. */
 void append_quoted(struct buffer *sql, const char *text);
 
 /* row_columns_append: the columns of a message in the order in which row_decode expects them. */

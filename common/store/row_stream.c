@@ -123,7 +123,7 @@ static void batch_sql(const struct row_stream *stream, const size_t *chosen, siz
     buffer_append_text(sql, ", filename FROM read_parquet([");
     for (size_t i = 0; i < chosen_count; i++) {
         buffer_append_text(sql, i ? ", " : "");
-        append_path(sql, files->paths[chosen[i]]);
+        append_quoted(sql, files->paths[chosen[i]]);
     }
     buffer_append_text(
         sql, "], filename = true, union_by_name = true, hive_partitioning = false) WHERE symbol = ");
