@@ -7,7 +7,9 @@
 #include "orchestrator/plan/resolve.h"
 #include "orchestrator/supervision/adopt.h"
 #include "orchestrator/supervision/record.h"
+#include "store/database.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -73,15 +75,39 @@ static enum status restore(struct run *run, struct error *error)
     return status;
 }
 
-/* take_away: the run is concluded. Its database goes where it would be had report found that it is another run's. */
-static void take_away(const struct run *run)
+/* make_whole: a report that was killed has left what it wrote last in SQLite's log beside the database; whoever only reads leaves it there. */
+static void make_whole(const char *path)
 {
+    struct database *database = NULL;
+    struct error error = {{0}};
+    if (database_open(path, DATABASE_WRITE, &database, &error) != STATUS_OK)
+        log_event(LOG_WARNING, "read_error", "reason=\"%s\"", error.text); /* then the log goes with it */
+    database_close(database);
+}
+
+/* move_aside: the database goes where it would be had report found that it is another run's; a log that is still there first, as a database
+ * with somebody else's is damaged. */
+static void move_aside(const struct run *run)
+{
+    static const char *const ENDINGS[] = {"-shm", "-wal", ""};
     char from[PATH_BYTES], to[PATH_BYTES];
     path_join(from, run->behind, "report.db");
-    path_join(to, config_text(run->config, "run.state_dir"), "report.db.aside");
-    if (rename(from, to) != 0) {
-        /* A run without report has none. */
+    if (!file_exists(from))
+        return; /* a run without report, or one whose last attempt came as far as this */
+    make_whole(from);
+    for (size_t i = 0; i < sizeof ENDINGS / sizeof *ENDINGS; i++) {
+        path_join(from, run->behind, "report.db%s", ENDINGS[i]);
+        path_join(to, config_text(run->config, "run.state_dir"), "report.db.aside%s", ENDINGS[i]);
+        if (rename(from, to) != 0 && errno == ENOENT)
+            unlink(to);
     }
+}
+
+/* take_away: the run is concluded. */
+static void take_away(const struct run *run)
+{
+    char to[PATH_BYTES];
+    move_aside(run);
     crash_point("taking_away");
     path_join(to, config_text(run->config, "run.state_dir"), BEHIND_FOLDER "/.%s.old", run->run_id);
     enum status status = folder_remove(to);

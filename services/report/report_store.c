@@ -202,6 +202,7 @@ void report_store_close(struct report_store *store)
     for (int i = 0; i < PUT_COUNT; i++)
         statement_finish(store->puts[i]);
     statement_finish(store->get_meta);
+    crash_point("before_close");
     database_close(store->database);
     free(store);
 }

@@ -1,10 +1,12 @@
 """A rollback's next run is live before the run it left is concluded, and that one is concluded once, whoever dies on the way. The reading of the
 old run's files is held up for as long as a test wants by a pipe in the place of a file."""
+import contextlib
 import fcntl
 import json
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 
 import pytest
@@ -252,3 +254,28 @@ def test_both_runs_of_a_rollback_have_their_own_summaries_ledgers_and_gates(tmp_
         parity = json.loads((tmp_path / f"artifacts/parity_diff_{name}.json").read_text())
         assert parity["run_id"] == name and parity["jsonl_stats"]["total"] == manifest["report"]["jsonl"]["total"]
     assert json.loads((tmp_path / "runtime/report.json").read_text())["run_id"] == "one-r2"
+
+
+def test_what_a_killed_report_wrote_last_is_in_the_summaries_and_in_the_database_that_is_kept(tmp_path):
+    """Killed when all is stored and nothing of it has left SQLite's log: the log is moved, read and kept with the database."""
+    environment = {"ORDERFLOW_CRASH_POINT": f"report/before_close:1:{tmp_path}/died"}
+    sets = {"signal.weak_threshold": 0.2, "simulator.rate": 40}
+    with stack.Stack(tmp_path, run_id="one", speed=20, sets=sets, arguments=["--gates", "none", "--symbols", "BTCUSDT"], environment=environment) as run:
+        stack.wait_for(lambda: run.rows_written() > 50, 60, "signals")
+        target = Folder(run).mark(signal__weak_threshold=0.31)
+        (tmp_path / "state/report.db.aside").write_bytes(b"of an earlier run")
+        (tmp_path / "state/report.db.aside-wal").write_bytes(b"of an earlier run")
+        run.orchctl("rollback", target)
+        stack.wait_for(lambda: run.status()["concluding"] == [], 60, "the conclusion")
+        run.orchctl("shutdown")
+        run.finish()
+    assert (tmp_path / "died").exists()
+    manifest = json.loads((tmp_path / "artifacts/run_logs/run_manifest_one.json").read_text())
+    assert manifest["processes"]["report"]["exit_signal"] == signal.SIGKILL
+    assert {summary["run_id"] for summary in manifest["report"].values()} == {"one"} and all(s["total"] > 50 for s in manifest["report"].values())
+    assert not list((tmp_path / "state").glob("report.db.aside-*"))
+    with contextlib.closing(sqlite3.connect(f"file:{tmp_path}/state/report.db.aside?mode=ro", uri=True)) as database:
+        assert database.execute("pragma integrity_check").fetchone() == ("ok",)
+        assert database.execute("select value from meta where key = 'run_id'").fetchone() == ("one",)
+        tables = [name for (name,) in database.execute("select name from sqlite_master where type = 'table'")]
+        assert any(database.execute(f"select count(*) from {name}").fetchone()[0] for name in tables if name != "meta"), "what it counted"
