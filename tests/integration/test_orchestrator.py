@@ -60,6 +60,8 @@ def test_an_interrupt_drains_and_a_second_one_does_not_wait(programs, tmp_path):
         run.process.send_signal(signal.SIGINT)
         run.wait_line("ending: interrupted")
         run.wait_for(lambda: "verb=drain" in (tmp_path / "logs/signal/test_stderr.log").read_text(), "the drain")
+        refused = run.orchctl("pause", "signal")
+        assert refused.returncode == 1 and re.search("the run is (stopping_intake|draining): .*nobody is paused any more", refused.stderr), refused
         run.process.send_signal(signal.SIGINT)
         assert run.finish() == 0
     assert "not waiting" in run.text() and "did not drain in time" not in run.text()
