@@ -43,15 +43,30 @@ static void on_answer(void *context, size_t connection, const void *head, size_t
     yyjson_doc_free(document);
 }
 
+/* nobody: why there is nobody to ask, and who knows more. */
+static enum status nobody(struct error *error)
+{
+    char run_id[RUN_ID_BYTES];
+    struct error ignored;
+    if (place_daemons_live())
+        return error_set(error, STATUS_CLOSED,
+                         "no orchestrator is running in this folder any more, but its daemons are: start "
+                         "`orchestrator` here again, and it goes on with their run");
+    if (place_run(NULL, run_id, NULL, &ignored) != STATUS_OK)
+        return error_set(error, STATUS_CLOSED,
+                         "no orchestrator is running in this folder (use --dir DIR for another)");
+    return error_set(
+        error, STATUS_CLOSED,
+        "no orchestrator is running in this folder: run %s is over; `orchctl report` and `orchctl "
+        "manifest` tell how it was (--dir DIR asks another folder)",
+        run_id);
+}
+
 enum status client_open(int64_t timeout_ms, struct client **out_client, struct error *error)
 {
     struct config *config;
     if (!place_orchestrator_lives())
-        return error_set(error, STATUS_CLOSED, "no orchestrator is running in this folder %s",
-                         place_daemons_live()
-                             ? "any more, but its daemons are: start `orchestrator` here again, "
-                               "and it goes on with their run"
-                             : "(use --dir DIR for another)");
+        return nobody(error);
     enum status status = place_config(&config, error);
     if (status != STATUS_OK)
         return status;

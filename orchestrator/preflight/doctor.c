@@ -22,6 +22,7 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <yyjson.h>
 
 enum { SPEED_BYTES = 64 * 1024 * 1024, SPEED_BLOCK = 1024 * 1024, SPEED_LEAST_MB_S = 10 };
 
@@ -51,6 +52,12 @@ static void tell_config(const struct config *config, struct preflight *preflight
     buffer_finish(&cvd);
 }
 
+static const char *text_of(yyjson_val *holder, const char *member)
+{
+    const char *text = yyjson_get_str(yyjson_obj_get(holder, member));
+    return text ? text : "?";
+}
+
 /* check_single_run: true when a run goes on here. */
 static bool check_single_run(struct preflight *preflight)
 {
@@ -60,11 +67,15 @@ static bool check_single_run(struct preflight *preflight)
     if (!goes_on) {
         preflight_add(preflight, "single_run", PREFLIGHT_OK, NULL, "nobody uses this folder");
     } else {
-        if (file_read(RUN_LOCK_PATH, &holder) == STATUS_OK && holder.length)
-            holder.length -= holder.data[holder.length - 1] == '\n';
+        yyjson_doc *document = file_read(RUN_LOCK_PATH, &holder) == STATUS_OK
+                                   ? yyjson_read((const char *)holder.data, holder.length, 0)
+                                   : NULL;
+        yyjson_val *root = yyjson_doc_get_root(document);
         preflight_add(preflight, "single_run", PREFLIGHT_FAILED,
                       "end it with `orchctl shutdown`, or use another folder",
-                      "an orchestrator runs here: %s", buffer_text(&holder));
+                      "an orchestrator runs here: run %s since %s, pid %lld", text_of(root, "run_id"),
+                      text_of(root, "started_at"), (long long)yyjson_get_sint(yyjson_obj_get(root, "pid")));
+        yyjson_doc_free(document);
     }
     buffer_finish(&holder);
     return goes_on;

@@ -131,6 +131,7 @@ def test_answers_of_a_run_that_goes_on(programs, tmp_path):
         doctor = subprocess.run([str(run.programs / "orchctl"), "doctor", "--json"], cwd=tmp_path, capture_output=True, text=True, timeout=60)
         checks = {check["check"]: check for check in json.loads(doctor.stdout)["checks"]}
         assert doctor.returncode == 3 and checks["single_run"]["verdict"] == "failed" and "orchctl shutdown" in checks["single_run"]["remedy"]
+        assert re.fullmatch(r"an orchestrator runs here: run \S+ since \S+Z, pid \d+", checks["single_run"]["cause"])
         assert checks["sockets"]["verdict"] == checks["ports"]["verdict"] == "ok" and "earlier run" not in doctor.stdout, checks
         assert "run test goes on" in run.orchctl("parity").stderr
         run.orchctl("shutdown")

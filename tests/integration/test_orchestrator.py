@@ -60,6 +60,8 @@ def test_an_interrupt_drains_and_a_second_one_does_not_wait(programs, tmp_path):
         run.process.send_signal(signal.SIGINT)
         run.wait_line("ending: interrupted")
         run.wait_for(lambda: "verb=drain" in (tmp_path / "logs/signal/test_stderr.log").read_text(), "the drain")
+        refused = run.orchctl("pause", "signal")
+        assert refused.returncode == 1 and re.search("the run is (stopping_intake|draining): .*nobody is paused any more", refused.stderr), refused
         run.process.send_signal(signal.SIGINT)
         assert run.finish() == 0
     assert "not waiting" in run.text() and "did not drain in time" not in run.text()
@@ -321,7 +323,7 @@ def test_orchctl_refuses_what_it_does_not_know(programs, tmp_path):
                 (["dance"], 2, "no verb 'dance'"), (["status", "--dance"], 2, "--dance"), (["kill"], 2, "NAME"),
                 (["kill", "dancer"], 1, "dancer"), (["status", "dancer"], 1, "dancer"),
                 (["kill", "broker", "-s", "DANCE"], 2, "DANCE"), (["restart", "broker", "broker"], 2, "too much"),
-                (["events", "--count", "-1"], 2, "--count"), (["tail", "nonsense"], 2, "SERVICE/SYMBOL"), (["--timeout", "0.5", "tail", "features/X"], 1, "does not answer"),
+                (["events", "--count", "-1"], 2, "--count"), (["tail", "nonsense"], 1, "SERVICE/SYMBOL"), (["--timeout", "0.5", "tail", "features/X"], 1, "does not answer"),
                 (["logs", "dancer"], 1, "no log"), (["config", "dance"], 2, "check, show"),
                 (["--timeout", "x", "status"], 2, "--timeout")]:
             done = run.orchctl(*arguments)

@@ -89,6 +89,12 @@ def test_tail_says_once_which_row_it_waits_for_and_which_is_the_newest(finished)
     assert found and int(found[1]) >= 30, seen["ahead"]
 
 
+def test_who_asks_when_the_run_is_over_is_told_so(finished):
+    stack, _ = finished
+    done = stack.orchctl("status", check=False)
+    assert done.returncode == 1 and "run chain is over; `orchctl report` and `orchctl manifest` tell how it was" in done.stderr, done
+
+
 def test_an_unknown_symbol_or_run_is_an_unknown_name_for_why_too(finished):
     stack, _ = finished
     for words in (["NOSUCH", "1"], ["NOSUCH/BTCUSDT/1"], ["--all", "NOSUCH"], ["BTCUSDT", "1", "NOSUCH"]):
