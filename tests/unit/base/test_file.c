@@ -1,6 +1,6 @@
 // links: base
 /* Files appear complete under their final name, or not at all. */
-#include "tests/support/check.h"
+#include "tests/support/in_folder.h"
 
 #include "base/hash.h"
 
@@ -9,22 +9,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
-
-static char folder[PATH_BYTES];
-
-static int make_folder(void **state)
-{
-    (void)state;
-    check_folder(folder);
-    return 0;
-}
-
-static int drop_folder(void **state)
-{
-    (void)state;
-    check_folder_remove(folder);
-    return 0;
-}
 
 static char *inside(const char *name)
 {
@@ -229,16 +213,15 @@ static void the_own_folder_is_known(void **state)
 
 int main(void)
 {
-#define IN_A_FOLDER(test) cmocka_unit_test_setup_teardown(test, make_folder, drop_folder)
     const struct CMUnitTest tests[] = {
-        IN_A_FOLDER(replace_is_all_or_nothing),
-        IN_A_FOLDER(read_keeps_the_limit_and_its_output),
-        IN_A_FOLDER(a_large_file_reads_and_hashes_whole),
-        IN_A_FOLDER(folders_are_made_with_their_parents),
-        IN_A_FOLDER(walk_visits_finished_files_in_byte_order),
-        IN_A_FOLDER(remove_follows_no_links),
-        IN_A_FOLDER(write_all_says_when_it_cannot),
-        IN_A_FOLDER(a_lock_is_seen_by_others_and_asking_takes_nothing),
+        IN_FOLDER(replace_is_all_or_nothing),
+        IN_FOLDER(read_keeps_the_limit_and_its_output),
+        IN_FOLDER(a_large_file_reads_and_hashes_whole),
+        IN_FOLDER(folders_are_made_with_their_parents),
+        IN_FOLDER(walk_visits_finished_files_in_byte_order),
+        IN_FOLDER(remove_follows_no_links),
+        IN_FOLDER(write_all_says_when_it_cannot),
+        IN_FOLDER(a_lock_is_seen_by_others_and_asking_takes_nothing),
         cmocka_unit_test(paths_are_cut_not_overrun),
         cmocka_unit_test(the_own_folder_is_known),
     };

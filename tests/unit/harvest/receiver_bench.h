@@ -293,6 +293,13 @@ static inline void bench_go(struct bench *bench, const struct receiver_config *s
     receiver_go(bench->receiver);
 }
 
+/* bench_go_as_set: with receiver_settings as they are. */
+static inline void bench_go_as_set(struct bench *bench)
+{
+    struct receiver_config settings = receiver_settings(bench);
+    bench_go(bench, &settings);
+}
+
 static inline void bench_finish(struct bench *bench)
 {
     receiver_destroy(bench->receiver);

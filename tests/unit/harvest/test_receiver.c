@@ -9,8 +9,7 @@ static void test_a_recording_is_received_from_its_streams_to_its_end(void **stat
     struct bench bench;
     bench_begin(&bench);
     bench.venue.streams_failures = 2;
-    struct receiver_config settings = receiver_settings(&bench);
-    bench_go(&bench, &settings);
+    bench_go_as_set(&bench);
     UNTIL(&bench, bench.venue.socket);
     assert_string_equal(bench.venue.target, "btcusdt@trade/btcusdt@depth@0ms/btcusdt@bookTicker");
     UNTIL(&bench, bench.venue.depth_requests == 1);
@@ -141,8 +140,7 @@ static void test_a_stop_does_not_wait_for_the_answers_an_end_waits_for(void **st
     (void)state;
     struct bench bench;
     bench_begin(&bench);
-    struct receiver_config settings = receiver_settings(&bench);
-    bench_go(&bench, &settings);
+    bench_go_as_set(&bench);
     UNTIL(&bench, bench.venue.socket);
     bench.feeds = false; /* so its last records are never consumed */
     venue_say_diff(&bench.venue, 9, 12, 8);
@@ -178,8 +176,7 @@ static void test_a_broken_connection_comes_back_and_both_ends_are_recorded(void 
     (void)state;
     struct bench bench;
     bench_begin(&bench);
-    struct receiver_config settings = receiver_settings(&bench);
-    bench_go(&bench, &settings);
+    bench_go_as_set(&bench);
     UNTIL(&bench, bench.venue.socket);
     venue_say_diff(&bench.venue, 9, 12, 8);
     bench.venue.cuts = true;
@@ -198,8 +195,7 @@ static void test_a_stop_ends_the_intake_and_says_so(void **state)
     (void)state;
     struct bench bench;
     bench_begin(&bench);
-    struct receiver_config settings = receiver_settings(&bench);
-    bench_go(&bench, &settings);
+    bench_go_as_set(&bench);
     UNTIL(&bench, strchr(buffer_text(&bench.kinds), 'O'));
     receiver_stop_intake(bench.receiver);
     UNTIL(&bench, receiver_stopped(bench.receiver) && bench.venue.closed == 1 && bench.last_closed.length);

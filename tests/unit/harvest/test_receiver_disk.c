@@ -16,8 +16,7 @@ static void test_the_intake_is_not_over_while_the_disk_refuses_its_last_records(
     (void)state;
     struct bench bench;
     bench_begin(&bench);
-    struct receiver_config settings = receiver_settings(&bench);
-    bench_go(&bench, &settings);
+    bench_go_as_set(&bench);
     UNTIL(&bench, strchr(buffer_text(&bench.kinds), 'O'));
     limit_files(1);
     receiver_stop_intake(bench.receiver);
@@ -72,8 +71,7 @@ static void test_what_waits_for_the_disk_at_the_end_is_written_when_it_can_be(vo
     (void)state;
     struct bench bench;
     bench_begin(&bench);
-    struct receiver_config settings = receiver_settings(&bench);
-    bench_go(&bench, &settings);
+    bench_go_as_set(&bench);
     int64_t received = queue_up(&bench);
     assert_int_equal(messages_in(&bench), 0);
     limit_files(RLIM_INFINITY);
@@ -88,8 +86,7 @@ static void test_what_the_disk_does_not_take_to_the_end_is_counted_and_not_writt
     (void)state;
     struct bench bench;
     bench_begin(&bench);
-    struct receiver_config settings = receiver_settings(&bench);
-    bench_go(&bench, &settings);
+    bench_go_as_set(&bench);
     int64_t received = queue_up(&bench);
     receiver_halt(bench.receiver, in_ms(300));
     assert_true(received >= 2); /* some in the batch, one behind it */
@@ -109,8 +106,7 @@ static void test_reading_stops_while_the_stage_is_behind_and_nothing_is_lost(voi
     (void)state;
     struct bench bench;
     bench_begin(&bench);
-    struct receiver_config settings = receiver_settings(&bench);
-    bench_go(&bench, &settings);
+    bench_go_as_set(&bench);
     UNTIL(&bench, bench.venue.socket);
     bench.feeds = false; /* the stage loop stands still */
     bench.venue.flood = 4 * (int64_t)RECEIVER_BACKLOG_MAX;
@@ -134,8 +130,7 @@ static void test_a_restarted_harvest_closes_what_was_open(void **state)
     (void)state;
     struct bench bench;
     bench_begin(&bench);
-    struct receiver_config settings = receiver_settings(&bench);
-    bench_go(&bench, &settings);
+    bench_go_as_set(&bench);
     UNTIL(&bench, bench.venue.socket);
     venue_say_diff(&bench.venue, 9, 12, 8);
     UNTIL(&bench, feed_count(bench.feed, 0, FEED_EMITTED_BOOKS) == 1);
@@ -146,8 +141,7 @@ static void test_a_restarted_harvest_closes_what_was_open(void **state)
     capture_writer_close(bench.writer);
     open_capture(&bench);
     assert_int_equal(capture_seek(bench.reader, seq + 1, 0, NULL), STATUS_OK);
-    settings = receiver_settings(&bench);
-    bench_go(&bench, &settings);
+    bench_go_as_set(&bench);
     UNTIL(&bench, bench.venue.opened == 2);
     venue_say_diff(&bench.venue, 13, 14, 12);
     UNTIL(&bench, feed_count(bench.feed, 0, FEED_EMITTED_BOOKS) == 2);

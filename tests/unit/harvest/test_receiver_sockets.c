@@ -9,8 +9,7 @@ static void test_answers_that_are_none_are_asked_for_again_and_not_recorded(void
     struct bench bench;
     bench_begin(&bench);
     bench.venue.depth_failures = 1;
-    struct receiver_config settings = receiver_settings(&bench);
-    bench_go(&bench, &settings);
+    bench_go_as_set(&bench);
     UNTIL(&bench, bench.venue.socket);
     venue_say_diff(&bench.venue, 9, 12, 8);
     UNTIL(&bench, feed_count(bench.feed, 0, FEED_EMITTED_BOOKS) == 1);
@@ -27,8 +26,7 @@ static void test_large_messages_arrive_whole_and_too_large_ones_are_passed_over(
     (void)state;
     struct bench bench;
     bench_begin(&bench);
-    struct receiver_config settings = receiver_settings(&bench);
-    bench_go(&bench, &settings);
+    bench_go_as_set(&bench);
     UNTIL(&bench, bench.venue.socket);
     char *large = memory_allocate(CAPTURE_PAYLOAD_BYTES_MAX + 100);
     memset(large, 'x', 3000000);

@@ -1,44 +1,6 @@
 // links: simulator journal base
 /* The clock: what is said when, and where it stops. Time is handed in, nothing waits. */
-#include "captures.h"
-
-#include "services/simulator/market.h"
-
-static char folder[PATH_BYTES];
-
-static int make_folder(void **state)
-{
-    (void)state;
-    check_folder(folder);
-    return 0;
-}
-
-static int remove_folder(void **state)
-{
-    (void)state;
-    check_folder_remove(folder);
-    return 0;
-}
-
-/* USDM_LINES: entries at 0, 100, 200 (snapshot), 300, 400 µs. */
-enum { ENTRIES = 5, SNAPSHOT_AT = 2 };
-
-static void open_venue(struct venue *venue)
-{
-    char path[PATH_BYTES];
-    const char *paths[1] = {path};
-    struct error error = {""};
-    write_capture(folder, "abcusdt_1.dat", USDM_LINES, path);
-    struct venue_config config = {.captures = paths, .capture_count = 1};
-    if (venue_open(venue, &config, &error) != STATUS_OK)
-        fail_msg("%s", error.text);
-}
-
-static bool is_wanted(void *context, uint16_t symbol)
-{
-    (void)symbol;
-    return *(bool *)context;
-}
+#include "small_market.h"
 
 static int64_t us(int64_t microseconds)
 {
@@ -51,8 +13,7 @@ static void stands_still_until_the_first_subscription(void **state)
     struct venue venue;
     struct market market;
     bool wanted = true;
-    open_venue(&venue);
-    market_init(&market, &venue, 1, is_wanted, &wanted);
+    small_market_open(&venue, &market, 1, &wanted);
     assert_false(market_run(&market, us(1000000), UINT64_MAX));
     assert_int_equal(market_due_ns(&market), MARKET_NEVER);
     assert_int_equal(market_time_ns(&market, us(7)), 1700000000000000000);
@@ -68,8 +29,7 @@ static void receive_times_pace_it(void **state)
     struct venue venue;
     struct market market;
     bool wanted = false;
-    open_venue(&venue);
-    market_init(&market, &venue, 20, is_wanted, &wanted);
+    small_market_open(&venue, &market, 20, &wanted);
     market_start(&market, us(0));
     market_run(&market, us(4), UINT64_MAX); /* 80 µs of market time */
     assert_int_equal(market.position, 1);
@@ -93,8 +53,7 @@ static void stops_at_a_snapshot_until_it_is_fetched(void **state)
         struct venue venue;
         struct market market;
         bool wanted = true;
-        open_venue(&venue);
-        market_init(&market, &venue, SPEEDS[i], is_wanted, &wanted);
+        small_market_open(&venue, &market, SPEEDS[i], &wanted);
         market_start(&market, us(0));
         market_run(&market, us(1000000), UINT64_MAX);
         assert_int_equal(market.position, SNAPSHOT_AT);
@@ -120,8 +79,7 @@ static void a_market_that_follows_the_wall_clock_is_never_late_for_long(void **s
     struct venue venue;
     struct market market;
     bool wanted = true;
-    open_venue(&venue);
-    market_init(&market, &venue, 1, is_wanted, &wanted);
+    small_market_open(&venue, &market, 1, &wanted);
     market_follow_wall(&market, us(0), FIRST_NS); /* what was received first was received at us(0) */
     assert_int_equal(market_time_ns(&market, us(77)), FIRST_NS + 77000);
     market_start(&market, us(150)); /* the first subscription comes later */
@@ -141,8 +99,7 @@ static void passes_a_snapshot_nobody_wants(void **state)
     struct venue venue;
     struct market market;
     bool wanted = true;
-    open_venue(&venue);
-    market_init(&market, &venue, 1, is_wanted, &wanted);
+    small_market_open(&venue, &market, 1, &wanted);
     market_start(&market, us(0));
     market_run(&market, us(250), UINT64_MAX);
     assert_true(market.held);
@@ -161,8 +118,7 @@ static void never_passes_its_limit(void **state)
     struct venue venue;
     struct market market;
     bool wanted = false;
-    open_venue(&venue);
-    market_init(&market, &venue, 0, is_wanted, &wanted);
+    small_market_open(&venue, &market, 0, &wanted);
     market_start(&market, us(0));
     market_run(&market, 0, 1);
     assert_int_equal(market.position, 1);
@@ -206,7 +162,6 @@ static void the_synthetic_market_ends_and_forgets(void **state)
 
 int main(void)
 {
-#define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
     const struct CMUnitTest tests[] = {
         IN_FOLDER(stands_still_until_the_first_subscription),
         IN_FOLDER(receive_times_pace_it),

@@ -1,27 +1,18 @@
 // links: simulator journal base
 /* Where a market is, kept for the next life of its simulator, and how that life goes on. */
-#include "captures.h"
+#include "small_market.h"
 
-#include "services/simulator/market.h"
 #include "services/simulator/position.h"
 
 #include <unistd.h>
 
-static char folder[PATH_BYTES], path[PATH_BYTES];
+static char path[PATH_BYTES];
 
-static int make_folder(void **state)
+static int make_path(void **state)
 {
-    (void)state;
-    check_folder(folder);
+    int made = make_folder(state);
     path_join(path, folder, "run/simulator.position");
-    return 0;
-}
-
-static int remove_folder(void **state)
-{
-    (void)state;
-    check_folder_remove(folder);
-    return 0;
+    return made;
 }
 
 static bool found(const char *run_id, const char *market, struct position *out_position)
@@ -125,26 +116,8 @@ static void a_folder_that_cannot_be_written_is_an_error(void **state)
 
 /* --- the market's second life --- */
 
-/* USDM_LINES: entries at 0, 100, 200 (snapshot), 300, 400 µs. */
-enum { ENTRIES = 5, SNAPSHOT_AT = 2 };
+/* Of the first entry. */
 static const int64_t FIRST_NS = 1700000000000000000;
-
-static bool is_wanted(void *context, uint16_t symbol)
-{
-    (void)symbol;
-    return *(bool *)context;
-}
-
-static void begin(struct venue *venue, struct market *market, double speed, bool *wanted)
-{
-    char capture[PATH_BYTES];
-    const char *paths[1] = {capture};
-    struct error error = {""};
-    write_capture(folder, "abcusdt_1.dat", USDM_LINES, capture);
-    struct venue_config config = {.captures = paths, .capture_count = 1};
-    assert_ok(venue_open(venue, &config, &error));
-    market_init(market, venue, speed, is_wanted, wanted);
-}
 
 static void at_a_pace_time_has_passed_meanwhile(void **state)
 {
@@ -152,7 +125,7 @@ static void at_a_pace_time_has_passed_meanwhile(void **state)
     struct venue venue;
     struct market market;
     bool wanted = false;
-    begin(&venue, &market, 1, &wanted);
+    small_market_open(&venue, &market, 1, &wanted);
     /* It stood behind the first entry; its clock showed the beginning 350 µs ago. */
     market_resume(&market, 1, false, FIRST_NS, 350000, 9000000);
     assert_int_equal(market.position, 1);
@@ -171,7 +144,7 @@ static void at_max_it_stands_where_it_stood(void **state)
     struct venue venue;
     struct market market;
     bool wanted = true;
-    begin(&venue, &market, 0, &wanted);
+    small_market_open(&venue, &market, 0, &wanted);
     market_resume(&market, 3, false, 0, 0, 5);
     assert_int_equal(market.position, 3);
     assert_int_equal(market.beyond_snapshot, 3); /* it never goes back in front of one */
@@ -189,7 +162,7 @@ static void held_in_front_of_a_snapshot_it_stands_there_still(void **state)
         struct venue venue;
         struct market market;
         bool wanted = true;
-        begin(&venue, &market, SPEEDS[i], &wanted);
+        small_market_open(&venue, &market, SPEEDS[i], &wanted);
         market_resume(&market, SNAPSHOT_AT, true, FIRST_NS, 1000000, 2000000);
         assert_true(market.held);
         assert_false(market_run(&market, 3000000, UINT64_MAX));
@@ -207,7 +180,7 @@ static void a_position_behind_the_end_is_the_end(void **state)
     struct venue venue;
     struct market market;
     bool wanted = false;
-    begin(&venue, &market, 20, &wanted);
+    small_market_open(&venue, &market, 20, &wanted);
     market_resume(&market, 1000, false, FIRST_NS, 0, 1);
     assert_int_equal(market.position, ENTRIES);
     assert_true(market_ended(&market));
@@ -252,16 +225,16 @@ static void the_synthetic_market_says_what_it_would_have_said(void **state)
 
 int main(void)
 {
-#define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
+#define WITH_PATH(test) cmocka_unit_test_setup_teardown(test, make_path, remove_folder)
     const struct CMUnitTest tests[] = {
-        IN_FOLDER(what_was_kept_is_found_again),
-        IN_FOLDER(another_run_means_nothing_and_another_market_is_refused),
-        IN_FOLDER(a_damaged_file_is_no_position),
-        IN_FOLDER(a_folder_that_cannot_be_written_is_an_error),
-        IN_FOLDER(at_a_pace_time_has_passed_meanwhile),
-        IN_FOLDER(at_max_it_stands_where_it_stood),
-        IN_FOLDER(held_in_front_of_a_snapshot_it_stands_there_still),
-        IN_FOLDER(a_position_behind_the_end_is_the_end),
+        WITH_PATH(what_was_kept_is_found_again),
+        WITH_PATH(another_run_means_nothing_and_another_market_is_refused),
+        WITH_PATH(a_damaged_file_is_no_position),
+        WITH_PATH(a_folder_that_cannot_be_written_is_an_error),
+        WITH_PATH(at_a_pace_time_has_passed_meanwhile),
+        WITH_PATH(at_max_it_stands_where_it_stood),
+        WITH_PATH(held_in_front_of_a_snapshot_it_stands_there_still),
+        WITH_PATH(a_position_behind_the_end_is_the_end),
         cmocka_unit_test(the_synthetic_market_says_what_it_would_have_said),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,26 +1,11 @@
 // links: simulator journal base
 #include "captures.h"
+#include "tests/support/in_folder.h"
 
 #include "journal/capture.h"
 
 #include <stdlib.h>
 #include <zlib.h>
-
-static char folder[PATH_BYTES];
-
-static int make_folder(void **state)
-{
-    (void)state;
-    check_folder(folder);
-    return 0;
-}
-
-static int remove_folder(void **state)
-{
-    (void)state;
-    check_folder_remove(folder);
-    return 0;
-}
 
 static enum status load(struct recording *recording, const char *const *paths, size_t count,
                         struct error *error)
@@ -476,7 +461,6 @@ static void a_damaged_raw_capture_is_refused(void **state)
 
 int main(void)
 {
-#define IN_FOLDER(test) cmocka_unit_test_setup_teardown(test, make_folder, remove_folder)
     const struct CMUnitTest tests[] = {
         IN_FOLDER(hft_lines_with_any_time_unit),
         IN_FOLDER(messages_keep_their_bytes),
