@@ -8,9 +8,8 @@ import threading
 from stack import BIN, Stack, wait_for
 
 PATIENCE_S = 90  # a move waits for 30 s (services/harvest/meeting.h)
-SYMBOLS = ["AAAUSDT", "BBBUSDT"]
-MOVES = "BBBUSDT"  # by rendezvous hashing
-SETS = {"run.symbols": ",".join(SYMBOLS), "harvest.venue": "binance", "harvest.url_mode": "routed"}
+SYMBOL = "AAAUSDT"  # whose place among two instances is the second
+SETS = {"run.symbols": SYMBOL, "harvest.venue": "binance", "harvest.url_mode": "routed"}
 
 
 class Door:
@@ -52,7 +51,7 @@ class Door:
 @contextlib.contextmanager
 def venue(folder):
     """The simulator as a venue like any other: it runs by the clock, whoever listens."""
-    command = [BIN / "simulator", "--symbols", ",".join(SYMBOLS), "--rate", "20", "--minutes", "0", "--speed", "1", "--start", "now",
+    command = [BIN / "simulator", "--symbols", SYMBOL, "--rate", "20", "--minutes", "0", "--speed", "1", "--start", "now",
                "--port", "0", "--port-file", "port"]
     with open(folder / "venue.log", "wb") as log:
         process = subprocess.Popen(command, cwd=folder, stdout=log, stderr=log)
@@ -73,10 +72,10 @@ def counters(stack, instance):
     return stack.statuses().get(instance, {}).get("counters", {})
 
 
-def written_of(stack, symbol):
-    """Rows of harvest's stream of a symbol, whoever has it."""
+def written(stack):
+    """Rows of harvest's stream, whoever has it."""
     return max((stream["last_sequence"] for name, status in stack.statuses().items() if name.startswith("harvest")
-                for stream in status["streams"] if stream["stream"] == f"harvest/{symbol}"), default=0)
+                for stream in status["streams"] if stream["stream"] == f"harvest/{SYMBOL}"), default=0)
 
 
 def logged(stack, instance):
@@ -88,19 +87,19 @@ def test_a_symbol_whose_next_owner_cannot_hear_all_of_it_leaves_in_the_end_and_i
         sets = {**SETS, "harvest.rest_url": f"http://127.0.0.1:{port}", "harvest.market_url": f"ws://127.0.0.1:{port}",
                 "harvest.public_url": f"ws://127.0.0.1:{door.port}"}
         with Stack(tmp_path / "run", run_id="unmet", sets=sets, enable="harvest,features,signal", arguments=["--gates", "none"]) as stack:
-            wait_for(lambda: all(written_of(stack, symbol) > 20 for symbol in SYMBOLS), PATIENCE_S, "the first rows")
+            wait_for(lambda: written(stack) > 20, PATIENCE_S, "the first rows")
             door.is_shut = True
             told = stack.orchctl("scale", "harvest=2", "--wait", str(PATIENCE_S)).stdout
             assert "harvest has 2 instances now: 1 symbol moved" in told, told
             assert door.turned_away, "the next owner never knocked"
             door.is_shut = False
-            before = written_of(stack, MOVES)
+            before = written(stack)
             wait_for(lambda: counters(stack, "harvest.2").get("connections_open") == 2, PATIENCE_S, "the next owner's second socket")
-            wait_for(lambda: written_of(stack, MOVES) > before + 20, PATIENCE_S, "rows of the symbol that moved")
+            wait_for(lambda: written(stack) > before + 20, PATIENCE_S, "rows of the symbol that moved")
             assert counters(stack, "harvest")["moves_unmet"] == 1 and counters(stack, "harvest.2")["moves_unmet"] == 0
             stack.orchctl("shutdown")
             stack.finish()
-    assert f"left_unmet run_id=unmet symbol={MOVES} waited_s=30 reason=\"its next owner has not opened every socket" in logged(stack, "harvest")
+    assert f"left_unmet run_id=unmet symbol={SYMBOL} waited_s=30 reason=\"its next owner has not opened every socket" in logged(stack, "harvest")
     captures = sorted(str(path) for path in (stack.folder / "data").rglob("*.ofr"))
     compared = stack.orchctl("replay", *captures, "--compare", "unmet").stdout
     assert compared.count("verdict: same bits") == 1, compared
