@@ -325,6 +325,38 @@ static void an_instance_of_another_run_gets_no_symbol(void **state)
     pair_end(&place, one, other);
 }
 
+/* Between the two moves it may have stopped listening. */
+static void what_was_answered_in_a_forgotten_move_says_nothing_of_the_next_one(void **state)
+{
+    (void)state;
+    struct place place;
+    struct stage *one, *other;
+    struct stage_service hears = hearing_pair(&place, &one, &other);
+    struct plan_move move = move_of(AAA);
+    one->service = other->service = &hears;
+    order_release(one, AAA);
+    order_acquire(other, AAA);
+    await_words(&place, one, 2);
+    step(one); /* the question */
+    const struct next_owner *next = &one->hand_overs[AAA].leaving.next;
+    for (int64_t until_ms = now_ms() + PATIENCE_MS; !next->has_answered;) {
+        if (now_ms() > until_ms)
+            fail_msg("the question was never answered (folder %s)", place.folder);
+        stage_inputs_poll(other, 1);
+        stage_inputs_poll(one, 1);
+    }
+    move.version = MOVE_VERSION + 1;
+    assert_ok(stage_release(one, &move, NULL));
+    step(one);
+    assert_true(stage_owns(one, AAA));
+    assert_ok(stage_acquire(other, &move, NULL));
+    await_package(&place, one, other, AAA);
+    step(other);
+    assert_true(stage_owns(other, AAA));
+    expect_rows(other, AAA, 10);
+    pair_end(&place, one, other);
+}
+
 static int64_t forgotten_version;
 
 static void note_forgotten(void *service, size_t symbol, int64_t version)
@@ -365,7 +397,7 @@ static void a_symbol_is_not_awaited_any_more_when_the_plan_has_passed_its_move(v
     forgotten_version = 0;
     step(other);
     assert_int_equal(forgotten_version, MOVE_VERSION); /* what an earlier life may have expected */
-    carry(&place, one, other, AAA, MOVE_VERSION + 2); /* it is wanted after all */
+    carry(&place, one, other, AAA, MOVE_VERSION + 2);  /* it is wanted after all */
     expect_rows(other, AAA, 10);
     pair_end(&place, one, other);
 }
@@ -407,6 +439,7 @@ int main(void)
         cmocka_unit_test(an_answer_to_an_old_question_lets_no_symbol_go),
         cmocka_unit_test(a_symbol_goes_to_the_one_that_is_wanted_now_and_to_nobody_else),
         cmocka_unit_test(an_instance_of_another_run_gets_no_symbol),
+        cmocka_unit_test(what_was_answered_in_a_forgotten_move_says_nothing_of_the_next_one),
         cmocka_unit_test(a_symbol_is_not_awaited_any_more_when_the_plan_has_passed_its_move),
         cmocka_unit_test(a_move_that_the_plan_has_not_reached_is_awaited_on),
     };
