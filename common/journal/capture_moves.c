@@ -8,14 +8,16 @@
 
 /* --- noting --- */
 
-/* forget: what was expected in this capture came to nothing. */
+/* forget: what was expected in this capture since the symbol left it last came to nothing: had it come, it would have left again. */
 static void forget(struct capture_moves *moves, const struct capture_move *end)
 {
-    for (size_t i = 0; i < moves->count; i++) {
-        struct capture_move *move = &moves->items[i];
-        if (move->source == end->source && !move->leaves && move->version <= end->version &&
-            strcmp(move->symbol, end->symbol) == 0)
-            move->is_forgotten = true;
+    for (size_t i = moves->count; i > 0; i--) {
+        struct capture_move *move = &moves->items[i - 1];
+        if (move->source != end->source || strcmp(move->symbol, end->symbol) != 0)
+            continue;
+        if (move->leaves)
+            return;
+        move->is_forgotten = true;
     }
 }
 

@@ -194,13 +194,14 @@ static enum status release_patience(const struct stage *stage, const struct leav
 }
 
 /* release_redirect: it was asked for, or given up, for a move that nobody remembers: an orchestrator died that could write no record of
- * it. The next one counts on from the plan that it knows, and may want another instance. */
+ * it. The next one counts on from the plan that it knows, and may want another instance; also the same one may have stopped listening
+ * meanwhile (stage_arriving_forget). */
 static void release_redirect(struct leaving *leaving, const struct plan_move *move)
 {
     bool is_under_way = leaving->step == LEAVING_ASKED || leaving->step == LEAVING_RELEASED;
     if (!is_under_way || move->version < leaving->version)
         return;
-    if (strcmp(leaving->next.instance, move->to) != 0)
+    if (strcmp(leaving->next.instance, move->to) != 0 || move->version > leaving->version)
         next_is(&leaving->next, move->to);
     if (leaving->step == LEAVING_RELEASED && move->version > leaving->version) {
         memcpy(leaving->record.data, &move->version, sizeof move->version); /* its first field */

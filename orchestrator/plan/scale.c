@@ -269,7 +269,7 @@ static void move_send(struct run *run)
     int64_t generations = from->supervisor.generation + to->supervisor.generation;
     bool due =
         run_now_ms(run) - scaling->sent_ms >= MOVE_RETRY_MS || generations != scaling->sent_generations;
-    if (!due)
+    if (!due || !record_is_written(run)) /* who dies now must be remembered by whoever follows */
         return;
     buffer_init(&arguments, 0);
     plan_move_json(&scaling->move, &arguments);
@@ -473,5 +473,5 @@ int64_t scale_due_ms(const struct run *run)
 {
     if (run->plan_unwritten)
         return run->plan_retry_ms;
-    return run->scaling.moving ? run->scaling.sent_ms + MOVE_RETRY_MS : NEVER_MS;
+    return run->scaling.moving && record_is_written(run) ? run->scaling.sent_ms + MOVE_RETRY_MS : NEVER_MS;
 }

@@ -183,6 +183,11 @@ void record_write(struct run *run)
     run->recording = before;
 }
 
+bool record_is_written(const struct run *run)
+{
+    return run->recorded_last.length != 0;
+}
+
 enum status record_copy(const struct run *run, const char *path)
 {
     struct record_file file = {0};

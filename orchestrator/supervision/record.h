@@ -14,8 +14,10 @@
 /* record_boot_id: of this boot of the machine. */
 void record_boot_id(char out_text[RECORD_BOOT_BYTES]);
 
-/* record_write: nothing when it is as it was written last. A failure is logged; the next turn tries again. */
+/* record_write: nothing when it is as it was written last. A failure is logged; the next turn tries again. record_is_written: the last try did
+ * not fail. */
 void record_write(struct run *run);
+bool record_is_written(const struct run *run);
 void record_remove(void);
 
 /* record_copy: as it stands, into another file: of a run that is concluded behind the next one (manifest/behind.h). */

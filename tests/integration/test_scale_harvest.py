@@ -144,6 +144,17 @@ def test_random_deaths_while_symbols_move(tmp_path):
     assert_replays(stack)
 
 
+def test_there_and_back_while_a_clock_is_behind_for_longer_gives_all_rows_again(tmp_path):
+    with living(tmp_path, speed=8) as stack:
+        stack.orchctl("fault", "clock", "harvest", "--amount", "-40000", "--for", "60s", "--no-wait")
+        for wish in ("harvest=2", "harvest=1", "harvest=2"):
+            scale(stack, wish)
+        stack.orchctl("fault", "clear")
+        stack.finish()
+    assert len(moves(stack)) > 3
+    assert_replays(stack)
+
+
 def test_a_decision_is_heard_once_by_every_symbol_while_symbols_move(tmp_path):
     with living(tmp_path) as stack:
         assert stack.orchctl("scale", "harvest=3").returncode == 0

@@ -10,10 +10,12 @@
 
 /* When each process last asked about each symbol; 0: never. */
 static int64_t asked_ns[PROCESS_COUNT][FAULT_SYMBOLS];
+static int64_t deaf_count;
 
 void hearing_begin(void)
 {
     memset(asked_ns, 0, sizeof asked_ns);
+    deaf_count = 0;
 }
 
 void hearing_note_answer(const void *data, size_t bytes)
@@ -41,4 +43,10 @@ void hearing_judge(void)
         trace_complain("%s lets symbol %zu go at %.6f s, asked at %.6f s, but %s hears nothing since %.6f s",
                        processes[move->from].name, move->symbol, (double)now / 1e9, (double)asked / 1e9,
                        processes[move->to].name, (double)deaf / 1e9);
+    deaf_count += deaf != INT64_MAX;
+}
+
+int64_t hearing_deaf_count(void)
+{
+    return deaf_count;
 }

@@ -8,9 +8,13 @@
 #pragma once
 
 #include <stddef.h>
+#include <stdint.h>
 
 /* hearing_begin: a run. hearing_note_answer: an answer of the running process that may put a question. hearing_judge: the running
  * process has just let the symbol go that is on its way. */
 void hearing_begin(void);
 void hearing_note_answer(const void *data, size_t bytes);
 void hearing_judge(void);
+
+/* hearing_deaf_count: symbols of this run that went to one who had died, or lost its connection, behind its answer. */
+int64_t hearing_deaf_count(void);

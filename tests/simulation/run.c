@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "tests/simulation/hearing.h"
 #include "tests/simulation/moves.h"
 #include "tests/simulation/network.h"
 #include "tests/simulation/operator.h"
@@ -129,6 +130,7 @@ static void play(struct fault_plan *plan, struct random *random, struct run_figu
     *out = (struct run_figures){.messages = venue_messages(),
                                 .moves = moves_made(),
                                 .harvest_moves = moves_made_of_harvest(),
+                                .moves_to_deaf = hearing_deaf_count(),
                                 .switches = fiber_switches(),
                                 .length_ns = operator_ended_ns()};
     for (size_t i = 0; i < PROCESS_COUNT; i++) {

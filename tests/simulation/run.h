@@ -6,7 +6,7 @@
 
 struct run_figures {
     int64_t points[PROCESS_COUNT]; /* passed */
-    int64_t kills, restarts, messages, switches, moves, harvest_moves;
+    int64_t kills, restarts, messages, switches, moves, harvest_moves, moves_to_deaf;
     int64_t length_ns; /* until all streams had ended */
     bool
         harvest_disturbed; /* it did not hear all the venue said: to be compared with a replay of its own capture */

@@ -43,8 +43,8 @@ struct options {
 
 /* tally: what all processes have found, in memory they share. */
 struct tally {
-    _Atomic int64_t seeds, broken, kills, restarts, moves, harvest_moves, messages, replays, switches,
-        simulated_ms;
+    _Atomic int64_t seeds, broken, kills, restarts, moves, harvest_moves, moves_to_deaf, messages, replays,
+        switches, simulated_ms;
     int64_t digests[MARKETS]; /* sums of the traces' digests */
     struct run_figures reference[MARKETS];
 };
@@ -161,6 +161,7 @@ static int run_seed(const struct options *options, struct venue_market *market,
     tally->restarts += figures.restarts;
     tally->moves += figures.moves;
     tally->harvest_moves += figures.harvest_moves;
+    tally->moves_to_deaf += figures.moves_to_deaf;
     tally->messages += figures.messages;
     tally->switches += figures.switches;
     tally->simulated_ms += figures.length_ns / 1000000;
@@ -392,12 +393,13 @@ static int report(const struct options *options, const struct timespec *begun)
     getrusage(RUSAGE_CHILDREN, &used);
     double seconds = (double)(now.tv_sec - begun->tv_sec) + (double)(now.tv_nsec - begun->tv_nsec) / 1e9;
     printf("%" PRId64 " seeds (parts are %s), %" PRId64 " broken; %" PRId64 " kills, %" PRId64
-           " restarts, %" PRId64 " moves (%" PRId64 " of harvest), %" PRId64 " messages, %" PRId64
-           " replays, %" PRId64 " s simulated\n%.1f s, %.0f seeds a minute on %zu workers, %.1f s of "
+           " restarts, %" PRId64 " moves (%" PRId64 " of harvest, %" PRId64
+           " to one who lost it behind its answer), %" PRId64 " messages, %" PRId64 " replays, %" PRId64
+           " s simulated\n%.1f s, %.0f seeds a minute on %zu workers, %.1f s of "
            "processor time, digest %016" PRIx64 "\n",
            tally->seeds, PARTS_ARE, tally->broken, tally->kills, tally->restarts, tally->moves,
-           tally->harvest_moves, tally->messages, tally->replays, tally->simulated_ms / 1000, seconds,
-           (double)tally->seeds * 60 / seconds, options->workers,
+           tally->harvest_moves, tally->moves_to_deaf, tally->messages, tally->replays,
+           tally->simulated_ms / 1000, seconds, (double)tally->seeds * 60 / seconds, options->workers,
            (double)(used.ru_utime.tv_sec + used.ru_stime.tv_sec) +
                (double)(used.ru_utime.tv_usec + used.ru_stime.tv_usec) / 1e6,
            digest_of_all());

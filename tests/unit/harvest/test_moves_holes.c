@@ -443,6 +443,97 @@ static void test_what_could_not_be_kept_is_lost_only_where_nobody_has_fed_it(voi
     }
 }
 
+/* Where it begins anew stands in the capture: a replay, which may have read less of it before the symbol left, drops the same. */
+static void test_what_begins_anew_drops_what_came_before_wherever_the_symbol_leaves(void **unused)
+{
+    (void)unused;
+    for (int is_late = 0; is_late < 2; is_late++) {
+        struct side side;
+        struct words words;
+        words_open(&side, &words);
+        give(&side, 0, CAPTURE_OPENED, URL);
+        give_trade(&side, 0, 1);
+        give_move(&side, 1, "expect");
+        give(&side, 1, CAPTURE_OPENED, URL);
+        give_trade(&side, 1, 2);
+        give_trade(&side, 1, 3);
+        if (is_late)
+            give_trade(&side, 0, 2);
+        give(&side, 1, CAPTURE_MOVE,
+             "{\"move\":\"expect\",\"symbol\":\"BTCUSDT\",\"version\":2,\"anew\":true}");
+        give_trade(&side, 1, 4);
+        if (!is_late)
+            give_trade(&side, 0, 2);
+        give_move(&side, 0, "leave");
+        assert_int_equal(feed_count(side.feed, FEED_ALL, FEED_ARRIVED_LOST), 2);
+        assert_int_equal(feed_count(side.feed, 1, FEED_RECEIVED_TRADES), 3);
+        feed_end(side.feed);
+        assert_int_equal(feed_count(side.feed, 1, FEED_TRADE_GAP_IDS), 1); /* the third, and told */
+        balance(&side);
+        feed_destroy(side.feed);
+        buffer_finish(&words.said);
+    }
+}
+
+/* --- in vain --- */
+
+static void test_what_was_expected_in_vain_is_the_others_and_may_be_expected_again(void **unused)
+{
+    (void)unused;
+    struct side side;
+    struct words words;
+    words_open(&side, &words);
+    give(&side, 0, CAPTURE_OPENED, URL);
+    give_trade(&side, 0, 1);
+    give_move(&side, 1, "expect");
+    assert_int_equal(feed_expected_version(side.feed, 1), 2);
+    give(&side, 1, CAPTURE_OPENED, URL);
+    give_trade(&side, 1, 2);
+    give_move(&side, 1, "forget");
+    assert_false(feed_expects(side.feed, 1));
+    assert_int_equal(feed_count(side.feed, FEED_ALL, FEED_ARRIVED), 0);
+    assert_int_equal(feed_count(side.feed, FEED_ALL, FEED_MOVED), 1);
+    give_trade(&side, 1, 3); /* on its way still */
+    give_trade(&side, 0, 2);
+    give_trade(&side, 0, 3);
+    give_move(&side, 0, "forget"); /* it has it */
+    assert_true(feed_has(side.feed, 1));
+    give_move(&side, 1, "expect");
+    give_trade(&side, 1, 4);
+    give_move(&side, 0, "leave");
+    give_trade(&side, 1, 5);
+    assert_int_equal(feed_count(side.feed, 1, FEED_RECEIVED_TRADES), 5);
+    feed_end(side.feed);
+    assert_int_equal(feed_count(side.feed, 1, FEED_TRADE_GAP_IDS), 0);
+    balance(&side);
+    feed_destroy(side.feed);
+    buffer_finish(&words.said);
+}
+
+/* What another capture brings of a symbol does not settle its exponents, whichever of the two is read first. */
+static void test_exponents_are_those_that_the_owners_capture_brings(void **unused)
+{
+    (void)unused;
+    static const char INFO[] =
+        "/fapi/v1/exchangeInfo\n{\"symbols\":[{\"symbol\":\"BTCUSDT\",\"pricePrecision\":1,"
+        "\"quantityPrecision\":3}]}";
+    struct side side;
+    struct words words;
+    words_open(&side, &words);
+    give_move(&side, 1, "expect");
+    give(&side, 1, CAPTURE_OPENED, URL);
+    give_trade(&side, 1, 2);
+    give(&side, 0, CAPTURE_REST, INFO);
+    assert_int_equal(feed_instrument(side.feed, 1)->price_exponent, 1);
+    give(&side, 0, CAPTURE_OPENED, URL);
+    give_trade(&side, 0, 1);
+    give(&side, 0, CAPTURE_REST,
+         "/fapi/v1/exchangeInfo\n{\"symbols\":[{\"symbol\":\"BTCUSDT\",\"pricePrecision\":4}]}");
+    assert_int_equal(feed_instrument(side.feed, 1)->price_exponent, 1); /* it stands */
+    feed_destroy(side.feed);
+    buffer_finish(&words.said);
+}
+
 static void test_records_of_moves_that_are_none_change_nothing(void **unused)
 {
     (void)unused;
@@ -481,6 +572,9 @@ int main(void)
         cmocka_unit_test(test_a_symbol_that_leaves_while_it_catches_up_is_filled_where_it_goes),
         cmocka_unit_test(test_all_are_heard_when_every_stream_that_there_is_has_spoken),
         cmocka_unit_test(test_what_could_not_be_kept_is_lost_only_where_nobody_has_fed_it),
+        cmocka_unit_test(test_what_begins_anew_drops_what_came_before_wherever_the_symbol_leaves),
+        cmocka_unit_test(test_what_was_expected_in_vain_is_the_others_and_may_be_expected_again),
+        cmocka_unit_test(test_exponents_are_those_that_the_owners_capture_brings),
         cmocka_unit_test(test_records_of_moves_that_are_none_change_nothing),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

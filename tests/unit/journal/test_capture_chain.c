@@ -1,4 +1,4 @@
-// Captures of several instances read as one: by receive time, each in its own order, all of it.
+// Captures of several instances read as one: by receive time, each in its own order, all of it; moves by their numbers.
 // links: journal base
 #include "base/file.h"
 #include "journal/capture_chain.h"
@@ -122,6 +122,160 @@ static void test_records_come_by_receive_time_each_capture_in_its_order(void **u
     capture_chain_close(chain);
 }
 
+/* --- moves --- */
+
+/* writing: the captures of instances whose clocks differ, and may be set while they write. */
+struct writing {
+    struct capture_writer *writers[INSTANCES];
+    int64_t ahead_ns[INSTANCES];
+    int64_t now_ns;
+};
+
+static void write_open(struct writing *writing)
+{
+    static struct clock_manual manual;
+    struct error error = {{0}};
+    *writing = (struct writing){.now_ns = 1000000};
+    for (size_t i = 0; i < INSTANCES; i++) {
+        char folder[PATH_BYTES];
+        folder_of(i, folder);
+        struct capture_writer_config config = {
+            .folder = folder, .run_id = "r", .metadata_json = "{}", .clock = clock_from_manual(&manual)};
+        if (capture_writer_open(&config, &writing->writers[i], &error) != STATUS_OK)
+            fail_msg("%s", error.text);
+    }
+}
+
+static void write_record(struct writing *writing, size_t source, enum capture_kind kind, const char *text)
+{
+    int64_t time_ns = ++writing->now_ns + writing->ahead_ns[source];
+    assert_ok(capture_append(writing->writers[source], kind, 1, time_ns, time_ns, text, strlen(text), NULL));
+}
+
+static void write_move(struct writing *writing, size_t source, const char *move, int64_t version,
+                       const char *more)
+{
+    char text[120];
+    snprintf(text, sizeof text, "{\"move\":\"%s\",\"symbol\":\"AAA\",\"version\":%d%s}", move, (int)version,
+             more);
+    write_record(writing, source, CAPTURE_MOVE, text);
+}
+
+static void write_some(struct writing *writing, struct random *random)
+{
+    for (uint64_t n = random_below(random, 6); n > 0; n--) {
+        size_t source = (size_t)random_below(random, INSTANCES);
+        if (random_below(random, 10) == 0)
+            writing->ahead_ns[source] = (int64_t)random_below(random, 400) - 200;
+        write_record(writing, source, CAPTURE_MESSAGE, "{}");
+    }
+}
+
+/* write_moves: a symbol goes round, there and back in any order; some moves are given up, and lives say again what they expect. */
+static void write_moves(struct writing *writing, struct random *random, int64_t count)
+{
+    size_t owner = 0;
+    for (int64_t version = 2; version < 2 + count; version++) {
+        size_t to = (owner + 1 + (size_t)random_below(random, INSTANCES - 1)) % INSTANCES;
+        bool is_vain = random_below(random, 4) == 0;
+        write_some(writing, random);
+        write_move(writing, to, "expect", version, "");
+        write_some(writing, random);
+        if (random_below(random, 3) == 0)
+            write_move(writing, to, "expect", version, is_vain ? "" : ",\"anew\":true");
+        write_some(writing, random);
+        if (is_vain) {
+            write_move(writing, to, "forget", version, "");
+            continue;
+        }
+        write_move(writing, owner, "leave", version, "");
+        owner = to;
+    }
+    write_some(writing, random);
+}
+
+/* read_moves: of those that were made the numbers only grow, and each has its two records one behind the other. */
+static void read_moves(struct capture_chain *chain, uint64_t seed)
+{
+    struct capture_record record;
+    struct error error;
+    char before[120] = "";
+    uint16_t source_before = 0;
+    int newest = 0, version;
+    while (capture_chain_next(chain, &record, &error) == STATUS_OK) {
+        char text[120];
+        snprintf(text, sizeof text, "%.*s", (int)record.payload_bytes, (const char *)record.payload);
+        if (sscanf(text, "{\"move\":\"leave\",\"symbol\":\"AAA\",\"version\":%d", &version) == 1) {
+            char expect[80];
+            snprintf(expect, sizeof expect, "{\"move\":\"expect\",\"symbol\":\"AAA\",\"version\":%d",
+                     version);
+            if (version <= newest || strncmp(before, expect, strlen(expect)) != 0 ||
+                source_before == record.source)
+                fail_msg("seed %llu: %s of capture %d comes behind move %d and %s of capture %d",
+                         (unsigned long long)seed, text, record.source, newest, before, source_before);
+            newest = version;
+        }
+        memcpy(before, text, sizeof before);
+        source_before = record.source;
+    }
+}
+
+static void test_moves_come_in_their_order_whatever_the_clocks_said(void **unused)
+{
+    (void)unused;
+    for (uint64_t seed = 1; seed <= 60; seed++) {
+        struct random random;
+        struct writing writing;
+        char paths[INSTANCES][PATH_BYTES];
+        const char *folders[INSTANCES];
+        struct capture_chain *chain;
+        struct error error;
+        random_seed(&random, seed);
+        write_open(&writing);
+        write_moves(&writing, &random, 12);
+        for (size_t i = 0; i < INSTANCES; i++) {
+            capture_writer_close(writing.writers[i]);
+            folder_of(i, paths[i]);
+            folders[i] = paths[i];
+        }
+        assert_ok(capture_chain_open(folders, INSTANCES, "r", &chain, &error));
+        read_moves(chain, seed);
+        capture_chain_close(chain);
+        for (size_t i = 0; i < INSTANCES; i++)
+            assert_ok(folder_remove(paths[i]));
+    }
+}
+
+/* What says of moves cannot all be true: every record is given all the same. */
+static void test_captures_that_contradict_each_other_are_read_to_their_ends(void **unused)
+{
+    (void)unused;
+    struct writing writing;
+    char paths[INSTANCES][PATH_BYTES];
+    const char *folders[INSTANCES];
+    struct capture_chain *chain;
+    struct capture_record record;
+    struct error error;
+    size_t count = 0;
+    write_open(&writing);
+    write_move(&writing, 0, "expect", 3, "");
+    write_move(&writing, 0, "leave", 2, "");
+    write_move(&writing, 1, "expect", 2, "");
+    write_move(&writing, 1, "leave", 3, "");
+    write_move(&writing, 2, "leave", 9, "");
+    write_record(&writing, 2, CAPTURE_MOVE, "{");
+    for (size_t i = 0; i < INSTANCES; i++) {
+        capture_writer_close(writing.writers[i]);
+        folder_of(i, paths[i]);
+        folders[i] = paths[i];
+    }
+    assert_ok(capture_chain_open(folders, INSTANCES, "r", &chain, &error));
+    while (capture_chain_next(chain, &record, &error) == STATUS_OK)
+        count++;
+    assert_int_equal(count, 6 + INSTANCES); /* and the metadata of each */
+    capture_chain_close(chain);
+}
+
 static void test_a_folder_without_a_capture_is_left_out_and_none_at_all_is_told(void **unused)
 {
     (void)unused;
@@ -185,6 +339,10 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_records_come_by_receive_time_each_capture_in_its_order,
+                                        open_folder, close_folder),
+        cmocka_unit_test_setup_teardown(test_moves_come_in_their_order_whatever_the_clocks_said, open_folder,
+                                        close_folder),
+        cmocka_unit_test_setup_teardown(test_captures_that_contradict_each_other_are_read_to_their_ends,
                                         open_folder, close_folder),
         cmocka_unit_test_setup_teardown(test_a_folder_without_a_capture_is_left_out_and_none_at_all_is_told,
                                         open_folder, close_folder),

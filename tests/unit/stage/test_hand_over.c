@@ -325,6 +325,108 @@ static void an_instance_of_another_run_gets_no_symbol(void **state)
     pair_end(&place, one, other);
 }
 
+/* Between the two moves it may have stopped listening. */
+static void what_was_answered_in_a_forgotten_move_says_nothing_of_the_next_one(void **state)
+{
+    (void)state;
+    struct place place;
+    struct stage *one, *other;
+    struct stage_service hears = hearing_pair(&place, &one, &other);
+    struct plan_move move = move_of(AAA);
+    one->service = other->service = &hears;
+    order_release(one, AAA);
+    order_acquire(other, AAA);
+    await_words(&place, one, 2);
+    step(one); /* the question */
+    const struct next_owner *next = &one->hand_overs[AAA].leaving.next;
+    for (int64_t until_ms = now_ms() + PATIENCE_MS; !next->has_answered;) {
+        if (now_ms() > until_ms)
+            fail_msg("the question was never answered (folder %s)", place.folder);
+        stage_inputs_poll(other, 1);
+        stage_inputs_poll(one, 1);
+    }
+    move.version = MOVE_VERSION + 1;
+    assert_ok(stage_release(one, &move, NULL));
+    step(one);
+    assert_true(stage_owns(one, AAA));
+    assert_ok(stage_acquire(other, &move, NULL));
+    await_package(&place, one, other, AAA);
+    step(other);
+    assert_true(stage_owns(other, AAA));
+    expect_rows(other, AAA, 10);
+    pair_end(&place, one, other);
+}
+
+static int64_t forgotten_version;
+
+static void note_forgotten(void *service, size_t symbol, int64_t version)
+{
+    (void)service;
+    if (symbol == AAA)
+        forgotten_version = version;
+}
+
+static void hear_of_plan(struct place *place, struct stage *stage, int64_t version)
+{
+    place_plan(place, version, SYMBOLS);
+    assert_ok(stage_plan_renew(stage, NULL));
+    step(stage);
+}
+
+/* Its orchestrator died without a record of the move, and the next one plans something else. */
+static void a_symbol_is_not_awaited_any_more_when_the_plan_has_passed_its_move(void **state)
+{
+    (void)state;
+    struct place place;
+    struct stage *one, *other;
+    struct stage_service forgets = SERVICE;
+    forgets.symbol_forget = note_forgotten;
+    pair(&place, &one, &other);
+    other->service = &forgets;
+    forgotten_version = 0;
+    order_acquire(other, AAA);
+    step(other);
+    assert_true(other->hand_overs[AAA].arriving.active);
+    hear_of_plan(&place, other, MOVE_VERSION);
+    assert_false(other->hand_overs[AAA].arriving.active);
+    assert_int_equal(other->moving, 0);
+    assert_int_equal(forgotten_version, MOVE_VERSION);
+    death(other);
+    other = life(&place, "numbers.2");
+    other->service = &forgets;
+    forgotten_version = 0;
+    step(other);
+    assert_int_equal(forgotten_version, MOVE_VERSION); /* what an earlier life may have expected */
+    carry(&place, one, other, AAA, MOVE_VERSION + 2);  /* it is wanted after all */
+    expect_rows(other, AAA, 10);
+    pair_end(&place, one, other);
+}
+
+static void a_move_that_the_plan_has_not_reached_is_awaited_on(void **state)
+{
+    (void)state;
+    struct place place;
+    struct stage *one, *other;
+    struct stage_service forgets = SERVICE;
+    struct plan_move move = move_of(AAA);
+    forgets.symbol_forget = note_forgotten;
+    pair(&place, &one, &other);
+    other->service = &forgets;
+    step(other);
+    forgotten_version = 0;
+    order_acquire(other, AAA);
+    move.version = MOVE_VERSION + 1; /* asked for anew before the plan has come */
+    assert_ok(stage_acquire(other, &move, NULL));
+    hear_of_plan(&place, other, MOVE_VERSION);
+    assert_true(other->hand_overs[AAA].arriving.active);
+    assert_int_equal(forgotten_version, 0);
+    assert_ok(stage_release(one, &move, NULL));
+    await_package(&place, one, other, AAA);
+    step(other);
+    assert_true(stage_owns(other, AAA));
+    pair_end(&place, one, other);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -337,6 +439,9 @@ int main(void)
         cmocka_unit_test(an_answer_to_an_old_question_lets_no_symbol_go),
         cmocka_unit_test(a_symbol_goes_to_the_one_that_is_wanted_now_and_to_nobody_else),
         cmocka_unit_test(an_instance_of_another_run_gets_no_symbol),
+        cmocka_unit_test(what_was_answered_in_a_forgotten_move_says_nothing_of_the_next_one),
+        cmocka_unit_test(a_symbol_is_not_awaited_any_more_when_the_plan_has_passed_its_move),
+        cmocka_unit_test(a_move_that_the_plan_has_not_reached_is_awaited_on),
     };
     check_filter();
     return cmocka_run_group_tests(tests, NULL, NULL);
