@@ -44,22 +44,40 @@ static enum status wish_read(const struct control_values *values, struct fault_w
     return STATUS_OK;
 }
 
+/* ordered_json: what is said of one fault, into an open object. */
+static void ordered_json(const struct run *run, int64_t id, const struct fault_wish *wish, struct json *json)
+{
+    json_key_i64(json, "fault", id);
+    json_key_text(json, "kind", injury_row(wish->order.kind)->name);
+    json_key_text(json, "name", run->faults[id - 1].process);
+    json_key_i64(json, "ttl_ms", wish->order.ttl_ms);
+}
+
 enum status perform_fault(void *context, const struct control_values *values, struct json *result,
                           struct error *error)
 {
     struct run *run = context;
     struct fault_wish wish;
-    int64_t id = 0;
+    int64_t first = 0;
+    size_t count = 0;
     enum status status = wish_read(values, &wish, error);
     if (status == STATUS_OK)
-        status = faults_inject(run, &wish, &id, error);
+        status = faults_inject(run, &wish, &first, &count, error);
     if (status != STATUS_OK)
         return status;
     json_object_begin(result);
-    json_key_i64(result, "fault", id);
-    json_key_text(result, "kind", values->texts[KIND]);
-    json_key_text(result, "name", values->texts[NAME]);
-    json_key_i64(result, "ttl_ms", wish.order.ttl_ms);
+    ordered_json(run, first, &wish, result);
+    if (count > 1) {
+        json_key(result, "more");
+        json_array_begin(result);
+    }
+    for (size_t i = 1; i < count; i++) {
+        json_object_begin(result);
+        ordered_json(run, first + (int64_t)i, &wish, result);
+        json_object_end(result);
+    }
+    if (count > 1)
+        json_array_end(result);
     json_object_end(result);
     return STATUS_OK;
 }

@@ -168,10 +168,7 @@ static enum status fits(struct run *run, const struct fault_wish *wish, struct e
 {
     const struct injury_row *row = injury_row(wish->order.kind);
     struct process *process = run_process(run, wish->target);
-    bool own = strcmp(wish->target, FAULT_OWN_NAME) == 0;
-    if (!own && !process)
-        return error_set(error, STATUS_NOT_FOUND,
-                         "there is no process '%.60s' in this run; `status` lists them", wish->target);
+    bool own = !process;
     const char *refusal = own ? own_refusal(row, wish->order.kind) : NULL;
     if (refusal)
         return error_set(error, STATUS_INVALID, "%s: %s", row->name, refusal);
@@ -250,25 +247,61 @@ static enum status start(struct run *run, struct fault *fault, struct error *err
     return STATUS_OK;
 }
 
-enum status faults_inject(struct run *run, const struct fault_wish *wish, int64_t *out_id,
-                          struct error *error)
+/* begin: of one victim, named by its own name. */
+static enum status begin(struct run *run, const struct fault_wish *wish, int64_t *out_id, struct error *error)
 {
-    enum status status = fits(run, wish, error);
-    if (status == STATUS_OK && run->fault_count == RUN_FAULTS_MAX)
-        status = error_set(error, STATUS_LIMIT, "this run has had %d faults; more are not recorded",
-                           RUN_FAULTS_MAX);
-    if (status == STATUS_OK && !wish->forced && !faults_steady(run, error))
-        status = STATUS_CONFLICT;
-    if (status != STATUS_OK)
-        return status;
     if (wish->order.kind == INJURY_KILL)
         return process_signal(run, run_process(run, wish->target), wish->signal, out_id, error);
     struct fault *fault = fault_make(run, wish);
-    status = injury_order_check(&fault->order, error);
+    enum status status = injury_order_check(&fault->order, error);
     if (status == STATUS_OK)
         status = start(run, fault, error);
     if (status == STATUS_OK)
         *out_id = fault->id;
+    return status;
+}
+
+/* victims: the names of those that a target means: itself, an instance, or all instances of a service. */
+static size_t victims(const struct run *run, const char *target, const char *out_names[RUN_PROCESSES_MAX])
+{
+    size_t count = 0;
+    if (strcmp(target, FAULT_OWN_NAME) == 0)
+        out_names[count++] = FAULT_OWN_NAME;
+    for (size_t i = 0; i < run->process_count; i++) {
+        const struct process *process = &run->processes[run->order[i]];
+        if (run_meant(process, target) && !process->retired)
+            out_names[count++] = process->name;
+    }
+    return count;
+}
+
+enum status faults_inject(struct run *run, const struct fault_wish *wish, int64_t *out_first,
+                          size_t *out_count, struct error *error)
+{
+    const char *names[RUN_PROCESSES_MAX + 1];
+    struct fault_wish one = *wish;
+    enum status status = STATUS_OK;
+    int64_t id = 0;
+    size_t count = victims(run, wish->target, names);
+    if (!count)
+        return error_set(error, STATUS_NOT_FOUND,
+                         "there is no process '%.60s' in this run; `status` lists them", wish->target);
+    for (size_t i = 0; status == STATUS_OK && i < count; i++) {
+        one.target = names[i];
+        status = fits(run, &one, error);
+    }
+    if (status == STATUS_OK && run->fault_count + count > RUN_FAULTS_MAX)
+        status = error_set(error, STATUS_LIMIT, "this run has had %zu faults; more than %d are not recorded",
+                           run->fault_count, RUN_FAULTS_MAX);
+    if (status == STATUS_OK && !wish->forced && !faults_steady(run, error))
+        status = STATUS_CONFLICT;
+    for (size_t i = 0; status == STATUS_OK && i < count; i++) {
+        one.target = names[i];
+        status = begin(run, &one, &id, error);
+        if (i == 0)
+            *out_first = id;
+    }
+    *out_count = count;
     return status;
 }
 

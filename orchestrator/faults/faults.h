@@ -25,10 +25,10 @@ struct fault_wish {
     bool forced; /* although the pipeline is not steady */
 };
 
-/* faults_inject: begins it. STATUS_NOT_FOUND, STATUS_INVALID: no such victim, or not for this kind; STATUS_CONFLICT: the pipeline is
+/* faults_inject: begins it, for every instance when target is a service; their numbers follow one another. STATUS_NOT_FOUND, STATUS_INVALID: no such victim, or not for this kind; STATUS_CONFLICT: the pipeline is
  * not in its steady state. A victim may still refuse: that is told by the event fault_refused. */
-enum status faults_inject(struct run *run, const struct fault_wish *wish, int64_t *out_id,
-                          struct error *error) MUST_USE;
+enum status faults_inject(struct run *run, const struct fault_wish *wish, int64_t *out_first,
+                          size_t *out_count, struct error *error) MUST_USE;
 
 /* faults_lasting: leases that faults_clear of the same id would end. */
 size_t faults_lasting(const struct run *run, int64_t id);

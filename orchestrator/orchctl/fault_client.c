@@ -191,7 +191,7 @@ static enum status target_known(struct client *client, const char *target, struc
     return status;
 }
 
-enum status fault_ask(struct client *client, const struct fault_asked *asked, int64_t *out_id,
+enum status fault_ask(struct client *client, const struct fault_asked *asked, struct fault_group *out_group,
                       struct error *error)
 {
     struct buffer arguments;
@@ -210,7 +210,9 @@ enum status fault_ask(struct client *client, const struct fault_asked *asked, in
     buffer_finish(&arguments);
     if (status != STATUS_OK)
         return status;
-    *out_id = yyjson_get_sint(yyjson_obj_get(yyjson_obj_get(yyjson_doc_get_root(reply), "result"), "fault"));
+    yyjson_val *result = yyjson_obj_get(yyjson_doc_get_root(reply), "result");
+    *out_group = (struct fault_group){.first = yyjson_get_sint(yyjson_obj_get(result, "fault")),
+                                      .count = 1 + yyjson_arr_size(yyjson_obj_get(result, "more"))};
     yyjson_doc_free(reply);
     return STATUS_OK;
 }
@@ -245,7 +247,7 @@ static void seen_take(yyjson_val *fault, struct fault_seen *seen)
     seen->refused = strcmp(seen->end, "refused") == 0 || strcmp(seen->end, "unanswered") == 0;
 }
 
-enum status fault_look(struct client *client, int64_t id, struct fault_seen *out_seen, struct error *error)
+static enum status look(struct client *client, int64_t id, struct fault_seen *out_seen, struct error *error)
 {
     char arguments[40];
     yyjson_doc *reply;
@@ -261,13 +263,42 @@ enum status fault_look(struct client *client, int64_t id, struct fault_seen *out
     return fault ? STATUS_OK : error_set(error, STATUS_NOT_FOUND, "there is no fault %lld", (long long)id);
 }
 
-/* An orchestrator that is short of descriptors, or dead and not yet started again, is asked once more. */
-enum status fault_wait(struct client *client, int64_t id, int64_t wait_ms, struct fault_seen *out_seen,
+/* seen_add: one more of the same wish. What is said in words stays the first's, unless another was refused or lasts. */
+static void seen_add(struct fault_seen *seen, const struct fault_seen *more)
+{
+    struct fault_seen told = *seen;
+    if ((more->refused && !seen->refused) || (!more->recovered && seen->recovered))
+        told = *more;
+    told.touched = seen->touched + more->touched;
+    told.restarts = seen->restarts + more->restarts;
+    told.late_ms = more->late_ms > seen->late_ms ? more->late_ms : seen->late_ms;
+    told.recovery_ms = more->recovery_ms <= seen->recovery_ms ? seen->recovery_ms : more->recovery_ms;
+    told.recovered = seen->recovered && more->recovered;
+    told.failed = seen->failed || more->failed;
+    told.id = seen->id;
+    *seen = told;
+}
+
+enum status fault_look(struct client *client, struct fault_group group, struct fault_seen *out_seen,
                        struct error *error)
+{
+    struct fault_seen more;
+    enum status status = look(client, group.first, out_seen, error);
+    for (size_t i = 1; status == STATUS_OK && i < group.count; i++) {
+        status = look(client, group.first + (int64_t)i, &more, error);
+        if (status == STATUS_OK)
+            seen_add(out_seen, &more);
+    }
+    return status;
+}
+
+/* An orchestrator that is short of descriptors, or dead and not yet started again, is asked once more. */
+enum status fault_wait(struct client *client, struct fault_group group, int64_t wait_ms,
+                       struct fault_seen *out_seen, struct error *error)
 {
     int64_t until_ms = now_ms() + wait_ms;
     for (;;) {
-        enum status status = fault_look(client, id, out_seen, error);
+        enum status status = fault_look(client, group, out_seen, error);
         bool done = status == STATUS_OK && (out_seen->refused || out_seen->recovered);
         if (done || now_ms() >= until_ms || (status != STATUS_OK && status != STATUS_AGAIN))
             return status;

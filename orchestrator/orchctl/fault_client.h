@@ -17,6 +17,12 @@ struct fault_asked {
     bool force;
 };
 
+/* fault_group: what one wish began: a fault for every instance of a service. Their numbers follow one another. */
+struct fault_group {
+    int64_t first;
+    size_t count;
+};
+
 /* fault_seen: what its evidence says, and what of the run's files and counters can be measured while it runs. */
 struct fault_seen {
     int64_t id;
@@ -42,14 +48,15 @@ enum status duration_read(const char *text, int64_t *out_ms, struct error *error
 enum status fault_check(const struct fault_asked *asked, struct error *error) MUST_USE;
 
 /* fault_ask: asks for it; unless forced, waits until the pipeline is steady, at most FAULT_STEADY_MS. */
-enum status fault_ask(struct client *client, const struct fault_asked *asked, int64_t *out_id,
+enum status fault_ask(struct client *client, const struct fault_asked *asked, struct fault_group *out_group,
                       struct error *error) MUST_USE;
 
-/* fault_look: as it stands now. fault_wait: until it was refused or has recovered, or wait_ms have passed. */
-enum status fault_look(struct client *client, int64_t id, struct fault_seen *out_seen,
+/* fault_look: as it stands now; of several: what they touched together, the longest recovery, one that failed or has not recovered.
+ * fault_wait: until it was refused or has recovered, or wait_ms have passed. */
+enum status fault_look(struct client *client, struct fault_group group, struct fault_seen *out_seen,
                        struct error *error) MUST_USE;
-enum status fault_wait(struct client *client, int64_t id, int64_t wait_ms, struct fault_seen *out_seen,
-                       struct error *error) MUST_USE;
+enum status fault_wait(struct client *client, struct fault_group group, int64_t wait_ms,
+                       struct fault_seen *out_seen, struct error *error) MUST_USE;
 /* fault_wait_ms: how long one may take: its time, and the longest recovery behind it. */
 int64_t fault_wait_ms(const struct fault_asked *asked);
 

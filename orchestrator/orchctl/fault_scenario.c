@@ -19,7 +19,7 @@ struct scenario {
     const char *path;
     struct scenario_place at; /* what is being played */
     struct error error;
-    int64_t faults[SCENARIO_STEPS_MAX]; /* begun by this scenario, in order */
+    struct fault_group faults[SCENARIO_STEPS_MAX]; /* begun by this scenario, in order */
     size_t fault_count;
     struct fault_losses before; /* as it was when the scenario began */
     size_t step, failed;
@@ -94,11 +94,22 @@ static enum status ask_fault(struct scenario *scenario, const char *subject, con
     return STATUS_OK;
 }
 
+/* is_in: one process; what it is now, in words. */
+static bool is_in(const char *state, const char *now, const char *health, char out_now[WORD_BYTES])
+{
+    bool up = strcmp(now, "ready") == 0 || strcmp(now, "running") == 0;
+    snprintf(out_now, WORD_BYTES, "%.40s, %.40s", now, health);
+    return strcmp(state, "up") == 0 ? up : strcmp(health, state) == 0;
+}
+
+/* ask_process: of a service every instance must be in the state; told is the first that is not. */
 static enum status ask_process(struct scenario *scenario, const char *subject, const char *state,
                                bool *out_so, char out_now[WORD_BYTES])
 {
     char arguments[WORD_BYTES + 16] = "{}";
     yyjson_doc *reply;
+    yyjson_val *process;
+    size_t index, count;
     bool own = strcmp(subject, "orchestrator") == 0;
     if (!own)
         snprintf(arguments, sizeof arguments, "{\"name\":\"%.100s\"}", subject);
@@ -106,15 +117,18 @@ static enum status ask_process(struct scenario *scenario, const char *subject, c
     if (status != STATUS_OK)
         return status;
     yyjson_val *result = yyjson_obj_get(yyjson_doc_get_root(reply), "result");
-    yyjson_val *process = yyjson_arr_get_first(yyjson_obj_get(result, "processes"));
-    const char *health = member_text(process, "health"), *now = member_text(process, "state");
+    *out_so = true;
     if (own) { /* it speaks of itself where it speaks of all */
-        now = member_text(yyjson_obj_get(result, "orchestrator"), "state");
-        health = strcmp(now, "degraded") == 0 ? now : "healthy";
+        const char *now = member_text(yyjson_obj_get(result, "orchestrator"), "state");
+        *out_so = is_in(state, now, strcmp(now, "degraded") == 0 ? now : "healthy", out_now);
+    } else {
+        yyjson_arr_foreach(yyjson_obj_get(result, "processes"), index, count, process)
+        {
+            if (*out_so)
+                *out_so =
+                    is_in(state, member_text(process, "state"), member_text(process, "health"), out_now);
+        }
     }
-    bool up = strcmp(now, "ready") == 0 || strcmp(now, "running") == 0;
-    *out_so = strcmp(state, "up") == 0 ? up : strcmp(health, state) == 0;
-    snprintf(out_now, WORD_BYTES, "%.40s, %.40s", now, health);
     yyjson_doc_free(reply);
     return STATUS_OK;
 }
@@ -269,18 +283,18 @@ static enum status do_fault(struct scenario *scenario, const struct scenario_ste
     char what[2 * WORD_BYTES];
     struct fault_seen seen = {.recovery_ms = NAN};
     const struct fault_asked *asked = &step->asked;
-    int64_t *id = &scenario->faults[scenario->fault_count];
-    enum status status = fault_ask(scenario->client, asked, id, &scenario->error);
+    struct fault_group *group = &scenario->faults[scenario->fault_count];
+    enum status status = fault_ask(scenario->client, asked, group, &scenario->error);
     if (status != STATUS_OK)
         return status;
     scenario->fault_count++;
     snprintf(what, sizeof what, "fault %.100s %.100s%s%.20s", asked->kind, asked->target,
              asked->lasts ? " for " : "", asked->lasts ? asked->lasts : "");
     if (step->background) {
-        row(scenario, true, what, "number %lld, in the background", (long long)*id);
+        row(scenario, true, what, "number %lld, in the background", (long long)group->first);
         return STATUS_OK;
     }
-    status = fault_wait(scenario->client, *id, fault_wait_ms(asked), &seen, &scenario->error);
+    status = fault_wait(scenario->client, *group, fault_wait_ms(asked), &seen, &scenario->error);
     if (status != STATUS_OK)
         return status;
     row(scenario, seen.refused ? wants_refusal(step) : seen.recovered && !seen.failed, what,
@@ -292,15 +306,18 @@ static enum status do_fault(struct scenario *scenario, const struct scenario_ste
 static enum status do_clear(struct scenario *scenario, const struct scenario_step *step)
 {
     char arguments[48] = "{}";
-    yyjson_doc *reply;
-    if (step->clear)
-        snprintf(arguments, sizeof arguments, "{\"id\":%lld}", (long long)scenario->faults[step->clear - 1]);
-    enum status status = client_ask(scenario->client, "fault_clear", arguments, &reply, &scenario->error);
-    if (status != STATUS_OK)
-        return status;
-    yyjson_doc_free(reply);
-    row(scenario, true, "clear", "%s", step->text);
-    return STATUS_OK;
+    enum status status = STATUS_OK;
+    struct fault_group group = step->clear ? scenario->faults[step->clear - 1] : (struct fault_group){0, 1};
+    for (size_t i = 0; status == STATUS_OK && i < group.count; i++) {
+        yyjson_doc *reply = NULL;
+        if (step->clear)
+            snprintf(arguments, sizeof arguments, "{\"id\":%lld}", (long long)group.first + (long long)i);
+        status = client_ask(scenario->client, "fault_clear", arguments, &reply, &scenario->error);
+        yyjson_doc_free(reply);
+    }
+    if (status == STATUS_OK)
+        row(scenario, true, "clear", "%s", step->text);
+    return status;
 }
 
 static enum status play(struct scenario *scenario, const struct scenario_file *file)

@@ -184,34 +184,73 @@ static struct fault_asked asked_of(const struct invocation *invocation)
                                 .force = invocation_value(invocation, "--force")};
 }
 
+/* print_group: the evidence of what one wish began, as fault_list gives it. */
+static int print_group(struct client *client, struct fault_group group)
+{
+    struct error error = {{0}};
+    yyjson_doc *reply;
+    if (client_ask(client, "fault_list", "{}", &reply, &error) != STATUS_OK)
+        return refused(&error);
+    yyjson_mut_doc *document = yyjson_mut_doc_new(NULL);
+    yyjson_mut_val *root = yyjson_mut_obj(document), *mine = yyjson_mut_arr(document);
+    yyjson_val *fault;
+    size_t index, count;
+    yyjson_mut_doc_set_root(document, root);
+    yyjson_mut_obj_add_val(document, root, "faults", mine);
+    yyjson_arr_foreach(yyjson_obj_get(yyjson_obj_get(yyjson_doc_get_root(reply), "result"), "faults"), index,
+                       count, fault)
+    {
+        int64_t id = yyjson_get_sint(yyjson_obj_get(fault, "id"));
+        if (id >= group.first && id < group.first + (int64_t)group.count)
+            yyjson_mut_arr_append(mine, yyjson_val_mut_copy(document, fault));
+    }
+    char *text = yyjson_mut_write(document, 0, NULL);
+    puts(text ? text : "null");
+    free(text);
+    yyjson_mut_doc_free(document);
+    yyjson_doc_free(reply);
+    return EXIT_FINE;
+}
+
+/* tell_ordered: of --no-wait: which faults there are, not yet what becomes of them. */
+static int tell_ordered(struct client *client, const struct invocation *invocation, struct fault_group group)
+{
+    struct error error = {{0}};
+    struct fault_seen seen;
+    if (invocation->json)
+        return print_group(client, group);
+    for (size_t i = 0; i < group.count; i++) {
+        struct fault_group one = {group.first + (int64_t)i, 1};
+        if (fault_look(client, one, &seen, &error) != STATUS_OK)
+            return refused(&error);
+        printf("fault %lld: %s on %s is ordered\n", (long long)seen.id, seen.kind, seen.process);
+    }
+    return EXIT_FINE;
+}
+
 static int inject(struct client *client, const struct invocation *invocation)
 {
     struct fault_asked asked = asked_of(invocation);
     struct fault_seen seen = {.recovery_ms = NAN};
     struct fault_losses losses = {-1, -1, -1};
     struct error error = {{0}};
-    int64_t id;
-    if (fault_ask(client, &asked, &id, &error) != STATUS_OK)
+    struct fault_group group;
+    if (fault_ask(client, &asked, &group, &error) != STATUS_OK)
         return refused(&error);
-    if (invocation_value(invocation, "--no-wait") && invocation->json) {
-        printf("{\"fault\":%lld,\"kind\":\"%s\",\"name\":\"%s\"}\n", (long long)id, asked.kind, asked.target);
-        return EXIT_FINE;
-    }
-    if (invocation_value(invocation, "--no-wait")) {
-        printf("fault %lld: %s on %s is ordered\n", (long long)id, asked.kind, asked.target);
-        return EXIT_FINE;
-    }
-    enum status status = fault_wait(client, id, fault_wait_ms(&asked), &seen, &error);
+    if (invocation_value(invocation, "--no-wait"))
+        return tell_ordered(client, invocation, group);
+    enum status status = fault_wait(client, group, fault_wait_ms(&asked), &seen, &error);
     status = status == STATUS_OK ? fault_measure(client, &losses, &error) : status;
+    const char *verdict = status == STATUS_OK ? fault_verdict_now(&seen, &losses) : "";
+    for (size_t i = 0; status == STATUS_OK && !invocation->json && i < group.count; i++) {
+        struct fault_group one = {group.first + (int64_t)i, 1};
+        status = fault_look(client, one, &seen, &error);
+        print_seen(&seen, &losses, fault_verdict_now(&seen, &losses));
+    }
     if (status != STATUS_OK)
         return refused(&error);
-    const char *verdict = fault_verdict_now(&seen, &losses);
-    char arguments[40];
-    snprintf(arguments, sizeof arguments, "{\"id\":%lld}", (long long)id);
     if (invocation->json)
-        ask_and_print(client, invocation, "fault_list", arguments, print_list);
-    else
-        print_seen(&seen, &losses, verdict);
+        print_group(client, group);
     if (strcmp(seen.end, "refused") == 0) /* it has hurt nobody, so there is nothing to judge */
         return EXIT_REFUSED;
     return strcmp(verdict, "PASS") == 0 ? EXIT_FINE : EXIT_NOT_EVEN;

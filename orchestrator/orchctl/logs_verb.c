@@ -1,6 +1,8 @@
 /* logs: of a process or of the orchestrator, also after the run. A log is several files: <name> is the newest, <name>.1 the one
  * before it, and so on (keeper/log.h); they are printed as one, oldest first, and followed from one to the next. */
 #include "base/file.h"
+#include "base/memory.h"
+#include "config/plan.h"
 #include "log_line.h"
 #include "place.h"
 #include "verb.h"
@@ -8,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
@@ -36,6 +39,8 @@ static const char *name_of(const char *path, int number, char out_name[PATH_BYTE
 /* printer: what has been read goes to standard output, as it is or line by line as JSON. */
 struct printer {
     bool as_json;
+    const char *name;    /* whose log this is; NULL: there is only one */
+    const char **told;   /* whose was printed last, of several */
     struct buffer begun; /* a line whose end has not come yet */
     struct buffer out;
 };
@@ -64,6 +69,11 @@ static void take_lines(struct printer *printer, const char *block, size_t bytes)
 /* print_block: false when standard output is gone. */
 static bool print_block(struct printer *printer, const char *block, size_t bytes)
 {
+    if (!printer->as_json && printer->name && *printer->told != printer->name) {
+        printf("%s==> %s <==\n", *printer->told ? "\n" : "", printer->name);
+        fflush(stdout);
+        *printer->told = printer->name;
+    }
     if (!printer->as_json)
         return file_write_all(STDOUT_FILENO, block, bytes) == STATUS_OK;
     buffer_clear(&printer->out);
@@ -144,54 +154,124 @@ static bool go_on(int *file, const char *path, struct printer *printer)
     return listened_to;
 }
 
-/* follow: the kernel says when something in the folder has changed. */
-static int follow(const char *path, struct printer *printer)
+/* source: the log of one process. */
+struct source {
+    char name[PLAN_NAME_BYTES], path[PATH_BYTES];
+    struct printer printer;
+    int file;
+};
+
+struct sources {
+    struct source *items;
+    size_t count;
+    const char *told;
+};
+
+/* sources_find: the logs of those that a name means: of one instance, or of all instances of a service. */
+static void sources_find(struct sources *sources, const struct config *config,
+                         const struct invocation *invocation)
 {
-    char folder[PATH_BYTES], events[4096];
-    snprintf(folder, sizeof folder, "%.*s", (int)(strrchr(path, '/') - path), path);
-    int file = open(path, O_RDONLY | O_CLOEXEC), watch = inotify_init1(IN_CLOEXEC);
-    if (file < 0 || watch < 0 || inotify_add_watch(watch, folder, IN_MODIFY | IN_CREATE | IN_MOVED_TO) < 0) {
-        int reason = errno;
-        if (file >= 0)
-            close(file);
-        if (watch >= 0)
-            close(watch);
-        return complain(EXIT_REFUSED, "%s cannot be followed: %s", path, strerror(reason));
+    const char *name = invocation->words[0], *dot = strchr(name, '.');
+    char service[PLAN_NAME_BYTES];
+    snprintf(service, sizeof service, "%.*s", (int)(dot ? dot - name : (ptrdiff_t)strlen(name)), name);
+    sources->items = memory_allocate(PLAN_INSTANCES_MAX * sizeof *sources->items);
+    for (size_t number = 1; number <= PLAN_INSTANCES_MAX; number++) {
+        struct source *source = &sources->items[sources->count];
+        if (dot && plan_instance_number(service, name) != number)
+            continue;
+        *source = (struct source){.file = -1, .printer = {.as_json = invocation->json}};
+        plan_instance_name(service, number, source->name);
+        log_path(config, source->name, invocation_value(invocation, "--stdout") != NULL, source->path);
+        sources->count += file_exists(source->path);
     }
-    while (go_on(&file, path, printer) && read(watch, events, sizeof events) > 0)
+    for (size_t i = 0; sources->count > 1 && i < sources->count; i++) {
+        sources->items[i].printer.name = sources->items[i].name;
+        sources->items[i].printer.told = &sources->told;
+    }
+}
+
+static void sources_finish(struct sources *sources)
+{
+    for (size_t i = 0; i < sources->count; i++) {
+        print_rest(&sources->items[i].printer);
+        if (sources->items[i].file >= 0)
+            close(sources->items[i].file);
+    }
+    free(sources->items);
+}
+
+/* watch: -1: it cannot be followed; errno says why. */
+static int watch(struct source *source, int notify)
+{
+    char folder[PATH_BYTES];
+    snprintf(folder, sizeof folder, "%.*s", (int)(strrchr(source->path, '/') - source->path), source->path);
+    source->file = open(source->path, O_RDONLY | O_CLOEXEC);
+    if (source->file < 0)
+        return -1;
+    return inotify_add_watch(notify, folder, IN_MODIFY | IN_CREATE | IN_MOVED_TO);
+}
+
+static bool go_on_all(struct sources *sources)
+{
+    bool listened_to = true;
+    for (size_t i = 0; listened_to && i < sources->count; i++)
+        listened_to = go_on(&sources->items[i].file, sources->items[i].path, &sources->items[i].printer);
+    return listened_to;
+}
+
+/* follow: the kernel says when something in the folders has changed. */
+static int follow(struct sources *sources)
+{
+    char events[4096];
+    int notify = inotify_init1(IN_CLOEXEC), code = EXIT_FINE;
+    for (size_t i = 0; code == EXIT_FINE && i < sources->count; i++)
+        if (watch(&sources->items[i], notify) < 0)
+            code =
+                complain(EXIT_REFUSED, "%s cannot be followed: %s", sources->items[i].path, strerror(errno));
+    while (code == EXIT_FINE && go_on_all(sources) && read(notify, events, sizeof events) > 0)
         ;
-    close(file);
-    close(watch);
+    if (notify >= 0)
+        close(notify);
+    return code;
+}
+
+static int print(struct source *source)
+{
+    source->file = open(source->path, O_RDONLY | O_CLOEXEC);
+    if (source->file < 0)
+        return complain(EXIT_REFUSED, "%s cannot be read: %s", source->path, strerror(errno));
+    copy_new(source->file, &source->printer);
     return EXIT_FINE;
 }
 
-static int print(const char *path, struct printer *printer)
+static int print_all(struct sources *sources, bool follows)
 {
-    int file = open(path, O_RDONLY | O_CLOEXEC);
-    if (file < 0)
-        return complain(EXIT_REFUSED, "%s cannot be read: %s", path, strerror(errno));
-    copy_new(file, printer);
-    close(file);
-    return EXIT_FINE;
+    int code = EXIT_FINE;
+    for (size_t i = 0; code == EXIT_FINE && i < sources->count; i++) {
+        struct source *source = &sources->items[i];
+        if (!print_older(source->path, &source->printer))
+            return EXIT_FINE;
+        code = follows ? EXIT_FINE : print(source);
+    }
+    return code == EXIT_FINE && follows ? follow(sources) : code;
 }
 
 int verb_logs(const struct invocation *invocation)
 {
     struct config *config;
     struct error error;
+    struct sources sources = {0};
     char path[PATH_BYTES], run_id[RUN_ID_BYTES];
-    if (strchr(invocation->words[0], '/'))
-        return complain(EXIT_WRONG_USE, "logs: '%s' is not the name of a process", invocation->words[0]);
+    const char *name = invocation->words[0];
+    if (strchr(name, '/'))
+        return complain(EXIT_WRONG_USE, "logs: '%s' is not the name of a process", name);
     if (place_run(NULL, run_id, &config, &error) != STATUS_OK)
         return complain(EXIT_REFUSED, "%s", error.text);
-    log_path(config, invocation->words[0], invocation_value(invocation, "--stdout") != NULL, path);
+    sources_find(&sources, config, invocation);
+    log_path(config, name, invocation_value(invocation, "--stdout") != NULL, path);
     config_destroy(config);
-    if (!file_exists(path))
-        return complain(EXIT_REFUSED, "%s has no log here: %s does not exist", invocation->words[0], path);
-    struct printer printer = {.as_json = invocation->json};
-    int code = EXIT_FINE;
-    if (print_older(path, &printer))
-        code = invocation_value(invocation, "-f") ? follow(path, &printer) : print(path, &printer);
-    print_rest(&printer);
+    int code = sources.count ? print_all(&sources, invocation_value(invocation, "-f") != NULL)
+                             : complain(EXIT_REFUSED, "%s has no log here: %s does not exist", name, path);
+    sources_finish(&sources);
     return code;
 }

@@ -374,10 +374,19 @@ void lifecycle_interrupt(struct run *run)
     run->interrupts++;
     if (run->phase <= PHASE_FEEDING) {
         lifecycle_end(run, "interrupted");
-    } else if (run->interrupts > 1 && run->phase < PHASE_STOPPING) {
+    } else if (run->phase >= PHASE_STOPPING || run->interrupts < 2) {
+        return;
+    } else if (run->interrupts > 2 || run->judging || run->phase == PHASE_JUDGING) {
         run->skipped_drain = true;
         console_say(&run->console, "interrupted again: not waiting for the rest");
         begin_stopping(run);
+    } else if (run->phase < PHASE_REPORTING) {
+        run->skipped_drain = true;
+        console_say(&run->console,
+                    "interrupted again: not waiting for whoever drains, only for the day report");
+    } else {
+        console_say(&run->console,
+                    "the day report is being written; interrupted once more it is not waited for");
     }
 }
 
@@ -439,15 +448,17 @@ static void tell_drained(struct run *run)
         if (run->processes[i].supervisor.state == PROCESS_DRAINED)
             feed_emit(&run->feed, LOG_INFO, "drained", run->processes[i].name,
                       FEED_FIELDS(NUMBER("sequence", telemetry_rows(&run->processes[i].telemetry, false))));
-    console_say(&run->console, "drained in %lld ms", (long long)(run_now_ms(run) - run->phase_ms));
+    if (!run->skipped_drain)
+        console_say(&run->console, "drained in %lld ms", (long long)(run_now_ms(run) - run->phase_ms));
 }
 
 static void step_draining(struct run *run)
 {
     bool late = overdue(run, DRAIN_LIMIT_MS);
-    if (!drained(run, false) && !late)
+    if (!drained(run, false) && !late && !run->skipped_drain)
         return;
-    tell_undrained(run, false);
+    if (!run->skipped_drain)
+        tell_undrained(run, false);
     tell_drained(run);
     conclude_give(run);
     enter(run, PHASE_REPORTING, REPORT_LIMIT_MS);
@@ -467,12 +478,16 @@ static bool cut_off(const struct run *run, const struct process *process)
     return false;
 }
 
-/* reported: report and the last export are done, or are not waited for any longer. */
+/* reported: report and the last export are done, or are not waited for any longer. Its summaries it writes at once; whether those it
+ * reads still come to their end nobody waits for who has interrupted their draining. */
 static bool reported(struct run *run)
 {
     bool hopeless = false;
-    for (size_t i = 0; i < run->process_count; i++)
-        hopeless = hopeless || (run->processes[i].module->drains_last && cut_off(run, &run->processes[i]));
+    for (size_t i = 0; i < run->process_count; i++) {
+        const struct process *process = &run->processes[i];
+        bool cut = cut_off(run, process) || (run->skipped_drain && !process_ended(run, process));
+        hopeless = hopeless || (process->module->drains_last && cut);
+    }
     int64_t limit_ms = hopeless ? DRAIN_LIMIT_MS : REPORT_LIMIT_MS;
     if (!drained(run, true) && run_now_ms(run) < run->phase_ms + limit_ms)
         return false;

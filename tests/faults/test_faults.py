@@ -166,6 +166,29 @@ def test_a_fault_that_touched_nothing_fails(tmp_path):
     assert [fault["verdict"] for fault in stack.manifest()["fault_injection"]] == ["FAIL"]
 
 
+def test_a_service_means_all_its_instances_and_its_first_has_a_number_too(tmp_path):
+    stack = start(tmp_path / "run", "none", sets={"scale.signal": 2, "health.heartbeat_timeout_ms": 30000})
+    with stack:
+        wait_rows(stack)
+        first = stack.orchctl("fault", "hang", "signal.1", "--for", "300ms").stdout.splitlines()
+        both = stack.orchctl("fault", "hang", "signal", "--for", "300ms").stdout.splitlines()
+        assert [" on signal " in line and "PASS" in line for line in first] == [True]
+        assert [line.split(" expired")[0] for line in both] == ["fault 2: hang on signal", "fault 3: hang on signal.2"], both
+        ordered = json.loads(stack.orchctl("fault", "hang", "signal", "--for", "100ms", "--no-wait", "--json").stdout)
+        assert [fault["process"] for fault in ordered["faults"]] == ["signal", "signal.2"]
+        absent = stack.orchctl("fault", "hang", "signal.3", "--force", check=False)
+        assert absent.returncode == 1 and "there is no process 'signal.3'" in absent.stderr
+        one, all_of_it = stack.orchctl("logs", "signal.1").stdout, stack.orchctl("logs", "signal").stdout
+        assert one and "==>" not in one and one == stack.orchctl("logs", "signal.1").stdout
+        assert all_of_it == f"==> signal <==\n{one}\n==> signal.2 <==\n{stack.orchctl('logs', 'signal.2').stdout}"
+        heard = {json.loads(line)["process"] for line in stack.orchctl("logs", "signal", "--json").stdout.splitlines()}
+        assert heard == {"signal", "signal.2"}
+        end(stack)
+    faults = stack.manifest()["fault_injection"]
+    assert [fault["process"] for fault in faults] == ["signal", "signal", "signal.2", "signal", "signal.2"]
+    assert {fault["verdict"] for fault in faults} == {"PASS"}, faults
+
+
 # A first step that would hurt the run, were it played.
 SOUND = "name: x\nsteps:\n  - fault: drop signal\n    force: yes\n"
 

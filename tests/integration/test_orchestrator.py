@@ -63,8 +63,23 @@ def test_an_interrupt_drains_and_a_second_one_does_not_wait(programs, tmp_path):
         refused = run.orchctl("pause", "signal")
         assert refused.returncode == 1 and re.search("the run is (stopping_intake|draining): .*nobody is paused any more", refused.stderr), refused
         run.process.send_signal(signal.SIGINT)
+        run.wait_line("not waiting for whoever drains")
         assert run.finish() == 0
-    assert "not waiting" in run.text() and "did not drain in time" not in run.text()
+    assert "did not drain in time" not in run.text() and run.manifest()["state"] == "aborted"
+    told = (tmp_path / "logs/report/test_stderr.log").read_text()
+    assert "verb=drain" in told and "verb=summary" in told, "the day report is waited for all the same, and has the gates"
+
+
+def test_a_third_interrupt_waits_for_nobody(programs, tmp_path):
+    with Run(programs, tmp_path, behave={"report": "no_drain"}) as run:
+        run.wait_line("go: all ready")
+        run.process.send_signal(signal.SIGINT)
+        run.wait_for(lambda: "verb=drain" in (tmp_path / "logs/report/test_stderr.log").read_text(), "the drain")
+        run.process.send_signal(signal.SIGINT)
+        run.wait_line("the day report is being written")
+        run.process.send_signal(signal.SIGINT)
+        run.wait_line("not waiting for the rest")
+        assert run.finish() == 0
     assert run.manifest()["state"] == "aborted"
 
 
