@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "config/plan.h"
 #include "journal/capture_files.h"
 #include "orchestrator/manifest/evidence_private.h"
 #include "store/shard.h"
@@ -201,12 +202,23 @@ static void name_shared(struct building *building, const char *name, const char 
         note(building, pack_add(building->pack, path, role, SCOPE_RUN, &error), &error);
 }
 
+/* name_captures: of every instance of harvest that ever lived, each in its own folder. */
+static void name_captures(struct building *building)
+{
+    char folder[PATH_BYTES], instance[PLAN_NAME_BYTES];
+    for (size_t number = 1; number <= PLAN_INSTANCES_MAX; number++) {
+        plan_instance_name("harvest", number, instance);
+        path_join(folder, building->pack->data_root, "raw%s%s", number > 1 ? "-" : "",
+                  number > 1 ? instance : "");
+        name_all(building, folder, "raw_capture", is_raw);
+    }
+}
+
 static void name_data(struct building *building)
 {
     const struct pack *pack = building->pack;
     char folder[PATH_BYTES];
-    path_join(folder, pack->data_root, "raw");
-    name_all(building, folder, "raw_capture", is_raw);
+    name_captures(building);
     path_join(folder, pack->data_root, "ofi_cvd");
     name_all(building, folder, "data_set", is_part);
     name_all(building, pack->output_dir, "signals_jsonl", is_shard);

@@ -183,6 +183,37 @@ static void check_roles(struct verifying *verifying, yyjson_val *files)
     }
 }
 
+/* capture_named: the index names this file of the run manifest as it was when the run was concluded. */
+static bool capture_named(yyjson_val *files, yyjson_val *raw)
+{
+    size_t index, count;
+    yyjson_val *entry;
+    yyjson_arr_foreach(files, index, count, entry)
+    {
+        if (strcmp(role_of(entry), "raw_capture") == 0 &&
+            yyjson_equals(yyjson_obj_get(entry, "path"), yyjson_obj_get(raw, "path")) &&
+            yyjson_equals(yyjson_obj_get(entry, "sha256"), yyjson_obj_get(raw, "sha256")))
+            return true;
+    }
+    return false;
+}
+
+/* check_captures: what the run manifest counts as the run's raw capture is all there, of every instance of harvest. */
+static void check_captures(struct verifying *verifying, yyjson_val *files, yyjson_val *raw_files)
+{
+    size_t index, count;
+    yyjson_val *raw;
+    yyjson_arr_foreach(raw_files, index, count, raw)
+    {
+        const char *path = yyjson_get_str(yyjson_obj_get(raw, "path"));
+        if (!capture_named(files, raw))
+            find(verifying, "%s belongs to the raw capture of the run: index.json does not name it as it was",
+                 path ? path : "a file without a path");
+    }
+    if (!yyjson_arr_size(raw_files))
+        find(verifying, "the run manifest names no raw capture");
+}
+
 static void check_files(struct verifying *verifying, yyjson_val *files)
 {
     struct sums sums = {.verifying = verifying};
@@ -389,6 +420,8 @@ int pack_verify(struct pack *pack, bool as_json)
         find(&verifying, "%s is missing, damaged or another run's: build it with orchctl evidence build",
              path);
     check_files(&verifying, yyjson_obj_get(yyjson_doc_get_root(index), "files"));
+    check_captures(&verifying, yyjson_obj_get(yyjson_doc_get_root(index), "files"),
+                   yyjson_obj_get(yyjson_doc_get_root(manifest), "raw_files"));
     if (!pack_is_final(yyjson_doc_get_root(manifest)) ||
         !yyjson_is_true(yyjson_obj_get(yyjson_doc_get_root(index), "final")))
         find(&verifying, "the run was not concluded when this pack was built: it is unfinished, and no "

@@ -33,7 +33,7 @@ def soaked(pushgateway, tmp_path_factory):
     """The folder of the run, and what orchctl said. Patience with heartbeats is not what is tested here: the machine may have
     much else to do."""
     folder = tmp_path_factory.mktemp("soak")
-    (folder / "patient.yaml").write_text("health:\n  heartbeat_timeout_ms: 20000\n")
+    (folder / "patient.yaml").write_text("health:\n  heartbeat_timeout_ms: 20000\nscale:\n  harvest: 2\n")
     done = orchctl(folder, "soak", "--minutes", 10, "--time-scale", 20, "--run-id", RUN, "--config", "patient.yaml",
                    environment={"TIMESERIES_TYPE": "prometheus", "TIMESERIES_URL": pushgateway})
     return folder, done
@@ -194,16 +194,35 @@ def damage_part(folder):
 
 
 def damage_capture(folder):
-    path = next((folder / "data/raw").rglob("*.ofr"))
+    damage_bit(folder / "data/raw")
+
+
+def damage_capture_of_the_second(folder):
+    damage_bit(folder / "data/raw-harvest.2")
+
+
+def damage_bit(folder):
+    path = next(folder.rglob("*.ofr"))
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
 
 
-@pytest.mark.parametrize("damage", [damage_shard, damage_row, damage_order, damage_part, damage_capture])
+def lose_captures_of_the_second(folder):
+    (folder / "data/raw-harvest.2").rename(folder / "elsewhere")
+
+
+@pytest.mark.parametrize("damage", [damage_shard, damage_row, damage_order, damage_part, damage_capture,
+                                    damage_capture_of_the_second, lose_captures_of_the_second])
 def test_changed_data_are_found(copy, damage):
     damage(copy)
     assert verify(copy)
+
+
+def test_a_capture_that_was_lost_before_the_pack_was_built_is_found(copy):
+    lose_captures_of_the_second(copy)
+    assert orchctl(copy, "evidence", "build").returncode == 0, "all gates pass"
+    assert any("raw-harvest.2" in finding for finding in verify(copy))
 
 
 def test_a_later_run_in_the_same_folder_changes_nothing(copy):
