@@ -187,13 +187,17 @@ static bool lease_kept(yyjson_val *fault)
            yyjson_is_num(recovery_ms) && yyjson_get_num(recovery_ms) <= FAULT_RECOVERY_MAX_MS;
 }
 
-static bool fault_passed(yyjson_val *fault, bool dual)
+static bool fault_passed(const struct reading *reading, yyjson_val *fault)
 {
+    const char *sink = reading->places->sink;
     if (!yyjson_equals_str(yyjson_obj_get(fault, "verdict"), "PASS"))
         return false;
     if (!is_zero(fault, "rows_lost") || !is_zero(fault, "rows_duplicated"))
         return false;
-    if (dual && !yyjson_equals_str(yyjson_obj_get(fault, "parity_verdict"), "PASS"))
+    if (evidence_rows_lost(reading->evidence, sink) > 0 ||
+        evidence_rows_repeated(reading->evidence, sink) > 0)
+        return false; /* whatever the manifest says */
+    if (strcmp(sink, "dual") == 0 && !yyjson_equals_str(yyjson_obj_get(fault, "parity_verdict"), "PASS"))
         return false;
     return is_kill(fault) ? recovered(fault) : lease_kept(fault);
 }
@@ -201,7 +205,6 @@ static bool fault_passed(yyjson_val *fault, bool dual)
 static void faults(const struct reading *reading)
 {
     yyjson_val *list = yyjson_obj_get(reading->root, "fault_injection"), *fault;
-    bool dual = strcmp(reading->places->sink, "dual") == 0;
     size_t index, count;
     int64_t on_signal = 0, not_passed = 0;
     if (!yyjson_is_arr(list))
@@ -210,7 +213,7 @@ static void faults(const struct reading *reading)
     {
         const char *process = yyjson_get_str(yyjson_obj_get(fault, "process"));
         on_signal += process && plan_instance_number("signal", process) && is_kill(fault);
-        not_passed += !fault_passed(fault, dual);
+        not_passed += !fault_passed(reading, fault);
     }
     add(reading, "faults_on_signal", (double)on_signal, "fault_injection[].process");
     if (count)
