@@ -265,6 +265,7 @@ static void write_index(struct building *building, const struct gate_conditions 
     struct buffer text;
     struct json json;
     char now[TIME_TEXT_BYTES];
+    const char *refusal = pack_release_refusal(conditions, gates);
     time_iso_ms(clock_wall_ms(&clock), now);
     buffer_init(&text, 0);
     json_init(&json, &text);
@@ -275,7 +276,11 @@ static void write_index(struct building *building, const struct gate_conditions 
     json_key_bool(&json, "final", is_final);
     json_key_text(&json, "gate_set", gate_set_name(conditions->set));
     json_key_f64(&json, "time_scale", conditions->time_scale);
-    json_key_bool(&json, "release_evidence", pack_release_evidence(conditions));
+    json_key_bool(&json, "release_evidence", is_final && !refusal);
+    json_key_text(&json, "release_refusal",
+                  refusal    ? refusal
+                  : is_final ? NULL
+                             : "the run was never concluded");
     write_files(&json, building->pack);
     json_key(&json, "gates");
     gates_json(gates, &json);
@@ -359,16 +364,19 @@ static int tell(const struct building *building, const char *place, bool as_json
     const char *verdict = yyjson_get_str(yyjson_obj_get(root, "overall_verdict"));
     bool is_final = yyjson_is_true(yyjson_obj_get(root, "final"));
     bool passed = is_final && verdict && strcmp(verdict, "PASS") == 0;
+    const char *refusal = yyjson_get_str(yyjson_obj_get(root, "release_refusal"));
     size_t files = yyjson_arr_size(yyjson_obj_get(root, "files")),
            gates = yyjson_arr_size(yyjson_obj_get(root, "gates"));
     if (as_json)
         printf("{\"pack\":\"%s\",\"files\":%zu,\"final\":%s,\"overall_verdict\":\"%s\"}\n", place, files,
                is_final ? "true" : "false", verdict ? verdict : "UNKNOWN");
     else
-        printf("%s: %zu %s, %zu %s, %s%s%s\n", place, files, plural((int64_t)files, "file", "files"), gates,
+        printf("%s: %zu %s, %zu %s, %s%s%s%s\n", place, files, plural((int64_t)files, "file", "files"), gates,
                plural((int64_t)gates, "gate", "gates"), verdict ? verdict : "UNKNOWN",
                is_final ? "" : "; UNFINISHED: the run was never concluded",
-               yyjson_is_true(yyjson_obj_get(root, "release_evidence")) ? "" : "; no evidence for a release");
+               yyjson_is_true(yyjson_obj_get(root, "release_evidence")) ? ""
+                                                                        : "; no evidence for a release: ",
+               refusal ? refusal : "");
     yyjson_doc_free(index);
     return passed ? EXIT_FINE : EXIT_NOT_EVEN;
 }

@@ -79,7 +79,7 @@ def test_a_soak_run_passes_every_gate_and_its_pack_verifies(soaked):
     index = json.loads((pack_of(folder) / "index.json").read_text())
     assert {gate["verdict"] for gate in index["gates"]} == {"PASS"} and len(index["gates"]) >= 40
     assert manifest["conditions"]["time_scale"] == 20 == index["time_scale"]
-    assert index["release_evidence"] is False, "only real time is"
+    assert index["release_evidence"] is False and "60 minutes at time scale 1" in index["release_refusal"], "only real time is"
     (fault,) = manifest["fault_injection"]
     assert fault["process"] == "signal" and 14 <= fault["requested_at_s"] <= 25, "ten minutes have their middle after 15 s"
     assert manifest["timeseries_export"]["export_count"] >= 10

@@ -74,7 +74,7 @@ static const char GOOD_MANIFEST[] =
     "\"signal\":{\"health_status\":\"healthy\",\"health_checks\":50,\"healthy_checks\":49},"
     "\"report\":{\"health_status\":\"healthy\",\"health_checks\":10,\"healthy_checks\":10}},"
     "\"timeseries_export\":{\"export_count\":61,\"error_count\":0},"
-    "\"alerts\":{\"triggered\":[{}],\"recovered\":[{}],\"active_count\":0},"
+    "\"alerts\":{\"triggered\":[{}],\"recovered\":[{}],\"active_count\":0,\"evaluations\":59},"
     "\"harvester_metrics\":{\"queue_dropped\":0,\"reconnect_count\":2,\"substream_timeout_detected\":false},"
     "\"fault_injection\":[{\"kind\":\"kill\",\"process\":\"signal\",\"recovery_ms\":80,"
     "\"restart_count_before\":0,\"restart_count_after\":1,\"event_sequence\":["
@@ -93,6 +93,12 @@ static void every_figure_of_the_manifest_follows_it(void **unused)
         {"\"healthy_checks\":49", "\"healthy_checks\":25", "healthy_share", 0.98, 0.5},
         {"\"health_checks\":50", "\"health_checks\":0", "healthy_share", 0.98, ABSENT},
         {"\"signal\":{\"health", "\"else\":{\"health", "unhealthy_at_end", 0, ABSENT},
+        {"\"health_checks\":10,", "\"health_checks\":9,", "health_looks", 10,
+         9}, /* a fault of 80 ms excuses none */
+        {"\"recovery_ms\":80", "\"recovery_ms\":80000", "health_looks", 10, 11}, /* 12 s at most */
+        {"\"recovery_ms\":80", "\"lasted_ms\":35000,\"recovery_ms\":null", "health_looks", 10, 14},
+        {"\"evaluations\":59", "\"evaluations\":0", "alert_evaluations", 59, 0},
+        {",\"evaluations\":59", "", "alert_evaluations", 59, ABSENT},
         {"\"export_count\":61", "\"export_count\":12", "export_count", 61, 12},
         {"\"export_count\":61,", "", "export_count", 61, ABSENT},
         {"\"error_count\":0", "\"error_count\":1", "export_errors", 0, 1},
