@@ -117,24 +117,25 @@ static enum status status_visit(void *context, const char *path)
     return STATUS_OK;
 }
 
-/* copy_log: the lines of this run; later runs write to the same file. */
+static void line_append(void *context, const char *line)
+{
+    buffer_append_text(context, line);
+}
+
+/* copy_log: the lines of this run, from the oldest file that is left; later runs write to the same. */
 static void copy_log(struct building *building)
 {
-    char wanted[RUN_ID_BYTES + 16], *line = NULL;
-    size_t room = 0;
     struct buffer text;
-    FILE *file = fopen(building->live.log_path, "re");
-    if (!file)
+    int turns = 0;
+    while (evidence_log_read(&building->live, turns, NULL, NULL))
+        turns++;
+    if (!turns)
         return;
     buffer_init(&text, 0);
-    snprintf(wanted, sizeof wanted, " run_id=%s ", building->pack->run_id);
-    while (getline(&line, &room, file) > 0)
-        if (strstr(line, wanted))
-            buffer_append_text(&text, line);
+    while (turns-- > 0)
+        (void)!evidence_log_read(&building->live, turns, line_append, &text);
     put(building, "orchestrator.log", "orchestrator_log", text.data, text.length);
     buffer_finish(&text);
-    free(line);
-    fclose(file);
 }
 
 /* copy_faults: the manifest's fault evidence as a file of its own. */

@@ -238,6 +238,15 @@ def test_a_later_run_in_the_same_folder_changes_nothing(copy):
     assert verify(copy) == []
 
 
+def test_a_log_that_was_turned_over_is_packed_as_a_whole(copy):
+    log, packed = copy / "logs/orchestrator/orchestrator.log", pack_of(copy) / "orchestrator.log"
+    lines, before = log.read_text().splitlines(keepends=True), packed.read_bytes()
+    for name, part in (("orchestrator.log.2", lines[:9]), ("orchestrator.log.1", lines[9:99]), ("orchestrator.log", lines[99:])):
+        (log.parent / name).write_text("".join(part))
+    assert orchctl(copy, "evidence", "build").returncode == 0
+    assert packed.read_bytes() == before
+
+
 def test_a_pack_that_is_not_there_is_no_pass(copy):
     shutil.rmtree(pack_of(copy))
     done = orchctl(copy, "evidence", "verify", "--json")

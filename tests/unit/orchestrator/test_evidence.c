@@ -387,6 +387,26 @@ static void manifest_and_log_tell_of_start_and_stop(void **unused)
     check_value(&evidence, "log_events_missing", 3); /* archive: Ready, Health, Stop */
 }
 
+static void the_log_is_read_through_the_files_that_were_turned_over(void **unused)
+{
+    (void)unused;
+    struct evidence evidence;
+    places.modules = module_bit(MODULE_HARVEST);
+    put("logs/orchestrator/orchestrator.log.2",
+        "t INFO orchestrator Start run_id=" RUN " name=harvest pid=1\n");
+    put("logs/orchestrator/orchestrator.log.1",
+        "t INFO orchestrator Ready run_id=" RUN " name=harvest pid=1\n"
+        "t INFO orchestrator Health run_id=" RUN " name=harvest\n");
+    evidence_gather(&places, &evidence);
+    check_absent(&evidence, "log_events_missing"); /* there is no log */
+    put("logs/orchestrator/orchestrator.log", "t INFO orchestrator Stop run_id=" RUN " name=harvest pid=1\n");
+    evidence_gather(&places, &evidence);
+    check_value(&evidence, "log_events_missing", 0);
+    put("logs/orchestrator/orchestrator.log.1", "");
+    evidence_gather(&places, &evidence);
+    check_value(&evidence, "log_events_missing", 2);
+}
+
 static void damaged_files_are_no_figures(void **unused)
 {
     (void)unused;
@@ -424,6 +444,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(orders_summaries_and_the_comparison_of_the_sinks, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_ledger_counts_lines_that_do_not_balance, set_up, tear_down),
         cmocka_unit_test_setup_teardown(manifest_and_log_tell_of_start_and_stop, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(the_log_is_read_through_the_files_that_were_turned_over, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(damaged_files_are_no_figures, set_up, tear_down),
     };
     check_filter();
