@@ -18,3 +18,7 @@ bool evidence_ends(const char *path, const char *ending);
  * false: there are not so many. */
 typedef void evidence_line(void *context, const char *line);
 bool evidence_log_read(const struct evidence_places *places, int turns, evidence_line *take, void *context);
+
+/* evidence_markdown_differences: lines that differ between the Markdown reports of both sinks, in anything but what names the sink;
+ * -1: one is missing or empty. */
+int64_t evidence_markdown_differences(const char *left_path, const char *right_path);
