@@ -294,6 +294,9 @@ size_t run_symbols_of(const struct run *run, const struct process *process);
 void run_capture_folder(const struct run *run, const struct process *harvest, char out_path[PATH_BYTES]);
 /* run_counter: a counter summed over the instances of a module; false when nobody that has symbols reports it. */
 bool run_counter(const struct run *run, size_t module, const char *name, int64_t *out_value);
+/* run_fed_event_ms: the newest event time that any instance taking the feed has told, also one that was scaled away or that had no
+ * symbols to begin with; FIELD_NULL_I64: none. */
+int64_t run_fed_event_ms(const struct run *run);
 
 /* process.c */
 void process_init(struct process *process, size_t module, size_t number);

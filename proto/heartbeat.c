@@ -14,10 +14,11 @@ static const struct field HEARTBEAT_FIELDS[] = {
     FIELD_OF(struct heartbeat_row, config_fingerprint, FIELD_TEXT, 0, "–", "of the effective configuration"),
     FIELD_OF(struct heartbeat_row, progress, FIELD_I64, 0, "–", "rows or records consumed in this life"),
     FIELD_OF(struct heartbeat_row, caught_up, FIELD_BOOL, 0, "–", "every input position has reached its producer"),
-    FIELD_OF(struct heartbeat_row, rss_mb, FIELD_F64, 0, "MB", "resident memory"),
-    FIELD_OF(struct heartbeat_row, open_files, FIELD_I64, 0, "–", "descriptors"),
+    FIELD_OF(struct heartbeat_row, rss_mb, FIELD_F64, FIELD_NULLABLE, "MB", "resident memory; null: not measured"),
+    FIELD_OF(struct heartbeat_row, open_files, FIELD_I64, FIELD_NULLABLE, "–", "descriptors; null: not measured"),
     FIELD_OF(struct heartbeat_row, queue_len, FIELD_I64, 0, "–", "input waiting"),
-    FIELD_OF(struct heartbeat_row, queue_cap, FIELD_I64, 0, "–", "its limit"),
+    FIELD_OF(struct heartbeat_row, queue_cap, FIELD_I64, FIELD_NULLABLE, "–",
+             "its limit; null: none, input waits in its producer's journal"),
     FIELD_OF(struct heartbeat_row, last_error, FIELD_TEXT, FIELD_NULLABLE, "–", "last error"),
 };
 

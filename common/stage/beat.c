@@ -1,6 +1,7 @@
 #include "stage/stage_private.h"
 
 #include <dirent.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -78,16 +79,16 @@ static void report_stream(struct stage_report *report, const struct stream_statu
 
 /* --- what the stage itself knows --- */
 
+/* resident_mb: NaN when it cannot be read, as there is no descriptor left to read it with. */
 static double resident_mb(void)
 {
     long pages = 0;
     FILE *file = fopen("/proc/self/statm", "re");
     if (!file)
-        return 0;
-    if (fscanf(file, "%*s %ld", &pages) != 1)
-        pages = 0;
+        return NAN;
+    bool known = fscanf(file, "%*s %ld", &pages) == 1;
     fclose(file);
-    return (double)pages * (double)sysconf(_SC_PAGESIZE) / (1024.0 * 1024.0);
+    return known ? (double)pages * (double)sysconf(_SC_PAGESIZE) / (1024.0 * 1024.0) : NAN;
 }
 
 /* open_descriptors: the former figure when there is no descriptor left to count them with. */
@@ -206,9 +207,10 @@ static void beat_row(struct stage *stage, struct heartbeat_row *row)
     row->progress = stage->progress;
     row->caught_up = stage_caught_up(stage);
     row->rss_mb = resident_mb();
-    row->open_files = stage->open_files;
+    row->open_files = stage->open_files ? stage->open_files : FIELD_NULL_I64; /* some always are */
     row->queue_len = queue_length(stage);
-    row->queue_cap = 0;
+    row->queue_cap =
+        FIELD_NULL_I64; /* rows wait in the journal of their producer, as long as it keeps them */
     memcpy(row->last_error, stage->last_error, sizeof row->last_error);
 }
 

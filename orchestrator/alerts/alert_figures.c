@@ -111,7 +111,8 @@ static void add_share(const struct run *run, struct alert_figures *figures, cons
                       int64_t open_files)
 {
     double memory = rss_mb / (double)config_i64(run->config, "limits.max_rss_mb");
-    double files = (double)open_files / (double)config_i64(run->config, "limits.max_open_files");
+    double limit = (double)config_i64(run->config, "limits.max_open_files");
+    double files = open_files == FIELD_NULL_I64 ? NAN : (double)open_files / limit;
     alert_figure_add(figures, "resource_share", name, fmax(memory, files));
 }
 

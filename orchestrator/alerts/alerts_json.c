@@ -79,7 +79,6 @@ static void key_rule(struct json *json, size_t rule, const char *subject)
 
 static void state_json(const struct alerts *alerts, struct json *json)
 {
-    json_key_i64(json, "evaluations", alerts->evaluations);
     json_key(json, "items");
     json_array_begin(json);
     for (size_t i = 0; i < alerts->count; i++) {
@@ -122,6 +121,7 @@ void alerts_json(const struct alerts *alerts, struct json *json, bool state)
     json_key_i64(json, "total_triggered", alerts->triggered);
     json_key_i64(json, "total_recovered", alerts->recovered);
     json_key_i64(json, "active_count", alerts_active(alerts));
+    json_key_i64(json, "evaluations", alerts->evaluations);
     if (state)
         state_json(alerts, json);
     json_object_end(json);

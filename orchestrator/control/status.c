@@ -51,8 +51,8 @@ static void process_json(struct run *run, struct process *process, struct json *
     json_key_i64(json, "stale_events", process->supervisor.stale_events);
     char how[ENDING_TEXT_BYTES];
     json_key_text(json, "last_exit", process->exits ? ending_text(&process->last_exit, how) : NULL);
-    json_key_f64(json, "max_rss_mb", process->max_rss_mb);
-    json_key_i64(json, "max_open_files", process->max_open_files);
+    json_key_f64(json, "max_rss_mb", process->max_rss_mb > 0 ? process->max_rss_mb : NAN);
+    json_key_f64(json, "max_open_files", process->max_open_files > 0 ? (double)process->max_open_files : NAN);
     json_key_i64(json, "untold_losses", process->untold_losses);
     usage_json(json, &process->usage);
     telemetry_json(json, telemetry);

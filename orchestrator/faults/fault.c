@@ -20,6 +20,8 @@ void fault_begin(struct fault *fault, const char *process, const struct injury_o
                             .pid_before = pid,
                             .backoff_ms = -1,
                             .exit_code = -1,
+                            .features_at_kill = -1,
+                            .features_at_healthy = -1,
                             .frames_replayed = -1,
                             .late_ms = -1};
     snprintf(fault->process, sizeof fault->process, "%s", process);

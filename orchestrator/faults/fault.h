@@ -44,7 +44,9 @@ struct fault {
     int64_t restart_count_before, restart_count_after;
     int64_t backoff_ms; /* -1: none decided */
     int exit_code, exit_signal;
-    int64_t rows_at_kill, rows_at_healthy;     /* input position, rows of all its streams */
+    int64_t rows_at_kill, rows_at_healthy; /* input position, rows of all its streams */
+    int64_t features_at_kill,
+        features_at_healthy;                   /* feature rows that features had published; -1: not known */
     int64_t replayed_at_kill, frames_replayed; /* rows fetched from producers: before; because of this */
     struct fault_moment moments[FAULT_STEP_COUNT];
     /* Of leases: */

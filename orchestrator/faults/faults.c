@@ -204,6 +204,12 @@ int64_t faults_replayed(const struct process *process)
     return fetched + reread;
 }
 
+int64_t faults_features(const struct run *run)
+{
+    int64_t rows = -1;
+    return run_counter(run, MODULE_FEATURES, "feature_rows", &rows) ? rows : -1;
+}
+
 static struct fault *fault_make(struct run *run, const struct fault_wish *wish)
 {
     struct process *process = run_process(run, wish->target);
@@ -218,6 +224,7 @@ static struct fault *fault_make(struct run *run, const struct fault_wish *wish)
         fault->rows_at_kill = telemetry_rows(&process->telemetry, false);
         fault->replayed_at_kill = faults_replayed(process);
     }
+    fault->features_at_kill = faults_features(run);
     fault->wished_ms = run_now_ms(run);
     if (run->go_ms)
         fault->requested_at_s = (double)(fault->wished_ms - run->go_ms) / 1000.0;
@@ -337,6 +344,7 @@ static void take_recovery(struct run *run, struct fault *fault, const struct pro
 {
     if (!fault_note(fault, FAULT_HEALTHY, moment_now(run)))
         return;
+    fault->features_at_healthy = faults_features(run);
     if (process) {
         int64_t now = faults_replayed(process);
         bool same_life = process->supervisor.generation == fault->generation_before;

@@ -50,6 +50,8 @@ void faults_adopt(struct run *run); /* what the orchestrator that died did to it
 
 /* faults_replayed: rows that this life of a process has fetched from producers' journals or read again. */
 int64_t faults_replayed(const struct process *process);
+/* faults_features: feature rows published so far, as features says it; -1: not known. */
+int64_t faults_features(const struct run *run);
 
 /* faults_list: the member "faults" of an object: all or one; rows_lost and the like are not known before the files are read. */
 void faults_list(const struct run *run, int64_t id, struct json *json);

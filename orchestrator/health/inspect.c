@@ -171,10 +171,7 @@ static void say_behind(const struct run *run, char *line, size_t size)
 static void progress_tick(struct run *run)
 {
     char line[512] = "", time_text[TIME_TEXT_BYTES] = "no event yet";
-    int64_t event_ms = FIELD_NULL_I64;
-    for (size_t i = 0; i < run->process_count; i++)
-        if (run->processes[i].module->takes_feed && run->processes[i].telemetry.beat.event_ts_ms > event_ms)
-            event_ms = run->processes[i].telemetry.beat.event_ts_ms;
+    int64_t event_ms = run_fed_event_ms(run);
     if (event_ms != FIELD_NULL_I64)
         time_iso_ms(event_ms, time_text);
     snprintf(line, sizeof line, "event time %s", time_text);

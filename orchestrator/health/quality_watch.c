@@ -23,22 +23,16 @@ static bool watches(const struct run *run)
            ((run->choice.enabled | run->choice.implied) & module_bit(MODULE_ARCHIVE));
 }
 
-static int64_t event_ms(struct run *run)
-{
-    const struct process *harvest = run_process(run, "harvest");
-    return harvest ? harvest->telemetry.beat.event_ts_ms : FIELD_NULL_I64;
-}
-
 /* begin: up to the last minute that archive has surely written. */
 static void begin(struct run *run, int64_t now_ms)
 {
     char from[24], to[24];
-    int64_t until_ms = event_ms(run) - 2 * MINUTE_MS;
+    int64_t event_ms = run_fed_event_ms(run);
     run->quality.due_ms = now_ms + interval_ms(run);
-    if (until_ms <= run->quality.first_event_ms)
+    if (event_ms <= run->quality.first_event_ms + 2 * MINUTE_MS) /* also when nobody tells one at present */
         return;
     snprintf(from, sizeof from, "%lld", (long long)run->quality.first_event_ms);
-    snprintf(to, sizeof to, "%lld", (long long)until_ms);
+    snprintf(to, sizeof to, "%lld", (long long)(event_ms - 2 * MINUTE_MS));
     const char *words[] = {
         "validate", "--effective", RUN_EFFECTIVE_PATH, "--run-id", run->run_id, "--from", from, "--to",
         to,         NULL};
@@ -65,8 +59,8 @@ void quality_watch_step(struct run *run)
         reap(run);
     if (!watches(run))
         return;
-    if (!watch->first_event_ms && event_ms(run) != FIELD_NULL_I64)
-        watch->first_event_ms = event_ms(run);
+    if (!watch->first_event_ms && run_fed_event_ms(run) != FIELD_NULL_I64)
+        watch->first_event_ms = run_fed_event_ms(run);
     if (!watch->due_ms)
         watch->due_ms = now_ms + interval_ms(run);
     if (watch->first_event_ms && !watch->pid && now_ms >= watch->due_ms)

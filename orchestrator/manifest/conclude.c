@@ -43,27 +43,22 @@ static struct evidence_places places_of(const struct run *run)
     return places;
 }
 
-static int64_t fact_or_unknown(const struct evidence *evidence, const char *name)
-{
-    const struct evidence_fact *fact = evidence_find(evidence, name);
-    return fact ? (int64_t)fact->value : -1;
-}
-
-/* losses_of: rows_lost and rows_duplicated of every fault, from the whole run: a hole or a repetition
- * anywhere counts against every fault, as nothing tells which of them made it. */
+/* losses_of: rows_expected from the feature rows that features had published by the fault and by the recovery; rows_lost and
+ * rows_duplicated from the whole run: one anywhere counts against every fault, as nothing tells which of them made it. */
 static struct fault_loss *losses_of(const struct run *run, const struct evidence *evidence)
 {
     struct fault_loss *losses = memory_allocate((run->fault_count + 1) * sizeof *losses);
-    bool jsonl = strcmp(config_text(run->config, "run.sink"), "sqlite") != 0;
-    bool dual = strcmp(config_text(run->config, "run.sink"), "dual") == 0;
+    const char *sink = config_text(run->config, "run.sink");
+    bool dual = strcmp(sink, "dual") == 0;
     const struct evidence_fact *parity = evidence_find(evidence, "sink_differences");
     for (size_t i = 0; i < run->fault_count; i++) {
         const struct fault *fault = &run->faults[i];
         bool recovered = fault_waiting(fault) == FAULT_STEP_COUNT;
-        int64_t rows = fault->rows_at_healthy - fault->rows_at_kill;
-        losses[i].rows_expected = recovered && rows >= 0 ? rows : -1;
-        losses[i].rows_lost = fact_or_unknown(evidence, jsonl ? "jsonl_missing" : "sqlite_missing");
-        losses[i].rows_duplicated = fact_or_unknown(evidence, jsonl ? "jsonl_repeated" : "sqlite_repeated");
+        int64_t rows = fault->features_at_healthy - fault->features_at_kill;
+        bool known = recovered && fault->features_at_kill >= 0 && rows >= 0;
+        losses[i].rows_expected = known ? rows : -1;
+        losses[i].rows_lost = evidence_rows_lost(evidence, sink);
+        losses[i].rows_duplicated = evidence_rows_repeated(evidence, sink);
         if (dual)
             losses[i].parity_verdict = !parity ? "UNKNOWN" : parity->value == 0 ? "PASS" : "FAIL";
     }

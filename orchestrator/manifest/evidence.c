@@ -29,6 +29,37 @@ const struct evidence_fact *evidence_find(const struct evidence *evidence, const
     return NULL;
 }
 
+/* most_of: the largest of the figures "jsonl_<what>" and "sqlite_<what>" of the run's sinks; -1: one is not known. */
+static int64_t most_of(const struct evidence *evidence, const char *sink, const char *what)
+{
+    static const char *const SINKS[] = {"jsonl", "sqlite"};
+    char name[EVIDENCE_NAME_BYTES];
+    int64_t most = 0;
+    for (size_t i = 0; i < sizeof SINKS / sizeof *SINKS; i++) {
+        if (strcmp(sink, SINKS[i]) != 0 && strcmp(sink, "dual") != 0)
+            continue;
+        snprintf(name, sizeof name, "%s_%s", SINKS[i], what);
+        const struct evidence_fact *fact = evidence_find(evidence, name);
+        if (!fact)
+            return -1;
+        most = fact->value > (double)most ? (int64_t)fact->value : most;
+    }
+    return most;
+}
+
+int64_t evidence_rows_lost(const struct evidence *evidence, const char *sink)
+{
+    int64_t holes = most_of(evidence, sink, "missing"), unsignalled = most_of(evidence, sink, "unsignalled");
+    if (holes < 0 || unsignalled < 0)
+        return holes > 0 || unsignalled > 0 ? (holes > unsignalled ? holes : unsignalled) : -1;
+    return holes > unsignalled ? holes : unsignalled;
+}
+
+int64_t evidence_rows_repeated(const struct evidence *evidence, const char *sink)
+{
+    return most_of(evidence, sink, "repeated");
+}
+
 yyjson_doc *evidence_json(const char *path)
 {
     struct buffer text;
@@ -85,11 +116,11 @@ void evidence_gather_rows(const struct evidence_places *places, struct evidence 
 {
     evidence_from_signals(places, evidence);
     evidence_from_files(places, evidence);
+    evidence_from_status(places, evidence);
 }
 
 void evidence_gather_documents(const struct evidence_places *places, struct evidence *evidence)
 {
-    evidence_from_status(places, evidence);
     evidence_from_reports(places, evidence);
     evidence_from_manifest(places, evidence);
 }

@@ -45,13 +45,19 @@ struct evidence_places {
 void evidence_places_live(struct evidence_places *places, const char *artifacts_dir, const char *logs_dir);
 void evidence_places_pack(struct evidence_places *places, const char *folder);
 
-/* evidence_gather: everything that can be found: what the sinks and data sets hold, then what documents say. */
+/* evidence_gather: everything that can be found: what the sinks and data sets hold and the processes said last, then what other
+ * documents say. */
 void evidence_gather(const struct evidence_places *places, struct evidence *out_evidence);
 void evidence_gather_rows(const struct evidence_places *places, struct evidence *evidence);
 void evidence_gather_documents(const struct evidence_places *places, struct evidence *evidence);
 
 /* evidence_find: NULL when the figure is not known. */
 const struct evidence_fact *evidence_find(const struct evidence *evidence, const char *name);
+
+/* evidence_rows_lost: the most feature rows of the run that a sink has no signal row of, or numbers it lacks; in dual mode of either
+ * sink. evidence_rows_repeated: likewise rows that stand twice. -1: not measured. */
+int64_t evidence_rows_lost(const struct evidence *evidence, const char *sink);
+int64_t evidence_rows_repeated(const struct evidence *evidence, const char *sink);
 
 /* evidence_add: for the gatherers. */
 void evidence_add(struct evidence *evidence, const char *name, double value, const char *source_file,

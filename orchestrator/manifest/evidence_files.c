@@ -149,32 +149,56 @@ static void from_ledger(const struct evidence_places *places, struct evidence *e
 
 /* --- log --- */
 
-static void from_log(const struct evidence_places *places, struct evidence *evidence)
+bool evidence_log_read(const struct evidence_places *places, int turns, evidence_line *take, void *context)
 {
-    static const char *const EVENTS[] = {"Start", "Ready", "Health", "Stop"};
-    bool seen[sizeof EVENTS / sizeof *EVENTS][MODULE_COUNT] = {{0}};
-    FILE *file = fopen(places->log_path, "re");
-    if (!file)
-        return;
-    char *line = NULL, run[RUN_ID_BYTES + 16];
+    char path[PATH_BYTES + 16], *line = NULL, run[RUN_ID_BYTES + 16];
     size_t room = 0;
+    snprintf(path, sizeof path, turns ? "%s.%d" : "%s", places->log_path, turns);
+    FILE *file = fopen(path, "re");
+    if (!file)
+        return false;
     snprintf(run, sizeof run, " run_id=%s ", places->run_id);
-    while (getline(&line, &room, file) > 0) {
-        char event[32], name[64];
-        const char *at = strstr(line, run);
-        if (!at || sscanf(line, "%*s %*s %*s %31s", event) != 1 ||
-            sscanf(at + strlen(run), "name=%63s", name) != 1)
-            continue;
-        for (size_t i = 0; i < sizeof EVENTS / sizeof *EVENTS; i++)
-            if (strcmp(event, EVENTS[i]) == 0 && module_of(name) < MODULE_COUNT)
-                seen[i][module_of(name)] = true;
-    }
+    while (take && getline(&line, &room, file) > 0)
+        if (strstr(line, run))
+            take(context, line);
     free(line);
     fclose(file);
+    return true;
+}
+
+static const char *const LOG_EVENTS[] = {"Start", "Ready", "Health", "Stop"};
+
+enum { LOG_EVENT_COUNT = sizeof LOG_EVENTS / sizeof *LOG_EVENTS };
+
+struct log_events {
+    bool seen[LOG_EVENT_COUNT][MODULE_COUNT];
+};
+
+static void log_take(void *context, const char *line)
+{
+    struct log_events *events = context;
+    char event[32], name[64];
+    if (sscanf(line, "%*s %*s %*s %31s", event) != 1 ||
+        sscanf(strstr(line, " run_id=") + 1, "%*s name=%63s", name) != 1 || module_of(name) == MODULE_COUNT)
+        return;
+    for (size_t i = 0; i < LOG_EVENT_COUNT; i++)
+        if (strcmp(event, LOG_EVENTS[i]) == 0)
+            events->seen[i][module_of(name)] = true;
+}
+
+/* from_log: the newest file first: one that is turned over meanwhile is seen twice, not missed. */
+static void from_log(const struct evidence_places *places, struct evidence *evidence)
+{
+    struct log_events events = {0};
+    int turns = 0;
+    while (evidence_log_read(places, turns, log_take, &events))
+        turns++;
+    if (!turns)
+        return;
     int64_t missing = 0;
-    for (size_t i = 0; i < sizeof EVENTS / sizeof *EVENTS; i++)
+    for (size_t i = 0; i < LOG_EVENT_COUNT; i++)
         for (size_t j = 0; j < MODULE_COUNT; j++)
-            missing += (places->modules & module_bit(j)) && !seen[i][j];
+            missing += (places->modules & module_bit(j)) && !events.seen[i][j];
     evidence_add(evidence, "log_events_missing", (double)missing, places->log_path,
                  "Start, Ready, Health, Stop");
 }

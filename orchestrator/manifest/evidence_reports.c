@@ -17,6 +17,7 @@ struct summaries {
     int64_t total, confirmed; /* the least of any; -1: one does not say */
     int64_t named_ids;        /* trade ids the newest one names as missing; -1: it does not say */
     yyjson_doc *documents[SUMMARIES_MAX];
+    char markdowns[SUMMARIES_MAX][PATH_BYTES];
     char newest[PATH_BYTES];
 };
 
@@ -70,10 +71,12 @@ static void summary_take(struct summaries *summaries, const char *path, yyjson_d
     summaries->named_ids = named_ids(yyjson_obj_get(root, "volumes"));
     snprintf(markdown, sizeof markdown, "%.*s.md", (int)(strlen(path) - strlen(".json")), path);
     summaries->markdown += file_bytes(markdown) > 0;
-    if (summaries->found < SUMMARIES_MAX)
+    if (summaries->found < SUMMARIES_MAX) {
         summaries->documents[summaries->found] = document;
-    else
+        memcpy(summaries->markdowns[summaries->found], markdown, sizeof markdown);
+    } else {
         yyjson_doc_free(document);
+    }
     summaries->found++;
     snprintf(summaries->newest, sizeof summaries->newest, "%s", path);
 }
@@ -118,8 +121,11 @@ static void compare_summaries(const struct summaries *summaries, const char *roo
                *right = yyjson_doc_get_root(summaries->documents[1]);
     bool same_sink = yyjson_equals(yyjson_obj_get(left, "sink"), yyjson_obj_get(right, "sink"));
     int64_t differing = members_differing(left, right) + members_differing(right, left) + same_sink;
-    evidence_add(evidence, "summary_differences", (double)differing, root,
-                 "members of both summaries, less sink, files_read, timestamp");
+    int64_t lines = evidence_markdown_differences(summaries->markdowns[0], summaries->markdowns[1]);
+    if (lines >= 0)
+        evidence_add(
+            evidence, "summary_differences", (double)(differing + lines), root,
+            "members of both summaries, less sink, files_read, timestamp; lines of both Markdown files");
 }
 
 static void summaries_say(const struct summaries *summaries, const char *root, struct evidence *evidence)

@@ -215,6 +215,29 @@ static void drained(const struct reading *reading)
     evidence_add(reading->evidence, "streams_open", (double)open, path, "processes.*.streams.ended");
 }
 
+/* unsignalled: feature rows that a sink has no signal row of, less those that signal says it decided against. Holes in the numbers
+ * do not show them: a row that signal never took got no number. More rows than features made: a count is missing, nothing is known. */
+static void unsignalled(const struct reading *reading, const char *sink)
+{
+    static const char *const DECIDED[] = {"deduplicated", "late_feature_row", "bad_feature_row"};
+    char rows[EVIDENCE_NAME_BYTES], repeated[EVIDENCE_NAME_BYTES], name[EVIDENCE_NAME_BYTES];
+    int64_t missing = 0, decided = 0;
+    snprintf(rows, sizeof rows, "%s_rows", sink);
+    snprintf(repeated, sizeof repeated, "%s_repeated", sink);
+    snprintf(name, sizeof name, "%s_unsignalled", sink);
+    const struct evidence_fact *there = evidence_find(reading->evidence, rows),
+                               *twice = evidence_find(reading->evidence, repeated);
+    bool known = there && counter_of(reading, "features", "feature_rows", &missing);
+    for (size_t i = 0; known && i < sizeof DECIDED / sizeof *DECIDED; i++)
+        known = counter_of(reading, "signal", DECIDED[i], &decided);
+    if (!known)
+        return;
+    missing -= decided + (int64_t)there->value - (twice ? (int64_t)twice->value : 0);
+    if (missing >= 0)
+        evidence_add(reading->evidence, name, (double)missing, reading->places->status_path,
+                     "processes.features.counters.feature_rows - what signal decided against - rows there");
+}
+
 void evidence_from_status(const struct evidence_places *places, struct evidence *evidence)
 {
     struct buffer text;
@@ -229,6 +252,8 @@ void evidence_from_status(const struct evidence_places *places, struct evidence 
         inputs(&reading);
         losses(&reading);
         drained(&reading);
+        unsignalled(&reading, "jsonl");
+        unsignalled(&reading, "sqlite");
     }
     yyjson_doc_free(document);
     buffer_finish(&text);

@@ -16,11 +16,13 @@ enum {
     STOPPED = 16, /* known only when all processes have been stopped */
     RSS_LIMIT = 32,
     FILES_LIMIT = 64,
-    SECONDS = 128,    /* the threshold is for 60 minutes of wall time; fewer planned need fewer */
-    PER_MINUTE = 256, /* one for each minute; the end of the feed is some ms off the planned one */
-    FED = 1024,       /* concerns every run that is fed: by harvest, or by features where rows are played */
-    PLAYED = 2048,    /* concerns runs that play rows, … */
-    COMPUTED = 4096,  /* … runs that do not: harvest and archive are there */
+    SECONDS = 128,      /* the threshold is for 60 minutes of wall time; fewer planned need fewer */
+    PER_MINUTE = 256,   /* one for each minute; the end of the feed is some ms off the planned one */
+    FED = 1024,         /* concerns every run that is fed: by harvest, or by features where rows are played */
+    PLAYED = 2048,      /* concerns runs that play rows, … */
+    COMPUTED = 4096,    /* … runs that do not: harvest and archive are there */
+    PER_ALERTS = 8192,  /* evaluations of the alert rules that fit into the minutes */
+    PER_HEALTH = 16384, /* looks at every process that do */
 };
 
 enum sinks { ANY_SINK, HAS_JSONL, HAS_SQLITE, IS_DUAL };
@@ -97,12 +99,15 @@ static const struct gate GATES[] = {
     {"health_at_end", "unhealthy_at_end", "processes", "==", 0, IN_SOAK | STOPPED, MODULE_COUNT, ANY_SINK,
      NULL},
     {"health_checks", "healthy_share", "share", ">=", 0.98, IN_SOAK, MODULE_COUNT, ANY_SINK, NULL},
+    {"health_looked", "health_looks", "looks", ">=", 0, IN_SOAK | PER_HEALTH, MODULE_COUNT, ANY_SINK, NULL},
     {"signals", "signals_total", "rows", ">=", 1, IN_SOAK, MODULE_COUNT, ANY_SINK, NULL},
     {"signals_confirmed", "signals_confirmed", "rows", ">=", 1, IN_SOAK, MODULE_COUNT, ANY_SINK, NULL},
     {"export", "export_count", "ticks", ">=", 1, IN_SOAK | PER_MINUTE | STOPPED, MODULE_COUNT, ANY_SINK,
      NULL},
     {"export_errors", "export_errors", "ticks", "==", 0, IN_SOAK, MODULE_COUNT, ANY_SINK, NULL},
     {"alerts", "alerts_active", "alerts", "==", 0, IN_SOAK, MODULE_COUNT, ANY_SINK, NULL},
+    {"alerts_evaluated", "alert_evaluations", "times", ">=", 0, IN_SOAK | PER_ALERTS, MODULE_COUNT, ANY_SINK,
+     NULL},
     {"harvester_dropped", "harvester_dropped", "messages", "==", 0, IN_SOAK, MODULE_COUNT, ANY_SINK, NULL},
     {"harvester_reconnects", "harvester_reconnects", "times", "<=", 3, IN_SOAK, MODULE_COUNT, ANY_SINK, NULL},
     {"harvester_timeouts", "harvester_timeouts", "0 or 1", "==", 0, IN_SOAK, MODULE_COUNT, ANY_SINK, NULL},
@@ -178,12 +183,32 @@ static double seconds_wanted(const struct gate_conditions *conditions)
     return 60 * (shorter ? conditions->planned_minutes : GATES_SOAK_MINUTES) / conditions->time_scale;
 }
 
+/* limit: a configured one; of a soak run never looser than the contract's. */
+static double limit(const struct gate_conditions *conditions, double configured, double contract)
+{
+    return conditions->set == GATES_SOAK ? fmin(configured, contract) : configured;
+}
+
+/* times_wanted: how often something happens that is due every so many seconds of the run; what falls on the end need not come.
+ * `share`: of it at real speed; where seconds are divided they are short for a busy machine, and half of it is enough. */
+static double times_wanted(const struct gate_conditions *conditions, double every_s, double share)
+{
+    double wanted = 60 * conditions->minutes / every_s * (conditions->time_scale > 1 ? 0.5 : share);
+    return fmax(1, floor(wanted) - 1);
+}
+
+static const double LOOKS_SHARE = 0.95; /* each comes late by what the loop did before */
+
 static double threshold_of(const struct gate *gate, const struct gate_conditions *conditions)
 {
     if (gate->flags & RSS_LIMIT)
-        return conditions->max_rss_mb;
+        return limit(conditions, conditions->max_rss_mb, GATES_SOAK_RSS_MB);
     if (gate->flags & FILES_LIMIT)
-        return conditions->max_open_files;
+        return limit(conditions, conditions->max_open_files, GATES_SOAK_OPEN_FILES);
+    if (gate->flags & PER_ALERTS)
+        return times_wanted(conditions, GATES_SOAK_ALERT_S, 1);
+    if (gate->flags & PER_HEALTH)
+        return times_wanted(conditions, GATES_SOAK_HEALTH_S, LOOKS_SHARE);
     if (gate->flags & SECONDS)
         return seconds_wanted(conditions);
     if (gate->flags & PER_MINUTE)

@@ -8,6 +8,7 @@
 #include "orchestrator/alerts/alerting.h"
 #include "orchestrator/export/exporter.h"
 #include "orchestrator/plan/resolve.h"
+#include "usage_maxima.h"
 
 #include <math.h>
 #include <orderflow_version.h>
@@ -275,28 +276,26 @@ static void write_sinks(struct json *json, const struct run *run)
     json_array_end(json);
 }
 
+static void write_maxima(struct json *json, struct usage_maxima maxima)
+{
+    json_key_f64(json, "max_rss_mb", maxima.rss_mb);
+    json_key_f64(json, "max_open_files", maxima.open_files);
+}
+
 static void write_usage(struct json *json, const struct run *run)
 {
-    double max_rss_mb = run->own_max_rss_mb;
-    int64_t max_open_files = run->own_max_open_files;
-    for (size_t i = 0; i < run->process_count; i++) {
-        max_rss_mb = fmax(max_rss_mb, run->processes[i].max_rss_mb);
-        if (run->processes[i].max_open_files > max_open_files)
-            max_open_files = run->processes[i].max_open_files;
-    }
     json_key(json, "resource_usage");
     json_object_begin(json);
-    json_key_f64(json, "max_rss_mb", max_rss_mb);
-    json_key_i64(json, "max_open_files", max_open_files);
+    write_maxima(json, usage_maxima_of_run(run));
     json_key(json, "per_process");
     json_object_begin(json);
     for (size_t i = 0; i <= run->process_count; i++) {
         bool own = i == run->process_count;
         json_key(json, own ? "orchestrator" : run->processes[i].name);
         json_object_begin(json);
-        json_key_f64(json, "max_rss_mb", own ? run->own_max_rss_mb : run->processes[i].max_rss_mb);
-        json_key_i64(json, "max_open_files",
-                     own ? run->own_max_open_files : run->processes[i].max_open_files);
+        write_maxima(json,
+                     own ? usage_maxima_of(run->own_max_rss_mb, run->own_max_open_files)
+                         : usage_maxima_of(run->processes[i].max_rss_mb, run->processes[i].max_open_files));
         json_object_end(json);
     }
     json_object_end(json);

@@ -24,8 +24,8 @@ struct endpoints {
     size_t *open; /* by connection: index + 1, 0: none */
     int64_t first_ns, last_ns;
     int64_t first_event_ms; /* the earliest of the first messages; 0: none says a time */
-    int64_t timed;
-    bool known;
+    int64_t timed;          /* of one capture */
+    bool unknown;           /* a capture could not be read to its end */
 };
 
 void manifest_source_path(const struct run *run, char out_path[PATH_BYTES])
@@ -100,14 +100,15 @@ static void capture_read(const struct run *run, const struct process *harvest, s
     struct capture_record record;
     struct error error;
     run_capture_folder(run, harvest, folder);
-    if (capture_reader_open(folder, run->run_id, NULL, &reader, &error) != STATUS_OK)
-        return;
-    enum status status;
+    enum status status = capture_reader_open(folder, run->run_id, NULL, &reader, &error);
+    bool is_open = status == STATUS_OK;
     memset(endpoints->open, 0, CONNECTIONS * sizeof *endpoints->open);
-    while ((status = capture_next(reader, &record, &error)) == STATUS_OK)
+    endpoints->timed = 0;
+    while (status == STATUS_OK && (status = capture_next(reader, &record, &error)) == STATUS_OK)
         record_take(endpoints, &record);
-    endpoints->known = status == STATUS_END;
-    capture_reader_close(reader);
+    endpoints->unknown = endpoints->unknown || status != STATUS_END;
+    if (is_open)
+        capture_reader_close(reader);
 }
 
 static void endpoints_read(const struct run *run, struct endpoints *endpoints)
@@ -151,7 +152,7 @@ static void write_streams(struct json *json, const char *url)
 static void write_endpoints(struct json *json, const struct endpoints *endpoints)
 {
     json_key(json, "ws_endpoints");
-    if (!endpoints->known) {
+    if (endpoints->unknown) {
         json_null(json);
         return;
     }
@@ -187,10 +188,7 @@ static void write_snapshot(struct json *json, const struct run *run)
 
 static void write_times(struct json *json, const struct run *run, const struct endpoints *endpoints)
 {
-    int64_t event_ms = FIELD_NULL_I64;
-    for (size_t i = 0; i < run->process_count; i++)
-        if (run->processes[i].module->takes_feed)
-            event_ms = run->processes[i].telemetry.beat.event_ts_ms;
+    int64_t event_ms = run_fed_event_ms(run);
     key_time_ns(json, "session_start", endpoints->first_ns);
     key_time_ns(json, "session_end", endpoints->last_ns);
     int64_t first_event_ms = endpoints->first_event_ms ? endpoints->first_event_ms : playback_first_ms(run);

@@ -4,6 +4,7 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "config/plan.h"
 #include "journal/capture_files.h"
 #include "orchestrator/manifest/evidence_private.h"
 #include "store/shard.h"
@@ -116,24 +117,25 @@ static enum status status_visit(void *context, const char *path)
     return STATUS_OK;
 }
 
-/* copy_log: the lines of this run; later runs write to the same file. */
+static void line_append(void *context, const char *line)
+{
+    buffer_append_text(context, line);
+}
+
+/* copy_log: the lines of this run, from the oldest file that is left; later runs write to the same. */
 static void copy_log(struct building *building)
 {
-    char wanted[RUN_ID_BYTES + 16], *line = NULL;
-    size_t room = 0;
     struct buffer text;
-    FILE *file = fopen(building->live.log_path, "re");
-    if (!file)
+    int turns = 0;
+    while (evidence_log_read(&building->live, turns, NULL, NULL))
+        turns++;
+    if (!turns)
         return;
     buffer_init(&text, 0);
-    snprintf(wanted, sizeof wanted, " run_id=%s ", building->pack->run_id);
-    while (getline(&line, &room, file) > 0)
-        if (strstr(line, wanted))
-            buffer_append_text(&text, line);
+    while (turns-- > 0)
+        (void)!evidence_log_read(&building->live, turns, line_append, &text);
     put(building, "orchestrator.log", "orchestrator_log", text.data, text.length);
     buffer_finish(&text);
-    free(line);
-    fclose(file);
 }
 
 /* copy_faults: the manifest's fault evidence as a file of its own. */
@@ -201,12 +203,23 @@ static void name_shared(struct building *building, const char *name, const char 
         note(building, pack_add(building->pack, path, role, SCOPE_RUN, &error), &error);
 }
 
+/* name_captures: of every instance of harvest that ever lived, each in its own folder. */
+static void name_captures(struct building *building)
+{
+    char folder[PATH_BYTES], instance[PLAN_NAME_BYTES];
+    for (size_t number = 1; number <= PLAN_INSTANCES_MAX; number++) {
+        plan_instance_name("harvest", number, instance);
+        path_join(folder, building->pack->data_root, "raw%s%s", number > 1 ? "-" : "",
+                  number > 1 ? instance : "");
+        name_all(building, folder, "raw_capture", is_raw);
+    }
+}
+
 static void name_data(struct building *building)
 {
     const struct pack *pack = building->pack;
     char folder[PATH_BYTES];
-    path_join(folder, pack->data_root, "raw");
-    name_all(building, folder, "raw_capture", is_raw);
+    name_captures(building);
     path_join(folder, pack->data_root, "ofi_cvd");
     name_all(building, folder, "data_set", is_part);
     name_all(building, pack->output_dir, "signals_jsonl", is_shard);
@@ -253,6 +266,7 @@ static void write_index(struct building *building, const struct gate_conditions 
     struct buffer text;
     struct json json;
     char now[TIME_TEXT_BYTES];
+    const char *refusal = pack_release_refusal(conditions, gates);
     time_iso_ms(clock_wall_ms(&clock), now);
     buffer_init(&text, 0);
     json_init(&json, &text);
@@ -263,7 +277,11 @@ static void write_index(struct building *building, const struct gate_conditions 
     json_key_bool(&json, "final", is_final);
     json_key_text(&json, "gate_set", gate_set_name(conditions->set));
     json_key_f64(&json, "time_scale", conditions->time_scale);
-    json_key_bool(&json, "release_evidence", pack_release_evidence(conditions));
+    json_key_bool(&json, "release_evidence", is_final && !refusal);
+    json_key_text(&json, "release_refusal",
+                  refusal    ? refusal
+                  : is_final ? NULL
+                             : "the run was never concluded");
     write_files(&json, building->pack);
     json_key(&json, "gates");
     gates_json(gates, &json);
@@ -347,16 +365,19 @@ static int tell(const struct building *building, const char *place, bool as_json
     const char *verdict = yyjson_get_str(yyjson_obj_get(root, "overall_verdict"));
     bool is_final = yyjson_is_true(yyjson_obj_get(root, "final"));
     bool passed = is_final && verdict && strcmp(verdict, "PASS") == 0;
+    const char *refusal = yyjson_get_str(yyjson_obj_get(root, "release_refusal"));
     size_t files = yyjson_arr_size(yyjson_obj_get(root, "files")),
            gates = yyjson_arr_size(yyjson_obj_get(root, "gates"));
     if (as_json)
         printf("{\"pack\":\"%s\",\"files\":%zu,\"final\":%s,\"overall_verdict\":\"%s\"}\n", place, files,
                is_final ? "true" : "false", verdict ? verdict : "UNKNOWN");
     else
-        printf("%s: %zu %s, %zu %s, %s%s%s\n", place, files, plural((int64_t)files, "file", "files"), gates,
+        printf("%s: %zu %s, %zu %s, %s%s%s%s\n", place, files, plural((int64_t)files, "file", "files"), gates,
                plural((int64_t)gates, "gate", "gates"), verdict ? verdict : "UNKNOWN",
                is_final ? "" : "; UNFINISHED: the run was never concluded",
-               yyjson_is_true(yyjson_obj_get(root, "release_evidence")) ? "" : "; no evidence for a release");
+               yyjson_is_true(yyjson_obj_get(root, "release_evidence")) ? ""
+                                                                        : "; no evidence for a release: ",
+               refusal ? refusal : "");
     yyjson_doc_free(index);
     return passed ? EXIT_FINE : EXIT_NOT_EVEN;
 }

@@ -183,10 +183,12 @@ enum status pack_judge(const struct pack *pack, struct gate_conditions *out_cond
     return STATUS_OK;
 }
 
-bool pack_release_evidence(const struct gate_conditions *conditions)
+const char *pack_release_refusal(const struct gate_conditions *conditions, const struct gate_results *gates)
 {
     bool whole = conditions->planned_minutes == 0 || conditions->planned_minutes >= GATES_SOAK_MINUTES;
-    return conditions->set == GATES_SOAK && conditions->time_scale == 1 && whole;
+    if (conditions->set != GATES_SOAK || conditions->time_scale != 1 || !whole)
+        return "that takes a soak of 60 minutes at time scale 1";
+    return !gates->count || gates_overall(gates) != GATE_PASS ? "a gate does not pass" : NULL;
 }
 
 void pack_print_none(const char *why)

@@ -62,8 +62,9 @@ enum status pack_hash(const struct pack *pack, struct pack_file *file, struct er
 enum status pack_judge(const struct pack *pack, struct gate_conditions *out_conditions,
                        struct gate_results *out_gates, struct error *error) MUST_USE;
 
-/* pack_release_evidence: only a soak of at least an hour at real speed is. */
-bool pack_release_evidence(const struct gate_conditions *conditions);
+/* pack_release_refusal: NULL: the run is evidence for a release: a soak of at least an hour at real speed that passed every gate. Else
+ * why it is none. */
+const char *pack_release_refusal(const struct gate_conditions *conditions, const struct gate_results *gates);
 
 /* pack_print_none: as JSON that there is no pack, built or to be verified, and why. */
 void pack_print_none(const char *why);

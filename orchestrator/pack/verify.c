@@ -19,6 +19,7 @@ struct verifying {
     struct pack *pack;
     struct buffer findings; /* JSON texts, comma-joined */
     size_t finding_count;
+    const char *refusal; /* why it is no evidence for a release; NULL: it is */
     bool as_json;
 };
 
@@ -183,6 +184,37 @@ static void check_roles(struct verifying *verifying, yyjson_val *files)
     }
 }
 
+/* capture_named: the index names this file of the run manifest as it was when the run was concluded. */
+static bool capture_named(yyjson_val *files, yyjson_val *raw)
+{
+    size_t index, count;
+    yyjson_val *entry;
+    yyjson_arr_foreach(files, index, count, entry)
+    {
+        if (strcmp(role_of(entry), "raw_capture") == 0 &&
+            yyjson_equals(yyjson_obj_get(entry, "path"), yyjson_obj_get(raw, "path")) &&
+            yyjson_equals(yyjson_obj_get(entry, "sha256"), yyjson_obj_get(raw, "sha256")))
+            return true;
+    }
+    return false;
+}
+
+/* check_captures: what the run manifest counts as the run's raw capture is all there, of every instance of harvest. */
+static void check_captures(struct verifying *verifying, yyjson_val *files, yyjson_val *raw_files)
+{
+    size_t index, count;
+    yyjson_val *raw;
+    yyjson_arr_foreach(raw_files, index, count, raw)
+    {
+        const char *path = yyjson_get_str(yyjson_obj_get(raw, "path"));
+        if (!capture_named(files, raw))
+            find(verifying, "%s belongs to the raw capture of the run: index.json does not name it as it was",
+                 path ? path : "a file without a path");
+    }
+    if (!yyjson_arr_size(raw_files))
+        find(verifying, "the run manifest names no raw capture");
+}
+
 static void check_files(struct verifying *verifying, yyjson_val *files)
 {
     struct sums sums = {.verifying = verifying};
@@ -335,12 +367,12 @@ static void check_passed(struct verifying *verifying, const struct gate_results 
     }
 }
 
-static void check_gates(struct verifying *verifying, yyjson_val *index, yyjson_val *manifest,
-                        struct gate_conditions *conditions)
+static void check_gates(struct verifying *verifying, yyjson_val *index, yyjson_val *manifest)
 {
+    struct gate_conditions conditions = {.set = GATES_NONE};
     struct gate_results gates = {.count = 0};
     struct error error = {{0}};
-    if (pack_judge(verifying->pack, conditions, &gates, &error) != STATUS_OK) {
+    if (pack_judge(verifying->pack, &conditions, &gates, &error) != STATUS_OK) {
         find(verifying, "%s", error.text);
         return;
     }
@@ -349,36 +381,37 @@ static void check_gates(struct verifying *verifying, yyjson_val *index, yyjson_v
     struct printing printing = {verifying, &gates};
     (void)!folder_walk(verifying->pack->folder, summary_visit, &printing);
     check_passed(verifying, &gates);
-    yyjson_val *release = yyjson_obj_get(index, "release_evidence");
-    if (!yyjson_is_bool(release) || yyjson_get_bool(release) != pack_release_evidence(conditions))
+    verifying->refusal = pack_release_refusal(&conditions, &gates);
+    yyjson_val *release = yyjson_obj_get(index, "release_evidence"),
+               *refusal = yyjson_obj_get(index, "release_refusal");
+    bool said = verifying->refusal ? yyjson_equals_str(refusal, verifying->refusal) : yyjson_is_null(refusal);
+    if (!yyjson_is_bool(release) || yyjson_get_bool(release) != !verifying->refusal || !said)
         find(verifying, "index.json is wrong about being evidence for a release");
 }
 
 /* --- the whole --- */
 
-static int tell(const struct verifying *verifying, const struct gate_conditions *conditions)
+static int tell(const struct verifying *verifying)
 {
-    bool good = verifying->finding_count == 0;
+    bool good = verifying->finding_count == 0, release = good && !verifying->refusal;
     if (verifying->as_json) {
         printf("{\"run_id\":\"%s\",\"verdict\":\"%s\",\"release_evidence\":%s,\"findings\":[%.*s]}\n",
-               verifying->pack->run_id, good ? "PASS" : "FAIL",
-               good && pack_release_evidence(conditions) ? "true" : "false", (int)verifying->findings.length,
+               verifying->pack->run_id, good ? "PASS" : "FAIL", release ? "true" : "false",
+               (int)verifying->findings.length,
                verifying->findings.data ? (const char *)verifying->findings.data : "");
     } else {
-        printf("%s: %s, %zu %s%s\n", verifying->pack->folder, good ? "PASS" : "FAIL",
+        printf("%s: %s, %zu %s%s%s\n", verifying->pack->folder, good ? "PASS" : "FAIL",
                verifying->finding_count, plural((int64_t)verifying->finding_count, "finding", "findings"),
-               good && !pack_release_evidence(conditions)
-                   ? "; no evidence for a release: that takes a soak of 60 minutes at time scale 1"
-                   : "");
+               good && !release ? "; no evidence for a release: " : "",
+               good && !release ? verifying->refusal : "");
     }
     return good ? EXIT_FINE : EXIT_NOT_EVEN;
 }
 
 int pack_verify(struct pack *pack, bool as_json)
 {
-    struct verifying verifying = {.pack = pack, .as_json = as_json};
+    struct verifying verifying = {.pack = pack, .as_json = as_json, .refusal = "a gate does not pass"};
     struct evidence_places places = {.run_id = pack->run_id};
-    struct gate_conditions conditions = {.set = GATES_NONE};
     struct error error = {{0}};
     char path[PATH_BYTES];
     evidence_places_pack(&places, pack->folder);
@@ -389,6 +422,8 @@ int pack_verify(struct pack *pack, bool as_json)
         find(&verifying, "%s is missing, damaged or another run's: build it with orchctl evidence build",
              path);
     check_files(&verifying, yyjson_obj_get(yyjson_doc_get_root(index), "files"));
+    check_captures(&verifying, yyjson_obj_get(yyjson_doc_get_root(index), "files"),
+                   yyjson_obj_get(yyjson_doc_get_root(manifest), "raw_files"));
     if (!pack_is_final(yyjson_doc_get_root(manifest)) ||
         !yyjson_is_true(yyjson_obj_get(yyjson_doc_get_root(index), "final")))
         find(&verifying, "the run was not concluded when this pack was built: it is unfinished, and no "
@@ -398,11 +433,11 @@ int pack_verify(struct pack *pack, bool as_json)
     } else {
         check_parity(&verifying);
         (void)!folder_walk(pack->folder, quality_visit, &verifying);
-        check_gates(&verifying, yyjson_doc_get_root(index), yyjson_doc_get_root(manifest), &conditions);
+        check_gates(&verifying, yyjson_doc_get_root(index), yyjson_doc_get_root(manifest));
     }
     yyjson_doc_free(index);
     yyjson_doc_free(manifest);
-    int code = tell(&verifying, &conditions);
+    int code = tell(&verifying);
     buffer_finish(&verifying.findings);
     return code;
 }

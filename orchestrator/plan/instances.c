@@ -121,3 +121,12 @@ bool run_counter(const struct run *run, size_t module, const char *name, int64_t
         *out_value = sum;
     return any;
 }
+
+int64_t run_fed_event_ms(const struct run *run)
+{
+    int64_t event_ms = FIELD_NULL_I64; /* below every time */
+    for (size_t i = 0; i < run->process_count; i++)
+        if (run->processes[i].module->takes_feed && run->processes[i].telemetry.beat.event_ts_ms > event_ms)
+            event_ms = run->processes[i].telemetry.beat.event_ts_ms;
+    return event_ms;
+}

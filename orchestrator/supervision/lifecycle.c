@@ -278,14 +278,11 @@ static void start_fault(struct run *run, const struct option_fault *wanted)
 
 static double market_share(struct run *run)
 {
-    int64_t messages = -1, event_ms = FIELD_NULL_I64;
+    int64_t messages = -1, event_ms = run_fed_event_ms(run);
     if (preview_plays_rows(run->config))
         return playback_share(run);
     if (!run_counter(run, MODULE_HARVEST, "received_messages", &messages))
         return NAN;
-    for (size_t i = 0; i < run->process_count; i++)
-        if (run->processes[i].module->takes_feed && run->processes[i].telemetry.beat.event_ts_ms > event_ms)
-            event_ms = run->processes[i].telemetry.beat.event_ts_ms;
     return venue_share(&run->market, messages, event_ms == FIELD_NULL_I64 ? -1 : event_ms);
 }
 

@@ -72,6 +72,7 @@ static void faults_note(struct run *run, const struct process *process, enum fau
             fault->pid_after = process->child.pid;
         } else if (step == FAULT_HEALTHY) {
             fault->rows_at_healthy = telemetry_rows(&process->telemetry, false);
+            fault->features_at_healthy = faults_features(run);
             fault->frames_replayed = faults_replayed(process);
             feed_emit(&run->feed, LOG_INFO, "fault_recovered", process->name,
                       FEED_FIELDS(NUMBER("fault", fault->id), NUMBER("pid", fault->pid_after),
@@ -550,6 +551,7 @@ enum status process_signal(struct run *run, struct process *process, int signal_
     fault->touched = 1;
     fault->restart_count_before = fault->restart_count_after = process->supervisor.restart_count;
     fault->rows_at_kill = telemetry_rows(&process->telemetry, false);
+    fault->features_at_kill = faults_features(run);
     if (run->go_ms)
         fault->requested_at_s = (double)(run_now_ms(run) - run->go_ms) / 1000.0;
     struct fault_moment moment = moment_now(run);

@@ -33,7 +33,7 @@ def soaked(pushgateway, tmp_path_factory):
     """The folder of the run, and what orchctl said. Patience with heartbeats is not what is tested here: the machine may have
     much else to do."""
     folder = tmp_path_factory.mktemp("soak")
-    (folder / "patient.yaml").write_text("health:\n  heartbeat_timeout_ms: 20000\n")
+    (folder / "patient.yaml").write_text("health:\n  heartbeat_timeout_ms: 20000\nscale:\n  harvest: 2\n")
     done = orchctl(folder, "soak", "--minutes", 10, "--time-scale", 20, "--run-id", RUN, "--config", "patient.yaml",
                    environment={"TIMESERIES_TYPE": "prometheus", "TIMESERIES_URL": pushgateway})
     return folder, done
@@ -79,7 +79,7 @@ def test_a_soak_run_passes_every_gate_and_its_pack_verifies(soaked):
     index = json.loads((pack_of(folder) / "index.json").read_text())
     assert {gate["verdict"] for gate in index["gates"]} == {"PASS"} and len(index["gates"]) >= 40
     assert manifest["conditions"]["time_scale"] == 20 == index["time_scale"]
-    assert index["release_evidence"] is False, "only real time is"
+    assert index["release_evidence"] is False and "60 minutes at time scale 1" in index["release_refusal"], "only real time is"
     (fault,) = manifest["fault_injection"]
     assert fault["process"] == "signal" and 14 <= fault["requested_at_s"] <= 25, "ten minutes have their middle after 15 s"
     assert manifest["timeseries_export"]["export_count"] >= 10
@@ -194,16 +194,35 @@ def damage_part(folder):
 
 
 def damage_capture(folder):
-    path = next((folder / "data/raw").rglob("*.ofr"))
+    damage_bit(folder / "data/raw")
+
+
+def damage_capture_of_the_second(folder):
+    damage_bit(folder / "data/raw-harvest.2")
+
+
+def damage_bit(folder):
+    path = next(folder.rglob("*.ofr"))
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
 
 
-@pytest.mark.parametrize("damage", [damage_shard, damage_row, damage_order, damage_part, damage_capture])
+def lose_captures_of_the_second(folder):
+    (folder / "data/raw-harvest.2").rename(folder / "elsewhere")
+
+
+@pytest.mark.parametrize("damage", [damage_shard, damage_row, damage_order, damage_part, damage_capture,
+                                    damage_capture_of_the_second, lose_captures_of_the_second])
 def test_changed_data_are_found(copy, damage):
     damage(copy)
     assert verify(copy)
+
+
+def test_a_capture_that_was_lost_before_the_pack_was_built_is_found(copy):
+    lose_captures_of_the_second(copy)
+    assert orchctl(copy, "evidence", "build").returncode == 0, "all gates pass"
+    assert any("raw-harvest.2" in finding for finding in verify(copy))
 
 
 def test_a_later_run_in_the_same_folder_changes_nothing(copy):
@@ -217,6 +236,15 @@ def test_a_later_run_in_the_same_folder_changes_nothing(copy):
     with open(copy / "logs/orchestrator/orchestrator.log", "a") as log:
         log.write("2026-01-01T00:00:00.000Z INFO orchestrator Start run_id=later name=harvest pid=1\n")
     assert verify(copy) == []
+
+
+def test_a_log_that_was_turned_over_is_packed_as_a_whole(copy):
+    log, packed = copy / "logs/orchestrator/orchestrator.log", pack_of(copy) / "orchestrator.log"
+    lines, before = log.read_text().splitlines(keepends=True), packed.read_bytes()
+    for name, part in (("orchestrator.log.2", lines[:9]), ("orchestrator.log.1", lines[9:99]), ("orchestrator.log", lines[99:])):
+        (log.parent / name).write_text("".join(part))
+    assert orchctl(copy, "evidence", "build").returncode == 0
+    assert packed.read_bytes() == before
 
 
 def test_a_pack_that_is_not_there_is_no_pass(copy):

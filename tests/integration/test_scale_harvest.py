@@ -44,6 +44,10 @@ def captures(stack):
     return sorted(str(path) for path in (stack.folder / "data").rglob("*.ofr"))
 
 
+def source_manifest(stack):
+    return json.loads((stack.folder / "artifacts/source_manifest_moved.json").read_text())
+
+
 def harvest_rows(captured):
     """What harvest makes of captures, by symbol, without what a replay says of itself."""
     replayed = subprocess.run([BIN / "harvest", "--replay", captured[0], *(word for path in captured[1:] for word in ("--replay", path))],
@@ -87,6 +91,8 @@ def test_one_to_three_to_one_under_load_changes_no_row(tmp_path, alone):
     folders = {path.split("/data/")[1].split("/")[0] for path in captures(stack)}
     assert folders == {"raw", "raw-harvest.2", "raw-harvest.3"}
     assert harvest_rows(captures(stack)) == harvest_rows(captures(alone))
+    times = {key for key in source_manifest(alone) if key.startswith("session_") and key.endswith("_event_ms")}
+    assert len(times) == 2 and all(source_manifest(stack)[key] == source_manifest(alone)[key] for key in times), "those who left count too"
     assert stack.orchctl("why", "--all").stdout.count("verdict: same bits") == 1
     key = json.loads(next(iter(stack.jsonl().values())).splitlines()[-1])
     assert "verdict   same bits" in stack.orchctl("why", key["symbol"], str(key["ts_ms"])).stdout

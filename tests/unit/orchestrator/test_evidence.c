@@ -182,6 +182,66 @@ static void jsonl_rows_are_counted_checked_and_followed_by_their_numbers(void **
     check_absent(&evidence, "sqlite_rows");
 }
 
+/* published: a status file in which features says how many rows it made, and signal how many it decided against. */
+static void published(int features, int deduplicated)
+{
+    char text[512];
+    snprintf(text, sizeof text,
+             "{\"run_id\":\"" RUN
+             "\",\"processes\":[{\"name\":\"features\",\"counters\":{\"feature_rows\":%d}},"
+             "{\"name\":\"features.2\",\"counters\":{\"feature_rows\":1}},{\"name\":\"signal\",\"counters\":{"
+             "\"deduplicated\":%d,\"late_feature_row\":0,\"bad_feature_row\":0}}]}",
+             features - 1, deduplicated);
+    put(STATUS_FILE, text);
+}
+
+static void a_feature_row_that_signal_never_took_is_lost_although_no_number_is_missing(void **unused)
+{
+    (void)unused;
+    struct evidence evidence;
+    char text[8192] = "";
+    line(text, sizeof text, RUN, 1, "A", "false");
+    line(text, sizeof text, RUN, 2, "A", "false");
+    line(text, sizeof text, RUN, 1, "B", "false");
+    put("runtime/ready/signal/A/signals_20240808_0000_" RUN ".jsonl", text);
+    published(3, 0);
+    evidence_gather(&places, &evidence);
+    check_value(&evidence, "jsonl_missing", 0);
+    assert_int_equal(evidence_rows_lost(&evidence, "jsonl"), 0);
+    assert_int_equal(evidence_rows_lost(&evidence, "dual"), -1); /* the other sink is not there */
+    published(5, 0);
+    evidence_gather(&places, &evidence);
+    check_value(&evidence, "jsonl_missing", 0);
+    assert_int_equal(evidence_rows_lost(&evidence, "jsonl"), 2);
+    published(5, 2); /* signal says why */
+    evidence_gather(&places, &evidence);
+    assert_int_equal(evidence_rows_lost(&evidence, "jsonl"), 0);
+    published(2, 0); /* more rows than there can be: a count is missing */
+    evidence_gather(&places, &evidence);
+    assert_int_equal(evidence_rows_lost(&evidence, "jsonl"), -1);
+    line(text, sizeof text, RUN, 2, "A", "false"); /* again */
+    put("runtime/ready/signal/A/signals_20240808_0000_" RUN ".jsonl", text);
+    published(4, 0);
+    evidence_gather(&places, &evidence);
+    assert_int_equal(evidence_rows_lost(&evidence, "jsonl"), 1);
+    assert_int_equal(evidence_rows_repeated(&evidence, "jsonl"), 1);
+}
+
+static void the_worse_of_two_sinks_counts(void **unused)
+{
+    (void)unused;
+    struct evidence evidence = {.count = 0};
+    evidence_add(&evidence, "jsonl_missing", 0, "", "");
+    evidence_add(&evidence, "sqlite_missing", 0, "", "");
+    evidence_add(&evidence, "jsonl_unsignalled", 0, "", "");
+    assert_int_equal(evidence_rows_lost(&evidence, "dual"), -1);
+    assert_int_equal(evidence_rows_lost(&evidence, "sqlite"), -1);
+    assert_int_equal(evidence_rows_lost(&evidence, "jsonl"), 0);
+    evidence_add(&evidence, "sqlite_unsignalled", 3, "", "");
+    assert_int_equal(evidence_rows_lost(&evidence, "dual"), 3);
+    assert_int_equal(evidence_rows_lost(&evidence, "jsonl"), 0);
+}
+
 static void execute(struct database *database, const char *sql)
 {
     struct error error = {{0}};
@@ -327,6 +387,26 @@ static void manifest_and_log_tell_of_start_and_stop(void **unused)
     check_value(&evidence, "log_events_missing", 3); /* archive: Ready, Health, Stop */
 }
 
+static void the_log_is_read_through_the_files_that_were_turned_over(void **unused)
+{
+    (void)unused;
+    struct evidence evidence;
+    places.modules = module_bit(MODULE_HARVEST);
+    put("logs/orchestrator/orchestrator.log.2",
+        "t INFO orchestrator Start run_id=" RUN " name=harvest pid=1\n");
+    put("logs/orchestrator/orchestrator.log.1",
+        "t INFO orchestrator Ready run_id=" RUN " name=harvest pid=1\n"
+        "t INFO orchestrator Health run_id=" RUN " name=harvest\n");
+    evidence_gather(&places, &evidence);
+    check_absent(&evidence, "log_events_missing"); /* there is no log */
+    put("logs/orchestrator/orchestrator.log", "t INFO orchestrator Stop run_id=" RUN " name=harvest pid=1\n");
+    evidence_gather(&places, &evidence);
+    check_value(&evidence, "log_events_missing", 0);
+    put("logs/orchestrator/orchestrator.log.1", "");
+    evidence_gather(&places, &evidence);
+    check_value(&evidence, "log_events_missing", 2);
+}
+
 static void damaged_files_are_no_figures(void **unused)
 {
     (void)unused;
@@ -355,12 +435,17 @@ int main(void)
         cmocka_unit_test_setup_teardown(the_status_of_another_run_says_nothing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(jsonl_rows_are_counted_checked_and_followed_by_their_numbers, set_up,
                                         tear_down),
+        cmocka_unit_test_setup_teardown(
+            a_feature_row_that_signal_never_took_is_lost_although_no_number_is_missing, set_up, tear_down),
+        cmocka_unit_test(the_worse_of_two_sinks_counts),
         cmocka_unit_test_setup_teardown(sqlite_rows_likewise, set_up, tear_down),
         cmocka_unit_test_setup_teardown(rows_of_parquet_are_in_the_names_of_this_run_s_parts, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(orders_summaries_and_the_comparison_of_the_sinks, set_up, tear_down),
         cmocka_unit_test_setup_teardown(the_ledger_counts_lines_that_do_not_balance, set_up, tear_down),
         cmocka_unit_test_setup_teardown(manifest_and_log_tell_of_start_and_stop, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(the_log_is_read_through_the_files_that_were_turned_over, set_up,
+                                        tear_down),
         cmocka_unit_test_setup_teardown(damaged_files_are_no_figures, set_up, tear_down),
     };
     check_filter();

@@ -74,7 +74,7 @@ static const char GOOD_MANIFEST[] =
     "\"signal\":{\"health_status\":\"healthy\",\"health_checks\":50,\"healthy_checks\":49},"
     "\"report\":{\"health_status\":\"healthy\",\"health_checks\":10,\"healthy_checks\":10}},"
     "\"timeseries_export\":{\"export_count\":61,\"error_count\":0},"
-    "\"alerts\":{\"triggered\":[{}],\"recovered\":[{}],\"active_count\":0},"
+    "\"alerts\":{\"triggered\":[{}],\"recovered\":[{}],\"active_count\":0,\"evaluations\":59},"
     "\"harvester_metrics\":{\"queue_dropped\":0,\"reconnect_count\":2,\"substream_timeout_detected\":false},"
     "\"fault_injection\":[{\"kind\":\"kill\",\"process\":\"signal\",\"recovery_ms\":80,"
     "\"restart_count_before\":0,\"restart_count_after\":1,\"event_sequence\":["
@@ -93,6 +93,12 @@ static void every_figure_of_the_manifest_follows_it(void **unused)
         {"\"healthy_checks\":49", "\"healthy_checks\":25", "healthy_share", 0.98, 0.5},
         {"\"health_checks\":50", "\"health_checks\":0", "healthy_share", 0.98, ABSENT},
         {"\"signal\":{\"health", "\"else\":{\"health", "unhealthy_at_end", 0, ABSENT},
+        {"\"health_checks\":10,", "\"health_checks\":9,", "health_looks", 10,
+         9}, /* a fault of 80 ms excuses none */
+        {"\"recovery_ms\":80", "\"recovery_ms\":80000", "health_looks", 10, 11}, /* 12 s at most */
+        {"\"recovery_ms\":80", "\"lasted_ms\":35000,\"recovery_ms\":null", "health_looks", 10, 14},
+        {"\"evaluations\":59", "\"evaluations\":0", "alert_evaluations", 59, 0},
+        {",\"evaluations\":59", "", "alert_evaluations", 59, ABSENT},
         {"\"export_count\":61", "\"export_count\":12", "export_count", 61, 12},
         {"\"export_count\":61,", "", "export_count", 61, ABSENT},
         {"\"error_count\":0", "\"error_count\":1", "export_errors", 0, 1},
@@ -232,6 +238,43 @@ static void summaries_are_two_pairs_and_equal(void **unused)
     check_changes(RIGHT, GOOD_SUMMARY, CHANGES, sizeof CHANGES / sizeof *CHANGES);
 }
 
+static const char GOOD_MARKDOWN[] = "# Run run-1\n\n| input, sink | raw, sqlite |\n| started, written | "
+                                    "2026-11-29T00:13:49.974Z, 2026-11-29T00:27:27.001Z |\n"
+                                    "| 4,795 | 1,100 | 22.94 % |\n"
+                                    "- Signals, gating, ratios: 4795 rows of this run read back from 1 file "
+                                    "of the sqlite sink; the signal stream had 4795 rows.\n";
+
+static void the_markdown_of_both_sinks_is_equal_but_for_what_names_the_sink(void **unused)
+{
+    (void)unused;
+    static const struct change CHANGES[] = {
+        {"22.94", "22.95", "summary_differences", 0, 1},
+        {"raw, ", "preview, ", "summary_differences", 0, 1},
+        {"00:13", "00:14", "summary_differences", 0, 1},
+        {"00:27", "00:28", "summary_differences", 0, 0},
+        {"ratios: 4795", "ratios: 4794", "summary_differences", 0, 1},
+        {"had 4795", "had 4794", "summary_differences", 0, 1},
+        {"| 4,795 | 1,100 | 22.94 % |\n", "", "summary_differences", 0,
+         2}, /* a line less: two are not where they were */
+        {"had 4795 rows.\n", "had 4795 rows.\nmore\n", "summary_differences", 0, 1},
+    };
+    char *jsonl = replaced(GOOD_SUMMARY, "\"sink\":\"sqlite\"", "\"sink\":\"jsonl\"");
+    put(LEFT, jsonl);
+    put(RIGHT, GOOD_SUMMARY);
+    free(jsonl);
+    char *named = replaced(GOOD_MARKDOWN, "raw, sqlite", "raw, jsonl");
+    char *left = replaced(named, "1 file of the sqlite", "12 files of the jsonl");
+    put("logs/report/summary_20240808_0000_jsonl.md", left);
+    free(left);
+    free(named);
+    check_changes("logs/report/summary_20240808_0000_sqlite.md", GOOD_MARKDOWN, CHANGES,
+                  sizeof CHANGES / sizeof *CHANGES);
+    put("logs/report/summary_20240808_0000_sqlite.md", "");
+    struct evidence evidence;
+    evidence_gather(&places, &evidence);
+    assert_null(evidence_find(&evidence, "summary_differences"));
+}
+
 static void conditions_are_read_back_and_none_may_be_missing(void **unused)
 {
     (void)unused;
@@ -304,6 +347,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_run_without_faults_has_none_that_passed, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_the_source_manifest_lacks_is_counted, set_up, tear_down),
         cmocka_unit_test_setup_teardown(checks_of_the_quality_report_are_judged_once_more, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(the_markdown_of_both_sinks_is_equal_but_for_what_names_the_sink,
+                                        set_up, tear_down),
         cmocka_unit_test_setup_teardown(summaries_are_two_pairs_and_equal, set_up, tear_down),
         cmocka_unit_test_setup_teardown(conditions_are_read_back_and_none_may_be_missing, set_up, tear_down),
         cmocka_unit_test_setup_teardown(what_is_written_of_conditions_is_what_is_read, set_up, tear_down),

@@ -76,11 +76,13 @@ static const struct figure FIGURES[] = {
     {GATES_SOAK, "duration", "duration_s", 3600, 3599.9},
     {GATES_SOAK, "health_at_end", "unhealthy_at_end", 0, 1},
     {GATES_SOAK, "health_checks", "healthy_share", 0.98, 0.979},
+    {GATES_SOAK, "health_looked", "health_looks", 170, 169},
     {GATES_SOAK, "signals", "signals_total", 1, 0},
     {GATES_SOAK, "signals_confirmed", "signals_confirmed", 1, 0},
     {GATES_SOAK, "export", "export_count", 30, 29},
     {GATES_SOAK, "export_errors", "export_errors", 0, 1},
     {GATES_SOAK, "alerts", "alerts_active", 0, 1},
+    {GATES_SOAK, "alerts_evaluated", "alert_evaluations", 29, 28},
     {GATES_SOAK, "harvester_dropped", "harvester_dropped", 0, 1},
     {GATES_SOAK, "harvester_reconnects", "harvester_reconnects", 3, 4},
     {GATES_SOAK, "harvester_timeouts", "harvester_timeouts", 0, 1},
@@ -264,6 +266,50 @@ static void a_run_that_plays_rows_is_judged_by_what_there_is(void **unused)
         assert_int_equal(verdict_of_playing(LEFT_OUT[i], "none", NAN), NOT_JUDGED);
 }
 
+static void a_soak_asks_what_the_contract_asks_whatever_is_configured(void **unused)
+{
+    (void)unused;
+    struct evidence evidence;
+    struct gate_results results;
+    struct gate_conditions conditions = conditions_for(GATES_SOAK);
+    add_all_good(&evidence, "");
+    conditions.max_rss_mb = 100000;
+    conditions.max_open_files = 100000;
+    gates_judge(&conditions, &evidence, &results);
+    assert_true(result_of(&results, "resources_rss")->threshold == 600);
+    assert_true(result_of(&results, "resources_files")->threshold == 256);
+    conditions.max_rss_mb = 50; /* stricter is one's own affair */
+    conditions.max_open_files = 20;
+    gates_judge(&conditions, &evidence, &results);
+    assert_int_equal(result_of(&results, "resources_rss")->verdict, GATE_FAIL);
+    assert_int_equal(result_of(&results, "resources_files")->verdict, GATE_FAIL);
+    conditions = conditions_for(GATES_SMOKE);
+    conditions.max_rss_mb = 1000;
+    gates_judge(&conditions, &evidence, &results);
+    assert_true(result_of(&results, "resources_rss")->threshold == 1000);
+}
+
+static void looks_and_evaluations_grow_with_the_minutes(void **unused)
+{
+    (void)unused;
+    static const struct {
+        double minutes, time_scale, alerts, looks;
+    } CASES[] = {{60, 1, 59, 341}, {10, 1, 9, 56}, {10, 20, 4, 29}, {60, 60, 29, 179}, {0.5, 1, 1, 1}};
+    struct evidence evidence;
+    struct gate_results results;
+    add_all_good(&evidence, "");
+    for (size_t i = 0; i < sizeof CASES / sizeof *CASES; i++) {
+        struct gate_conditions conditions = conditions_for(GATES_SOAK);
+        conditions.minutes = CASES[i].minutes;
+        conditions.time_scale = CASES[i].time_scale;
+        gates_judge(&conditions, &evidence, &results);
+        double alerts = result_of(&results, "alerts_evaluated")->threshold,
+               looks = result_of(&results, "health_looked")->threshold;
+        if (alerts != CASES[i].alerts || looks != CASES[i].looks)
+            fail_msg("case %zu: %g, %g", i, alerts, looks);
+    }
+}
+
 static void gates_of_what_is_not_part_of_the_run_are_left_out(void **unused)
 {
     (void)unused;
@@ -339,6 +385,8 @@ int main(void)
         cmocka_unit_test(thresholds_shrink_with_shorter_runs_and_are_rounded_up),
         cmocka_unit_test(wall_time_is_divided_by_the_time_scale),
         cmocka_unit_test(a_run_that_plays_rows_is_judged_by_what_there_is),
+        cmocka_unit_test(a_soak_asks_what_the_contract_asks_whatever_is_configured),
+        cmocka_unit_test(looks_and_evaluations_grow_with_the_minutes),
         cmocka_unit_test(gates_of_what_is_not_part_of_the_run_are_left_out),
         cmocka_unit_test(a_kind_without_input_needs_no_rows_but_an_unknown_input_is_no_excuse),
         cmocka_unit_test(a_result_says_where_its_figure_comes_from),

@@ -4,6 +4,9 @@
  * sockets, real deaths. */
 #include "stage_pair.h"
 
+#include <math.h>
+#include <sys/resource.h>
+
 static void two_runs_are_equal(void **state)
 {
     struct world world;
@@ -179,6 +182,27 @@ static void a_long_turn_beats_and_publishes_on_its_way(void **state)
     finish(&world);
 }
 
+static void what_a_process_cannot_measure_is_null(void **state)
+{
+    (void)state;
+    struct world world;
+    struct rlimit before, none;
+    begin(&world);
+    ARGUMENTS(&world, COUNTER, "--hold", "100");
+    world_start(&world, COUNTER);
+    UNTIL(&world, world.services[COUNTER].beat.rss_mb > 0 && world.services[COUNTER].beat.open_files > 0);
+    assert_true(world.services[COUNTER].beat.queue_cap == FIELD_NULL_I64); /* there is no limit */
+    assert_int_equal(prlimit(world.services[COUNTER].pid, RLIMIT_NOFILE, NULL, &before), 0);
+    none = (struct rlimit){.rlim_cur = 3, .rlim_max = before.rlim_max};
+    assert_int_equal(prlimit(world.services[COUNTER].pid, RLIMIT_NOFILE, &none, NULL), 0);
+    UNTIL(&world, isnan(world.services[COUNTER].beat.rss_mb));
+    assert_int_equal(prlimit(world.services[COUNTER].pid, RLIMIT_NOFILE, &before, NULL), 0);
+    UNTIL(&world, world.services[COUNTER].beat.rss_mb > 0);
+    assert_true(world_tell(&world, COUNTER, "release")->ok);
+    world_start(&world, ADDER);
+    finish(&world);
+}
+
 static void a_consumer_may_come_before_its_producer(void **state)
 {
     (void)state;
@@ -241,6 +265,7 @@ int main(void)
         cmocka_unit_test(a_stopped_subscriber_with_the_smallest_queue_catches_up),
         cmocka_unit_test(a_late_joiner_reads_from_the_beginning),
         cmocka_unit_test(a_long_turn_beats_and_publishes_on_its_way),
+        cmocka_unit_test(what_a_process_cannot_measure_is_null),
         cmocka_unit_test(a_consumer_may_come_before_its_producer),
         cmocka_unit_test(a_joiner_asks_and_need_not_wait_for_a_heartbeat_of_its_producer),
         cmocka_unit_test(the_first_progress_of_a_life_is_told_at_once),
