@@ -28,7 +28,7 @@ static const struct fixture {
     {"latency_p99_high", "latency_ms_p99", "", ALERT_WARNING, 120, 121, 10, false},
     {"latency_p99_critical", "latency_ms_p99", "", ALERT_CRITICAL, 300, 301, 5, false},
     {"ws_reconnects_high", "reconnects_hour", "", ALERT_WARNING, 10, 11, 0, false},
-    {"cvd_floor_hit_high", "cvd_floor_hit_rate", "", ALERT_WARNING, 0.60, 0.61, 15, false},
+    {"cvd_floor_hit_high", "cvd_floor_hit_rate", "BTCUSDT", ALERT_WARNING, 0.60, 0.61, 15, false},
     {"empty_bucket_high", "empty_minute_share", "BTCUSDT", ALERT_WARNING, 0, 1.0 / 60, 0, false},
     {"recv_rate_low", "recv_rate_tps", "", ALERT_WARNING, 0.1, 0.09, 10, false},
     {"write_errors", "write_errors_rise", "", ALERT_CRITICAL, 0, 1, 0, false},
