@@ -3,6 +3,7 @@
 #include "alerts/heard.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <string.h>
 
 /* Heartbeats come five times a second; who is silent for so long is not waited for. */
@@ -46,7 +47,32 @@ static void add_processes(const struct run *run, struct export_figures *figures)
                          process_state_up(run->processes[i].supervisor.state));
 }
 
-/* The mission's names: counters, then gauges. */
+/* symbol_gauge: one that a service tells of each symbol as "name/service/SYMBOL". */
+struct symbol_gauge {
+    struct export_figures *figures;
+    const char *name;
+    bool any;
+};
+
+static void add_symbol(void *context, const char *symbol, double value)
+{
+    struct symbol_gauge *gauge = context;
+    gauge->any = true;
+    export_add(gauge->figures, gauge->name, "symbol", symbol, value);
+}
+
+/* add_symbols: false when `teller` tells of none. */
+static bool add_symbols(const struct run *run, struct export_figures *figures, const char *name,
+                        const char *teller, const char *service)
+{
+    char prefix[HEALTH_NAME_BYTES];
+    struct symbol_gauge gauge = {.figures = figures, .name = name};
+    snprintf(prefix, sizeof prefix, "%s/%s/", name, service);
+    heard_about(run, teller, true, prefix, add_symbol, &gauge);
+    return gauge.any;
+}
+
+/* The mission's names: counters, gauges of the run, gauges of each symbol. recv_rate_tps of each symbol is report's to tell. */
 static void add_market(const struct run *run, struct export_figures *figures)
 {
     static const struct {
@@ -56,16 +82,21 @@ static void add_market(const struct run *run, struct export_figures *figures)
                     {"dedup_hits_total", "harvest", "dedup_hits_total"}};
     static const struct {
         const char *name, *service;
-    } GAUGES[] = {{"latency_ms_p50", "harvest"},      {"latency_ms_p90", "harvest"},
-                  {"latency_ms_p99", "harvest"},      {"cvd_scale_median", "features"},
-                  {"cvd_floor_hit_rate", "features"}, {"p_abs_z_gt2", "features"},
-                  {"p_abs_z_gt3", "features"},        {"parquet_flush_sec", "archive"}};
+    } GAUGES[] = {{"latency_ms_p50", "harvest"},
+                  {"latency_ms_p90", "harvest"},
+                  {"latency_ms_p99", "harvest"},
+                  {"parquet_flush_sec", "archive"}};
+    static const char *const OF_SYMBOLS[] = {"cvd_scale_median", "cvd_floor_hit_rate", "p_abs_z_gt2",
+                                             "p_abs_z_gt3"};
     int64_t errors;
     for (size_t i = 0; i < sizeof COUNTERS / sizeof *COUNTERS; i++)
         add_count(run, figures, COUNTERS[i].name, COUNTERS[i].service, COUNTERS[i].counter);
     for (size_t i = 0; i < sizeof GAUGES / sizeof *GAUGES; i++)
         export_add(figures, GAUGES[i].name, NULL, NULL, heard_gauge(run, GAUGES[i].service, GAUGES[i].name));
-    export_add(figures, "recv_rate_tps", NULL, NULL, heard_gauge_sum(run, "harvest", "recv_rate_tps"));
+    for (size_t i = 0; i < sizeof OF_SYMBOLS / sizeof *OF_SYMBOLS; i++)
+        add_symbols(run, figures, OF_SYMBOLS[i], "features", "features");
+    if (!add_symbols(run, figures, "recv_rate_tps", "report", "harvest"))
+        export_add(figures, "recv_rate_tps", NULL, NULL, heard_gauge_sum(run, "harvest", "recv_rate_tps"));
     if (heard_write_errors(run, &errors))
         export_count(figures, "write_errors_total", NULL, NULL, errors);
 }

@@ -123,7 +123,8 @@ demo_main() {
     (
         trap - INT
         cd "$DEMO_DIR" && exec setpriv --pdeathsig TERM "$ROOT/build/dev/bin/orchestrator" --enable harvest,signal,broker,report \
-            --sink "$DEMO_SINK" --minutes 0 --set health.heartbeat_ms=20 "${DEMO_ARGUMENTS[@]}"
+            --sink "$DEMO_SINK" --minutes 0 --set health.heartbeat_ms=20 \
+            --set limits.min_disk_free_gb=1 "${DEMO_ARGUMENTS[@]}"
     ) || status=$?
     demo_report "$started"
     echo

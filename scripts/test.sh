@@ -99,6 +99,9 @@ test_main() {
         read -r _ <&"${WATCH[0]}" || true
     fi
 
+    if [ "$(df --output=avail -B1000000000 "$ROOT" | tail -1)" -lt 10 ]; then
+        warn "less than 10 GB are free here: tests of runs as a user starts them are refused by their pre-flight check (limits.min_disk_free_gb)"
+    fi
     for suite in ${@:-$TEST_SUITES}; do
         case "$suite" in
         unit) test_unit ;;

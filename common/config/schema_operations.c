@@ -131,6 +131,9 @@ static const struct config_key ROWS[] = {
         BETWEEN(16, 1048576)),
     ROW("limits.max_open_files", CONFIG_I64, "256", "files", "open files of any process", OPERATIONAL,
         BETWEEN(16, 1048576)),
+    ROW("limits.min_disk_free_gb", CONFIG_F64, "10", "GB",
+        "free space where data_root is, below which nothing is started; 0: any will do", OPERATIONAL,
+        BETWEEN(0, 1048576)),
 
     ROW("logs.max_mb", CONFIG_I64, "64", "MB", "a process's log file is turned over at this size; 0: never",
         OPERATIONAL, BETWEEN(0, 1048576)),

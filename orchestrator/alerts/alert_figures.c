@@ -78,6 +78,11 @@ static void add_empty_share(void *context, const char *symbol, double share)
     alert_figure_add(context, "empty_minute_share", symbol, share);
 }
 
+static void add_floor_hit_rate(void *context, const char *symbol, double share)
+{
+    alert_figure_add(context, "cvd_floor_hit_rate", symbol, share);
+}
+
 static void add_rows(const struct run *run, const struct alert_history *history,
                      struct alert_figures *figures)
 {
@@ -86,7 +91,7 @@ static void add_rows(const struct run *run, const struct alert_history *history,
     add(figures, "strong_ratio_deviation", heard_gauge(run, "report", "strong_ratio_deviation"));
     add(figures, "dropped_rows", heard_dropped(run, &dropped) ? (double)dropped : NAN);
     add(figures, "reconnects_hour", alert_history_reconnects_hour(history));
-    add(figures, "cvd_floor_hit_rate", heard_gauge(run, "features", "cvd_floor_hit_rate"));
+    heard_about(run, "features", true, "cvd_floor_hit_rate/features/", add_floor_hit_rate, figures);
     heard_about(run, "report", true, "empty_minute_share/harvest/", add_empty_share, figures);
     add(figures, "write_errors_rise", alert_history_write_errors(history));
     add_counter(run, figures, "deadletter_rows", "archive", "deadletter_rows");

@@ -97,10 +97,9 @@ void alerting_tags(const struct run *run, struct json *json)
     const struct alerts *alerts = &run->alerting->alerts;
     json_array_begin(json);
     for (size_t rule = 0; rule < count; rule++) {
-        bool raised = false;
-        for (size_t i = 0; !raised && i < alerts->count; i++)
-            raised = strcmp(rules[alerts->items[i].rule].name, rules[rule].name) == 0;
-        bool again = rule > 0 && strcmp(rules[rule - 1].name, rules[rule].name) == 0;
+        bool again = rule > 0 && strcmp(rules[rule - 1].name, rules[rule].name) == 0, raised = false;
+        for (size_t like = rule; like < count && strcmp(rules[like].name, rules[rule].name) == 0; like++)
+            raised = raised || alerts_raised(alerts, like);
         if (raised && !again)
             json_text(json, rules[rule].name);
     }

@@ -62,6 +62,8 @@ static const struct alert_rule RULES[] = {
 
 enum { RULE_COUNT = sizeof RULES / sizeof *RULES };
 
+_Static_assert(RULE_COUNT <= 64, "a bit of alerts.raised for every rule");
+
 const struct alert_rule *alert_rules(size_t *out_count)
 {
     *out_count = RULE_COUNT;
@@ -146,6 +148,26 @@ struct evaluation {
     void *context;
 };
 
+/* make_room: the oldest that is over is given up; what is open stays, however many that are. */
+static void make_room(struct alerts *alerts)
+{
+    size_t oldest = 0;
+    while (oldest < alerts->count && !alerts->items[oldest].recovered_ms)
+        oldest++;
+    if (alerts->count < ALERTS_KEPT || oldest == alerts->count)
+        return;
+    alerts->count--;
+    memmove(&alerts->items[oldest], &alerts->items[oldest + 1],
+            (alerts->count - oldest) * sizeof *alerts->items);
+    for (size_t i = 0; i < alerts->watch_count; i++) {
+        struct alert_watch *watch = &alerts->watches[i];
+        if (watch->alert == (int64_t)oldest)
+            watch->alert = -1;
+        else if (watch->alert > (int64_t)oldest)
+            watch->alert--;
+    }
+}
+
 static void open_alert(const struct evaluation *evaluation, struct alert_watch *watch,
                        const struct alert_figure *figure)
 {
@@ -159,21 +181,20 @@ static void open_alert(const struct evaluation *evaluation, struct alert_watch *
     message_make(&alert, figure->detail);
     watch->open = true;
     watch->clear = 0;
-    watch->alert = -1;
     alerts->triggered++;
-    if (alerts->count < ALERTS_KEPT) {
-        alerts->items =
-            memory_grow(alerts->items, &alerts->capacity, alerts->count + 1, sizeof *alerts->items);
-        watch->alert = (int64_t)alerts->count;
-        alerts->items[alerts->count++] = alert;
-    }
+    alerts->raised |= UINT64_C(1) << watch->rule;
+    make_room(alerts);
+    alerts->items = memory_grow(alerts->items, &alerts->capacity, alerts->count + 1, sizeof *alerts->items);
+    watch->alert = (int64_t)alerts->count;
+    alerts->items[alerts->count++] = alert;
     evaluation->changed(evaluation->context, &alert, true);
 }
 
 static void close_alert(const struct evaluation *evaluation, struct alert_watch *watch)
 {
     struct alerts *alerts = evaluation->alerts;
-    struct alert unkept = {.rule = watch->rule, .recovered_event_ms = INT64_MIN};
+    struct alert unkept = {.rule = watch->rule,
+                           .recovered_event_ms = INT64_MIN}; /* a file of another build may say so */
     struct alert *alert = watch->alert >= 0 ? &alerts->items[watch->alert] : &unkept;
     memcpy(unkept.subject, watch->subject, sizeof unkept.subject);
     alert->recovered_ms = evaluation->moment->wall_ms;
@@ -228,6 +249,11 @@ void alerts_evaluate(struct alerts *alerts, const struct alert_figures *figures,
         for (size_t i = 0; i < figures->count; i++)
             if (strcmp(figures->items[i].name, RULES[rule].figure) == 0)
                 judge(&evaluation, watch_of(alerts, rule, figures->items[i].subject), &figures->items[i]);
+}
+
+bool alerts_raised(const struct alerts *alerts, size_t rule)
+{
+    return alerts->raised & UINT64_C(1) << rule;
 }
 
 int64_t alerts_active(const struct alerts *alerts)

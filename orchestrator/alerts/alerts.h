@@ -72,11 +72,13 @@ struct alert_watch {
 };
 
 struct alerts {
-    struct alert *items; /* the first ALERTS_KEPT that were raised */
+    struct alert *
+        items; /* in the order they were raised: all that are open, and of ALERTS_KEPT the newest that are over */
     size_t count, capacity;
     struct alert_watch *watches;
     size_t watch_count, watch_capacity;
     int64_t triggered, recovered, evaluations;
+    uint64_t raised; /* a bit for each rule that ever was */
 };
 void alerts_finish(struct alerts *alerts);
 
@@ -90,6 +92,9 @@ typedef void alert_changed(void *context, const struct alert *alert, bool opened
 
 void alerts_evaluate(struct alerts *alerts, const struct alert_figures *figures,
                      const struct alert_moment *moment, alert_changed *changed, void *context);
+
+/* alerts_raised: whether a rule ever held long enough. */
+bool alerts_raised(const struct alerts *alerts, size_t rule);
 
 int64_t alerts_active(const struct alerts *alerts);
 

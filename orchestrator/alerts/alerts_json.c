@@ -9,6 +9,8 @@
 #include <string.h>
 #include <yyjson.h>
 
+enum { RULE_BITS = 64 }; /* of alerts.raised */
+
 static const char *const LEVELS[] = {"warning", "critical"};
 static const char *const OPERATORS[] = {">", ">=", "<", "abs >"};
 
@@ -79,6 +81,15 @@ static void key_rule(struct json *json, size_t rule, const char *subject)
 
 static void state_json(const struct alerts *alerts, struct json *json)
 {
+    json_key(json, "raised");
+    json_array_begin(json);
+    for (size_t rule = 0; rule < RULE_BITS; rule++)
+        if (alerts_raised(alerts, rule)) {
+            json_object_begin(json);
+            key_rule(json, rule, "");
+            json_object_end(json);
+        }
+    json_array_end(json);
     json_key(json, "items");
     json_array_begin(json);
     for (size_t i = 0; i < alerts->count; i++) {
@@ -154,8 +165,9 @@ static size_t rule_of(yyjson_val *object, size_t *out_count)
 static bool take_item(struct alerts *alerts, yyjson_val *object)
 {
     size_t count, rule = rule_of(object, &count);
-    if (rule == count || alerts->count == ALERTS_KEPT)
+    if (rule == count)
         return false;
+    alerts->raised |= UINT64_C(1) << rule;
     alerts->items = memory_grow(alerts->items, &alerts->capacity, alerts->count + 1, sizeof *alerts->items);
     struct alert *alert = &alerts->items[alerts->count++];
     yyjson_val *value = yyjson_obj_get(object, "value");
@@ -168,6 +180,14 @@ static bool take_item(struct alerts *alerts, yyjson_val *object)
     copy(alert->subject, sizeof alert->subject, object, "subject");
     copy(alert->message, sizeof alert->message, object, "message");
     return true;
+}
+
+/* take_raised: also of alerts that are not kept any more. A rule that this program does not know is no tag of its. */
+static void take_raised(struct alerts *alerts, yyjson_val *object)
+{
+    size_t count, rule = rule_of(object, &count);
+    if (rule < count)
+        alerts->raised |= UINT64_C(1) << rule;
 }
 
 static bool take_watch(struct alerts *alerts, yyjson_val *object)
@@ -200,6 +220,7 @@ enum status alerts_load(struct alerts *alerts, const char *text, size_t length, 
     size_t index, count;
     yyjson_arr_foreach(yyjson_obj_get(root, "items"), index, count, object) fits =
         fits && take_item(&loaded, object);
+    yyjson_arr_foreach(yyjson_obj_get(root, "raised"), index, count, object) take_raised(&loaded, object);
     yyjson_arr_foreach(yyjson_obj_get(root, "watches"), index, count, object) fits =
         fits && take_watch(&loaded, object);
     yyjson_doc_free(document);

@@ -55,19 +55,29 @@ static void fail(struct health *health, const char *what, const char *detail)
              *detail ? ":" : "", detail);
 }
 
-/* oldest_within: the figure at the beginning of the window; false when no sample is that old yet. */
-static bool oldest_within(const struct health *health, size_t figure, int64_t now_ms, int64_t window_ms,
-                          int64_t *out_value)
+/* sample_before: the newest that is at least so old; NULL: none is yet. */
+static const struct health_sample *sample_before(const struct health *health, int64_t now_ms, int64_t age_ms)
 {
     for (size_t i = 0; i < health->sample_count; i++) {
         const struct health_sample *sample =
             &health->samples[(health->newest + HEALTH_SAMPLES - i) % HEALTH_SAMPLES];
-        if (now_ms - sample->at_ms >= window_ms) {
-            *out_value = sample->figures[figure];
-            return true;
-        }
+        if (now_ms - sample->at_ms >= age_ms)
+            return sample;
     }
-    return false;
+    return NULL;
+}
+
+/* was_fed: in the first quarter of the window. Where samples are too far apart to tell, it was. */
+static bool was_fed(const struct health *health, const struct health_view *view,
+                    const struct health_sample *begin, int64_t window_ms)
+{
+    static const struct health_sample NOTHING = {0};
+    const struct health_sample *quarter = sample_before(health, view->now_ms, window_ms - window_ms / 4);
+    if (view->input_rows < 0 || !quarter || quarter == begin)
+        return true;
+    begin = begin ? begin : &NOTHING;
+    bool has_input = view->lag_rows > 0 || quarter->input_rows != begin->input_rows;
+    return has_input && quarter->market_rows != begin->market_rows;
 }
 
 static void judge_growth(struct health *health, const struct health_view *view,
@@ -75,15 +85,13 @@ static void judge_growth(struct health *health, const struct health_view *view,
 {
     int64_t asked_ms = condition->window_ms ? condition->window_ms : view->growth_window_ms;
     int64_t window_ms = (int64_t)((double)asked_ms / view->time_scale);
-    int64_t least = condition->window_ms ? 1 : view->growth_count, before = 0;
+    int64_t least = condition->window_ms ? 1 : view->growth_count;
     if (view->recorded || !view->feeding)
         return; /* that it was reported is enough */
-    if (!oldest_within(health, figure, view->now_ms, window_ms, &before)) {
-        if (view->now_ms - view->feeding_ms < window_ms)
-            return; /* the window is not over yet */
-        before = 0;
-    }
-    if (value - before < least)
+    const struct health_sample *begin = sample_before(health, view->now_ms, window_ms);
+    if (!begin && view->now_ms - view->feeding_ms < window_ms)
+        return; /* the window is not over yet */
+    if (value - (begin ? begin->figures[figure] : 0) < least && was_fed(health, view, begin, window_ms))
         fail(health, "no_growth", condition->counter);
 }
 
@@ -204,7 +212,8 @@ static void judge_process(struct health *health, const struct health_view *view)
 
 void health_judge(struct health *health, const struct health_view *view, int64_t wall_ms, bool tick)
 {
-    struct health_sample sample = {.at_ms = view->now_ms};
+    struct health_sample sample = {
+        .at_ms = view->now_ms, .input_rows = view->input_rows, .market_rows = view->market_rows};
     health->failed[0] = 0;
     judge_process(health, view);
     bool heard = view->up && view->telemetry->seen && !view->idle;
@@ -216,8 +225,8 @@ void health_judge(struct health *health, const struct health_view *view, int64_t
     health->was_degraded = health->was_degraded || health->status == HEALTH_DEGRADED;
     if (!tick)
         return;
-    health->checks++;
-    health->healthy_checks += health->status == HEALTH_HEALTHY;
+    health->checks += !view->excused;
+    health->healthy_checks += !view->excused && health->status == HEALTH_HEALTHY;
     health->last_wall_ms = wall_ms;
     if (heard) {
         health->newest = (health->newest + 1) % HEALTH_SAMPLES;

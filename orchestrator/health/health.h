@@ -1,7 +1,10 @@
 /* health: whether one process is healthy, from its heartbeats (operations.md §6.3). Pure.
  *
  * Conditions on growth need samples: health_sample keeps one per tick, for the longest window. In recorded
- * runs, and before the feed is open, growth is replaced by existence: the figure has to be there. */
+ * runs, and before the feed is open, growth is replaced by existence: the figure has to be there.
+ *
+ * Growth is asked only of who was fed: in the first quarter of the condition's window the market moved, and so did its input unless
+ * rows wait there, so that the rest of the window was there for the answer. A quiet market makes harvest unhealthy, which owes trades and books, and nobody else. */
 #pragma once
 
 #include "orchestrator/plan/module.h"
@@ -24,6 +27,7 @@ struct health {
     int64_t progress, progress_ms; /* its counter, and when it moved last or had no need to */
     struct health_sample {
         int64_t at_ms;
+        int64_t input_rows, market_rows;
         int64_t figures[HEALTH_FIGURES]; /* of the process's conditions, in their order */
     } samples[HEALTH_SAMPLES];           /* a ring, newest at `newest` */
     size_t newest, sample_count;
@@ -43,8 +47,11 @@ struct health_view {
     bool idle;    /* no symbol is its: nothing can be asked of its figures */
     bool feeding; /* go has been said, and the input has not ended */
     bool recorded;
-    int64_t feeding_ms; /* since when */
-    int64_t ready_ms;   /* when this generation got ready: it owes its first summary only so much later */
+    bool excused;        /* within what an injected fault may take: sampled, but not counted */
+    int64_t input_rows;  /* that it has read from its producers; -1: its input is the market itself */
+    int64_t market_rows; /* trades and books that the venue has sent, all instances */
+    int64_t feeding_ms;  /* since when */
+    int64_t ready_ms;    /* when this generation got ready: it owes its first summary only so much later */
     int64_t heartbeat_timeout_ms;
     int64_t growth_window_ms; /* signal */
     double time_scale;        /* divides the windows */
@@ -59,7 +66,8 @@ struct health_view {
     module_set modules; /* of the run */
 };
 
-/* health_judge: status and failed conditions as of now. A `tick` is also counted and takes a sample. */
+/* health_judge: status and failed conditions as of now. A `tick` takes a sample and, unless
+ * the view is excused, is counted. */
 void health_judge(struct health *health, const struct health_view *view, int64_t wall_ms, bool tick);
 
 const char *health_status_name(enum health_status status);

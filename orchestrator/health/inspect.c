@@ -31,6 +31,29 @@ static int64_t summary_age_max_ms(const struct run *run)
     return (interval_ms > 60000 ? interval_ms : 60000) + 30000;
 }
 
+/* recovering: a process is within the time that a fault may take. Such checks say nothing about the run and are not counted
+ * (operations.md §13); behind that time they are. */
+static bool recovering(const struct run *run)
+{
+    int64_t now_ns = clock_monotonic_ns(&run->clock);
+    for (size_t i = 0; i < run->fault_count; i++) {
+        const struct fault *fault = &run->faults[i];
+        if (fault_waiting(fault) != FAULT_STEP_COUNT && fault_waiting(fault) != FAULT_KILL &&
+            now_ns - fault_moment_from(fault, now_ns) < FAULT_RECOVERY_MAX_MS * 1000000LL)
+            return true;
+    }
+    return false;
+}
+
+/* market_rows: what the venue has sent; -1: nobody tells. */
+static int64_t market_rows(const struct run *run)
+{
+    int64_t trades, books;
+    bool known = run_counter(run, MODULE_HARVEST, "received_trades", &trades) &&
+                 run_counter(run, MODULE_HARVEST, "received_books", &books);
+    return known ? trades + books : -1;
+}
+
 /* health_update: not once the processes are being stopped: what stays is how they were at the end of the run. */
 static void health_update(struct run *run, struct process *process, bool tick)
 {
@@ -47,6 +70,9 @@ static void health_update(struct run *run, struct process *process, bool tick)
         .idle = run->plan && process->module->beats && !run_symbols_of(run, process),
         .feeding = run->phase == PHASE_FEEDING,
         .recorded = run->recorded,
+        .excused = recovering(run),
+        .input_rows = process->module->takes_feed ? -1 : telemetry_rows(&process->telemetry, false),
+        .market_rows = market_rows(run),
         .feeding_ms = process->symbols_ms > run->go_ms ? process->symbols_ms : run->go_ms,
         .ready_ms = process->supervisor.ready_ms,
         .heartbeat_timeout_ms = config_i64(run->config, "health.heartbeat_timeout_ms"),
@@ -77,31 +103,16 @@ void inspect_health(struct run *run, struct process *process)
     health_update(run, process, false);
 }
 
-/* recovering: a process is within the time that a fault may take. Such checks say nothing about the run and are not counted
- * (operations.md §13); behind that time they are. */
-static bool recovering(const struct run *run)
-{
-    int64_t now_ns = clock_monotonic_ns(&run->clock);
-    for (size_t i = 0; i < run->fault_count; i++) {
-        const struct fault *fault = &run->faults[i];
-        if (fault_waiting(fault) != FAULT_STEP_COUNT && fault_waiting(fault) != FAULT_KILL &&
-            now_ns - fault_moment_from(fault, now_ns) < FAULT_RECOVERY_MAX_MS * 1000000LL)
-            return true;
-    }
-    return false;
-}
-
 static void health_tick(struct run *run)
 {
-    bool counts = !recovering(run);
     run->unhealthy = false;
     for (size_t i = 0; i < run->process_count; i++) {
         struct process *process = &run->processes[i];
         if (process->retired)
             continue;
-        bool first = process->health.checks == 0;
+        bool first = process->health.last_wall_ms == 0;
         enum health_status before = process->health.status;
-        health_update(run, process, counts);
+        health_update(run, process, true);
         run->unhealthy = run->unhealthy || process->health.status != HEALTH_HEALTHY;
         if (first || before != process->health.status)
             feed_emit(&run->feed, process->health.status == HEALTH_HEALTHY ? LOG_INFO : LOG_WARNING, "Health",

@@ -110,9 +110,11 @@ static void check_disk(const struct config *config, struct preflight *preflight)
         return;
     }
     double free_gb = (double)space.f_bavail * (double)space.f_frsize / 1e9;
-    bool enough = free_gb >= PREFLIGHT_DISK_FREE_GB;
-    preflight_add(preflight, "disk", enough ? PREFLIGHT_OK : PREFLIGHT_WARNING,
-                  "make room: 10 GB are advised, a long run may fill the disk", "%.1f GB free", free_gb);
+    double least_gb = config_f64(config, "limits.min_disk_free_gb");
+    preflight_add(preflight, "disk", free_gb >= least_gb ? PREFLIGHT_OK : PREFLIGHT_FAILED,
+                  "make room, put run.data_root on another disk, or, for a short run, ask for less "
+                  "(--set limits.min_disk_free_gb=1)",
+                  "%.1f GB free where %.200s is, %g GB are asked for", free_gb, root, least_gb);
 }
 
 static void check_limits(struct preflight *preflight)

@@ -25,7 +25,7 @@ struct preflight {
     size_t count;
 };
 
-enum { PREFLIGHT_DISK_FREE_GB = 10, PREFLIGHT_DISK_LEAST_MB = 16, PREFLIGHT_OPEN_FILES = 1024 };
+enum { PREFLIGHT_DISK_LEAST_MB = 16, PREFLIGHT_OPEN_FILES = 1024 };
 
 /* preflight_run: does all checks; folders are created, the limit of open files is raised as far as it may.
  * `instances`: the names whose sockets will be bound, NULL-terminated. */

@@ -1,5 +1,5 @@
-/* figures: counters and gauges of all symbols as one set for the heartbeat: counters are summed, of gauges the worst
- * symbol speaks. */
+/* figures: counters and gauges of all symbols for the heartbeat: counters are summed; each symbol tells its gauges under
+ * "name/features/SYMBOL", and the worst symbol under the name alone. */
 #pragma once
 
 #include "stage/stage.h"
@@ -17,6 +17,10 @@ struct figures {
 void figures_init(struct figures *figures);
 void figures_add(struct figures *figures, const struct features_symbol *symbol);
 void figures_report(const struct figures *figures, struct stage_report *report);
+
+/* figures_report_symbol: the gauges of one symbol. */
+void figures_report_symbol(const struct features_symbol *engine, const char *symbol,
+                           struct stage_report *report);
 
 /* figures_ledger: all counters of one symbol. */
 void figures_ledger(const struct features_symbol *symbol, size_t index, struct stage_ledger *ledger);

@@ -119,6 +119,9 @@ static void features_report(void *service, struct stage_report *report)
         if (stage_owns(features->stage, i))
             figures_add(&figures, features->symbols[i].engine);
     figures_report(&figures, report);
+    for (size_t i = 0; i < features->symbol_count; i++)
+        if (stage_owns(features->stage, i))
+            figures_report_symbol(features->symbols[i].engine, stage_symbol(features->stage, i), report);
 }
 
 static void features_ledger(void *service, struct stage_ledger *ledger)

@@ -4,12 +4,24 @@
 #include "proto/trade.h"
 
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
+
+enum { NAME_BYTES = 128 }; /* a heartbeat takes 63 of them; ours are shorter */
+
+/* told: of how many symbols. */
+static size_t told(const struct row_figures *figures)
+{
+    return figures->symbol_count < FIGURES_SYMBOLS_TOLD ? figures->symbol_count : FIGURES_SYMBOLS_TOLD;
+}
 
 void row_figures_init(struct row_figures *figures, size_t symbol_count)
 {
     latency_init(&figures->latency);
     figures->symbol_count = symbol_count;
+    figures->of_symbols = memory_allocate(told(figures) * sizeof *figures->of_symbols);
+    for (size_t i = 0; i < told(figures); i++)
+        latency_init(&figures->of_symbols[i]);
     figures->rates_tps = memory_allocate(symbol_count * sizeof *figures->rates_tps);
     for (size_t i = 0; i < symbol_count; i++)
         figures->rates_tps[i] = NAN;
@@ -19,6 +31,9 @@ void row_figures_init(struct row_figures *figures, size_t symbol_count)
 void row_figures_finish(struct row_figures *figures)
 {
     latency_finish(&figures->latency);
+    for (size_t i = 0; i < told(figures); i++)
+        latency_finish(&figures->of_symbols[i]);
+    free(figures->of_symbols);
     free(figures->rates_tps);
     silence_finish(&figures->silence);
 }
@@ -32,6 +47,8 @@ void row_figures_add(struct row_figures *figures, size_t symbol, const struct me
         return;
     if (!trade->backfilled) /* a fetched trade's is the length of the outage */
         latency_add(&figures->latency, trade->recv_ts_ms, trade->latency_ms);
+    if (!trade->backfilled && symbol < told(figures))
+        latency_add(&figures->of_symbols[symbol], trade->recv_ts_ms, trade->latency_ms);
     figures->rates_tps[symbol] = trade->recv_rate_tps;
 }
 
@@ -78,10 +95,34 @@ static void report_receiver(const struct intake *intake, struct stage_report *re
     stage_report_gauge(report, "clock_offset_ms", figures.clock_offset_ms);
 }
 
-void figures_report(const struct feed *feed, const struct intake *intake, const struct row_figures *rows,
-                    struct stage_report *report)
+static void report_symbol(const struct stage *stage, const struct feed *feed, size_t symbol,
+                          const struct latency *latency, struct stage_report *report)
+{
+    static const enum feed_counter COUNTERS[] = {FEED_TRADE_GAP_IDS, FEED_BOOK_SEQ_GAP, FEED_BOOK_RESYNC,
+                                                 FEED_DEDUP_HITS};
+    static const struct {
+        const char *name;
+        double q;
+    } QUANTILES[] = {{"latency_ms_p50", 0.5}, {"latency_ms_p99", 0.99}};
+    char name[NAME_BYTES];
+    for (size_t i = 0; i < sizeof COUNTERS / sizeof *COUNTERS; i++) {
+        snprintf(name, sizeof name, "%s/harvest/%s", feed_counter_name(COUNTERS[i]),
+                 stage_symbol(stage, symbol));
+        stage_report_counter(report, name, feed_count(feed, symbol, COUNTERS[i]));
+    }
+    for (size_t i = 0; i < sizeof QUANTILES / sizeof *QUANTILES; i++) {
+        snprintf(name, sizeof name, "%s/harvest/%s", QUANTILES[i].name, stage_symbol(stage, symbol));
+        stage_report_gauge(report, name, latency_quantile(latency, QUANTILES[i].q));
+    }
+}
+
+void figures_report(const struct stage *stage, const struct feed *feed, const struct intake *intake,
+                    const struct row_figures *rows, struct stage_report *report)
 {
     report_rows(rows, report);
+    for (size_t i = 0; i < told(rows); i++)
+        if (stage_owns(stage, i))
+            report_symbol(stage, feed, i, &rows->of_symbols[i], report);
     for (enum feed_counter counter = 0; counter < FEED_COUNTER_COUNT; counter++)
         stage_report_counter(report, feed_counter_name(counter), feed_count(feed, FEED_ALL, counter));
     if (intake->receiver)

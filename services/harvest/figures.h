@@ -7,10 +7,15 @@
 #include "silence.h"
 #include "stage/stage.h"
 
+enum {
+    FIGURES_SYMBOLS_TOLD = 20
+}; /* figures of a symbol's own are told of so many: a histogram takes memory and time */
+
 /* row_figures: what is told of the rows themselves. */
 struct row_figures {
-    struct latency latency; /* of trades */
-    double *rates_tps;      /* recv_rate_tps of each symbol's newest trade, NaN: none yet */
+    struct latency latency;     /* of trades */
+    struct latency *of_symbols; /* the same, of each of the first FIGURES_SYMBOLS_TOLD */
+    double *rates_tps;          /* recv_rate_tps of each symbol's newest trade, NaN: none yet */
     size_t symbol_count;
     struct silence silence;
 };
@@ -22,8 +27,8 @@ void row_figures_add(struct row_figures *figures, size_t symbol, const struct me
                      const void *row);
 
 /* figures_report: what receiver and writer would tell is not reported in a replay, not 0. */
-void figures_report(const struct feed *feed, const struct intake *intake, const struct row_figures *rows,
-                    struct stage_report *report);
+void figures_report(const struct stage *stage, const struct feed *feed, const struct intake *intake,
+                    const struct row_figures *rows, struct stage_report *report);
 
 /* figures_ledger: the feed's counters of the run and of each symbol of ours, what it holds back, and what the sockets of this life
  * gave. */

@@ -103,7 +103,7 @@ static void harvest_report(void *service, struct stage_report *report)
     struct harvest *harvest = service;
     for (size_t i = 0; i < stage_symbol_count(harvest->stage); i++)
         row_figures_elsewhere(&harvest->rows, i, !stage_owns(harvest->stage, i));
-    figures_report(harvest->feed, &harvest->intake, &harvest->rows, report);
+    figures_report(harvest->stage, harvest->feed, &harvest->intake, &harvest->rows, report);
 }
 
 static void harvest_ledger(void *service, struct stage_ledger *ledger)

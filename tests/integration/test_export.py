@@ -69,6 +69,13 @@ def test_a_pushgateway_holds_the_last_figures_of_a_run_until_the_next_run_of_the
         assert pushed["signal_gating_breakdown"] == summary["gating_breakdown"] and summary["total"] > 100
         assert pushed["process_up"].keys() == SERVICES and set(pushed["process_up"].values()) == {1}
         assert MARKET <= pushed.keys(), MARKET - pushed.keys()
+        for name in ("cvd_scale_median", "cvd_floor_hit_rate", "p_abs_z_gt2", "p_abs_z_gt3", "recv_rate_tps"):
+            assert pushed[name].keys() == {"BTCUSDT", "ETHUSDT"}, (name, pushed[name])
+        counters = json.loads((stack.folder / "artifacts/run_logs/status_test-run.json").read_text())["processes"]
+        (features,) = [process for process in counters if process["name"] == "features"]
+        for name in ("cvd_scale_median", "p_abs_z_gt2"):  # each has its own; the name alone is the worst of them
+            own = [features["gauges"][f"{name}/features/{symbol}"] for symbol in ("BTCUSDT", "ETHUSDT")]
+            assert features["gauges"][name] == max(own) and len(set(own)) == 2, own
         lines = (stack.folder / "artifacts/run_logs/export_test-run.jsonl").read_text().splitlines()
         assert [json.loads(line)["number"] for line in lines] == [*range(len(lines) - 1), -1]
         # A test of the target is no tick of a run and leaves nothing behind; the next run's first export drops this one's group.

@@ -11,8 +11,9 @@ CHECKS = ["config", "single_run", "directories", "disk", "disk_speed", "limits",
           "sinks"]
 
 
-def orchctl(folder, *arguments, seconds=240):
-    (folder / "trial.yaml").write_text("health:\n  heartbeat_timeout_ms: 20000\nreport:\n  http_port: 0\n")
+def orchctl(folder, *arguments, seconds=240, free_gb=0):
+    (folder / "trial.yaml").write_text("health:\n  heartbeat_timeout_ms: 20000\nreport:\n  http_port: 0\n"
+                                       f"limits:\n  min_disk_free_gb: {free_gb}\n")
     return subprocess.run([str(harness.BIN / "orchctl"), *map(str, arguments), "--config", "trial.yaml"], cwd=folder,
                           capture_output=True, text=True, timeout=seconds, env=os.environ)
 
@@ -21,6 +22,17 @@ def test_preflight_is_doctor_by_its_other_name(tmp_path):
     done = orchctl(tmp_path, "preflight", "--json")
     assert done.returncode == 0, done.stdout + done.stderr
     assert sorted(check["check"] for check in json.loads(done.stdout)["checks"]) == sorted(CHECKS)
+
+
+def test_a_disk_with_too_little_room_is_refused_with_what_to_do(tmp_path):
+    done = orchctl(tmp_path, "doctor", "--json", free_gb=1000000)
+    (disk,) = [check for check in json.loads(done.stdout)["checks"] if check["check"] == "disk"]
+    assert done.returncode == 3 and disk["verdict"] == "failed" and "1e+06 GB are asked for" in disk["cause"], done.stdout
+    assert "limits.min_disk_free_gb" in disk["remedy"]
+    run = subprocess.run([harness.BIN / "orchestrator", "--config", "trial.yaml", "--minutes", "0.1"], cwd=tmp_path, capture_output=True,
+                         text=True, timeout=60)
+    assert run.returncode == 2 and "GB free where" in run.stdout and "min_disk_free_gb" in run.stdout, run
+    assert not (tmp_path / "runtime/status").exists(), "nothing was started"
 
 
 def test_a_precheck_measures_each_of_its_gates_and_makes_no_signal(tmp_path):

@@ -20,6 +20,8 @@ BUILD = pathlib.Path(os.environ.get("ORDERFLOW_BUILD", ROOT / "build" / "dev"))
 BIN = BUILD / "bin"
 RECORDINGS = pathlib.Path(os.environ.get("ORDERFLOW_RECORDINGS", ROOT.parent / "shared" / "data"))
 POLL_S = 0.02
+# Many stacks run at once: no port by default. They write little: a small machine's disk will do.
+HERE = {"report.http_port": -1, "limits.min_disk_free_gb": 0}
 
 
 def recording(name):
@@ -93,7 +95,7 @@ class Stack:
                         "--run-id", run_id, "--speed", str(speed)]
         for capture in captures:
             self.command += ["--capture", str(capture)]
-        for key, value in {"report.http_port": -1, **(sets or {})}.items():  # many stacks run at once: no port by default
+        for key, value in {**HERE, **(sets or {})}.items():
             self.command += ["--set", f"{key}={value}"]
         self.command += list(arguments)
         self.environment = {**os.environ, **(environment or {})}

@@ -101,6 +101,7 @@ static const char *const SPECIFIED[] = {
     "supervisor.stop_timeout_s=2",
     "limits.max_rss_mb=600",
     "limits.max_open_files=256",
+    "limits.min_disk_free_gb=10",
     "export.type=none",
     "export.url=",
     "export.job=signal_reporter",

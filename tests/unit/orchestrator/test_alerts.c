@@ -28,7 +28,7 @@ static const struct fixture {
     {"latency_p99_high", "latency_ms_p99", "", ALERT_WARNING, 120, 121, 10, false},
     {"latency_p99_critical", "latency_ms_p99", "", ALERT_CRITICAL, 300, 301, 5, false},
     {"ws_reconnects_high", "reconnects_hour", "", ALERT_WARNING, 10, 11, 0, false},
-    {"cvd_floor_hit_high", "cvd_floor_hit_rate", "", ALERT_WARNING, 0.60, 0.61, 15, false},
+    {"cvd_floor_hit_high", "cvd_floor_hit_rate", "BTCUSDT", ALERT_WARNING, 0.60, 0.61, 15, false},
     {"empty_bucket_high", "empty_minute_share", "BTCUSDT", ALERT_WARNING, 0, 1.0 / 60, 0, false},
     {"recv_rate_low", "recv_rate_tps", "", ALERT_WARNING, 0.1, 0.09, 10, false},
     {"write_errors", "write_errors_rise", "", ALERT_CRITICAL, 0, 1, 0, false},
@@ -197,6 +197,57 @@ static yyjson_doc *document_of(const struct alerts *alerts, bool with_state, str
     return document;
 }
 
+/* subjects: one evaluation with a figure of each subject from..to; those are bad. */
+static void subjects(struct bench *bench, int from, int to, double value)
+{
+    struct alert_figures figures = {0};
+    struct alert_moment moment = {.now_ms = ++bench->minute * MINUTE_MS, .wall_ms = WALL_MS + bench->minute};
+    for (int i = from; i < to; i++) {
+        char subject[16];
+        snprintf(subject, sizeof subject, "S%d", i);
+        alert_figure_add(&figures, "empty_minute_share", subject, value);
+    }
+    alerts_evaluate(&bench->alerts, &figures, &moment, changed, bench);
+    alert_figures_finish(&figures);
+}
+
+static void what_is_open_is_kept_however_many_there_were(void **state)
+{
+    struct bench bench = {.watched = rule_of(&FIXTURES[10])}, later = {0};
+    struct buffer text;
+    struct error error;
+    (void)state;
+    minute(&bench, "deadletter_rows", "", 1); /* it ends, and is the first to make room */
+    minute(&bench, "deadletter_rows", "", 0);
+    minute(&bench, "deadletter_rows", "", 0);
+    subjects(&bench, 0, ALERTS_KEPT, 1);
+    for (int i = 0; i < 2; i++)
+        subjects(&bench, 10, ALERTS_KEPT, 0); /* S0 … S9 stay open */
+    subjects(&bench, 2000, 2020, 1);
+    assert_int_equal(bench.alerts.count, ALERTS_KEPT);
+    assert_int_equal(bench.alerts.triggered, 1 + ALERTS_KEPT + 20);
+    assert_int_equal(alerts_active(&bench.alerts), 30);
+    size_t open = 0;
+    for (size_t i = 0; i < bench.alerts.count; i++)
+        open += !bench.alerts.items[i].recovered_ms;
+    assert_int_equal(open, 30);
+    assert_string_equal(bench.alerts.items[0].subject, "S0"); /* the one before was over */
+    assert_string_equal(bench.alerts.items[ALERTS_KEPT - 1].subject, "S2019");
+    for (int i = 0; i < 2; i++)
+        subjects(&bench, 2019, 2020, 0); /* its place has moved along */
+    assert_true(bench.alerts.items[ALERTS_KEPT - 1].recovered_ms > 0);
+    assert_true(alerts_raised(&bench.alerts, rule_of(&FIXTURES[13]))); /* a tag of the run all the same */
+    yyjson_doc_free(document_of(&bench.alerts, true, &text));
+    assert_ok(alerts_load(&later.alerts, buffer_text(&text), text.length, &error));
+    assert_true(alerts_raised(&later.alerts, rule_of(&FIXTURES[13])));
+    assert_int_equal(alerts_active(&later.alerts), 29);
+    subjects(&bench, 3000, 3000 + 2 * ALERTS_KEPT, 1);
+    assert_int_equal(bench.alerts.count, alerts_active(&bench.alerts)); /* more than are kept, all open */
+    buffer_finish(&text);
+    alerts_finish(&bench.alerts);
+    alerts_finish(&later.alerts);
+}
+
 static void the_manifest_has_what_was_raised_and_what_is_over(void **state)
 {
     struct bench bench = {.watched = rule_of(&FIXTURES[13])};
@@ -333,6 +384,7 @@ int main(void)
         cmocka_unit_test(every_rule_stays_closed_opens_in_time_and_closes_after_two_clear_minutes),
         cmocka_unit_test(a_period_begins_anew_when_the_figure_was_clear_or_unknown_in_between),
         cmocka_unit_test(each_subject_has_one_alert_of_its_own),
+        cmocka_unit_test(what_is_open_is_kept_however_many_there_were),
         cmocka_unit_test(the_manifest_has_what_was_raised_and_what_is_over),
         cmocka_unit_test(a_later_orchestrator_goes_on_with_open_alerts_and_running_periods),
         cmocka_unit_test(rises_are_those_since_the_last_evaluation_and_of_the_last_hour),

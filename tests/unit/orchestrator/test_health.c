@@ -180,7 +180,18 @@ struct bench {
     struct telemetry telemetry;
     struct health health;
     struct health_view view;
+    bool quiet; /* the market; else there is something to read at every tick */
 };
+
+/* bench_at: the time of the next judgement. */
+static void bench_at(struct bench *bench, int64_t now_ms)
+{
+    bench->view.now_ms = now_ms;
+    if (!bench->quiet)
+        bench->view.market_rows = now_ms;
+    if (!bench->quiet && bench->view.input_rows >= 0)
+        bench->view.input_rows = now_ms;
+}
 
 static void bench_init(struct bench *bench)
 {
@@ -204,7 +215,7 @@ static void bench_init(struct bench *bench)
 static enum health_status bench_tick(struct bench *bench, int64_t now_ms, int64_t processed, int64_t dropped)
 {
     struct beat beat;
-    bench->view.now_ms = now_ms;
+    bench_at(bench, now_ms);
     beat_begin(&beat, 42, now_ms + 1);
     beat_counter(&beat, "processed", processed);
     if (dropped >= 0)
@@ -285,7 +296,7 @@ static const char *judge_told(struct bench *bench, const char *process, int64_t 
 {
     struct beat beat;
     bench->view.process = process;
-    bench->view.now_ms = now_ms;
+    bench_at(bench, now_ms);
     beat_begin(&beat, 42, now_ms + 1);
     for (size_t i = 0; i < count; i++)
         beat_counter(&beat, told[i].counter, told[i].value);
@@ -453,6 +464,107 @@ static void the_broker_is_not_far_behind_and_the_report_is_not_late(void **unuse
     telemetry_finish(&bench.telemetry);
 }
 
+/* market_tick: of any process with figures that grow: all of them are `value`. */
+static const char *market_tick(struct bench *bench, const char *process, int64_t now_ms, int64_t value)
+{
+    return JUDGE(bench, process, now_ms, {"received_trades", value}, {"received_books", value},
+                 {"queue_dropped", 0}, {"stage_retention_dropped", 0}, {"symbols_without_trades", 0},
+                 {"symbols_without_books", 0}, {"substream_timeout_detected", 0}, {"capture_bytes", value},
+                 {"rows_prices", value}, {"rows_orderbook", 0}, {"rows_ofi", value}, {"rows_cvd", 0},
+                 {"rows_fusion", 0}, {"rows_features", 0}, {"write_errors_total", 0}, {"deadletter_rows", 0},
+                 {"rows", value}, {"processed", value}, {"dropped", 0}, {"jsonl_rotations", value});
+}
+
+/* GROWING: who is asked for growth, and what fails without it. */
+static const struct {
+    const char *process, *failed;
+} GROWING[] = {
+    {"harvest", "no_growth:received_trades,no_growth:received_books,no_growth:capture_bytes"},
+    {"archive", "no_growth:rows_prices+rows_orderbook,no_growth:rows_ofi+rows_cvd+rows_fusion+rows_features"},
+    {"features", "no_growth:rows"},
+    {"signal", "no_growth:processed,no_growth:jsonl_rotations"},
+};
+
+static void a_quiet_market_makes_harvest_unhealthy_and_nobody_else(void **unused)
+{
+    (void)unused;
+    for (size_t i = 0; i < sizeof GROWING / sizeof *GROWING; i++) {
+        struct bench bench;
+        bench_init(&bench);
+        bench.view.modules = module_bit(MODULE_FEATURES);
+        bool is_market = strcmp(GROWING[i].process, "harvest") == 0;
+        bench.view.input_rows = is_market ? -1 : 0;
+        int64_t now_ms = 0, last = 0;
+        for (; now_ms < 300000; now_ms += 10000)
+            assert_string_equal(market_tick(&bench, GROWING[i].process, now_ms, last = now_ms), "");
+        bench.quiet = true;
+        for (; now_ms < 900000; now_ms += 10000)
+            market_tick(&bench, GROWING[i].process, now_ms, last);
+        assert_string_equal(bench.health.failed, is_market ? GROWING[i].failed : "");
+        assert_true(is_market || bench.health.checks == bench.health.healthy_checks);
+        bench.quiet = false; /* it goes on, and whoever reads it has time to answer */
+        for (int64_t begun_ms = now_ms; now_ms <= begun_ms + 40000; now_ms += 10000)
+            assert_true(is_market || !*market_tick(&bench, GROWING[i].process, now_ms, last));
+        for (int64_t begun_ms = now_ms; now_ms <= begun_ms + 120000; now_ms += 10000)
+            market_tick(&bench, GROWING[i].process, now_ms, last);
+        assert_string_equal(bench.health.failed, GROWING[i].failed); /* fed, and without an answer */
+        telemetry_finish(&bench.telemetry);
+    }
+}
+
+static void who_leaves_its_input_waiting_is_not_quiet(void **unused)
+{
+    (void)unused;
+    struct bench bench;
+    bench_init(&bench);
+    for (int64_t now_ms = 1; now_ms < 200000; now_ms += 10000) {
+        bench.view.input_rows = 0; /* it reads nothing, while the market moves */
+        bench.quiet = true;
+        bench.view.market_rows = now_ms;
+        market_tick(&bench, "features", now_ms, 5);
+    }
+    assert_string_equal(bench.health.failed, "");
+    bench.view.lag_rows = 1;
+    assert_string_equal(market_tick(&bench, "features", 200001, 5), "no_growth:rows");
+    telemetry_finish(&bench.telemetry);
+}
+
+static void what_falls_into_a_fault_is_looked_at_and_not_counted(void **unused)
+{
+    (void)unused;
+    struct bench bench;
+    bench_init(&bench);
+    bench.view.input_rows = -1;
+    bench.view.excused = true;
+    for (int64_t now_ms = 1; now_ms < 70000; now_ms += 10000)
+        market_tick(&bench, "harvest", now_ms, now_ms);
+    assert_string_equal(bench.health.failed, "");
+    for (int64_t now_ms = 70001; now_ms < 140000; now_ms += 10000)
+        market_tick(&bench, "harvest", now_ms, 60001);
+    assert_string_equal(bench.health.failed,
+                        GROWING[0].failed); /* compared with the silence, not with before it */
+    assert_int_equal(bench.health.checks, 0);
+    bench.view.excused = false;
+    market_tick(&bench, "harvest", 140001, 140001);
+    assert_int_equal(bench.health.checks, 1);
+    assert_int_equal(bench.health.healthy_checks, 1);
+    telemetry_finish(&bench.telemetry);
+}
+
+static void features_grow(void **unused)
+{
+    (void)unused;
+    struct bench bench;
+    bench_init(&bench);
+    bench.view.feeding_ms = 1;
+    for (int64_t now_ms = 1; now_ms < 60000; now_ms += 10000)
+        assert_string_equal(JUDGE(&bench, "features", now_ms, {"rows", 7}), "");
+    assert_string_equal(JUDGE(&bench, "features", 60001, {"rows", 7}), "no_growth:rows");
+    assert_string_equal(JUDGE(&bench, "features", 70001, {"rows", 8}), "");
+    assert_string_equal(JUDGE(&bench, "features", 80001, {"queue_dropped", 0}), "not_reported:rows");
+    telemetry_finish(&bench.telemetry);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -468,6 +580,10 @@ int main(void)
         cmocka_unit_test(signal_turns_its_files_over_where_it_has_any),
         cmocka_unit_test(a_counter_that_a_restart_begins_anew_has_not_fallen),
         cmocka_unit_test(a_heartbeat_without_progress_is_no_life_unless_there_is_nothing_to_do),
+        cmocka_unit_test(a_quiet_market_makes_harvest_unhealthy_and_nobody_else),
+        cmocka_unit_test(who_leaves_its_input_waiting_is_not_quiet),
+        cmocka_unit_test(what_falls_into_a_fault_is_looked_at_and_not_counted),
+        cmocka_unit_test(features_grow),
         cmocka_unit_test(the_broker_is_not_far_behind_and_the_report_is_not_late),
     };
     check_filter();
