@@ -112,9 +112,10 @@ void stage_note_loss(struct stage *stage)
     stage->state_dirty = stage->loss_unsaved = true;
 }
 
-bool stage_rereads(const struct stage *stage)
+bool stage_rereads(const struct stage *stage, size_t symbol_index)
 {
-    return stage->rereading;
+    const struct output *output = &stage->outputs[symbol_index];
+    return output->emitted < journal_last(stage->journal, output->journal_stream);
 }
 
 bool stage_draining(const struct stage *stage)

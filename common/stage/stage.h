@@ -209,8 +209,8 @@ void stage_touch(struct stage *stage);
  * so with its exit code. */
 void stage_note_loss(struct stage *stage);
 
-/* stage_rereads: what comes out just now was journaled in an earlier life, and is compared. */
-bool stage_rereads(const struct stage *stage);
+/* stage_rereads: whether the next row of the symbol was journaled in an earlier life, so that it is compared. */
+bool stage_rereads(const struct stage *stage, size_t symbol_index);
 
 /* stage_draining: SIGTERM or drain came. */
 bool stage_draining(const struct stage *stage);

@@ -35,6 +35,12 @@ static enum status playback_command(void *service, const char *verb, const char 
     return player_command(service, verb);
 }
 
+static void playback_halt(void *service, int64_t until_ms)
+{
+    (void)until_ms;
+    player_halt(service);
+}
+
 static void playback_save(void *service, struct buffer *out)
 {
     player_save(service, out);
@@ -71,7 +77,7 @@ static void playback_ledger(void *service, struct stage_ledger *ledger)
 /* playback_caught_up: where the last life was; how much is still to be played is nobody's lag. */
 static bool playback_caught_up(void *service)
 {
-    return !stage_rereads(((struct player *)service)->stage);
+    return !player_rereads(service);
 }
 
 static const struct stage_service PLAYBACK = {
@@ -84,6 +90,7 @@ static const struct stage_service PLAYBACK = {
     .pull = playback_pull,
     .due_ms = playback_due_ms,
     .command = playback_command,
+    .halt = playback_halt,
     .save = playback_save,
     .load = playback_load,
     .symbol_save = playback_symbol_save,

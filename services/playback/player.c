@@ -66,6 +66,14 @@ void player_close(struct player *player)
     free(player);
 }
 
+bool player_rereads(const struct player *player)
+{
+    for (size_t i = 0; i < stage_symbol_count(player->stage); i++)
+        if (stage_owns(player->stage, i) && stage_rereads(player->stage, i))
+            return true;
+    return false;
+}
+
 /* --- what is read --- */
 
 static bool is_read(const struct player *player, size_t symbol)
@@ -151,7 +159,7 @@ static enum status play_next(struct player *player, struct error *error)
     enum status status = reading_peek(player->reading, &played, error);
     if (status != STATUS_OK)
         return status;
-    if (!played->end) {
+    if (!played->end && !player->rereads) {
         int64_t now_ms = clock_monotonic_ms(stage_clock(player->stage));
         int64_t due_ms = pace_due_ms(&player->pace, played->ts_ms, now_ms);
         if (due_ms > now_ms) {
@@ -175,15 +183,27 @@ static void end_all(struct player *player)
 
 enum status player_play(struct player *player, size_t budget, bool *out_more, struct error *error)
 {
+    bool plays = player->going && player->stop == PLAYER_PLAYS;
     if (player->stop == PLAYER_STOPPED)
         end_all(player);
-    if (!player->going || player->stop != PLAYER_PLAYS)
+    else if (player->stop == PLAYER_ASKED)
+        stage_touch(player->stage); /* until it is saved */
+    player->rereads = player_rereads(player);
+    if (!plays && !player->rereads)
         return STATUS_OK;
     enum status status = follow(player, error);
-    for (size_t i = 0; status == STATUS_OK && i < budget; i++)
+    for (size_t i = 0; status == STATUS_OK && i < budget && (plays || player->rereads); i++) {
         status = play_next(player, error);
+        player->rereads = player->rereads && player_rereads(player);
+    }
     *out_more = status == STATUS_OK;
     return status == STATUS_AGAIN || status == STATUS_END ? STATUS_OK : status;
+}
+
+void player_halt(struct player *player)
+{
+    if (player->stop == PLAYER_STOPPED)
+        end_all(player);
 }
 
 enum status player_command(struct player *player, const char *verb)
@@ -203,10 +223,11 @@ enum status player_command(struct player *player, const char *verb)
 /* --- state --- */
 
 /* The state is saved in the transaction that makes it durable, and nothing is played before that one is through: from here on a life after a
- * kill knows, too, that it plays nothing more. */
+ * kill knows, too, that it plays nothing more. Not while rows come out again: those that an earlier life has journaled come first. */
 void player_save(struct player *player, struct buffer *out)
 {
-    player->stop = player->stop == PLAYER_ASKED ? PLAYER_STOPPED : player->stop;
+    if (player->stop == PLAYER_ASKED && !player_rereads(player))
+        player->stop = PLAYER_STOPPED;
     buffer_append_i64(out, player->stop == PLAYER_STOPPED);
 }
 

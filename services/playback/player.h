@@ -6,11 +6,9 @@
 #include "stage/stage.h"
 #include "tracks.h"
 
-enum player_stop {
-    PLAYER_PLAYS,
-    PLAYER_ASKED, /* stop_intake has come; that is not durable yet: rows still follow in a life after a kill … */
-    PLAYER_STOPPED /* … now none: what was emitted last is the last, and the ends may be emitted */
-};
+/* player_stop: stop_intake is asked for, then part of the saved state, and only then are the ends emitted: a life after a kill never has
+ * rows where an earlier one had an end, nor the other way round. */
+enum player_stop { PLAYER_PLAYS, PLAYER_ASKED, PLAYER_STOPPED };
 
 struct player {
     struct stage *stage;
@@ -20,6 +18,7 @@ struct player {
     struct track *tracks;    /* by symbol */
     struct pace pace;
     bool going;
+    bool rereads; /* rows come out again that an earlier life has journaled: they wait for nothing */
     enum player_stop stop;
     int64_t due_ms; /* monotonic; INT64_MAX: nothing waits for its time */
 };
@@ -29,6 +28,12 @@ void player_close(struct player *player);
 
 /* player_play: at most `budget` steps; see stage_service.pull. */
 enum status player_play(struct player *player, size_t budget, bool *out_more, struct error *error) MUST_USE;
+
+/* player_halt: TERM has come: streams that are to end, end. */
+void player_halt(struct player *player);
+
+/* player_rereads: rows of an earlier life are still to come out again. */
+bool player_rereads(const struct player *player);
 
 /* player_command: go, stop_intake; STATUS_UNSUPPORTED: another one. */
 enum status player_command(struct player *player, const char *verb) MUST_USE;

@@ -128,14 +128,17 @@ def test_symbols_move_between_instances_while_they_are_played(tmp_path, run):
     assert_same_signals(stack, run)
 
 
-def test_a_playback_that_is_interrupted_ends_its_streams_and_says_what_it_left(tmp_path, run):
+def test_a_playback_that_is_interrupted_and_killed_ends_its_streams_and_says_what_it_left(tmp_path, run):
     stack = playback(tmp_path / "again", run.rows, "--set", "run.replay_speed=1")
     with stack:
         harness.wait_for(lambda: stack.rows_written() > 5, 60, "the first signals")
         refused = stack.orchctl("direction", "lock", "--why", "no", check=False)
         assert refused.returncode != 0 and "plays rows that have been computed" in refused.stderr, refused
+        (features,) = (process["pid"] for process in stack.status()["processes"] if process["name"] == "features")
         stack.process.send_signal(signal.SIGINT)
+        os.kill(features, signal.SIGKILL)  # whether it has heard of it or not
         harness.assert_sound(stack, stack.finish())
+    assert stack.manifest()["processes"]["features"]["restart_count"] == 1
     rows = source_of(stack)["input_rows"]
     assert rows["left"] > 0 and rows["left"] + rows["played"] == rows["rows"] and rows["played"] == len(stack.sqlite_rows()[1])
     assert "left where it was stopped" in stack.text()
