@@ -69,6 +69,7 @@ struct self_check {
 struct canary_report {
     const struct config *config;
     const char *run_id, *run_tag, *folder; /* artifacts/runtime/canary_report */
+    const char *artifacts_dir;             /* where the incidents are, wherever the report goes */
     char fingerprint[SHA256_HEX_BYTES];
     struct archived archived;
     bool goes_on; /* from a progress file */

@@ -4,6 +4,7 @@
 #include "base/json.h"
 #include "canary_report.h"
 #include "orchestrator/canary/incidents.h"
+#include "orchestrator/canary/rollback.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -33,18 +34,30 @@ static double hours_of(const struct canary_report *report)
     return isinf(hours) ? 0 : hours;
 }
 
+/* is_later: opened by a gate of a run that followed this one: it is measured while this one is concluded. */
+static bool is_later(const struct canary_report *report, const struct incident *incident)
+{
+    char run_id[INCIDENT_CAUSE_BYTES];
+    snprintf(run_id, sizeof run_id, "%.*s", (int)strcspn(incident->cause, " "), incident->cause);
+    return *run_id && rollback_follows(report->run_id, run_id);
+}
+
 /* incidents_open_p1: also how many there are in all. */
 static bool incidents_open_p1(const struct canary_report *report, int64_t *out_count, int64_t *out_all)
 {
     struct incidents incidents;
     char path[PATH_BYTES];
-    path_join(path, report->folder, "incidents.json");
+    incidents_path(report->artifacts_dir, path);
     if (incidents_read(path, &incidents, NULL) != STATUS_OK)
         return false;
-    *out_count = 0;
-    *out_all = (int64_t)incidents.count;
-    for (size_t i = 0; i < incidents.count; i++)
-        *out_count += !incidents.items[i].closed_ms && strcmp(incidents.items[i].severity, "P1") == 0;
+    *out_count = *out_all = 0;
+    for (size_t i = 0; i < incidents.count; i++) {
+        const struct incident *incident = &incidents.items[i];
+        if (is_later(report, incident))
+            continue;
+        *out_all += 1;
+        *out_count += !incident->closed_ms && strcmp(incident->severity, "P1") == 0;
+    }
     incidents_finish(&incidents);
     return true;
 }

@@ -86,6 +86,7 @@ int main(int argc, char **argv)
         report.config = of_run ? of_run : input.config;
         report.run_id = input.run_id;
         report.run_tag = tag;
+        report.artifacts_dir = config_text(input.config, "run.artifacts_dir");
         report.folder = options.out_dir ? options.out_dir : folder;
         canary_report_begin(&report);
         code = evaluate(&options, live, &input, &report);

@@ -3,6 +3,8 @@
 #include "base/json.h"
 #include "orchestrator/run.h"
 
+#include <dirent.h>
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -141,4 +143,55 @@ void canary_files_processes(const struct run *run)
     buffer_append_byte(&text, '\n');
     put(run, "canary_report/process_info.json", &text);
     buffer_finish(&text);
+}
+
+/* --- of a run that is left --- */
+
+void canary_files_left_folder(const struct run *run, char out_path[PATH_BYTES])
+{
+    path_join(out_path, config_text(run->config, "run.artifacts_dir"), "runtime/canary_report/%s",
+              run->run_id);
+}
+
+/* is_report: of this run's evaluations; the others are of the folder. */
+static bool is_report(const char *name)
+{
+    static const char *const OTHERS[] = {"incidents.json", "process_info.json", "rollback_drill.json"};
+    for (size_t i = 0; i < sizeof OTHERS / sizeof *OTHERS; i++)
+        if (strcmp(name, OTHERS[i]) == 0)
+            return false;
+    return name[0] != '.' && strchr(name, '.'); /* a run's folder has no dot in its name */
+}
+
+static enum status report_copy(const char *from_folder, const char *to_folder, const char *name)
+{
+    char from[PATH_BYTES], to[PATH_BYTES];
+    struct buffer text;
+    path_join(from, from_folder, "%s", name);
+    path_join(to, to_folder, "%s", name);
+    buffer_init(&text, 0);
+    enum status status = file_read(from, &text);
+    status = status == STATUS_OK ? folder_make_for(to) : status;
+    status = status == STATUS_OK ? file_replace(to, text.data, text.length, false) : status;
+    buffer_finish(&text);
+    return status;
+}
+
+enum status canary_files_leave(const struct run *run)
+{
+    char from[PATH_BYTES], to[PATH_BYTES];
+    enum status status = STATUS_OK;
+    if (run->gates != GATES_CANARY)
+        return STATUS_OK;
+    path_join(from, config_text(run->config, "run.artifacts_dir"), "runtime/canary_report");
+    canary_files_left_folder(run, to);
+    DIR *folder = opendir(from);
+    for (struct dirent *entry; folder && status == STATUS_OK && (entry = readdir(folder));)
+        if (is_report(entry->d_name))
+            status = report_copy(from, to, entry->d_name);
+    int reason = errno;
+    if (folder)
+        closedir(folder);
+    errno = reason;
+    return status;
 }

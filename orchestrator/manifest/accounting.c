@@ -3,6 +3,7 @@
 #include "behind.h"
 #include "conclude.h"
 #include "orchestrator/drivers/spawn.h"
+#include "orchestrator/interventions/canary_files.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -106,9 +107,18 @@ void accounting_quality(const struct run *run)
 
 void accounting_canary(const struct run *run)
 {
-    char effective[PATH_BYTES];
+    char effective[PATH_BYTES], folder[PATH_BYTES];
     behind_effective_path(run, effective);
-    const char *words[] = {"evaluation", "--live", "--effective", effective, "--run-id", run->run_id, NULL};
+    canary_files_left_folder(run, folder);
+    const char *words[] = {"evaluation",
+                           "--live",
+                           "--effective",
+                           effective,
+                           "--run-id",
+                           run->run_id,
+                           *run->behind ? "--out" : NULL, /* the folder of reports is the next run's */
+                           folder,
+                           NULL};
     perform(run, "canary", words);
 }
 

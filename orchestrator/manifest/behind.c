@@ -4,6 +4,7 @@
 #include "conclude.h"
 #include "manifest.h"
 #include "orchestrator/export/exporter.h"
+#include "orchestrator/interventions/canary_files.h"
 #include "orchestrator/plan/resolve.h"
 #include "orchestrator/supervision/record.h"
 
@@ -105,6 +106,7 @@ static enum status fill(const struct run *run, const char *folder, struct error 
         status = plan_write(run->plan, path, is_durable(run), error);
     status = status == STATUS_OK ? limit_write(run, folder) : status;
     status = status == STATUS_OK ? copy(run, folder, "checkpoint.json") : status;
+    status = status == STATUS_OK ? canary_files_leave(run) : status;
     path_join(path, folder, "orchestrator.state");
     status = status == STATUS_OK ? record_copy(run, path) : status;
     crash_point("leaving");
@@ -137,6 +139,7 @@ enum status behind_leave(struct run *run, struct error *error)
     manifest_status_path(run, path);
     struct exporter_totals exports = exporter_totals(run->exporter);
     run->left_behind = true;
+    canary_watch_end(run);      /* its tables are complete as far as its progress says */
     if (!file_exists(folder)) { /* else they were counted before an orchestrator died, and are gone */
         run->exports_ok = exports.ok;
         run->exports_failed = exports.failed;

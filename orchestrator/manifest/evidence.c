@@ -100,7 +100,10 @@ void evidence_places_live(struct evidence_places *places, const char *artifacts_
     path_join(places->log_path, logs_dir, "orchestrator/orchestrator.log");
     path_join(places->report_dir, logs_dir, "report");
     path_join(places->quality_dir, artifacts_dir, "dq_reports");
-    path_join(places->canary_path, artifacts_dir, "runtime/canary_report/T+0_final_report.json");
+    path_join(places->canary_path, artifacts_dir, "runtime/canary_report/%s/T+0_final_report.json",
+              places->run_id);
+    if (!file_exists(places->canary_path)) /* else another canary follows, and writes where this one did */
+        path_join(places->canary_path, artifacts_dir, "runtime/canary_report/T+0_final_report.json");
 }
 
 void evidence_places_pack(struct evidence_places *places, const char *folder)
