@@ -93,7 +93,7 @@ def test_answers_of_a_run_that_goes_on(programs, tmp_path):
         manifest = json.loads(live.stdout)
         (file,) = (run.folder / "artifacts/run_logs").glob("run_manifest_*.json")
         start = json.loads(file.read_text())
-        assert manifest.keys() == start.keys() and "goes on" in live.stderr and live.stderr.count("\n") == 1
+        assert manifest.keys() == start.keys() and "is still going on" in live.stderr and live.stderr.count("\n") == 1
         assert (manifest["state"], manifest["final"], start["processes"]["broker"]["pid"]) == ("running", False, None)
         assert manifest["config_fingerprint"] == run.status()["config_fingerprint"]
         assert manifest["duration_s"] > start["duration_s"] and manifest["written_at"] > start["written_at"]
