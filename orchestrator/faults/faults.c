@@ -298,8 +298,9 @@ enum status faults_inject(struct run *run, const struct fault_wish *wish, int64_
         status = fits(run, &one, error);
     }
     if (status == STATUS_OK && run->fault_count + count > RUN_FAULTS_MAX)
-        status = error_set(error, STATUS_LIMIT, "this run has had %zu faults; more than %d are not recorded",
-                           run->fault_count, RUN_FAULTS_MAX);
+        status =
+            error_set(error, STATUS_LIMIT, "this run has had %zu %s; more than %d are not recorded",
+                      run->fault_count, plural((int64_t)run->fault_count, "fault", "faults"), RUN_FAULTS_MAX);
     if (status == STATUS_OK && !wish->forced && !faults_steady(run, error))
         status = STATUS_CONFLICT;
     for (size_t i = 0; status == STATUS_OK && i < count; i++) {

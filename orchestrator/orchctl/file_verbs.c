@@ -17,7 +17,8 @@ static void say_unfinished(const struct buffer *text, const char *run_id, bool g
     bool is_final = yyjson_is_true(yyjson_obj_get(yyjson_doc_get_root(document), "final"));
     yyjson_doc_free(document);
     if (!is_final && goes_on)
-        complain(EXIT_FINE, "run %s goes on: this is its manifest as it was at written_at, not the final one",
+        complain(EXIT_FINE,
+                 "run %s is still going on: this is not its final manifest, but as it was at written_at",
                  run_id);
     else if (!is_final && is_concluding)
         complain(EXIT_FINE, "run %s is still being concluded: this is not its final manifest", run_id);
@@ -58,7 +59,7 @@ static bool print_live(const struct invocation *invocation, const char *run_id)
     if (text) {
         puts(text);
         fflush(stdout);
-        complain(EXIT_FINE, "run %s goes on: this is its manifest as it stands now, not the final one",
+        complain(EXIT_FINE, "run %s is still going on: this is not its final manifest, but how it stands now",
                  run_id);
     } else {
         complain(EXIT_FINE, "run %s goes on, but its orchestrator does not tell how it stands: %s", run_id,

@@ -201,7 +201,7 @@ def test_an_unknown_key_is_answered_with_its_neighbours(killed):
     assert "no file of run other" in why(killed, f"other/BTCUSDT/{times[5]}", code=1).stderr
 
 
-@pytest.mark.parametrize("words", [["BTCUSDT"], ["a/b/c/d"], ["BTCUSDT", "soon"], ["BTCUSDT", "1", "2"], [],
+@pytest.mark.parametrize("words", [["BTCUSDT"], ["a/b/c/d"], ["BTCUSDT", "soon"], ["BTCUSDT", "1", "2", "3"], [],
                                    ["--all", "BTCUSDT", "1"], ["killed/BTCUSDT/1", "--run", "other"]])
 def test_wrong_use_is_told(killed, words):
     assert why(killed, *words, code=2).stderr
