@@ -373,6 +373,13 @@ static void summaries_finish(struct concluding *concluding)
     accounting_gates(run);
 }
 
+/* quality_wanted: of every market that was harvested. A recording says nothing about harvesting: only the gates that ask for it. */
+static bool quality_wanted(const struct run *run)
+{
+    bool archives = (run->choice.enabled | run->choice.implied) & module_bit(MODULE_ARCHIVE);
+    return run->gates == GATES_SOAK || (archives && run->go_ms && !run->recorded);
+}
+
 /* files_write: everything the verdict is computed from, but the status file, and what only the rows tell of the faults. */
 static enum status files_write(struct concluding *concluding, struct error *error)
 {
@@ -387,7 +394,7 @@ static enum status files_write(struct concluding *concluding, struct error *erro
         return status;
     at(concluding, "the loss ledger");
     accounting_make(run);
-    if (run->gates == GATES_SOAK) {
+    if (quality_wanted(run)) {
         at(concluding, "the data quality");
         accounting_quality(run);
     }

@@ -1,130 +1,15 @@
 /* The source manifest (data.md §6.2): where the data of a run came from, as the raw capture recorded it. */
-#include "base/memory.h"
-#include "journal/capture.h"
 #include "manifest.h"
 #include "orchestrator/plan/playback.h"
+#include "source_endpoints.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <yyjson.h>
-
-enum { ENDPOINTS_MAX = 4096, CONNECTIONS = 65536, TIMED_MAX = 1000 };
-
-/* endpoint: one connection of the capture, from its opening to its closing. */
-struct endpoint {
-    char *url;
-    int64_t opened_ns, closed_ns; /* closed 0: not before the end */
-    int64_t messages;
-};
-
-struct endpoints {
-    struct endpoint *items;
-    size_t count, capacity;
-    size_t *open; /* by connection: index + 1, 0: none */
-    int64_t first_ns, last_ns;
-    int64_t first_event_ms; /* the earliest of the first messages; 0: none says a time */
-    int64_t timed;          /* of one capture */
-    bool unknown;           /* a capture could not be read to its end */
-};
 
 void manifest_source_path(const struct run *run, char out_path[PATH_BYTES])
 {
     path_join(out_path, config_text(run->config, "run.artifacts_dir"), "source_manifest_%s.json",
               run->run_id);
-}
-
-static void opened(struct endpoints *endpoints, const struct capture_record *record)
-{
-    if (endpoints->count == ENDPOINTS_MAX)
-        return;
-    endpoints->items =
-        memory_grow(endpoints->items, &endpoints->capacity, endpoints->count + 1, sizeof *endpoints->items);
-    char *url = memory_allocate(record->payload_bytes + 1);
-    memcpy(url, record->payload, record->payload_bytes);
-    endpoints->items[endpoints->count++] = (struct endpoint){.url = url, .opened_ns = record->recv_ns};
-    endpoints->open[record->conn_id] = endpoints->count;
-}
-
-static void closed(struct endpoints *endpoints, const struct capture_record *record)
-{
-    for (size_t i = 0; endpoints->items && i < CONNECTIONS; i++) {
-        bool meant = i == record->conn_id || record->conn_id == CAPTURE_ALL_CONNECTIONS;
-        if (meant && endpoints->open[i]) {
-            endpoints->items[endpoints->open[i] - 1].closed_ns = record->recv_ns;
-            endpoints->open[i] = 0;
-        }
-    }
-}
-
-/* event_take: the event time of one of the first messages; messages of several streams may be out of order. */
-static void event_take(struct endpoints *endpoints, const struct capture_record *record)
-{
-    if (endpoints->timed >= TIMED_MAX)
-        return;
-    yyjson_doc *document = yyjson_read((const char *)record->payload, record->payload_bytes, 0);
-    yyjson_val *root = yyjson_doc_get_root(document), *data = yyjson_obj_get(root, "data");
-    yyjson_val *time = yyjson_obj_get(data ? data : root, "T");
-    if (!time)
-        time = yyjson_obj_get(data ? data : root, "E"); /* spot books have no T */
-    if (yyjson_is_int(time)) {
-        int64_t event_ms = yyjson_get_sint(time);
-        endpoints->timed++;
-        if (!endpoints->first_event_ms || event_ms < endpoints->first_event_ms)
-            endpoints->first_event_ms = event_ms;
-    }
-    yyjson_doc_free(document);
-}
-
-static void record_take(struct endpoints *endpoints, const struct capture_record *record)
-{
-    if (!endpoints->first_ns || record->recv_ns < endpoints->first_ns)
-        endpoints->first_ns = record->recv_ns;
-    if (record->recv_ns > endpoints->last_ns)
-        endpoints->last_ns = record->recv_ns;
-    if (record->kind == CAPTURE_OPENED)
-        opened(endpoints, record);
-    else if (record->kind == CAPTURE_CLOSED)
-        closed(endpoints, record);
-    else if (record->kind == CAPTURE_MESSAGE && endpoints->open[record->conn_id])
-        endpoints->items[endpoints->open[record->conn_id] - 1].messages++;
-    if (record->kind == CAPTURE_MESSAGE)
-        event_take(endpoints, record);
-}
-
-/* capture_read: one instance's connections; their numbers are its own. */
-static void capture_read(const struct run *run, const struct process *harvest, struct endpoints *endpoints)
-{
-    char folder[PATH_BYTES];
-    struct capture_reader *reader;
-    struct capture_record record;
-    struct error error;
-    run_capture_folder(run, harvest, folder);
-    enum status status = capture_reader_open(folder, run->run_id, NULL, &reader, &error);
-    bool is_open = status == STATUS_OK;
-    memset(endpoints->open, 0, CONNECTIONS * sizeof *endpoints->open);
-    endpoints->timed = 0;
-    while (status == STATUS_OK && (status = capture_next(reader, &record, &error)) == STATUS_OK)
-        record_take(endpoints, &record);
-    endpoints->unknown = endpoints->unknown || status != STATUS_END;
-    if (is_open)
-        capture_reader_close(reader);
-}
-
-static void endpoints_read(const struct run *run, struct endpoints *endpoints)
-{
-    *endpoints = (struct endpoints){.open = memory_allocate(CONNECTIONS * sizeof *endpoints->open)};
-    for (size_t i = 0; i < run->process_count; i++)
-        if (run->processes[i].module_index == MODULE_HARVEST)
-            capture_read(run, &run->processes[i], endpoints);
-}
-
-static void endpoints_finish(struct endpoints *endpoints)
-{
-    for (size_t i = 0; i < endpoints->count; i++)
-        free(endpoints->items[i].url);
-    free(endpoints->items);
-    free(endpoints->open);
 }
 
 static void key_time_ns(struct json *json, const char *key, int64_t wall_ns)
@@ -135,24 +20,45 @@ static void key_time_ns(struct json *json, const char *key, int64_t wall_ns)
     json_key_text(json, key, wall_ns ? text : NULL);
 }
 
-/* write_streams: the names in the URL's query, "…?streams=a/b/c". */
-static void write_streams(struct json *json, const char *url)
+/* url_streams: the names in a URL's query, "…?streams=a/b/c". */
+static const char *url_streams(const char *url)
 {
     const char *at = strstr(url, "streams=");
+    return at ? at + strlen("streams=") : "";
+}
+
+static bool url_names(const char *url, const char *stream)
+{
+    size_t wanted = strlen(stream);
+    for (const char *at = url_streams(url); *at && *at != '&';) {
+        size_t length = strcspn(at, "/&");
+        if (length == wanted && memcmp(at, stream, length) == 0)
+            return true;
+        at += length + (at[length] == '/');
+    }
+    return false;
+}
+
+/* write_streams: those that were asked for when it opened, then those that have been heard besides. */
+static void write_streams(struct json *json, const struct endpoint *endpoint)
+{
     json_key(json, "streams");
     json_array_begin(json);
-    for (at = at ? at + strlen("streams=") : NULL; at && *at;) {
+    for (const char *at = url_streams(endpoint->url); *at && *at != '&';) {
         size_t length = strcspn(at, "/&");
         json_text_bytes(json, at, length);
-        at = at[length] == '/' ? at + length + 1 : NULL;
+        at += length + (at[length] == '/');
     }
+    for (size_t i = 0; i < endpoint->stream_count; i++)
+        if (!url_names(endpoint->url, endpoint->streams[i]))
+            json_text(json, endpoint->streams[i]);
     json_array_end(json);
 }
 
 static void write_endpoints(struct json *json, const struct endpoints *endpoints)
 {
     json_key(json, "ws_endpoints");
-    if (endpoints->unknown) {
+    if (endpoints->unknown || !endpoints->folder_count) {
         json_null(json);
         return;
     }
@@ -161,7 +67,7 @@ static void write_endpoints(struct json *json, const struct endpoints *endpoints
         const struct endpoint *endpoint = &endpoints->items[i];
         json_object_begin(json);
         json_key_text(json, "url", endpoint->url);
-        write_streams(json, endpoint->url);
+        write_streams(json, endpoint);
         key_time_ns(json, "opened_at", endpoint->opened_ns);
         key_time_ns(json, "closed_at", endpoint->closed_ns);
         json_key_i64(json, "messages", endpoint->messages);
@@ -203,33 +109,86 @@ static void write_times(struct json *json, const struct run *run, const struct e
         json_i64(json, event_ms);
 }
 
+static bool takes_feed(const struct run *run, size_t process)
+{
+    return run->processes[process].module->takes_feed;
+}
+
+/* is_told: somebody who takes the feed has said that it publishes rows of the symbol. */
+static bool is_told(const struct run *run, const char *symbol)
+{
+    for (size_t i = 0; i < run->process_count; i++) {
+        const struct telemetry *telemetry = &run->processes[i].telemetry;
+        for (size_t j = 0; takes_feed(run, i) && j < telemetry_count(telemetry, PART_STREAMS); j++) {
+            const struct stream_status_row *row = &telemetry_streams(telemetry)[j];
+            const char *slash = strrchr(row->stream, '/');
+            if (row->published && slash && strcmp(slash + 1, symbol) == 0)
+                return true;
+        }
+    }
+    return false;
+}
+
+static void write_symbols(struct json *json, const struct run *run)
+{
+    struct config_list symbols = config_list(run->config, "run.symbols");
+    json_key(json, "symbols");
+    json_array_begin(json);
+    for (size_t i = 0; i < symbols.count; i++)
+        if (is_told(run, symbols.texts[i]))
+            json_text(json, symbols.texts[i]);
+    json_array_end(json);
+}
+
+/* fingerprint_told: by those who take the feed; NULL: by none, or they do not agree. */
+static const char *fingerprint_told(const struct run *run)
+{
+    const char *told = NULL;
+    for (size_t i = 0; i < run->process_count; i++) {
+        const char *own = run->processes[i].telemetry.beat.config_fingerprint;
+        if (!takes_feed(run, i) || !*own)
+            continue;
+        if (told && strcmp(told, own) != 0)
+            return NULL;
+        told = own;
+    }
+    return told;
+}
+
+/* write_folders: of all instances of harvest that kept a capture. */
+static void write_folders(struct json *json, const struct endpoints *endpoints)
+{
+    json_key(json, "capture_dirs");
+    json_array_begin(json);
+    for (size_t i = 0; i < endpoints->folder_count; i++)
+        json_text(json, endpoints->folders[i]);
+    json_array_end(json);
+}
+
 static void write_source(struct json *json, const struct run *run, const struct endpoints *endpoints)
 {
     const struct config *config = run->config;
-    struct config_list symbols = config_list(config, "run.symbols");
     char path[PATH_BYTES];
     json_object_begin(json);
     json_key_text(json, "run_id", run->run_id);
     write_times(json, run, endpoints);
-    json_key(json, "symbols");
-    json_array_begin(json);
-    for (size_t i = 0; i < symbols.count; i++)
-        json_text(json, symbols.texts[i]);
-    json_array_end(json);
+    write_symbols(json, run);
     write_endpoints(json, endpoints);
     playback_write(run, json);
     json_key_text(json, "ws_region", config_text(config, "harvest.region"));
-    json_key_text(json, "rest_base", config_text(config, "harvest.rest_url"));
+    json_key_text(json, "rest_base",
+                  endpoints->rest_origin ? endpoints->rest_origin : config_text(config, "harvest.rest_url"));
     json_key_text(json, "input_mode", config_text(config, "run.input_mode"));
     json_key_i64(json, "replay_mode", config_i64(config, "run.replay_mode"));
-    json_key_bool(json, "watch_enabled", config_i64(config, "run.replay_mode") == 0);
+    json_key_bool(json, "watch_enabled", !run->recorded); /* health asks for growth */
     path_join(path, config_text(config, "run.data_root"), "ofi_cvd");
     json_key_text(json, "features_dir", path);
     json_key_text(json, "data_root", config_text(config, "run.data_root"));
     path_join(path, config_text(config, "run.data_root"), "raw");
-    json_key_text(json, "capture_dir", path);
+    json_key_text(json, "capture_dir", endpoints->folder_count ? endpoints->folders[0] : path);
+    write_folders(json, endpoints);
     write_snapshot(json, run);
-    json_key_text(json, "config_fingerprint", run->fingerprint);
+    json_key_text(json, "config_fingerprint", fingerprint_told(run));
     json_object_end(json);
 }
 
@@ -239,7 +198,13 @@ enum status manifest_write_source(const struct run *run, struct error *error)
     struct buffer text;
     struct json json;
     struct endpoints endpoints;
-    endpoints_read(run, &endpoints);
+    endpoints_init(&endpoints);
+    for (size_t i = 0; i < run->process_count; i++) {
+        if (run->processes[i].module_index != MODULE_HARVEST)
+            continue;
+        run_capture_folder(run, &run->processes[i], path);
+        endpoints_read(&endpoints, path, run->run_id);
+    }
     buffer_init(&text, 0);
     json_init(&json, &text);
     write_source(&json, run, &endpoints);

@@ -24,9 +24,10 @@ def test_the_sinks_are_read_once_for_the_summary_and_its_second_edition_with_the
 
 
 def test_its_data_pass_and_what_cannot_be_judged_of_such_a_market_says_why(first):
-    done = first.orchctl("validate", check=False)
     (path,) = (first.folder / "artifacts/dq_reports").glob("dq_*.json")
     report = json.loads(path.read_text())
+    assert report["final"], "the run has left one itself"
+    done = first.orchctl("validate", check=False)
     verdicts = {check["id"]: check["verdict"] for check in report["checks"]}
     assert set(verdicts.values()) <= {"PASS", "REPORTED", "NOT_APPLICABLE"}, verdicts
     assert done.returncode == 0 and report["overall_verdict"] == "PASS", done.stdout

@@ -91,6 +91,11 @@ def test_one_to_three_to_one_under_load_changes_no_row(tmp_path, alone):
     folders = {path.split("/data/")[1].split("/")[0] for path in captures(stack)}
     assert folders == {"raw", "raw-harvest.2", "raw-harvest.3"}
     assert harvest_rows(captures(stack)) == harvest_rows(captures(alone))
+    source = source_manifest(stack)
+    assert source["symbols"] == SYMBOLS and source["watch_enabled"] is True
+    assert [path.split("/")[-1] for path in source["capture_dirs"]] == ["raw", "raw-harvest.2", "raw-harvest.3"]
+    later = {name for endpoint in source["ws_endpoints"] for name in endpoint["streams"] if name not in endpoint["url"]}
+    assert later, "symbols that moved were subscribed to on a socket that was open already"
     times = {key for key in source_manifest(alone) if key.startswith("session_") and key.endswith("_event_ms")}
     assert len(times) == 2 and all(source_manifest(stack)[key] == source_manifest(alone)[key] for key in times), "those who left count too"
     assert stack.orchctl("why", "--all").stdout.count("verdict: same bits") == 1

@@ -63,3 +63,5 @@ def test_smoke_is_one_run_per_sink_and_each_passes_its_gates(tmp_path):
     manifests = [json.loads((tmp_path / f"artifacts/run_logs/run_manifest_{run}.json").read_text()) for run in runs]
     assert [manifest["sink"] for manifest in manifests] == ["jsonl", "sqlite"]
     assert all(gate["verdict"] == "PASS" for manifest in manifests for gate in manifest["gates"])
+    reports = [json.loads(path.read_text()) for path in sorted((tmp_path / "artifacts/dq_reports").glob("dq_*.json"))]
+    assert sorted(report["run_id"] for report in reports) == sorted(runs) and all(report["final"] for report in reports)
