@@ -105,6 +105,7 @@ static void head_json(const struct run *run, struct json *json)
     json_key_text(json, "input_mode", config_text(run->config, "run.input_mode"));
     json_key_text(json, "event_clock", resolve_event_clock(run->config));
     json_key_f64(json, "planned_minutes", config_f64(run->config, "run.minutes"));
+    json_key_f64(json, "time_scale", config_f64(run->config, "run.time_scale"));
     event_time_json(run, json);
     faults_json(run, json);
     json_key(json, "symbols");

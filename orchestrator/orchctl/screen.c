@@ -16,7 +16,7 @@ enum {
     GATING_SHOWN = 3,
     MINUTES_SHOWN = 5,
     SYMBOLS_SHOWN = 20,
-    ALERTS_SHOWN = 5,
+    ALERTS_SHOWN = 20,
     FINGERPRINT_SHOWN = 12,
     INDENT = 4
 };
@@ -52,47 +52,68 @@ static void put(struct buffer *out, double value, int width, int decimals)
         buffer_format(out, " %*.*f", width, decimals, value);
 }
 
-static yyjson_val *process_of(const struct screen_answers *answers, const char *name)
+/* is_of: an instance of a service. */
+static bool is_of(yyjson_val *process, const char *service)
+{
+    const char *name = yyjson_get_str(yyjson_obj_get(process, "name"));
+    size_t length = strlen(service);
+    return name && strncmp(name, service, length) == 0 && (name[length] == 0 || name[length] == '.');
+}
+
+static yyjson_val *process_of(const struct screen_answers *answers, const char *service)
 {
     size_t index, count;
     yyjson_val *process;
     yyjson_arr_foreach(yyjson_obj_get(answers->status, "processes"), index, count, process)
     {
-        const char *found = yyjson_get_str(yyjson_obj_get(process, "name"));
-        size_t length = strlen(name);
-        if (found && strncmp(found, name, length) == 0 && (found[length] == 0 || found[length] == '.'))
+        if (is_of(process, service))
             return process;
     }
     return NULL;
 }
 
-/* sum_of: a counter over all instances of a service; NaN when none reports it. */
+/* sum_of: a counter over all instances of a service; NaN when none reports it. most_of: the largest of a gauge. */
 static double sum_of(const struct screen_answers *answers, const char *service, const char *counter)
 {
-    size_t index, count, length = strlen(service);
+    size_t index, count;
     double sum = NAN;
     yyjson_val *process;
     yyjson_arr_foreach(yyjson_obj_get(answers->status, "processes"), index, count, process)
     {
-        const char *name = yyjson_get_str(yyjson_obj_get(process, "name"));
         double value = member_number(yyjson_obj_get(process, "counters"), counter);
-        if (name && strncmp(name, service, length) == 0 && (name[length] == 0 || name[length] == '.') &&
-            !isnan(value))
+        if (is_of(process, service) && !isnan(value))
             sum = (isnan(sum) ? 0 : sum) + value;
     }
     return sum;
 }
 
+static double most_of(const struct screen_answers *answers, const char *service, const char *gauge)
+{
+    size_t index, count;
+    double most = NAN;
+    yyjson_val *process;
+    yyjson_arr_foreach(yyjson_obj_get(answers->status, "processes"), index, count,
+                       process) if (is_of(process, service)) most =
+        fmax(most, member_number(yyjson_obj_get(process, "gauges"), gauge));
+    return most;
+}
+
 /* --- head --- */
 
-static void put_minutes(struct buffer *out, double elapsed_s, double planned_minutes)
+/* put_minutes: both as the run counts them: its minutes are `time_scale` times as short as those of the wall. */
+static void put_minutes(struct buffer *out, yyjson_val *status)
 {
+    double scale = member_number(status, "time_scale"),
+           planned_minutes = member_number(status, "planned_minutes");
+    double elapsed_s = member_number(status, "elapsed_s") * (isnan(scale) ? 1 : scale);
     if (isnan(elapsed_s))
         buffer_append_text(out, "not begun");
     else
         buffer_format(out, "%d:%02d", (int)elapsed_s / 60, (int)elapsed_s % 60);
     if (planned_minutes > 0)
         buffer_format(out, " of %g min", planned_minutes);
+    if (scale > 1)
+        buffer_format(out, " (%g times as fast)", scale);
 }
 
 /* is_wall_time: else how long ago an event was, and how late its message came, says when it was recorded, and nothing of this run. */
@@ -175,7 +196,7 @@ void screen_head(struct buffer *out, const struct screen_answers *answers)
                   member_text(status, "phase"), member_text(status, "input_mode"),
                   member_text(status, "sink"), FINGERPRINT_SHOWN, member_text(status, "config_fingerprint"));
     screen_concluding(out, status);
-    put_minutes(out, member_number(status, "elapsed_s"), member_number(status, "planned_minutes"));
+    put_minutes(out, status);
     buffer_append_text(out, "  ");
     put_event_time(out, status);
     buffer_append_byte(out, '\n');
@@ -283,42 +304,62 @@ size_t screen_processes(struct buffer *out, const struct screen_answers *answers
 
 /* --- harvest --- */
 
-/* gauge_about: a gauge "name/service/SYMBOL" of the report, which counts per symbol. */
-static double gauge_about(yyjson_val *report, const char *name, const char *service, const char *symbol)
+/* about: a figure "name/harvest/SYMBOL" of any instance of a service that tells it: NaN: none does. */
+static double about(const struct screen_answers *answers, const char *service, const char *part,
+                    const char *name, const char *symbol)
 {
     char text[160];
-    snprintf(text, sizeof text, "%s/%s/%s", name, service, symbol);
-    return member_number(yyjson_obj_get(report, "gauges"), text);
+    size_t index, count;
+    yyjson_val *process;
+    double value = NAN;
+    snprintf(text, sizeof text, "%s/harvest/%s", name, symbol);
+    yyjson_arr_foreach(yyjson_obj_get(answers->status, "processes"), index, count, process)
+    {
+        double told = member_number(yyjson_obj_get(process, part), text);
+        if (is_of(process, service) && !isnan(told))
+            value = told;
+    }
+    return value;
+}
+
+/* put_symbol: what harvest knows of one symbol. Reconnects and dropped messages are of sockets, which carry many. */
+static void put_symbol(struct buffer *out, const struct screen_answers *answers, const char *symbol,
+                       bool timely)
+{
+    static const char *const COUNTERS[][2] = {{"gap ids", "trade_gap_ids_total"},
+                                              {"book gaps", "book_seq_gap_total"},
+                                              {"duplicates", "dedup_hits_total"}};
+    buffer_format(out, "  %-12s trades/s", symbol);
+    put(out, about(answers, "report", "gauges", "recv_rate_tps", symbol), 1, 1);
+    buffer_append_text(out, "  latency ms p50");
+    put(out, timely ? about(answers, "harvest", "gauges", "latency_ms_p50", symbol) : NAN, 1, 0);
+    buffer_append_text(out, " p99");
+    put(out, timely ? about(answers, "harvest", "gauges", "latency_ms_p99", symbol) : NAN, 1, 0);
+    for (size_t i = 0; i < sizeof COUNTERS / sizeof *COUNTERS; i++) {
+        buffer_format(out, "  %s", COUNTERS[i][0]);
+        put(out, about(answers, "harvest", "counters", COUNTERS[i][1], symbol), 1, 0);
+    }
+    buffer_append_byte(out, '\n');
 }
 
 void screen_harvest(struct buffer *out, const struct screen_answers *answers)
 {
-    yyjson_val *gauges = yyjson_obj_get(process_of(answers, "harvest"), "gauges"),
-               *report = process_of(answers, "report"), *symbol;
+    static const char *const COUNTERS[][2] = {{"reconnects", "reconnect_count"},
+                                              {"dropped", "queue_dropped"}};
+    yyjson_val *symbol;
     size_t index, count;
     bool timely = is_wall_time(answers->status);
     buffer_append_text(out, "harvest  latency ms p50");
-    put(out, timely ? member_number(gauges, "latency_ms_p50") : NAN, 1, 0);
+    put(out, timely ? most_of(answers, "harvest", "latency_ms_p50") : NAN, 1, 0);
     buffer_append_text(out, " p99");
-    put(out, timely ? member_number(gauges, "latency_ms_p99") : NAN, 1, 0);
-    static const char *const COUNTERS[][2] = {{"reconnects", "reconnect_count"},
-                                              {"dropped", "queue_dropped"},
-                                              {"gap ids", "trade_gap_ids_total"},
-                                              {"book gaps", "book_seq_gap_total"},
-                                              {"duplicates", "dedup_hits_total"}};
+    put(out, timely ? most_of(answers, "harvest", "latency_ms_p99") : NAN, 1, 0);
     for (size_t i = 0; i < sizeof COUNTERS / sizeof *COUNTERS; i++) {
         buffer_format(out, "  %s", COUNTERS[i][0]);
         put(out, sum_of(answers, "harvest", COUNTERS[i][1]), 1, 0);
     }
-    buffer_append_text(out, "\n  trades/s");
-    yyjson_arr_foreach(yyjson_obj_get(answers->status, "symbols"), index, count, symbol)
-    {
-        if (index == SYMBOLS_SHOWN)
-            break;
-        buffer_format(out, "  %s", text_of(symbol));
-        put(out, gauge_about(report, "recv_rate_tps", "harvest", text_of(symbol)), 1, 1);
-    }
     buffer_append_byte(out, '\n');
+    yyjson_arr_foreach(yyjson_obj_get(answers->status, "symbols"), index, count,
+                       symbol) if (index < SYMBOLS_SHOWN) put_symbol(out, answers, text_of(symbol), timely);
 }
 
 /* --- report --- */
@@ -380,18 +421,26 @@ void screen_report(struct buffer *out, const struct screen_answers *answers)
 
 /* --- export, alerts, faults, canary --- */
 
+/* put_alerts: those that are open; what is over is only counted. */
 static void put_alerts(struct buffer *out, yyjson_val *alerts)
 {
-    size_t index, count;
+    size_t index, count, shown = 0;
     yyjson_val *alert;
     buffer_append_text(out, "alerts  open");
     put(out, member_number(alerts, "active_count"), 1, 0);
     buffer_append_text(out, "  so far");
     put(out, member_number(alerts, "total_triggered"), 1, 0);
     buffer_append_byte(out, '\n');
-    yyjson_arr_foreach(yyjson_obj_get(alerts, "triggered"), index, count, alert) if (index < ALERTS_SHOWN)
-        buffer_format(out, "  %s %s %s: %s\n", member_text(alert, "level"), member_text(alert, "rule"),
-                      member_text(alert, "subject"), member_text(alert, "message"));
+    yyjson_arr_foreach(yyjson_obj_get(alerts, "triggered"), index, count, alert)
+    {
+        bool open = !yyjson_obj_get(alert, "recovered_at");
+        if (open && ++shown <= ALERTS_SHOWN)
+            buffer_format(out, "  %s %s since %s: %s\n", member_text(alert, "level"),
+                          member_text(alert, "rule"), member_text(alert, "triggered_at"),
+                          member_text(alert, "message"));
+    }
+    if (shown > ALERTS_SHOWN)
+        buffer_format(out, "  and %zu more open ones: `orchctl status` has all\n", shown - ALERTS_SHOWN);
 }
 
 /* put_canary: a line per gate and symbol (operations.md §17); "-" of a run without --gates canary. */
@@ -441,8 +490,10 @@ void screen_rest(struct buffer *out, const struct screen_answers *answers)
 static void put_gate(struct buffer *out, yyjson_val *gate)
 {
     buffer_format(out, "  %-8s %-20s", member_text(gate, "verdict"), member_text(gate, "id"));
-    put(out, member_number(gate, "measured"), 12, 0);
-    buffer_format(out, " %-2s %.0f %s\n", member_text(gate, "op"), member_number(gate, "threshold"),
+    double threshold = member_number(gate, "threshold");
+    int decimals = threshold == floor(threshold) ? 0 : 4; /* a share is not rounded to one */
+    put(out, member_number(gate, "measured"), 12, decimals);
+    buffer_format(out, " %-2s %.*f %s\n", member_text(gate, "op"), decimals, threshold,
                   member_text(gate, "unit"));
 }
 

@@ -1,4 +1,5 @@
-/* checklist: the gates of a run that goes on, as far as heartbeats tell: what only files tell is UNKNOWN until the end. */
+/* checklist: the gates of a run that goes on, as far as heartbeats tell: what only files tell is UNKNOWN until the end. Of what
+ * both tell, orders and rows and peaks, it has the heartbeats' word. */
 #pragma once
 
 #include "orchestrator/run.h"

@@ -15,12 +15,10 @@ struct figures {
 };
 
 void figures_init(struct figures *figures);
-void figures_add(struct figures *figures, const struct features_symbol *symbol);
+/* figures_add: one symbol more; its own gauges are reported at once. figures_report: all of them as one. */
+void figures_add(struct figures *figures, const struct features_symbol *engine, const char *symbol,
+                 struct stage_report *report);
 void figures_report(const struct figures *figures, struct stage_report *report);
-
-/* figures_report_symbol: the gauges of one symbol. */
-void figures_report_symbol(const struct features_symbol *engine, const char *symbol,
-                           struct stage_report *report);
 
 /* figures_ledger: all counters of one symbol. */
 void figures_ledger(const struct features_symbol *symbol, size_t index, struct stage_ledger *ledger);

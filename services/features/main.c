@@ -117,11 +117,8 @@ static void features_report(void *service, struct stage_report *report)
     figures_init(&figures);
     for (size_t i = 0; i < features->symbol_count; i++)
         if (stage_owns(features->stage, i))
-            figures_add(&figures, features->symbols[i].engine);
+            figures_add(&figures, features->symbols[i].engine, stage_symbol(features->stage, i), report);
     figures_report(&figures, report);
-    for (size_t i = 0; i < features->symbol_count; i++)
-        if (stage_owns(features->stage, i))
-            figures_report_symbol(features->symbols[i].engine, stage_symbol(features->stage, i), report);
 }
 
 static void features_ledger(void *service, struct stage_ledger *ledger)

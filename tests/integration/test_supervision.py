@@ -204,7 +204,8 @@ def test_monitor_shows_the_run_at_a_glance(programs, tmp_path):
         lines = done.stdout.splitlines()
         for words in (["run test", "feeding", "input raw", "sink jsonl"], ["symbols", "TESTUSDT"],
                       ["orchestrator running", "longest turn"], ["signal ", " 1 "], ["report ", "failed"],
-                      ["faults 1, not recovered 0"], ["alerts  open 0"], ["gates smoke"], ["UNKNOWN", "orders", ">="]):
+                      ["faults 1, not recovered 0"], ["alerts  open 0"], ["gates smoke"], ["UNKNOWN", "orders", ">="],
+                      ["PASS", "resources_rss", "<"], ["PASS", "resources_files", "<"]):
             assert any(all(word in line for word in words) for line in lines), (words, done.stdout)
         answers = json.loads(run.orchctl("monitor", "--once", "--json").stdout)
         assert answers["status"]["run_id"] == "test" and answers["gates"]["set"] == "smoke"

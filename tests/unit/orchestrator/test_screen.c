@@ -207,6 +207,87 @@ static void ages_are_told_on_the_wall_clock_only(void **unused)
     }
 }
 
+/* shown: what one part of the screen makes of a status and a list of gates. */
+static struct buffer shown(void (*part)(struct buffer *, const struct screen_answers *), const char *status,
+                           const char *gates)
+{
+    struct buffer out;
+    yyjson_doc *first = yyjson_read(status, strlen(status), 0),
+               *second = yyjson_read(gates, strlen(gates), 0);
+    assert_true(first && second);
+    const struct screen_answers answers = {.status = yyjson_doc_get_root(first),
+                                           .gates = yyjson_doc_get_root(second)};
+    buffer_init(&out, 0);
+    part(&out, &answers);
+    yyjson_doc_free(first);
+    yyjson_doc_free(second);
+    return out;
+}
+
+static void alerts_that_are_over_are_counted_and_those_that_are_open_are_shown(void **unused)
+{
+    (void)unused;
+    struct buffer text, out;
+    buffer_init(&text, 0);
+    buffer_append_text(&text, "{\"alerts\":{\"active_count\":23,\"total_triggered\":30,\"triggered\":[");
+    for (int i = 0; i < 30; i++)
+        buffer_format(
+            &text,
+            "%s{\"level\":\"critical\",\"rule\":\"r\",\"message\":\"number %d.\",\"triggered_at\":\"T\"%s}",
+            i ? "," : "", i, i < 7 ? ",\"recovered_at\":\"U\"" : "");
+    buffer_append_text(&text, "]}}");
+    out = shown(screen_rest, buffer_text(&text), "{}");
+    assert_non_null(strstr(buffer_text(&out), "alerts  open 23  so far 30\n"));
+    assert_null(strstr(buffer_text(&out), "number 6."));
+    assert_non_null(strstr(buffer_text(&out), "  critical r since T: number 7.\n"));
+    assert_non_null(strstr(buffer_text(&out), "number 26.\n  and 3 more open ones"));
+    buffer_finish(&out);
+    buffer_finish(&text);
+}
+
+static void harvest_is_told_of_each_symbol_whichever_instance_hears_it(void **unused)
+{
+    (void)unused;
+    struct buffer out =
+        shown(screen_harvest,
+              "{\"symbols\":[\"A\",\"B\"],\"processes\":["
+              "{\"name\":\"harvest.1\",\"counters\":{\"reconnect_count\":2,\"queue_dropped\":0,\"trade_gap_"
+              "ids_total/harvest/A\":5,"
+              "\"book_seq_gap_total/harvest/A\":1,\"dedup_hits_total/harvest/"
+              "A\":9},\"gauges\":{\"latency_ms_p50\":3,"
+              "\"latency_ms_p99\":8,\"latency_ms_p50/harvest/A\":3,\"latency_ms_p99/harvest/A\":8}},"
+              "{\"name\":\"harvest.2\",\"counters\":{\"reconnect_count\":1,\"queue_dropped\":4,\"trade_gap_"
+              "ids_total/harvest/B\":0},"
+              "\"gauges\":{\"latency_ms_p50\":4,\"latency_ms_p99\":70,\"latency_ms_p50/harvest/"
+              "B\":4,\"latency_ms_p99/harvest/B\":70}},"
+              "{\"name\":\"report\",\"gauges\":{\"recv_rate_tps/harvest/A\":12.5}}]}",
+              "{}");
+    const char *text = buffer_text(&out);
+    assert_non_null(strstr(text, "harvest  latency ms p50 4 p99 70  reconnects 3  dropped 4\n"));
+    assert_non_null(
+        strstr(text, "trades/s 12.5  latency ms p50 3 p99 8  gap ids 5  book gaps 1  duplicates 9\n"));
+    assert_non_null(strstr(text, "trades/s -  latency ms p50 4 p99 70  gap ids 0  book gaps -"));
+    buffer_finish(&out);
+}
+
+static void minutes_are_those_of_the_run_and_a_share_is_not_rounded(void **unused)
+{
+    (void)unused;
+    struct buffer out =
+        shown(screen_head, "{\"elapsed_s\":9,\"planned_minutes\":10,\"time_scale\":30}", "{}");
+    assert_non_null(strstr(buffer_text(&out), "4:30 of 10 min (30 times as fast)"));
+    buffer_finish(&out);
+    out = shown(screen_gates, "{}",
+                "{\"set\":\"soak\",\"gates\":[{\"verdict\":\"FAIL\",\"id\":\"health_checks\",\"measured\":0."
+                "9777,\"op\":\">=\","
+                "\"threshold\":0.98,\"unit\":\"share\"},{\"verdict\":\"PASS\",\"id\":\"orders\",\"measured\":"
+                "120,\"op\":\">=\","
+                "\"threshold\":100,\"unit\":\"orders\"}]}");
+    assert_non_null(strstr(buffer_text(&out), "0.9777 >= 0.9800 share"));
+    assert_non_null(strstr(buffer_text(&out), " 120 >= 100 orders"));
+    buffer_finish(&out);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -216,6 +297,9 @@ int main(void)
         cmocka_unit_test(a_line_is_cut_between_characters_and_by_the_columns_they_take),
         cmocka_unit_test(who_is_stopped_has_no_figures_of_now),
         cmocka_unit_test(ages_are_told_on_the_wall_clock_only),
+        cmocka_unit_test(alerts_that_are_over_are_counted_and_those_that_are_open_are_shown),
+        cmocka_unit_test(harvest_is_told_of_each_symbol_whichever_instance_hears_it),
+        cmocka_unit_test(minutes_are_those_of_the_run_and_a_share_is_not_rounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
