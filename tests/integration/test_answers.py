@@ -5,6 +5,7 @@ import re
 import subprocess
 import time
 
+import control
 import pytest
 
 from asked import ORCHCTL, ROOT, said, verbs
@@ -71,6 +72,38 @@ def test_every_verb_answers_in_json(run):
     (would,), (done,) = (parsed(run.orchctl("clean", *words, "--json").stdout) for words in (["--dry-run"], []))
     assert would == {"would_remove": would["would_remove"], "dry_run": True, "files": len(would["would_remove"]), "bytes": would["bytes"], "failures": 0}
     assert done == {**would, "would_remove": [], "dry_run": False} and done["files"] > 10
+
+
+REQUESTS = ROOT / "tests/vectors/requests"
+
+
+def dumped(name):
+    """The bytes that the page shows of a message."""
+    text = re.search(rf"<!-- generated: request {name} -->\n```text\n(.*?)```", PAGE.read_text(), re.S)[1]
+    return bytes.fromhex("".join(line[10:58] for line in text.splitlines()))
+
+
+def test_every_request_of_the_page_is_one_that_is_understood(run):
+    shown = set(re.findall(r"<!-- generated: request (\w+) -->", PAGE.read_text())) - {"event", "warden_report", "warden_order"}
+    table = (ROOT / "orchestrator/control/verbs.c").read_text().split("RUN_VERBS[] = {")[1]
+    assert shown == set(re.findall(r'^    \{"([a-z_]+)",', table, re.M))
+    run.wait_for(lambda: all(process["heartbeat"] for process in run.status()["processes"]), "a heartbeat of everybody")
+    with control.Control(run.folder) as ctl:
+        ready = next(event for event in ctl.ask("events")["events"] if event["event"] == "Ready")
+        assert list(ready) == list(json.loads(dumped("event"))), "an event as the page shows one"
+        for name in sorted(shown, key=lambda verb: verb in ("rollback", "shutdown")):
+            ctl.socket.send(dumped(name))
+            assert ctl.socket.poll(20000), name
+            reply, request = json.loads(ctl.socket.recv()), json.loads((REQUESTS / f"{name}.json").read_text())
+            assert list(reply) == ["id", "ok", "error", "result"] and reply["id"] == request["id"], (name, reply)
+            assert reply["ok"] or not re.search(r"member|args|must be a |no verb|JSON|needs", reply["error"]), (name, reply)
+            answered = [example for example in documented(section_of(name)) if reply["ok"] and keys(example) >= keys(reply["result"])]
+            assert answered or not reply["ok"] or name in ("manifest", "status", "gates", "events"), (name, reply)
+
+
+def section_of(verb):
+    """The heading of a verb, as documented() wants it."""
+    return next(title for title in re.findall(r"^### (.*)$", PAGE.read_text(), re.M) if verb in title.split(", "))
 
 
 def keys(value, path=""):
