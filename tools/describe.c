@@ -1,7 +1,8 @@
-/* describe: the parts of docs/wire-protocol.md that are made from the code: prints them, compares them, rewrites them.
+/* describe: the parts of docs/wire-protocol.md and docs/control-protocol.md that are made from the code: prints them, compares them, rewrites them.
  *
  * A document holds them between `<!-- generated: WHAT NAME -->` and `<!-- end -->`. WHAT NAME is `fields MESSAGE`, `kinds
- * all`, `example NAME` (tests/vectors/NAME.hex beside the document's folder) or `file NAME` (a file beside the document). */
+ * all`, `example NAME` (tests/vectors/NAME.hex beside the document's folder), `request NAME` (tests/vectors/requests/NAME.json there: one
+ * line of JSON, without its end as it is sent) or `file NAME` (a file beside the document). */
 #include "proto/describe.h"
 #include "base/file.h"
 
@@ -68,6 +69,22 @@ static enum status append_example(struct buffer *out, const char *document, cons
     return status;
 }
 
+static enum status append_request(struct buffer *out, const char *document, const char *name,
+                                  struct error *error)
+{
+    struct buffer request, dump;
+    buffer_init(&request, 0);
+    buffer_init(&dump, 0);
+    enum status status = beside(document, "../tests/vectors/requests/", name, ".json", &request, error);
+    if (status == STATUS_OK) {
+        describe_hexdump(&dump, request.data, strcspn(buffer_text(&request), "\n"));
+        fence(out, "text", &dump);
+    }
+    buffer_finish(&request);
+    buffer_finish(&dump);
+    return status;
+}
+
 static enum status append_file(struct buffer *out, const char *document, const char *name,
                                struct error *error)
 {
@@ -94,6 +111,8 @@ static enum status append_part(struct buffer *out, const char *document, const c
     }
     if (strcmp(what, "example") == 0)
         return append_example(out, document, name, error);
+    if (strcmp(what, "request") == 0)
+        return append_request(out, document, name, error);
     if (strcmp(what, "file") == 0)
         return append_file(out, document, name, error);
     return error_set(error, STATUS_INVALID, "%s: there is no part `%s %s`", document, what, name);

@@ -170,9 +170,15 @@ static void report_stage_counters(const struct stage *stage, struct stage_report
         stage_report_counter(report, counters[i].name, counters[i].value);
 }
 
+/* nothing_to_read: a reader of streams in a run without anybody who publishes one: there is no end to wait for. */
+static bool nothing_to_read(const struct stage *stage)
+{
+    return stage->service->inputs && !stage->input_count;
+}
+
 static const char *state_name(struct stage *stage)
 {
-    bool ended = stage->own_end || stage_inputs_ended(stage);
+    bool ended = stage->own_end || stage_inputs_ended(stage) || nothing_to_read(stage);
     bool idle = !stage->service->idle || stage->service->idle(stage->state);
     if (stage->draining)
         return ended && idle && !stage->pending_bytes && stage_sinks_idle(stage) ? "drained" : "draining";

@@ -1,6 +1,7 @@
 /* clean: removes what finished runs left (operations.md §19). Only below the folders the configuration names, never through a
  * link, never while anybody works here: the run's lock is held meanwhile, so that no run can begin. */
 #include "base/file.h"
+#include "base/json.h"
 #include "base/memory.h"
 #include "place.h"
 #include "run_names.h"
@@ -29,7 +30,9 @@ struct run {
 struct cleaning {
     struct config *config;
     int64_t keep;
-    bool dry;
+    bool dry, as_json;
+    struct buffer told; /* the paths that would go, as JSON */
+    struct json json;
     size_t root_bytes; /* of the folder that is being cleaned, with its slash */
     struct run *runs;  /* newest first */
     size_t run_count, run_capacity;
@@ -122,7 +125,9 @@ static bool goes(const struct cleaning *cleaning, const char *path)
 static void remove_file(struct cleaning *cleaning, int folder, const char *name, const char *path,
                         const struct stat *found)
 {
-    if (cleaning->dry)
+    if (cleaning->dry && cleaning->as_json)
+        json_text(&cleaning->json, path);
+    else if (cleaning->dry)
         printf("%s\n", path);
     else if (unlinkat(folder, name, 0) != 0) {
         complain(EXIT_REFUSED, "clean: %s cannot be removed: %s", path, strerror(errno));
@@ -288,11 +293,39 @@ static void make_again(struct cleaning *cleaning, const char *folder)
     cleaning->failures++;
 }
 
+static void tell_begin(struct cleaning *cleaning)
+{
+    buffer_init(&cleaning->told, 0);
+    json_init(&cleaning->json, &cleaning->told);
+    json_object_begin(&cleaning->json);
+    json_key(&cleaning->json, "would_remove");
+    json_array_begin(&cleaning->json);
+}
+
+static void tell_end(struct cleaning *cleaning)
+{
+    struct json *json = &cleaning->json;
+    json_array_end(json);
+    json_key_bool(json, "dry_run", cleaning->dry);
+    json_key_i64(json, "files", cleaning->files);
+    json_key_i64(json, "bytes", cleaning->bytes);
+    json_key_i64(json, "failures", cleaning->failures);
+    json_object_end(json);
+    if (cleaning->as_json)
+        puts(buffer_text(&cleaning->told));
+    else
+        printf("%s%lld file%s, %.1f MB%s\n", cleaning->dry ? "would remove " : "removed ",
+               (long long)cleaning->files, cleaning->files == 1 ? "" : "s", (double)cleaning->bytes / 1e6,
+               cleaning->failures ? "; not everything could be done, see above" : "");
+    buffer_finish(&cleaning->told);
+}
+
 static int clean(struct cleaning *cleaning)
 {
     const struct config *config = cleaning->config;
     static const char *const WHOLE[] = {"run.output_dir", "run.logs_dir"};
     const char *artifacts = config_text(config, "run.artifacts_dir");
+    tell_begin(cleaning);
     runs_find(cleaning);
     for (size_t i = 0; i < sizeof WHOLE / sizeof *WHOLE; i++) {
         const char *root = config_text(config, WHOLE[i]);
@@ -304,15 +337,14 @@ static int clean(struct cleaning *cleaning)
         make_again(cleaning, config_text(config, WHOLE[i]));
     if (!cleaning->dry)
         make_again(cleaning, artifacts);
-    printf("%s%lld file%s, %.1f MB%s\n", cleaning->dry ? "would remove " : "removed ",
-           (long long)cleaning->files, cleaning->files == 1 ? "" : "s", (double)cleaning->bytes / 1e6,
-           cleaning->failures ? "; not everything could be done, see above" : "");
+    tell_end(cleaning);
     return cleaning->failures ? EXIT_REFUSED : EXIT_FINE;
 }
 
 int verb_clean(const struct invocation *invocation)
 {
-    struct cleaning cleaning = {.dry = invocation_value(invocation, "--dry-run") != NULL};
+    struct cleaning cleaning = {.dry = invocation_value(invocation, "--dry-run") != NULL,
+                                .as_json = invocation->json};
     struct error error;
     int descriptor = -1, code = EXIT_REFUSED;
     if (!invocation_number(invocation, "--keep", 0, &cleaning.keep))

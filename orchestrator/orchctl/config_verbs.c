@@ -1,10 +1,13 @@
 /* config check | show | fingerprint | diff: without any process; the same loader as everybody's. */
 #include "base/file.h"
+#include "base/json.h"
+#include "base/memory.h"
 #include "base/text.h"
 #include "config/config.h"
 #include "verb.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* A YAML file or a written effective configuration. NULL: that of the run in this folder, else the
@@ -37,7 +40,20 @@ struct config *config_verbs_load(const char *path)
     return NULL;
 }
 
-static int print_one(const char *path, const char *what)
+/* print_json_fingerprint: of check and fingerprint. */
+static void print_json_fingerprint(const char *what, const char *hex, struct buffer *out)
+{
+    struct json json;
+    json_init(&json, out);
+    json_object_begin(&json);
+    if (strcmp(what, "check") == 0)
+        json_key_bool(&json, "good", true);
+    json_key_text(&json, "fingerprint", hex);
+    json_object_end(&json);
+    buffer_append_text(out, "\n");
+}
+
+static int print_one(const char *path, const char *what, bool as_json)
 {
     struct config *config = config_verbs_load(path);
     char hex[SHA256_HEX_BYTES];
@@ -46,7 +62,9 @@ static int print_one(const char *path, const char *what)
         return complain(EXIT_WRONG_USE, "config %s: the mistakes are listed above", what);
     buffer_init(&text, 0);
     config_fingerprint(config, hex);
-    if (strcmp(what, "check") == 0)
+    if (as_json)
+        print_json_fingerprint(what, hex, &text);
+    else if (strcmp(what, "check") == 0)
         buffer_format(&text, "good, fingerprint %.16s\n", hex);
     else if (strcmp(what, "fingerprint") == 0)
         buffer_format(&text, "%s\n", hex);
@@ -72,8 +90,40 @@ static int print_json(const char *path)
     return EXIT_FINE;
 }
 
-static int print_difference(const char *left_path, const char *right_path)
+/* print_json_difference: config_diff's lines, `key: left -> right`, as an object each. */
+static void print_json_difference(char *lines)
 {
+    static const char TO[] = " -> ";
+    struct buffer text;
+    struct json json;
+    buffer_init(&text, 0);
+    json_init(&json, &text);
+    json_object_begin(&json);
+    json_key(&json, "differences");
+    json_array_begin(&json);
+    for (char *line = lines, *next; *line; line = next) {
+        next = line + strcspn(line, "\n");
+        if (*next)
+            *next++ = 0;
+        char *left = strstr(line, ": "), *right = left ? strstr(left + 2, TO) : NULL;
+        if (!right)
+            continue;
+        *left = *right = 0;
+        json_object_begin(&json);
+        json_key_text(&json, "key", line);
+        json_key_text(&json, "left", left + 2);
+        json_key_text(&json, "right", right + strlen(TO));
+        json_object_end(&json);
+    }
+    json_array_end(&json);
+    json_object_end(&json);
+    puts(buffer_text(&text));
+    buffer_finish(&text);
+}
+
+static int print_difference(const struct invocation *invocation)
+{
+    const char *left_path = invocation->words[1], *right_path = invocation->words[2];
     if (!left_path || !right_path)
         return complain(EXIT_WRONG_USE, "config diff needs two files");
     struct config *left = config_verbs_load(left_path), *right = config_verbs_load(right_path);
@@ -82,8 +132,14 @@ static int print_difference(const char *left_path, const char *right_path)
         struct buffer text;
         buffer_init(&text, 0);
         size_t count = config_diff(left, right, &text);
-        fputs(buffer_text(&text), stdout);
-        printf("%zu %s\n", count, plural((int64_t)count, "key differs", "keys differ"));
+        if (invocation->json) {
+            char *lines = memory_copy_text(buffer_text(&text));
+            print_json_difference(lines);
+            free(lines);
+        } else {
+            fputs(buffer_text(&text), stdout);
+            printf("%zu %s\n", count, plural((int64_t)count, "key differs", "keys differ"));
+        }
         buffer_finish(&text);
         code = EXIT_FINE;
     }
@@ -96,12 +152,12 @@ int verb_config(const struct invocation *invocation)
 {
     const char *what = invocation->words[0];
     if (strcmp(what, "diff") == 0)
-        return print_difference(invocation->words[1], invocation->words[2]);
+        return print_difference(invocation);
     if (invocation->word_count > 2)
         return complain(EXIT_WRONG_USE, "config %s takes one file", what);
     if (strcmp(what, "show") == 0 && invocation->json)
         return print_json(invocation->words[1]);
     if (strcmp(what, "check") == 0 || strcmp(what, "show") == 0 || strcmp(what, "fingerprint") == 0)
-        return print_one(invocation->words[1], what);
+        return print_one(invocation->words[1], what, invocation->json);
     return complain(EXIT_WRONG_USE, "config %s: must be check, show, fingerprint or diff", what);
 }

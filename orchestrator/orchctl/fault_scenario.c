@@ -1,6 +1,7 @@
 #include "fault_scenario.h"
 
 #include "base/clock.h"
+#include "base/json.h"
 #include "fault_client.h"
 #include "fault_scenario_read.h"
 #include "orchestrator/faults/fault.h"
@@ -23,6 +24,9 @@ struct scenario {
     size_t fault_count;
     struct fault_losses before; /* as it was when the scenario began */
     size_t step, failed;
+    bool as_json;
+    struct buffer told; /* the rows as JSON */
+    struct json json;
 };
 
 static int64_t now_ms(void)
@@ -32,6 +36,17 @@ static int64_t now_ms(void)
 }
 
 /* --- the table --- */
+
+static void row_json(struct scenario *scenario, bool good, const char *what, const char *measured)
+{
+    struct json *json = &scenario->json;
+    json_object_begin(json);
+    json_key_i64(json, "step", (int64_t)scenario->step);
+    json_key_text(json, "what", what);
+    json_key_text(json, "measured", measured);
+    json_key_text(json, "verdict", good ? "PASS" : "FAIL");
+    json_object_end(json);
+}
 
 static void row(struct scenario *scenario, bool good, const char *what, const char *format, ...)
     PRINTF_LIKE(4, 5);
@@ -44,17 +59,38 @@ static void row(struct scenario *scenario, bool good, const char *what, const ch
     vsnprintf(measured, sizeof measured, format, arguments);
     va_end(arguments);
     scenario->failed += !good;
-    printf("| %4zu | %-44s | %-56s | %s |\n", scenario->step, what, measured, good ? "PASS" : "FAIL");
+    row_json(scenario, good, what, measured);
+    if (!scenario->as_json)
+        printf("| %4zu | %-44s | %-56s | %s |\n", scenario->step, what, measured, good ? "PASS" : "FAIL");
     fflush(stdout);
     if (!good)
         complain(EXIT_NOT_EVEN, "%s:%zu:%zu: did not come true: %s: %s", scenario->path, scenario->at.line,
                  scenario->at.column, what, measured);
 }
 
-static void table_begin(const char *name)
+static void table_begin(struct scenario *scenario, const char *name)
 {
-    printf("scenario: %s\n\n| step | %-44s | %-56s | verdict |\n|---|---|---|---|\n", name, "what",
-           "measured");
+    buffer_init(&scenario->told, 0);
+    json_init(&scenario->json, &scenario->told);
+    json_object_begin(&scenario->json);
+    json_key_text(&scenario->json, "scenario", name);
+    json_key(&scenario->json, "steps");
+    json_array_begin(&scenario->json);
+    if (!scenario->as_json)
+        printf("scenario: %s\n\n| step | %-44s | %-56s | verdict |\n|---|---|---|---|\n", name, "what",
+               "measured");
+}
+
+static void table_end(struct scenario *scenario, const char *name, bool good)
+{
+    json_array_end(&scenario->json);
+    json_key_text(&scenario->json, "verdict", good ? "PASS" : "FAIL");
+    json_object_end(&scenario->json);
+    if (scenario->as_json)
+        puts(buffer_text(&scenario->told));
+    else
+        printf("\n%s: %s\n", name, good ? "PASS" : "FAIL");
+    buffer_finish(&scenario->told);
 }
 
 /* --- waiting --- */
@@ -344,17 +380,17 @@ enum status scenario_check(const char *path, struct error *error)
     return status;
 }
 
-int scenario_run(struct client *client, const char *path)
+int scenario_run(struct client *client, const char *path, bool as_json)
 {
-    struct scenario scenario = {.client = client, .path = path};
+    struct scenario scenario = {.client = client, .path = path, .as_json = as_json};
     struct scenario_file file;
     enum status status = scenario_read(path, &file, &scenario.error);
     int code = EXIT_WRONG_USE;
     if (status == STATUS_OK) {
-        table_begin(file.name);
+        table_begin(&scenario, file.name);
         status = play(&scenario, &file);
         code = status == STATUS_OK && !scenario.failed ? EXIT_FINE : EXIT_NOT_EVEN;
-        printf("\n%s: %s\n", file.name, code == EXIT_FINE ? "PASS" : "FAIL");
+        table_end(&scenario, file.name, code == EXIT_FINE);
     }
     if (status != STATUS_OK && scenario.at.line)
         complain(code, "%s:%zu:%zu: %s", path, scenario.at.line, scenario.at.column, scenario.error.text);

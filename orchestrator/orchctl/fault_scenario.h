@@ -19,4 +19,4 @@
 enum status scenario_check(const char *path, struct error *error) MUST_USE;
 
 /* scenario_run: the exit code: 0 all came true, 3 something did not, 2 the file is wrong, 1 no answer. */
-int scenario_run(struct client *client, const char *path);
+int scenario_run(struct client *client, const char *path, bool as_json);

@@ -242,6 +242,7 @@ static int inject(struct client *client, const struct invocation *invocation)
     enum status status = fault_wait(client, group, fault_wait_ms(&asked), &seen, &error);
     status = status == STATUS_OK ? fault_measure(client, &losses, &error) : status;
     const char *verdict = status == STATUS_OK ? fault_verdict_now(&seen, &losses) : "";
+    bool hurt_nobody = strcmp(seen.end, "refused") == 0;
     for (size_t i = 0; status == STATUS_OK && !invocation->json && i < group.count; i++) {
         struct fault_group one = {group.first + (int64_t)i, 1};
         status = fault_look(client, one, &seen, &error);
@@ -251,7 +252,7 @@ static int inject(struct client *client, const struct invocation *invocation)
         return refused(&error);
     if (invocation->json)
         print_group(client, group);
-    if (strcmp(seen.end, "refused") == 0) /* it has hurt nobody, so there is nothing to judge */
+    if (hurt_nobody) /* so there is nothing to judge */
         return EXIT_REFUSED;
     return strcmp(verdict, "PASS") == 0 ? EXIT_FINE : EXIT_NOT_EVEN;
 }
@@ -300,7 +301,7 @@ int verb_fault(const struct invocation *invocation)
         return refused(&error);
     int code = strcmp(word, "list") == 0 ? ask_and_print(client, invocation, "fault_list", "{}", print_list)
                : strcmp(word, "clear") == 0 ? clear(client, invocation)
-               : strcmp(word, "run") == 0   ? scenario_run(client, second)
+               : strcmp(word, "run") == 0   ? scenario_run(client, second, invocation->json)
                                             : inject(client, invocation);
     client_close(client);
     return code;

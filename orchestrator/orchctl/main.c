@@ -50,7 +50,8 @@ enum { TIMEOUT_DEFAULT_MS = 2000 };
     }
 #define DOCTOR                                                                                           \
     {                                                                                                    \
-        {"--config", "FILE", "configuration"},                                                           \
+        {"--config", "FILE", "configuration"}, {"--symbols", "A,B", "symbols"},                          \
+            {"--time-scale", "K", "as for a run whose wall time is divided"},                            \
             {"--gates", "SET", "as for a run judged by these gates: none, replay, smoke, soak, canary"}, \
             NO_TIMEOUT                                                                                   \
     }
@@ -192,7 +193,7 @@ static const struct verb VERBS[] = {
      0,
      1,
      "make CURVE keys for a bus over TCP, unless there are some",
-     {NO_JSON, NO_TIMEOUT},
+     {NO_TIMEOUT},
      verb_keys},
     {"drain",
      "NAME",
@@ -209,21 +210,15 @@ static const struct verb VERBS[] = {
      0,
      0,
      "ten minutes of market, judged before harvesting begins",
-     {TRIAL, NO_JSON, NO_TIMEOUT},
+     {TRIAL, NO_TIMEOUT},
      verb_precheck},
-    {"smoke",
-     "",
-     0,
-     0,
-     "one run per sink, judged by the smoke gates",
-     {TRIAL, NO_JSON, NO_TIMEOUT},
-     verb_smoke},
+    {"smoke", "", 0, 0, "one run per sink, judged by the smoke gates", {TRIAL, NO_TIMEOUT}, verb_smoke},
     {"soak",
      "",
      0,
      0,
      "doctor, a dual run with a fault in the middle, its evidence built and verified",
-     {TRIAL, {"--run-id", "ID", "name of the run (default: made of the time)"}, NO_JSON, NO_TIMEOUT},
+     {TRIAL, {"--run-id", "ID", "name of the run (default: made of the time)"}, NO_TIMEOUT},
      verb_soak},
     {"validate",
      "",
@@ -290,7 +285,6 @@ static const struct verb VERBS[] = {
      "remove what finished runs left in runtime, logs and artifacts",
      {{"--keep", "N", "leave the newest N runs (default 0)"},
       {"--dry-run", NULL, "only say what would go"},
-      NO_JSON,
       NO_TIMEOUT},
      verb_clean},
 };

@@ -1,6 +1,7 @@
 /* doctor, precheck, smoke, soak: runs that are there to be judged. Each is a chain of programs, the next only when the one before
  * went well enough; what they print is what one sees. */
 #include "base/clock.h"
+#include "base/json.h"
 #include "place.h"
 #include "program.h"
 #include "verb.h"
@@ -13,6 +14,67 @@
 #include <unistd.h>
 
 enum { SOAK_MINUTES = 60, SMOKE_MINUTES = 30, PRECHECK_MINUTES = 10 };
+
+/* chain: what was run, one program after the other, and how each ended. */
+enum { CHAIN_MAX = 8 };
+struct chain {
+    struct {
+        const char *step;
+        char run_id[80]; /* "": none yet */
+        int code;
+    } items[CHAIN_MAX];
+    size_t count;
+};
+
+static int chain_note(struct chain *chain, const char *step, const char *run_id, int code)
+{
+    chain->items[chain->count].step = step;
+    chain->items[chain->count].code = code;
+    snprintf(chain->items[chain->count].run_id, sizeof chain->items->run_id, "%s", run_id);
+    chain->count++;
+    return code;
+}
+
+static void chain_print(const struct chain *chain, int code)
+{
+    struct buffer text;
+    struct json json;
+    buffer_init(&text, 0);
+    json_init(&json, &text);
+    json_object_begin(&json);
+    json_key(&json, "steps");
+    json_array_begin(&json);
+    for (size_t i = 0; i < chain->count; i++) {
+        json_object_begin(&json);
+        json_key_text(&json, "step", chain->items[i].step);
+        json_key_text(&json, "run_id", *chain->items[i].run_id ? chain->items[i].run_id : NULL);
+        json_key_i64(&json, "exit_code", chain->items[i].code);
+        json_object_end(&json);
+    }
+    json_array_end(&json);
+    json_key_i64(&json, "exit_code", code);
+    json_object_end(&json);
+    puts(buffer_text(&text));
+    buffer_finish(&text);
+}
+
+/* chained: with --json what the programs print goes to standard error, and the chain, when it has ended, to standard output. */
+static int chained(const struct invocation *invocation,
+                   int (*perform)(const struct invocation *invocation, struct chain *chain))
+{
+    struct chain chain = {.count = 0};
+    int out = invocation->json ? dup(STDOUT_FILENO) : -1;
+    if (out >= 0)
+        dup2(STDERR_FILENO, STDOUT_FILENO);
+    int code = perform(invocation, &chain);
+    fflush(stdout);
+    if (out >= 0) {
+        dup2(out, STDOUT_FILENO);
+        close(out);
+        chain_print(&chain, code);
+    }
+    return code;
+}
 
 /* trial: what is common to them. */
 struct trial {
@@ -50,7 +112,8 @@ static bool trial_begin(struct trial *trial, const struct invocation *invocation
     if (run_id)
         snprintf(trial->run_id, sizeof trial->run_id, "%.64s", run_id);
     else
-        snprintf(trial->run_id, sizeof trial->run_id, "%s%s-%04x", prefix, stamp, (unsigned)getpid() & 0xffff);
+        snprintf(trial->run_id, sizeof trial->run_id, "%s%s-%04x", prefix, stamp,
+                 (unsigned)getpid() & 0xffff);
     return true;
 }
 
@@ -119,33 +182,37 @@ int verb_doctor(const struct invocation *invocation)
     program_add(&words, "--doctor");
     program_add_option(&words, "--config", invocation_value(invocation, "--config"));
     program_add_option(&words, "--gates", invocation_value(invocation, "--gates"));
+    program_add_option(&words, "--symbols", invocation_value(invocation, "--symbols"));
+    program_add_option(&words, "--time-scale", invocation_value(invocation, "--time-scale"));
     if (invocation->json)
         program_add(&words, "--json");
     return program_become(&words);
 }
 
-int verb_soak(const struct invocation *invocation)
+static int soak(const struct invocation *invocation, struct chain *chain)
 {
     struct trial trial;
     char fault[64];
     if (!trial_begin(&trial, invocation, "soak_", SOAK_MINUTES))
         return EXIT_WRONG_USE;
     puts("== doctor");
-    int code = doctor(&trial, "soak");
+    int code = chain_note(chain, "doctor", "", doctor(&trial, "soak"));
     if (code != EXIT_FINE)
         return code;
     snprintf(fault, sizeof fault, "signal@%.15g", trial.minutes * 30);
     struct program_words words = run_words(&trial, "harvest,signal,broker,report", "dual", "soak");
     program_add_option(&words, "--fault", fault);
     printf("\n== run %s, %s minutes\n", trial.run_id, trial.minutes_text);
-    code = program_wait(&words);
+    code = chain_note(chain, "run", trial.run_id, program_wait(&words));
     if (code == EXIT_REFUSED || code == EXIT_WRONG_USE)
         return code; /* there is nothing to pack */
-    code = worse(code, run_program("evidence", "build", &trial));
-    return worse(code, run_program("evidence", "verify", &trial));
+    code = worse(code,
+                 chain_note(chain, "evidence build", trial.run_id, run_program("evidence", "build", &trial)));
+    return worse(
+        code, chain_note(chain, "evidence verify", trial.run_id, run_program("evidence", "verify", &trial)));
 }
 
-int verb_smoke(const struct invocation *invocation)
+static int smoke(const struct invocation *invocation, struct chain *chain)
 {
     static const char *const SINKS[] = {"jsonl", "sqlite"};
     int code = EXIT_FINE;
@@ -157,24 +224,41 @@ int verb_smoke(const struct invocation *invocation)
             return EXIT_WRONG_USE;
         struct program_words words = run_words(&trial, "harvest,signal,broker,report", SINKS[i], "smoke");
         printf("%s== run %s, %s minutes\n", i ? "\n" : "", trial.run_id, trial.minutes_text);
-        code = worse(code, program_wait(&words));
+        code = worse(code, chain_note(chain, "run", trial.run_id, program_wait(&words)));
         if (code == EXIT_REFUSED || code == EXIT_WRONG_USE)
             return code;
     }
     return code;
 }
 
-int verb_precheck(const struct invocation *invocation)
+static int precheck(const struct invocation *invocation, struct chain *chain)
 {
     struct trial trial;
     if (!trial_begin(&trial, invocation, "", PRECHECK_MINUTES))
         return EXIT_WRONG_USE;
     puts("== doctor");
-    int code = doctor(&trial, NULL);
+    int code = chain_note(chain, "doctor", "", doctor(&trial, NULL));
     if (code != EXIT_FINE)
         return code;
     struct program_words words = run_words(&trial, "harvest,features", NULL, "none");
     printf("\n== run %s, %s minutes\n", trial.run_id, trial.minutes_text);
-    code = program_wait(&words);
-    return code == EXIT_FINE ? run_program("validate", "--precheck", &trial) : code;
+    code = chain_note(chain, "run", trial.run_id, program_wait(&words));
+    return code == EXIT_FINE
+               ? chain_note(chain, "validate", trial.run_id, run_program("validate", "--precheck", &trial))
+               : code;
+}
+
+int verb_soak(const struct invocation *invocation)
+{
+    return chained(invocation, soak);
+}
+
+int verb_smoke(const struct invocation *invocation)
+{
+    return chained(invocation, smoke);
+}
+
+int verb_precheck(const struct invocation *invocation)
+{
+    return chained(invocation, precheck);
 }

@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "data_root.h"
 #include "input_rows.h"
 
 #include <stdio.h>
@@ -135,7 +136,9 @@ void preview_resolve(struct config *config, struct config_errors *errors)
                           "and run.input_dir exclude each other: both are the recording");
     set_default(config, "run.data_root", DATA_ROOT, errors);
     set_pace(config, errors);
+    data_root_check(config, errors);
     set(config, "harvest.venue", "simulator", errors);
+    set(config, "harvest.on_full", "wait", errors); /* also with a live configuration: nothing is lost */
     find(config, &captures, errors);
     if (!captures.count && !errors->count)
         find_rows(config, errors);

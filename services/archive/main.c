@@ -4,11 +4,11 @@
  * checkpoint, from which the next life goes on. It publishes nothing. */
 #include "collector.h"
 #include "figures.h"
-#include "origin.h"
 #include "settings.h"
 
 #include "base/memory.h"
 #include "stage/stage.h"
+#include "store/origin.h"
 
 #include <stdlib.h>
 #include <string.h>

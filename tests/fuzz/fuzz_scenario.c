@@ -88,7 +88,7 @@ static int play(const char *path)
     fflush(stdout);
     int before = dup(STDOUT_FILENO), nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
     fuzz_require(before >= 0 && nowhere >= 0 && dup2(nowhere, STDOUT_FILENO) >= 0);
-    int code = scenario_run(&only_client, path);
+    int code = scenario_run(&only_client, path, false);
     fflush(stdout);
     fuzz_require(dup2(before, STDOUT_FILENO) >= 0);
     close(before);

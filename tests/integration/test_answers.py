@@ -1,9 +1,11 @@
 """What orchctl says while a run goes on: words, members and refusals that people and programs go by."""
+import contextlib
 import json
 import re
 import subprocess
 import time
 
+import control
 import pytest
 
 from asked import ORCHCTL, ROOT, said, verbs
@@ -13,7 +15,17 @@ ROOT_BIN = ORCHCTL.parent
 PAGE = ROOT / "docs/control-protocol.md"
 # Who speaks to the orchestrator or to a publisher, and so can be impatient; who says nothing that a program reads.
 PATIENT = set("status health monitor top start stop restart kill pause resume scale events tail account fault shutdown drain rollback direction canary manifest".split())
-WITHOUT_JSON = set("top completion keys precheck smoke soak clean".split())
+WITHOUT_JSON = set("top completion".split())  # a screen and scripts
+# A way to say every verb that a program can read; what cannot be answered here is refused with an empty standard output.
+IN_JSON = ["status", "health broker", "monitor --once", "events --since 0 --count 1", "manifest", "logs harvest", "config check", "config show", "config fingerprint",
+           "config diff runtime/effective_config.json runtime/effective_config.json", "config diff runtime/effective_config.json other.yaml",
+           "export test", "keys made", "fault kinds", "fault list", "fault clear", "fault run scenario.yaml", "fault cpu orchestrator --for 100ms --force --no-wait", "pause broker", "resume broker", "stop broker", "start broker",
+           "restart broker --wait 20", "kill broker --wait 20", "scale signal=1", "drain report", "tail nowhere/TESTUSDT", "direction lock", "rollback", "canary status",
+           "canary report", "canary resolve", "canary mark-stable", "canary start --config nowhere.yaml", "why a/b/1", "replay nowhere.ofr --compare test", "account", "validate",
+           "parity", "report", "evidence build", "evidence verify", "doctor", "preflight --symbols BTCUSDT", "clean", "clean --dry-run --keep 1", "smoke --config nowhere.yaml",
+           "soak --minutes 0", "precheck --minutes 0", "shutdown"]
+# What is answered here, and so must be more than nothing.
+ANSWERED = ("status", "health", "manifest", "config", "keys", "fault", "pause", "resume", "scale", "doctor", "preflight", "smoke", "soak", "precheck", "shutdown")
 
 
 def test_a_verb_takes_the_common_options_its_help_lists_and_no_other(tmp_path):
@@ -24,6 +36,74 @@ def test_a_verb_takes_the_common_options_its_help_lists_and_no_other(tmp_path):
         for words in ([verb, *options], [*options, verb]):
             done = said(tmp_path, words)
             assert done.returncode == 2 and f"{verb}: takes no {options[0]}" in done.stderr, (words, done)
+
+
+def parsed(text):
+    """One JSON document, or one on every line."""
+    with contextlib.suppress(ValueError):
+        return [json.loads(text)]
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_every_verb_answers_in_json(run):
+    assert {words.split()[0] for words in IN_JSON} == set(verbs()) - WITHOUT_JSON
+    (run.folder / "scenario.yaml").write_text("name: x\nsteps:\n  - fault: cpu orchestrator\n    for: 100ms\n    force: yes\n    background: yes\n  - wait: fault over within 20s\n")
+    (run.folder / "other.yaml").write_text("run:\n  minutes: 7\n")
+    answers = {}
+    for words in IN_JSON:
+        done = run.orchctl(*words.split(), "--json")
+        answers[words] = (done, parsed(done.stdout))
+        assert done.stdout or (done.returncode and done.stderr), (words, done)
+        assert done.stdout or words.split()[0] not in ANSWERED, (words, done)
+    (fingerprint,) = answers["config fingerprint"][1]
+    assert re.fullmatch("[0-9a-f]{64}", fingerprint["fingerprint"]) and answers["config check"][1] == [{"good": True, **fingerprint}]
+    assert answers[IN_JSON[9]][1] == [{"differences": []}]
+    assert {"key": "run.minutes", "left": "30", "right": "7"} in answers[IN_JSON[10]][1][0]["differences"]
+    assert answers["keys made"][1] == [{"path": "made/bus.keys", "made": True}]
+    (played,) = answers["fault run scenario.yaml"][1]
+    assert (played["scenario"], [step["step"] for step in played["steps"]]) == ("x", [1, 2]) and played["verdict"] in ("PASS", "FAIL"), answers["fault run scenario.yaml"][0]
+    (ordered,) = answers["fault cpu orchestrator --for 100ms --force --no-wait"][1]
+    assert [fault["kind"] for fault in ordered["faults"]] == ["cpu"]
+    assert answers["soak --minutes 0"][1] == answers["precheck --minutes 0"][1] == [{"steps": [], "exit_code": 2}]
+    (smoke,) = answers["smoke --config nowhere.yaml"][1]
+    assert smoke == {"steps": [{"step": "run", "run_id": smoke["steps"][0]["run_id"], "exit_code": 2}], "exit_code": 2}
+    run.wait_line("verdict ")
+    assert run.finish() in (0, 3, 4)
+    (would,), (done,) = (parsed(run.orchctl("clean", *words, "--json").stdout) for words in (["--dry-run"], []))
+    assert would == {"would_remove": would["would_remove"], "dry_run": True, "files": len(would["would_remove"]), "bytes": would["bytes"], "failures": 0}
+    assert done == {**would, "would_remove": [], "dry_run": False} and done["files"] > 10
+
+
+REQUESTS = ROOT / "tests/vectors/requests"
+
+
+def dumped(name):
+    """The bytes that the page shows of a message."""
+    text = re.search(rf"<!-- generated: request {name} -->\n```text\n(.*?)```", PAGE.read_text(), re.S)[1]
+    return bytes.fromhex("".join(line[10:58] for line in text.splitlines()))
+
+
+def test_every_request_of_the_page_is_one_that_is_understood(run):
+    shown = set(re.findall(r"<!-- generated: request (\w+) -->", PAGE.read_text())) - {"event", "warden_report", "warden_order"}
+    table = (ROOT / "orchestrator/control/verbs.c").read_text().split("RUN_VERBS[] = {")[1]
+    assert shown == set(re.findall(r'^    \{"([a-z_]+)",', table, re.M))
+    run.wait_for(lambda: all(process["heartbeat"] for process in run.status()["processes"]), "a heartbeat of everybody")
+    with control.Control(run.folder) as ctl:
+        ready = next(event for event in ctl.ask("events")["events"] if event["event"] == "Ready")
+        assert list(ready) == list(json.loads(dumped("event"))), "an event as the page shows one"
+        for name in sorted(shown, key=lambda verb: verb in ("rollback", "shutdown")):
+            ctl.socket.send(dumped(name))
+            assert ctl.socket.poll(20000), name
+            reply, request = json.loads(ctl.socket.recv()), json.loads((REQUESTS / f"{name}.json").read_text())
+            assert list(reply) == ["id", "ok", "error", "result"] and reply["id"] == request["id"], (name, reply)
+            assert reply["ok"] or not re.search(r"member|args|must be a |no verb|JSON|needs", reply["error"]), (name, reply)
+            answered = [example for example in documented(section_of(name)) if reply["ok"] and keys(example) >= keys(reply["result"])]
+            assert answered or not reply["ok"] or name in ("manifest", "status", "gates", "events"), (name, reply)
+
+
+def section_of(verb):
+    """The heading of a verb, as documented() wants it."""
+    return next(title for title in re.findall(r"^### (.*)$", PAGE.read_text(), re.M) if verb in title.split(", "))
 
 
 def keys(value, path=""):

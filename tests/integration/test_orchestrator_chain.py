@@ -206,3 +206,9 @@ def test_symbols_that_are_not_served_are_a_mistake_of_configuration(tmp_path):
                        arguments=["--symbols", "BBBUSDT"]) as stack:
         assert stack.finish(60) == 2
     assert "BBBUSDT is not in what the simulator serves" in stack.text()
+
+
+def test_a_report_that_reads_nobody_is_not_waited_for(tmp_path):
+    with harness.Stack(tmp_path / "run", enable="simulator,report", arguments=["--minutes", "0.01", "--gates", "none"]) as stack:
+        stack.finish(90)
+    assert "report stopped: exit 0" in stack.text() and "did not drain in time" not in stack.text(), stack.text()

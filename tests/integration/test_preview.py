@@ -1,5 +1,6 @@
 """input_mode preview: what a run has captured, played again through the whole pipeline, gives the rows of that run."""
 import json
+import shutil
 import subprocess
 
 import pytest
@@ -30,7 +31,7 @@ def test_the_rows_of_a_preview_are_those_of_the_run_that_was_captured(tmp_path, 
         run = run_of(tmp_path / "run", captures=[harness.cut(harness.needed(RECORDING), CUT_LINES, tmp_path)])
     else:
         run = run_of(tmp_path / "run", sets={"simulator.minutes": 0.5, "simulator.rate": 40}, arguments=["--gates", "replay"])
-    again = preview(tmp_path / "again", run.folder / "data")
+    again = preview(tmp_path / "again", run.folder / "data", sets={"harvest.on_full": "drop"})  # as live configurations have it
     with again:
         assert again.finish() == 0, again.text()[-3000:]
     assert again.jsonl() == run.jsonl() and again.sqlite_rows() == run.sqlite_rows() and again.orders() == run.orders()
@@ -40,6 +41,17 @@ def test_the_rows_of_a_preview_are_those_of_the_run_that_was_captured(tmp_path, 
     assert manifest["overall_verdict"] == "PASS"
     assert list((again.folder / "preview/ofi_cvd").rglob("*.parquet")) and not (again.folder / "data").exists(), "a data root of its own"
     assert "The input is recorded (preview)" in again.summary_text()
+    assert json.loads((again.folder / "runtime/effective_config.json").read_text())["harvest"]["on_full"] == "wait"
+    for root, told in ((run.folder / "data", "holds the preview's own input"), (run.folder / "data/ofi_cvd/mine", "live runs keep their data in"),
+                       (run.folder, "holds the preview's own input"), (".", "live runs keep their data below it, in ./live")):
+        refused = preview(tmp_path / "refused", run.folder / "data/raw", run_id="refused")
+        refused.command += ["--set", f"run.data_root={root}"]
+        if not (refused.folder / "live").exists():
+            shutil.copytree(run.folder / "data", refused.folder / "live")
+        with refused:
+            assert refused.finish(60) == 2 and told in refused.text(), refused.text()
+        assert not (refused.folder / "runtime").exists(), "nothing was started"
+    shutil.rmtree(tmp_path / "refused")
     # Once more in the same folder, over all there is: what the preview itself recorded is no input.
     once_more = preview(tmp_path / "again", tmp_path, run_id="more")
     with once_more:

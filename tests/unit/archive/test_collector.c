@@ -3,7 +3,7 @@
 // timeout: 600
 #include "archive_driver.h"
 #include "base/log.h"
-#include "services/archive/origin.h"
+#include "store/origin.h"
 
 #include <sched.h>
 #include <signal.h>

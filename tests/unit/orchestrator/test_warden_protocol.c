@@ -2,6 +2,7 @@
 /* What wardens and the orchestrator say to each other survives the way, and nothing else is believed. */
 #include "tests/support/check.h"
 
+#include "base/file.h"
 #include "orchestrator/warden/protocol.h"
 
 #include <string.h>
@@ -35,6 +36,34 @@ static void a_report_is_read_as_it_was_written(void **state)
         assert_memory_equal(&read, &report, sizeof report);
     }
     buffer_finish(&text);
+}
+
+/* what docs/control-protocol.md shows of both is what is written and read. */
+static void the_messages_of_the_page_are_these(void **state)
+{
+    (void)state;
+    struct buffer shown, written;
+    struct warden_report report;
+    struct warden_order order;
+    struct warden_message *message;
+    struct error error = {{0}};
+    buffer_init(&shown, 0);
+    buffer_init(&written, 0);
+    assert_ok(file_read("tests/vectors/requests/warden_report.json", &shown));
+    assert_ok(warden_report_read(shown.data, shown.length, &report, &error));
+    warden_report_write(&report, &written);
+    buffer_append_text(&written, "\n");
+    assert_string_equal(buffer_text(&written), buffer_text(&shown));
+    buffer_clear(&shown);
+    buffer_clear(&written);
+    assert_ok(file_read("tests/vectors/requests/warden_order.json", &shown));
+    assert_ok(warden_order_read(shown.data, shown.length, &order, &message, &error));
+    warden_order_write(&order, &written);
+    warden_message_free(message);
+    buffer_append_text(&written, "\n");
+    assert_string_equal(buffer_text(&written), buffer_text(&shown));
+    buffer_finish(&shown);
+    buffer_finish(&written);
 }
 
 static void an_order_is_read_as_it_was_written(void **state)
@@ -91,7 +120,9 @@ static void what_is_no_report_is_refused_with_a_sentence(void **state)
     refuses_report("{\"warden\":\"1\"}", STATUS_MALFORMED);
     refuses_report("{\"warden\":1}", STATUS_UNSUPPORTED);
     refuses_report("{\"warden\":2,\"name\":\"signal\"}", STATUS_MALFORMED);
-#define REST "\"container\":\"c\",\"run_id\":\"\",\"generation\":0,\"code\":0,\"signal\":0,\"leaving\":false,\"lease\":0,\"stands\":false,\"late_ms\":-1}"
+#define REST                                                                                          \
+    "\"container\":\"c\",\"run_id\":\"\",\"generation\":0,\"code\":0,\"signal\":0,\"leaving\":false," \
+    "\"lease\":0,\"stands\":false,\"late_ms\":-1}"
     refuses_report("{\"warden\":2,\"name\":\"signal\",\"state\":\"flying\"," REST, STATUS_MALFORMED);
     refuses_report("{\"warden\":2,\"name\":7,\"state\":\"waiting\"," REST, STATUS_MALFORMED);
     memset(long_name, 0, sizeof long_name);
@@ -160,6 +191,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_report_is_read_as_it_was_written),
+        cmocka_unit_test(the_messages_of_the_page_are_these),
         cmocka_unit_test(an_order_is_read_as_it_was_written),
         cmocka_unit_test(what_is_no_report_is_refused_with_a_sentence),
         cmocka_unit_test(an_order_without_a_program_is_refused),

@@ -1,4 +1,4 @@
-#include "origin.h"
+#include "store/origin.h"
 
 #include "base/file.h"
 
@@ -19,15 +19,32 @@ static bool has_content(const char *root)
     return found;
 }
 
+/* read_note: STATUS_OK and STATUS_NOT_FOUND leave in *out_live whose it is. */
+static enum status read_note(const char *path, const char *root, bool *out_live)
+{
+    struct buffer note;
+    buffer_init(&note, 64);
+    enum status status = file_read(path, &note);
+    *out_live = status == STATUS_OK ? strcmp(buffer_text(&note), LIVE) == 0 : has_content(root);
+    buffer_finish(&note);
+    return status;
+}
+
+bool origin_is_live(const char *root)
+{
+    char path[PATH_BYTES];
+    bool live;
+    path_join(path, root, ".origin");
+    enum status status = read_note(path, root, &live);
+    return (status == STATUS_OK || status == STATUS_NOT_FOUND) && live;
+}
+
 enum status origin_claim(const char *root, bool is_replay, struct error *error)
 {
     char path[PATH_BYTES];
-    struct buffer note;
+    bool is_live;
     path_join(path, root, ".origin");
-    buffer_init(&note, 64);
-    enum status status = file_read(path, &note);
-    bool is_live = status == STATUS_OK ? strcmp(buffer_text(&note), LIVE) == 0 : has_content(root);
-    buffer_finish(&note);
+    enum status status = read_note(path, root, &is_live);
     if (status != STATUS_OK && status != STATUS_NOT_FOUND)
         return error_set(error, STATUS_IO, "%s cannot be read: %m", path);
     if (is_live && is_replay)
