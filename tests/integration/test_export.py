@@ -171,7 +171,7 @@ def test_a_run_without_export_says_so(programs, tmp_path):
         assert export == {"type": "none", "start_check": None, "export_count": 0, "error_count": 0, "retry_count": 0,
                           "first_at": None, "last_at": None, "ticks": []}
         assert run.manifest()["alerts"] == {"triggered": [], "recovered": [], "total_triggered": 0, "total_recovered": 0,
-                                            "active_count": 0}
+                                            "active_count": 0, "evaluations": 0}
         tested = run.orchctl("export", "test")
         assert tested.returncode == 3 and "export is off" in tested.stderr
         wrong = run.orchctl("export", "dance")
