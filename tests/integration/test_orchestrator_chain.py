@@ -2,6 +2,7 @@
 import hashlib
 import json
 import re
+import signal
 import subprocess
 
 import pytest
@@ -212,3 +213,16 @@ def test_a_report_that_reads_nobody_is_not_waited_for(tmp_path):
     with harness.Stack(tmp_path / "run", enable="simulator,report", arguments=["--minutes", "0.01", "--gates", "none"]) as stack:
         stack.finish(90)
     assert "report stopped: exit 0" in stack.text() and "did not drain in time" not in stack.text(), stack.text()
+
+
+def test_a_second_interrupt_skips_the_drain_and_not_the_day_report(tmp_path):
+    with harness.Stack(tmp_path / "run", run_id="chain", speed=1, arguments=["--gates", "none"]) as stack:
+        harness.wait_for(lambda: stack.rows_written() > 40, 60, "rows in signals.db")
+        stack.process.send_signal(signal.SIGINT)
+        harness.wait_for(lambda: "ending: interrupted" in stack.text(), 60, "the first interrupt to be heard")
+        stack.process.send_signal(signal.SIGINT)
+        stack.finish(120)
+    parity = json.loads((stack.folder / "artifacts/parity_diff_chain.json").read_text())
+    summaries = [json.loads(path.read_text()) for path in (stack.folder / "logs/report").glob("summary_*.json")]
+    assert parity["verdict"] == "PASS" and len(summaries) == 2, stack.text()
+    assert all(summary["total"] > 40 for summary in summaries), summaries
