@@ -347,6 +347,8 @@ int64_t lifecycle_due_ms(const struct run *run);
 void lifecycle_end(struct run *run, const char *reason); /* begins the shutdown; later calls change nothing */
 void lifecycle_interrupt(struct run *run);               /* SIGINT, SIGTERM */
 int64_t run_lag_rows(const struct run *run, const struct process *process);
+int64_t
+run_fed_rows(const struct run *run); /* sequence of whoever opens the feed, all its streams together */
 
 /* inspect.c */
 void inspect_step(struct run *run);

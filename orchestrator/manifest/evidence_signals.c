@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <yyjson.h>
 
 enum { LINE_BYTES_MAX = 64 * 1024, SAMPLE_ROWS = 100 };
@@ -22,6 +23,8 @@ struct lines {
     int64_t *last;      /* newest seq of a symbol */
     size_t last_capacity;
     int64_t files, rows, repeated, missing, violations;
+    int64_t *minutes; /* event minute of every file, in the order they were found */
+    size_t minute_capacity;
 };
 
 static size_t symbol_index(struct lines *lines, const char *symbol)
@@ -91,6 +94,36 @@ static void line_take(struct lines *lines, char *text, size_t length)
     yyjson_doc_free(document);
 }
 
+/* minute_of: the event minute in a shard's name (data.md §5.2), since 1970. */
+static int64_t minute_of(const char *path)
+{
+    struct tm at = {0};
+    const char *name = strrchr(path, '/');
+    if (!name || sscanf(name, "/signals_%4d%2d%2d_%2d%2d_", &at.tm_year, &at.tm_mon, &at.tm_mday, &at.tm_hour,
+                        &at.tm_min) != 5)
+        return 0;
+    at.tm_year -= 1900;
+    at.tm_mon -= 1;
+    return (int64_t)timegm(&at) / 60;
+}
+
+static int by_minute(const void *left, const void *right)
+{
+    int64_t a = *(const int64_t *)left, b = *(const int64_t *)right;
+    return (a > b) - (a < b);
+}
+
+/* rotation_minutes: the longest way from one rotation to the next, in event minutes; of one minute alone 0. */
+static int64_t rotation_minutes(const struct lines *lines)
+{
+    int64_t longest = 0;
+    qsort(lines->minutes, (size_t)lines->files, sizeof *lines->minutes, by_minute);
+    for (int64_t i = 1; i < lines->files; i++)
+        if (lines->minutes[i] - lines->minutes[i - 1] > longest)
+            longest = lines->minutes[i] - lines->minutes[i - 1];
+    return longest;
+}
+
 /* shard_visit: the finished files of this run, in the order of their minutes. */
 static enum status shard_visit(void *context, const char *path)
 {
@@ -107,7 +140,9 @@ static enum status shard_visit(void *context, const char *path)
         line_take(lines, line, (size_t)got);
     free(line);
     fclose(file);
-    lines->files++;
+    lines->minutes = memory_grow(lines->minutes, &lines->minute_capacity, (size_t)lines->files + 1,
+                                 sizeof *lines->minutes);
+    lines->minutes[lines->files++] = minute_of(path);
     return STATUS_OK;
 }
 
@@ -126,9 +161,12 @@ static void from_jsonl(const struct evidence_places *places, struct evidence *ev
         evidence_add(evidence, "jsonl_missing", (double)lines.missing, source, "seq");
         evidence_add(evidence, "jsonl_repeated", (double)lines.repeated, source, "seq");
         evidence_add(evidence, "jsonl_violations", (double)lines.violations, source, "all fields");
+        evidence_add(evidence, "jsonl_rotation_minutes", (double)rotation_minutes(&lines), source,
+                     "minutes in the files' names");
     }
     map_finish(&lines.symbols);
     free(lines.last);
+    free(lines.minutes);
 }
 
 static enum status query_numbers(struct database *database, const char *sql, const char *run_id,

@@ -71,6 +71,8 @@ static const struct gate GATES[] = {
     {"kind_events", "rows_events", "rows", ">=", 1, IN_REPLAY | COMPUTED, MODULE_FEATURES, ANY_SINK,
      "input_events"},
     {"jsonl_shards", "jsonl_shards", "files", ">=", 20, IN_SMOKE | SCALED, MODULE_SIGNAL, HAS_JSONL, NULL},
+    {"jsonl_rotation", "jsonl_rotation_minutes", "minutes", "<=", 1, IN_SMOKE, MODULE_SIGNAL, HAS_JSONL,
+     NULL},
     {"sqlite_rows", "sqlite_rows", "rows", ">=", 10000, IN_SMOKE | SCALED, MODULE_SIGNAL, HAS_SQLITE, NULL},
     {"orders", "orders", "orders", ">=", 100, IN_SMOKE | SCALED, MODULE_BROKER, ANY_SINK, NULL},
     {"orders_sides", "orders_sides", "sides", ">=", 2, IN_SMOKE | SCALED, MODULE_BROKER, ANY_SINK, NULL},

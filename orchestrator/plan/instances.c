@@ -130,3 +130,12 @@ int64_t run_fed_event_ms(const struct run *run)
             event_ms = run->processes[i].telemetry.beat.event_ts_ms;
     return event_ms;
 }
+
+int64_t run_fed_rows(const struct run *run)
+{
+    int64_t rows = 0;
+    for (size_t i = 0; i < run->process_count; i++)
+        if (run->processes[i].module->takes_feed)
+            rows += telemetry_rows(&run->processes[i].telemetry, true);
+    return rows;
+}

@@ -238,7 +238,7 @@ static char *assignment(const char *name, const char *value)
 char **resolve_environment(const char *process, config_environment_get *get, void *context)
 {
     static const char *const MINIMUM[] = {"PATH", "HOME", "LANG",
-                                          "ORDERFLOW_CRASH_POINT"}; /* the last: for tests */
+                                          "ORDERFLOW_CRASH_POINT"}; /* the last: a hook of the tests (0043) */
     const struct config_environment_variable *variables;
     size_t variable_count = config_environment_variables(&variables), count = 0;
     size_t minimum_count = sizeof MINIMUM / sizeof *MINIMUM;
@@ -270,4 +270,14 @@ const char *resolve_event_clock(const struct config *config)
     if (strcmp(config_text(config, "simulator.start"), "now") != 0)
         return "recorded";
     return config_f64(config, "simulator.speed") == 1 ? "wall" : "scaled";
+}
+
+int64_t resolve_overrides(const struct config *config)
+{
+    int64_t count = 0;
+    for (size_t i = 0; i < config_key_count(); i++) {
+        enum config_origin origin = config_origin_of(config, config_key_at(i)->name);
+        count += origin == ORIGIN_CLI || origin == ORIGIN_ENVIRONMENT;
+    }
+    return count;
 }

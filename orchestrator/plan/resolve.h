@@ -16,6 +16,9 @@ enum status resolve_config(const struct options *options, config_environment_get
 /* resolve_config_path: the file it reads, NULL when there is none. */
 const char *resolve_config_path(const struct options *options);
 
+/* resolve_overrides: how many keys the command line and the environment have set. */
+int64_t resolve_overrides(const struct config *config);
+
 /* resolve_modules: what to start; afterwards run.enable names all of it, for the children. */
 enum status resolve_modules(struct config *config, struct module_choice *out_choice,
                             struct error *error) MUST_USE;

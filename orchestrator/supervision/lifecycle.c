@@ -98,10 +98,13 @@ static enum status venue_take(struct run *run, struct error *error)
 static void fingerprint_tell(struct run *run)
 {
     struct error error = {{0}};
+    const char *path = resolve_config_path(run->options);
     config_fingerprint(run->config, run->fingerprint);
     if (fingerprints_note(run->config, run->fingerprint, &error) != STATUS_OK)
         log_event(LOG_ERROR, "write_error", "reason=\"%s\"", error.text);
-    feed_emit(&run->feed, LOG_INFO, "config_loaded", "", FEED_FIELDS(TEXT("fingerprint", run->fingerprint)));
+    feed_emit(&run->feed, LOG_INFO, "config_loaded", "",
+              FEED_FIELDS(TEXT("path", path ? path : ""), TEXT("fingerprint", run->fingerprint),
+                          NUMBER("overrides", resolve_overrides(run->config))));
     canary_files_tag(run);
 }
 
@@ -145,7 +148,7 @@ static void say_go(struct run *run)
     run->end_due_ms = limited ? run->go_ms + config_wall_ms(run->config, minutes * 60000.0) : NEVER_MS;
     run->progress_due_ms = run->go_ms + 2000;
     enter(run, PHASE_FEEDING, 0);
-    feed_emit(&run->feed, LOG_INFO, "go", "", NULL);
+    feed_emit(&run->feed, LOG_INFO, "go", "", FEED_FIELDS(NUMBER("sequence", run_fed_rows(run))));
     console_say(&run->console, "go: all ready after %lld ms", (long long)(run->go_ms - run->started_ms));
     for (size_t i = 0; i < run->process_count; i++)
         command_want(&run->processes[i], VERB_GO);
@@ -355,7 +358,8 @@ void lifecycle_end(struct run *run, const char *reason)
     run->fed_until_wall_ms = clock_wall_ms(&run->clock);
     snprintf(run->end_reason, sizeof run->end_reason, "%s", reason);
     console_say(&run->console, "ending: %s", reason);
-    feed_emit(&run->feed, LOG_INFO, "stop_intake", "", FEED_FIELDS(TEXT("reason", reason)));
+    feed_emit(&run->feed, LOG_INFO, "stop_intake", "",
+              FEED_FIELDS(TEXT("reason", reason), NUMBER("sequence", run_fed_rows(run))));
     if (!fed) {
         begin_stopping(run);
         return;

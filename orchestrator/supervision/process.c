@@ -238,7 +238,8 @@ static void tell_state(struct run *run, const struct process *process, enum proc
                           NUMBER("generation", process->supervisor.generation)));
 }
 
-static void restart_recorded(struct run *run, struct process *process, int64_t delay_ms)
+/* restart_keep: in the manifest's list while that has room. */
+static void restart_keep(const struct run *run, struct process *process, int64_t delay_ms)
 {
     if (process->restart_count == RUN_RESTARTS_KEPT)
         return;
@@ -250,7 +251,13 @@ static void restart_recorded(struct run *run, struct process *process, int64_t d
                                 .exit_code = process->last_exit.code,
                                 .exit_signal = process->last_exit.signal,
                                 .delay_ms = delay_ms};
+}
+
+/* restart_recorded: every one is told. */
+static void restart_recorded(struct run *run, struct process *process, int64_t delay_ms)
+{
     char how[ENDING_TEXT_BYTES];
+    restart_keep(run, process, delay_ms);
     feed_emit(&run->feed, LOG_WARNING, "Restart", process->name,
               FEED_FIELDS(NUMBER("pid", process->last_pid), NUMBER("delay_ms", delay_ms),
                           NUMBER("exit_code", process->last_exit.code),

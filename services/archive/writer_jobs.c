@@ -151,7 +151,7 @@ static void count_part(struct writer *writer, const struct item_job *job)
         writer->figures.last_ts_ms = set->last_ts_ms;
     writer->checkpoint.counts.files_written++;
     pthread_mutex_unlock(&writer->mutex);
-    log_event(LOG_DEBUG, "rotate", "kind=%s symbol=%s file=%s rows=%lld", KINDS[job->part.kind].name,
+    log_event(LOG_INFO, "rotate", "kind=%s symbol=%s file=%s rows=%lld", KINDS[job->part.kind].name,
               job->part.symbol, strrchr(job->path, '/') + 1, (long long)job->part.rows);
 }
 

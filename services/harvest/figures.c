@@ -1,11 +1,14 @@
 #include "figures.h"
 
+#include "base/log.h"
 #include "base/memory.h"
+#include "proto/event.h"
 #include "proto/trade.h"
 
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 enum { NAME_BYTES = 128 }; /* a heartbeat takes 63 of them; ours are shorter */
 
@@ -38,10 +41,25 @@ void row_figures_finish(struct row_figures *figures)
     silence_finish(&figures->silence);
 }
 
-void row_figures_add(struct row_figures *figures, size_t symbol, const struct message *message,
-                     const void *row)
+/* tell_gap: also of a book that has to be made anew: every break of its sequence makes it so. */
+static void tell_gap(const char *symbol, const struct event_row *event)
+{
+    bool is_break = strstr(event->meta_json, "\"gap_kind\":\"book_seq\"") != NULL;
+    if (event->event_type != EVENT_GAP)
+        return;
+    log_event(LOG_WARNING, "gap", "symbol=%s socket=%s ts_ms=%lld detail=%s", symbol,
+              event->channel == CHANNEL_BOOK ? "book" : "trade", (long long)event->ts_ms, event->meta_json);
+    if (is_break)
+        log_event(LOG_WARNING, "resync", "symbol=%s socket=book ts_ms=%lld detail=%s", symbol,
+                  (long long)event->ts_ms, event->meta_json);
+}
+
+void row_figures_add(struct row_figures *figures, size_t symbol, const char *name,
+                     const struct message *message, const void *row)
 {
     const struct trade_row *trade = row;
+    if (message == &event_message)
+        tell_gap(name, row);
     silence_add(&figures->silence, symbol, message, row);
     if (message != &trade_message)
         return;

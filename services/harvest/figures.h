@@ -23,8 +23,9 @@ void row_figures_init(struct row_figures *figures, size_t symbol_count);
 void row_figures_finish(struct row_figures *figures);
 void row_figures_elsewhere(struct row_figures *figures, size_t symbol,
                            bool is_elsewhere); /* it is another's */
-void row_figures_add(struct row_figures *figures, size_t symbol, const struct message *message,
-                     const void *row);
+/* row_figures_add: takes its figures; a gap and a broken book are also told in the log. */
+void row_figures_add(struct row_figures *figures, size_t symbol, const char *name,
+                     const struct message *message, const void *row);
 
 /* figures_report: what receiver and writer would tell is not reported in a replay, not 0. */
 void figures_report(const struct stage *stage, const struct feed *feed, const struct intake *intake,

@@ -8,7 +8,7 @@
 static void emit(void *context, size_t symbol, const struct message *message, const void *row)
 {
     struct harvest *harvest = context;
-    row_figures_add(&harvest->rows, symbol, message, row);
+    row_figures_add(&harvest->rows, symbol, stage_symbol(harvest->stage, symbol), message, row);
     stage_emit(harvest->stage, symbol, message, row);
 }
 

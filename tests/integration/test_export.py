@@ -69,6 +69,11 @@ def test_a_pushgateway_holds_the_last_figures_of_a_run_until_the_next_run_of_the
         assert pushed["signal_gating_breakdown"] == summary["gating_breakdown"] and summary["total"] > 100
         assert pushed["process_up"].keys() == SERVICES and set(pushed["process_up"].values()) == {1}
         assert MARKET <= pushed.keys(), MARKET - pushed.keys()
+        log = (stack.folder / "logs/orchestrator/orchestrator.log").read_text()
+        said = {event: re.search(rf" {event} (.*)$", log, re.M).group(1) for event in ("config_loaded", "go", "stop_intake")}
+        assert re.search(r"path=\S* .*overrides=[1-9]", said["config_loaded"]), said
+        assert "sequence=0" in said["go"] and int(re.search(r"sequence=(\d+)", said["stop_intake"]).group(1)) > 100, said
+        assert " rotate " in next((stack.folder / "logs/archive").glob("*_stderr.log")).read_text()
         for name in ("cvd_scale_median", "cvd_floor_hit_rate", "p_abs_z_gt2", "p_abs_z_gt3", "recv_rate_tps"):
             assert pushed[name].keys() == {"BTCUSDT", "ETHUSDT"}, (name, pushed[name])
         counters = json.loads((stack.folder / "artifacts/run_logs/status_test-run.json").read_text())["processes"]

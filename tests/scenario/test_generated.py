@@ -5,6 +5,7 @@ ORDERFLOW_SEED=N runs every case with captures of that seed. A failure names its
 """
 import json
 import os
+import re
 import sys
 
 import pytest
@@ -166,6 +167,10 @@ def test_daemons_and_reference_agree_on_a_generated_capture(name, tmp_path):
     assert theirs.keys() == ours.keys(), f"seed {seed}"
     if seed == CASES[name][0]:
         assert_it_happened(name, theirs)
+    if name == "auto-flip":
+        said = (tmp_path / "features.log").read_text()
+        assert re.search(r" direction_changed .*symbol=(\w+) old=(as_is|flipped) new=(?!\2)\w+ effective_ts_ms=\d+ "
+                         r"incident=\1\|events\|incident\|cvd\|\d+\|\d", said), said[-2000:]
     for (symbol, kind), rows in theirs.items():
         columns, notes = compare.compare_rows(kind, rows, ours[symbol, kind], IGNORED)
         assert not columns and not notes, (f"seed {seed}, {symbol} {kind}: {notes} "

@@ -208,6 +208,8 @@ def test_trades_that_rest_does_not_have_are_one_gap(tmp_path):
     with stack:
         kill_at(stack, [(bytes_, ["harvest"]) for bytes_ in seeded("no back-fill", (300_000, 500_000))])
         assert finish(stack, tmp_path) > 0
+    said = "".join(path.read_text() for path in (tmp_path / "run/logs/harvest").glob("*_stderr.log"))
+    assert " gap " in said and "gap_kind" in said
 
 
 @pytest.mark.parametrize("service", ["harvest", "simulator"])

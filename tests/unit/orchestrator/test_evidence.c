@@ -167,7 +167,7 @@ static void jsonl_rows_are_counted_checked_and_followed_by_their_numbers(void **
     line(text, sizeof text, RUN, 5, "A", "false"); /* 3 and 4 are missing */
     line(text, sizeof text, RUN, 5, "A", "false"); /* again */
     line(text, sizeof text, RUN, 6, "A", "true");  /* confirmed, yet with a reason */
-    put("runtime/ready/signal/A/signals_20240808_0001_" RUN ".jsonl", text);
+    put("runtime/ready/signal/A/signals_20240808_0002_" RUN ".jsonl", text);
     text[0] = 0;
     line(text, sizeof text, RUN, 1, "B", "1"); /* not a bool */
     put("runtime/20240808/ready/signal/B/signals_20240808_0000_" RUN ".jsonl", text);
@@ -175,6 +175,7 @@ static void jsonl_rows_are_counted_checked_and_followed_by_their_numbers(void **
     put("runtime/spool/signal/B/signals_20240808_0001_" RUN ".part", text);
     evidence_gather(&places, &evidence);
     check_value(&evidence, "jsonl_shards", 3);
+    check_value(&evidence, "jsonl_rotation_minutes", 2); /* 00:00 of two symbols, 00:02 */
     check_value(&evidence, "jsonl_rows", 6);
     check_value(&evidence, "jsonl_missing", 2);
     check_value(&evidence, "jsonl_repeated", 1);

@@ -48,6 +48,7 @@ static const struct figure FIGURES[] = {
     {GATES_REPLAY, "kind_features", "rows_features", 1, 0},
     {GATES_REPLAY, "kind_events", "rows_events", 1, 0},
     {GATES_SMOKE, "jsonl_shards", "jsonl_shards", 20, 19},
+    {GATES_SMOKE, "jsonl_rotation", "jsonl_rotation_minutes", 1, 2},
     {GATES_SMOKE, "sqlite_rows", "sqlite_rows", 10000, 9999},
     {GATES_SMOKE, "orders", "orders", 100, 99},
     {GATES_SMOKE, "orders_sides", "orders_sides", 2, 1},
