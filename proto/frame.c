@@ -277,3 +277,8 @@ size_t msgpack_walk(const uint8_t *data, size_t bytes, int depth)
     const uint8_t *end = bytes ? msgpack_skip(data, data + bytes, 1, depth) : NULL;
     return end ? (size_t)(end - data) : 0;
 }
+
+const char *frame_library_version(void)
+{
+    return msgpack_version();
+}

@@ -80,3 +80,6 @@ bool row_peek_i64(const struct row_view *view, size_t field_index, int64_t *out_
 
 /* msgpack_walk: bytes of the one complete object at `data`, 0 when it is not complete or too deep. */
 size_t msgpack_walk(const uint8_t *data, size_t bytes, int depth);
+
+/* frame_library_version: of the msgpack-c that writes frames. */
+const char *frame_library_version(void);

@@ -593,3 +593,10 @@ int64_t bus_refused(const struct bus *bus)
 {
     return gate_refused(bus->gate);
 }
+
+void bus_library_version(char out_text[BUS_VERSION_BYTES])
+{
+    int major, minor, patch;
+    zmq_version(&major, &minor, &patch);
+    snprintf(out_text, BUS_VERSION_BYTES, "%d.%d.%d", major, minor, patch);
+}

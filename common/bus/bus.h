@@ -17,6 +17,9 @@
 #include <stdint.h>
 
 struct bus;
+
+enum { BUS_VERSION_BYTES = 32 };
+
 struct config;
 
 /* bus_config: texts are copied. */
@@ -107,3 +110,6 @@ size_t bus_poll(struct bus *bus, int timeout_ms, size_t messages_max, const stru
 
 /* bus_refused: connections to the own sockets that ended without having shown the right key. */
 int64_t bus_refused(const struct bus *bus);
+
+/* bus_library_version: of the ZeroMQ that is loaded: "4.3.4". */
+void bus_library_version(char out_text[BUS_VERSION_BYTES]);

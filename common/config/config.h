@@ -212,3 +212,6 @@ void config_value_text(const struct config *config, const char *key, struct buff
 
 void config_print_defaults_yaml(struct buffer *out); /* config/defaults.yaml */
 void config_print_markdown(struct buffer *out);      /* docs/configuration.md */
+
+/* config_library_version: of the libyaml that is loaded. */
+const char *config_library_version(void);

@@ -3,6 +3,7 @@
 #include "base/buffer.h"
 #include "base/file.h"
 #include "base/memory.h"
+#include "config/config.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -174,4 +175,9 @@ const struct tree *tree_member(const struct tree *map, const char *key)
         if (map->children[i].key && strcmp(map->children[i].key, key) == 0)
             return &map->children[i];
     return NULL;
+}
+
+const char *config_library_version(void)
+{
+    return yaml_get_version_string();
 }

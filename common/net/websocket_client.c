@@ -514,3 +514,8 @@ void websocket_client_wake(struct websocket_client *client)
 {
     loop_wake(&client->loop);
 }
+
+const char *websocket_library_version(void)
+{
+    return lws_get_library_version();
+}

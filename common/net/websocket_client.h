@@ -96,3 +96,6 @@ void *websocket_data(const struct websocket *socket);
 /* websocket_next_delay_ms: the pure rule of the back-off: the delay before attempt number `failures` (from
  * 0); `unit` is uniform in [0, 1). */
 int64_t websocket_next_delay_ms(const struct websocket_client_config *config, unsigned failures, double unit);
+
+/* websocket_library_version: of the libwebsockets that is loaded. */
+const char *websocket_library_version(void);

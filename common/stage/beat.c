@@ -65,6 +65,16 @@ void stage_report_gauge(struct stage_report *report, const char *name, double va
     json_key_f64(&report->gauges, row.name, value);
 }
 
+void stage_report_library(struct stage_report *report, const char *name, const char *version)
+{
+    char gauge[sizeof((struct gauge_row *)0)->name];
+    int major = 0, minor = 0, patch = 0;
+    const char *digits = version ? version + strcspn(version, "0123456789") : ""; /* DuckDB says v1.3.2 */
+    bool known = sscanf(digits, "%d.%d.%d", &major, &minor, &patch) >= 2;
+    snprintf(gauge, sizeof gauge, "library_%s", name);
+    stage_report_gauge(report, gauge, known ? major * 1e6 + minor * 1e3 + patch : NAN);
+}
+
 void stage_report_sink(struct stage_report *report, const struct sink_status_row *status)
 {
     report_row(report, &sink_status_message, status);

@@ -49,6 +49,8 @@ struct stage_input {
 struct stage_report;
 void stage_report_counter(struct stage_report *report, const char *name, int64_t value);
 void stage_report_gauge(struct stage_report *report, const char *name, double value); /* NaN: not measured */
+/* stage_report_library: gauge library_<name>: 4.1.6 as 4001006; NULL: not known. */
+void stage_report_library(struct stage_report *report, const char *name, const char *version);
 void stage_report_sink(struct stage_report *report, const struct sink_status_row *status);
 
 /* stage_ledger: where a service writes the counters that the loss ledger balances (docs/ledger.md): of one symbol, or of

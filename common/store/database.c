@@ -241,3 +241,8 @@ enum value_type statement_type(const struct statement *statement, int column)
     default: return VALUE_OTHER;
     }
 }
+
+const char *database_library_version(void)
+{
+    return sqlite3_libversion();
+}

@@ -63,3 +63,6 @@ const char *statement_text(const struct statement *statement, int column);
 /* statement_type: what the row really holds there, whatever the column was declared as. */
 enum value_type { VALUE_NULL, VALUE_INTEGER, VALUE_REAL, VALUE_TEXT, VALUE_OTHER };
 enum value_type statement_type(const struct statement *statement, int column);
+
+/* database_library_version: of the SQLite that is loaded. */
+const char *database_library_version(void);

@@ -34,3 +34,6 @@ enum status parquet_write(struct parquet *parquet, const struct columns *columns
 /* parquet_merge: one file with the rows of `count` files, in order (id_column may be NULL); those stay. */
 enum status parquet_merge(struct parquet *parquet, const char *const *paths, size_t count,
                           const char *id_column, const char *path, struct error *error) MUST_USE;
+
+/* parquet_library_version: of the DuckDB that is loaded; NULL: another writes the files. */
+const char *parquet_library_version(void);

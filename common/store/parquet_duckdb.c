@@ -326,3 +326,8 @@ enum status parquet_content_merge(struct parquet_content *content, const char *c
     buffer_finish(&names);
     return status;
 }
+
+const char *parquet_library_version(void)
+{
+    return duckdb_library_version();
+}

@@ -9,9 +9,9 @@
 #include "orchestrator/export/exporter.h"
 #include "orchestrator/plan/resolve.h"
 #include "usage_maxima.h"
+#include "versions.h"
 
 #include <math.h>
-#include <orderflow_version.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,21 +69,6 @@ static void key_symbols(struct json *json, const struct run *run)
 
 /* --- what was asked for --- */
 
-static void write_versions(struct json *json)
-{
-    static const char *const UNMEASURED[] = {"zmq",    "msgpack", "duckdb",
-                                             "sqlite", "libyaml", "libwebsockets"};
-    json_key(json, "versions");
-    json_object_begin(json);
-    json_key_text(json, "orderflow", ORDERFLOW_VERSION);
-    json_key_text(json, "git_head", ORDERFLOW_GIT_HEAD);
-    json_key_bool(json, "git_dirty", ORDERFLOW_GIT_DIRTY);
-    json_key_text(json, "compiler", ORDERFLOW_COMPILER);
-    for (size_t i = 0; i < sizeof UNMEASURED / sizeof *UNMEASURED; i++)
-        json_key_null(json, UNMEASURED[i]); /* the orchestrator does not load them */
-    json_object_end(json);
-}
-
 static void write_environment(struct json *json)
 {
     const struct config_environment_variable *variables;
@@ -117,7 +102,7 @@ static void write_config(struct json *json, const struct run *run)
     json_key_text(json, "run_tag", run->run_tag);
     json_key(json, "run_tags");
     alerting_tags(run, json);
-    write_versions(json);
+    versions_write(run, json);
     write_environment(json);
 }
 

@@ -9,6 +9,7 @@
 #include "base/memory.h"
 #include "stage/stage.h"
 #include "store/origin.h"
+#include "store/parquet.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -107,6 +108,7 @@ static void archive_report(void *service, struct stage_report *report)
 {
     const struct archive *archive = service;
     figures_report(archive->collector, archive->writer, report);
+    stage_report_library(report, "duckdb", parquet_library_version());
 }
 
 static void archive_ledger(void *service, struct stage_ledger *ledger)

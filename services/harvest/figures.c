@@ -2,6 +2,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "net/websocket_client.h"
 #include "proto/event.h"
 #include "proto/trade.h"
 
@@ -147,6 +148,7 @@ void figures_report(const struct stage *stage, const struct feed *feed, const st
         report_receiver(intake, report);
     if (intake->writer)
         stage_report_counter(report, "capture_bytes", capture_written_bytes(intake->writer));
+    stage_report_library(report, "libwebsockets", websocket_library_version());
 }
 
 static void count_symbol(const struct feed *feed, size_t symbol, struct stage_ledger *ledger)

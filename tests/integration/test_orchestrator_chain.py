@@ -3,6 +3,7 @@ import hashlib
 import json
 import re
 import signal
+import sqlite3
 import subprocess
 
 import pytest
@@ -173,6 +174,13 @@ def test_the_source_manifest_is_read_from_the_capture(finished):
     assert endpoint["opened_at"] <= endpoint["closed_at"]
     assert source["session_start"] <= source["session_end"]
     assert set(source["config_snapshot"]) == {"harvest", "features", "signal", "broker"}
+
+
+def test_the_manifest_says_which_versions_were_loaded(finished):
+    versions = finished[0].manifest()["versions"]
+    libraries = {name: versions[name] for name in ("zmq", "msgpack", "duckdb", "sqlite", "libyaml", "libwebsockets")}
+    assert all(re.fullmatch(r"\d+\.\d+(\.\d+)?", version) for version in libraries.values()), libraries
+    assert libraries["sqlite"] == sqlite3.sqlite_version, "the system has one"
 
 
 def test_files_in_the_manifest_have_the_content_it_says(finished):

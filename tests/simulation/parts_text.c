@@ -111,3 +111,8 @@ enum status parts_read(const char *path, struct buffer *out, struct error *error
     enum status status = file_read(path, out);
     return status == STATUS_OK ? status : error_set(error, status, "it cannot be read");
 }
+
+const char *parquet_library_version(void)
+{
+    return NULL;
+}

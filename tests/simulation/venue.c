@@ -533,3 +533,8 @@ bool venue_depth(size_t symbol, struct buffer *out)
     synthetic_depth(world.market->synthetic, (uint16_t)symbol, 1000, out);
     return true;
 }
+
+const char *websocket_library_version(void)
+{
+    return NULL;
+}
