@@ -238,7 +238,7 @@ static char *assignment(const char *name, const char *value)
 char **resolve_environment(const char *process, config_environment_get *get, void *context)
 {
     static const char *const MINIMUM[] = {"PATH", "HOME", "LANG",
-                                          "ORDERFLOW_CRASH_POINT"}; /* the last: a hook of the tests (0043) */
+                                          "ORDERFLOW_CRASH_POINT"}; /* the last: a hook of the tests (0039) */
     const struct config_environment_variable *variables;
     size_t variable_count = config_environment_variables(&variables), count = 0;
     size_t minimum_count = sizeof MINIMUM / sizeof *MINIMUM;
