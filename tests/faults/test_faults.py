@@ -51,18 +51,6 @@ def test_what_a_scenario_expects_comes_true(hurt, path):
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_what_does_not_come_true_is_told_with_its_place_and_a_fault_that_touched_nothing_fails(hurt, tmp_path):
-    path = tmp_path / "idle.yaml"
-    path.write_text("name: idle\nsteps:\n  - fault: drop signal\n    share: 0.000001\n    seed: 1\n    for: 200ms\n    background: yes\n"
-                    "  - wait: fault over within 12s\n  - expect: \"recovered within 12s\"\n  - expect: \"touched: 0, restarts: 77\"\n"
-                    "  - wait: signal unhealthy within 10ms\n")
-    done = hurt.orchctl("fault", "run", str(path), check=False)
-    assert done.returncode == 3 and "idle: FAIL" in done.stdout
-    told = done.stderr.splitlines()
-    assert [line.split(": ")[1] for line in told] == [f"{path}:{place}" for place in ("9:13", "10:13", "11:11")], done.stderr
-    assert "1 of 1 recovered" in told[0] and "1 touched nothing" in told[0] and "restarts: 77: 0" in told[1]
-
-
 def test_every_kind_of_fault_has_been_on_a_process(hurt):
     kinds = {line.split()[0] for line in hurt.orchctl("fault", "kinds").stdout.splitlines()[1:]}
     played = {fault["kind"] for fault in json.loads(hurt.orchctl("fault", "list", "--json").stdout)["faults"]
@@ -85,6 +73,21 @@ def test_one_run_had_all_of_it_and_lost_nothing(hurt):
     assert [fault["id"] for fault in summary["fault_injection"]] == [fault["id"] for fault in faults]
     assert all(name in hurt.summary_text() for name in ("descriptors", "partition", "write_error"))
     assert json.loads(hurt.ledger_bytes())["unbalanced"] == 0
+
+
+def test_what_does_not_come_true_is_told_with_its_place_and_a_fault_that_touched_nothing_fails(tmp_path):
+    """In a run of its own: a fault that failed stays in the manifest."""
+    path = tmp_path / "idle.yaml"
+    path.write_text("name: idle\nsteps:\n  - fault: drop signal\n    share: 0.000001\n    seed: 1\n    for: 200ms\n    background: yes\n"
+                    "  - wait: fault over within 12s\n  - expect: \"recovered within 12s\"\n  - expect: \"touched: 0, restarts: 77\"\n"
+                    "  - wait: signal unhealthy within 10ms\n")
+    with start(tmp_path / "run") as stack:
+        wait_rows(stack)
+        done = stack.orchctl("fault", "run", str(path), check=False)
+    assert done.returncode == 3 and "idle: FAIL" in done.stdout
+    told = done.stderr.splitlines()
+    assert [line.split(": ")[1] for line in told] == [f"{path}:{place}" for place in ("9:13", "10:13", "11:11")], done.stderr
+    assert "1 of 1 recovered" in told[0] and "1 touched nothing" in told[0] and "restarts: 77: 0" in told[1]
 
 
 def check_evidence(fault):
