@@ -170,7 +170,8 @@ static int64_t snapshot_id(const struct tape_entry *entry)
 }
 
 /* chain_holds: whether a book begun with the snapshot `first` is still in step when the tape reaches `until`:
- * every diff continues the one before (data.md §1.4). */
+ * every diff continues the one before (data.md §1.4), or comes again: of the same recording twice, say. Nobody
+ * who is in step asks for a snapshot then, so the market must not wait for that. */
 static bool chain_holds(const struct recording *recording, const struct recorded_symbol *symbol,
                         uint64_t first, uint64_t until)
 {
@@ -180,8 +181,8 @@ static bool chain_holds(const struct recording *recording, const struct recorded
         struct diff_ids ids;
         if (!read_ids(entry_data(tape_at(&recording->tape, symbol->diffs[i])), &ids))
             continue;
-        bool old = ids.has_previous ? ids.last < id : ids.last <= id;
-        if (!started && old)
+        bool old = ids.has_previous && !started ? ids.last < id : ids.last <= id;
+        if (old)
             continue;
         int64_t bridge = ids.has_previous ? id : id + 1;
         bool continues = !started ? ids.first <= bridge && bridge <= ids.last

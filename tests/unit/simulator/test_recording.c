@@ -321,6 +321,22 @@ static void later_snapshots_are_needed_only_behind_a_break(void **state)
     recording_finish(&recording);
 }
 
+/* The same recording twice in a folder: what comes again breaks nothing, nobody asks again, nothing may be waited for. */
+static void a_snapshot_that_comes_again_is_not_needed(void **state)
+{
+    (void)state;
+    struct recording recording;
+    load_text(&recording, folder, "abcusdt_1.dat",
+              DIFF("01", "10", "20", "9") DIFF("02", "10", "20", "9") SNAPSHOT("03", "15")
+                  SNAPSHOT("04", "15") DIFF("05", "21", "30", "20") DIFF("06", "21", "30", "20")
+                      SNAPSHOT("07", "28") SNAPSHOT("08", "28") DIFF("09", "31", "40", "30"));
+    assert_true(needed(&recording, 2));
+    assert_false(needed(&recording, 3));
+    assert_false(needed(&recording, 6));
+    assert_false(needed(&recording, 7));
+    recording_finish(&recording);
+}
+
 /* A snapshot older than all diffs was no use to whoever recorded it either: he asked again. */
 static void a_snapshot_that_does_not_bridge_is_followed_by_a_needed_one(void **state)
 {
@@ -476,6 +492,7 @@ int main(void)
         IN_FOLDER(the_book_follows_the_tape_with_exact_text),
         IN_FOLDER(a_newer_diff_before_the_snapshot_counts),
         IN_FOLDER(later_snapshots_are_needed_only_behind_a_break),
+        IN_FOLDER(a_snapshot_that_comes_again_is_not_needed),
         IN_FOLDER(a_snapshot_that_does_not_bridge_is_followed_by_a_needed_one),
         IN_FOLDER(agg_trades_up_to_the_present),
         IN_FOLDER(a_start_moves_all_times),
