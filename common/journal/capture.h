@@ -112,7 +112,7 @@ struct capture_reader;
 enum status capture_reader_open(const char *folder, const char *run_id, const struct capture_writer *writer,
                                 struct capture_reader **out_reader, struct error *error) MUST_USE;
 
-/* capture_reader_open_files: exactly these files, for a replay. Their numbers must continue each other. */
+/* capture_reader_open_files: exactly these files, in any order, for a replay. Their records' numbers must continue each other. */
 enum status capture_reader_open_files(const char *const *paths, size_t path_count,
                                       struct capture_reader **out_reader, struct error *error) MUST_USE;
 

@@ -300,25 +300,6 @@ enum status capture_reader_open(const char *folder, const char *run_id, const st
     return STATUS_OK;
 }
 
-enum status capture_reader_open_files(const char *const *paths, size_t path_count,
-                                      struct capture_reader **out_reader, struct error *error)
-{
-    if (path_count == 0)
-        return error_set(error, STATUS_INVALID, "capture: no file to replay was named");
-    struct capture_reader *reader = reader_create();
-    for (size_t i = 0; i < path_count; i++)
-        capture_files_add(&reader->files, paths[i], (uint32_t)(i + 1));
-    for (size_t i = path_count; i-- > 0;) {
-        enum status status = file_enter(reader, i, error);
-        if (status != STATUS_OK) {
-            capture_reader_close(reader);
-            return status;
-        }
-    }
-    *out_reader = reader;
-    return STATUS_OK;
-}
-
 void capture_reader_close(struct capture_reader *reader)
 {
     if (!reader)
@@ -353,6 +334,48 @@ static enum status learn_first_seq(struct capture_reader *reader, size_t index, 
     if (status == STATUS_OK && got == (ssize_t)sizeof header &&
         decode_header(header, sizeof header, &record, &bytes) == STATUS_OK)
         entry->first_seq = record.seq;
+    return status;
+}
+
+static int by_first_seq(const void *left, const void *right)
+{
+    uint64_t a = ((const struct capture_file *)left)->first_seq,
+             b = ((const struct capture_file *)right)->first_seq;
+    return (a > b) - (a < b);
+}
+
+/* order_by_records: as their records are numbered, whatever their names' times say: a clock that was set back names a later file before an
+ * earlier one. As they were given where one begins with no whole record: reading tells of it. */
+static void order_by_records(struct capture_reader *reader)
+{
+    bool knows_all = true;
+    struct error unread;
+    for (size_t i = 0; i < reader->files.count; i++)
+        knows_all =
+            learn_first_seq(reader, i, &unread) == STATUS_OK && reader->files.items[i].first_seq && knows_all;
+    if (knows_all)
+        qsort(reader->files.items, reader->files.count, sizeof *reader->files.items, by_first_seq);
+}
+
+enum status capture_reader_open_files(const char *const *paths, size_t path_count,
+                                      struct capture_reader **out_reader, struct error *error)
+{
+    if (path_count == 0)
+        return error_set(error, STATUS_INVALID, "capture: no file to replay was named");
+    struct capture_reader *reader = reader_create();
+    for (size_t i = 0; i < path_count; i++)
+        capture_files_add(&reader->files, paths[i], (uint32_t)(i + 1));
+    enum status status = STATUS_OK;
+    for (size_t i = 0; status == STATUS_OK && i < path_count; i++)
+        status = file_enter(reader, i, error);
+    if (status == STATUS_OK) {
+        order_by_records(reader);
+        status = file_enter(reader, 0, error);
+    }
+    if (status == STATUS_OK)
+        *out_reader = reader;
+    else
+        capture_reader_close(reader);
     return status;
 }
 

@@ -369,6 +369,33 @@ static void test_damage_before_the_last_file_is_an_error(void **state)
     capture_reader_close(reader);
 }
 
+/* A clock that was set back gives a later file the earlier name: a list of names in their order has it first. */
+static void test_named_files_are_read_in_the_order_of_their_records(void **state)
+{
+    (void)state;
+    enum { FILES_MAX = 16, MESSAGES = 1000 };
+    struct capture_writer *writer = open_writer("named", 100000);
+    for (uint64_t i = 0; i < MESSAGES; i++)
+        append_numbered(writer, i);
+    capture_writer_close(writer);
+    struct capture_reader *whole = open_reader("named", NULL), *named = NULL;
+    const char *paths[FILES_MAX];
+    size_t count = capture_file_count(whole);
+    assert_in_range(count, 2, FILES_MAX);
+    for (size_t i = 0; i < count; i++)
+        paths[i] = capture_file_path(whole, count - 1 - i);
+    struct capture_record record;
+    uint64_t seq = 0;
+    struct error error = {""};
+    assert_int_equal(capture_reader_open_files(paths, count, &named, &error), STATUS_OK);
+    for (uint64_t i = 0; i < MESSAGES; i++) {
+        assert_int_equal(next_message(named, &record, &seq), STATUS_OK);
+        expect_numbered(&record, i);
+    }
+    capture_reader_close(named);
+    capture_reader_close(whole);
+}
+
 static void test_files_that_are_no_capture_are_refused(void **state)
 {
     (void)state;
@@ -510,6 +537,7 @@ int main(void)
         cmocka_unit_test(test_a_torn_end_is_an_end_and_the_writer_goes_on_behind_it),
         cmocka_unit_test(test_one_wrong_bit_stops_the_reader_at_its_record),
         cmocka_unit_test(test_damage_before_the_last_file_is_an_error),
+        cmocka_unit_test(test_named_files_are_read_in_the_order_of_their_records),
         cmocka_unit_test(test_files_that_are_no_capture_are_refused),
         cmocka_unit_test(test_what_cannot_be_taken_back_is_not_written_behind),
         cmocka_unit_test(test_what_is_given_up_is_lost_or_in_the_file_and_never_both),
