@@ -315,6 +315,7 @@ static void what_is_no_file_of_the_kind_is_refused_with_its_name(void **state)
     assert_ok(file_replace(path, "PAR1 and what not PAR1", 22, false));
     assert_int_equal(row_files_add(files, path, &error), STATUS_INVALID);
     assert_memory_equal(error.text, path, strlen(path));
+    assert_null(strchr(error.text, '\n')); /* not with the SQL that nobody has written */
     row_files_close(files);
 }
 
