@@ -167,6 +167,8 @@ static enum status take_span_row(struct row_files *files, duckdb_data_chunk chun
         return error_set(error, STATUS_INVALID, "%s: %lld %s no %s", path, (long long)lacking,
                          plural(lacking, "row has", "rows have"), nameless ? "symbol" : "ts_ms");
     duckdb_string_t *name = (duckdb_string_t *)duckdb_vector_get_data(names) + row;
+    if (memchr(duckdb_string_t_data(name), 0, duckdb_string_t_length(*name)))
+        return error_set(error, STATUS_INVALID, "%s: a symbol holds a NUL", path);
     size_t symbol = symbol_of(files, duckdb_string_t_data(name), duckdb_string_t_length(*name));
     span_take(files, symbol, number_at(chunk, SPAN_ROWS, row), number_at(chunk, SPAN_VALID, row),
               number_at(chunk, SPAN_FIRST, row), number_at(chunk, SPAN_LAST, row));
