@@ -216,6 +216,7 @@ struct run {
     bool venue_resolved;
     size_t stop_index; /* PHASE_STOPPING: processes[order[stop_index - 1]] is being stopped */
     int64_t phase_ms, deadline_ms;
+    bool fed_to_the_end;   /* whoever takes the feed had ended his streams before the others were drained */
     int64_t progress_seen; /* for deadlines that follow progress */
     int64_t started_ms, started_wall_ms, go_ms, go_wall_ms, fed_until_wall_ms, ended_wall_ms;
     int64_t end_due_ms; /* --minutes */

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { TOLD_BYTES = 700 }; /* of what DuckDB says */
+
 const char *row_reject_name(enum row_reject reject)
 {
     static const char *const NAMES[] = {[ROW_MISSING_REQUIRED] = "missing_required",
@@ -34,7 +36,9 @@ enum status row_files_query(struct row_files *files, const char *sql, duckdb_res
 {
     if (duckdb_query(files->connection, sql, out_result) != DuckDBError)
         return STATUS_OK;
-    error_set(error, STATUS_INVALID, "%.700s", duckdb_result_error(out_result));
+    const char *told = duckdb_result_error(out_result);
+    size_t length = strcspn(told, "\n"); /* further lines show our own SQL */
+    error_set(error, STATUS_INVALID, "%.*s", (int)(length < TOLD_BYTES ? length : TOLD_BYTES), told);
     duckdb_destroy_result(out_result);
     return STATUS_INVALID;
 }
@@ -163,6 +167,8 @@ static enum status take_span_row(struct row_files *files, duckdb_data_chunk chun
         return error_set(error, STATUS_INVALID, "%s: %lld %s no %s", path, (long long)lacking,
                          plural(lacking, "row has", "rows have"), nameless ? "symbol" : "ts_ms");
     duckdb_string_t *name = (duckdb_string_t *)duckdb_vector_get_data(names) + row;
+    if (memchr(duckdb_string_t_data(name), 0, duckdb_string_t_length(*name)))
+        return error_set(error, STATUS_INVALID, "%s: a symbol holds a NUL", path);
     size_t symbol = symbol_of(files, duckdb_string_t_data(name), duckdb_string_t_length(*name));
     span_take(files, symbol, number_at(chunk, SPAN_ROWS, row), number_at(chunk, SPAN_VALID, row),
               number_at(chunk, SPAN_FIRST, row), number_at(chunk, SPAN_LAST, row));

@@ -49,7 +49,7 @@ enum status row_files_open(const struct row_files_config *config, struct row_fil
 void row_files_close(struct row_files *files); /* accepts NULL; all streams must have been destroyed */
 
 /* row_files_add: STATUS_INVALID with a sentence that names the file: it cannot be read, a column is missing or has another type, a
- * row has no symbol or no time. */
+ * row has no symbol, one that is no text, or no time. */
 enum status row_files_add(struct row_files *files, const char *path, struct error *error) MUST_USE;
 
 size_t row_files_count(const struct row_files *files);

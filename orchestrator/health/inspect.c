@@ -217,3 +217,17 @@ int64_t inspect_due_ms(const struct run *run)
         due_ms = run->progress_due_ms;
     return due_ms;
 }
+
+int64_t run_lag_rows(const struct run *run, const struct process *process)
+{
+    const struct stream_status_row *rows = telemetry_streams(&process->telemetry);
+    int64_t lag = 0;
+    for (size_t i = 0; i < telemetry_count(&process->telemetry, PART_STREAMS); i++) {
+        const struct stream_status_row *produced = NULL;
+        for (size_t j = 0; rows[i].published != 1 && !produced && j < run->process_count; j++)
+            produced = telemetry_stream(&run->processes[j].telemetry, rows[i].stream, true);
+        if (produced && produced->last_sequence > rows[i].last_sequence)
+            lag += produced->last_sequence - rows[i].last_sequence;
+    }
+    return lag;
+}

@@ -46,6 +46,7 @@ static const struct kept RUN_KEPT[] = {
     KEEP(run, end_reason),
     KEEP(run, interrupts),
     KEEP(run, skipped_drain),
+    KEEP(run, fed_to_the_end),
     KEEP(run, bad_configuration),
     KEEP(run, ended_by_alert),
     KEEP(run, faults_started),

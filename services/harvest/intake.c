@@ -132,6 +132,7 @@ enum status intake_open(struct intake *intake, struct stage *stage, const struct
                         struct error *error)
 {
     char folder[PATH_BYTES];
+    intake->expected = memory_allocate(feed->symbol_count * sizeof *intake->expected);
     intake->leaving = memory_allocate(feed->symbol_count * sizeof *intake->leaving);
     intake->meetings = memory_allocate(feed->symbol_count * sizeof *intake->meetings);
     if (stage_replay_files(stage))
@@ -152,6 +153,7 @@ void intake_close(struct intake *intake)
     capture_reader_close(intake->reader);
     capture_chain_close(intake->chain);
     capture_writer_close(intake->writer);
+    free(intake->expected);
     free(intake->leaving);
     free(intake->meetings);
     *intake = (struct intake){.stage = intake->stage};
@@ -236,14 +238,26 @@ static void move_json(const struct intake *intake, const char *move, size_t symb
              stage_symbol(intake->stage, symbol), version, more);
 }
 
-enum status intake_expect(struct intake *intake, size_t symbol, int64_t version, struct error *error)
+/* expected_version: of the newest move by which the capture says that a symbol is expected, or will in a moment. */
+static int64_t expected_version(const struct intake *intake, const struct feed *feed, size_t symbol)
+{
+    int64_t said = intake->expected[symbol], read = feed_expected_version(feed, symbol);
+    return said > read ? said : read;
+}
+
+/* intake_expect: the record of an older move is not enough: once the plan has passed its number, the next life would take the symbol for one
+ * that does not come. */
+enum status intake_expect(struct intake *intake, const struct feed *feed, size_t symbol, int64_t version,
+                          struct error *error)
 {
     char json[META_BYTES];
     if (!intake->receiver)
         return error_set(error, STATUS_UNSUPPORTED, "a replay receives nothing");
+    if (receiver_listens(intake->receiver, symbol) && expected_version(intake, feed, symbol) >= version)
+        return STATUS_OK;
     move_json(intake, "expect", symbol, version, "", json);
-    if (!receiver_listens(intake->receiver, symbol))
-        receiver_listen(intake->receiver, symbol, json);
+    receiver_listen(intake->receiver, symbol, json);
+    intake->expected[symbol] = version;
     return STATUS_OK;
 }
 
@@ -251,10 +265,11 @@ void intake_forget(struct intake *intake, const struct feed *feed, size_t symbol
 {
     char json[META_BYTES];
     if (!intake->receiver || !receiver_listens(intake->receiver, symbol) || feed_has(feed, symbol) ||
-        feed_expected_version(feed, symbol) > version)
+        expected_version(intake, feed, symbol) > version)
         return;
     move_json(intake, "forget", symbol, version, "", json);
     receiver_forget(intake->receiver, symbol, json);
+    intake->expected[symbol] = 0;
     log_event(LOG_WARNING, "forgotten", "symbol=%s version=%lld reason=\"the plan has passed its move\"",
               stage_symbol(intake->stage, symbol), (long long)version);
 }
@@ -263,7 +278,7 @@ static void begin_anew(struct intake *intake, const struct feed *feed, size_t sy
 {
     char json[META_BYTES];
     const struct clock *clock = stage_clock(intake->stage);
-    move_json(intake, "expect", symbol, feed_expected_version(feed, symbol), ",\"anew\":true", json);
+    move_json(intake, "expect", symbol, expected_version(intake, feed, symbol), ",\"anew\":true", json);
     enum status status = capture_append(intake->writer, CAPTURE_MOVE, 0, clock_wall_ns(clock),
                                         clock_monotonic_ns(clock), json, strlen(json), NULL);
     if (status == STATUS_OK)
@@ -274,7 +289,7 @@ static void begin_anew(struct intake *intake, const struct feed *feed, size_t sy
 void intake_make_room(struct intake *intake, const struct feed *feed)
 {
     for (size_t i = 0; intake->writer && i < stage_symbol_count(intake->stage); i++)
-        if (feed_expects(feed, i) && feed_has_too_much(feed, i))
+        if (feed_expects(feed, i) && feed_has_too_much(feed, i) && receiver_listens(intake->receiver, i))
             begin_anew(intake, feed, i);
 }
 
@@ -370,6 +385,7 @@ void intake_left(struct intake *intake, struct feed *feed, size_t symbol)
 {
     receiver_forget(intake->receiver, symbol, NULL);
     feed_forget(feed, symbol);
+    intake->expected[symbol] = 0;
     intake->leaving[symbol] = 0;
     intake->meetings[symbol] = (struct meeting){0};
 }

@@ -20,10 +20,11 @@ struct intake {
     struct capture_writer *writer; /* NULL in a replay */
     struct capture_reader *reader; /* NULL in a replay … */
     struct capture_chain *chain;   /* … which reads this */
-    uint64_t *leaving;         /* by symbol: number of the record of this life by which it leaves, 0: none */
-    struct meeting *meetings;  /* by symbol: with its next owner */
-    struct receiver *receiver; /* NULL in a replay */
-    uint64_t first_record;     /* number of the first record this life may append */
+    int64_t *expected;        /* by symbol: the newest move by which this life has said that it is, 0: none */
+    uint64_t *leaving;        /* by symbol: number of the record of this life by which it leaves, 0: none */
+    struct meeting *meetings; /* by symbol: with its next owner */
+    struct receiver *receiver;            /* NULL in a replay */
+    uint64_t first_record;                /* number of the first record this life may append */
     int64_t losses_before[INTAKE_LOSSES]; /* of earlier lives */
     int64_t losses[INTAKE_LOSSES];        /* of all, as of the newest intake_count_losses */
     struct decisions decisions;
@@ -81,7 +82,7 @@ void intake_halt(struct intake *intake, int64_t until_ms);
 void intake_make_room(struct intake *intake, const struct feed *feed);
 
 /* intake_expect, intake_forget, intake_may_leave, intake_leave, intake_left: a symbol that moves (stage.h: symbol_expect, …). */
-enum status intake_expect(struct intake *intake, size_t symbol, int64_t version,
+enum status intake_expect(struct intake *intake, const struct feed *feed, size_t symbol, int64_t version,
                           struct error *error) MUST_USE;
 void intake_forget(struct intake *intake, const struct feed *feed, size_t symbol, int64_t version);
 enum status intake_may_leave(struct intake *intake, const struct feed *feed, size_t symbol, const char *heard,

@@ -38,7 +38,8 @@ enum status harvest_symbol_load(void *service, size_t symbol, struct reader *in)
 
 enum status harvest_symbol_expect(void *service, size_t symbol, int64_t version, struct error *error)
 {
-    return intake_expect(&((struct harvest *)service)->intake, symbol, version, error);
+    struct harvest *harvest = service;
+    return intake_expect(&harvest->intake, harvest->feed, symbol, version, error);
 }
 
 void harvest_symbol_forget(void *service, size_t symbol, int64_t version)

@@ -296,6 +296,22 @@ def test_a_killed_daemon_is_drained_again_after_it_came_back(programs, tmp_path)
     assert run.manifest()["shutdown_order"] == SERVICES[::-1]
 
 
+def test_who_dies_behind_its_end_is_stopped_when_it_has_said_everything_again(programs, tmp_path):
+    with Run(programs, tmp_path, behave={"report": "no_drain"}) as run:
+        run.wait_line("go: all ready")
+        run.process.send_signal(signal.SIGTERM)
+        log, report = (tmp_path / f"logs/{name}/test_stderr.log" for name in ("harvest", "report"))
+        run.wait_for(lambda: "verb=drain" in report.read_text(), "that only report drains still")
+        assert "verb=stop_intake" in log.read_text()
+        (tmp_path / "fake/harvest").write_text("end_late_ms=2000\n")
+        assert run.orchctl("kill", "harvest").returncode == 0
+        run.wait_for(lambda: log.read_text().count("verb=stop_intake") == 2, "its next life")
+        (tmp_path / "fake/report").unlink()
+        assert run.finish() == 0
+    assert " ended" in log.read_text(), "it was ended while it had not come to its end again"
+    assert run.manifest()["shutdown_order"] == SERVICES[::-1]
+
+
 def test_a_second_orchestrator_exits_at_once(programs, tmp_path):
     with Run(programs, tmp_path) as run:
         run.wait_line("go: all ready")

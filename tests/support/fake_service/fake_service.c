@@ -5,7 +5,7 @@
  * Its name is its instance's. How it behaves stands in the file fake/<instance> of the current folder, one
  * word per line, read at every start: no_ready, ready_after_ms=N, exit_code=N (before READY),
  * crash_after_ms=N (after READY, exit 1), ignore_term, hang_after_ms=N, end_after_ms=N (harvest: ends its
- * streams so long after go), no_drain, refuse_go, stands_at=N (so many rows from its first heartbeat on, never more),
+ * streams so long after go), end_late_ms=N (so long after stop_intake), no_drain, refuse_go, stands_at=N (so many rows from its first heartbeat on, never more),
  * deaf (its heartbeats tell no configuration), queue_dropped=N, deadletter_rows=N, stage_plan_version=N, stage_acquired_version=N
  * (counters of its heartbeats; read again before each), event_ms_per_row=N (its rows are so far apart in event time), no_control
  * (a decision is never committed),
@@ -59,7 +59,7 @@ struct fake {
     const char *inputs[INPUTS_MAX];
     size_t connections[INPUTS_MAX];
     struct stream_status_row upstream[INPUTS_MAX];
-    int64_t begun_ms, go_ms, beat_ms, seq, rows;
+    int64_t begun_ms, go_ms, stop_ms, beat_ms, seq, rows;
     bool draining, ended, stopped;
 };
 
@@ -148,7 +148,9 @@ static void beat_row(struct fake *fake, struct heartbeat_row *row)
     if (word(fake, "event_ms_per_row", &apart_ms) && fake->rows)
         row->event_ts_ms = 1700000000000 + fake->rows * apart_ms;
     snprintf(row->name, sizeof row->name, "%s", fake->instance);
-    const char *state = !fake->draining ? "running" : word(fake, "no_drain", NULL) ? "draining" : "drained";
+    const char *state = !fake->draining                    ? "running"
+                        : word_now(fake, "no_drain", NULL) ? "draining"
+                                                           : "drained";
     if (fake->draining && fake->input_count && !all_ended(fake))
         state = "draining";
     snprintf(row->state, sizeof row->state, "%s", word_now(fake, "lacks_disk", NULL) ? "degraded" : state);
@@ -242,7 +244,8 @@ static void obey(struct fake *fake, const struct command_row *command, struct co
         answer->ok = !word(fake, "no_control", NULL);
         snprintf(answer->text, sizeof answer->text, "%s", answer->ok ? "" : "wait: not yet");
     } else if (strcmp(command->verb, "stop_intake") == 0) {
-        fake->ended = true;
+        fake->ended = !word(fake, "end_late_ms", NULL);
+        fake->stop_ms = fake->stop_ms ? fake->stop_ms : clock_monotonic_ms(&fake->clock);
     } else if (strcmp(command->verb, "drain") == 0) {
         fake->draining = true;
     }
@@ -288,6 +291,11 @@ static void work(struct fake *fake)
         fake->rows++;
     if (producer && fake->go_ms && word(fake, "end_after_ms", &value) && now_ms - fake->go_ms > value)
         fake->ended = true;
+    if (fake->stop_ms && !fake->ended && word(fake, "end_late_ms", &value) &&
+        now_ms - fake->stop_ms > value) {
+        fake->ended = true;
+        log_event(LOG_INFO, "ended", "rows=%lld", (long long)fake->rows);
+    }
     for (size_t i = 0; i < fake->input_count; i++)
         if (fake->upstream[i].last_sequence > fake->rows)
             fake->rows = fake->upstream[i].last_sequence;

@@ -202,7 +202,7 @@ static inline void no_wake(void *context)
     (void)context; /* the test's loop turns all the time */
 }
 
-static inline struct receiver_config receiver_settings(struct bench *bench)
+static inline struct receiver_config bench_settings(struct bench *bench)
 {
     static const char *const SYMBOLS[] = {"BTCUSDT"};
     return (struct receiver_config){
@@ -293,10 +293,10 @@ static inline void bench_go(struct bench *bench, const struct receiver_config *s
     receiver_go(bench->receiver);
 }
 
-/* bench_go_as_set: with receiver_settings as they are. */
+/* bench_go_as_set: with bench_settings as they are. */
 static inline void bench_go_as_set(struct bench *bench)
 {
-    struct receiver_config settings = receiver_settings(bench);
+    struct receiver_config settings = bench_settings(bench);
     bench_go(bench, &settings);
 }
 

@@ -91,7 +91,7 @@ static void test_the_end_waits_for_what_its_last_records_show_missing(void **sta
     (void)state;
     struct bench bench;
     bench_begin(&bench);
-    struct receiver_config settings = receiver_settings(&bench);
+    struct receiver_config settings = bench_settings(&bench);
     use_aggregate_trades(&bench, &settings);
     snprintf(bench.venue.trades_body, sizeof bench.venue.trades_body,
              "[{\"a\":6,\"p\":\"1\",\"q\":\"1\",\"f\":1,\"l\":1,\"T\":6000,\"m\":true},"
@@ -120,7 +120,7 @@ static void test_trades_nobody_answers_for_are_recorded_so(void **state)
     (void)state;
     struct bench bench;
     bench_begin(&bench);
-    struct receiver_config settings = receiver_settings(&bench);
+    struct receiver_config settings = bench_settings(&bench);
     use_aggregate_trades(&bench, &settings);
     bench.venue.trade_failures = 1000;
     bench_go(&bench, &settings);
@@ -161,7 +161,7 @@ static void test_nothing_is_opened_before_go(void **state)
     (void)state;
     struct bench bench;
     bench_begin(&bench);
-    struct receiver_config settings = receiver_settings(&bench);
+    struct receiver_config settings = bench_settings(&bench);
     assert_int_equal(receiver_create(&settings, &bench.receiver, NULL), STATUS_OK);
     for (int i = 0; i < 50; i++)
         turn(&bench);

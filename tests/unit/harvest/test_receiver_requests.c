@@ -14,7 +14,7 @@ static const bool FIRST_ONLY[] = {true, false};
 
 static struct receiver_config two_symbols(struct bench *bench)
 {
-    struct receiver_config settings = receiver_settings(bench);
+    struct receiver_config settings = bench_settings(bench);
     settings.symbols = BOTH;
     settings.symbol_count = 2;
     settings.is_heard = FIRST_ONLY;
@@ -130,7 +130,7 @@ static void test_a_symbol_whose_second_socket_is_refused_is_not_served(void **st
     struct bench bench;
     char market_url[96];
     bench_begin(&bench);
-    struct receiver_config settings = receiver_settings(&bench);
+    struct receiver_config settings = bench_settings(&bench);
     snprintf(market_url, sizeof market_url, "%s/market", bench.ws_url);
     settings.is_simulator = false;
     settings.is_routed = true;

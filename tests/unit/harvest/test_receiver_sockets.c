@@ -48,7 +48,7 @@ static void test_old_connections_are_relieved_before_the_venue_cuts_them(void **
     (void)state;
     struct bench bench;
     bench_begin(&bench);
-    struct receiver_config settings = receiver_settings(&bench);
+    struct receiver_config settings = bench_settings(&bench);
     settings.max_connection_ms = 1;
     bench_go(&bench, &settings);
     UNTIL(&bench, bench.venue.opened == 2);
@@ -68,7 +68,7 @@ static void test_symbols_come_and_go_on_an_open_socket(void **state)
     static const char MOVE[] = "{\"move\":\"expect\",\"symbol\":\"XRPUSDT\",\"version\":2}";
     struct bench bench;
     bench_begin(&bench);
-    struct receiver_config settings = receiver_settings(&bench);
+    struct receiver_config settings = bench_settings(&bench);
     settings.symbols = BOTH;
     settings.symbol_count = 2;
     settings.is_heard = FIRST_ONLY;
@@ -107,7 +107,7 @@ static void test_an_instance_without_symbols_waits_for_one(void **state)
     static const bool NONE[] = {false};
     struct bench bench;
     bench_begin(&bench);
-    struct receiver_config settings = receiver_settings(&bench);
+    struct receiver_config settings = bench_settings(&bench);
     settings.is_heard = NONE;
     receiver_create(&settings, &bench.receiver, NULL) == STATUS_OK ? (void)0 : fail();
     receiver_listen(bench.receiver, 0, "{}"); /* before go: it waits */
@@ -124,7 +124,7 @@ static void test_a_silent_stream_has_its_socket_reopened(void **state)
     (void)state;
     struct bench bench;
     bench_begin(&bench);
-    struct receiver_config settings = receiver_settings(&bench);
+    struct receiver_config settings = bench_settings(&bench);
     settings.is_simulator = false;
     settings.depth_stream = "@depth@0ms";
     settings.trade_idle_ms = 1200;
@@ -145,7 +145,7 @@ static void test_unknown_hosts_and_bad_urls_are_told_at_the_start(void **state)
     struct bench bench;
     struct error error = {""};
     bench_begin(&bench);
-    struct receiver_config settings = receiver_settings(&bench);
+    struct receiver_config settings = bench_settings(&bench);
     settings.rest_url = "http://no-such-host.invalid";
     assert_int_equal(receiver_create(&settings, &bench.receiver, &error), STATUS_IO);
     assert_non_null(strstr(error.text, "no-such-host.invalid"));

@@ -298,6 +298,7 @@ static void what_is_no_file_of_the_kind_is_refused_with_its_name(void **state)
         {"* REPLACE (ts_ms::INTEGER AS ts_ms)", "column ts_ms is INTEGER, not BIGINT"},
         {"* REPLACE (CASE WHEN ts_ms = 300 THEN NULL ELSE ts_ms END AS ts_ms)", "1 row has no ts_ms"},
         {"* REPLACE (CASE WHEN ts_ms > 300 THEN NULL ELSE symbol END AS symbol)", "2 rows have no symbol"},
+        {"* REPLACE (symbol || chr(0) || 'X' AS symbol)", "a symbol holds a NUL"},
     };
     char plain[PATH_BYTES], path[PATH_BYTES];
     struct row_files *files = open_files(64);
@@ -315,6 +316,7 @@ static void what_is_no_file_of_the_kind_is_refused_with_its_name(void **state)
     assert_ok(file_replace(path, "PAR1 and what not PAR1", 22, false));
     assert_int_equal(row_files_add(files, path, &error), STATUS_INVALID);
     assert_memory_equal(error.text, path, strlen(path));
+    assert_null(strchr(error.text, '\n')); /* not with the SQL that nobody has written */
     row_files_close(files);
 }
 
