@@ -356,6 +356,8 @@ void inspect_step(struct run *run);
 int64_t inspect_due_ms(const struct run *run);
 void inspect_health(struct run *run, struct process *process);
 bool process_degraded(const struct process *process); /* given up, failed, or it lacks what it needs */
+bool process_is_idle(const struct run *run, const struct process *process); /* no symbol is its own */
+const char *process_health_name(const struct process *process); /* nobody judges who has been scaled away */
 
 /* status.c */
 void status_json(struct run *run, const char *name, struct json *json);

@@ -37,10 +37,12 @@ static void process_json(struct run *run, struct process *process, struct json *
         json_null(json);
     json_key_text(json, "state", process->paused ? "paused" : process_state_name(process->supervisor.state));
     json_key_i64(json, "generation", process->supervisor.generation);
-    json_key_text(json, "health", health_status_name(process->health.status));
+    json_key_text(json, "health", process_health_name(process));
     json_key_text(json, "failed_conditions", process->health.failed);
     json_key_i64(json, "restart_count", process->supervisor.restart_count);
     json_key_bool(json, "gave_up", process->supervisor.gave_up);
+    json_key_bool(json, "retired", process->retired);
+    json_key_bool(json, "idle", process_is_idle(run, process));
     json_key_f64(json, "rows_per_s", rate_of(run, process));
     json_key_i64(json, "lag_rows", run_lag_rows(run, process));
     json_key(json, "heartbeat_age_ms");

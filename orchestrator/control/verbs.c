@@ -93,7 +93,7 @@ static enum status perform_health(void *context, const struct control_values *va
             continue;
         json_object_begin(result);
         json_key_text(result, "name", process->name);
-        json_key_text(result, "health", health_status_name(process->health.status));
+        json_key_text(result, "health", process_health_name(process));
         json_key_text(result, "failed_conditions", process->health.failed);
         json_key_i64(result, "checks", process->health.checks);
         json_key_i64(result, "healthy_checks", process->health.healthy_checks);

@@ -54,6 +54,11 @@ static int64_t market_rows(const struct run *run)
     return known ? trades + books : -1;
 }
 
+bool process_is_idle(const struct run *run, const struct process *process)
+{
+    return run->plan && process->module->beats && !run_symbols_of(run, process);
+}
+
 /* health_update: not once the processes are being stopped: what stays is how they were at the end of the run. */
 static void health_update(struct run *run, struct process *process, bool tick)
 {
@@ -67,7 +72,7 @@ static void health_update(struct run *run, struct process *process, bool tick)
         .beats = process->module->beats,
         .gave_up = process->supervisor.gave_up,
         .paused = process->paused,
-        .idle = run->plan && process->module->beats && !run_symbols_of(run, process),
+        .idle = process_is_idle(run, process),
         .feeding = run->phase == PHASE_FEEDING,
         .recorded = run->recorded,
         .excused = recovering(run),
@@ -96,6 +101,11 @@ bool process_degraded(const struct process *process)
     enum process_state state = process->supervisor.state;
     return process->supervisor.gave_up || state == PROCESS_DEGRADED || state == PROCESS_FAILED ||
            process->health.status == HEALTH_DEGRADED;
+}
+
+const char *process_health_name(const struct process *process)
+{
+    return health_status_name(process->retired ? HEALTH_UNKNOWN : process->health.status);
 }
 
 void inspect_health(struct run *run, struct process *process)

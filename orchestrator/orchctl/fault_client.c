@@ -175,6 +175,7 @@ static enum status wait_steady(struct client *client, int64_t wait_ms, struct er
 /* target_known: STATUS_NOT_FOUND before anything is waited for: nobody becomes steady for a name that nobody has. */
 static enum status target_known(struct client *client, const char *target, struct error *error)
 {
+    static const char OTHER_WORDS[] = "health: ";
     struct buffer arguments;
     struct json json;
     yyjson_doc *reply = NULL;
@@ -188,7 +189,10 @@ static enum status target_known(struct client *client, const char *target, struc
     enum status status = client_ask(client, "health", buffer_text(&arguments), &reply, error);
     buffer_finish(&arguments);
     yyjson_doc_free(reply);
-    return status;
+    if (status == STATUS_OK || strncmp(error->text, OTHER_WORDS, strlen(OTHER_WORDS)) != 0)
+        return status;
+    struct error said = *error; /* the user asked for a fault, not for anybody's health */
+    return error_set(error, status, "fault: %s", said.text + strlen(OTHER_WORDS));
 }
 
 enum status fault_ask(struct client *client, const struct fault_asked *asked, struct fault_group *out_group,

@@ -138,14 +138,21 @@ static bool is_in(const char *state, const char *now, const char *health, char o
     return strcmp(state, "up") == 0 ? up : strcmp(health, state) == 0;
 }
 
-/* ask_process: of a service every instance must be in the state; told is the first that is not. */
+/* is_asked: who has been scaled away is in no state; nor does anything become short for who has no symbol to write for. */
+static bool is_asked(yyjson_val *process, const char *state)
+{
+    bool idle = yyjson_is_true(yyjson_obj_get(process, "idle"));
+    return !yyjson_is_true(yyjson_obj_get(process, "retired")) && !(idle && strcmp(state, "degraded") == 0);
+}
+
+/* ask_process: of a service every instance that is asked must be in the state; told is the first that is not. */
 static enum status ask_process(struct scenario *scenario, const char *subject, const char *state,
                                bool *out_so, char out_now[WORD_BYTES])
 {
     char arguments[WORD_BYTES + 16] = "{}";
     yyjson_doc *reply;
     yyjson_val *process;
-    size_t index, count;
+    size_t index, count, asked = 0;
     bool own = strcmp(subject, "orchestrator") == 0;
     if (!own)
         snprintf(arguments, sizeof arguments, "{\"name\":\"%.100s\"}", subject);
@@ -160,10 +167,11 @@ static enum status ask_process(struct scenario *scenario, const char *subject, c
     } else {
         yyjson_arr_foreach(yyjson_obj_get(result, "processes"), index, count, process)
         {
-            if (*out_so)
+            if (*out_so && is_asked(process, state) && ++asked)
                 *out_so =
                     is_in(state, member_text(process, "state"), member_text(process, "health"), out_now);
         }
+        *out_so = *out_so && asked;
     }
     yyjson_doc_free(reply);
     return STATUS_OK;

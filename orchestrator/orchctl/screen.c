@@ -128,7 +128,8 @@ static bool is_stopped(yyjson_val *process)
     return yyjson_equals_str(yyjson_obj_get(process, "state"), "stopped");
 }
 
-/* put_last: who is furthest behind, in event time: that means the same on any clock. Who is stopped reads nothing any more. */
+/* put_last: who is furthest behind, in event time: that means the same on any clock. Who is stopped, or has no symbol (any more),
+ * reads nothing. */
 static void put_last(struct buffer *out, yyjson_val *status, double newest_ms)
 {
     size_t index, count;
@@ -137,7 +138,8 @@ static void put_last(struct buffer *out, yyjson_val *status, double newest_ms)
     yyjson_arr_foreach(yyjson_obj_get(status, "processes"), index, count, process)
     {
         double event_ms = member_number(yyjson_obj_get(process, "heartbeat"), "event_ts_ms");
-        if (!is_stopped(process) && !isnan(event_ms) && event_ms < last_ms) {
+        bool reads = !is_stopped(process) && !yyjson_is_true(yyjson_obj_get(process, "idle"));
+        if (reads && !isnan(event_ms) && event_ms < last_ms) {
             last_ms = event_ms;
             last = process;
         }

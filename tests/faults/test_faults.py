@@ -192,6 +192,25 @@ def test_a_service_means_all_its_instances_and_its_first_has_a_number_too(tmp_pa
     assert {fault["verdict"] for fault in faults} == {"PASS"}, faults
 
 
+def test_a_scenario_asks_only_the_instances_that_are_there(tmp_path):
+    stack = start(tmp_path / "run", "none", sets={"scale.signal": 2, "health.heartbeat_timeout_ms": 30000})
+    path = tmp_path / "scenario.yaml"
+    path.write_text("name: x\nsteps:\n  - fault: disk_full signal\n    for: 4s\n    background: yes\n"
+                    "  - wait: signal degraded within 20s\n  - wait: signal up within 20s\n  - wait: fault recovered within 20s\n")
+    with stack:
+        wait_rows(stack)
+        stack.orchctl("scale", "signal=1", "--wait", "60")
+        told = {process["name"]: process for process in json.loads(stack.orchctl("status", "--json").stdout)["processes"]}
+        assert (told["signal.2"]["retired"], told["signal.2"]["health"], told["signal"]["retired"]) == (True, "unknown", False)
+        played = stack.orchctl("fault", "run", str(path), check=False)
+        assert played.returncode == 0 and "x: PASS" in played.stdout, (played.stdout, played.stderr)
+        path.write_text("name: x\nsteps:\n  - wait: signal.2 up within 100ms\n")
+        assert stack.orchctl("fault", "run", str(path), check=False).returncode == 3, "who is asked by name and is not there is in no state"
+        absent = stack.orchctl("fault", "drop", "nobody", "--force", check=False)
+        assert absent.returncode == 1 and absent.stderr.startswith("orchctl: fault: there is no process 'nobody'"), absent.stderr
+        end(stack)
+
+
 # A first step that would hurt the run, were it played.
 SOUND = "name: x\nsteps:\n  - fault: drop signal\n    force: yes\n"
 

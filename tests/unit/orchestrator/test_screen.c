@@ -11,7 +11,7 @@ enum { COLUMNS = 11, WIDTH_MAX = 160 };
 static const char *const TITLES[COLUMNS] = {"process", "pid",   "state",    "health", "restarts", "rss MB",
                                             "files",   "cpu %", "lag rows", "rows/s", "beat ms"};
 
-/* status_of: a run of two processes under one of the clocks, and of one that has been scaled away. */
+/* status_of: a run of two processes under one of the clocks, one that has been scaled away, one that has no symbol. */
 static yyjson_doc *status_of(const char *clock)
 {
     char text[2048];
@@ -31,7 +31,11 @@ static yyjson_doc *status_of(const char *clock)
         "\"heartbeat\":{\"event_ts_ms\":1723161258500,\"rss_mb\":7.5,\"open_files\":22}},"
         "{\"name\":\"signal.3\",\"pid\":null,\"state\":\"stopped\",\"health\":\"healthy\",\"failed_"
         "conditions\":\"\",\"restart_count\":0,\"rows_per_s\":0,\"lag_rows\":0,\"last_exit\":null,"
-        "\"heartbeat\":{\"event_ts_ms\":1723161136000,\"rss_mb\":7.5,\"open_files\":22}}]}",
+        "\"heartbeat\":{\"event_ts_ms\":1723161136000,\"rss_mb\":7.5,\"open_files\":22}},"
+        "{\"name\":\"harvest.2\",\"pid\":103,\"state\":\"running\",\"idle\":true,\"health\":\"healthy\","
+        "\"failed_"
+        "conditions\":\"\",\"restart_count\":0,\"rows_per_s\":0,\"lag_rows\":0,\"last_exit\":null,"
+        "\"heartbeat\":{\"event_ts_ms\":1723161140000,\"rss_mb\":7.5,\"open_files\":22}}]}",
         clock);
     yyjson_doc *document = yyjson_read(text, strlen(text), 0);
     assert_non_null(document);
@@ -178,6 +182,10 @@ static void who_is_stopped_has_no_figures_of_now(void **unused)
     screen_processes(&out, &answers, 0, false);
     const char *line = strstr(buffer_text(&out), "\nsignal.3");
     assert_non_null(line);
+    const char *next = strchr(line + 1, 0x0a);
+    char own[WIDTH_MAX];
+    snprintf(own, sizeof own, "%.*s", (int)(next ? next - line : (long)strlen(line)), line);
+    line = own;
     assert_null(strstr(line, "7.5"));
     assert_null(strstr(line, "22"));
     buffer_finish(&out);
