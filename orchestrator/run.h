@@ -347,13 +347,13 @@ void lifecycle_step(struct run *run);
 int64_t lifecycle_due_ms(const struct run *run);
 void lifecycle_end(struct run *run, const char *reason); /* begins the shutdown; later calls change nothing */
 void lifecycle_interrupt(struct run *run);               /* SIGINT, SIGTERM */
-int64_t run_lag_rows(const struct run *run, const struct process *process);
 int64_t
 run_fed_rows(const struct run *run); /* sequence of whoever opens the feed, all its streams together */
 
 /* inspect.c */
 void inspect_step(struct run *run);
 int64_t inspect_due_ms(const struct run *run);
+int64_t run_lag_rows(const struct run *run, const struct process *process);
 void inspect_health(struct run *run, struct process *process);
 bool process_degraded(const struct process *process); /* given up, failed, or it lacks what it needs */
 bool process_is_idle(const struct run *run, const struct process *process); /* no symbol is its own */
