@@ -91,7 +91,8 @@ static enum status read_sockets(struct receiver *receiver)
                                                                       : is_calm(receiver) ? CALM_TURN_MS
                                                                                           : IDLE_TURN_MS);
     int64_t before = -1;
-    for (int i = 0; awaits && status == STATUS_OK && i < DRAIN_TURNS && before != receiver->figures.messages;
+    int turns_max = receiver->streams.awaits_read ? DRAIN_TURNS_STANDING : DRAIN_TURNS;
+    for (int i = 0; awaits && status == STATUS_OK && i < turns_max && before != receiver->figures.messages;
          i++) {
         before = receiver->figures.messages;
         status = websocket_client_run_once(receiver->sockets, 0);

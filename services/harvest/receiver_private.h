@@ -23,10 +23,11 @@ enum {
     CALM_TURN_MS = 1000, /* … and while nothing is; what is wanted wakes, as do the sockets */
     REST_TURN_MS = 1,    /* while answers are awaited */
     DRAIN_TURNS =
-        8, /* reads before an answer is looked at, so that what was sent before it comes before it */
-    ASK_AGAIN_MS = 1000, /* between two tries for one snapshot (data.md §1.4.4) */
-    SLOWER_MS = 10000,   /* after 429 */
-    BANNED_MS = 120000,  /* after 418 */
+        8, /* reads before an answer is looked at, so that what was sent before it comes before it … */
+    DRAIN_TURNS_STANDING = 1024, /* … all of it, where the market stands until the answer has been read */
+    ASK_AGAIN_MS = 1000,         /* between two tries for one snapshot (data.md §1.4.4) */
+    SLOWER_MS = 10000,           /* after 429 */
+    BANNED_MS = 120000,          /* after 418 */
     REST_TIMEOUT_MS = 10000,
     SIMULATOR_TIMEOUT_MS = 3600 * 1000, /* its market may be far from the snapshot */
     REST_ATTEMPTS = 5,
@@ -96,7 +97,7 @@ struct asking {
     bool subscribes;
 };
 
-enum rest_purpose { REST_STREAMS, REST_INSTRUMENTS, REST_SNAPSHOT, REST_BACKFILL, REST_PURPOSES };
+enum rest_purpose { REST_STREAMS, REST_INSTRUMENTS, REST_SNAPSHOT, REST_BACKFILL, REST_READ, REST_PURPOSES };
 
 struct receiver {
     struct receiver_config config; /* its texts are copies */

@@ -25,8 +25,20 @@ static bool request(struct receiver *receiver, enum rest_purpose purpose, size_t
     };
     if (rest_request_start(receiver->rest, &wanted) != STATUS_OK)
         return false;
-    receiver_add(&receiver->figures.rest_requests, 1);
+    receiver_add(&receiver->figures.rest_requests, purpose != REST_READ);
     return true;
+}
+
+/* SAYS_READ: behind the address of a snapshot, and left out of the capture: of a simulator whose market moves as fast as it is read, and stands
+ * until it hears that the answer has been. Else what it sends behind the snapshot could overtake the answer, which comes another way. */
+static const char SAYS_READ[] = "&read=1";
+
+static void say_read(struct receiver *receiver)
+{
+    char url[1024];
+    snprintf(url, sizeof url, "%s/simulator/read", receiver->config.rest_url);
+    if (receiver->streams.awaits_read && !request(receiver, REST_READ, 0, url))
+        log_event(LOG_WARNING, "read_unsaid", "what=\"the simulator's market may stand\"");
 }
 
 void receiver_ask_streams(struct receiver *receiver)
@@ -86,7 +98,10 @@ static void append_answer(struct receiver *receiver, const struct rest_answer *a
 {
     struct buffer payload;
     buffer_init(&payload, CAPTURE_PAYLOAD_BYTES_MAX);
-    buffer_append_text(&payload, answer->url);
+    size_t url_bytes = strlen(answer->url), said_bytes = sizeof SAYS_READ - 1;
+    if (url_bytes > said_bytes && strcmp(answer->url + url_bytes - said_bytes, SAYS_READ) == 0)
+        url_bytes -= said_bytes;
+    buffer_append(&payload, answer->url, url_bytes);
     buffer_append_byte(&payload, '\n');
     if (is_answer)
         buffer_append(&payload, answer->body, answer->body_bytes);
@@ -107,6 +122,7 @@ static void streams_answered(struct receiver *receiver, const struct rest_answer
         log_event(LOG_ERROR, "simulator_streams", "reason=\"%s\"", error.text);
         return;
     }
+    say_read(receiver); /* an earlier life may have got an answer and not come to say so */
     receiver_ask_instruments(receiver);
 }
 
@@ -125,6 +141,7 @@ static void snapshot_answered(struct receiver *receiver, size_t symbol, const st
     want->not_before_ms = next_try_ms(receiver, answer);
     if (!is_venue_answer(answer))
         want->asked_ticket = 0; /* nothing was recorded, so the feed still wants the same */
+    say_read(receiver);
 }
 
 void receiver_answered(void *context, void *data, const struct rest_answer *answer)
@@ -133,20 +150,21 @@ void receiver_answered(void *context, void *data, const struct rest_answer *answ
     enum rest_purpose purpose = (enum rest_purpose)((uintptr_t)data % REST_PURPOSES);
     size_t symbol = (uintptr_t)data / REST_PURPOSES;
     bool is_answer = is_venue_answer(answer);
-    if (!is_answer) {
+    if (!is_answer && purpose != REST_READ) {
         receiver_add(&receiver->figures.rest_failures, 1);
         log_event(LOG_WARNING, "rest_failed", "url=%.200s status=%ld detail=\"%s\"", answer->url,
                   answer->http_status, answer->error ? answer->error : "not an answer of the venue");
     }
     if (receiver->phase == PHASE_STOPPED)
         return;
-    if ((is_answer && purpose != REST_STREAMS) || purpose == REST_BACKFILL)
+    if ((is_answer && purpose != REST_STREAMS && purpose != REST_READ) || purpose == REST_BACKFILL)
         append_answer(receiver, answer, is_answer);
     switch (purpose) {
     case REST_STREAMS: streams_answered(receiver, answer); break;
     case REST_INSTRUMENTS: receiver_open_sockets(receiver); break;
     case REST_SNAPSHOT: snapshot_answered(receiver, symbol, answer); break;
     case REST_BACKFILL: receiver->wants[symbol].hole_not_before_ms = next_try_ms(receiver, answer); break;
+    case REST_READ:
     case REST_PURPOSES: break;
     }
 }
@@ -191,9 +209,10 @@ static void ask_snapshot(struct receiver *receiver, size_t symbol)
         return;
     int64_t ticket = atomic_load_explicit(&want->snapshot_ticket, memory_order_acquire);
     char url[1024];
-    snprintf(url, sizeof url, "%s%s/depth?symbol=%s&limit=%d", receiver->config.rest_url,
+    snprintf(url, sizeof url, "%s%s/depth?symbol=%s&limit=%d%s", receiver->config.rest_url,
              api_prefix(receiver->config.market), receiver->config.symbols[symbol],
-             receiver->config.market == VENUE_SPOT ? SNAPSHOT_LEVELS_SPOT : SNAPSHOT_LEVELS);
+             receiver->config.market == VENUE_SPOT ? SNAPSHOT_LEVELS_SPOT : SNAPSHOT_LEVELS,
+             receiver->streams.awaits_read ? SAYS_READ : "");
     want->not_before_ms = now + ASK_AGAIN_MS;
     if (!request(receiver, REST_SNAPSHOT, symbol, url))
         return;

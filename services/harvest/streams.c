@@ -92,6 +92,7 @@ enum status streams_choose_offered(struct streams *streams, const struct receive
 {
     yyjson_doc *document = yyjson_read(body, bytes, 0);
     yyjson_val *root = yyjson_doc_get_root(document);
+    streams->awaits_read = yyjson_is_true(yyjson_obj_get(root, "awaits_read"));
     yyjson_val *market = yyjson_obj_get(root, "market"), *names = yyjson_obj_get(root, "streams");
     enum status status = STATUS_OK;
     if (!yyjson_is_str(market) || !yyjson_is_arr(names)) {

@@ -23,6 +23,7 @@ struct streams {
     size_t count;
     size_t capacity;
     struct map by_name;
+    bool awaits_read; /* the simulator's market stands until it hears that a snapshot has been read */
 };
 
 void streams_init(struct streams *streams);

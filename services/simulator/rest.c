@@ -21,6 +21,7 @@ struct pending {
     bool answered;    /* and given to the server */
     int64_t due_ns;   /* when to give it */
     bool is_snapshot; /* it is the recorded one, tape number `snapshot` */
+    bool says_read;   /* who asks says so when it has read the answer */
     uint64_t snapshot;
     unsigned status;
     int64_t retry_after_s;
@@ -78,19 +79,34 @@ static void make_ready(struct simulator *simulator, struct pending *pending, uns
     pending->due_ns = now_ns + simulator->rest_delay_ns + injured_rest_delay_ns(simulator->injured);
 }
 
+bool rest_awaits_read(const struct simulator *simulator)
+{
+    return simulator->unread && simulator->unread == simulator->market.position + 1;
+}
+
+/* is_at: whether the market stands in front of a snapshot of the symbol. At max readers may be behind it still: what was recorded before the
+ * snapshot is theirs before the answer is. */
+static bool is_at(struct simulator *simulator, uint16_t symbol)
+{
+    const struct tape_entry *snapshot = market_snapshot(&simulator->market);
+    return snapshot && snapshot->symbol == symbol &&
+           (simulator->speed > 0 || resume_given(simulator) >= simulator->market.position);
+}
+
 /* resolve: finds the answer, if the market is far enough. */
 static void resolve(struct simulator *simulator, struct pending *pending, int64_t now_ns)
 {
     struct venue *venue = &simulator->venue;
     const struct tape_entry *snapshot = market_snapshot(&simulator->market);
-    if (snapshot && snapshot->symbol == pending->symbol) {
+    if (is_at(simulator, pending->symbol)) {
         buffer_append(&pending->body, snapshot->text, snapshot->bytes);
         pending->is_snapshot = true;
         pending->snapshot = simulator->market.position;
         make_ready(simulator, pending, 200, now_ns);
         return;
     }
-    if (venue_snapshot_ahead(venue, pending->symbol, simulator->market.position))
+    if ((snapshot && snapshot->symbol == pending->symbol) ||
+        venue_snapshot_ahead(venue, pending->symbol, simulator->market.position))
         return;
     if (venue_depth(venue, pending->symbol, simulator->market.position, pending->limit, &pending->body) ==
         STATUS_OK) {
@@ -146,8 +162,11 @@ void rest_finished(void *context, struct server_request *request, bool delivered
     if (!pending)
         return;
     bool fetched = delivered && pending->is_snapshot && pending->snapshot == simulator->market.position;
+    bool is_unread = pending->says_read && simulator->speed == 0;
     drop_pending(simulator, pending);
-    if (fetched)
+    if (fetched && is_unread)
+        simulator->unread = simulator->market.position + 1;
+    else if (fetched)
         market_fetched(&simulator->market, simulator_now_ns(simulator));
 }
 
@@ -214,6 +233,7 @@ static void get_depth(struct simulator *simulator, struct server_request *reques
     struct pending *pending = add_pending(simulator, request);
     pending->symbol = symbol;
     pending->limit = (size_t)limit;
+    pending->says_read = server_target_argument(server_request_target(request), "read") != NULL;
 }
 
 static void get_agg_trades(struct simulator *simulator, struct server_request *request)
@@ -269,6 +289,16 @@ static void get_ping(struct simulator *simulator, struct server_request *request
 
 /* ---- our own pages ---- */
 
+/* get_read: an answer has been read: at max, where the market moves as fast as it is read, it goes on only now. Else what was recorded behind the
+ * snapshot could overtake the answer on another connection. */
+static void get_read(struct simulator *simulator, struct server_request *request)
+{
+    if (rest_awaits_read(simulator))
+        market_fetched(&simulator->market, simulator_now_ns(simulator));
+    simulator->unread = 0;
+    get_ping(simulator, request);
+}
+
 static void write_streams(struct simulator *simulator, struct json *json)
 {
     const struct venue *venue = &simulator->venue;
@@ -276,6 +306,7 @@ static void write_streams(struct simulator *simulator, struct json *json)
     json_key_text(json, "market", market_name(venue_market(venue)));
     json_key_text(json, "source", venue->synthetic ? "synthetic" : "recorded");
     json_key_f64(json, "speed", simulator->speed);
+    json_key_bool(json, "awaits_read", simulator->speed == 0);
     json_key(json, "symbols");
     json_array_begin(json);
     for (size_t i = 0; i < simulator->symbol_count; i++)
@@ -369,8 +400,8 @@ static const struct endpoint {
     {"ping", get_ping},
 };
 
-static const struct endpoint OWN_PAGES[] = {{"/simulator/streams", get_streams},
-                                            {"/simulator/state", get_state}};
+static const struct endpoint OWN_PAGES[] = {
+    {"/simulator/streams", get_streams}, {"/simulator/read", get_read}, {"/simulator/state", get_state}};
 
 static const char *const PREFIXES[] = {[MARKET_UNKNOWN] = "/",
                                        [MARKET_USDM] = "/fapi/v1/",

@@ -70,8 +70,7 @@ static int64_t base_wall_ns(struct simulator *simulator, int64_t now_ns)
     return simulator->base_wall_ns;
 }
 
-/* given_to_all: at max, the first entry that some reader may not have been given. */
-static uint64_t given_to_all(struct simulator *simulator)
+uint64_t resume_given(struct simulator *simulator)
 {
     uint64_t given = simulator->market.position;
     for (struct client *client = simulator->clients; client; client = client->next) {
@@ -96,8 +95,12 @@ void resume_keep(struct simulator *simulator, int64_t now_ns)
         position.base_market_ns = market->base_market_ns;
         position.base_wall_ns = base_wall_ns(simulator, now_ns);
     } else {
-        uint64_t given = given_to_all(simulator);
+        uint64_t given = resume_given(simulator);
         position.number = given < market->beyond_snapshot ? market->beyond_snapshot : given;
+        if (rest_awaits_read(simulator)) { /* it has been answered: nobody asks the next life for it */
+            position.number = simulator->unread;
+            position.held = false;
+        }
     }
     position_keep(simulator->position, &position);
 }

@@ -45,6 +45,8 @@ struct simulator {
     int64_t base_mono_ns, base_wall_ns; /* the market's base in both clocks, as kept */
     struct client *clients;
     struct pending *pendings; /* depth requests, oldest first */
+    uint64_t
+        unread; /* number behind the snapshot that was answered, and is said to be read in a moment; 0: none */
     size_t pending_count;
     int64_t messages_sent, bytes_sent, requests;
 };
@@ -63,6 +65,9 @@ enum status resume_open(struct simulator *simulator, const struct simulator_conf
                         struct position *out_position, bool *out_found, struct error *error) MUST_USE;
 void resume_market(struct simulator *simulator, const struct position *position);
 void resume_keep(struct simulator *simulator, int64_t now_ns);
+
+/* resume_given: at max, the first entry that some reader may not have been given. */
+uint64_t resume_given(struct simulator *simulator);
 
 /* client_…: handlers of the server. */
 unsigned client_accept(void *context, const struct server_target *target);
@@ -88,4 +93,6 @@ void rest_finished(void *context, struct server_request *request, bool delivered
 void rest_tick(struct simulator *simulator, int64_t now_ns);
 int64_t rest_due_ns(const struct simulator *simulator);
 bool rest_wants(const struct simulator *simulator, uint16_t symbol);
+bool rest_awaits_read(
+    const struct simulator *simulator); /* the market stands until an answer has been read */
 void rest_drop_all(struct simulator *simulator);

@@ -78,3 +78,28 @@ def test_what_cannot_be_played_is_told_before_anything_starts(tmp_path, source, 
                           capture_output=True, text=True, timeout=60)
     assert done.returncode == 2 and told in done.stderr, done
     assert not (tmp_path / "runtime").exists(), "nothing was started"
+
+
+def test_behind_a_broken_connection_books_begin_anew_where_they_did(tmp_path):
+    """What was recorded behind a snapshot must not overtake it, however fast the market is played. (Trades that were fetched again come with
+    the streamed ones: rows of CVD within the hole may differ.)"""
+    run = harness.Stack(tmp_path / "run", speed=20, arguments=["--gates", "none"],
+                        sets={"simulator.minutes": 3, "simulator.rate": 150, "harvest.backoff_initial_ms": 50, "harvest.backoff_cap_ms": 100})
+    with run:
+        harness.wait_for(lambda: run.rows_written() > 200, 60, "rows before the connection breaks")
+        run.orchctl("fault", "cut", "simulator", "--for", "200ms")
+        harness.assert_sound(run, run.finish())
+    again = preview(tmp_path / "again", run.folder / "data")
+    with again:
+        assert again.finish() == 0, again.text()[-3000:]
+    books, books_again = books_of(run), books_of(again)
+    both = books.keys() & books_again.keys()
+    assert len(both) > 0.99 * len(books)
+    assert {key: books[key] for key in both} == {key: books_again[key] for key in both}
+
+
+def books_of(stack):
+    """What signal rows show of the books."""
+    columns, rows = stack.sqlite_rows()
+    symbol, ts_ms, *shown = (columns.index(name) for name in ("symbol", "ts_ms", "best_bid", "best_ask", "z_ofi"))
+    return {(row[symbol], row[ts_ms]): [row[at] for at in shown] for row in rows}
