@@ -133,6 +133,35 @@ def test_the_market_stops_at_a_snapshot_until_it_is_fetched(tmp_path, speed):
     assert len(after) == 10 and closing == (1000, "end of recording")
 
 
+def test_at_max_the_market_stands_until_the_answer_has_been_read(tmp_path):
+    """Of those who say so: what lies behind the snapshot comes on another connection, and could be read before the answer."""
+    with Simulator("--speed", "max", captures=[small_capture(tmp_path)]) as simulator:
+        async def run():
+            async with simulator.connect(SMALL_STREAMS) as client:
+                before = [await client.recv(), await client.recv()]
+                for _ in range(2):  # an answer that came to nothing is asked for again
+                    assert simulator.json("/fapi/v1/depth", symbol="ABCUSDT", read=1) == json.loads(snapshot(5))
+                assert simulator.wait_still() == 2 and simulator.state()["state"] == "held"
+                assert simulator.json("/simulator/read") == {}
+                return before, await read_all(client)
+
+        assert simulator.offer()["awaits_read"] is True
+        before, (after, closing) = asyncio.run(run())
+    assert len(before) == 2 and len(after) == 10 and closing == (1000, "end of recording")
+
+
+def test_at_a_pace_nobody_has_to_say_that_an_answer_has_been_read(tmp_path):
+    with Simulator("--speed", "1000", captures=[small_capture(tmp_path)]) as simulator:
+        async def run():
+            async with simulator.connect(SMALL_STREAMS) as client:
+                simulator.wait_for(lambda state: state["state"] == "held", "the market is held")
+                simulator.json("/fapi/v1/depth", symbol="ABCUSDT", read=1)
+                return await read_all(client)
+
+        assert simulator.offer()["awaits_read"] is False
+        assert len(asyncio.run(run())[0]) == 12
+
+
 @pytest.mark.parametrize("delay_ms", [0, 50, 500])
 def test_a_delayed_answer_does_not_let_the_market_on(tmp_path, delay_ms):
     with Simulator("--speed", "max", "--rest-delay-ms", delay_ms, captures=[small_capture(tmp_path)]) as simulator:
