@@ -212,21 +212,32 @@ static void close_one(struct incident *incident, const void *context)
         incident->closed_ms = clock_wall_ms(&closing->run->clock);
 }
 
+/* find_incident: "" when there is none of this action, or the one it takes back. */
+static enum status find_incident(const struct run *run, const struct action *action,
+                                 char out_id[INCIDENT_ID_BYTES], struct error *error)
+{
+    struct incidents incidents;
+    char path[PATH_BYTES], cause[INCIDENT_CAUSE_BYTES];
+    list_path(run, path);
+    cause_make(run, action->symbol, action->fired ? action->number : action->undoes, cause);
+    *out_id = 0;
+    enum status status = incidents_read(path, &incidents, error);
+    if (status != STATUS_OK)
+        return status;
+    const struct incident *incident = incident_of_cause(&incidents, cause);
+    if (incident)
+        memcpy(out_id, incident->id, INCIDENT_ID_BYTES);
+    incidents_finish(&incidents);
+    return STATUS_OK;
+}
+
 static void close_undone(struct run *run, const struct action *action)
 {
     const struct closing closing = {run, action};
-    struct incidents incidents;
     struct error error = {{0}};
-    char path[PATH_BYTES], cause[INCIDENT_CAUSE_BYTES], id[INCIDENT_ID_BYTES] = "";
+    char path[PATH_BYTES], id[INCIDENT_ID_BYTES];
     list_path(run, path);
-    cause_make(run, action->symbol, action->undoes, cause);
-    enum status status = incidents_read(path, &incidents, &error);
-    if (status == STATUS_OK) {
-        const struct incident *incident = incident_of_cause(&incidents, cause);
-        if (incident)
-            memcpy(id, incident->id, sizeof id);
-        incidents_finish(&incidents);
-    }
+    enum status status = find_incident(run, action, id, &error);
     if (status == STATUS_OK && *id)
         status = metrics_after(run, path, id, &error);
     if (status == STATUS_OK && *id)
@@ -248,17 +259,51 @@ static const char *event_of(const struct action *action)
                                                         : "merge_tolerance";
 }
 
+/* change: what a control input was before and is now; a number changes by `step` when the gate fires, and back when it recovers. */
+struct change {
+    const char *control;
+    double step;
+    const char *before, *now;
+};
+
+static const struct change CHANGES[] = {
+    {"slice_weight", -0.5, NULL, NULL},          {"adjust_merge_tol", 500, NULL, NULL},
+    {"suspend_calibration", 0, "on", "off"},     {"resume_calibration", 0, "off", "on"},
+    {"lock_direction", 0, "unlocked", "locked"}, {"unlock_direction", 0, "locked", "unlocked"},
+};
+
+static void change_texts(const struct action *action, char out_before[F64_TEXT_BYTES],
+                         char out_now[F64_TEXT_BYTES])
+{
+    *out_before = *out_now = 0;
+    for (size_t i = 0; action->control && i < sizeof CHANGES / sizeof *CHANGES; i++) {
+        const struct change *change = &CHANGES[i];
+        if (strcmp(action->control, change->control) != 0)
+            continue;
+        if (change->step == 0) {
+            snprintf(out_before, F64_TEXT_BYTES, "%s", change->before);
+            snprintf(out_now, F64_TEXT_BYTES, "%s", change->now);
+        } else {
+            f64_text(action->value - (action->fired ? change->step : -change->step), out_before);
+            f64_text(action->value, out_now);
+        }
+    }
+}
+
 static void tell(struct run *run, const struct action *action)
 {
-    char value[F64_TEXT_BYTES], cause[INCIDENT_CAUSE_BYTES];
-    f64_text(action->value, value);
+    char before[F64_TEXT_BYTES], now[F64_TEXT_BYTES], cause[INCIDENT_CAUSE_BYTES], id[INCIDENT_ID_BYTES];
+    struct error unread;
+    change_texts(action, before, now);
+    (void)!find_incident(run, action, id, &unread);
     cause_make(run, action->symbol, action->fired ? action->number : action->undoes, cause);
     feed_emit(&run->feed, action->fired ? LOG_ERROR : LOG_INFO, event_of(action), "",
               FEED_FIELDS(TEXT("rule", action->rule), TEXT("symbol", action->symbol),
                           TEXT("state", action->fired ? "fired" : "recovered"),
-                          TEXT("action", action->action), TEXT("new", action->control ? action->control : ""),
-                          TEXT("value", value), NUMBER("effective_ts_ms", action->minute_ms),
-                          TEXT("cause", cause)));
+                          TEXT("action", action->action),
+                          TEXT("control", action->control ? action->control : ""), TEXT("old", before),
+                          TEXT("new", now), NUMBER("effective_ts_ms", action->minute_ms),
+                          TEXT("incident", id), TEXT("cause", cause)));
     console_say(&run->console, "canary: %s of %s %s: %s%s", action->rule, action->symbol,
                 action->fired ? "fired" : "recovered", action->fired ? "" : "takes back ", action->action);
 }

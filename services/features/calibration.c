@@ -196,7 +196,8 @@ static void fit_at(struct calibration *calibration, int64_t boundary_ms, struct 
     const struct calibration_config *config = &calibration->config;
     struct training rows = training_of(calibration, boundary_ms);
     int64_t n_eff = label_outcomes(rows.t_ms, rows.n, config->rule.horizon_ms);
-    *out = (struct calibration_training){.boundary_ms = boundary_ms, .n = (int64_t)rows.n};
+    *out = (struct calibration_training){
+        .boundary_ms = boundary_ms, .n = (int64_t)rows.n, .before = calibration->fit};
     out->fit = calibration->fit = platt_train(rows.scores, rows.labels, rows.n);
     out->cvd = (struct auc){.value = NAN};
     if (config->wants_auc) /* the scores have been used: their place is scratch */

@@ -47,7 +47,7 @@ struct calibration_counters {
 struct calibration_training {
     int64_t boundary_ms;
     int64_t n;
-    struct platt fit;
+    struct platt before, fit; /* what held until then, and holds from there */
     struct auc cvd;
 };
 

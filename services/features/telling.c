@@ -14,9 +14,11 @@ void telling_mode(const char *symbol, const struct mode_change *change)
 
 void telling_calibration(const char *symbol, const struct calibration_training *training)
 {
-    log_event(LOG_INFO, "calibration", "symbol=%s effective_ts_ms=%lld state=%s rows=%lld a=%.6f b=%.6f",
-              symbol, (long long)training->boundary_ms, CALIBRATION_STATE_NAMES[training->fit.state],
-              (long long)training->n, training->fit.a, training->fit.b);
+    const struct platt *old = &training->before, *new = &training->fit;
+    log_event(LOG_INFO, "calibration",
+              "symbol=%s old=%s new=%s effective_ts_ms=%lld rows=%lld old_a=%.6f old_b=%.6f a=%.6f b=%.6f",
+              symbol, CALIBRATION_STATE_NAMES[old->state], CALIBRATION_STATE_NAMES[new->state],
+              (long long)training->boundary_ms, (long long)training->n, old->a, old->b, new->a, new->b);
 }
 
 /* telling_direction: of an incident by rule direction_changed; its meta is canonical JSON of ours (incident.c). */

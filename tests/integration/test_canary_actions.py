@@ -1,6 +1,7 @@
 """What the canary's gates decide is carried out: with daemons and an evaluation that behave as a test wants, so that minutes pass quickly, and
 the orchestrator may die at any moment."""
 import json
+import re
 import random
 import signal
 import time
@@ -108,12 +109,16 @@ def test_decisions_are_carried_out_in_order_and_what_is_undone_closes_its_incide
             run.wait_for(lambda: carried(run) == count, f"decision {count}")
             assert_carried_out(run, STORY[:count])
         assert [i["closed_at"] for i in incidents(run)] == [None] * 6
+        opened = {incident["cause"].rsplit(" ", 1)[1]: incident["id"] for incident in incidents(run)}
+        log = run.log()
+        for number, old, new in ((1, "1", "0.5"), (3, "0.5", "0")):
+            assert re.search(rf' slice_weight run_id=test .*old="?{old}"? new="?{new}"? effective_ts_ms=\d+ incident="?{opened[str(number)]}"? ', log), log
         tell(tmp_path, "test", STORY)
         run.wait_for(lambda: carried(run) == len(STORY), "all decisions")
         assert_carried_out(run, STORY)
         log = run.log()
         for line in ("slice_weight run_id=test rule=\"canary_auc\"", "calibration run_id=test rule=\"canary_ece\"",
-                     "value=\"0.5\" effective_ts_ms=1700000060000"):
+                     "new=\"0.5\" effective_ts_ms=1700000060000"):
             assert line in log, line
 
 

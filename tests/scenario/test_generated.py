@@ -167,6 +167,9 @@ def test_daemons_and_reference_agree_on_a_generated_capture(name, tmp_path):
     assert theirs.keys() == ours.keys(), f"seed {seed}"
     if seed == CASES[name][0]:
         assert_it_happened(name, theirs)
+    if name == "calibration":
+        said = (tmp_path / "features.log").read_text()
+        assert re.search(r" calibration .*old=none new=\w+ effective_ts_ms=\d+ ", said) and " old=active " in said, said[-2000:]
     if name == "auto-flip":
         said = (tmp_path / "features.log").read_text()
         assert re.search(r" direction_changed .*symbol=(\w+) old=(as_is|flipped) new=(?!\2)\w+ effective_ts_ms=\d+ "
