@@ -21,6 +21,12 @@ enum status run_id_check(const char *text, struct error *error)
                                           text, RUN_ID_LENGTH_MAX);
 }
 
+bool recorded_plays_rows(const struct config *config)
+{
+    return strcmp(config_text(config, "run.input_mode"), "preview") == 0 &&
+           !config_list(config, "simulator.captures").count;
+}
+
 enum status recorded_none(struct error *error)
 {
     return error_set(error, STATUS_NOT_FOUND,

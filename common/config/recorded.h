@@ -8,6 +8,10 @@
 bool run_id_valid(const char *text);
 enum status run_id_check(const char *text, struct error *error) MUST_USE;
 
+/* recorded_plays_rows: of a run's own configuration: it plays rows that another run wrote (input_mode preview without captures): it harvests
+ * nothing, computes no features, and stores none. */
+bool recorded_plays_rows(const struct config *config);
+
 /* recorded_none: STATUS_NOT_FOUND with the sentence for a folder in which no run is recorded. */
 enum status recorded_none(struct error *error) MUST_USE;
 

@@ -2,9 +2,9 @@
 
 #include "base/json.h"
 #include "base/memory.h"
+#include "config/recorded.h"
 #include "metrics.h"
 #include "orchestrator/canary/incidents.h"
-#include "orchestrator/plan/preview.h"
 #include "orchestrator/run.h"
 
 #include <math.h>
@@ -71,7 +71,7 @@ static enum status check(const struct run *run, const struct control_wish *wish,
     if (run->phase != PHASE_FEEDING)
         return error_set(error, STATUS_CONFLICT, "the run is %s; decisions enter only while it is fed",
                          run_phase_name(run->phase));
-    if (preview_plays_rows(run->config))
+    if (recorded_plays_rows(run->config))
         return error_set(error, STATUS_CONFLICT,
                          "this run plays rows that have been computed; no decision changes them");
     if (wish->symbol && plan_symbol(run->plan, wish->symbol) == SIZE_MAX)

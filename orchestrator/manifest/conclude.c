@@ -5,13 +5,13 @@
 #include "base/exits.h"
 #include "base/memory.h"
 #include "conditions.h"
+#include "config/recorded.h"
 #include "errand.h"
 #include "given.h"
 #include "manifest.h"
 #include "orchestrator/alerts/alerting.h"
 #include "orchestrator/export/exporter.h"
 #include "orchestrator/plan/playback.h"
-#include "orchestrator/plan/preview.h"
 
 #include <errno.h>
 #include <math.h>
@@ -290,7 +290,7 @@ static void say_places(struct run *run)
     console_say(&run->console, "manifest   %s", path);
     console_say(&run->console, "signals    %s/%s", config_text(config, "run.output_dir"),
                 strcmp(config_text(config, "run.sink"), "jsonl") == 0 ? "ready/signal" : "signals.db");
-    if (preview_plays_rows(config))
+    if (recorded_plays_rows(config))
         playback_say_end(run);
     else
         console_say(&run->console, "data       %s/ofi_cvd (Parquet), %s/raw (capture)",

@@ -45,10 +45,22 @@ static void say_unfinished(const struct invocation *invocation, char out_effecti
     config_destroy(config);
 }
 
+/* has_market: EXIT_FINE when the run stored rows of its own. */
+static int has_market(const struct invocation *invocation)
+{
+    char run_id[RUN_ID_BYTES];
+    struct config *config = NULL;
+    struct error error = {{0}};
+    enum status status = place_run(invocation_value(invocation, "--run-id"), run_id, &config, &error);
+    status = status == STATUS_OK ? place_market(config, run_id, "data sets of its own", &error) : status;
+    config_destroy(config);
+    return status == STATUS_OK ? EXIT_FINE : complain(exit_of(status), "%s", error.text);
+}
+
 int verb_validate(const struct invocation *invocation)
 {
     bool loose = invocation_value(invocation, "--data-root") || invocation_value(invocation, "--from");
-    int code = loose && !invocation_value(invocation, "--run-id") ? EXIT_FINE : run_known(invocation);
+    int code = loose && !invocation_value(invocation, "--run-id") ? EXIT_FINE : has_market(invocation);
     if (code != EXIT_FINE)
         return code;
     char effective[PATH_BYTES];

@@ -90,6 +90,17 @@ bool place_run_goes_on(const struct config *config, const char *run_id)
            (place_orchestrator_lives() || place_daemons_of(config));
 }
 
+enum status place_market(const struct config *config, const char *run_id, const char *lacking,
+                         struct error *error)
+{
+    if (strcmp(run_id, config_text(config, "run.run_id")) != 0 || !recorded_plays_rows(config))
+        return STATUS_OK;
+    return error_set(
+        error, STATUS_NOT_FOUND,
+        "run %s played rows that lie in %s and has no %s: ask in the folder of the run that wrote them",
+        run_id, config_text(config, "run.input_dir"), lacking);
+}
+
 bool place_concluding(const char *state_dir, const char *run_id)
 {
     char path[PATH_BYTES];

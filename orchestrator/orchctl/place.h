@@ -18,6 +18,11 @@ enum status place_run(const char *run_id, char out_id[RUN_ID_BYTES], struct conf
 /* place_run_goes_on: just this run is being worked on, by an orchestrator, or by daemons that one left. */
 bool place_run_goes_on(const struct config *config, const char *run_id);
 
+/* place_market: STATUS_NOT_FOUND for the run of `config` when it played the rows of another: with a sentence that says what is `lacking`
+ * therefore, and where to ask instead. */
+enum status place_market(const struct config *config, const char *run_id, const char *lacking,
+                         struct error *error) MUST_USE;
+
 /* place_concluding: it has ended, and is being concluded behind the run that followed it. */
 bool place_concluding(const char *state_dir, const char *run_id);
 

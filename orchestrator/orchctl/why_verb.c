@@ -144,13 +144,14 @@ static enum status find_places(struct command *command, const char *run_id, stru
         return status;
     snprintf(command->run_id, sizeof command->run_id, "%s", found);
     snprintf(command->root, sizeof command->root, "%s", config_text(config, "run.data_root"));
+    status = place_market(config, command->run_id, "capture", error);
     raw_all(command);
     path_join(command->manifest, config_text(config, "run.artifacts_dir"), "run_logs/run_manifest_%s.json",
               command->run_id);
     if (place_concluding(config_text(config, "run.state_dir"), command->run_id))
         complain(EXIT_FINE, "run %s is still being concluded: its manifest is not final", command->run_id);
     config_destroy(config);
-    return STATUS_OK;
+    return status;
 }
 
 static int become(struct command *command, const char *name)

@@ -1,8 +1,8 @@
 /* Which processes a run has: modules, of some of them several instances, and the plan that gives each instance its
  * symbols (config/plan.h). */
 #include "bus/bus.h"
+#include "config/recorded.h"
 #include "orchestrator/run.h"
-#include "preview.h"
 #include "resolve.h"
 
 #include <stdio.h>
@@ -35,7 +35,7 @@ struct process *run_process_add(struct run *run, size_t module, size_t number)
 {
     size_t index = run->process_count++, place = index;
     process_init(&run->processes[index], module, number);
-    if (module == MODULE_FEATURES && preview_plays_rows(run->config))
+    if (module == MODULE_FEATURES && recorded_plays_rows(run->config))
         run->processes[index].module = module_playing();
     for (; place > 0 && before(&run->processes[index], &run->processes[run->order[place - 1]]); place--)
         run->order[place] = run->order[place - 1];

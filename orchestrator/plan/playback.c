@@ -1,7 +1,7 @@
 #include "playback.h"
 
 #include "base/text.h"
-#include "preview.h"
+#include "config/recorded.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -33,7 +33,7 @@ static void names_of(module_set set, char *out_text, size_t size)
 void playback_say_begin(const struct run *run)
 {
     char names[96];
-    if (!preview_plays_rows(run->config))
+    if (!recorded_plays_rows(run->config))
         return;
     module_set left_out = run->choice.left_out;
     console_say(&run->console, "features plays the rows of kind=features below %s",
@@ -52,7 +52,7 @@ void playback_say_end(const struct run *run)
                                             {"rows_left", "left where it was stopped"}};
     char line[256], text[COUNT_TEXT_BYTES];
     int64_t played = counter(run, "feature_rows");
-    if (!preview_plays_rows(run->config) || played < 0)
+    if (!recorded_plays_rows(run->config) || played < 0)
         return;
     int length =
         snprintf(line, sizeof line, "%s %s", count_text(played, text), plural(played, "row", "rows"));
@@ -75,7 +75,7 @@ double playback_share(const struct run *run)
 int64_t playback_first_ms(const struct run *run)
 {
     int64_t first_ms = 0;
-    for (size_t i = 0; preview_plays_rows(run->config) && i < run->process_count; i++) {
+    for (size_t i = 0; recorded_plays_rows(run->config) && i < run->process_count; i++) {
         int64_t value;
         if (run->processes[i].module_index == MODULE_FEATURES &&
             telemetry_counter(&run->processes[i].telemetry, "first_ts_ms", &value) && value > 0 &&
@@ -107,7 +107,7 @@ static int64_t files_of(const struct run *run)
 void playback_write(const struct run *run, struct json *json)
 {
     json_key(json, "input_rows");
-    if (!preview_plays_rows(run->config)) {
+    if (!recorded_plays_rows(run->config)) {
         json_null(json);
         return;
     }

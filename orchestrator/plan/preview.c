@@ -118,12 +118,6 @@ static void set_pace(struct config *config, struct config_errors *errors)
     buffer_finish(&speed);
 }
 
-bool preview_plays_rows(const struct config *config)
-{
-    return strcmp(config_text(config, "run.input_mode"), "preview") == 0 &&
-           !config_list(config, "simulator.captures").count;
-}
-
 void preview_resolve(struct config *config, struct config_errors *errors)
 {
     struct captures captures = {0};

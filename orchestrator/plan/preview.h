@@ -12,6 +12,3 @@
  * once to their end: what cannot be played is a mistake, told before anything is started. Mistakes are added to `errors`; any other mode is
  * left as it is. */
 void preview_resolve(struct config *config, struct config_errors *errors);
-
-/* preview_plays_rows: of a configuration that has been resolved. */
-bool preview_plays_rows(const struct config *config);

@@ -3,6 +3,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/memory.h"
+#include "config/recorded.h"
 #include "config/schema.h"
 #include "preview.h"
 
@@ -115,7 +116,7 @@ enum status resolve_modules(struct config *config, struct module_choice *out_cho
     struct module_conditions conditions = {
         .venue_is_simulator = strcmp(config_text(config, "harvest.venue"), "simulator") == 0,
         .paper_enabled = config_bool(config, "broker.paper_enable"),
-        .plays_rows = preview_plays_rows(config),
+        .plays_rows = recorded_plays_rows(config),
     };
     struct config_list names = config_list(config, "run.enable");
     struct module_choice choice;

@@ -3,13 +3,13 @@
  * whether the next phase begins. */
 #include "orchestrator/run.h"
 
+#include "config/recorded.h"
 #include "orchestrator/canary/fingerprints.h"
 #include "orchestrator/export/exporter.h"
 #include "orchestrator/faults/faults.h"
 #include "orchestrator/interventions/canary_files.h"
 #include "orchestrator/manifest/conclude.h"
 #include "orchestrator/plan/playback.h"
-#include "orchestrator/plan/preview.h"
 #include "orchestrator/plan/resolve.h"
 
 #include <math.h>
@@ -168,7 +168,7 @@ static void step_starting(struct run *run)
             /* What the simulator refuses at its start is what the command line gave it. */
             run->bad_configuration =
                 process->module_index == MODULE_SIMULATOR && process->last_exit.code == 2;
-            start_failed(run, preview_plays_rows(run->config)
+            start_failed(run, recorded_plays_rows(run->config)
                                   ? "without the rows that features plays there is nothing to work on"
                                   : "without the simulator and harvest there is nothing to work on");
             return;
@@ -282,7 +282,7 @@ static void start_fault(struct run *run, const struct option_fault *wanted)
 static double market_share(struct run *run)
 {
     int64_t messages = -1, event_ms = run_fed_event_ms(run);
-    if (preview_plays_rows(run->config))
+    if (recorded_plays_rows(run->config))
         return playback_share(run);
     if (!run_counter(run, MODULE_HARVEST, "received_messages", &messages))
         return NAN;
@@ -438,7 +438,7 @@ static void step_stopping_intake(struct run *run)
         return; /* what is on its way between two instances nobody could drain */
     if (late)
         console_say(&run->console, "%s did not end its streams in time",
-                    preview_plays_rows(run->config) ? "features" : "harvest");
+                    recorded_plays_rows(run->config) ? "features" : "harvest");
     run->fed_to_the_end = !late;
     enter(run, PHASE_DRAINING, DRAIN_LIMIT_MS);
     drain_some(run, false);

@@ -91,6 +91,9 @@ def test_the_signals_of_a_playback_are_those_of_the_run_that_wrote_the_rows(tmp_
     assert {"features_played", "signal_decisions"} <= {line["id"] for line in ledger["lines"]} and ledger["verdict"] == "PASS", ledger
     again.orchctl("evidence", "build")
     again.orchctl("evidence", "verify")
+    for verb in (["validate"], ["why", "--all"], ["why", "BTCUSDT", "1"]):
+        lacking = again.orchctl(*verb, check=False)
+        assert lacking.returncode == 1 and f"played rows that lie in {run.rows} and has no " in lacking.stderr, lacking
 
 
 def test_parts_of_one_folder_play_with_the_symbols_that_are_chosen(tmp_path, run):
