@@ -152,6 +152,15 @@ static int clear(struct client *client, const struct invocation *invocation)
     return ask_and_print(client, invocation, "fault_clear", arguments, print_cleared);
 }
 
+/* print_count: below 0 nobody has counted it, for lack of a figure from before. */
+static void print_count(const char *name, int64_t count)
+{
+    if (count < 0)
+        printf("%s not measured", name);
+    else
+        printf("%s %lld", name, (long long)count);
+}
+
 static void print_seen(const struct fault_seen *seen, const struct fault_losses *losses, const char *verdict)
 {
     if (seen->refused) {
@@ -165,8 +174,11 @@ static void print_seen(const struct fault_seen *seen, const struct fault_losses 
         printf("caught up after %.0f ms", seen->recovery_ms);
     else
         printf("NOT recovered");
-    printf("; restarts %lld; lost %lld, doubled %lld: %s\n", (long long)seen->restarts,
-           (long long)losses->lost, (long long)losses->doubled, verdict);
+    printf("; restarts %lld; ", (long long)seen->restarts);
+    print_count("lost", losses->lost);
+    printf(", ");
+    print_count("doubled", losses->doubled);
+    printf(": %s\n", verdict);
 }
 
 static struct fault_asked asked_of(const struct invocation *invocation)
