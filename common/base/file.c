@@ -266,3 +266,12 @@ void process_folder(char out_path[PATH_BYTES])
     if (slash)
         *slash = 0;
 }
+
+bool path_is_below(const char *path, const char *folder)
+{
+    char *real = realpath(path, NULL);
+    size_t length = strlen(folder);
+    bool below = real && length && strncmp(real, folder, length) == 0 && real[length] == '/';
+    free(real);
+    return below;
+}

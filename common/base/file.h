@@ -58,5 +58,8 @@ enum status folder_remove(const char *path) MUST_USE;
 typedef enum status folder_visit(void *context, const char *path);
 enum status folder_walk(const char *path, folder_visit *visit, void *context) MUST_USE;
 
+/* path_is_below: whether it exists and lies, links followed, in a folder, which is named without any (realpath); no path lies below "". */
+bool path_is_below(const char *path, const char *folder);
+
 /* process_folder: the folder that holds the running executable. */
 void process_folder(char out_path[PATH_BYTES]);

@@ -180,3 +180,9 @@ const char *plural(int64_t count, const char *one, const char *many)
 {
     return count == 1 ? one : many;
 }
+
+bool text_ends_in(const char *text, const char *suffix)
+{
+    size_t length = strlen(text), tail = strlen(suffix);
+    return length > tail && strcmp(text + length - tail, suffix) == 0;
+}

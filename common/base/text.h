@@ -20,3 +20,6 @@ bool json_valid(const char *text, size_t length);
 
 /* plural: the word that stands behind a number: plural(1, "process", "processes") is "process". */
 const char *plural(int64_t count, const char *one, const char *many);
+
+/* text_ends_in: and something stands before the suffix. */
+bool text_ends_in(const char *text, const char *suffix);

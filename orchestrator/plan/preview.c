@@ -2,6 +2,7 @@
 
 #include "base/file.h"
 #include "base/memory.h"
+#include "base/text.h"
 #include "data_root.h"
 #include "input_rows.h"
 
@@ -18,25 +19,10 @@ struct captures {
     char own[PATH_BYTES]; /* what earlier previews recorded is no input */
 };
 
-static bool ends_in(const char *path, const char *suffix)
-{
-    size_t length = strlen(path), tail = strlen(suffix);
-    return length > tail && strcmp(path + length - tail, suffix) == 0;
-}
-
-static bool is_below(const char *path, const char *folder)
-{
-    char *real = realpath(path, NULL);
-    size_t length = strlen(folder);
-    bool below = real && length && strncmp(real, folder, length) == 0 && real[length] == '/';
-    free(real);
-    return below;
-}
-
 static enum status take(void *context, const char *path)
 {
     struct captures *captures = context;
-    if (!ends_in(path, ".ofr") || is_below(path, captures->own))
+    if (!text_ends_in(path, ".ofr") || path_is_below(path, captures->own))
         return STATUS_OK;
     captures->paths =
         memory_grow(captures->paths, &captures->capacity, captures->count + 1, sizeof *captures->paths);

@@ -1,6 +1,7 @@
 #include "input.h"
 
 #include "base/file.h"
+#include "base/text.h"
 #include "market/state.h"
 #include "proto/feature.h"
 
@@ -18,12 +19,6 @@ struct walk {
     struct error *error;
 };
 
-static bool ends_in(const char *path, const char *suffix)
-{
-    size_t length = strlen(path), tail = strlen(suffix);
-    return length > tail && strcmp(path + length - tail, suffix) == 0;
-}
-
 /* is_features: the folder kind=… says what the files in it are; copied out of it, their columns do (row_files_add). */
 static bool is_features(const char *path)
 {
@@ -34,19 +29,10 @@ static bool is_features(const char *path)
     return !kind || strncmp(kind, "features/", strlen("features/")) == 0;
 }
 
-static bool is_below(const char *path, const char *folder)
-{
-    char *real = realpath(path, NULL);
-    size_t length = strlen(folder);
-    bool below = real && length && strncmp(real, folder, length) == 0 && real[length] == '/';
-    free(real);
-    return below;
-}
-
 static enum status visit(void *context, const char *path)
 {
     struct walk *walk = context;
-    if (!ends_in(path, ".parquet") || !is_features(path) || is_below(path, walk->own))
+    if (!text_ends_in(path, ".parquet") || !is_features(path) || path_is_below(path, walk->own))
         return STATUS_OK;
     return row_files_add(walk->files, path, walk->error);
 }

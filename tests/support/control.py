@@ -27,7 +27,10 @@ class Control:
         self.close()
 
     def send(self, verb, **arguments):
-        identity = f"c-{os.getpid()}-{next(_numbers)}"
+        return self.send_again(f"c-{os.getpid()}-{next(_numbers)}", verb, arguments)
+
+    def send_again(self, identity, verb, arguments):
+        """The same id is the same request: it is carried out once, and answered alike."""
         self.socket.send_json({"id": identity, "verb": verb, "args": arguments})
         return identity
 
@@ -41,8 +44,14 @@ class Control:
         return None
 
     def ask(self, verb, timeout_ms=5000, **arguments):
-        """The result; an AssertionError when it was refused or did not come."""
-        answer = self.receive(self.send(verb, **arguments), timeout_ms)
+        """The result; an AssertionError when it was refused or did not come. Half-way it is said again: a connection that breaks
+        takes along what was on it."""
+        identity = self.send(verb, **arguments)
+        answer = self.receive(identity, timeout_ms // 2)
+        if not answer:
+            print(f"no answer to {verb} ({identity}) within {timeout_ms // 2} ms: said again")
+            self.send_again(identity, verb, arguments)
+            answer = self.receive(identity, timeout_ms - timeout_ms // 2)
         assert answer, f"no answer to {verb} within {timeout_ms} ms"
         assert answer["ok"], answer["error"]
         return answer["result"]
