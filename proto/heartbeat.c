@@ -5,7 +5,8 @@
 static const struct field HEARTBEAT_FIELDS[] = {
     FIELD_OF(struct heartbeat_row, name, FIELD_TEXT, 0, "–", "instance"),
     FIELD_OF(struct heartbeat_row, pid, FIELD_I64, 0, "–", "process id"),
-    FIELD_OF(struct heartbeat_row, generation, FIELD_I64, 0, "–", "life of the instance, given by the orchestrator"),
+    FIELD_OF(struct heartbeat_row, generation, FIELD_I64, 0, "–",
+             "life of the instance, given by the orchestrator"),
     FIELD_OF(struct heartbeat_row, seq, FIELD_I64, 0, "–", "beat number of this life"),
     FIELD_OF(struct heartbeat_row, state, FIELD_TEXT, 0, "–", "ready, running, draining, drained"),
     FIELD_OF(struct heartbeat_row, wall_ms, FIELD_I64, 0, "ms", "wall time"),
@@ -13,9 +14,12 @@ static const struct field HEARTBEAT_FIELDS[] = {
     FIELD_OF(struct heartbeat_row, event_ts_ms, FIELD_I64, FIELD_NULLABLE, "ms", "newest event time seen"),
     FIELD_OF(struct heartbeat_row, config_fingerprint, FIELD_TEXT, 0, "–", "of the effective configuration"),
     FIELD_OF(struct heartbeat_row, progress, FIELD_I64, 0, "–", "rows or records consumed in this life"),
-    FIELD_OF(struct heartbeat_row, caught_up, FIELD_BOOL, 0, "–", "every input position has reached its producer"),
-    FIELD_OF(struct heartbeat_row, rss_mb, FIELD_F64, FIELD_NULLABLE, "MB", "resident memory; null: not measured"),
-    FIELD_OF(struct heartbeat_row, open_files, FIELD_I64, FIELD_NULLABLE, "–", "descriptors; null: not measured"),
+    FIELD_OF(struct heartbeat_row, caught_up, FIELD_BOOL, 0, "–",
+             "every input position has reached its producer"),
+    FIELD_OF(struct heartbeat_row, rss_mb, FIELD_F64, FIELD_NULLABLE, "MB",
+             "resident memory; null: not measured"),
+    FIELD_OF(struct heartbeat_row, open_files, FIELD_I64, FIELD_NULLABLE, "–",
+             "descriptors; null: not measured"),
     FIELD_OF(struct heartbeat_row, queue_len, FIELD_I64, 0, "–", "input waiting"),
     FIELD_OF(struct heartbeat_row, queue_cap, FIELD_I64, FIELD_NULLABLE, "–",
              "its limit; null: none, input waits in its producer's journal"),
@@ -34,12 +38,16 @@ const struct message heartbeat_message = {
 
 static const struct field STREAM_STATUS_FIELDS[] = {
     FIELD_OF(struct stream_status_row, stream, FIELD_TEXT, 0, "–", "service/SYMBOL"),
-    FIELD_OF(struct stream_status_row, published, FIELD_BOOL, 0, "–", "true: a stream of the sender; false: one it reads"),
+    FIELD_OF(struct stream_status_row, published, FIELD_BOOL, 0, "–",
+             "true: a stream of the sender; false: one it reads"),
     FIELD_OF(struct stream_status_row, first_sequence, FIELD_I64, 0, "sequence", "oldest held (published)"),
-    FIELD_OF(struct stream_status_row, last_sequence, FIELD_I64, 0, "sequence", "newest journaled or consumed, 0 = none"),
-    FIELD_OF(struct stream_status_row, source, FIELD_I64, 0, "sequence", "harvest sequence up to which this stream is complete"),
+    FIELD_OF(struct stream_status_row, last_sequence, FIELD_I64, 0, "sequence",
+             "newest journaled or consumed, 0 = none"),
+    FIELD_OF(struct stream_status_row, source, FIELD_I64, 0, "sequence",
+             "harvest sequence up to which this stream is complete"),
     FIELD_OF(struct stream_status_row, ended, FIELD_BOOL, 0, "–", "its end_of_stream has passed"),
-    FIELD_OF(struct stream_status_row, durable_sequence, FIELD_I64, 0, "sequence", "newest durable state or sink position (read streams)"),
+    FIELD_OF(struct stream_status_row, durable_sequence, FIELD_I64, 0, "sequence",
+             "newest durable state or sink position (read streams)"),
 };
 
 const struct message stream_status_message = {
@@ -84,9 +92,11 @@ const struct message gauge_message = {
 
 static const struct field SINK_STATUS_FIELDS[] = {
     FIELD_OF(struct sink_status_row, sink, FIELD_TEXT, 0, "–", "jsonl, sqlite, orders, parquet"),
-    FIELD_OF(struct sink_status_row, position, FIELD_I64, 0, "sequence", "last durable row, summed over streams"),
+    FIELD_OF(struct sink_status_row, position, FIELD_I64, 0, "sequence",
+             "last durable row, summed over streams"),
     FIELD_OF(struct sink_status_row, lag_rows, FIELD_I64, 0, "rows", "journaled but not durable"),
-    FIELD_OF(struct sink_status_row, dropped, FIELD_I64, 0, "rows", "taken by retention before the sink had them"),
+    FIELD_OF(struct sink_status_row, dropped, FIELD_I64, 0, "rows",
+             "taken by retention before the sink had them"),
     FIELD_OF(struct sink_status_row, written, FIELD_I64, 0, "rows", "rows made durable in this run"),
     FIELD_OF(struct sink_status_row, dedup, FIELD_I64, 0, "rows", "equal rows met again"),
     FIELD_OF(struct sink_status_row, key_conflict, FIELD_I64, 0, "rows", "different rows under one key"),
