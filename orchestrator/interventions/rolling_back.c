@@ -5,6 +5,7 @@
 #include "metrics.h"
 #include "orchestrator/canary/fingerprints.h"
 #include "orchestrator/run.h"
+#include "orchestrator/supervision/record.h"
 
 #include <errno.h>
 #include <math.h>
@@ -365,7 +366,8 @@ static void answer_incidents(const struct run *run)
         complain(&error);
 }
 
-static void conclude_rollback(struct run *run, enum rollback_state state, const char *reason)
+/* settle: what has become of the rollback, and that it is written as far as the disk lets it. */
+static void settle(struct run *run, enum rollback_state state, const char *reason)
 {
     struct rolling_back *rolling_back = &run->rolling_back;
     struct rollback *record = &rolling_back->record;
@@ -379,13 +381,31 @@ static void conclude_rollback(struct run *run, enum rollback_state state, const 
         rolling_back->measure_ms = run_now_ms(run) + config_wall_ms(run->config, MEASURED_AFTER_MS);
     crash_point("confirmed");
     own_write(run);
+}
+
+static void tell(struct run *run)
+{
+    const struct rollback *record = &run->rolling_back.record;
+    const char *state = ROLLBACK_STATE_NAMES[record->state];
     crash_point("confirmed");
-    feed_emit(&run->feed, state == ROLLBACK_DONE ? LOG_INFO : LOG_ERROR, "rollback", "",
-              FEED_FIELDS(TEXT("state", ROLLBACK_STATE_NAMES[state]), TEXT("old", record->from),
-                          TEXT("new", record->to), TEXT("incident", record->incident),
-                          NUMBER("took_ms", record->ended_ms - record->begun_ms), TEXT("reason", reason)));
-    console_say(&run->console, "rollback to %.16s: %s%s%s", record->to, ROLLBACK_STATE_NAMES[state],
-                *reason ? ": " : "", reason);
+    feed_emit(&run->feed, record->state == ROLLBACK_DONE ? LOG_INFO : LOG_ERROR, "rollback", "",
+              FEED_FIELDS(TEXT("state", state), TEXT("old", record->from), TEXT("new", record->to),
+                          TEXT("incident", record->incident),
+                          NUMBER("took_ms", record->ended_ms - record->begun_ms),
+                          TEXT("reason", record->reason)));
+    crash_point("told");
+    console_say(&run->console, "rollback to %.16s: %s%s%s", record->to, state, *record->reason ? ": " : "",
+                record->reason);
+}
+
+/* settle_and_tell: of a run that goes on. What the file does not have our own record must have before anybody hears of it: who comes after
+ * us would do it again. */
+static void settle_and_tell(struct run *run, enum rollback_state state, const char *reason)
+{
+    settle(run, state, reason);
+    if (run->rolling_back.unwritten)
+        record_write(run);
+    tell(run);
 }
 
 static void confirm(struct run *run)
@@ -395,13 +415,13 @@ static void confirm(struct run *run)
     if (run->phase < PHASE_FEEDING) /* all of them must have been asked, and the run be under way */
         count = count ? count : 1;
     if (!count) {
-        conclude_rollback(run, ROLLBACK_DONE, "");
+        settle_and_tell(run, ROLLBACK_DONE, "");
     } else if (clock_wall_ms(&run->clock) - run->rolling_back.record.begun_ms >=
                run->rolling_back.record.limit_ms) {
         snprintf(reason, sizeof reason, "after %d s not told by: %s",
                  (int)(run->rolling_back.record.limit_ms / 1000),
                  *names ? names : "the run, which has not begun");
-        conclude_rollback(run, ROLLBACK_FAILED, reason);
+        settle_and_tell(run, ROLLBACK_FAILED, reason);
     }
 }
 
@@ -517,8 +537,10 @@ bool rolling_back_end(struct run *run, int *code)
 {
     struct rolling_back *rolling_back = &run->rolling_back;
     struct rollback record;
-    if (rolling_back->confirming)
-        conclude_rollback(run, ROLLBACK_FAILED, "the run ended before all had told the fingerprint");
+    if (rolling_back->confirming) {
+        settle(run, ROLLBACK_FAILED, "the run ended before all had told the fingerprint");
+        tell(run);
+    }
     *code = rollback_worse_code(*code, inherited_code(run));
     if (!run->leads_on && rolling_back->unwritten)
         own_write(run); /* for the last time */

@@ -28,7 +28,8 @@ def ends_well(run):
     assert run.finish() == 0, run.text()
 
 
-def test_a_done_that_the_disk_refuses_is_told_and_tried_until_it_stands_and_not_done_again_by_who_comes_after(programs, tmp_path):
+def test_a_done_that_the_disk_refuses_is_told_and_tried_until_it_stands_and_not_done_again_by_who_comes_after(programs, tmp_path, monkeypatch):
+    monkeypatch.setenv("ORDERFLOW_CRASH_POINT", f"orchestrator/told:1:{tmp_path}/died")
     gated = fakes.gated(programs, tmp_path / "bin", "signal")
     (gated / "gate").touch()
     with Mortal(gated, tmp_path / "run") as run:
@@ -38,10 +39,9 @@ def test_a_done_that_the_disk_refuses_is_told_and_tried_until_it_stands_and_not_
         run.wait_for(lambda: (run.folder / "state/rollback.json").exists() and folder.record()["state"] == "starting", "the next run")
         obstacle(run).mkdir()
         (gated / "gate").touch()
-        run.wait_for(lambda: dones(run) == 1, "the end of the rollback")
+        assert run.process.wait(30) == -signal.SIGKILL and dones(run) == 1
         assert folder.record()["state"] == "starting" and "it is tried again until it stands" in run.text()
         assert folder.incidents()[0]["closed_at"], "what can be written is"
-        run.kill()
         run.start_again()
         run.answering()
         concluded(run)
