@@ -11,11 +11,11 @@ _numbers = itertools.count(1)
 
 
 class Control:
-    def __init__(self, folder):
+    def __init__(self, folder, door="orchestrator.ctl"):
         self.socket = zmq.Context.instance().socket(zmq.DEALER)
         self.socket.setsockopt(zmq.LINGER, 0)
         self.socket.setsockopt(zmq.RECONNECT_IVL, 1)
-        self.socket.connect(f"ipc://{os.path.relpath(folder)}/runtime/bus/orchestrator.ctl")
+        self.socket.connect(f"ipc://{os.path.relpath(folder)}/runtime/bus/{door}")
 
     def close(self):
         self.socket.close()
