@@ -1,5 +1,6 @@
 #include "base/memory.h"
 #include "store/parquet_private.h"
+#include "store/sql_literal.h"
 
 #include <duckdb.h>
 #include <math.h>
@@ -31,17 +32,6 @@ static enum status run(struct parquet_content *content, struct buffer *sql, cons
     duckdb_destroy_result(&result);
     buffer_clear(sql);
     return status;
-}
-
-static void quoted(struct buffer *sql, const char *text)
-{
-    buffer_append_byte(sql, '\'');
-    for (; *text; text++) {
-        if (*text == '\'')
-            buffer_append_byte(sql, '\'');
-        buffer_append_byte(sql, (uint8_t)*text);
-    }
-    buffer_append_byte(sql, '\'');
 }
 
 /* --- rows into DuckDB: the table function part_rows() gives the columns being written --- */
@@ -256,14 +246,14 @@ static void copy_target_sql(const struct parquet_content *content, const char *p
                             struct buffer *sql)
 {
     buffer_append_text(sql, " TO ");
-    quoted(sql, path);
+    sql_literal(sql, path);
     buffer_append_text(
         sql,
         " (FORMAT parquet, COMPRESSION snappy, KV_METADATA {orderflow_schema: '1', config_fingerprint: ");
-    quoted(sql, content->config->config_fingerprint);
+    sql_literal(sql, content->config->config_fingerprint);
     if (merged_parts) {
         buffer_append_text(sql, ", merged_parts: ");
-        quoted(sql, merged_parts);
+        sql_literal(sql, merged_parts);
     }
     buffer_append_text(sql, "})");
 }
@@ -289,7 +279,7 @@ static void path_list(const char *const *paths, size_t count, struct buffer *out
     for (size_t i = 0; i < count; i++) {
         if (i)
             buffer_append_byte(out, ',');
-        quoted(out, paths[i]);
+        sql_literal(out, paths[i]);
     }
     buffer_append_byte(out, ']');
 }

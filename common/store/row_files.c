@@ -1,6 +1,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "store/row_files_private.h"
+#include "store/sql_literal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,17 +20,6 @@ const char *row_reject_name(enum row_reject reject)
 }
 
 /* --- SQL --- */
-
-void append_quoted(struct buffer *sql, const char *text)
-{
-    buffer_append_byte(sql, '\'');
-    for (; *text; text++) {
-        if (*text == '\'')
-            buffer_append_byte(sql, '\'');
-        buffer_append_byte(sql, (uint8_t)*text);
-    }
-    buffer_append_byte(sql, '\'');
-}
 
 enum status row_files_query(struct row_files *files, const char *sql, duckdb_result *out_result,
                             struct error *error)
@@ -103,7 +93,7 @@ static enum status check_columns(struct row_files *files, const char *path, stru
     duckdb_result result;
     buffer_init(&sql, 0);
     buffer_append_text(&sql, "SELECT * FROM read_parquet(");
-    append_quoted(&sql, path);
+    sql_literal(&sql, path);
     buffer_append_text(&sql, ", hive_partitioning = false) LIMIT 0");
     enum status status = row_files_query(files, buffer_text(&sql), &result, &why);
     buffer_finish(&sql);
@@ -184,7 +174,7 @@ static void spans_sql(const struct row_files *files, const char *path, struct bu
              "coalesce(min(ts_ms) FILTER (%s), 0), coalesce(max(ts_ms) FILTER (%s), 0) FROM read_parquet(",
              valid, valid, valid);
     buffer_append_text(sql, text);
-    append_quoted(sql, path);
+    sql_literal(sql, path);
     buffer_append_text(sql, ", hive_partitioning = false) GROUP BY symbol ORDER BY symbol");
 }
 

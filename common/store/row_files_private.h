@@ -34,9 +34,6 @@ enum status row_files_query(struct row_files *files, const char *sql, duckdb_res
 /* row_files_sort: once all files have been added. */
 void row_files_sort(struct row_files *files);
 
-/* append_quoted: as a literal. A path that exists is that file, whatever its characters mean in a pattern. */
-void append_quoted(struct buffer *sql, const char *text);
-
 /* row_columns_append: the columns of a message in the order in which row_decode expects them. */
 void row_columns_append(const struct message *message, struct buffer *sql);
 

@@ -1,5 +1,6 @@
 #include "base/memory.h"
 #include "store/row_files_private.h"
+#include "store/sql_literal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -123,11 +124,11 @@ static void batch_sql(const struct row_stream *stream, const size_t *chosen, siz
     buffer_append_text(sql, ", filename FROM read_parquet([");
     for (size_t i = 0; i < chosen_count; i++) {
         buffer_append_text(sql, i ? ", " : "");
-        append_quoted(sql, files->paths[chosen[i]]);
+        sql_literal(sql, files->paths[chosen[i]]);
     }
     buffer_append_text(
         sql, "], filename = true, union_by_name = true, hive_partitioning = false) WHERE symbol = ");
-    append_quoted(sql, stream->symbol->name);
+    sql_literal(sql, stream->symbol->name);
     int64_t until_ms = stream->batch.until_ms <= files->config.time_max_ms ? stream->batch.until_ms
                                                                            : files->config.time_max_ms + 1;
     snprintf(text, sizeof text, " AND ts_ms > %lld AND ts_ms < %lld ORDER BY ts_ms, filename LIMIT %zu",

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
+#include "store/sql_literal.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -64,7 +65,7 @@ struct loading {
 static void from_clause(struct buffer *sql, const char *prefix, const struct loading *loading)
 {
     buffer_format(sql, " WHERE %ssymbol = ", prefix);
-    sql_quote(sql, loading->series->symbol);
+    sql_literal(sql, loading->series->symbol);
     if (loading->from_ms != INT64_MIN)
         buffer_format(sql, " AND %sts_ms >= %lld", prefix, (long long)loading->from_ms);
 }

@@ -9,6 +9,7 @@
 #include "proto/fusion.h"
 #include "proto/ofi.h"
 #include "proto/trade.h"
+#include "store/sql_literal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,17 +32,6 @@ struct search {
     char writer[WRITER_HEX + 1]; /* "" for any */
     struct data_files *files;
 };
-
-void sql_quote(struct buffer *sql, const char *text)
-{
-    buffer_append_byte(sql, '\'');
-    for (; *text; text++) {
-        if (*text == '\'')
-            buffer_append_byte(sql, '\'');
-        buffer_append_byte(sql, (uint8_t)*text);
-    }
-    buffer_append_byte(sql, '\'');
-}
 
 /* part_of_path: "…/symbol=BTCUSDT/…" → BTCUSDT; false when there is no such folder. */
 static bool part_of_path(const char *path, const char *key, char *out_value, size_t size)
@@ -81,7 +71,7 @@ static void keep(struct data_files *files, enum data_set set, const char *path)
     files->paths[set][files->counts[set]++] = memory_copy_text(path);
     if (files->quoted[set].length)
         buffer_append_byte(&files->quoted[set], ',');
-    sql_quote(&files->quoted[set], path);
+    sql_literal(&files->quoted[set], path);
 }
 
 static enum status file_visit(void *context, const char *path)

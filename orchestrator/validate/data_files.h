@@ -52,6 +52,3 @@ struct data_files {
 enum status data_files_find(const char *root, const struct data_filter *filter, struct data_files *out_files,
                             struct error *error) MUST_USE;
 void data_files_finish(struct data_files *files);
-
-/* sql_quote: 'text' with its quotes doubled. */
-void sql_quote(struct buffer *sql, const char *text);

@@ -3,6 +3,7 @@
 #include "base/memory.h"
 #include "quality.h"
 #include "store/columns.h"
+#include "store/sql_literal.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -245,7 +246,7 @@ static bool columns_right(struct quality *quality, const char *path, const char 
     buffer_append_text(&sql,
                        "SELECT string_agg(column_name || ' ' || column_type, ',') FROM (DESCRIBE SELECT "
                        "* FROM read_parquet(");
-    sql_quote(&sql, path);
+    sql_literal(&sql, path);
     buffer_append_text(&sql, ", hive_partitioning = false))");
     (void)quality_each(quality, SET_COUNT, buffer_text(&sql), columns_take, &schema);
     buffer_finish(&sql);
@@ -263,7 +264,7 @@ static double metadata_wrong(struct quality *quality, enum data_set set)
                              "decode(key) = 'config_fingerprint'");
     if (quality->input->fingerprint) {
         buffer_append_text(&sql, " AND decode(value) = ");
-        sql_quote(&sql, quality->input->fingerprint);
+        sql_literal(&sql, quality->input->fingerprint);
     }
     buffer_append_text(&sql, ") AS f FROM parquet_kv_metadata([");
     buffer_append(&sql, quality->files.quoted[set].data, quality->files.quoted[set].length);
