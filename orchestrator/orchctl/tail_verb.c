@@ -165,6 +165,19 @@ static void on_answer(void *context, size_t connection, const void *head, size_t
     take_answer(tail, &answer, body, body_bytes);
 }
 
+/* no_symbol: which ones there are, as far as a line holds them. */
+static enum status no_symbol(const struct tail *tail, const struct plan *plan, struct error *error)
+{
+    enum { NAMED_MAX = 10 };
+    char names[NAMED_MAX * (PLAN_SYMBOL_BYTES + 2)] = "";
+    size_t length = 0;
+    for (size_t i = 0; i < plan->symbol_count && i < NAMED_MAX; i++)
+        length +=
+            (size_t)snprintf(names + length, sizeof names - length, "%s%s", i ? ", " : "", plan->symbols[i]);
+    return error_set(error, STATUS_NOT_FOUND, "%s: there is no such symbol in this run; there are: %s%s",
+                     tail->stream, names, plan->symbol_count > NAMED_MAX ? ", …" : "");
+}
+
 /* follow_owner: reads the instance that the plan gives the symbol to; it may have moved. A run without a plan yet, or one that
  * cannot be read: the service's only instance. */
 static enum status follow_owner(struct tail *tail, const char *service, struct error *error)
@@ -172,7 +185,13 @@ static enum status follow_owner(struct tail *tail, const char *service, struct e
     struct plan *plan = NULL;
     struct error unreadable;
     enum status status = plan_read(PLAN_PATH, &plan, &unreadable);
-    const char *owner = status == STATUS_OK ? plan_owner(plan, service, strchr(tail->stream, '/') + 1) : NULL;
+    const char *symbol = strchr(tail->stream, '/') + 1;
+    if (status == STATUS_OK && plan_symbol(plan, symbol) == SIZE_MAX) {
+        status = no_symbol(tail, plan, error);
+        plan_destroy(plan);
+        return status;
+    }
+    const char *owner = status == STATUS_OK ? plan_owner(plan, service, symbol) : NULL;
     bool same = strcmp(owner ? owner : service, tail->publisher) == 0;
     if (!same && *tail->publisher)
         bus_disconnect(tail->bus, tail->connection);

@@ -382,7 +382,7 @@ WRONG_COMMANDS = [  # words of orchctl, of its sentence, exit code
     (["kill", "nobody"], "nobody", 1), (["restart", "nobody"], "nobody", 1), (["start", "x" * 500], "xxxx", 1),
     (["kill", "signal", "-s", "NOPE"], "NOPE", 2), (["status", "nobody"], "nobody", 1),
     (["logs", "nobody"], "nobody", None), (["tail", "nobody/BTCUSDT"], "nobody", 1),
-    (["tail", "signal"], "signal", 1), (["pause", "../../etc"], "../../etc", 1),
+    (["tail", "signal"], "signal", 1), (["tail", "signal/NOPE"], "no such symbol in this run; there are: BTCUSDT", 1), (["pause", "../../etc"], "../../etc", 1),
 ]
 
 
