@@ -28,17 +28,25 @@ void silence_finish(struct silence *silence)
 void silence_elsewhere(struct silence *silence, size_t symbol, bool is_elsewhere)
 {
     if (silence->is_elsewhere[symbol] && !is_elsewhere) /* heard of from now on */
-        silence->newest_ms[symbol][TRADES] = silence->newest_ms[symbol][BOOKS] = silence->last_ms;
+        silence->newest_ms[symbol][TRADES] = silence->newest_ms[symbol][BOOKS] = silence->spoken_ms;
     silence->is_elsewhere[symbol] = is_elsewhere;
+}
+
+/* pass: rows of trades and books come a little out of the order of their receipt: only what is newer takes time. */
+static void pass(struct silence *silence, int64_t recv_ts_ms)
+{
+    int64_t step_ms = recv_ts_ms - silence->last_ms;
+    bool jumps = step_ms > SILENCE_JUMP_MS || step_ms < -SILENCE_JUMP_MS; /* the first row of all does, too */
+    if (step_ms > 0 && !jumps)
+        silence->spoken_ms += step_ms;
+    if (step_ms > 0 || jumps)
+        silence->last_ms = recv_ts_ms;
 }
 
 static void note(struct silence *silence, size_t symbol, int kind, int64_t recv_ts_ms)
 {
-    silence->first_ms = silence->first_ms ? silence->first_ms : recv_ts_ms;
-    if (recv_ts_ms > silence->last_ms)
-        silence->last_ms = recv_ts_ms;
-    if (recv_ts_ms > silence->newest_ms[symbol][kind])
-        silence->newest_ms[symbol][kind] = recv_ts_ms;
+    pass(silence, recv_ts_ms);
+    silence->newest_ms[symbol][kind] = silence->spoken_ms;
 }
 
 void silence_add(struct silence *silence, size_t symbol, const struct message *message, const void *row)
@@ -52,10 +60,8 @@ void silence_add(struct silence *silence, size_t symbol, const struct message *m
 static int64_t silent(const struct silence *silence, int kind)
 {
     int64_t count = 0;
-    for (size_t i = 0; i < silence->symbol_count; i++) {
-        int64_t newest_ms = silence->newest_ms[i][kind] ? silence->newest_ms[i][kind] : silence->first_ms;
-        count += !silence->is_elsewhere[i] && silence->last_ms - newest_ms > SILENCE_MS;
-    }
+    for (size_t i = 0; i < silence->symbol_count; i++)
+        count += !silence->is_elsewhere[i] && silence->spoken_ms - silence->newest_ms[i][kind] > SILENCE_MS;
     return count;
 }
 
