@@ -40,7 +40,7 @@ class SmallDisk:
 def mounted(folder, kib):
     """The folder as a disk of its own. Skipped where this user may not mount."""
     folder.mkdir(parents=True, exist_ok=True)
-    outside = os.open("/proc/thread-self/ns/mnt", os.O_RDONLY)
+    outside, here = os.open("/proc/thread-self/ns/mnt", os.O_RDONLY), os.getcwd()
     try:
         try:
             call(libc.unshare, CLONE_NEWNS)
@@ -54,4 +54,5 @@ def mounted(folder, kib):
             call(libc.umount2, bytes(folder), MNT_DETACH)
     finally:
         call(libc.setns, outside, CLONE_NEWNS)
+        os.chdir(here)  # setns leads to "/", and this thread alone: ZeroMQ's own would look for a relative socket elsewhere
         os.close(outside)
