@@ -134,18 +134,6 @@ static enum status reply_take(struct client *client, const char *verb, yyjson_do
     return status;
 }
 
-/* ask_until: the reply to what is asked now, or until_ms. */
-static enum status ask_until(struct client *client, const struct buffer *request, int64_t until_ms)
-{
-    enum status status = bus_request(client->bus, client->connection, request->data, request->length);
-    for (int64_t left_ms; status == STATUS_OK && !client->reply.length &&
-                          (left_ms = until_ms - clock_monotonic_ms(&client->clock)) > 0;)
-        poll_once(client, left_ms);
-    return status;
-}
-
-/* client_ask: half-way it is asked once more: a connection that broke, or an orchestrator that died, took the request along; one that was heard
- * is answered alike and not carried out again. */
 enum status client_ask(struct client *client, const char *verb, const char *args_json, yyjson_doc **out_reply,
                        struct error *error)
 {
@@ -153,10 +141,12 @@ enum status client_ask(struct client *client, const char *verb, const char *args
     buffer_init(&request, 0);
     buffer_clear(&client->reply);
     request_write(client, verb, args_json, &request);
-    int64_t begun_ms = clock_monotonic_ms(&client->clock);
-    enum status status = ask_until(client, &request, begun_ms + client->timeout_ms / 2);
-    if (status == STATUS_OK && !client->reply.length)
-        status = ask_until(client, &request, begun_ms + client->timeout_ms);
+    int64_t until_ms = clock_monotonic_ms(&client->clock) + client->timeout_ms, left_ms = client->timeout_ms;
+    enum status status = bus_request(client->bus, client->connection, request.data, request.length);
+    while (status == STATUS_OK && !client->reply.length && left_ms > 0) {
+        poll_once(client, left_ms);
+        left_ms = until_ms - clock_monotonic_ms(&client->clock);
+    }
     buffer_finish(&request);
     return reply_take(client, verb, out_reply, error);
 }

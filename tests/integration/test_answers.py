@@ -1,14 +1,12 @@
 """What orchctl says while a run goes on: words, members and refusals that people and programs go by."""
 import contextlib
 import json
-import os
 import re
 import subprocess
 import time
 
 import control
 import pytest
-import zmq
 
 from asked import ORCHCTL, ROOT, said, verbs
 from fakes import Run
@@ -336,25 +334,3 @@ def test_a_configuration_of_another_build_is_refused_with_file_key_and_what_to_d
     assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1), done
     assert re.search(r"runtime/effective_config.json\S* cannot be used: (health.tick_s|broker.fee_bps) is missing \(and 1 more\); "
                      "another build wrote it.*ask with the build of that run, or start a new run here", done.stderr), done
-
-
-def test_a_request_that_a_connection_took_along_is_said_again_under_its_id_before_orchctl_gives_up(programs, tmp_path):
-    with Run(programs, tmp_path / "run") as run:
-        run.wait_line("go: all ready")
-        door = run.folder / "runtime/bus/orchestrator.ctl"
-        door.rename(door.with_suffix(".behind"))
-        with zmq.Context.instance().socket(zmq.ROUTER) as between, control.Control(run.folder, "orchestrator.behind") as orchestrator:
-            between.setsockopt(zmq.LINGER, 0)
-            between.setsockopt(zmq.RCVTIMEO, 30000)
-            orchestrator.socket.setsockopt(zmq.RCVTIMEO, 30000)
-            between.bind(f"ipc://{os.path.relpath(door)}")
-            asking = subprocess.Popen([str(programs / "orchctl"), "pause", "signal", "--json", "--timeout", "6"], cwd=run.folder, stdout=subprocess.PIPE)
-            _, lost = between.recv_multipart()
-            peer, request = between.recv_multipart()
-            assert request == lost
-            orchestrator.socket.send(request)
-            between.send_multipart([peer, orchestrator.socket.recv()])
-            assert json.loads(asking.communicate(timeout=30)[0])["name"] == "signal" and asking.returncode == 0
-        door.unlink(missing_ok=True)
-        door.with_suffix(".behind").rename(door)
-        assert run.process_status("signal")["state"] == "paused"

@@ -354,7 +354,8 @@ def test_orchctl_refuses_what_it_does_not_know(programs, tmp_path):
                 (["dance"], 2, "no verb 'dance'"), (["status", "--dance"], 2, "--dance"), (["kill"], 2, "NAME"),
                 (["kill", "dancer"], 1, "dancer"), (["status", "dancer"], 1, "dancer"),
                 (["kill", "broker", "-s", "DANCE"], 2, "DANCE"), (["restart", "broker", "broker"], 2, "too much"),
-                (["events", "--count", "-1"], 2, "--count"), (["tail", "nonsense"], 1, "SERVICE/SYMBOL"), (["--timeout", "0.5", "tail", "features/X"], 1, "does not answer"),
+                (["events", "--count", "-1"], 2, "--count"), (["tail", "nonsense"], 1, "SERVICE/SYMBOL"), (["--timeout", "0.5", "tail", "features/TESTUSDT"], 1, "does not answer"),
+                (["tail", "features/X"], 1, "no such symbol in this run; there are: TESTUSDT"),
                 (["logs", "dancer"], 1, "no log"), (["config", "dance"], 2, "check, show"),
                 (["--timeout", "x", "status"], 2, "--timeout")]:
             done = run.orchctl(*arguments)

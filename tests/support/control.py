@@ -11,11 +11,11 @@ _numbers = itertools.count(1)
 
 
 class Control:
-    def __init__(self, folder, door="orchestrator.ctl"):
+    def __init__(self, folder):
         self.socket = zmq.Context.instance().socket(zmq.DEALER)
         self.socket.setsockopt(zmq.LINGER, 0)
         self.socket.setsockopt(zmq.RECONNECT_IVL, 1)
-        self.socket.connect(f"ipc://{os.path.relpath(folder)}/runtime/bus/{door}")
+        self.socket.connect(f"ipc://{os.path.relpath(folder)}/runtime/bus/orchestrator.ctl")
 
     def close(self):
         self.socket.close()
@@ -27,10 +27,7 @@ class Control:
         self.close()
 
     def send(self, verb, **arguments):
-        return self.send_again(f"c-{os.getpid()}-{next(_numbers)}", verb, arguments)
-
-    def send_again(self, identity, verb, arguments):
-        """The same id is the same request: it is carried out once, and answered alike."""
+        identity = f"c-{os.getpid()}-{next(_numbers)}"
         self.socket.send_json({"id": identity, "verb": verb, "args": arguments})
         return identity
 
@@ -44,14 +41,8 @@ class Control:
         return None
 
     def ask(self, verb, timeout_ms=5000, **arguments):
-        """The result; an AssertionError when it was refused or did not come. Half-way it is said again: a connection that breaks
-        takes along what was on it."""
-        identity = self.send(verb, **arguments)
-        answer = self.receive(identity, timeout_ms // 2)
-        if not answer:
-            print(f"no answer to {verb} ({identity}) within {timeout_ms // 2} ms: said again")
-            self.send_again(identity, verb, arguments)
-            answer = self.receive(identity, timeout_ms - timeout_ms // 2)
+        """The result; an AssertionError when it was refused or did not come."""
+        answer = self.receive(self.send(verb, **arguments), timeout_ms)
         assert answer, f"no answer to {verb} within {timeout_ms} ms"
         assert answer["ok"], answer["error"]
         return answer["result"]
