@@ -16,6 +16,7 @@ import time
 
 import control
 import pytest
+import stack as harness
 import strangers
 
 from fakes import MANY, Mortal, Run, SERVICES, alive
@@ -170,6 +171,23 @@ def test_an_orchestrator_without_descriptors_says_so_works_on_and_recovers(run):
     assert log.index("descriptors_short") < log.index("descriptors_back")
     run.process.send_signal(signal.SIGINT)
     assert run.finish() == 0
+
+
+def test_a_daemon_above_its_limits_is_unhealthy_and_alerted_with_the_figures_of_the_kernel(tmp_path):
+    """Real daemons: what they say of themselves is what /proc says of them."""
+    with harness.Stack(tmp_path, speed=1, sets={"limits.max_open_files": 16, "health.alert_interval_s": 0.3},
+                       arguments=["--gates", "none"]) as stack:
+        harness.wait_for(lambda: "alert resource_limit warning (signal)" in stack.text(), 60, "the alert")
+        (told,) = [process for process in stack.status()["processes"] if process["name"] == "signal"]
+        assert (told["health"], told["state"], told["restart_count"]) == ("unhealthy", "running", 0), told
+        assert "open_files" in told["failed_conditions"].split(",") and "rss_mb" not in told["failed_conditions"], told
+        resident = next(int(line.split()[1]) for line in open(f"/proc/{told['pid']}/status") if line.startswith("VmRSS"))
+        assert abs(told["heartbeat"]["open_files"] - open_files(told["pid"])) <= 4 and told["heartbeat"]["open_files"] > 16, told["heartbeat"]
+        assert told["heartbeat"]["rss_mb"] * 1000 == pytest.approx(resident, rel=0.3), (told["heartbeat"], resident)
+        assert stack.orchctl("health", "signal", check=False).returncode == 4
+        stack.orchctl("shutdown")
+        stack.finish(60)
+    assert set(stack.manifest()["resource_usage"]["per_process"]) == {"orchestrator", "simulator", *SERVICES}
 
 
 def test_monitor_shows_the_run_at_a_glance(programs, tmp_path):
