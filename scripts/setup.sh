@@ -22,6 +22,7 @@ SETUP_PACKAGES="
     prometheus-pushgateway
     python3 python3-pytest python3-pytest-timeout python3-pytest-xdist python3-zmq python3-msgpack python3-websockets python3-numpy python3-pandas python3-sklearn
     python3-yaml python3-pyflakes prometheus influxdb
+    zsh groff-base
 "
 
 # What an engine of one's own and a base image made here need: only `./run test compose` and its like do, and they skip without.

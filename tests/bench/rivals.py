@@ -74,7 +74,7 @@ class Child:
         return self.pids[-1]
 
     def alive(self):
-        return [pid for pid in self.pids if bench.adoption.alive(pid)]
+        return [pid for pid in self.pids if bench.fakes.alive(pid)]
 
 
 def measure(child, kills, floor_s):
@@ -166,7 +166,7 @@ def ours(kills):
     with bench.running() as (run, ctl):
         feed = bench.Feed(run)
         for number in range(kills):
-            run.wait_for(lambda: bench.rogues.works(ctl, "broker", number), f"broker before kill {number}")
+            run.wait_for(lambda: ctl.works("broker", number), f"broker before kill {number}")
             pid = ctl.status("broker")["pid"]
             feed.drain()
             begun = time.monotonic()

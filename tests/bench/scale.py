@@ -51,7 +51,7 @@ def main():
     parser.add_argument("--symbols", type=int, default=12)
     parser.add_argument("--rate", type=float, default=100, help="messages per second and symbol, market time")
     parser.add_argument("--speed", type=float, default=2)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=18, help="more than 200 moves of each service")
     given = parser.parse_args()
     names = ",".join(f"S{number:02}USDT" for number in range(given.symbols))
     folder = pathlib.Path(tempfile.mkdtemp(prefix="orderflow-scale-"))

@@ -16,7 +16,8 @@ sys.path.insert(0, str(HERE))
 
 import supervision as bench  # noqa: E402
 
-rogues = bench.rogues
+import rogues  # noqa: E402  (tests/support, by the line above)
+
 VICTIMS = rogues.VICTIMS
 
 

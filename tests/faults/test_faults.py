@@ -70,7 +70,7 @@ def test_one_run_had_all_of_it_and_lost_nothing(hurt):
     for fault in faults:
         check_evidence(fault)
     summary = hurt.summary()
-    assert [fault["id"] for fault in summary["fault_injection"]] == [fault["id"] for fault in faults]
+    assert summary["fault_injection"] == faults, "the report has every field of the evidence"
     assert all(name in hurt.summary_text() for name in ("descriptors", "partition", "write_error"))
     assert json.loads(hurt.ledger_bytes())["unbalanced"] == 0
 
@@ -95,6 +95,8 @@ def check_evidence(fault):
     ended = fault["exit_detected_at"] is not None
     missing += [name for name in OF_ENDED if ended and fault[name] is None]
     missing += [name for name in OF_LEASES if fault["kind"] != "kill" and fault[name] is None]
+    missing += ["signal_sent"] if fault["kind"] == "kill" and not fault["signal_sent"] else []
+    missing += ["exit_code, exit_signal"] if ended and fault["exit_code"] is None and fault["exit_signal"] is None else []
     assert not missing, (missing, fault)
     assert fault["verdict"] == "PASS", json.dumps(fault)
     assert fault["touched"] > 0 and fault["rows_lost"] == 0 and fault["rows_duplicated"] == 0

@@ -1,9 +1,16 @@
 """Completion and manual page: made from the table of verbs, and used as their readers use them."""
+import contextlib
 import os
 import pathlib
+import pty
 import re
+import select
 import shutil
+import signal
 import subprocess
+import time
+
+import pytest
 
 ROOT = pathlib.Path(os.environ.get("ORDERFLOW_ROOT", pathlib.Path(__file__).resolve().parents[2]))
 ORCHCTL = pathlib.Path(os.environ.get("ORDERFLOW_BUILD", ROOT / "build" / "dev")) / "bin" / "orchctl"
@@ -87,9 +94,54 @@ def test_zsh_reads_its_file():
         assert f" '{verb}:" in text and f"        {verb}) _arguments" in text
     assert " 'help:" in text and "        help) _describe verb verbs ;;" in text and "'-h[" in text
     assert "        evidence) " in text and "(build verify)" in text and "_orchctl_runs" in text
-    if shutil.which("zsh"):
-        done = subprocess.run(["zsh", "-n"], input=text, capture_output=True, text=True, timeout=60)
-        assert done.returncode == 0, done.stderr
+
+
+# A terminal's Tab, and what the line has become by then, as a file.
+ZSHRC = """fpath=({folder} $fpath)
+autoload -Uz compinit && compinit -u -D
+show() {{ print -rn -- "$BUFFER" >! {folder}/line.tmp && mv {folder}/line.tmp {folder}/line; BUFFER= }}
+zle -N show
+bindkey '^I' complete-word
+bindkey '^G' show
+"""
+
+
+def typed_in_zsh(words, folder):
+    """What zsh makes of a line and a Tab behind it."""
+    line = folder / "line"
+    line.unlink(missing_ok=True)
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.chdir(folder)
+        os.execvpe("zsh", ["zsh", "-i"], {"ZDOTDIR": str(folder), "HOME": str(folder), "TERM": "xterm", "PATH": f"{ORCHCTL.parent}:{os.environ['PATH']}"})
+    seen = b""
+    try:
+        os.write(terminal, words.encode() + b"\t\x07")
+        until = time.monotonic() + 60
+        while not line.exists():
+            assert time.monotonic() < until, seen
+            with contextlib.suppress(OSError):
+                seen += os.read(terminal, 65536) if select.select([terminal], [], [], 0.05)[0] else b""
+        return line.read_text()
+    finally:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+        os.close(terminal)
+
+
+def test_zsh_completes_verbs_words_options_runs_and_files(tmp_path):
+    if not shutil.which("zsh"):
+        pytest.skip("zsh is not installed (./run setup)")
+    (tmp_path / "_orchctl").write_text(made("zsh"))
+    (tmp_path / ".zshrc").write_text(ZSHRC.format(folder=tmp_path))
+    (tmp_path / "night.yaml").write_text("")
+    (tmp_path / "artifacts/run_logs").mkdir(parents=True)
+    for run in ("monday", "tuesday"):
+        (tmp_path / f"artifacts/run_logs/run_manifest_{run}.json").write_text("{}")
+    for words, rest in [("mon", "itor "), ("--dir /tmp mani", "fest "), ("help mon", "itor "), ("evidence bu", "ild "), ("direction u", "nlock "),
+                        ("kill --wa", "it "), ("soak --time", "-scale "), ("evidence verify t", "uesday "), ("why --run-id mo", "nday "),
+                        ("fault run ni", "ght.yaml "), ("top --js", "")]:
+        assert typed_in_zsh(f"orchctl {words}", tmp_path) == f"orchctl {words}{rest}"
 
 
 def test_another_shell_is_refused():

@@ -412,3 +412,5 @@ def test_clean_refuses_while_somebody_works_there(tmp_path):
     assert "ending: end of all streams" in stack.text()
     broker = stack.manifest()["processes"]["broker"]
     assert broker["exit_code"] == 0 and not broker["killed_on_stop"] and broker["restart_count"] == 0
+    ledger = json.loads(stack.ledger_bytes())
+    assert ledger["unbalanced"] == 0 and stack.orders(), "who was drained and started again has lost nothing"

@@ -9,6 +9,8 @@ import subprocess
 
 import pytest
 import zmq
+
+import control
 from fakes import PATIENCE_S, ROOT, Run, SERVICES, gated
 
 
@@ -135,6 +137,24 @@ def test_a_crash_loop_ends_degraded_and_the_others_go_on(programs, tmp_path):
         assert 0.8 * expected - 1 <= delay <= 1.2 * expected
     assert len(manifest["processes"]["broker"]["restarts"]) == 4
     assert manifest["processes"]["broker"]["gave_up"]
+
+
+def test_the_conservative_profile_waits_behind_progress_too_and_gives_up_at_the_third_death(programs, tmp_path):
+    """Its first delay is not 10 s here but 100 ms; all else is the profile's."""
+    sets = {"supervisor.profile": "conservative", "supervisor.backoff_initial_ms": 100}
+    with Run(programs, tmp_path, sets=sets) as run, control.Control(tmp_path) as ctl:
+        run.wait_line("go: all ready")
+        for deaths in range(3):
+            run.wait_for(lambda: ctl.works("broker", deaths), f"progress of broker before death {deaths + 1}")
+            os.kill(ctl.status("broker")["pid"], signal.SIGKILL)
+        run.wait_line("broker is degraded")
+        run.process.send_signal(signal.SIGTERM)
+        assert run.finish() == 4
+    manifest = run.manifest()
+    delays = manifest["restart_backoff_pattern"]["broker"]
+    assert len(delays) == 2 and 79 <= delays[0] <= 121 and 239 <= delays[1] <= 361, delays
+    assert manifest["processes"]["broker"]["gave_up"] and manifest["processes"]["broker"]["restart_count"] == 2
+    assert {process["restart_count"] for name, process in manifest["processes"].items() if name != "broker"} == {0}
 
 
 def test_a_person_may_start_a_degraded_process_again(programs, tmp_path):
@@ -421,6 +441,22 @@ def test_another_language_may_ask_and_a_repeated_id_changes_nothing(programs, tm
         assert not late["ok"] and "generation 2" in late["error"]
         run.wait_line("broker ready", 2)
         assert run.process_status("broker")["restart_count"] == 1
+        run.process.send_signal(signal.SIGTERM)
+        assert run.finish() == 0
+
+
+def test_an_orchestrator_that_does_not_answer_is_told_in_time_and_takes_nobody_for_hung_when_it_goes_on(programs, tmp_path):
+    with Run(programs, tmp_path) as run:
+        run.wait_line("go: all ready")
+        run.process.send_signal(signal.SIGSTOP)
+        for words, verb, limit_ms in ((["status"], "status", 2000), (["--timeout", "0.3", "restart", "nobody"], "restart", 300)):
+            done = run.orchctl(*words)
+            sentence = f"orchctl: {verb}: the orchestrator did not answer within {limit_ms} ms\n"
+            assert (done.returncode, done.stdout, done.stderr) == (1, "", sentence), done
+        run.process.send_signal(signal.SIGCONT)
+        beats = {process["name"]: process["heartbeat"]["seq"] for process in run.status()["processes"]}
+        run.wait_for(lambda: all(process["heartbeat"]["seq"] > beats[process["name"]] + 5 for process in run.status()["processes"]), "more heartbeats of everybody")
+        assert {process["restart_count"] for process in run.status()["processes"]} == {0} and " Hung " not in run.log()
         run.process.send_signal(signal.SIGTERM)
         assert run.finish() == 0
 

@@ -16,35 +16,13 @@ import time
 
 import control
 import pytest
+import stack as harness
 import strangers
 
 from fakes import MANY, Mortal, Run, SERVICES, alive
+from rogues import TORTURE, TORTURE_SETS, VICTIMS, open_files, processes_of
 
-TORTURE = {"archive": "flood_kb=64", "features": "forks=3", "signal": "ignore_term", "broker": "crash_after_ms=0",
-           "report": "no_ready"}
-TORTURE_SETS = {"supervisor.backoff_initial_ms": 20, "supervisor.max_restarts": 3, "supervisor.ready_timeout_s": 2,
-                "supervisor.ready_backoff_s": "0.05,0.1", "supervisor.stop_timeout_s": 3, "logs.max_mb": 1, "logs.keep": 2,
-                "supervisor.progress_restarts": 250}
 KILLS = 60
-VICTIMS = ("features", "archive", "harvest")
-
-
-def processes_of(folder):
-    """{pid: (name, state)} of everything that lives in a folder, zombies of such parents included."""
-    found = {}
-    for entry in filter(str.isdigit, os.listdir("/proc")):
-        with contextlib.suppress(OSError):
-            stat = open(f"/proc/{entry}/stat").read()
-            name, rest = stat[stat.index("(") + 1:].rsplit(")", 1)
-            state, parent = rest.split()[:2]
-            where = os.readlink(f"/proc/{parent if state == 'Z' else entry}/cwd")
-            if where == str(folder):
-                found[int(entry)] = (name, state)
-    return found
-
-
-def open_files(pid):
-    return len(os.listdir(f"/proc/{pid}/fd"))
 
 
 def test_a_house_full_of_rogues_stays_in_order(programs, tmp_path):
@@ -193,6 +171,23 @@ def test_an_orchestrator_without_descriptors_says_so_works_on_and_recovers(run):
     assert log.index("descriptors_short") < log.index("descriptors_back")
     run.process.send_signal(signal.SIGINT)
     assert run.finish() == 0
+
+
+def test_a_daemon_above_its_limits_is_unhealthy_and_alerted_with_the_figures_of_the_kernel(tmp_path):
+    """Real daemons: what they say of themselves is what /proc says of them."""
+    with harness.Stack(tmp_path, speed=1, sets={"limits.max_open_files": 16, "health.alert_interval_s": 0.3},
+                       arguments=["--gates", "none"]) as stack:
+        harness.wait_for(lambda: "alert resource_limit warning (signal)" in stack.text(), 60, "the alert")
+        (told,) = [process for process in stack.status()["processes"] if process["name"] == "signal"]
+        assert (told["health"], told["state"], told["restart_count"]) == ("unhealthy", "running", 0), told
+        assert "open_files" in told["failed_conditions"].split(",") and "rss_mb" not in told["failed_conditions"], told
+        resident = next(int(line.split()[1]) for line in open(f"/proc/{told['pid']}/status") if line.startswith("VmRSS"))
+        assert abs(told["heartbeat"]["open_files"] - open_files(told["pid"])) <= 4 and told["heartbeat"]["open_files"] > 16, told["heartbeat"]
+        assert told["heartbeat"]["rss_mb"] * 1000 == pytest.approx(resident, rel=0.3), (told["heartbeat"], resident)
+        assert stack.orchctl("health", "signal", check=False).returncode == 4
+        stack.orchctl("shutdown")
+        stack.finish(60)
+    assert set(stack.manifest()["resource_usage"]["per_process"]) == {"orchestrator", "simulator", *SERVICES}
 
 
 def test_monitor_shows_the_run_at_a_glance(programs, tmp_path):
