@@ -3,6 +3,7 @@
 #include "run_parts.h"
 
 #include "alerts/alerting.h"
+#include "base/crash_point.h"
 #include "bus/bus.h"
 #include "control/late_verbs.h"
 #include "control/own_log.h"
@@ -71,7 +72,10 @@ static void answer(struct run *run, const struct control_verb *verbs, const stru
         control_handle(&run->control, verbs, run, data, bytes, run_now_ms(run), &text);
     if (verb && verb->changes)
         log_event(LOG_INFO, "control", "request=%.*s", (int)(bytes < 500 ? bytes : 500), (const char *)data);
+    record_write(run); /* what is answered is known to who comes after us: whoever asked acts on it */
     bus_answer(run->bus, peer, text.data, text.length, NULL, 0);
+    if (verb && verb->changes)
+        crash_point("answered");
     buffer_finish(&text);
 }
 

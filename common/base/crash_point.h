@@ -8,6 +8,7 @@
  * harvest's after_leave, after_expect (its capture says that a symbol leaves, is expected);
  * the orchestrator's keeper_begun (a slot has a keeper that has been told nothing), keeper_told (it has been told to start),
  * move_asked (both sides of a hand-over have been asked), before_plan, after_plan,
+ * answered (a request that changes something has its answer), alert_told (that an alert has opened, or is over),
  * canary_incident, canary_committed, canary_told, canary_carried (between the steps of a canary's action),
  * before_conclude, concluding (behind each file it concludes with), after_conclude (the last process is gone;
  * the manifest is final, or the run is left to be concluded behind the next one);

@@ -1,5 +1,6 @@
 #include "alerting.h"
 
+#include "base/crash_point.h"
 #include "base/memory.h"
 #include "heard.h"
 
@@ -76,18 +77,38 @@ static void tell(struct run *run, const struct alert *alert, const struct alert_
         console_say(&run->console, "  %s", alert->message);
 }
 
+/* end_run: of a run that must not go on with such an alert. */
+static void end_run(struct run *run, const struct alert_rule *rule)
+{
+    char reason[ERROR_TEXT_BYTES];
+    if (!rule->ends_run || run->phase != PHASE_FEEDING)
+        return;
+    snprintf(reason, sizeof reason, "critical alert %s", rule->name);
+    run->ended_by_alert = true;
+    lifecycle_end(run, reason);
+}
+
 static void changed(void *context, const struct alert *alert, bool opened)
 {
     struct run *run = context;
     size_t count;
     const struct alert_rule *rule = &alert_rules(&count)[alert->rule];
+    save(run); /* before anybody hears of it: who comes after us would tell it again */
     tell(run, alert, rule, opened);
-    if (!opened || !rule->ends_run || run->phase != PHASE_FEEDING)
-        return;
-    char reason[ERROR_TEXT_BYTES];
-    snprintf(reason, sizeof reason, "critical alert %s", rule->name);
-    run->ended_by_alert = true;
-    lifecycle_end(run, reason);
+    crash_point("alert_told");
+    if (opened)
+        end_run(run, rule);
+}
+
+/* take_up: what an orchestrator that died had told of, and had not done. */
+static void take_up(struct run *run)
+{
+    size_t count;
+    const struct alert_rule *rules = alert_rules(&count);
+    const struct alerts *alerts = &run->alerting->alerts;
+    for (size_t i = 0; i < alerts->watch_count; i++)
+        if (alerts->watches[i].open)
+            end_run(run, &rules[alerts->watches[i].rule]);
 }
 
 void alerting_tags(const struct run *run, struct json *json)
@@ -140,7 +161,9 @@ static void schedule(struct run *run)
 
 static void begin(struct run *run)
 {
-    if (!run->adopted) /* else it is not known what there was at go */
+    if (run->adopted) /* it is not known what there was at go */
+        take_up(run);
+    else
         alert_history_begin(&run->alerting->history,
                             (int64_t)((double)run->go_ms * config_f64(run->config, "run.time_scale")));
     schedule(run);

@@ -371,10 +371,21 @@ static bool process_stands(const struct driver_child *child, bool *out_stands)
     return state != 0;
 }
 
+/* hang_up_wait: for a keeper that is not ours to reap: when it hangs up its slot is free. */
+static void hang_up_wait(int descriptor)
+{
+    struct keeper_report report;
+    struct pollfd one = {.fd = descriptor, .events = POLLIN};
+    while (poll(&one, 1, ANSWER_MS_MAX) == 1 && recv(descriptor, &report, sizeof report, MSG_DONTWAIT) > 0)
+        ;
+}
+
 static void process_release(struct driver_child *child)
 {
     struct keeper_order leave = {.version = KEEPER_VERSION, .verb = KEEPER_LEAVE};
     bool told = child->descriptor >= 0 && send(child->descriptor, &leave, sizeof leave, MSG_NOSIGNAL) > 0;
+    if (told && !child->keeper_pid && !child->lives)
+        hang_up_wait(child->descriptor);
     descriptor_close(&child->descriptor);
     if (told && child->keeper_pid && !child->lives)
         waitpid(child->keeper_pid, NULL, 0); /* without a process it leaves at once */

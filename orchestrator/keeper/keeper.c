@@ -356,4 +356,5 @@ bool keeper_is_done(const struct keeper *keeper)
 void keeper_close(struct keeper *keeper)
 {
     unlink(keeper->socket_path); /* while the slot's lock is still ours */
+    close(keeper->lock); /* before whoever waits for us sees the connection close: the slot is free then */
 }

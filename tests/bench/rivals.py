@@ -59,7 +59,7 @@ class Child:
         self.script = folder / "child"
         self.script.write_text(f"#!/bin/sh\necho $$ > {pipe}\nexec sleep 100000\n")
         self.script.chmod(0o755)
-        self.pids = []
+        self.pids, self.lives = [], []  # a descriptor each: a number may have been given to somebody else by the end
         self.text = ""
 
     def next(self, patience_s=PATIENCE_S):
@@ -71,10 +71,19 @@ class Child:
             self.text += os.read(self.descriptor, 4096).decode()
         line, self.text = self.text.split("\n", 1)
         self.pids.append(int(line))
+        with contextlib.suppress(ProcessLookupError):
+            self.lives.append(os.pidfd_open(self.pids[-1]))
         return self.pids[-1]
 
     def alive(self):
-        return [pid for pid in self.pids if bench.fakes.alive(pid)]
+        """Descriptors of those that live."""
+        return [life for life in self.lives if not select.select([life], [], [], 0)[0]]
+
+    def end(self):
+        for life in self.alive():
+            signal.pidfd_send_signal(life, signal.SIGKILL)
+        for descriptor in [*self.lives, self.descriptor]:
+            os.close(descriptor)
 
 
 def measure(child, kills, floor_s):
@@ -127,11 +136,11 @@ def rival(folder, command, environment, child, kills):
         process, copies = own_death(folder, command, environment, child, process, supervisors)
         return took, private, copies
     finally:
-        for pid in [*children(process.pid), process.pid, *child.pids]:
+        for pid in [*children(process.pid), process.pid]:
             with contextlib.suppress(OSError):
                 os.kill(pid, signal.SIGKILL)
         process.wait()
-        os.close(child.descriptor)
+        child.end()
 
 
 def s6(folder, root, script):

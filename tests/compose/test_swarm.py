@@ -59,8 +59,12 @@ class Stack:
         done = self.orchctl("status", "--json")
         return json.loads(done.stdout) if done and done.returncode in (0, 4) else {"phase": "-", "processes": []}
 
+    def text(self):
+        """All that the orchestrator has said."""
+        return "\n".join(self.manager.docker("logs", one).stdout for one in self.orchestrator())
+
     def log(self):
-        return "\n".join(self.manager.docker("logs", one).stdout for one in self.orchestrator())[-4000:]
+        return self.text()[-4000:]
 
     def on(self, machine):
         names = machine.docker("ps", "--format", "{{.Names}}").stdout.split()
@@ -79,7 +83,7 @@ def running(stack, least_generation, others=()):
 
 
 def scaled(stack):
-    return stack.log().count("signal has ")
+    return stack.text().count("signal has ")
 
 
 def scale(stack):
@@ -89,7 +93,7 @@ def scale(stack):
         assert asked.returncode == 0, asked.stderr
         harness.wait_for(lambda: scaled(stack) == times, PATIENCE_S, stack.log)
         if instances == 3:
-            assert running(stack, {}, {"signal.2", "signal.3"}), stack.status()
+            harness.wait_for(lambda: running(stack, {}, {"signal.2", "signal.3"}), PATIENCE_S, lambda: stack.status())
             owners = {process["name"]: [stream["stream"] for stream in process["streams"] if stream["published"]]
                       for process in stack.status()["processes"] if process["name"].startswith("signal")}
             print(f"symbols with three instances: {owners}")

@@ -280,7 +280,7 @@ def test_what_never_got_into_the_capture_is_known_after_harvest_was_killed(captu
     large = "x" * (8 * 1024 * 1024 + 1)
     faults = tmp_path / "faults"
     faults.write_text("".join(json.dumps({"after": after, "raw": large}) + "\n" for after in (500, 1000)))
-    stack = harness.Stack(tmp_path / "run", [capture], speed=10, sets={"simulator.inject": faults, "journal.state_interval_ms": 50})
+    stack = harness.Stack(tmp_path / "run", [capture], speed=5, sets={"simulator.inject": faults, "journal.state_interval_ms": 50})
 
     def harvest(counter):
         return stack.statuses().get("harvest", {}).get("counters", {}).get(counter, 0)
@@ -321,7 +321,7 @@ def test_a_planned_end_writes_what_waited_for_the_disk(capture, tmp_path):
 
     with stack:
         harness.wait_for(lambda: harvest("socket_messages") > 500, 60, "messages")
-        stack.orchctl("fault", "disk_full", "harvest", "--for", "60s", "--no-wait")
+        stack.orchctl("fault", "disk_full", "harvest", "--for", "60s", "--force", "--no-wait")
         harness.wait_for(lambda: harvest("receiver_pauses") > 0, 60, "a batch that the disk did not take")
         stack.orchctl("restart", "harvest")
         harness.wait_for(lambda: harvest() == 2, 60, "the second life")
@@ -341,7 +341,7 @@ def test_a_planned_end_whose_losses_nothing_would_keep_fails_the_run(capture, tm
 
     with stack:
         harness.wait_for(lambda: harvest()["counters"].get("socket_messages", 0) > 500, 60, "messages")
-        stack.orchctl("fault", "disk_full", "harvest", "--for", "200ms", check=False)  # from then on SIGXFSZ is only counted
+        stack.orchctl("fault", "disk_full", "harvest", "--for", "200ms", "--force", check=False)  # from then on SIGXFSZ is only counted
         before = harvest()["counters"]["receiver_pauses"]
         resource.prlimit(harvest()["pid"], resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))  # no lease: TERM does not end it
         harness.wait_for(lambda: harvest()["counters"].get("receiver_pauses", 0) > before, 60, "a batch that the disk did not take")

@@ -47,6 +47,25 @@ def test_a_run_is_not_over_because_its_bus_is_elsewhere(run):
     assert run.finish() == 0, run.text()
 
 
+def test_what_has_been_answered_is_known_to_the_orchestrator_that_comes_after(programs, tmp_path, monkeypatch):
+    """Else it would end what a person has paused for a hang."""
+    monkeypatch.setenv("ORDERFLOW_CRASH_POINT", f"orchestrator/answered:1:{tmp_path}/died")
+    with Mortal(programs, tmp_path / "run") as run:
+        run.wait_line("go: all ready")
+        asking = run.popen("pause", "broker")
+        assert run.process.wait(PATIENCE_S) == -signal.SIGKILL
+        asking.kill()  # its answer may have died with the orchestrator
+        asking.wait(PATIENCE_S)
+        run.start_again()
+        run.answering()
+        assert run.process_status("broker")["state"] == "paused"
+        assert run.orchctl("resume", "broker").returncode == 0
+        run.wait_for(lambda: run.process_status("broker")["health"] == "healthy", "health of broker")
+        assert run.process_status("broker")["restart_count"] == 0
+        run.process.send_signal(signal.SIGINT)
+        assert run.finish() == 0, run.text()
+
+
 def all_back(processes, expected):
     """They, when all are up and have been restarted so often, which they would never be again had there been one more."""
     up = all(process["state"] in ("ready", "running") for process in processes.values())

@@ -178,8 +178,10 @@ def test_gates_in_force_are_critical_alerts_and_stand_in_status_monitor_and_expo
                                       "verdict": "FAIL", "step": 1}
         shown = run.orchctl("monitor", "--once").stdout
         assert f"FAIL     canary_auc        {SYMBOL}" in shown and "0.5000 >= 0.58  step 1 in force" in shown
-        gauges = json.loads((tmp_path / "runtime/status/orchestrator.json").read_text())["gauges"]
-        assert gauges[f"canary_auc_step/canary/{SYMBOL}"] == 1 and gauges[f"canary_ece/canary/{SYMBOL}"] == 0.25
+        def gauges():
+            return json.loads((tmp_path / "runtime/status/orchestrator.json").read_text())["gauges"]
+        run.wait_for(lambda: gauges().get(f"canary_auc_step/canary/{SYMBOL}") == 1, "the next status file: there is one a second")
+        assert gauges()[f"canary_ece/canary/{SYMBOL}"] == 0.25
         tell(tmp_path, "test", STORY[:1], {"canary_auc": 0})
         run.wait_line("alert canary_auc is over")
 

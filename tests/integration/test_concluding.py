@@ -103,7 +103,7 @@ def test_a_file_that_never_answers_before_the_stop_costs_the_early_gates_and_not
 
 def test_a_file_that_never_answers_ends_the_run_without_a_verdict_and_says_at_what(programs, tmp_path):
     orders = tmp_path / "runtime/mock_orders.jsonl"
-    with Run(programs, tmp_path, sets={"run.conclude_timeout_s": 1}) as run:
+    with Run(programs, tmp_path, sets={"run.conclude_timeout_s": 5}) as run:  # time to be asked behind the last exit
         run.wait_line("go: all ready")
         orders.unlink(missing_ok=True)
         os.mkfifo(orders)

@@ -406,7 +406,7 @@ def test_clean_refuses_while_somebody_works_there(tmp_path):
         assert "stopped" in drained.stdout, before
         stack.orchctl("start", "broker", "--wait", "60", "--timeout", "60")
         stack.orchctl("drain", "harvest", "--timeout", "60")
-        stack.finish(60)
+        stack.finish()
     ended = stack.orchctl("manifest")
     assert json.loads(ended.stdout)["final"] is True and not ended.stderr
     assert "ending: end of all streams" in stack.text()

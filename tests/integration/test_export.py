@@ -12,7 +12,7 @@ import subprocess
 import pytest
 import servers
 import stack as harness
-from fakes import Run
+from fakes import Mortal, Run
 
 # Two minutes of a thin synthetic market in six seconds; a tick each second instead of each minute.
 SETS = {"export.interval_s": 1, "simulator.rate": 20}
@@ -249,6 +249,27 @@ def test_an_orchestrator_that_goes_on_with_a_run_goes_on_with_its_ticks_and_aler
                (run.folder / "artifacts/run_logs/export_test.jsonl").read_text().splitlines()]
     assert numbers == [*range(len(numbers) - 1), -1] and len(numbers) == len(export["ticks"]), "none twice, none left out"
     assert alerts["total_triggered"] == alerts["total_recovered"] == 1 and alerts["active_count"] == 0
+
+
+@pytest.mark.parametrize("name, counter, rule, code", [("archive", "deadletter_rows", "deadletter_nonempty", 0),
+                                                       ("harvest", "queue_dropped", "data_dropped", 3)])
+def test_an_alert_that_was_told_is_known_to_the_orchestrator_that_comes_after(programs, tmp_path, monkeypatch, name, counter, rule, code):
+    """It is told once, and a run that must not go on with it ends."""
+    monkeypatch.setenv("ORDERFLOW_CRASH_POINT", f"orchestrator/alert_told:1:{tmp_path}/died")
+    opened = f' alert_open run_id=test rule="{rule}" '
+    with Mortal(programs, tmp_path / "run", behave={name: f"{counter}=0"}, sets={"health.alert_interval_s": 0.3}) as run:
+        run.wait_line("go: all ready")
+        run.wait_for(lambda: run.process_status(name)["counters"].get(counter) == 0, "the counter")
+        (run.folder / "fake" / name).write_text(f"{counter}=7\n")
+        assert run.process.wait(60) == -signal.SIGKILL and opened in run.log()
+        run.start_again().wait_line("run test goes on")
+        if not code:
+            known = run.status()["alerts"]["evaluations"]
+            run.wait_for(lambda: run.status()["alerts"]["evaluations"] > known + 1, "what the next one evaluates")
+            run.orchctl("shutdown")
+        assert run.finish() == code, run.text()
+    assert run.log().count(opened) == 1 and run.manifest()["alerts"]["total_triggered"] == 1
+    assert run.manifest()["end_reason"] == (f"critical alert {rule}" if code else "asked by orchctl")
 
 
 def test_totals_of_a_run_that_is_gone_on_with_continue(tmp_path):

@@ -66,11 +66,13 @@ def test_a_run_whose_disk_fills_up_waits_and_its_rows_are_those_of_an_undisturbe
     with harness.Stack(tmp_path / "undisturbed", [capture]) as reference:
         harness.assert_sound(reference, reference.finish())
     with small_disk.mounted(tmp_path / "disk", 256 * 1024) as disk:
-        stack = harness.Stack(disk.folder, [capture], speed=20, output=tmp_path / "said",
+        stack = harness.Stack(disk.folder, [capture], speed=10, output=tmp_path / "said",
                               sets={"supervisor.probe_interval_s": 1, "supervisor.max_restarts": 100})
         with stack:
+            market = stack.simulator_pid()
             harness.wait_for(lambda: stack.rows_written() > 0, 60, "the first signals")
-            disk.fill()
+            with harness.market_held(market):  # it takes long to write so much
+                disk.fill()
             wait_degraded(stack, disk)
             for name in ("features", "signal", "archive"):  # a daemon that has to start on it
                 stack.kill(name)

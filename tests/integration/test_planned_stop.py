@@ -16,7 +16,7 @@ def capture(tmp_path_factory):
 
 
 def test_a_daemon_whose_sinks_would_wait_longer_than_its_stop_may_last_ends_by_itself(capture, tmp_path):
-    sets = {"sink.sqlite_flush_ms": 5000, "sink.fsync_interval_ms": 60000, "supervisor.stop_timeout_s": 2,
+    sets = {"sink.sqlite_flush_ms": 5000, "sink.fsync_interval_ms": 60000, "supervisor.stop_timeout_s": 4,
             "health.heartbeat_timeout_ms": 60000}
     stack = harness.Stack(tmp_path, [capture], speed=8, sets=sets)
 

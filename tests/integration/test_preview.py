@@ -87,7 +87,7 @@ def test_behind_a_broken_connection_books_begin_anew_where_they_did(tmp_path):
                         sets={"simulator.minutes": 3, "simulator.rate": 150, "harvest.backoff_initial_ms": 50, "harvest.backoff_cap_ms": 100})
     with run:
         harness.wait_for(lambda: run.rows_written() > 200, 60, "rows before the connection breaks")
-        run.orchctl("fault", "cut", "simulator", "--for", "200ms")
+        run.orchctl("fault", "cut", "simulator", "--for", "200ms", "--force")
         harness.assert_sound(run, run.finish())
     again = preview(tmp_path / "again", run.folder / "data")
     with again:

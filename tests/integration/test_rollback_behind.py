@@ -205,7 +205,7 @@ def test_what_report_left_outlives_an_orchestrator_that_dies_behind_leaving_it(t
 
 
 def test_a_conclusion_that_never_ends_costs_the_old_run_its_verdict_and_the_next_one_nothing(programs, tmp_path):
-    with Mortal(programs, tmp_path / "run", sets={"run.conclude_timeout_s": 1}) as run:
+    with Mortal(programs, tmp_path / "run", sets={"run.conclude_timeout_s": 5}) as run:  # enough for the next run's verdict
         folder, _ = begun(run)
         source = run.folder / "artifacts/source_manifest_test.json"
         source.parent.mkdir(exist_ok=True)

@@ -121,9 +121,9 @@ def harvest_ended(stack):
 
 
 def test_a_symbol_whose_recording_has_ended_stays_where_it_is_and_the_run_ends(tmp_path):
-    with living(tmp_path, speed=20) as stack:
+    with living(tmp_path, speed=10) as stack:
         scale(stack, "harvest=2")
-        stack.orchctl("fault", "partition", "report", "--for", "60s", "--no-wait")  # somebody has not heard of the end yet: the run goes on
+        stack.orchctl("fault", "partition", "report", "--for", "60s", "--force", "--no-wait")  # somebody has not heard of the end yet: the run goes on
         wait_for(lambda: harvest_ended(stack), PATIENCE_S, "the end of the recording")
         told = stack.orchctl("scale", "harvest=1", "--wait", str(PATIENCE_S), check=False)
         assert told.returncode == 1 and "harvest has 2 instances now" in told.stdout, told
@@ -157,7 +157,7 @@ def test_random_deaths_while_symbols_move(tmp_path):
 
 def test_there_and_back_while_a_clock_is_behind_for_longer_gives_all_rows_again(tmp_path):
     with living(tmp_path, speed=8) as stack:
-        stack.orchctl("fault", "clock", "harvest", "--amount", "-40000", "--for", "60s", "--no-wait")
+        stack.orchctl("fault", "clock", "harvest", "--amount", "-40000", "--for", "60s", "--force", "--no-wait")
         for wish in ("harvest=2", "harvest=1", "harvest=2"):
             scale(stack, wish)
         stack.orchctl("fault", "clear")

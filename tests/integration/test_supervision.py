@@ -40,6 +40,7 @@ def test_a_house_full_of_rogues_stays_in_order(programs, tmp_path):
             ctl.ask("kill", name=name)
         for name in VICTIMS:
             run.wait_for(lambda: ctl.works(name, KILLS // len(VICTIMS)), f"{name} in the end")
+        run.wait_for(lambda: len(run.children("features")) >= 1 + 3 * 2, "the grandchildren")  # whom nobody waits for
         family = run.children("features")
         assert len(family) == 1 + 3 * 2, "every generation's family ended with it"
         assert not [entry for entry in processes_of(tmp_path).values() if entry[1] == "Z"]

@@ -24,7 +24,7 @@ def captures(folder, files=RECORDINGS):
 def killed(tmp_path_factory):
     """A run of two symbols whose harvest was killed twice and whose signal was killed once."""
     stack = harness.Stack(tmp_path_factory.mktemp("killed"), captures(tmp_path_factory.mktemp("capture")), run_id="killed",
-                          speed=10, sets={"harvest.backoff_initial_ms": 100})
+                          speed=5, sets={"harvest.backoff_initial_ms": 100})
     with stack:
         for rows, service in ((150, "harvest"), (300, "signal"), (450, "harvest")):  # of 1,300, less what a dead harvest misses
             harness.wait_for(lambda: stack.rows_written() >= rows, 60, f"{rows} rows")

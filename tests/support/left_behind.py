@@ -39,10 +39,18 @@ def begun(run):
     return folder, folder.mark(signal__weak_threshold=0.31)
 
 
+def told_of(pid, name):
+    """What /proc knows of a process; "" of one that has just gone."""
+    try:
+        return open(f"/proc/{pid}/{name}").read()
+    except OSError:
+        return ""
+
+
 def concluder(run):
     """The process that is at the conclusion."""
     def found():
-        return [pid for pid in run.children("orchestrator") if "--conclude" in open(f"/proc/{pid}/cmdline").read().split("\0")]
+        return [pid for pid in run.children("orchestrator") if "--conclude" in told_of(pid, "cmdline").split("\0")]
     (pid,) = run.wait_for(found, "somebody who concludes")
     return pid
 
@@ -50,7 +58,7 @@ def concluder(run):
 def unreaped(run):
     """Children of the orchestrator that are dead and nobody has asked for."""
     pids = open(f"/proc/{run.process.pid}/task/{run.process.pid}/children").read().split()
-    return [pid for pid in pids if open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()[0] == "Z"]
+    return [pid for pid in pids if told_of(pid, "stat").rpartition(")")[2].split()[:1] == ["Z"]]
 
 
 def left_of(run):

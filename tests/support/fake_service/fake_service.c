@@ -278,7 +278,8 @@ static void on_request(void *context, const struct bus_peer_id *peer, const void
     bus_answer(fake->bus, peer, head.data, head.length, body ? body->data : NULL, body ? body->length : 0);
     buffer_finish(&row);
     buffer_finish(&head);
-    log_event(glance ? LOG_DEBUG : LOG_INFO, "command", "verb=%s", command.verb);
+    log_event(glance ? LOG_DEBUG : LOG_INFO, "command", "verb=%s generation=%lld", command.verb,
+              (long long)fake->generation);
     if (!glance)
         beat(fake);
 }
