@@ -70,11 +70,13 @@ static void answer(struct run *run, const struct control_verb *verbs, const stru
     }
     const struct control_verb *verb =
         control_handle(&run->control, verbs, run, data, bytes, run_now_ms(run), &text);
-    if (verb && verb->changes)
+    bool changes = verb && verb->changes;
+    if (changes) {
         log_event(LOG_INFO, "control", "request=%.*s", (int)(bytes < 500 ? bytes : 500), (const char *)data);
-    record_write(run); /* what is answered is known to who comes after us: whoever asked acts on it */
+        record_write(run); /* what is answered is known to who comes after us: whoever asked acts on it */
+    }
     bus_answer(run->bus, peer, text.data, text.length, NULL, 0);
-    if (verb && verb->changes)
+    if (changes)
         crash_point("answered");
     buffer_finish(&text);
 }
