@@ -1,10 +1,10 @@
-# help: measure on this machine, each figure beside its raw cost of the same run; ./run bench [engines|proto|journal|end_to_end|latency|recovery|reread|why|supervision|torture|rivals|scale|containers]
+# help: measure on this machine, each figure beside its raw cost of the same run; ./run bench [engines|proto|journal|end_to_end|latency|recovery|reread|why|supervision|torture|rivals|scale|containers|starts]
 #
 # Needs the recordings (ORDERFLOW_RECORDINGS, default ../shared/data beside the source tree). Builds the release preset unless
 # ORDERFLOW_PRESET names another. All of them take about half an hour, the first eight five minutes; docs/performance.md has the figures and how
 # to read them.
 
-BENCH_PARTS="engines proto journal end_to_end latency recovery reread why supervision torture rivals scale containers"
+BENCH_PARTS="engines proto journal end_to_end latency recovery reread why supervision torture rivals scale containers starts"
 
 bench_recording() {
     [ -f "$ORDERFLOW_RECORDINGS/$1" ] || die "recording $1 is not in $ORDERFLOW_RECORDINGS"
@@ -53,6 +53,8 @@ bench_scale() { "$PYTHON" tests/bench/scale.py; }
 
 # The stack in containers: up, and kills of signal; skipped by itself where no engine can be had.
 bench_containers() { "$PYTHON" tests/bench/containers.py; }
+
+bench_starts() { "$PYTHON" tests/bench/starts.py; }
 
 bench_why() { "$PYTHON" tests/bench/why.py usdm/btcusdt_20240808.gz --calls 50; }
 
