@@ -83,6 +83,13 @@ static void run_finish(struct run *run)
     free(run);
 }
 
+/* release_all: behind the last exit: whoever is sent on by the record, or begins the next run, does not meet their keepers. */
+static void release_all(struct run *run)
+{
+    for (size_t i = 0; i < run->process_count; i++)
+        run->driver->release(&run->processes[i].child);
+}
+
 /* leave: another run follows; this one is concluded behind it. The record says so until that one has its own. */
 static bool leave(struct run *run)
 {
@@ -94,9 +101,7 @@ static bool leave(struct run *run)
         console_say(&run->console, "concluded before the next run begins: %s", error.text);
         return false;
     }
-    for (size_t i = 0; i < run->process_count;
-         i++) /* whoever is sent on by the record does not meet their keepers */
-        run->driver->release(&run->processes[i].child);
+    release_all(run);
     record_write(run);
     return true;
 }
@@ -117,6 +122,8 @@ static int run_to_its_end(struct run *run, bool *out_again)
     int code = run_conclude(run);
     crash_point("after_conclude");
     *out_again = rolling_back_end(run, &code);
+    release_all(run); /* while the record still stands: without it nobody would */
+    crash_point("released");
     record_remove();
     return code;
 }

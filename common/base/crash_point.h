@@ -10,6 +10,8 @@
  * move_asked (both sides of a hand-over have been asked), before_plan, after_plan,
  * answered (a request that changes something has its answer), alert_told (that an alert has opened, or is over),
  * canary_incident, canary_committed, canary_told, canary_carried (between the steps of a canary's action),
+ * deciding (before and behind the record of a rollback), confirmed (the same of its end), told (that it is over),
+ * released (the last process's keeper has left, the run's record stands),
  * before_conclude, concluding (behind each file it concludes with), after_conclude (the last process is gone;
  * the manifest is final, or the run is left to be concluded behind the next one);
  * leaving (between the steps of that), following (the next one is about to begin, has said so), concluded, taking_away (the manifest of the

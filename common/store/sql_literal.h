@@ -1,5 +1,5 @@
 /* sql_literal: a text as SQL writes one down: 'text', its quotes doubled. For what cannot be bound to a parameter, such as the path
- * in a COPY or in read_parquet; one that exists is that file to DuckDB, whatever its characters mean in a pattern. */
+ * in a COPY or in read_parquet. */
 #pragma once
 
 #include "base/buffer.h"

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 enum { STATE_BYTES_MAX = 16 * 1024 * 1024 };
 
@@ -48,7 +49,11 @@ enum status alerting_open(struct run *run, struct error *error)
     path_join(alerting->path, config_text(run->config, "run.artifacts_dir"), "run_logs/alerts_%s.json",
               run->run_id);
     run->alerting = alerting;
-    return run->adopted ? load(alerting, error) : STATUS_OK;
+    if (run->adopted)
+        return load(alerting, error);
+    unlink(alerting
+               ->path); /* of an earlier run of this name: its alerts are not ours, and not our successor's */
+    return STATUS_OK;
 }
 
 void alerting_close(struct run *run)
@@ -93,7 +98,7 @@ static void changed(void *context, const struct alert *alert, bool opened)
     struct run *run = context;
     size_t count;
     const struct alert_rule *rule = &alert_rules(&count)[alert->rule];
-    save(run); /* before anybody hears of it: who comes after us would tell it again */
+    save(run); /* before anybody hears of it: told at most once, whoever dies */
     tell(run, alert, rule, opened);
     crash_point("alert_told");
     if (opened)

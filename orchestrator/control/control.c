@@ -265,8 +265,9 @@ const struct control_verb *control_handle(struct control *control, const struct 
         status = read_request(&request, verbs, yyjson_doc_get_root(document), &error);
     control->malformed += status != STATUS_OK;
     bool again = *request.id && answer_again(control, &request, digest, now_ms, out_answer);
+    bool performs = !again && status == STATUS_OK;
     if (!again) {
-        if (status == STATUS_OK)
+        if (performs)
             status = perform(&request, context, &result, &error);
         answer_write(&request, &result, status == STATUS_OK ? NULL : &error, out_answer);
         if (*request.id)
@@ -274,5 +275,5 @@ const struct control_verb *control_handle(struct control *control, const struct 
     }
     buffer_finish(&result);
     yyjson_doc_free(document);
-    return again || status != STATUS_OK ? NULL : request.verb;
+    return performs ? request.verb : NULL;
 }

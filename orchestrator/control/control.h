@@ -67,7 +67,7 @@ void control_init(struct control *control);
 void control_finish(struct control *control);
 
 /* control_handle: one request → one answer (JSON text). Always answers; returns the verb that was performed,
- * NULL when none was. */
+ * also when it then refused (of several instances it may have done some); NULL when none was. */
 const struct control_verb *control_handle(struct control *control, const struct control_verb *verbs,
                                           void *context, const void *request, size_t bytes, int64_t now_ms,
                                           struct buffer *out_answer);

@@ -186,7 +186,9 @@ static enum status follow_owner(struct tail *tail, const char *service, struct e
     struct error unreadable;
     enum status status = plan_read(PLAN_PATH, &plan, &unreadable);
     const char *symbol = strchr(tail->stream, '/') + 1;
-    if (status == STATUS_OK && plan_symbol(plan, symbol) == SIZE_MAX) {
+    bool is_ours = status == STATUS_OK &&
+                   strcmp(plan->run_id, tail->run_id) == 0; /* a run that begins has the one before's */
+    if (is_ours && plan_symbol(plan, symbol) == SIZE_MAX) {
         status = no_symbol(tail, plan, error);
         plan_destroy(plan);
         return status;

@@ -5,6 +5,7 @@
 #include "proto/trade.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum { TRADES, BOOKS };
 
@@ -13,16 +14,18 @@ void silence_init(struct silence *silence, size_t symbol_count)
     *silence = (struct silence){.symbol_count = symbol_count};
     silence->is_elsewhere = memory_allocate(symbol_count * sizeof *silence->is_elsewhere);
     silence->newest_ms = memory_allocate(symbol_count * sizeof *silence->newest_ms);
-    for (size_t i = 0; i < symbol_count; i++)
-        silence->newest_ms[i][TRADES] = silence->newest_ms[i][BOOKS] = 0;
+    silence->heard_ms = memory_allocate(symbol_count * sizeof *silence->heard_ms);
+    memset(silence->newest_ms, 0, symbol_count * sizeof *silence->newest_ms);
+    memset(silence->heard_ms, 0, symbol_count * sizeof *silence->heard_ms);
 }
 
 void silence_finish(struct silence *silence)
 {
     free(silence->newest_ms);
+    free(silence->heard_ms);
     free(silence->is_elsewhere);
     silence->is_elsewhere = NULL;
-    silence->newest_ms = NULL;
+    silence->newest_ms = silence->heard_ms = NULL;
 }
 
 void silence_elsewhere(struct silence *silence, size_t symbol, bool is_elsewhere)
@@ -32,21 +35,23 @@ void silence_elsewhere(struct silence *silence, size_t symbol, bool is_elsewhere
     silence->is_elsewhere[symbol] = is_elsewhere;
 }
 
-/* pass: rows of trades and books come a little out of the order of their receipt: only what is newer takes time. */
-static void pass(struct silence *silence, int64_t recv_ts_ms)
+/* pass: rows come out of the order of their receipt: a trade waits for its watermark, a symbol that is held until its book is whole comes out at
+ * once and late. Only what is newer takes time. That the clock was set back shows in rows of the same symbol and kind, which keep their order. */
+static void pass(struct silence *silence, int64_t heard_ms, int64_t recv_ts_ms)
 {
     int64_t step_ms = recv_ts_ms - silence->last_ms;
-    bool jumps = step_ms > SILENCE_JUMP_MS || step_ms < -SILENCE_JUMP_MS; /* the first row of all does, too */
-    if (step_ms > 0 && !jumps)
+    bool is_set_back = step_ms < -SILENCE_MS && recv_ts_ms < heard_ms - SILENCE_MS;
+    if (step_ms > 0 && step_ms <= SILENCE_MS)
         silence->spoken_ms += step_ms;
-    if (step_ms > 0 || jumps)
+    if (step_ms > 0 || is_set_back)
         silence->last_ms = recv_ts_ms;
 }
 
 static void note(struct silence *silence, size_t symbol, int kind, int64_t recv_ts_ms)
 {
-    pass(silence, recv_ts_ms);
+    pass(silence, silence->heard_ms[symbol][kind], recv_ts_ms);
     silence->newest_ms[symbol][kind] = silence->spoken_ms;
+    silence->heard_ms[symbol][kind] = recv_ts_ms;
 }
 
 void silence_add(struct silence *silence, size_t symbol, const struct message *message, const void *row)

@@ -1,6 +1,6 @@
 /* silence: of which symbols nothing has come for a minute although others speak (operations.md §6.3: per symbol at least one trade
  * and one book in the last 60 s). Measured by receive times, so it needs no clock. What counts is the time in which somebody spoke: two
- * rows that are farther apart than SILENCE_JUMP_MS say that all were silent, and that the totals tell, or that the clock was set, to and fro
+ * rows that are farther apart than SILENCE_MS say that all were silent, and that the totals tell, or that the clock was set, to and fro
  * may be, which makes nobody silent. */
 #pragma once
 
@@ -10,11 +10,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { SILENCE_MS = 60000, SILENCE_JUMP_MS = 30000 };
+enum { SILENCE_MS = 60000 };
 
 struct silence {
     bool *is_elsewhere;      /* of each symbol: another instance hears it */
     int64_t (*newest_ms)[2]; /* of each symbol: spoken_ms at its newest trade and book; 0: none yet */
+    int64_t (*heard_ms)[2];  /* of each symbol: receive time of the same; 0: none yet */
     size_t symbol_count;
     int64_t last_ms;   /* greatest receive time since the last jump; 0: no row yet */
     int64_t spoken_ms; /* in this life */

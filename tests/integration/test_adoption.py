@@ -212,7 +212,7 @@ def test_one_that_died_at_the_birth_of_a_keeper_finds_its_slot(programs, tmp_pat
     assert run.children("keeper-itself") == []
 
 
-@pytest.mark.parametrize("point", ["before_conclude:1", *(f"concluding:{n}" for n in range(1, 5)), "after_conclude:1"])
+@pytest.mark.parametrize("point", ["before_conclude:1", *(f"concluding:{n}" for n in range(1, 5)), "after_conclude:1", "released:1"])
 def test_one_that_died_while_it_concluded_is_concluded(programs, tmp_path, monkeypatch, point):
     monkeypatch.setenv("ORDERFLOW_CRASH_POINT", f"orchestrator/{point}:{tmp_path}/died")
     with Mortal(programs, tmp_path, "--minutes", "0.001") as run:

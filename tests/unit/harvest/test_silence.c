@@ -55,6 +55,21 @@ static void a_clock_that_is_set_makes_nobody_silent(void **unused)
     silence_finish(&silence);
 }
 
+static void a_symbol_that_was_held_comes_out_late_and_takes_no_time(void **unused)
+{
+    (void)unused;
+    struct silence silence;
+    silence_init(&silence, 2);
+    trade(&silence, 0, 0, false);
+    trade(&silence, 1, 0, false);
+    book(&silence, 0, 0);
+    speak(&silence, 1, 0, 80000); /* the other one's book cannot be had for so long */
+    for (int64_t at_ms = 1; at_ms <= 80000; at_ms += 1000)
+        book(&silence, 0, at_ms);
+    assert_int_equal(silence.spoken_ms, 80000);
+    silence_finish(&silence);
+}
+
 static void a_symbol_without_a_trade_or_a_book_for_a_minute_is_counted(void **unused)
 {
     (void)unused;
@@ -80,6 +95,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_symbol_without_a_trade_or_a_book_for_a_minute_is_counted),
+        cmocka_unit_test(a_symbol_that_was_held_comes_out_late_and_takes_no_time),
         cmocka_unit_test(a_clock_that_is_set_makes_nobody_silent)};
     check_filter();
     return cmocka_run_group_tests(tests, NULL, NULL);
