@@ -51,8 +51,8 @@ enum status alerting_open(struct run *run, struct error *error)
     run->alerting = alerting;
     if (run->adopted)
         return load(alerting, error);
-    unlink(alerting
-               ->path); /* of an earlier run of this name: its alerts are not ours, and not our successor's */
+    /* An earlier run's of this name: its alerts are neither ours nor our successor's. */
+    unlink(alerting->path);
     return STATUS_OK;
 }
 

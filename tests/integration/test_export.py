@@ -272,6 +272,24 @@ def test_an_alert_that_was_told_is_known_to_the_orchestrator_that_comes_after(pr
     assert run.manifest()["end_reason"] == (f"critical alert {rule}" if code else "asked by orchctl")
 
 
+def test_a_run_is_not_ended_for_an_alert_of_an_earlier_one_of_its_name(programs, tmp_path):
+    with Mortal(programs, tmp_path / "run", behave={"harvest": "queue_dropped=0"}, sets={"health.alert_interval_s": 0.3}) as run:
+        run.wait_line("go: all ready")
+        run.wait_for(lambda: run.process_status("harvest")["counters"].get("queue_dropped") == 0, "the counter")
+        (run.folder / "fake/harvest").write_text("queue_dropped=7\n")
+        assert run.finish() == 3 and run.manifest()["end_reason"] == "critical alert data_dropped"
+        (run.folder / "fake/harvest").write_text("queue_dropped=0\n")
+        run.command += ["--set", "health.alert_interval_s=600"]
+        run.start_again().wait_line("go: all ready")
+        run.kill()
+        run.start_again().wait_line("run test goes on")
+        turns = run.status()["orchestrator"]["loop_turns"]
+        run.wait_for(lambda: run.status()["orchestrator"]["loop_turns"] > turns, "another turn")
+        assert run.status()["phase"] == "feeding" and run.status()["alerts"]["active_count"] == 0
+        run.process.send_signal(signal.SIGINT)
+        assert run.finish() == 0, run.text()
+
+
 def test_totals_of_a_run_that_is_gone_on_with_continue(tmp_path):
     """The orchestrator is killed again and again: every tick has every total, and none falls. Report has been stopped: what it said last
     stays known to orchestrators that have never heard it."""
