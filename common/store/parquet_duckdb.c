@@ -1,6 +1,6 @@
 #include "base/memory.h"
 #include "store/parquet_private.h"
-#include "store/sql_literal.h"
+#include "store/sql_text.h"
 
 #include <duckdb.h>
 #include <math.h>
@@ -279,7 +279,7 @@ static void path_list(const char *const *paths, size_t count, struct buffer *out
     for (size_t i = 0; i < count; i++) {
         if (i)
             buffer_append_byte(out, ',');
-        sql_literal(out, paths[i]);
+        sql_file(out, paths[i]);
     }
     buffer_append_byte(out, ']');
 }

@@ -1,7 +1,7 @@
 #include "base/memory.h"
 #include "base/text.h"
 #include "store/row_files_private.h"
-#include "store/sql_literal.h"
+#include "store/sql_text.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -93,7 +93,7 @@ static enum status check_columns(struct row_files *files, const char *path, stru
     duckdb_result result;
     buffer_init(&sql, 0);
     buffer_append_text(&sql, "SELECT * FROM read_parquet(");
-    sql_literal(&sql, path);
+    sql_file(&sql, path);
     buffer_append_text(&sql, ", hive_partitioning = false) LIMIT 0");
     enum status status = row_files_query(files, buffer_text(&sql), &result, &why);
     buffer_finish(&sql);
@@ -174,7 +174,7 @@ static void spans_sql(const struct row_files *files, const char *path, struct bu
              "coalesce(min(ts_ms) FILTER (%s), 0), coalesce(max(ts_ms) FILTER (%s), 0) FROM read_parquet(",
              valid, valid, valid);
     buffer_append_text(sql, text);
-    sql_literal(sql, path);
+    sql_file(sql, path);
     buffer_append_text(sql, ", hive_partitioning = false) GROUP BY symbol ORDER BY symbol");
 }
 

@@ -1,6 +1,6 @@
 #include "base/memory.h"
 #include "store/row_files_private.h"
-#include "store/sql_literal.h"
+#include "store/sql_text.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -124,7 +124,7 @@ static void batch_sql(const struct row_stream *stream, const size_t *chosen, siz
     buffer_append_text(sql, ", filename FROM read_parquet([");
     for (size_t i = 0; i < chosen_count; i++) {
         buffer_append_text(sql, i ? ", " : "");
-        sql_literal(sql, files->paths[chosen[i]]);
+        sql_file(sql, files->paths[chosen[i]]);
     }
     buffer_append_text(
         sql, "], filename = true, union_by_name = true, hive_partitioning = false) WHERE symbol = ");

@@ -2,6 +2,7 @@
 #include "base/hash.h"
 #include "run_files.h"
 #include "store/query.h"
+#include "store/sql_text.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -28,13 +29,9 @@ static enum status part_visit(void *context, const char *path)
         sscanf(name, "/part-%*[0-9]-%*[0-9]-%*[0-9]-%8[0-9a-f]-", writer) != 1 ||
         strcmp(writer, set->writer) != 0)
         return STATUS_OK;
-    buffer_append_text(&set->paths, set->paths.length ? ",'" : "'");
-    for (; *path; path++) {
-        if (*path == '\'')
-            buffer_append_byte(&set->paths, '\'');
-        buffer_append_byte(&set->paths, (uint8_t)*path);
-    }
-    buffer_append_byte(&set->paths, '\'');
+    if (set->paths.length)
+        buffer_append_byte(&set->paths, ',');
+    sql_file(&set->paths, path);
     return STATUS_OK;
 }
 

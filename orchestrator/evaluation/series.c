@@ -2,7 +2,7 @@
 
 #include "base/clock.h"
 #include "base/memory.h"
-#include "store/sql_literal.h"
+#include "store/sql_text.h"
 
 #include <math.h>
 #include <stdio.h>

@@ -9,7 +9,7 @@
 #include "proto/fusion.h"
 #include "proto/ofi.h"
 #include "proto/trade.h"
-#include "store/sql_literal.h"
+#include "store/sql_text.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -71,7 +71,7 @@ static void keep(struct data_files *files, enum data_set set, const char *path)
     files->paths[set][files->counts[set]++] = memory_copy_text(path);
     if (files->quoted[set].length)
         buffer_append_byte(&files->quoted[set], ',');
-    sql_literal(&files->quoted[set], path);
+    sql_file(&files->quoted[set], path);
 }
 
 static enum status file_visit(void *context, const char *path)

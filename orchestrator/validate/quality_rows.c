@@ -3,7 +3,7 @@
 #include "base/memory.h"
 #include "quality.h"
 #include "store/columns.h"
-#include "store/sql_literal.h"
+#include "store/sql_text.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -246,7 +246,7 @@ static bool columns_right(struct quality *quality, const char *path, const char 
     buffer_append_text(&sql,
                        "SELECT string_agg(column_name || ' ' || column_type, ',') FROM (DESCRIBE SELECT "
                        "* FROM read_parquet(");
-    sql_literal(&sql, path);
+    sql_file(&sql, path);
     buffer_append_text(&sql, ", hive_partitioning = false))");
     (void)quality_each(quality, SET_COUNT, buffer_text(&sql), columns_take, &schema);
     buffer_finish(&sql);
