@@ -26,6 +26,8 @@ SETS = {"simulator.rate": 40, "harvest.backoff_initial_ms": 100, "harvest.backof
 LASTS = "800ms"
 # How long, and with what, where the default would not do.
 LONGER = {"hang": "10s", "stuck": "10s", "write_error": "1500ms", "rest_error": "4s", "rest_slow": "4s", "cut": "200ms"}
+# archive writes a status file each second, and between its Parquet parts nothing else.
+LONGER_ON = {("disk_full", "archive"): "2500ms", ("write_error", "archive"): "6s"}
 MORE = {"write_error": ["--share", "0.7"], "corrupt": ["--share", "0.5"], "malformed": ["--share", "0.5"],
         "rest_slow": ["--amount", "300"]}
 IN_PROCESS = ["cpu", "disk_full", "write_error", "descriptors", "memory"]
@@ -68,7 +70,7 @@ def fits(kind, target):
 
 def inject(stack, kind, target):
     """The number of the fault, or the sentence why there is none."""
-    lasts = [] if kind == "kill" else ["--for", LONGER.get(kind, LASTS)]
+    lasts = [] if kind == "kill" else ["--for", LONGER_ON.get((kind, target)) or LONGER.get(kind, LASTS)]
     order = ["fault", kind, target, *lasts, *MORE.get(kind, []), "--json"]
     if kind in NEEDS_A_CUT:
         stack.orchctl(*order, "--no-wait", check=False)
