@@ -21,7 +21,7 @@ struct action {
     const char *symbol, *rule, *metric, *action, *control; /* control NULL: no control input follows */
     int64_t number, minute_ms, undoes;
     bool fired;
-    double value, measured;
+    double before, value, measured; /* before: what `control` was until then; both NaN: it is no number */
 };
 
 static void complain(const struct error *error)
@@ -127,6 +127,17 @@ static struct action action_of(const char *symbol, yyjson_val *decision)
                            .measured = number_of(decision, "measured")};
 }
 
+/* value_before: what the last decision about the same control input made it, or the run began with. */
+static double value_before(const struct run *run, yyjson_val *decisions, size_t index, const char *control)
+{
+    while (index-- > 0) {
+        yyjson_val *decision = yyjson_arr_get(decisions, index);
+        if (strcmp(text_of(decision, "control"), control) == 0)
+            return number_of(decision, "value");
+    }
+    return strcmp(control, "slice_weight") == 0 ? 1 : (double)config_i64(run->config, "eval.merge_tol_ms");
+}
+
 /* next: the oldest decision of the first symbol that has one which is not carried out. */
 static bool next(struct run *run, struct action *out)
 {
@@ -140,6 +151,9 @@ static bool next(struct run *run, struct action *out)
         if (done >= (int64_t)yyjson_arr_size(decisions))
             continue;
         *out = action_of(symbol, yyjson_arr_get(decisions, (size_t)done));
+        out->before = isnan(out->value)
+                          ? NAN
+                          : value_before(run, decisions, (size_t)done, out->control ? out->control : "");
         return true;
     }
     return false;
@@ -259,35 +273,29 @@ static const char *event_of(const struct action *action)
                                                         : "merge_tolerance";
 }
 
-/* change: what a control input was before and is now; a number changes by `step` when the gate fires, and back when it recovers. */
-struct change {
-    const char *control;
-    double step;
-    const char *before, *now;
-};
+/* SWITCHES: control inputs that are no numbers: what they were before, and are now. */
+static const struct {
+    const char *control, *before, *now;
+} SWITCHES[] = {{"suspend_calibration", "on", "off"},
+                {"resume_calibration", "off", "on"},
+                {"lock_direction", "unlocked", "locked"},
+                {"unlock_direction", "locked", "unlocked"}};
 
-static const struct change CHANGES[] = {
-    {"slice_weight", -0.5, NULL, NULL},          {"adjust_merge_tol", 500, NULL, NULL},
-    {"suspend_calibration", 0, "on", "off"},     {"resume_calibration", 0, "off", "on"},
-    {"lock_direction", 0, "unlocked", "locked"}, {"unlock_direction", 0, "locked", "unlocked"},
-};
-
+/* change_texts: both "" when no control input follows. */
 static void change_texts(const struct action *action, char out_before[F64_TEXT_BYTES],
                          char out_now[F64_TEXT_BYTES])
 {
     *out_before = *out_now = 0;
-    for (size_t i = 0; action->control && i < sizeof CHANGES / sizeof *CHANGES; i++) {
-        const struct change *change = &CHANGES[i];
-        if (strcmp(action->control, change->control) != 0)
-            continue;
-        if (change->step == 0) {
-            snprintf(out_before, F64_TEXT_BYTES, "%s", change->before);
-            snprintf(out_now, F64_TEXT_BYTES, "%s", change->now);
-        } else {
-            f64_text(action->value - (action->fired ? change->step : -change->step), out_before);
-            f64_text(action->value, out_now);
-        }
+    if (!isnan(action->value)) {
+        f64_text(action->before, out_before);
+        f64_text(action->value, out_now);
+        return;
     }
+    for (size_t i = 0; action->control && i < sizeof SWITCHES / sizeof *SWITCHES; i++)
+        if (strcmp(action->control, SWITCHES[i].control) == 0) {
+            snprintf(out_before, F64_TEXT_BYTES, "%s", SWITCHES[i].before);
+            snprintf(out_now, F64_TEXT_BYTES, "%s", SWITCHES[i].now);
+        }
 }
 
 static void tell(struct run *run, const struct action *action)

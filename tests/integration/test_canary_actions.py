@@ -102,7 +102,7 @@ def assert_carried_out(run, story):
 
 
 def test_decisions_are_carried_out_in_order_and_what_is_undone_closes_its_incident(programs, tmp_path):
-    with Run(programs, tmp_path, gates="canary", behave=FAST) as run:
+    with Run(programs, tmp_path, gates="canary", behave=FAST, sets={"eval.merge_tol_ms": 2200}) as run:
         run.wait_line("go: all ready")
         for count in (1, 4, 6):  # the file grows from evaluation to evaluation
             tell(tmp_path, "test", STORY[:count])
@@ -117,6 +117,9 @@ def test_decisions_are_carried_out_in_order_and_what_is_undone_closes_its_incide
         run.wait_for(lambda: carried(run) == len(STORY), "all decisions")
         assert_carried_out(run, STORY)
         log = run.log()
+        # Each is told what it was before: by the decision before it, or by the configuration, whatever the step between two of them.
+        changes = re.findall(r' (?:slice_weight|merge_tolerance|calibration|direction) run_id=test .*?old="?([\w.]+)"? new="?([\w.]+)"? ', log)
+        assert changes == [("1", "0.5"), ("0.5", "0"), ("on", "off"), ("2200", "2500"), ("unlocked", "locked"), ("0", "0.5"), ("off", "on"), ("0.5", "1")], changes
         for line in ("slice_weight run_id=test rule=\"canary_auc\"", "calibration run_id=test rule=\"canary_ece\"",
                      "new=\"0.5\" effective_ts_ms=1700000060000"):
             assert line in log, line
