@@ -24,7 +24,7 @@ def captures(folder, files=RECORDINGS):
 def killed(tmp_path_factory):
     """A run of two symbols whose harvest was killed twice and whose signal was killed once."""
     stack = harness.Stack(tmp_path_factory.mktemp("killed"), captures(tmp_path_factory.mktemp("capture")), run_id="killed",
-                          speed=5, sets={"harvest.backoff_initial_ms": 100})
+                          speed=3, sets={"harvest.backoff_initial_ms": 100})
     with stack:
         for rows, service in ((150, "harvest"), (300, "signal"), (450, "harvest")):  # of 1,300, less what a dead harvest misses
             harness.wait_for(lambda: stack.rows_written() >= rows, 60, f"{rows} rows")
@@ -259,7 +259,7 @@ def test_damaged_files_of_a_run_end_in_a_sentence(copy, name):
 # ---- other runs ----
 
 def test_a_run_can_be_asked_while_it_goes_on(tmp_path):
-    stack = harness.Stack(tmp_path / "run", captures(tmp_path), run_id="going", speed=3)
+    stack = harness.Stack(tmp_path / "run", captures(tmp_path), run_id="going", speed=1)
     with stack:
         harness.wait_for(lambda: stack.rows_written() >= 60, 60, "60 rows")
         ts_ms = signals(stack)[0]
