@@ -9,7 +9,7 @@ from stack import BIN, Stack, wait_for
 
 PATIENCE_S = 90  # a move waits for 30 s (services/harvest/meeting.h)
 SYMBOL = "AAAUSDT"  # whose place among two instances is the second
-SETS = {"run.symbols": SYMBOL, "harvest.venue": "binance", "harvest.url_mode": "routed"}
+SETS = {"run.symbols": SYMBOL, "harvest.venue": "binance", "harvest.url_mode": "routed", "harvest.backoff_cap_ms": 2000}
 
 
 class Door:
@@ -65,7 +65,7 @@ def venue(folder):
         if door:
             door.close()
         process.terminate()
-        process.wait(20)
+        process.wait(60)
 
 
 def counters(stack, instance):
