@@ -17,7 +17,7 @@ MINUTES = 2
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     """A run on the simulator; what it archived lies in `rows`, without its captures."""
-    stack = harness.Stack(tmp_path_factory.mktemp("played") / "run", sets={"simulator.minutes": MINUTES, "simulator.rate": 40},
+    stack = harness.Stack(tmp_path_factory.mktemp("played") / "run", sets={**harness.UNHURRIED, "simulator.minutes": MINUTES, "simulator.rate": 40},
                           arguments=["--gates", "replay"])
     with stack:
         harness.assert_sound(stack, stack.finish())
@@ -27,8 +27,9 @@ def run(tmp_path_factory):
     return stack
 
 
-def playback(folder, source, *arguments, **options):
-    stack = harness.Stack(folder, arguments=["--input-mode", "preview", "--input-dir", str(source), *arguments], **options)
+def playback(folder, source, *arguments, sets=None, **options):
+    stack = harness.Stack(folder, arguments=["--input-mode", "preview", "--input-dir", str(source), *arguments],
+                          sets={**harness.UNHURRIED, **(sets or {})}, **options)
     at = stack.command.index("--speed")
     del stack.command[at:at + 2]
     return stack
@@ -134,7 +135,7 @@ def test_symbols_move_between_instances_while_they_are_played(tmp_path, run):
 
 
 def test_a_playback_that_is_interrupted_and_killed_ends_its_streams_and_says_what_it_left(tmp_path, run):
-    stack = playback(tmp_path / "again", run.rows, sets={"run.replay_speed": 1, "health.heartbeat_timeout_ms": 60000})
+    stack = playback(tmp_path / "again", run.rows, sets={"run.replay_speed": 1})
     with stack:
         harness.wait_for(lambda: stack.rows_written() > 5, 60, "the first signals")
         refused = stack.orchctl("direction", "lock", "--why", "no", check=False)

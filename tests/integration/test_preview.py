@@ -11,15 +11,15 @@ RECORDING = "usdm/btcusdt_20240808.gz"
 CUT_LINES = 12000
 
 
-def preview(folder, source, **options):
-    stack = harness.Stack(folder, arguments=["--input-mode", "preview", "--input-dir", str(source)], **options)
+def preview(folder, source, sets=None, **options):
+    stack = harness.Stack(folder, arguments=["--input-mode", "preview", "--input-dir", str(source)], sets={**harness.UNHURRIED, **(sets or {})}, **options)
     at = stack.command.index("--speed")
     del stack.command[at:at + 2]  # nobody need say how fast
     return stack
 
 
-def run_of(folder, **options):
-    stack = harness.Stack(folder, **options)
+def run_of(folder, sets=None, **options):
+    stack = harness.Stack(folder, sets={**harness.UNHURRIED, **(sets or {})}, **options)
     with stack:
         harness.assert_sound(stack, stack.finish())
     return stack
@@ -84,7 +84,7 @@ def test_behind_a_broken_connection_books_begin_anew_where_they_did(tmp_path):
     """What was recorded behind a snapshot must not overtake it, however fast the market is played. (Trades that were fetched again come with
     the streamed ones: rows of CVD within the hole may differ, and how long that is depends on the machine.)"""
     run = harness.Stack(tmp_path / "run", speed=20, arguments=["--gates", "none"],
-                        sets={"simulator.minutes": 3, "simulator.rate": 150, "harvest.backoff_initial_ms": 50, "harvest.backoff_cap_ms": 100})
+                        sets={**harness.UNHURRIED, "simulator.minutes": 3, "simulator.rate": 150, "harvest.backoff_initial_ms": 50, "harvest.backoff_cap_ms": 100})
     with run:
         harness.wait_for(lambda: run.rows_written() > 200, 60, "rows before the connection breaks")
         run.orchctl("fault", "cut", "simulator", "--for", "200ms", "--force", "--no-wait")

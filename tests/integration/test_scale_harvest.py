@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from stack import BIN, Stack, assert_equal_rows, assert_sound, wait_for
+from stack import BIN, UNHURRIED, Stack, assert_equal_rows, assert_sound, wait_for
 
 SYMBOLS = [f"{letter * 3}USDT" for letter in "ABCDE"]
 PATIENCE_S = 60
@@ -17,7 +17,7 @@ PATIENCE_S = 60
 
 def market(**more):
     names = ",".join(SYMBOLS)
-    return {"run.symbols": names, "simulator.symbols": names, "simulator.minutes": 1, "simulator.rate": 30,
+    return {**UNHURRIED, "run.symbols": names, "simulator.symbols": names, "simulator.minutes": 1, "simulator.rate": 30,
             "simulator.seed": 7, **more}
 
 

@@ -8,7 +8,7 @@ import random
 
 import pytest
 
-from stack import Stack, assert_equal_runs, assert_sound, wait_for
+from stack import UNHURRIED, Stack, assert_equal_runs, assert_sound, wait_for
 
 SYMBOLS = [f"{letter * 3}USDT" for letter in "ABCDEFG"]
 PATIENCE_S = 60
@@ -17,7 +17,7 @@ BRAKE_BYTES = 2_200_000  # of some 3,700,000: time enough to stand still
 
 def market(**more):
     names = ",".join(SYMBOLS)
-    return {"run.symbols": names, "simulator.symbols": names, "simulator.minutes": 2, "simulator.rate": 20,
+    return {**UNHURRIED, "run.symbols": names, "simulator.symbols": names, "simulator.minutes": 2, "simulator.rate": 20,
             "simulator.seed": 5,
             # hours of rows are handed over with a symbol: here minutes of them, with fits on them
             "eval.step_ms": 100, "eval.train_s": 600, "eval.test_s": 60, "eval.horizons_s": 5, "eval.primary_horizon_s": 5, **more}
@@ -34,8 +34,7 @@ def alone(tmp_path_factory):
 def living(folder, crash_point=None, speed=12):
     """A run at work, whose market is not over before all has been done to it: symbols move, too, while nothing comes."""
     environment = {"ORDERFLOW_CRASH_POINT": crash_point} if crash_point else {}
-    sets = market(**{"health.heartbeat_timeout_ms": 60000})
-    with Stack(folder, run_id="live", sets=sets, speed=speed, environment=environment) as stack:
+    with Stack(folder, run_id="live", sets=market(), speed=speed, environment=environment) as stack:
         stack.brake(BRAKE_BYTES)
         wait_for(lambda: stack.rows_written() > 20, PATIENCE_S, "the first signals")
         yield stack

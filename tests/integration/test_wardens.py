@@ -22,6 +22,8 @@ run:
   minutes: 0
 health:
   heartbeat_timeout_ms: 5000
+supervisor:
+  stop_timeout_s: 20
 simulator:
   minutes: {minutes}
   speed: 4

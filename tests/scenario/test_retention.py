@@ -39,7 +39,7 @@ def position(stack):
 
 
 def test_with_wait_the_market_stands_still_and_nothing_is_lost(capture, tmp_path):
-    undisturbed = harness.Stack(tmp_path / "undisturbed", [capture])
+    undisturbed = harness.Stack(tmp_path / "undisturbed", [capture], sets=harness.UNHURRIED)
     with undisturbed:
         harness.assert_sound(undisturbed, undisturbed.finish())
     stack = harness.Stack(tmp_path / "run", [capture], speed=20, sets=LITTLE_ROOM)

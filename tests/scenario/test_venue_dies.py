@@ -18,7 +18,7 @@ CUT_LINES = 24000  # about 100 s of market, 7 MB of capture
 AGG_TRADES = {"usdm": "cryptofeed/BINANCE_FUTURES-1125a2.0.gz", "spot": "cryptofeed/BINANCE-ee25be.0.gz"}
 SEED = int(os.environ.get("ORDERFLOW_SEED", "20240808"))
 # A reconnection need not take a second here, and a market that is held (below) does not hang.
-QUICK = {"harvest.backoff_initial_ms": 100, "health.heartbeat_timeout_ms": 60000}
+QUICK = {**harness.UNHURRIED, "harvest.backoff_initial_ms": 100}
 
 
 @pytest.fixture(scope="module")
@@ -156,7 +156,7 @@ def test_killed_at_full_speed(tmp_path, services):
 
 
 def test_a_simulator_killed_at_full_speed_loses_nothing(tmp_path):
-    undisturbed = harness.Stack(tmp_path / "undisturbed", [harness.needed(RAW_TRADES)])
+    undisturbed = harness.Stack(tmp_path / "undisturbed", [harness.needed(RAW_TRADES)], sets=harness.UNHURRIED)
     with undisturbed:
         harness.assert_sound(undisturbed, undisturbed.finish())
     stack = harness.Stack(tmp_path / "run", [harness.needed(RAW_TRADES)], sets=QUICK)
@@ -238,7 +238,7 @@ def test_the_synthetic_market_goes_on_at_its_own_pace(tmp_path, services):
         kill_at(stack, [(bytes_, services) for bytes_ in seeded(f"{services} synthetic", (100_000, 250_000))])
         assert finish(stack, tmp_path) == 0
     undisturbed = harness.Stack(tmp_path / "undisturbed", speed="max",
-                                sets={"simulator.minutes": 0.25, "simulator.seed": SEED}, arguments=["--gates", "replay"])
+                                sets={**harness.UNHURRIED, "simulator.minutes": 0.25, "simulator.seed": SEED}, arguments=["--gates", "replay"])
     with undisturbed:
         harness.assert_sound(undisturbed, undisturbed.finish())
     seen = [{(row["symbol"], row["agg_trade_id"]): (row["ts_ms"], row["price"], row["qty"]) for row in run.parquet("prices")}

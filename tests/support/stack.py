@@ -24,6 +24,8 @@ POLL_S = 0.02
 # Many stacks run at once: no port by default. They write little: a small machine's disk will do. Whoever waits for that disk when he is to stop
 # is not killed for it.
 HERE = {"report.http_port": -1, "limits.min_disk_free_gb": 0, "supervisor.stop_timeout_s": 20}
+# For runs whose rows are compared: nobody is taken for hung because the machine kept him waiting (and what a market does meanwhile is lost).
+UNHURRIED = {"health.heartbeat_timeout_ms": 60000}
 
 
 def recording(name):
