@@ -136,7 +136,7 @@ def config_for(port):
 
 
 def test_prometheus_scrapes_all_daemons_and_every_query_names_what_is_there(tmp_path):
-    stack = harness.Stack(tmp_path / "run", speed=20, sets={"report.http_port": 0, "simulator.rate": 20},
+    stack = harness.Stack(tmp_path / "run", speed=20, sets={**harness.UNHURRIED, "report.http_port": 0, "simulator.rate": 20},
                           arguments=["--gates", "none"])
     with stack:
         port = port_of(stack)
@@ -192,7 +192,7 @@ def test_the_page_is_read_only_and_a_taken_port_is_told_counted_and_tried_again(
         (port,) = port_pairs(1)  # which nobody else takes while nobody has it
         occupant.bind(("127.0.0.1", port))
         occupant.listen()
-        stack = harness.Stack(tmp_path, speed=20, sets={"report.http_port": port}, arguments=["--gates", "none"])
+        stack = harness.Stack(tmp_path, speed=20, sets={**harness.UNHURRIED, "report.http_port": port}, arguments=["--gates", "none"])
         with stack:
             harness.wait_for(lambda: stack.statuses().get("report", {}).get("counters", {}).get("http_listen_errors", 0) >= 2,
                              60, "two attempts to listen")

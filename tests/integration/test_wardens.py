@@ -21,7 +21,7 @@ run:
   sink: dual
   minutes: 0
 health:
-  heartbeat_timeout_ms: 5000
+  heartbeat_timeout_ms: 20000
 supervisor:
   stop_timeout_s: 20
 simulator:
