@@ -9,7 +9,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
+
+enum { PLACE_POLL_MS = 10 };
 
 struct client {
     struct bus *bus;
@@ -62,16 +65,27 @@ static enum status nobody(struct error *error)
         run_id);
 }
 
+/* wait_for_place: an orchestrator that begins has the folder before it has written where it listens; the default place may be another. */
+static void wait_for_place(const struct clock *clock, int64_t timeout_ms)
+{
+    const struct timespec pause = {.tv_nsec = PLACE_POLL_MS * 1000000L};
+    int64_t until_ms = clock_monotonic_ms(clock) + timeout_ms;
+    while (!place_has_config() && place_orchestrator_lives() && clock_monotonic_ms(clock) < until_ms)
+        nanosleep(&pause, NULL);
+}
+
 enum status client_open(int64_t timeout_ms, struct client **out_client, struct error *error)
 {
+    const struct clock clock = clock_system();
     struct config *config;
+    wait_for_place(&clock, timeout_ms);
     if (!place_orchestrator_lives())
         return nobody(error);
     enum status status = place_config(&config, error);
     if (status != STATUS_OK)
         return status;
     struct client *client = memory_allocate(sizeof *client);
-    client->clock = clock_system();
+    client->clock = clock;
     client->timeout_ms = timeout_ms;
     buffer_init(&client->reply, 0);
     struct bus_config bus = bus_config_of(config, "orchctl");

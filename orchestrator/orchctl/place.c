@@ -8,10 +8,17 @@
 #include <stdio.h>
 #include <string.h>
 
+static const char EFFECTIVE[] = "runtime/effective_config.json";
+
+bool place_has_config(void)
+{
+    return file_exists(EFFECTIVE);
+}
+
 enum status place_config(struct config **out_config, struct error *error)
 {
     struct config *config = config_create();
-    enum status status = recorded_config(config, "runtime/effective_config.json", error);
+    enum status status = recorded_config(config, EFFECTIVE, error);
     if (status == STATUS_OK)
         *out_config = config;
     else

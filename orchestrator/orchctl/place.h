@@ -8,6 +8,8 @@
 /* place_config: runtime/effective_config.json, or the built-in values when there is none. STATUS_MALFORMED with
  * a sentence when it cannot be read. */
 enum status place_config(struct config **out_config, struct error *error) MUST_USE;
+/* place_has_config: there is that file. An orchestrator that begins holds the folder before it has written it. */
+bool place_has_config(void);
 
 /* place_run: the id of the run that is meant, run_id or when it is NULL the newest here; out_config (may be NULL) gets what place_config
  * gives. STATUS_NOT_FOUND: none was started in this folder, or none of that name; STATUS_INVALID: no run is called so; STATUS_MALFORMED

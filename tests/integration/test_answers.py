@@ -1,12 +1,16 @@
 """What orchctl says while a run goes on: words, members and refusals that people and programs go by."""
 import contextlib
+import fcntl
 import json
+import os
 import re
 import subprocess
 import time
 
 import control
 import pytest
+import stack as harness
+import zmq
 
 from asked import ORCHCTL, ROOT, said, verbs
 from fakes import Run
@@ -36,6 +40,28 @@ def test_a_verb_takes_the_common_options_its_help_lists_and_no_other(tmp_path):
         for words in ([verb, *options], [*options, verb]):
             done = said(tmp_path, words)
             assert done.returncode == 2 and f"{verb}: takes no {options[0]}" in done.stderr, (words, done)
+
+
+def state_of(pid):
+    return open(f"/proc/{pid}/stat").read().rpartition(")")[2].split()[0]
+
+
+def test_an_orchestrator_that_has_not_said_yet_where_it_listens_is_waited_for(tmp_path):
+    """It holds the folder first, and then writes its configuration: whoever asks in between must not ask at the default place."""
+    (tmp_path / "runtime/there").mkdir(parents=True, mode=0o700)
+    with open(tmp_path / "runtime/orchestrator.lock", "w") as lock, zmq.Context() as context, context.socket(zmq.ROUTER) as orchestrator:
+        fcntl.lockf(lock, fcntl.LOCK_EX)
+        orchestrator.linger = 0
+        orchestrator.bind(f"ipc://{os.path.relpath(tmp_path)}/runtime/there/orchestrator.ctl")
+        asking = subprocess.Popen([str(ORCHCTL), "status", "--timeout", "60"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        looks = []
+        harness.wait_for(lambda: looks.append(state_of(asking.pid)) or looks[-5:] == ["S"] * 5, 60, "orchctl to have looked, and to wait")
+        (tmp_path / "runtime/.new").write_text('{"bus": {"dir": "runtime/there"}}')
+        (tmp_path / "runtime/.new").rename(tmp_path / "runtime/effective_config.json")
+        assert orchestrator.poll(60000), "asked elsewhere"
+        peer, *_, request = orchestrator.recv_multipart()
+        orchestrator.send_multipart([peer, json.dumps({"id": json.loads(request)["id"], "ok": False, "error": "here it is"}).encode()])
+        assert "here it is" in asking.communicate(timeout=60)[1] and asking.returncode == 1
 
 
 def parsed(text):

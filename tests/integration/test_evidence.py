@@ -33,7 +33,7 @@ def soaked(pushgateway, tmp_path_factory):
     """The folder of the run, and what orchctl said. Patience with heartbeats is not what is tested here: the machine may have
     much else to do."""
     folder = tmp_path_factory.mktemp("soak")
-    (folder / "patient.yaml").write_text("health:\n  heartbeat_timeout_ms: 20000\nscale:\n  harvest: 2\n")
+    (folder / "patient.yaml").write_text("health:\n  heartbeat_timeout_ms: 20000\nscale:\n  harvest: 2\nsupervisor:\n  stop_timeout_s: 20\n")
     done = orchctl(folder, "soak", "--minutes", 10, "--time-scale", 20, "--run-id", RUN, "--config", "patient.yaml",
                    environment={"TIMESERIES_TYPE": "prometheus", "TIMESERIES_URL": pushgateway})
     return folder, done

@@ -9,6 +9,7 @@ import pytest
 import servers
 import stack as harness
 import yaml
+from ports import port_pairs
 
 COMPOSE = harness.ROOT / "compose"
 RULES = COMPOSE / "prometheus" / "alerts.yaml"
@@ -135,22 +136,22 @@ def config_for(port):
 
 
 def test_prometheus_scrapes_all_daemons_and_every_query_names_what_is_there(tmp_path):
-    stack = harness.Stack(tmp_path / "run", speed=20, sets={"report.http_port": 0, "simulator.rate": 20},
+    stack = harness.Stack(tmp_path / "run", speed=20, sets={**harness.UNHURRIED, "report.http_port": 0, "simulator.rate": 20},
                           arguments=["--gates", "none"])
     with stack:
         port = port_of(stack)
         with servers.Prometheus(tmp_path / "prometheus", config_for(port)).run() as prometheus:
             harness.wait_for(lambda: any(value > 0 for _, value in prometheus.query("orderflow_signal_confirmed_total")), 60,
                              "confirmed signals in Prometheus")
+            queries = [rule["expr"] for rule in rules()] + dashboard_queries()
+            named = {metric for query in queries for metric in METRIC.findall(query)}
+            # Who has confirmed a signal has been heard; the others may yet have to be.
+            harness.wait_for(lambda: named <= set(samples(scrape(port))), 60, lambda: f"metrics of {named - set(samples(scrape(port)))}")
             text = scrape(port)
             linted = promtool("check", "metrics", stdin=text)
             assert linted.returncode == 0 and not linted.stdout + linted.stderr, linted.stdout + linted.stderr
-            found = samples(text)
-            check_labels(found)
-            known = set(found)
-            for query in [rule["expr"] for rule in rules()] + dashboard_queries():
-                unknown = set(METRIC.findall(query)) - known
-                assert not unknown, (query, unknown)
+            check_labels(samples(text))
+            for query in queries:
                 prometheus.query(query)  # fails when it is no PromQL
             empty = lambda: [query for query in dashboard_queries() if not prometheus.query(query)]  # noqa: E731
             harness.wait_for(lambda: not empty(), 60, lambda: f"series in every panel; none: {empty()}")
@@ -188,15 +189,16 @@ def what_happens_to_a_process_shows(stack, port):
 
 def test_the_page_is_read_only_and_a_taken_port_is_told_counted_and_tried_again(tmp_path):
     with socket.socket() as occupant:
-        occupant.bind(("127.0.0.1", 0))
+        (port,) = port_pairs(1)  # which nobody else takes while nobody has it
+        occupant.bind(("127.0.0.1", port))
         occupant.listen()
-        port = occupant.getsockname()[1]
-        stack = harness.Stack(tmp_path, speed=20, sets={"report.http_port": port}, arguments=["--gates", "none"])
+        stack = harness.Stack(tmp_path, speed=20, sets={**harness.UNHURRIED, "report.http_port": port}, arguments=["--gates", "none"])
         with stack:
             harness.wait_for(lambda: stack.statuses().get("report", {}).get("counters", {}).get("http_listen_errors", 0) >= 2,
                              60, "two attempts to listen")
-            log = next((stack.folder / "logs/report").glob("*_stderr.log")).read_text()
-            assert log.count("WARNING report http_unavailable") == 1 and f"127.0.0.1:{port}" in log and "http_port" in log
+            log = next((stack.folder / "logs/report").glob("*_stderr.log"))
+            said = harness.wait_for(lambda: re.findall(r".*WARNING report http_unavailable.*", log.read_text()), 60, "a line of it")
+            assert len(said) == 1 and f"127.0.0.1:{port}" in said[0] and "http_port" in said[0]
             occupant.close()
             harness.wait_for(lambda: servers.get(f"http://127.0.0.1:{port}/metrics")[0] == 200, 60, "the port to be taken over")
             url = f"http://127.0.0.1:{port}"

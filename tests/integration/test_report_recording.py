@@ -19,7 +19,7 @@ def run(tmp_path_factory):
     capture = harness.needed(FILE)
     if not (harness.BIN / "orchestrator").exists():
         pytest.skip("orchestrator is not built")
-    with harness.Stack(tmp_path_factory.mktemp("run"), [capture], run_id="report") as stack:
+    with harness.Stack(tmp_path_factory.mktemp("run"), [capture], run_id="report", sets=harness.UNHURRIED) as stack:
         stack.finish()
         yield stack
 

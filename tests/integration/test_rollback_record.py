@@ -39,7 +39,7 @@ def test_a_done_that_the_disk_refuses_is_told_and_tried_until_it_stands_and_not_
         run.wait_for(lambda: (run.folder / "state/rollback.json").exists() and folder.record()["state"] == "starting", "the next run")
         obstacle(run).mkdir()
         (gated / "gate").touch()
-        assert run.process.wait(30) == -signal.SIGKILL and dones(run) == 1
+        assert run.process.wait(60) == -signal.SIGKILL and dones(run) == 1
         assert folder.record()["state"] == "starting" and "it is tried again until it stands" in run.text()
         assert folder.incidents()[0]["closed_at"], "what can be written is"
         run.start_again()
@@ -47,7 +47,7 @@ def test_a_done_that_the_disk_refuses_is_told_and_tried_until_it_stands_and_not_
         concluded(run)
         assert run.status()["run_id"] == "test-r2" and folder.record()["state"] == "starting"
         obstacle(run).rmdir()
-        assert waiting.wait(30) == 0, run.text()
+        assert waiting.wait(60) == 0, run.text()
         assert folder.record()["state"] == "done" and folder.record()["to"] == target
         assert dones(run) == 1, "it was done once"
         assert folder.record()["conclusion"] == "verdict PASS, exit code 0"
@@ -59,7 +59,7 @@ def test_a_run_of_the_old_name_does_not_repeat_a_rollback_whose_record_could_not
     with Mortal(programs, tmp_path / "run") as run:
         folder, target = begun(run)
         waiting = run.popen("rollback")
-        assert run.process.wait(30) == -signal.SIGKILL
+        assert run.process.wait(60) == -signal.SIGKILL
         obstacle(run).mkdir()
         run.start_again()
         run.wait_for(lambda: dones(run) == 1, "the end of the rollback")
@@ -99,10 +99,10 @@ def test_wherever_the_orchestrator_dies_while_a_rollback_is_decided_or_confirmed
     with Mortal(programs, tmp_path / "run") as run:
         folder, target = begun(run)
         waiting = run.popen("rollback")
-        assert run.process.wait(30) == -signal.SIGKILL
+        assert run.process.wait(60) == -signal.SIGKILL
         run.start_again()
         run.answering()
-        waiting.wait(30)
+        waiting.wait(60)
         if point == "deciding:1":
             (incident,) = folder.incidents()
             assert incident["closed_why"] == "not begun: the orchestrator died before it was decided" and incident["closed_at"]

@@ -5,14 +5,14 @@ import subprocess
 
 import pytest
 
-from stack import BIN, Stack, assert_equal_rows, assert_equal_runs, assert_sound
+from stack import BIN, UNHURRIED, Stack, assert_equal_rows, assert_equal_runs, assert_sound
 
 SYMBOLS = [f"{letter * 3}USDT" for letter in "ABCDEFG"]
 
 
 def market(minutes, **more):
     names = ",".join(SYMBOLS)
-    return {"run.symbols": names, "simulator.symbols": names, "simulator.minutes": minutes, "simulator.rate": 20,
+    return {**UNHURRIED, "run.symbols": names, "simulator.symbols": names, "simulator.minutes": minutes, "simulator.rate": 20,
             "simulator.seed": 11, **more}
 
 

@@ -5,12 +5,11 @@ import contextlib
 import json
 import os
 import random
-import signal
 import subprocess
 
 import pytest
 
-from stack import BIN, Stack, assert_equal_rows, assert_sound, wait_for
+from stack import BIN, UNHURRIED, Stack, assert_equal_rows, assert_sound, wait_for
 
 SYMBOLS = [f"{letter * 3}USDT" for letter in "ABCDE"]
 PATIENCE_S = 60
@@ -18,7 +17,7 @@ PATIENCE_S = 60
 
 def market(**more):
     names = ",".join(SYMBOLS)
-    return {"run.symbols": names, "simulator.symbols": names, "simulator.minutes": 1, "simulator.rate": 30,
+    return {**UNHURRIED, "run.symbols": names, "simulator.symbols": names, "simulator.minutes": 1, "simulator.rate": 30,
             "simulator.seed": 7, **more}
 
 
@@ -77,7 +76,7 @@ def moves(stack):
 
 
 def test_one_to_three_to_one_under_load_changes_no_row(tmp_path, alone):
-    with living(tmp_path) as stack:
+    with living(tmp_path, speed=3) as stack:  # a fifth of the market is enough for all this, but for a busy machine
         told = scale(stack, "harvest=3", "features=2", "signal=2")
         assert "→ harvest." in told and "harvest has 3 instances now" in told
         scale(stack, "harvest=2")
@@ -106,7 +105,7 @@ def test_one_to_three_to_one_under_load_changes_no_row(tmp_path, alone):
 @pytest.mark.parametrize("point", ["after_leave", "before_release", "after_release", "after_expect", "before_acquire", "after_acquire"])
 def test_a_side_that_dies_in_a_move_loses_nothing_that_was_received(tmp_path, point):
     died = tmp_path / "died"
-    with living(tmp_path / "run", {"ORDERFLOW_CRASH_POINT": f"harvest/{point}:2:{died}"}, speed=8) as stack:
+    with living(tmp_path / "run", {"ORDERFLOW_CRASH_POINT": f"harvest/{point}:2:{died}"}, speed=6) as stack:
         scale(stack, "harvest=2")
         scale(stack, "harvest=1")
         stack.finish()
@@ -121,9 +120,9 @@ def harvest_ended(stack):
 
 
 def test_a_symbol_whose_recording_has_ended_stays_where_it_is_and_the_run_ends(tmp_path):
-    with living(tmp_path, speed=10) as stack:
+    with living(tmp_path, speed=8) as stack:
         scale(stack, "harvest=2")
-        stack.orchctl("fault", "partition", "report", "--for", "60s", "--force", "--no-wait")  # somebody has not heard of the end yet: the run goes on
+        stack.orchctl("fault", "partition", "report", "--for", "240s", "--force", "--no-wait")  # somebody has not heard of the end yet: the run goes on
         wait_for(lambda: harvest_ended(stack), PATIENCE_S, "the end of the recording")
         told = stack.orchctl("scale", "harvest=1", "--wait", str(PATIENCE_S), check=False)
         assert told.returncode == 1 and "harvest has 2 instances now" in told.stdout, told
@@ -148,15 +147,14 @@ def test_random_deaths_while_symbols_move(tmp_path):
             wish = f"harvest={chance.randint(1, 3)}"
             wait_for(lambda: accepted(stack, wish), PATIENCE_S, f"{wish} to be accepted")
             victims = [status["pid"] for name, status in sorted(stack.statuses().items()) if name.startswith("harvest")]
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(chance.choice(victims), signal.SIGKILL)
+            stack.kill_pid(chance.choice(victims))
         wait_for(lambda: accepted(stack, "harvest=1"), PATIENCE_S, "the end of the scaling before")
         stack.finish()
     assert_replays(stack)
 
 
 def test_there_and_back_while_a_clock_is_behind_for_longer_gives_all_rows_again(tmp_path):
-    with living(tmp_path, speed=8) as stack:
+    with living(tmp_path) as stack:
         stack.orchctl("fault", "clock", "harvest", "--amount", "-40000", "--for", "60s", "--force", "--no-wait")
         for wish in ("harvest=2", "harvest=1", "harvest=2"):
             scale(stack, wish)

@@ -5,19 +5,19 @@ import contextlib
 import json
 import os
 import random
-import signal
 
 import pytest
 
-from stack import Stack, assert_equal_runs, assert_sound, wait_for
+from stack import UNHURRIED, Stack, assert_equal_runs, assert_sound, wait_for
 
 SYMBOLS = [f"{letter * 3}USDT" for letter in "ABCDEFG"]
 PATIENCE_S = 60
+BRAKE_BYTES = 2_200_000  # of some 3,700,000: time enough to stand still
 
 
 def market(**more):
     names = ",".join(SYMBOLS)
-    return {"run.symbols": names, "simulator.symbols": names, "simulator.minutes": 2, "simulator.rate": 20,
+    return {**UNHURRIED, "run.symbols": names, "simulator.symbols": names, "simulator.minutes": 2, "simulator.rate": 20,
             "simulator.seed": 5,
             # hours of rows are handed over with a symbol: here minutes of them, with fits on them
             "eval.step_ms": 100, "eval.train_s": 600, "eval.test_s": 60, "eval.horizons_s": 5, "eval.primary_horizon_s": 5, **more}
@@ -32,8 +32,10 @@ def alone(tmp_path_factory):
 
 @contextlib.contextmanager
 def living(folder, crash_point=None, speed=12):
+    """A run at work, whose market is not over before all has been done to it: symbols move, too, while nothing comes."""
     environment = {"ORDERFLOW_CRASH_POINT": crash_point} if crash_point else {}
     with Stack(folder, run_id="live", sets=market(), speed=speed, environment=environment) as stack:
+        stack.brake(BRAKE_BYTES)
         wait_for(lambda: stack.rows_written() > 20, PATIENCE_S, "the first signals")
         yield stack
 
@@ -153,8 +155,7 @@ def test_random_deaths_while_symbols_move_change_no_row(tmp_path, alone):
             for _ in range(3):
                 victims = [status["pid"] for name, status in sorted(stack.statuses().items())
                            if name.split(".")[0] in ("features", "signal")]
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(chance.choice(victims), signal.SIGKILL)
+                stack.kill_pid(chance.choice(victims))
         accepted(stack, "signal=2")
         assert_sound(stack, stack.finish())
     assert_equal_runs(alone, stack)

@@ -5,11 +5,11 @@ import socket
 import subprocess
 import threading
 
-from stack import BIN, Stack, wait_for
+from stack import BIN, UNHURRIED, Stack, wait_for
 
 PATIENCE_S = 90  # a move waits for 30 s (services/harvest/meeting.h)
 SYMBOL = "AAAUSDT"  # whose place among two instances is the second
-SETS = {"run.symbols": SYMBOL, "harvest.venue": "binance", "harvest.url_mode": "routed"}
+SETS = {**UNHURRIED, "run.symbols": SYMBOL, "harvest.venue": "binance", "harvest.url_mode": "routed", "harvest.backoff_cap_ms": 2000}
 
 
 class Door:
@@ -65,7 +65,7 @@ def venue(folder):
         if door:
             door.close()
         process.terminate()
-        process.wait(20)
+        process.wait(60)
 
 
 def counters(stack, instance):

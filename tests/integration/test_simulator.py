@@ -207,7 +207,7 @@ def test_requests_for_several_symbols_wait_for_their_snapshots(tmp_path):
 
 
 def test_a_client_that_leaves_while_waiting_does_not_release_the_market(tmp_path):
-    with Simulator("--speed", "max", "--rest-delay-ms", "3000", captures=[small_capture(tmp_path)]) as simulator:
+    with Simulator("--speed", "max", "--rest-delay-ms", "6000", captures=[small_capture(tmp_path)]) as simulator:
         async def run():
             async with simulator.connect(SMALL_STREAMS) as client:
                 simulator.wait_for(lambda state: state["state"] == "held", "the market is held")

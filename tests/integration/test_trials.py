@@ -12,7 +12,8 @@ CHECKS = ["config", "single_run", "directories", "disk", "disk_speed", "limits",
 
 
 def orchctl(folder, *arguments, seconds=240, free_gb=0):
-    (folder / "trial.yaml").write_text("health:\n  heartbeat_timeout_ms: 20000\nreport:\n  http_port: 0\n"
+    # Its gates are those of a real run: nobody may be killed for a stop that waits for a busy disk.
+    (folder / "trial.yaml").write_text("health:\n  heartbeat_timeout_ms: 20000\nreport:\n  http_port: 0\nsupervisor:\n  stop_timeout_s: 20\n"
                                        f"limits:\n  min_disk_free_gb: {free_gb}\n")
     return subprocess.run([str(harness.BIN / "orchctl"), *map(str, arguments), "--config", "trial.yaml"], cwd=folder,
                           capture_output=True, text=True, timeout=seconds, env=os.environ)

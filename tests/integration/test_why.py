@@ -24,7 +24,7 @@ def captures(folder, files=RECORDINGS):
 def killed(tmp_path_factory):
     """A run of two symbols whose harvest was killed twice and whose signal was killed once."""
     stack = harness.Stack(tmp_path_factory.mktemp("killed"), captures(tmp_path_factory.mktemp("capture")), run_id="killed",
-                          speed=5, sets={"harvest.backoff_initial_ms": 100})
+                          speed=3, sets={**harness.UNHURRIED, "harvest.backoff_initial_ms": 100})
     with stack:
         for rows, service in ((150, "harvest"), (300, "signal"), (450, "harvest")):  # of 1,300, less what a dead harvest misses
             harness.wait_for(lambda: stack.rows_written() >= rows, 60, f"{rows} rows")
@@ -259,7 +259,7 @@ def test_damaged_files_of_a_run_end_in_a_sentence(copy, name):
 # ---- other runs ----
 
 def test_a_run_can_be_asked_while_it_goes_on(tmp_path):
-    stack = harness.Stack(tmp_path / "run", captures(tmp_path), run_id="going", speed=3)
+    stack = harness.Stack(tmp_path / "run", captures(tmp_path), run_id="going", speed=1)
     with stack:
         harness.wait_for(lambda: stack.rows_written() >= 60, 60, "60 rows")
         ts_ms = signals(stack)[0]
@@ -279,7 +279,7 @@ def test_a_run_can_be_asked_while_it_goes_on(tmp_path):
 def runs(tmp_path_factory):
     """Three runs of one recording in one folder; the third smooths OFI otherwise, which no signal depends on."""
     folder, paths = tmp_path_factory.mktemp("runs"), captures(tmp_path_factory.mktemp("cut"), RECORDINGS[:1])
-    stacks = {name: harness.Stack(folder, paths, run_id=name, sink="dual", sets=sets)
+    stacks = {name: harness.Stack(folder, paths, run_id=name, sink="dual", sets={**harness.UNHURRIED, **sets})
               for name, sets in (("first", {}), ("second", {}), ("third", {"ofi.ema_alpha": 0.5}))}
     for stack in stacks.values():
         with stack:

@@ -37,7 +37,7 @@ def capture(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def undisturbed(capture, tmp_path_factory):
-    stack = harness.Stack(tmp_path_factory.mktemp("undisturbed"), [capture])
+    stack = harness.Stack(tmp_path_factory.mktemp("undisturbed"), [capture], sets=harness.UNHURRIED)
     with stack:
         harness.assert_sound(stack, stack.finish())
     return stack
@@ -69,7 +69,7 @@ def run(folder, capture, binaries, faults, **options):
     """A run of the capture with these faults that ended by itself, sound, with a silent harvest."""
     path = folder / "faults.jsonl"
     path.write_text("".join(json.dumps(fault) + "\n" for fault in faults))
-    sets = {"simulator.inject": path, "limits.max_rss_mb": 4000, **options.pop("sets", {})}
+    sets = {**harness.UNHURRIED, "simulator.inject": path, "limits.max_rss_mb": 4000, **options.pop("sets", {})}
     stack = harness.Stack(folder / "run", [capture], binaries=binaries, sets=sets, **options)
     with stack:
         code = stack.finish()
@@ -306,9 +306,9 @@ def trade_cut_off(capture, binaries, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def depth_cut_off(capture, binaries, tmp_path_factory):
-    """Cut in the middle of a change of the book, in a market that goes on (5 times its pace, some 5 s of it) while nobody listens."""
+    """Cut in the middle of a change of the book, in a market that goes on (3 times its pace) while nobody listens, however long that takes."""
     faults = [{"stream": DEPTH, "after": LOST_DEPTH, "truncate": True}]
-    return run(tmp_path_factory.mktemp("depth"), capture, binaries, faults, speed=5, sets=BACK_AT_ONCE)
+    return run(tmp_path_factory.mktemp("depth"), capture, binaries, faults, speed=3, sets=BACK_AT_ONCE)
 
 
 def rows_by(stack, kind, key, excluded):

@@ -1,5 +1,4 @@
 """One input, one output: whatever happens on the way, the run's rows are those of the undisturbed run."""
-import contextlib
 import json
 import os
 import random
@@ -16,8 +15,8 @@ CUT_LINES = 24000  # about 100 s of market: minutes change, files rotate, modes 
 SEED = int(os.environ.get("ORDERFLOW_SEED", "20240808"))
 # The minute that the recording crosses is a boundary of the calibration, with rows enough before it.
 SETS = {"eval.step_ms": 100, "eval.train_s": 600, "eval.test_s": 60, "eval.horizons_s": 5, "eval.primary_horizon_s": 5,
-        "eval.auto_flip": "true"}
-HELD = {"health.heartbeat_timeout_ms": 60000}  # a market that is held does not hang
+        "eval.auto_flip": "true", **harness.UNHURRIED}  # nor does a market that is held hang
+BRAKE_BYTES = 5_900_000  # of some 7,300,000: rows enough for all kills, and time enough to stand still
 
 
 def stack_of(folder, capture, *, sets=None, **options):
@@ -63,8 +62,7 @@ def test_frames_cut_at_random_change_nothing(capture, undisturbed, tmp_path):
 
 
 def test_a_high_water_mark_of_one_and_a_subscriber_stopped_for_5_s_change_nothing(capture, undisturbed, tmp_path):
-    stack = stack_of(tmp_path, capture, speed=20, sets={"bus.high_water_mark": 1,
-                                                               "health.heartbeat_timeout_ms": 60000})
+    stack = stack_of(tmp_path, capture, speed=20, sets={"bus.high_water_mark": 1})
     with stack:
         harness.wait_for(lambda: stack.rows_written() > 50, 60, "the first rows")
         pid = stack.statuses()["signal"]["pid"]
@@ -88,13 +86,12 @@ class Elapsed:
 
 def kill_at_rows(stack, kills):
     """[(signal rows written, service)]: kills each service when so many rows are stored."""
-    pid = stack.simulator_pid()
+    stack.brake(BRAKE_BYTES)
     for rows, service in kills:
         harness.wait_for(lambda: stack.rows_written() >= rows or stack.process.poll() is not None, 60, f"{rows} rows")
         if stack.process.poll() is not None:
             raise AssertionError(f"the run ended before {rows} rows:\n{stack.text()[-3000:]}")
-        with harness.market_held(pid):
-            stack.kill(service)
+        stack.kill(service)
 
 
 @pytest.mark.parametrize("service", ["features", "signal", "broker", "archive", "report"])
@@ -103,7 +100,7 @@ def test_killing_a_daemon_three_times_changes_nothing(capture, undisturbed, tmp_
     kills = [(generator.randint(1, 99), service), (generator.randint(150, 300), service),
              (generator.randint(330, 500), service)]  # of some 800: a kill has to be ordered before the run is over
     print(f"seed {SEED}: {kills}")
-    stack = stack_of(tmp_path, capture, speed=20, sets=HELD)
+    stack = stack_of(tmp_path, capture, speed=15)
     with stack:
         kill_at_rows(stack, kills)
         code = stack.finish()
@@ -119,7 +116,7 @@ def test_killing_all_of_them_in_turn_changes_nothing(capture, undisturbed, tmp_p
     kills = sorted(generator.sample(range(20, 600), len(services)))
     kills = list(zip(kills, services))
     print(f"seed {SEED}: {kills}")
-    stack = stack_of(tmp_path, capture, speed=12, sets=HELD)
+    stack = stack_of(tmp_path, capture, speed=12)
     with stack:
         kill_at_rows(stack, kills)
         harness.assert_sound(stack, stack.finish())
@@ -136,19 +133,12 @@ def test_killing_a_daemon_after_the_end_of_stream_changes_nothing(capture, undis
             pid = harness.wait_for(lambda: stack.statuses().get(service, {}).get("pid"), 60, f"the pid of {service}")
             harness.wait_for(lambda: "ending: end of all streams" in stack.text() or stack.process.poll() is not None, 60,
                              "the end of all streams")
-            hit = killed(pid)
+            hit = stack.kill_pid(pid)
             harness.assert_sound(stack, stack.finish())
         harness.assert_equal_runs(undisturbed, stack)
         if hit:
             return
     raise AssertionError(f"{service} had always ended already")
-
-
-def killed(pid):
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGKILL)
-        return True
-    return False
 
 
 # Passings that a life is sure to come to, also where a busy machine gives each turn as many rows as at full speed.

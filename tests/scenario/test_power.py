@@ -48,7 +48,7 @@ def recorded(tmp_path_factory):
     run = folder / "run"
     environment = {"LD_PRELOAD": str(RECORDER), "DISK_ROOT": str(run), "DISK_LOG": str(folder / "disk.log")}
     stack = harness.Stack(run, [capture], binaries=recording_binaries(folder, run), environment=environment,
-                          sets={"journal.durability": "power"})
+                          sets={**harness.UNHURRIED, "journal.durability": "power"})
     with stack:
         harness.assert_sound(stack, stack.finish())
     return stack, folder / "disk.log"

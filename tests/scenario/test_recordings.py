@@ -73,7 +73,7 @@ def test_book_audit_trades_and_volumes_are_those_of_the_recording(name, tmp_path
     files, enable = CASES[name]
     paths = [harness.needed(file) for file in files]
     options = {"enable": enable} if enable else {}
-    with harness.Stack(tmp_path, paths, run_id=name, **options) as stack:
+    with harness.Stack(tmp_path, paths, run_id=name, sets=harness.UNHURRIED, **options) as stack:
         code = stack.finish(400)
         harness.assert_sound(stack, code)
     entry = harness.facts(name)

@@ -45,7 +45,7 @@ def stored_rows(stack, folder):
 @pytest.mark.parametrize("name", RECORDINGS)
 def test_stored_rows_agree_with_the_reference(name, tmp_path):
     paths = [harness.needed(file) for file in RECORDINGS[name]]
-    with harness.Stack(tmp_path / "run", paths, run_id=name) as stack:
+    with harness.Stack(tmp_path / "run", paths, run_id=name, sets=harness.UNHURRIED) as stack:
         harness.assert_sound(stack, stack.finish())
     captures = sorted(str(path) for path in (stack.folder / "data" / "raw").rglob("*.ofr"))
     command = ["/usr/bin/python3", str(harness.ROOT / "tests/reference/reference.py"), "--out", str(tmp_path / "reference"),

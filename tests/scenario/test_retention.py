@@ -39,7 +39,7 @@ def position(stack):
 
 
 def test_with_wait_the_market_stands_still_and_nothing_is_lost(capture, tmp_path):
-    undisturbed = harness.Stack(tmp_path / "undisturbed", [capture])
+    undisturbed = harness.Stack(tmp_path / "undisturbed", [capture], sets=harness.UNHURRIED)
     with undisturbed:
         harness.assert_sound(undisturbed, undisturbed.finish())
     stack = harness.Stack(tmp_path / "run", [capture], speed=20, sets=LITTLE_ROOM)
@@ -99,6 +99,7 @@ def durable(stack, stream):
 def test_what_archive_has_passed_over_is_not_forgotten_when_it_is_killed_behind_it(capture, tmp_path):
     stack = harness.Stack(tmp_path, [capture], speed=5, sets={**LITTLE_ROOM, "harvest.on_full": "drop", "bus.high_water_mark": 1})
     with stack:
+        stack.brake(6_500_000)  # of some 7,700,000: it must not be over before archive is killed
         harness.wait_for(lambda: stack.rows_written() > 5, 60, "the first signals")
         pid = stack.statuses()["archive"]["pid"]
         os.kill(pid, signal.SIGSTOP)

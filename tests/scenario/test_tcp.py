@@ -28,7 +28,7 @@ def orchctl(folder, *arguments):
 def test_over_tcp_and_with_a_kill_the_rows_are_those_of_a_run_over_ipc(capture, tmp_path):
     runs = {}
     for name, sets, arguments in (("ipc", {}, ()), ("tcp", tcp(), ("--fault", "features@40%"))):
-        runs[name] = harness.Stack(tmp_path / name, [capture], sets=sets, arguments=arguments)
+        runs[name] = harness.Stack(tmp_path / name, [capture], sets={**harness.UNHURRIED, **sets}, arguments=arguments)
         made = orchctl(tmp_path / name, "keys")
         assert made.returncode == 0, made
         with runs[name]:

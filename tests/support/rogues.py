@@ -5,7 +5,7 @@ import os
 TORTURE = {"archive": "flood_kb=64", "features": "forks=3", "signal": "ignore_term", "broker": "crash_after_ms=0",
            "report": "no_ready"}
 TORTURE_SETS = {"supervisor.backoff_initial_ms": 20, "supervisor.max_restarts": 3, "supervisor.ready_timeout_s": 4,
-                "supervisor.ready_backoff_s": "0.05,0.1", "supervisor.stop_timeout_s": 3, "logs.max_mb": 1, "logs.keep": 2,
+                "supervisor.ready_backoff_s": "0.05,0.1", "supervisor.stop_timeout_s": 10, "logs.max_mb": 1, "logs.keep": 2,
                 "supervisor.progress_restarts": 250}
 VICTIMS = ("features", "archive", "harvest")
 

@@ -13,6 +13,7 @@ import pathlib
 import signal
 import sqlite3
 import subprocess
+import threading
 import time
 
 ROOT = pathlib.Path(os.environ.get("ORDERFLOW_ROOT", pathlib.Path(__file__).resolve().parents[2]))
@@ -20,8 +21,11 @@ BUILD = pathlib.Path(os.environ.get("ORDERFLOW_BUILD", ROOT / "build" / "dev"))
 BIN = BUILD / "bin"
 RECORDINGS = pathlib.Path(os.environ.get("ORDERFLOW_RECORDINGS", ROOT.parent / "shared" / "data"))
 POLL_S = 0.02
-# Many stacks run at once: no port by default. They write little: a small machine's disk will do.
-HERE = {"report.http_port": -1, "limits.min_disk_free_gb": 0}
+# Many stacks run at once: no port by default. They write little: a small machine's disk will do. Whoever waits for that disk when he is to stop
+# is not killed for it.
+HERE = {"report.http_port": -1, "limits.min_disk_free_gb": 0, "supervisor.stop_timeout_s": 20}
+# For runs whose rows are compared: nobody is taken for hung because the machine kept him waiting (and what a market does meanwhile is lost).
+UNHURRIED = {"health.heartbeat_timeout_ms": 60000}
 
 
 def recording(name):
@@ -108,6 +112,7 @@ class Stack:
         return self
 
     def __exit__(self, *unused):
+        self.go_on()
         if self.process.poll() is None:
             self.process.send_signal(signal.SIGINT)
             try:
@@ -127,6 +132,7 @@ class Stack:
 
     def finish(self, seconds=240):
         """Waits for the run to end by itself; its exit code."""
+        self.go_on()
         try:
             return self.process.wait(seconds)
         except subprocess.TimeoutExpired:
@@ -150,6 +156,46 @@ class Stack:
                 return "over"
             return self.orchctl("kill", service, check=False).returncode == 0 and "killed"
         assert wait_for(outcome, 60, f"{service} to kill") == "killed", f"the run ended first:\n{self.text()[-3000:]}"
+
+    def kill_pid(self, pid):
+        """Kills a process of this run; whether it was there to be killed. A number may be somebody else's by now, and a status file may be of
+        one that has long gone."""
+        with contextlib.suppress(OSError):
+            descriptor = os.pidfd_open(pid)
+            try:
+                if os.readlink(f"/proc/{pid}/cwd") == str(self.folder.resolve()):
+                    signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+                    return True
+            finally:
+                os.close(descriptor)
+        return False
+
+    def brake(self, bytes_):
+        """From so many captured bytes on the market stands still until `finish`: however long a test takes for what it does, it finds a run at
+        work. Then the market makes up for the time at once. The run must not take that for a hang (health.heartbeat_timeout_ms)."""
+        market, released = self.simulator_pid(), threading.Event()
+
+        def watch():
+            while not released.wait(POLL_S):
+                if self.captured() >= bytes_:
+                    with contextlib.suppress(ProcessLookupError), market_held(market):
+                        released.wait()
+
+        self.braking, self.release = threading.Thread(target=watch), released.set
+        self.braking.start()
+
+    braking = None
+
+    def go_on(self):
+        """Whoever brakes lets go."""
+        if self.braking:
+            self.release()
+            self.braking.join()
+            self.braking = None
+
+    def captured(self):
+        """Bytes received so far."""
+        return sum(path.stat().st_size for path in (self.folder / "data").rglob("*.ofr"))
 
     def simulator_pid(self):
         def running():
