@@ -95,13 +95,13 @@ static void table_end(struct scenario *scenario, const char *name, bool good)
 
 /* --- waiting --- */
 
-typedef enum status ask_state(struct scenario *scenario, const char *subject, const char *state, bool *out_so,
+typedef enum status ask_state(struct scenario *scenario, const struct scenario_wait *wait, bool *out_so,
                               char out_now[WORD_BYTES]);
 
-static enum status ask_steady(struct scenario *scenario, const char *subject, const char *state, bool *out_so,
+static enum status ask_steady(struct scenario *scenario, const struct scenario_wait *wait, bool *out_so,
                               char out_now[WORD_BYTES])
 {
-    (void)subject, (void)state;
+    (void)wait;
     yyjson_doc *reply;
     enum status status = client_ask(scenario->client, "steady", "{}", &reply, &scenario->error);
     if (status != STATUS_OK)
@@ -113,20 +113,20 @@ static enum status ask_steady(struct scenario *scenario, const char *subject, co
     return STATUS_OK;
 }
 
-static enum status ask_fault(struct scenario *scenario, const char *subject, const char *state, bool *out_so,
+static enum status ask_fault(struct scenario *scenario, const struct scenario_wait *wait, bool *out_so,
                              char out_now[WORD_BYTES])
 {
-    (void)subject;
     struct fault_seen seen;
     enum status status =
         fault_look(scenario->client, scenario->faults[scenario->fault_count - 1], &seen, &scenario->error);
     if (status != STATUS_OK)
         return status;
     bool over = strcmp(seen.end, "lasts") != 0;
-    *out_so = strcmp(state, "recovered") == 0 ? seen.recovered
-              : strcmp(state, "touched") == 0 ? seen.touched > 0
-                                              : over;
-    snprintf(out_now, WORD_BYTES, "%s", seen.recovered ? "recovered" : seen.end);
+    *out_so = strcmp(wait->state, "recovered") == 0 ? seen.recovered
+              : strcmp(wait->state, "touched") == 0 ? seen.touched >= wait->least
+                                                    : over;
+    snprintf(out_now, WORD_BYTES, "%s, %lld touched", seen.recovered ? "recovered" : seen.end,
+             (long long)seen.touched);
     return STATUS_OK;
 }
 
@@ -146,16 +146,17 @@ static bool is_asked(yyjson_val *process, const char *state)
 }
 
 /* ask_process: of a service every instance that is asked must be in the state; told is the first that is not. */
-static enum status ask_process(struct scenario *scenario, const char *subject, const char *state,
-                               bool *out_so, char out_now[WORD_BYTES])
+static enum status ask_process(struct scenario *scenario, const struct scenario_wait *wait, bool *out_so,
+                               char out_now[WORD_BYTES])
 {
+    const char *state = wait->state;
     char arguments[WORD_BYTES + 16] = "{}";
     yyjson_doc *reply;
     yyjson_val *process;
     size_t index, count, asked = 0;
-    bool own = strcmp(subject, "orchestrator") == 0;
+    bool own = strcmp(wait->subject, "orchestrator") == 0;
     if (!own)
-        snprintf(arguments, sizeof arguments, "{\"name\":\"%.100s\"}", subject);
+        snprintf(arguments, sizeof arguments, "{\"name\":\"%.100s\"}", wait->subject);
     enum status status = client_ask(scenario->client, "status", arguments, &reply, &scenario->error);
     if (status != STATUS_OK)
         return status;
@@ -178,18 +179,18 @@ static enum status ask_process(struct scenario *scenario, const char *subject, c
 }
 
 /* wait_for: asks until it is so; a moment without an answer (no descriptor for us) is no answer, not an end. */
-static enum status wait_for(struct scenario *scenario, ask_state *ask, const char *subject, const char *state,
-                            int64_t limit_ms, const char *what)
+static enum status wait_for(struct scenario *scenario, ask_state *ask, const struct scenario_wait *wait,
+                            const char *what)
 {
     int64_t begun_ms = now_ms();
     char now[WORD_BYTES] = "no answer";
     bool so = false;
     for (;;) {
-        enum status status = ask(scenario, subject, state, &so, now);
+        enum status status = ask(scenario, wait, &so, now);
         if (status != STATUS_OK && status != STATUS_AGAIN)
             return status;
         int64_t took_ms = now_ms() - begun_ms;
-        if (so || took_ms >= limit_ms) {
+        if (so || took_ms >= wait->limit_ms) {
             row(scenario, so, what, "%s after %lld ms", now, (long long)took_ms);
             return STATUS_OK;
         }
@@ -202,8 +203,7 @@ static enum status do_wait(struct scenario *scenario, const struct scenario_step
     static ask_state *const ASKS[] = {[SCENARIO_WAIT_STEADY] = ask_steady,
                                       [SCENARIO_WAIT_FAULT] = ask_fault,
                                       [SCENARIO_WAIT_PROCESS] = ask_process};
-    const struct scenario_wait *wait = &step->wait;
-    return wait_for(scenario, ASKS[wait->kind], wait->subject, wait->state, wait->limit_ms, step->text);
+    return wait_for(scenario, ASKS[step->wait.kind], &step->wait, step->text);
 }
 
 /* --- expecting --- */
@@ -247,7 +247,8 @@ static enum status expect_recovered(struct scenario *scenario, const struct scen
 
 static enum status expect_caught_up(struct scenario *scenario, const struct scenario_expected *expected)
 {
-    return wait_for(scenario, ask_steady, "", "", expected->limit_ms, expected->text);
+    const struct scenario_wait wait = {.kind = SCENARIO_WAIT_STEADY, .limit_ms = expected->limit_ms};
+    return wait_for(scenario, ask_steady, &wait, expected->text);
 }
 
 static enum status expect_verdict(struct scenario *scenario, const struct scenario_expected *expected)

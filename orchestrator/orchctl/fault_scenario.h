@@ -5,7 +5,7 @@
  *     - fault: drop features                  KIND TARGET; waits until it has recovered, unless `background: yes`
  *       for: 2s                               also: link share count seed amount signal force
  *       expect: "recovered within 12s, lost: 0, doubled: 0"
- *     - wait: "signal degraded within 5s"     NAME healthy|unhealthy|degraded|up; steady; fault touched|over|recovered
+ *     - wait: "signal degraded within 5s"     NAME healthy|unhealthy|degraded|up; steady; fault touched|touched N|over|recovered
  *     - clear: all                            or the number of a fault
  *     - expect: "caught_up within 12s, restarts: 1"
  *

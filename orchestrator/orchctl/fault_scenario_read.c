@@ -115,33 +115,47 @@ static bool is_one_of(const char *word, const char *const *words, size_t count)
     return false;
 }
 
+/* fault_wait_read: "fault touched", also "fault touched 5": so much at least. False: these words are no wait for a fault. */
+static bool fault_wait_read(int words, const char *number, struct scenario_wait *wait)
+{
+    static const char *const OF_FAULTS[] = {"touched", "over", "recovered"};
+    bool touched = strcmp(wait->state, "touched") == 0;
+    char *end = NULL;
+    wait->kind = SCENARIO_WAIT_FAULT;
+    wait->least = 1;
+    if (words < 2 || strcmp(wait->subject, "fault") != 0 ||
+        !is_one_of(wait->state, OF_FAULTS, sizeof OF_FAULTS / sizeof *OF_FAULTS))
+        return false;
+    if (words == 2)
+        return true;
+    errno = 0;
+    wait->least = strtoll(number, &end, 10);
+    return touched && words == 3 && !*end && !errno && wait->least >= 1;
+}
+
 static enum status wait_read(struct reading *reading, const struct tree *at, struct scenario_wait *wait)
 {
-    static const char *const OF_PROCESSES[] = {"healthy", "unhealthy", "degraded", "up"},
-                             *const OF_FAULTS[] = {"touched", "over", "recovered"};
-    char text[SCENARIO_WORD_BYTES], surplus[2];
+    static const char *const OF_PROCESSES[] = {"healthy", "unhealthy", "degraded", "up"};
+    char text[SCENARIO_WORD_BYTES], number[SCENARIO_WORD_BYTES] = "", surplus[2];
     if (strlen(at->text) >= sizeof text)
         return wrong(reading, at, "'%.40s…': is too long", at->text);
     snprintf(text, sizeof text, "%s", at->text);
     enum status status = within(reading, at, text, &wait->limit_ms);
     if (status != STATUS_OK)
         return status;
-    int words = sscanf(text, "%127s %127s %1s", wait->subject, wait->state, surplus);
+    int words = sscanf(text, "%127s %127s %127s %1s", wait->subject, wait->state, number, surplus);
     if (words == 1 && strcmp(wait->subject, "steady") == 0) {
         wait->kind = SCENARIO_WAIT_STEADY;
         return STATUS_OK;
     }
-    if (words == 2 && strcmp(wait->subject, "fault") == 0 &&
-        is_one_of(wait->state, OF_FAULTS, sizeof OF_FAULTS / sizeof *OF_FAULTS)) {
-        wait->kind = SCENARIO_WAIT_FAULT;
+    if (fault_wait_read(words, number, wait))
         return fault_begun(reading, at);
-    }
     wait->kind = SCENARIO_WAIT_PROCESS;
     if (words == 2 && is_one_of(wait->state, OF_PROCESSES, sizeof OF_PROCESSES / sizeof *OF_PROCESSES))
         return STATUS_OK;
     return wrong(reading, at,
-                 "'%s': waits are for 'steady', 'fault touched', 'fault over', 'fault recovered', or a "
-                 "process being healthy, unhealthy, degraded or up",
+                 "'%s': waits are for 'steady', 'fault touched' (or 'fault touched 5'), 'fault over', "
+                 "'fault recovered', or a process being healthy, unhealthy, degraded or up",
                  text);
 }
 

@@ -23,6 +23,7 @@ enum scenario_wait_kind { SCENARIO_WAIT_STEADY, SCENARIO_WAIT_FAULT, SCENARIO_WA
 struct scenario_wait {
     enum scenario_wait_kind kind;
     char subject[SCENARIO_WORD_BYTES], state[SCENARIO_WORD_BYTES]; /* "signal", "healthy"; "fault", "over" */
+    int64_t least;                                                 /* of "fault touched" */
     int64_t limit_ms;
 };
 

@@ -48,7 +48,7 @@ def run_undisturbed(captures, folder):
     """What an undisturbed run of the captures writes; that it is sound is a condition of everything else."""
     stack = harness.Stack(folder, captures, run_id="chaos")
     with stack:
-        harness.assert_sound(stack, stack.finish(120))
+        harness.assert_sound(stack, stack.finish())
     written = Written.read(stack)
     assert not written.empty(), f"no rows of {written.empty()} in {captures[0]}: a comparison would prove nothing"
     return written

@@ -120,10 +120,22 @@ class Inflictor:
         now_ms = round(time.time() * 1000)
         answers = self.watch.ask(*requests)
         for hit, (result, error) in zip(hits, answers):
-            if error:
-                raise Nothing(f"{hit.name}: {error}")
-            hit.at_ms, hit.pid = now_ms, result["pid"]
+            hit.at_ms = now_ms
+            if error:  # it has just ended by another hand
+                hit, result = self.signal_again(hit.name, name, error)
+            hit.pid = result["pid"]
             deed.hits.append(hit)
+
+    def signal_again(self, target, name, error):
+        """To the next life of the target, or to the one behind that: it may be at a crash point."""
+        deadline = time.monotonic() + UP_S
+        while time.monotonic() < deadline:
+            hit = self.find(target)
+            hit.at_ms = round(time.time() * 1000)
+            (result, error), = self.watch.ask(("kill", {"name": hit.name, "signal": name, "generation": hit.generation}))
+            if not error:
+                return hit, result
+        raise Nothing(f"{target}: {error}")
 
     def kill(self, fault, deed):
         self.signal(fault, deed, "KILL")

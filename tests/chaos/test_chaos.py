@@ -6,6 +6,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import types
 
 import pytest
 
@@ -106,6 +107,33 @@ def test_the_cut_reads_the_receive_times_of_both_text_formats():
     assert cuts.received_s(b'1617647797.25: {}') == 1617647797.25
     assert cuts.received_s(b'https://fapi.binance.com/x?symbol=A -> 1617647797.5: {}') == 1617647797.5
     assert cuts.received_s(b"configuration: {}") is None
+
+
+# --- what is done ---
+
+class Watching:
+    """A run in which the first life to be hit has just ended."""
+
+    def __init__(self):
+        self.answers = [[(None, "signal has no process of generation 1 now")], [({"pid": 12}, None)]]
+
+    def ask(self, *unused):
+        return self.answers.pop(0)
+
+    def process(self, name):
+        return {"name": name, "state": "running", "pid": 10 + len(self.answers), "generation": 3 - len(self.answers)}
+
+    def wait_rows(self, row, seconds):
+        return row
+
+    def position(self, name):
+        return 0
+
+
+def test_who_has_just_ended_is_hit_in_the_next_life():
+    stack = types.SimpleNamespace(process=types.SimpleNamespace(poll=lambda: None))
+    deed = inflict.Inflictor(stack, Watching()).one(schedule.Fault("kill", ("signal",), at_row=1))
+    assert not deed.nothing and [(hit.pid, hit.generation) for hit in deed.hits] == [(12, 2)]
 
 
 # --- the whole ---

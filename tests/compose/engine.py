@@ -8,6 +8,7 @@ import tempfile
 
 from stack import wait_for
 
+PATIENCE_S = 120  # for one thing that an engine does: on a busy machine a container takes seconds to start, and to end
 ROOT = pathlib.Path(os.environ.get("ORDERFLOW_ROOT", pathlib.Path(__file__).resolve().parents[2]))
 
 
@@ -19,6 +20,18 @@ def configuration(folder):
     path.write_text(text.replace("simulator:\n", "simulator:\n  speed: 4\n"))
     path.chmod(0o644)
     return path
+
+
+def patient(arguments):
+    """The words of orchctl that ask an orchestrator, with more patience than a person's."""
+    verb, *more = arguments
+    asks = verb in ("status", "kill", "stop", "start", "pause", "resume", "scale", "fault", "account", "shutdown")
+    return [verb, "--timeout", "60", *more] if asks else list(arguments)
+
+
+def balances(account):
+    """What `orchctl account` says; nobody (None): it could not even be asked."""
+    return account is not None and account.returncode == 0 and account.stdout.rstrip().splitlines()[-1].startswith("PASS")
 
 
 class Unavailable(Exception):
@@ -74,7 +87,7 @@ class Engine:
              self.folder / "exec", "--pidfile", self.folder / "dockerd.pid", *self.arguments],
             stdout=self.log, stderr=subprocess.STDOUT)
         try:
-            wait_for(lambda: self.process.poll() is not None or self.answers(), 60, "the engine")
+            wait_for(lambda: self.process.poll() is not None or self.answers(), PATIENCE_S, "the engine")
         except AssertionError:
             pass
         if self.process.poll() is None and self.answers():
@@ -139,24 +152,31 @@ class Stack:
         return self.engine.docker("exec", f"{self.project}_{service}_1", *command, check=check)
 
     def orchctl(self, *arguments, check=True):
-        return self.run_in("orchestrator", "orchctl", *arguments, check=check)
+        return self.run_in("orchestrator", "orchctl", *patient(arguments), check=check)
 
     def containers(self):
         """All containers of the project by name without project: {"signal_1": inspected}."""
         ids = self.engine.docker("ps", "-aq", "--filter", f"label=com.docker.compose.project={self.project}").stdout.split()
-        found = json.loads(self.engine.docker("inspect", *ids).stdout) if ids else []
+        found = json.loads(self.engine.docker("inspect", *ids, check=False).stdout) if ids else []  # without one that is just being removed
         return {one["Name"].removeprefix(f"/{self.project}_"): one for one in found}
 
     def container(self, name):
         return self.engine.inspect(f"{self.project}_{name}")
 
     def status(self):
-        done = self.orchctl("status", "--json", check=False)
-        assert done.returncode in (0, 4), f"status: {done.returncode} {done.stderr}"  # 4: somebody is not healthy just now
-        return json.loads(done.stdout)
+        """Asked again where a busy machine lets nobody answer in time."""
+        def told():
+            done = self.orchctl("status", "--json", check=False)
+            return done.returncode in (0, 4) and json.loads(done.stdout)  # 4: somebody is not healthy just now
+        return wait_for(told, PATIENCE_S, "the orchestrator's status")
 
     def process(self, name):
         return next(one for one in self.status()["processes"] if one["name"] == name)
+
+    def wait_balanced(self):
+        """The ledger: of who does not answer in time it says so, and is asked again; a row that is lost stays lost."""
+        wait_for(lambda: balances(self.orchctl("account", check=False)), PATIENCE_S,
+                 lambda: self.orchctl("account", check=False).stdout)
 
     def logs(self, service):
         return self.compose("logs", "--no-color", service).stdout

@@ -60,3 +60,6 @@ class Machines:
             raise harness.Unavailable(f"this machine's kernel makes no swarm: {made.stderr.strip()[:200]}")
         token = manager.docker("swarm", "join-token", "-q", "worker").stdout.strip()
         worker.docker("swarm", "join", "--token", token, "10.213.0.1:2377")
+        # Who has joined is given nothing before it is ready.
+        harness.wait_for(lambda: manager.docker("node", "ls", "--format", "{{.Status}}").stdout.split() == ["Ready"] * 2, harness.PATIENCE_S,
+                         lambda: manager.docker("node", "ls").stdout)

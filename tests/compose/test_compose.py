@@ -10,7 +10,8 @@ import engine as harness
 from ports import port_pairs
 
 DAEMONS = ("simulator", "harvest", "archive", "features", "signal", "broker", "report")
-PATIENCE_S = 60
+PATIENCE_S = harness.PATIENCE_S
+pytestmark = pytest.mark.timeout(900)  # an image that has to be made, and as much patience as each step may need
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +107,7 @@ def test_a_killed_container_is_started_again_and_nothing_is_lost(stack, name):
         stack.orchctl("kill", name)
     harness.wait_for(lambda: caught_up(stack, name, generation + 1), PATIENCE_S, lambda: stack.logs("orchestrator")[-2000:])
     assert started(stack, f"{name}_1") > before, "that very container"
-    assert stack.orchctl("account").stdout.rstrip().splitlines()[-1].startswith("PASS")
+    stack.wait_balanced()
 
 
 def test_a_container_killed_by_somebody_else_is_missed(stack):
@@ -151,7 +152,7 @@ def test_the_orchestrators_death_harms_nobody_and_the_next_one_adopts(stack):
 
 def hurt(stack, kind, name, lasts):
     """The evidence of a fault, when its victim has recovered."""
-    done = stack.orchctl("fault", kind, name, "--for", lasts, "--json", check=False)
+    done = stack.orchctl("fault", kind, name, "--for", lasts, "--steady", "60s", "--json", check=False)
     assert done.returncode == 0, done.stdout[-2000:] + done.stderr
     return json.loads(done.stdout)["faults"][-1]
 
@@ -171,7 +172,7 @@ def test_a_process_that_hangs_longer_than_may_be_is_missed_by_its_silence(stack)
 
 @pytest.mark.parametrize("kind", ["stall", "malformed"])
 def test_the_venue_is_hurt_over_the_network(stack, kind):
-    fault = hurt(stack, kind, "simulator", "700ms")
+    fault = hurt(stack, kind, "simulator", "3s")
     assert fault["end"] == "expired" and fault["touched"] > 0, fault
 
 
@@ -188,13 +189,13 @@ def test_scaling_makes_containers(stack):
     harness.wait_for(lambda: caught_up(stack, "signal.2", generation + 1), PATIENCE_S, "signal.2")
 
 
-def ask(address):
-    with urllib.request.urlopen(address, timeout=5) as answer:
-        return answer.read().decode()
-
-
 def query(stack, what):
-    return json.loads(ask(f"{stack.prometheus}/api/v1/query?query={what}"))["data"]["result"]
+    """What Prometheus has of it; nothing, when it does not answer (yet)."""
+    try:
+        with urllib.request.urlopen(f"{stack.prometheus}/api/v1/query?query={what}", timeout=20) as answer:
+            return json.loads(answer.read())["data"]["result"]
+    except OSError:
+        return []
 
 
 def up_targets(stack):
@@ -207,18 +208,19 @@ def test_prometheus_sees_the_stack_and_what_was_pushed(stack):
 
 
 def test_a_shutdown_is_judged_and_everything_goes_down(stack):
-    harness.wait_for(lambda: stack.process("broker")["counters"]["orders"] >= 40, PATIENCE_S, "orders")
+    harness.wait_for(lambda: stack.process("broker")["counters"].get("orders", 0) >= 40, PATIENCE_S, "orders")
     stack.orchctl("shutdown")
     state = lambda: stack.container("orchestrator_1")["State"]  # noqa: E731
     harness.wait_for(lambda: state()["Status"] == "exited", 2 * PATIENCE_S, lambda: stack.logs("orchestrator")[-3000:])
     log = stack.logs("orchestrator")
     assert state()["ExitCode"] == 0, log[-3000:]
     assert "verdict PASS" in log
-    assert all(one["State"]["Status"] == "exited" for name, one in stack.containers().items()
-               if name.split("_")[0] in DAEMONS)
+    # Whom the orchestrator has seen end, the engine has to note as well.
+    harness.wait_for(lambda: {one["State"]["Status"] for name, one in stack.containers().items() if name.split("_")[0] in DAEMONS} == {"exited"},
+                     PATIENCE_S, lambda: stack.compose("ps").stdout)
     why = stack.compose("run", "--rm", "--no-deps", "-T", "orchestrator", "orchctl", "why", "--all", check=False)
     assert why.returncode == 0, why.stdout[-2000:] + why.stderr
     stack.compose("down", "--volumes", "--timeout", "5")
-    assert stack.containers() == {}
+    harness.wait_for(lambda: stack.containers() == {}, PATIENCE_S, lambda: str(list(stack.containers())))
     volumes = stack.engine.docker("volume", "ls", "-q", "--filter", f"label=com.docker.compose.project={stack.project}").stdout
     assert volumes == ""

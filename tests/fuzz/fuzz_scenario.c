@@ -119,7 +119,8 @@ void fuzz_seeds(fuzz_take *take)
         "  - expect: \"caught_up within 12s, restarts: 1\"\n",
         "name: x\nsteps:\n  - fault: hang signal\n    for: 1m\n    background: yes\n    force: yes\n    "
         "amount: 200\n"
-        "  - wait: fault touched within 1s\n  - wait: fault over within 1s\n  - wait: \"orchestrator "
+        "  - wait: fault touched within 1s\n  - wait: fault touched 5 within 1s\n  - wait: fault over within "
+        "1s\n  - wait: \"orchestrator "
         "degraded within 1ms\"\n  - clear: 1\n",
         "name: x\nsteps:\n  - fault: kill orchestrator\n    signal: TERM\n    expect: \"refused: yes\"\n",
     };

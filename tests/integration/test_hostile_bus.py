@@ -26,6 +26,7 @@ STREAM = "harvest/BTCUSDT"
 LARGE = 64 << 20
 SOCKET_BYTES_MAX = 65536  # of one request
 SERVICES = ["harvest", "archive", "features", "signal", "broker", "report"]
+pytestmark = sanitized.TIME
 
 
 @pytest.fixture(scope="session")

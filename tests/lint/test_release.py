@@ -34,6 +34,7 @@ def commands():
     return seen
 
 
+@pytest.mark.timeout(1200)
 def test_the_release_preset_compiles_without_a_warning():
     if not (BUILD / "compile_commands.json").exists():
         pytest.skip("nothing has been built: ./run build")

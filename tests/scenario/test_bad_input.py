@@ -15,6 +15,7 @@ import stack as harness
 
 RECORDING = "usdm/btcusdt_20240808.gz"
 CUT_LINES = 12000  # about 45 s of market
+pytestmark = sanitized.TIME
 TRADES, DEPTH, TICKERS = "btcusdt@trade", "btcusdt@depth@0ms", "btcusdt@bookTicker"
 FAR_ID = 9_000_000_000_000  # above every id of the recording: were it believed, all that follows would be old
 

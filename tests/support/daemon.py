@@ -3,6 +3,7 @@ import os
 import pathlib
 import signal
 import subprocess
+import time
 
 import msgpack
 import zmq
@@ -61,18 +62,19 @@ class Daemon:
         return wire.Client(self.bus / f"{self.service}.ctl")
 
     def beat(self, seconds=60):
-        """Rows of the newest heartbeat, one that was sent after this call."""
-        while self.beats.poll(0):
-            self.beats.recv_multipart()
-        assert self.beats.poll(int(seconds * 1000)), f"{self.service} is silent:\n{self.log()[-3000:]}"
-        return msgpack.unpackb(self.beats.recv_multipart()[1])[5]
+        """Rows of a heartbeat that was sent after this call: one from before it may still be on its way."""
+        asked_ns, sent_ns = time.time_ns(), 0
+        while sent_ns < asked_ns:
+            assert self.beats.poll(int(seconds * 1000)), f"{self.service} is silent:\n{self.log()[-3000:]}"
+            *_, sent_ns, rows = msgpack.unpackb(self.beats.recv_multipart()[1])
+        return rows
 
     def counters(self):
         return {row[1]: row[2] for row in self.beat() if row[0] == wire.COUNTER}
 
     def position(self, stream):
         """Newest row of a stream that was consumed, or was published."""
-        return next(row[4] for row in self.beat() if row[0] == wire.STREAM_STATUS and row[1] == stream)
+        return next((row[4] for row in self.beat() if row[0] == wire.STREAM_STATUS and row[1] == stream), -1)
 
     def wait_position(self, stream, number, seconds=60):
         harness.wait_for(lambda: self.position(stream) >= number, seconds, f"{self.service} at {stream} {number}")

@@ -16,7 +16,7 @@ def command(service, captures, *arguments, binaries=None):
 def lines(service, captures, *arguments, folder, binaries=None):
     """What the daemon prints, line by line, once it has ended well. What it has logged lies in the folder as SERVICE.log."""
     done = subprocess.run(command(service, captures, *arguments, binaries=binaries), cwd=folder, capture_output=True,
-                          text=True, timeout=120)
+                          text=True, timeout=240)
     assert done.returncode == 0, done.stderr[-4000:]
     pathlib.Path(folder, f"{service}.log").write_text(done.stderr)
     return done.stdout.splitlines()

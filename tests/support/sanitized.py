@@ -17,6 +17,8 @@ import pytest
 import stack as harness
 
 BUILD = pathlib.Path(os.environ.get("ORDERFLOW_ASAN_BUILD", harness.ROOT / "build" / "asan"))
+# Of whoever needs such programs first: that it has to build them is not counted.
+TIME = pytest.mark.timeout(300, func_only=True)
 # What a sanitizer says on stderr; the daemon's log file receives it.
 REPORT = re.compile(r"AddressSanitizer|LeakSanitizer|UndefinedBehaviorSanitizer|runtime error:|SUMMARY: ")
 

@@ -1,6 +1,6 @@
 // Archive: every row is stored exactly once, in its window, wherever a life ends and whatever the disk does.
 // links: archive store proto base duckdb
-// timeout: 600
+// timeout: 1200
 #include "archive_driver.h"
 #include "base/log.h"
 #include "store/origin.h"

@@ -17,7 +17,7 @@
 #include <unistd.h>
 #include <zmq.h>
 
-enum { PATIENCE_MS = 20000, LIMIT = 100, FLOOD = 300 };
+enum { PATIENCE_MS = 60000, LIMIT = 100, FLOOD = 300 };
 
 static void limit_set(rlim_t limit)
 {

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { PATIENCE_MS = 20000, FRAMES = 200, LONG_MS = 60000 };
+enum { PATIENCE_MS = 60000, FRAMES = 200, LONG_MS = 600000 };
 
 static char folder[PATH_BYTES];
 

@@ -15,7 +15,7 @@
 #include <unistd.h>
 #include <zmq.h>
 
-enum { PATIENCE_MS = 30000, PORT_FIRST = 12000, PORTS = 8000 };
+enum { PATIENCE_MS = 60000, PORT_FIRST = 12000, PORTS = 8000 };
 
 /* world: a folder with the stack's keys, and one with those of another stack. */
 struct world {

@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { LONG_MS = 60000, SHORT_MS = 60, PATIENCE_NS = 1000000 };
+enum { LONG_MS = 600000, SHORT_MS = 60, TENTH_MS = 100 };
 
 static char folder[PATH_BYTES];
 
@@ -43,7 +43,7 @@ static void clear(struct injury_table *table, int64_t id)
 static int64_t wait_over(struct injury_table *table, int64_t id)
 {
     struct clock clock = clock_system();
-    int64_t until_ms = clock_monotonic_ms(&clock) + 20000;
+    int64_t until_ms = clock_monotonic_ms(&clock) + 60000;
     for (;;) {
         struct error said = {{0}};
         char arguments[32];
@@ -78,7 +78,7 @@ static void a_lease_ends_by_itself_within_a_tenth_of_a_second(void **unused)
         least_ms = late_ms < least_ms ? late_ms : least_ms;
         assert_false(injury_any(table));
     }
-    assert_true(least_ms <= INJURY_LATE_MS_MAX);
+    assert_true(least_ms <= TENTH_MS);
     injury_table_destroy(table);
 }
 
@@ -148,7 +148,7 @@ static void write_errors_come_and_go(void **unused)
     char path[PATH_BYTES];
     struct injury_table *table = injury_table_create();
     struct clock clock = clock_system();
-    int64_t until_ms = clock_monotonic_ms(&clock) + 20000;
+    int64_t until_ms = clock_monotonic_ms(&clock) + 60000;
     bool failed = false, worked = false;
     path_join(path, folder, "sometimes");
     int file = open(path, O_RDWR | O_CREAT, 0600);
@@ -213,7 +213,7 @@ static void processor_time_is_burned_and_counted(void **unused)
     (void)unused;
     struct injury_table *table = injury_table_create();
     struct clock clock = clock_system();
-    int64_t until_ms = clock_monotonic_ms(&clock) + 20000;
+    int64_t until_ms = clock_monotonic_ms(&clock) + 60000;
     begin(table, order_of(1, INJURY_CPU, LONG_MS));
     while (atomic_load(&injury_active(table, INJURY_CPU)->touched) < 5 &&
            clock_monotonic_ms(&clock) < until_ms)
@@ -228,10 +228,11 @@ static void a_stuck_turn_comes_back_when_its_lease_is_over(void **unused)
     (void)unused;
     struct injury_table *table = injury_table_create();
     struct clock clock = clock_system();
-    begin(table, order_of(1, INJURY_STUCK, SHORT_MS));
+    /* The lease's time runs from its own beginning, not from that of the turn. */
     int64_t before_ns = clock_monotonic_ns(&clock);
+    begin(table, order_of(1, INJURY_STUCK, SHORT_MS));
     injury_turn(table);
-    assert_true(clock_monotonic_ns(&clock) - before_ns >= (int64_t)SHORT_MS * 1000000 - PATIENCE_NS);
+    assert_true(clock_monotonic_ns(&clock) - before_ns >= (int64_t)SHORT_MS * 1000000);
     assert_false(injury_any(table));
     injury_turn(table); /* nothing holds it any more */
     injury_table_destroy(table);

@@ -11,7 +11,7 @@
 
 #define FIXTURE __attribute__((unused)) static
 
-enum { PATIENCE_MS = 20000 };
+enum { PATIENCE_MS = 60000 };
 
 FIXTURE char folder[PATH_BYTES], out_path[PATH_BYTES], err_path[PATH_BYTES], keeper_path[PATH_BYTES];
 

@@ -9,7 +9,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
-enum { TAG = 77, DEADLINE_MS = 20000 };
+enum { TAG = 77, DEADLINE_MS = 60000 };
 
 static void nothing(void *context)
 {

@@ -18,7 +18,7 @@
 #include <unistd.h>
 
 enum { AAA, BBB, SYMBOLS };
-enum { PATIENCE_MS = 30000, MOVE_VERSION = 2, ROWS_PER_COMMIT = 100, COMMITS = 10, COMMITS_MAX = 2000 };
+enum { PATIENCE_MS = 60000, MOVE_VERSION = 2, ROWS_PER_COMMIT = 100, COMMITS = 10, COMMITS_MAX = 2000 };
 
 static const char *const SYMBOL_NAMES[SYMBOLS] = {"AAA", "BBB"};
 

@@ -13,7 +13,7 @@
 #include <string.h>
 #include <unistd.h>
 
-enum { ROWS = 3000, STOP_PATIENCE_MS = 30000 };
+enum { ROWS = 3000, STOP_PATIENCE_MS = 60000 };
 #define ROWS_TEXT     "3000"
 #define ROWS_PLUS_END "3001"
 
