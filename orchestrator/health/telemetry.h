@@ -70,6 +70,12 @@ enum status telemetry_read(struct telemetry *telemetry, const struct telemetry_e
 void telemetry_recall(struct telemetry *telemetry, const char *path, const char *run_id,
                       const char *instance);
 
+/* telemetry_last_word: of an instance that has ended: its last heartbeat, as it stands in its status file, where it has not arrived (the bus
+ * may lose any). False: what has arrived is as new, or the file is of another run or life, or does not say. Of a life that has never been
+ * heard the file is believed only where its pid is known. */
+bool telemetry_last_word(struct telemetry *telemetry, const char *path,
+                         const struct telemetry_expected *expected);
+
 /* telemetry_written: rows all its sinks have made durable. */
 int64_t telemetry_written(const struct telemetry *telemetry);
 

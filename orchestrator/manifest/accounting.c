@@ -147,7 +147,7 @@ void accounting_summary(const struct run *run)
     report_again(run, "summary", *run->behind);
 }
 
-void accounting_gates(const struct run *run)
+void accounting_given(const struct run *run)
 {
-    report_again(run, "gates", false);
+    report_again(run, "given", false);
 }

@@ -17,8 +17,8 @@ void accounting_summary(
     const struct run *
         run); /* the final summaries and the comparison of the sinks, of a run whose report did not write them */
 
-/* accounting_gates: what has been given of the gates, into the summaries that are there. */
-void accounting_gates(const struct run *run);
+/* accounting_given: what has been given at the end, into the summaries that are there. */
+void accounting_given(const struct run *run);
 
 /* accounting_start: a program of the house beside the run; `words` are its name and arguments, NULL-terminated. Its pid, to be
  * waited for; 0, and a line in the log as `event`, when it cannot be started. */

@@ -361,16 +361,16 @@ static void summaries_write(struct concluding *concluding)
     accounting_summary(run);
 }
 
-/* summaries_finish: all gates are known now, those too that only the last exit decides: summaries, manifest and whoever verifies tell of
- * the same ones. Nothing that a gate is judged by changes with it. */
+/* summaries_finish: all gates are known now, those too that only the last exit decides, and what every daemon counted up to its own end:
+ * summaries, manifest and whoever verifies tell of the same. No gate is judged by what changes with it. */
 static void summaries_finish(struct concluding *concluding)
 {
     const struct run *run = concluding->run;
-    if (!has_report(run) || run->gates == GATES_NONE)
+    if (!has_report(run))
         return;
-    at(concluding, "all gates' place in the summaries");
+    at(concluding, "the last figures' place in the summaries");
     given_write(run, &concluding->gates, NULL, concluding->losses);
-    accounting_gates(run);
+    accounting_given(run);
 }
 
 /* quality_wanted: of every market that was harvested. A recording says nothing about harvesting: only the gates that ask for it. */

@@ -431,12 +431,26 @@ static void tell_exit(struct run *run, const struct process *process, bool asked
         console_say_log_end(&run->console, process->name, process->stderr_path);
 }
 
+/* take_last_word: what it said last it has also written; a heartbeat may be lost, or still be on its way to us. */
+static void take_last_word(struct run *run, struct process *process)
+{
+    const struct telemetry_expected expected = {.run_id = run->run_id,
+                                                .instance = process->name,
+                                                .generation = process->supervisor.generation,
+                                                .pid = run->driver->shows_pids ? process->last_pid : 0};
+    char path[PATH_BYTES];
+    path_join(path, config_text(run->config, "run.output_dir"), "status/%s.json", process->name);
+    if (process->module->beats && telemetry_last_word(&process->telemetry, path, &expected))
+        note_beat(run, process);
+}
+
 static void take_exit(struct run *run, struct process *process, const struct driver_exit *end)
 {
     enum process_state state = process->supervisor.state;
     bool asked = state == PROCESS_STOPPING || state == PROCESS_REPLACING;
     process->last_exit = *end;
     process->exited = true;
+    take_last_word(run, process);
     process->exits++;
     process->untold_losses += end->code == EXIT_CODE_LOSS_UNTOLD;
     usage_end(&process->usage, end->cpu_ms);

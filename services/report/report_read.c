@@ -142,6 +142,18 @@ enum status report_store_load(struct report_store *store, struct figures *figure
     return load(report_store_database(store), figures, error);
 }
 
+enum status report_store_figures(const char *path, struct figures *figures, struct error *error)
+{
+    struct database *database = NULL;
+    enum status status = database_open(path, DATABASE_READ, &database, error);
+    if (status == STATUS_NOT_FOUND)
+        return STATUS_OK;
+    if (status == STATUS_OK)
+        status = load(database, figures, error);
+    database_close(database);
+    return status;
+}
+
 static enum status take_event(void *context, const struct statement *row, struct error *error)
 {
     struct stored *stored = context;

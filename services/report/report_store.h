@@ -68,5 +68,9 @@ struct stored {
 enum status report_store_read(const char *path, struct stored *out_stored, struct error *error) MUST_USE;
 void stored_finish(struct stored *stored);
 
+/* report_store_figures: of a database that nobody writes any more, the figures alone, into freshly initialised ones. A missing file has
+ * none. */
+enum status report_store_figures(const char *path, struct figures *figures, struct error *error) MUST_USE;
+
 /* stored_knowledge: its events; `is_complete`: nothing will follow. */
 struct event_knowledge stored_knowledge(const struct stored *stored, bool is_complete);

@@ -8,12 +8,6 @@
 #include <string.h>
 #include <time.h>
 
-const char *const METRIC_NAMES[METRIC_COUNT] = {
-    "queue_dropped",    "reconnect_count",    "planned_reconnect_count", "substream_timeout_detected",
-    "dedup_hits_total", "late_event_dropped", "trade_gap_ids_total",     "book_seq_gap_total",
-    "parse_errors",     "deadletter_rows",    "write_errors_total",
-};
-
 void summary_minute_text(int64_t minute, char out_text[32])
 {
     time_t seconds = (time_t)(minute * 60);
@@ -29,54 +23,6 @@ static void compute_ratios(const struct tally *tally, struct summary *summary)
     summary->sell_ratio = ratio(tally->sell, tally->confirmed);
     summary->strong_ratio = ratio(strong, tally->confirmed);
     summary->strong_to_normal_ratio = ratio(strong, tally->confirmed - strong);
-}
-
-static bool is_signal(const struct instance_figures *instance)
-{
-    return strncmp(instance->instance, "signal", 6) == 0 &&
-           (instance->instance[6] == 0 || instance->instance[6] == '.');
-}
-
-static void add(int64_t *sum, int64_t value)
-{
-    *sum = (*sum == FIELD_NULL_I64 ? 0 : *sum) + value;
-}
-
-static const char *const PUBLISHERS[] = {"harvest", "features", "signal", "broker"};
-
-/* compute_sinks: over all sinks, not only the one whose rows were read, so that both summaries of a run
- * are equal. What a journal let go while somebody needed it is dropped as well. */
-static void compute_sinks(const struct figures *figures, struct summary *summary)
-{
-    summary->dropped = summary->dedup = summary->write_errors = FIELD_NULL_I64;
-    for (size_t i = 0; i < figures->instance_count; i++) {
-        const struct instance_figures *instance = &figures->instances[i];
-        for (size_t k = 0; is_signal(instance) && k < instance->sink_count; k++) {
-            add(&summary->dropped, instance->sinks[k].dropped);
-            add(&summary->dedup, instance->sinks[k].dedup);
-            add(&summary->write_errors, instance->sinks[k].write_errors);
-        }
-    }
-    for (size_t i = 0; i < sizeof PUBLISHERS / sizeof *PUBLISHERS; i++) {
-        int64_t dropped = figures_counter(figures, PUBLISHERS[i], "stage_retention_dropped");
-        if (dropped != FIELD_NULL_I64 && dropped > 0)
-            add(&summary->dropped, dropped);
-    }
-    summary->deduplicated = figures_counter(figures, "signal", "deduplicated");
-}
-
-static void compute_metrics(const struct figures *figures, struct summary *summary)
-{
-    for (int i = 0; i < METRIC_COUNT; i++) {
-        bool of_archive = i == METRIC_DEADLETTER_ROWS || i == METRIC_WRITE_ERRORS_TOTAL;
-        summary->metrics[i] = figures_counter(figures, "harvest", METRIC_NAMES[i]);
-        int64_t archived = of_archive ? figures_counter(figures, "archive", METRIC_NAMES[i]) : FIELD_NULL_I64;
-        if (archived != FIELD_NULL_I64)
-            add(&summary->metrics[i], archived);
-    }
-    int64_t *timeout = &summary->metrics[METRIC_SUBSTREAM_TIMEOUT_DETECTED];
-    if (*timeout != FIELD_NULL_I64)
-        *timeout = *timeout > 0;
 }
 
 static void compute_orders(const struct summary_input *input, struct summary *summary)
@@ -205,8 +151,7 @@ void summary_compute(const struct summary_input *input, struct summary *out_summ
     const struct event_knowledge knowledge = stored_knowledge(input->stored, input->final);
     *out_summary = (struct summary){.input = input};
     compute_ratios(input->tally, out_summary);
-    compute_sinks(figures, out_summary);
-    compute_metrics(figures, out_summary);
+    summary_counts_compute(figures, &out_summary->counts);
     compute_orders(input, out_summary);
     compute_states(input->stored, &out_summary->states);
     for (size_t i = 0; i < figures->symbol_count; i++)

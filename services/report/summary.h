@@ -10,6 +10,7 @@
 #include "parity.h"
 #include "report_store.h"
 #include "sink_reader.h"
+#include "summary_counts.h"
 #include "tally.h"
 
 #include <stdbool.h>
@@ -52,32 +53,13 @@ struct order_summary {
     int64_t total, buy, sell, strong, normal, rejected; /* null when nothing of a broker was heard */
 };
 
-/* harvester_metrics: data.md §6.1; sums over the instances. */
-enum {
-    METRIC_QUEUE_DROPPED,
-    METRIC_RECONNECT_COUNT,
-    METRIC_PLANNED_RECONNECT_COUNT,
-    METRIC_SUBSTREAM_TIMEOUT_DETECTED, /* 0, 1 or null */
-    METRIC_DEDUP_HITS_TOTAL,
-    METRIC_LATE_EVENT_DROPPED,
-    METRIC_TRADE_GAP_IDS_TOTAL,
-    METRIC_BOOK_SEQ_GAP_TOTAL,
-    METRIC_PARSE_ERRORS,
-    METRIC_DEADLETTER_ROWS,
-    METRIC_WRITE_ERRORS_TOTAL,
-    METRIC_COUNT,
-};
-extern const char *const METRIC_NAMES[METRIC_COUNT];
-
 struct summary {
     const struct summary_input *input;
     double buy_ratio, sell_ratio, strong_ratio, strong_to_normal_ratio;
-    /* Of the signal service: over its sinks, and its own counter. */
-    int64_t dropped, dedup, write_errors, deduplicated;
+    struct summary_counts counts;
     int64_t minute_orders[TALLY_MINUTES];
     struct order_summary orders;
     struct state_summary states;
-    int64_t metrics[METRIC_COUNT];
     int64_t signals_published; /* rows of the signal stream, to be held against the rows of the sink */
     struct linkage linkage;
     char warnings[SUMMARY_WARNINGS][64];

@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "row_text.h"
+#include "summary_given.h"
 #include "symbol_json.h"
 
 #include <stdio.h>
@@ -14,14 +15,6 @@ static void key_i64(struct json *json, const char *key, int64_t value)
         json_null(json);
     else
         json_i64(json, value);
-}
-
-/* key_given: JSON that came from the orchestrator, or what stands for "nothing given". */
-static void key_given(struct json *json, const char *key, const char *text, const char *otherwise)
-{
-    json_key(json, key);
-    const char *written = text ? text : otherwise;
-    json_raw(json, written, strlen(written));
 }
 
 static void write_header(struct json *json, const struct summary_input *input)
@@ -101,10 +94,7 @@ static void write_gating(struct json *json, const struct tally *tally)
 static void write_reading(struct json *json, const struct summary *summary)
 {
     const struct summary_input *input = summary->input;
-    key_i64(json, "dropped", summary->dropped);
-    key_i64(json, "dedup", summary->dedup);
-    key_i64(json, "write_errors", summary->write_errors);
-    key_i64(json, "deduplicated", summary->deduplicated);
+    summary_counts_json(json, &summary->counts);
     json_key_i64(json, "rows_processed", input->sink_figures.rows);
     json_key_i64(json, "files_read", input->sink_figures.files_read);
     key_i64(json, "first_minute", input->tally->first_minute);
@@ -179,20 +169,6 @@ static void write_states(struct json *json, const struct summary *summary)
     json_key_f64(json, "max_spread_bps", states->max_spread_bps);
     json_key_f64(json, "avg_quotes_per_sec", states->avg_quotes_per_sec);
     json_object_end(json);
-    json_object_end(json);
-}
-
-static void write_metrics(struct json *json, const struct summary *summary)
-{
-    json_key(json, "harvester_metrics");
-    json_object_begin(json);
-    for (int i = 0; i < METRIC_COUNT; i++) {
-        bool is_bool = i == METRIC_SUBSTREAM_TIMEOUT_DETECTED && summary->metrics[i] != FIELD_NULL_I64;
-        if (is_bool)
-            json_key_bool(json, METRIC_NAMES[i], summary->metrics[i]);
-        else
-            key_i64(json, METRIC_NAMES[i], summary->metrics[i]);
-    }
     json_object_end(json);
 }
 
@@ -325,15 +301,11 @@ void summary_json(const struct summary *summary, struct buffer *out)
     write_reading(&json, summary);
     write_orders(&json, summary);
     write_states(&json, summary);
-    write_metrics(&json, summary);
+    summary_counts_metrics_json(&json, &summary->counts);
     write_linkage(&json, &summary->linkage);
-    key_given(&json, "timeseries_export", given->timeseries_export,
-              "{\"export_count\":null,\"error_count\":null}");
-    key_given(&json, "fault_injection", given->fault_injection, "[]");
-    key_given(&json, "alerts", given->alerts, "[]");
+    summary_given_json(&json, given);
     write_warnings(&json, summary);
-    key_given(&json, "gates", given->gates, "[]");
-    json_key_text(&json, "overall_verdict", given->overall_verdict ? given->overall_verdict : "UNKNOWN");
+    summary_given_gates_json(&json, given);
     write_audit(&json, figures);
     write_volumes(&json, figures);
     write_top5(&json, figures);

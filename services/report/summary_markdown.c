@@ -3,7 +3,7 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "markdown.h"
-#include "summary_gates.h"
+#include "summary_given.h"
 
 #include <inttypes.h>
 #include <math.h>
@@ -67,7 +67,7 @@ static void write_header(struct buffer *out, const struct summary *summary)
     time_iso_ms(input->started_ms, started);
     time_iso_ms(input->now_ms, now);
     buffer_format(out, "# Run %s\n\n", input->run_id);
-    summary_gates_verdict(out, input->given);
+    summary_given_verdict(out, input->given);
     buffer_append_text(out, "|---|---|\n");
     buffer_format(out, "| state | %s |\n",
                   input->final ? "over: these are the final figures" : "running: figures as of now");
@@ -294,36 +294,6 @@ static void write_states(struct buffer *out, const struct summary *summary)
     markdown_row_end(out);
 }
 
-static void write_health(struct buffer *out, const struct summary *summary)
-{
-    heading(out, "Harvester and sinks");
-    markdown_head(out, "lr", TITLES("from heartbeats", "value"));
-    for (int i = 0; i < METRIC_COUNT; i++) {
-        markdown_row_begin(out);
-        markdown_text(out, METRIC_NAMES[i]);
-        if (i == METRIC_SUBSTREAM_TIMEOUT_DETECTED && summary->metrics[i] != FIELD_NULL_I64)
-            markdown_text(out, summary->metrics[i] ? "yes" : "no");
-        else
-            markdown_count(out, summary->metrics[i]);
-        markdown_row_end(out);
-    }
-    const struct {
-        const char *name;
-        int64_t value;
-    } sinks[] = {
-        {"sinks: dropped", summary->dropped},
-        {"sinks: dedup", summary->dedup},
-        {"sinks: write_errors", summary->write_errors},
-        {"signal: deduplicated", summary->deduplicated},
-    };
-    for (size_t i = 0; i < sizeof sinks / sizeof sinks[0]; i++) {
-        markdown_row_begin(out);
-        markdown_text(out, sinks[i].name);
-        markdown_count(out, sinks[i].value);
-        markdown_row_end(out);
-    }
-}
-
 static void write_share(struct buffer *out, const char *name, const struct linkage_share *share,
                         bool is_baseline)
 {
@@ -351,24 +321,7 @@ static void write_linkage(struct buffer *out, const struct linkage *linkage)
             write_share(out, EVENT_TYPE_NAMES[i], &linkage->types[i], false);
 }
 
-/* ---- what the orchestrator gave ---- */
-
-static void write_given(struct buffer *out, const struct given *given)
-{
-    heading(out, "Export");
-    if (given->timeseries_export)
-        buffer_format(out, "`%s`\n", given->timeseries_export);
-    else
-        buffer_append_text(out, "Not measured by this process.\n");
-    heading(out, "Fault injection");
-    markdown_array(out, given->fault_injection,
-                   TITLES("kind", "process", "signal_sent", "touched", "restart_ms", "recovery_ms",
-                          "rows_lost", "rows_duplicated", "verdict"),
-                   "None reported.");
-    heading(out, "Alerts");
-    markdown_array(out, given->alerts, TITLES("level", "rule", "message", "triggered_at", "recovered_at"),
-                   "None reported.");
-}
+/* ---- the end ---- */
 
 static void write_warnings(struct buffer *out, const struct summary *summary)
 {
@@ -405,10 +358,11 @@ void summary_markdown(const struct summary *summary, struct buffer *out)
     write_orders(out, summary);
     write_market(out, &input->stored->figures);
     write_states(out, summary);
-    write_health(out, summary);
+    summary_given_section(out, SECTION_COUNTS, &summary->counts, input->given);
     write_linkage(out, &summary->linkage);
-    write_given(out, input->given);
+    for (int section = SECTION_EXPORT; section <= SECTION_ALERTS; section++)
+        summary_given_section(out, section, &summary->counts, input->given);
     write_warnings(out, summary);
-    summary_gates_table(out, input->given);
+    summary_given_section(out, SECTION_GATES, &summary->counts, input->given);
     write_sources(out, summary);
 }

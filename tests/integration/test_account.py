@@ -5,6 +5,7 @@ import json
 import re
 import resource
 import shutil
+import signal
 import sqlite3
 import struct
 import subprocess
@@ -354,6 +355,34 @@ def test_a_planned_end_whose_losses_nothing_would_keep_fails_the_run(capture, tm
     assert process["untold_losses"] == 1 and not process["killed_on_stop"]
     gates = {gate["id"]: gate for gate in stack.manifest()["gates"]}
     assert gates["dropped"]["verdict"] == "UNKNOWN" and gates["dropped"]["measured"] is None
+
+
+def test_what_is_lost_at_the_last_exit_stands_in_the_summaries(capture, tmp_path):
+    """harvest gives up at TERM what the disk never took: its counter moves behind the summaries that report wrote."""
+    stack = harness.Stack(tmp_path / "run", [capture], speed=10, sets={"supervisor.stop_timeout_s": 2})
+
+    def harvest():
+        answer = stack.orchctl("status", "harvest", "--json", check=False).stdout
+        return json.loads(answer)["processes"][0] if answer else {"counters": {}}
+
+    with stack:
+        harness.wait_for(lambda: harvest()["counters"].get("socket_messages", 0) > 500, 60, "messages")
+        stack.orchctl("fault", "disk_full", "harvest", "--for", "200ms", "--force", check=False)  # from then on SIGXFSZ is only counted
+        before = harvest()["counters"]["receiver_pauses"]
+        resource.prlimit(harvest()["pid"], resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))
+        harness.wait_for(lambda: harvest()["counters"].get("receiver_pauses", 0) > before, 60, "a batch that the disk did not take")
+        for said in ("ending: interrupted", "interrupted again"):  # whoever cannot drain is not waited for
+            stack.process.send_signal(signal.SIGINT)
+            harness.wait_for(lambda: said in stack.text(), 60, said)
+        assert stack.finish() in (3, 4)  # 4: found not healthy when it was looked at last
+    log = (stack.folder / f"logs/harvest/{stack.run_id}_stderr.log").read_text()
+    lost = sum(int(records) for records in re.findall(r"records_dropped .*records=(\d+)", log))
+    manifest = stack.manifest()
+    assert manifest["harvester_metrics"]["queue_dropped"] == lost > 0
+    for sink in ("jsonl", "sqlite"):
+        summary = stack.summary(sink)
+        assert summary["harvester_metrics"] == manifest["harvester_metrics"] and summary == manifest["report"][sink]
+        assert f"| queue_dropped | {lost:,} |" in stack.summary_text(sink)
 
 
 # ---- a run that goes on ----

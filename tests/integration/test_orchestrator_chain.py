@@ -157,7 +157,7 @@ def test_between_the_last_exit_and_the_verdict_it_says_what_is_being_done(finish
     stack, _ = finished
     last = stack.text().split("simulator stopped: ")[1]
     steps = re.findall(r"concluding: (.+) …$", last, re.M)
-    assert "the loss ledger" in steps and "all gates' place in the summaries" in steps, last
+    assert "the loss ledger" in steps and "the last figures' place in the summaries" in steps, last
     before = re.findall(r"concluding: (.+) …$", stack.text().split("simulator stopped: ")[0], re.M)
     assert "report reads the sinks, for summaries and parity" in before and "the gates that can be judged before the stop" in before
     log = (stack.folder / "logs/orchestrator/orchestrator.log").read_text()

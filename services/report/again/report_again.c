@@ -5,9 +5,10 @@
 #include "base/log.h"
 #include "config/recorded.h"
 #include "services/report/parity.h"
+#include "services/report/report_store.h"
 #include "services/report/reporter.h"
 #include "services/report/sink_reader.h"
-#include "services/report/summary_gates.h"
+#include "services/report/summary_given.h"
 #include "store/database.h"
 
 #include <orderflow_version.h>
@@ -17,7 +18,7 @@
 #include <time.h>
 
 struct arguments {
-    const char *what; /* parity, summary, gates */
+    const char *what; /* parity, summary, given */
     const char *effective_path, *run_id, *output_dir, *given_path, *called;
     bool print, quiet, unlisted;
 };
@@ -25,11 +26,11 @@ struct arguments {
 static int usage(FILE *out, int code)
 {
     fprintf(out,
-            "usage: report_again parity|summary|gates [options]\n\n"
+            "usage: report_again parity|summary|given [options]\n\n"
             "  --effective FILE   configuration of the folder (default runtime/effective_config.json)\n"
-            "  --run-id ID        a run of this folder (default: the last one); summary, gates: only that\n"
+            "  --run-id ID        a run of this folder (default: the last one); summary, given: only that\n"
             "  --output-dir DIR   parity: where the sinks are (default: the folder's output folder)\n"
-            "  --given FILE       summary, gates: what the orchestrator knows (default "
+            "  --given FILE       summary, given: what the orchestrator knows (default "
             "runtime/summary_given.json)\n"
             "  --unlisted         summary: leave runtime/report.json as it is: another run has begun\n"
             "  --print            parity: print the JSON, write nothing\n"
@@ -42,7 +43,7 @@ static int usage(FILE *out, int code)
 static bool parse(struct arguments *arguments, int argc, char **argv)
 {
     if (argc < 2 ||
-        (strcmp(argv[1], "parity") != 0 && strcmp(argv[1], "summary") != 0 && strcmp(argv[1], "gates") != 0))
+        (strcmp(argv[1], "parity") != 0 && strcmp(argv[1], "summary") != 0 && strcmp(argv[1], "given") != 0))
         return false;
     arguments->what = argv[1];
     for (int i = 2; i < argc; i++) {
@@ -221,22 +222,45 @@ static int write_summaries(const struct reporter_config *reporter_config, const 
     return EXIT_FINE;
 }
 
-/* replace_gates: of the summaries there are; of a run whose report was ended before it wrote any there are none. */
-static int replace_gates(const struct reporter_config *config, const struct arguments *arguments)
+/* counts_read: what report had heard of every daemon, and in its place what the orchestrator knows of it. */
+static enum status counts_read(const struct reporter_config *config, const struct given *given,
+                               struct summary_counts *out_counts, struct error *error)
+{
+    struct figures figures;
+    figures_init(&figures);
+    enum status status = report_store_figures(config->store_path, &figures, error);
+    given_counts(given, &figures);
+    summary_counts_compute(&figures, out_counts);
+    figures_finish(&figures);
+    return status;
+}
+
+/* replace_side: of a run whose report was ended before it wrote any summary there is none. */
+static enum status replace_side(const struct reporter_config *config, const char *sink,
+                                const struct summary_counts *counts, const struct given *given,
+                                struct error *error)
+{
+    char json_path[PATH_BYTES], markdown_path[PATH_BYTES];
+    summary_file_path(&config->names, sink, "json", json_path);
+    summary_file_path(&config->names, sink, "md", markdown_path);
+    if (!file_exists(markdown_path))
+        return STATUS_OK;
+    return summary_given_replace(json_path, markdown_path, counts, given, config->sync, error);
+}
+
+/* replace_given: the parts of the summaries that only the end of the run decides. */
+static int replace_given(const struct reporter_config *config, const struct arguments *arguments)
 {
     struct given given;
-    int code = EXIT_FINE;
+    struct summary_counts counts;
+    struct error error = {{0}};
     given_init(&given);
     take_given(arguments, &given);
-    for (size_t i = 0; SINK_KIND_NAMES[i]; i++) {
-        char json_path[PATH_BYTES], markdown_path[PATH_BYTES];
-        struct error error = {{0}};
-        if (strcmp(config->sink, "dual") != 0 && strcmp(config->sink, SINK_KIND_NAMES[i]) != 0)
-            continue;
-        summary_file_path(&config->names, SINK_KIND_NAMES[i], "json", json_path);
-        summary_file_path(&config->names, SINK_KIND_NAMES[i], "md", markdown_path);
-        if (file_exists(markdown_path) &&
-            summary_gates_replace(json_path, markdown_path, &given, config->sync, &error) != STATUS_OK)
+    bool known = counts_read(config, &given, &counts, &error) == STATUS_OK;
+    int code = known ? EXIT_FINE : complain(arguments, &error);
+    for (size_t i = 0; known && SINK_KIND_NAMES[i]; i++) {
+        bool has = strcmp(config->sink, "dual") == 0 || strcmp(config->sink, SINK_KIND_NAMES[i]) == 0;
+        if (has && replace_side(config, SINK_KIND_NAMES[i], &counts, &given, &error) != STATUS_OK)
             code = complain(arguments, &error);
     }
     given_finish(&given);
@@ -255,7 +279,7 @@ static int make_summaries(const struct arguments *arguments, const struct config
         return complain(arguments, &error);
     setenv("TZ", reporter.report_tz, 1); /* for minute_human */
     tzset();
-    return strcmp(arguments->what, "gates") == 0 ? replace_gates(&reporter, arguments)
+    return strcmp(arguments->what, "given") == 0 ? replace_given(&reporter, arguments)
                                                  : write_summaries(&reporter, arguments);
 }
 

@@ -24,6 +24,7 @@ static void beat_begin(struct beat *beat, int64_t pid, int64_t seq)
     snprintf(row.name, sizeof row.name, "signal");
     snprintf(row.state, sizeof row.state, "running");
     row.pid = pid;
+    row.generation = 2;
     row.seq = seq;
     row.rss_mb = 10;
     row.open_files = 20;
@@ -144,6 +145,64 @@ static void what_an_instance_wrote_last_is_known_until_it_is_heard(void **unused
     assert_int_equal(count, 8);
     telemetry_finish(&telemetry);
     assert_int_equal(unlink(path), 0);
+}
+
+static const struct telemetry_expected LAST = {
+    .run_id = "run", .instance = "signal", .generation = 2, .pid = 42};
+
+/* last_word: what an ended instance has written, in the shape of its status file. */
+static bool last_word(struct telemetry *telemetry, const char *run_id, int64_t pid, int64_t generation,
+                      int64_t seq)
+{
+    char path[PATH_BYTES], text[1024];
+    path_join(path, "/tmp", "last-word-%d.json", (int)getpid());
+    snprintf(text, sizeof text,
+             "{\"run_id\":\"%s\",\"name\":\"signal\",\"pid\":%lld,\"generation\":%lld,\"seq\":%lld,\"state\":"
+             "\"drained\","
+             "\"event_ts_ms\":null,\"caught_up\":true,\"rss_mb\":12.5,\"counters\":{\"dropped\":9},"
+             "\"gauges\":{},\"sinks\":[],"
+             "\"streams\":[{\"stream\":\"features/"
+             "BTCUSDT\",\"published\":false,\"last_sequence\":31,\"ended\":true}]}",
+             run_id, (long long)pid, (long long)generation, (long long)seq);
+    assert_ok(file_replace(path, text, strlen(text), false));
+    bool taken = telemetry_last_word(telemetry, path, &LAST);
+    assert_int_equal(unlink(path), 0);
+    return taken;
+}
+
+static void what_it_wrote_last_stands_where_its_last_heartbeat_was_lost(void **unused)
+{
+    (void)unused;
+    struct telemetry telemetry;
+    struct beat beat;
+    int64_t count;
+    telemetry_init(&telemetry);
+    assert_false(last_word(&telemetry, "run", 41, 2, 8));
+    assert_true(last_word(&telemetry, "run", 42, 2, 6)); /* never heard, but its pid is known */
+    assert_true(telemetry.seen && telemetry_counter(&telemetry, "dropped", &count) && count == 9);
+    beat_begin(&beat, 42, 7);
+    beat_counter(&beat, "dropped", 5);
+    beat_stream(&beat, "features/BTCUSDT", false, 30, false);
+    assert_ok(beat_take(&beat, &telemetry, "run", 2, 1000));
+    assert_false(last_word(&telemetry, "other", 42, 2, 8));
+    assert_false(last_word(&telemetry, "run", 41, 2, 8));
+    assert_false(last_word(&telemetry, "run", 42, 1, 8));
+    assert_false(last_word(&telemetry, "run", 42, 2, 7)); /* it has arrived */
+    assert_false(telemetry_last_word(&telemetry, "/nonexistent/signal.json", &LAST));
+    assert_true(telemetry_counter(&telemetry, "dropped", &count) && count == 5);
+    assert_true(last_word(&telemetry, "run", 42, 2, 8));
+    assert_true(telemetry_counter(&telemetry, "dropped", &count) && count == 9);
+    assert_int_equal(telemetry.beat.seq, 8);
+    assert_int_equal(telemetry.beat.event_ts_ms, FIELD_NULL_I64);
+    assert_float_equal(telemetry.beat.rss_mb, 12.5, 0);
+    assert_string_equal(telemetry.beat.state, "drained");
+    assert_int_equal(telemetry_rows(&telemetry, false), 31);
+    assert_true(telemetry_ended(&telemetry, false, 1));
+    beat_begin(&beat, 42, 7);
+    beat_counter(&beat, "dropped", 5);
+    assert_ok(beat_take(&beat, &telemetry, "run", 2, 1200)); /* one that was late */
+    assert_true(telemetry_counter(&telemetry, "dropped", &count) && count == 9);
+    telemetry_finish(&telemetry);
 }
 
 static void damaged_heartbeats_are_refused_whole(void **unused)
@@ -571,6 +630,7 @@ int main(void)
         cmocka_unit_test(a_heartbeat_replaces_what_was_known),
         cmocka_unit_test(heartbeats_of_others_change_nothing),
         cmocka_unit_test(what_an_instance_wrote_last_is_known_until_it_is_heard),
+        cmocka_unit_test(what_it_wrote_last_stands_where_its_last_heartbeat_was_lost),
         cmocka_unit_test(damaged_heartbeats_are_refused_whole),
         cmocka_unit_test(growth_is_asked_for_over_its_window),
         cmocka_unit_test(in_recorded_runs_and_before_the_feed_opens_existence_is_enough),

@@ -2,7 +2,7 @@
 
 #include "report_fixture.h"
 #include "services/report/reporter.h"
-#include "services/report/summary_gates.h"
+#include "services/report/summary_given.h"
 
 #include <unistd.h>
 #include <yyjson.h>
@@ -538,20 +538,25 @@ static void what_the_orchestrator_gives_is_in_json_and_markdown(void **state)
     setting_close(&setting);
 }
 
-/* without_gates: from the row of the verdict to the end of the table of gates both may differ; of what is left nothing. */
-static void assert_all_else_equal(const char *left, const char *right)
+/* assert_rest_equal: the row of the verdict and the sections that are written anew may differ; of what is left nothing. */
+static void assert_rest_equal(const char *left, const char *right)
 {
-    static const char ROW[] = "| verdict |", GATES[] = "\n## Gates\n";
-    const char *texts[2] = {left, right}, *rests[2];
-    for (size_t part = 0; part < 3; part++) {
+    static const char *const PARTS[] = {"| verdict |",
+                                        "\n## Harvester and sinks\n",
+                                        "\n## Export\n",
+                                        "\n## Fault injection\n",
+                                        "\n## Alerts\n",
+                                        "\n## Gates\n",
+                                        NULL};
+    const char *texts[2] = {left, right};
+    for (size_t part = 0; part == 0 || PARTS[part - 1]; part++) {
         size_t lengths[2];
+        const char *rests[2];
         for (size_t i = 0; i < 2; i++) {
-            const char *end = part == 0   ? strstr(texts[i], ROW)
-                              : part == 1 ? strstr(texts[i], GATES)
-                                          : texts[i] + strlen(texts[i]);
+            const char *end = PARTS[part] ? strstr(texts[i], PARTS[part]) : texts[i] + strlen(texts[i]);
             assert_non_null(end);
             lengths[i] = (size_t)(end - texts[i]);
-            rests[i] = part == 0 ? strchr(end, '\n') : part == 1 ? strstr(end + 1, "\n## ") : end;
+            rests[i] = part == 0 ? strchr(end, '\n') : PARTS[part] ? strstr(end + 1, "\n## ") : end;
         }
         assert_int_equal(lengths[0], lengths[1]);
         assert_memory_equal(texts[0], texts[1], lengths[0]);
@@ -560,18 +565,46 @@ static void assert_all_else_equal(const char *left, const char *right)
     }
 }
 
+/* assert_members_equal: the same members in the same order, and of the same text but for those that are written anew. */
+static void assert_members_equal(const char *left, const char *right)
+{
+    static const char *const ANEW[] = {
+        "dropped",           "dedup",           "write_errors", "deduplicated", "harvester_metrics",
+        "timeseries_export", "fault_injection", "alerts",       "gates",        "overall_verdict"};
+    yyjson_doc *documents[2] = {yyjson_read(left, strlen(left), YYJSON_READ_NUMBER_AS_RAW),
+                                yyjson_read(right, strlen(right), YYJSON_READ_NUMBER_AS_RAW)};
+    yyjson_obj_iter iters[2];
+    yyjson_val *keys[2];
+    for (size_t i = 0; i < 2; i++)
+        iters[i] = yyjson_obj_iter_with(yyjson_doc_get_root(documents[i]));
+    do {
+        for (size_t i = 0; i < 2; i++)
+            keys[i] = yyjson_obj_iter_next(&iters[i]);
+        assert_true(!keys[0] == !keys[1]);
+        bool is_anew = !keys[0];
+        for (size_t i = 0; i < sizeof ANEW / sizeof *ANEW; i++)
+            is_anew = is_anew || yyjson_equals_str(keys[0], ANEW[i]);
+        assert_true(yyjson_equals(keys[0], keys[1]) || !keys[0]);
+        assert_true(is_anew ||
+                    yyjson_equals(yyjson_obj_iter_get_val(keys[0]), yyjson_obj_iter_get_val(keys[1])));
+    } while (keys[0]);
+    yyjson_doc_free(documents[0]), yyjson_doc_free(documents[1]);
+}
+
 static void summary_paths(const struct setting *setting, char json_path[PATH_BYTES], char md_path[PATH_BYTES])
 {
     summary_file_path(&setting->config.names, "jsonl", "json", json_path);
     summary_file_path(&setting->config.names, "jsonl", "md", md_path);
 }
 
-static void gates_that_are_known_later_take_their_place_and_nothing_else_changes(void **state)
+static void what_is_known_at_the_end_takes_its_place_and_nothing_else_changes(void **state)
 {
     (void)state;
     struct setting setting;
     struct error error = {{0}};
     struct given given;
+    struct figures figures;
+    struct summary_counts counts;
     char json_path[PATH_BYTES], md_path[PATH_BYTES];
     setting_open(&setting, "jsonl");
     write_summary(&setting, true);
@@ -579,22 +612,46 @@ static void gates_that_are_known_later_take_their_place_and_nothing_else_changes
     char *json_before = summary_text(&setting, "jsonl", "json"),
          *before = summary_text(&setting, "jsonl", "md");
     given_init(&given);
-    assert_ok(
-        given_take(&given,
-                   "{\"overall_verdict\":\"FAIL\",\"gates\":[{\"id\":\"ledger\",\"measured\":2,\"unit\":"
-                   "\"lines\",\"op\":\"==\",\"threshold\":0,\"verdict\":\"FAIL\"}]}",
-                   &error));
-    assert_ok(summary_gates_replace(json_path, md_path, &given, false, &error));
+    assert_ok(given_take(
+        &given,
+        "{\"overall_verdict\":\"FAIL\",\"gates\":[{\"id\":\"ledger\",\"measured\":2,\"unit\":"
+        "\"lines\",\"op\":\"==\",\"threshold\":0,\"verdict\":\"FAIL\"}],\"alerts\":[{\"rule\":\"data_"
+        "dropped\"}],"
+        "\"fault_injection\":[{\"kind\":\"kill\"}],\"timeseries_export\":{\"export_count\":7},\"processes\":["
+        "{\"name\":\"harvest\",\"counters\":{\"queue_dropped\":31,\"stage_retention_dropped\":2714}},"
+        "{\"name\":\"signal\",\"counters\":{\"deduplicated\":9},"
+        "\"sinks\":[{\"sink\":\"jsonl\",\"dropped\":5,\"dedup\":1,\"write_errors\":4}]}]}",
+        &error));
+    figures_init(&figures);
+    given_counts(&given, &figures);
+    summary_counts_compute(&figures, &counts);
+    figures_finish(&figures);
+    assert_ok(summary_given_replace(json_path, md_path, &counts, &given, false, &error));
     char *json_after = summary_text(&setting, "jsonl", "json"),
          *after = summary_text(&setting, "jsonl", "md");
-    assert_non_null(strstr(after, "| verdict | **FAIL** |\n"));
-    assert_non_null(strstr(after, "| ledger | 2 | lines | == | 0 | – | FAIL |"));
-    assert_all_else_equal(before, after);
-    const char *place = strstr(json_before, "\"gates\":[],\"overall_verdict\":\"UNKNOWN\"");
-    assert_non_null(place);
-    assert_memory_equal(json_before, json_after, (size_t)(place - json_before));
-    assert_string_equal(strstr(json_before, ",\"book_audit\""), strstr(json_after, ",\"book_audit\""));
-    assert_non_null(strstr(json_after, "\"id\":\"ledger\""));
+    static const char *const THERE[] = {"| verdict | **FAIL** |\n",
+                                        "| ledger | 2 | lines | == | 0 | – | FAIL |",
+                                        "| queue_dropped | 31 |",
+                                        "| sinks: dropped | 2,719 |",
+                                        "| signal: deduplicated | 9 |",
+                                        "`{\"export_count\":7}`",
+                                        "| kill |",
+                                        "| data_dropped |"};
+    for (size_t i = 0; i < sizeof THERE / sizeof *THERE; i++)
+        assert_non_null(strstr(after, THERE[i]));
+    assert_rest_equal(before, after);
+    assert_members_equal(json_before, json_after);
+    yyjson_doc *document = summary_of(&setting, "jsonl");
+    assert_int_equal(integer(document, "/dropped"), 2714 + 5);
+    assert_int_equal(integer(document, "/dedup"), 1);
+    assert_int_equal(integer(document, "/write_errors"), 4);
+    assert_int_equal(integer(document, "/deduplicated"), 9);
+    assert_int_equal(integer(document, "/harvester_metrics/queue_dropped"), 31);
+    assert_int_equal(integer(document, "/timeseries_export/export_count"), 7);
+    assert_string_equal(yyjson_get_str(at(document, "/gates/0/id")), "ledger");
+    assert_string_equal(yyjson_get_str(at(document, "/alerts/0/rule")), "data_dropped");
+    assert_string_equal(yyjson_get_str(at(document, "/fault_injection/0/kind")), "kill");
+    yyjson_doc_free(document);
     free(before), free(after), free(json_before), free(json_after);
     given_finish(&given);
     setting_close(&setting);
@@ -606,6 +663,7 @@ static void what_is_no_summary_is_left_as_it_is_and_so_is_the_other_file(void **
     struct setting setting;
     struct error error = {{0}};
     struct given given;
+    const struct summary_counts counts = {.dropped = 1};
     char json_path[PATH_BYTES], md_path[PATH_BYTES];
     setting_open(&setting, "jsonl");
     write_summary(&setting, true);
@@ -613,9 +671,11 @@ static void what_is_no_summary_is_left_as_it_is_and_so_is_the_other_file(void **
     char *json_before = summary_text(&setting, "jsonl", "json");
     given_init(&given);
     assert_int_equal(unlink(md_path), 0);
-    assert_int_equal(summary_gates_replace(json_path, md_path, &given, false, &error), STATUS_NOT_FOUND);
+    assert_int_equal(summary_given_replace(json_path, md_path, &counts, &given, false, &error),
+                     STATUS_NOT_FOUND);
     fixture_append(md_path, "# not ours\n", 11);
-    assert_int_equal(summary_gates_replace(json_path, md_path, &given, false, &error), STATUS_MALFORMED);
+    assert_int_equal(summary_given_replace(json_path, md_path, &counts, &given, false, &error),
+                     STATUS_MALFORMED);
     assert_non_null(strstr(error.text, ".md: is no summary"));
     char *json_after = summary_text(&setting, "jsonl", "json");
     assert_string_equal(json_before, json_after);
@@ -668,7 +728,7 @@ int main(void)
         cmocka_unit_test(day_folders_of_a_full_sink_are_read_too),
         cmocka_unit_test(a_name_taken_by_another_run_gets_a_number),
         cmocka_unit_test(what_the_orchestrator_gives_is_in_json_and_markdown),
-        cmocka_unit_test(gates_that_are_known_later_take_their_place_and_nothing_else_changes),
+        cmocka_unit_test(what_is_known_at_the_end_takes_its_place_and_nothing_else_changes),
         cmocka_unit_test(what_is_no_summary_is_left_as_it_is_and_so_is_the_other_file),
         cmocka_unit_test(malformed_arguments_change_nothing),
     };
