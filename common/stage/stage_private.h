@@ -265,6 +265,7 @@ struct stage {
     int64_t beat_due_ms, status_due_ms, register_due_ms, retention_due_ms, relax_due_ms, age_mark_due_ms;
     int64_t beat_seq, progress;
     bool told_caught_up, told_progress; /* a heartbeat of this life has said so */
+    char told_state[16]; /* of the newest heartbeat that was not brief; "": the next one is not */
     int64_t event_ts_ms;
     int64_t open_files;
     struct buffer scratch, frame_scratch;

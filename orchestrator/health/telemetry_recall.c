@@ -1,7 +1,6 @@
 #include "telemetry.h"
 
 #include "base/file.h"
-#include "base/memory.h"
 
 #include <string.h>
 #include <yyjson.h>
@@ -19,36 +18,39 @@ static void take_field(const struct field *field, yyjson_val *value, void *row)
         memcpy(member, yyjson_get_str(value), yyjson_get_len(value) + 1);
 }
 
-static void *row_add(struct telemetry_rows *rows, const struct message *message)
-{
-    rows->items = memory_grow(rows->items, &rows->capacity, rows->count + 1, message->row_bytes);
-    void *row = (char *)rows->items + rows->count++ * message->row_bytes;
-    message_clear(message, row);
-    return row;
-}
+/* named_row: a counter or a gauge. */
+union named_row {
+    struct counter_row counter;
+    struct gauge_row gauge;
+};
 
 /* take_named: counters and gauges: an object of name and value. */
-static void take_named(struct telemetry_rows *rows, const struct message *message, yyjson_val *object)
+static void take_named(struct telemetry *telemetry, const struct message *message, yyjson_val *object)
 {
     size_t index, count;
     yyjson_val *key, *value;
     yyjson_obj_foreach(object, index, count, key, value)
     {
-        void *row = row_add(rows, message);
-        take_field(&message->fields[0], key, row);
-        take_field(&message->fields[1], value, row);
+        union named_row row;
+        message_clear(message, &row);
+        take_field(&message->fields[0], key, &row);
+        take_field(&message->fields[1], value, &row);
+        telemetry_row_add(telemetry, message->kind, &row);
     }
 }
 
-static void take_rows(struct telemetry_rows *rows, const struct message *message, yyjson_val *array)
+static void take_sinks(struct telemetry *telemetry, yyjson_val *array)
 {
+    const struct message *message = &sink_status_message;
     size_t index, count;
     yyjson_val *one;
     yyjson_arr_foreach(array, index, count, one)
     {
-        void *row = row_add(rows, message);
+        struct sink_status_row row;
+        message_clear(message, &row);
         for (size_t i = 0; i < message->field_count; i++)
-            take_field(&message->fields[i], yyjson_obj_get(one, message->fields[i].name), row);
+            take_field(&message->fields[i], yyjson_obj_get(one, message->fields[i].name), &row);
+        telemetry_row_add(telemetry, ROW_SINK_STATUS, &row);
     }
 }
 
@@ -68,9 +70,9 @@ void telemetry_recall(struct telemetry *telemetry, const char *path, const char 
     if (!telemetry->seen && is_of(root, run_id, instance)) {
         for (size_t i = 0; i < PART_COUNT; i++)
             telemetry->parts[i].count = 0;
-        take_named(&telemetry->parts[PART_COUNTERS], &counter_message, yyjson_obj_get(root, "counters"));
-        take_named(&telemetry->parts[PART_GAUGES], &gauge_message, yyjson_obj_get(root, "gauges"));
-        take_rows(&telemetry->parts[PART_SINKS], &sink_status_message, yyjson_obj_get(root, "sinks"));
+        take_named(telemetry, &counter_message, yyjson_obj_get(root, "counters"));
+        take_named(telemetry, &gauge_message, yyjson_obj_get(root, "gauges"));
+        take_sinks(telemetry, yyjson_obj_get(root, "sinks"));
     }
     yyjson_doc_free(document);
     buffer_finish(&text);
