@@ -153,6 +153,19 @@ static void report_streams(struct stage *stage, struct stage_report *report)
     }
 }
 
+/* report_dropped: rows of a stream that retention took before somebody had them; also of one that has gone to another instance: it was here
+ * that they were lost. */
+static void report_dropped(const struct stage *stage, struct stage_report *report)
+{
+    char name[sizeof((struct counter_row *)0)->name];
+    for (size_t i = 0; stage->outputs && i < stage->symbol_count; i++) {
+        if (!stage->outputs[i].dropped)
+            continue;
+        snprintf(name, sizeof name, "stage_retention_dropped/%.39s", stage->outputs[i].stream);
+        stage_report_counter(report, name, stage->outputs[i].dropped);
+    }
+}
+
 static void report_stage_counters(const struct stage *stage, struct stage_report *report)
 {
     const struct {
@@ -335,6 +348,8 @@ void stage_beat(struct stage *stage, bool at_once)
     report_init(&report, beat.brief);
     report_streams(stage, &report);
     report_stage_counters(stage, &report);
+    if (!report.is_brief)
+        report_dropped(stage, &report);
     stage_report_injuries(stage, &report);
     if (stage->journal)
         stage_report_gauge(&report, "stage_journal_fill", stage_journal_fill(stage));

@@ -70,6 +70,7 @@ struct output {
     int64_t first; /* oldest row, as the open transaction will leave it; the retention's */
     int64_t
         dropped_from; /* the open transaction drops rows from there to `first` that were needed; 0: none */
+    int64_t dropped;  /* rows that were needed, in all lives; without those of the open transaction */
     char needed_by[INSTANCE_BYTES];
     struct buffer rows;
     struct output_chunk *chunks;
