@@ -1,6 +1,7 @@
 #include "exporting.h"
 
 #include "alerts/heard.h"
+#include "base/map.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -47,29 +48,77 @@ static void add_processes(const struct run *run, struct export_figures *figures)
                          process_state_up(run->processes[i].supervisor.state));
 }
 
-/* symbol_gauge: one that a service tells of each symbol as "name/service/SYMBOL". */
-struct symbol_gauge {
+/* symbol_figure: one that a service tells of each symbol as "figure/service/SYMBOL". */
+struct symbol_figure {
+    const char *name; /* as exported */
+    const char *teller, *figure, *service;
+    bool counts;  /* a counter */
+    bool adds_up; /* each instance has a part of its own; else the last one that tells it is right */
+};
+
+/* symbol_series: each symbol is in it once: a target refuses one that is there twice, and of a symbol that has just moved two instances
+ * have told. */
+struct symbol_series {
+    const struct symbol_figure *of;
     struct export_figures *figures;
-    const char *name;
+    struct map index; /* symbol → figures */
     bool any;
 };
 
 static void add_symbol(void *context, const char *symbol, double value)
 {
-    struct symbol_gauge *gauge = context;
-    gauge->any = true;
-    export_add(gauge->figures, gauge->name, "symbol", symbol, value);
+    struct symbol_series *series = context;
+    struct export_figures *figures = series->figures;
+    size_t at = map_get(&series->index, symbol);
+    series->any = true;
+    if (isnan(value))
+        return;
+    if (at != MAP_ABSENT) {
+        figures->items[at].value = series->of->adds_up ? figures->items[at].value + value : value;
+        return;
+    }
+    map_put(&series->index, symbol, figures->count);
+    if (series->of->counts)
+        export_count(figures, series->of->name, "symbol", symbol, (int64_t)value);
+    else
+        export_add(figures, series->of->name, "symbol", symbol, value);
 }
 
-/* add_symbols: false when `teller` tells of none. */
-static bool add_symbols(const struct run *run, struct export_figures *figures, const char *name,
-                        const char *teller, const char *service)
+/* add_symbols: false when nobody tells of any. */
+static bool add_symbols(const struct run *run, struct export_figures *figures,
+                        const struct symbol_figure *figure)
 {
     char prefix[HEALTH_NAME_BYTES];
-    struct symbol_gauge gauge = {.figures = figures, .name = name};
-    snprintf(prefix, sizeof prefix, "%s/%s/", name, service);
-    heard_about(run, teller, true, prefix, add_symbol, &gauge);
-    return gauge.any;
+    struct symbol_series series = {.of = figure, .figures = figures};
+    map_init(&series.index);
+    snprintf(prefix, sizeof prefix, "%s/%s/", figure->figure, figure->service);
+    heard_about(run, figure->teller, !figure->counts, prefix, add_symbol, &series);
+    map_finish(&series.index);
+    return series.any;
+}
+
+/* add_each_symbol: those of harvest stand beside one of all symbols, which has no label: a socket that is opened again carries many symbols,
+ * and a quantile is no sum. */
+static void add_each_symbol(const struct run *run, struct export_figures *figures)
+{
+    static const struct symbol_figure OF_SYMBOLS[] = {
+        {"queue_dropped", "harvest", "queue_dropped", "harvest", true, true},
+        {"ws_reconnects_total", "harvest", "reconnect_count", "harvest", true, false},
+        {"dedup_hits_total", "harvest", "dedup_hits_total", "harvest", true, false},
+        {"latency_ms_p50", "harvest", "latency_ms_p50", "harvest", false, false},
+        {"latency_ms_p90", "harvest", "latency_ms_p90", "harvest", false, false},
+        {"latency_ms_p99", "harvest", "latency_ms_p99", "harvest", false, false},
+        {"cvd_scale_median", "features", "cvd_scale_median", "features", false, false},
+        {"cvd_floor_hit_rate", "features", "cvd_floor_hit_rate", "features", false, false},
+        {"p_abs_z_gt2", "features", "p_abs_z_gt2", "features", false, false},
+        {"p_abs_z_gt3", "features", "p_abs_z_gt3", "features", false, false},
+    };
+    static const struct symbol_figure RATE = {"recv_rate_tps", "report", "recv_rate_tps",
+                                              "harvest",       false,    false};
+    for (size_t i = 0; i < sizeof OF_SYMBOLS / sizeof *OF_SYMBOLS; i++)
+        add_symbols(run, figures, &OF_SYMBOLS[i]);
+    if (!add_symbols(run, figures, &RATE))
+        export_add(figures, "recv_rate_tps", NULL, NULL, heard_gauge_sum(run, "harvest", "recv_rate_tps"));
 }
 
 /* The mission's names: counters, gauges of the run, gauges of each symbol. recv_rate_tps of each symbol is report's to tell. */
@@ -86,17 +135,12 @@ static void add_market(const struct run *run, struct export_figures *figures)
                   {"latency_ms_p90", "harvest"},
                   {"latency_ms_p99", "harvest"},
                   {"parquet_flush_sec", "archive"}};
-    static const char *const OF_SYMBOLS[] = {"cvd_scale_median", "cvd_floor_hit_rate", "p_abs_z_gt2",
-                                             "p_abs_z_gt3"};
     int64_t errors;
     for (size_t i = 0; i < sizeof COUNTERS / sizeof *COUNTERS; i++)
         add_count(run, figures, COUNTERS[i].name, COUNTERS[i].service, COUNTERS[i].counter);
     for (size_t i = 0; i < sizeof GAUGES / sizeof *GAUGES; i++)
         export_add(figures, GAUGES[i].name, NULL, NULL, heard_gauge(run, GAUGES[i].service, GAUGES[i].name));
-    for (size_t i = 0; i < sizeof OF_SYMBOLS / sizeof *OF_SYMBOLS; i++)
-        add_symbols(run, figures, OF_SYMBOLS[i], "features", "features");
-    if (!add_symbols(run, figures, "recv_rate_tps", "report", "harvest"))
-        export_add(figures, "recv_rate_tps", NULL, NULL, heard_gauge_sum(run, "harvest", "recv_rate_tps"));
+    add_each_symbol(run, figures);
     if (heard_write_errors(run, &errors))
         export_count(figures, "write_errors_total", NULL, NULL, errors);
 }

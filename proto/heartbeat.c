@@ -1,6 +1,7 @@
 #include "proto/heartbeat.h"
 
 #include <stddef.h>
+#include <string.h>
 
 static const struct field HEARTBEAT_FIELDS[] = {
     FIELD_OF(struct heartbeat_row, name, FIELD_TEXT, 0, "–", "instance"),
@@ -24,6 +25,8 @@ static const struct field HEARTBEAT_FIELDS[] = {
     FIELD_OF(struct heartbeat_row, queue_cap, FIELD_I64, FIELD_NULLABLE, "–",
              "its limit; null: none, input waits in its producer's journal"),
     FIELD_OF(struct heartbeat_row, last_error, FIELD_TEXT, FIELD_NULLABLE, "–", "last error"),
+    FIELD_OF(struct heartbeat_row, brief, FIELD_BOOL, 0, "–",
+             "counters and gauges of single streams are left out: those told last still hold"),
 };
 
 const struct message heartbeat_message = {
@@ -59,6 +62,12 @@ const struct message stream_status_message = {
     .field_count = sizeof STREAM_STATUS_FIELDS / sizeof STREAM_STATUS_FIELDS[0],
     .field_count_default = sizeof STREAM_STATUS_FIELDS / sizeof STREAM_STATUS_FIELDS[0],
 };
+
+bool figure_is_of_stream(const char *name)
+{
+    const char *slash = strchr(name, '/');
+    return slash && strchr(slash + 1, '/');
+}
 
 static const struct field COUNTER_FIELDS[] = {
     FIELD_OF(struct counter_row, name, FIELD_TEXT, 0, "–", "counter"),

@@ -1,8 +1,12 @@
 /* heartbeat: the frame every process publishes each 200 ms under topic heartbeat/<instance>: one heartbeat row, then one
- * stream_status row per stream it publishes or reads, then counters, gauges and sinks (operations.md §9). */
+ * stream_status row per stream it publishes or reads, then counters, gauges and sinks (operations.md §9).
+ *
+ * A figure named name/service/SYMBOL is of one stream. There may be a thousand of those, so most beats are brief: without them. */
 #pragma once
 
 #include "proto/kind.h"
+
+#include <stdbool.h>
 
 /* heartbeat_row: liveness is progress moving or an empty input, never the mere arrival of a beat. */
 struct heartbeat_row {
@@ -22,6 +26,7 @@ struct heartbeat_row {
     int64_t queue_len;
     int64_t queue_cap;
     char last_error[256];
+    int8_t brief;
 };
 extern const struct message heartbeat_message;
 
@@ -36,6 +41,9 @@ struct stream_status_row {
     int64_t durable_sequence;
 };
 extern const struct message stream_status_message;
+
+/* figure_is_of_stream: whether a counter or gauge of that name is of one stream: name/service/SYMBOL. */
+bool figure_is_of_stream(const char *name);
 
 /* counter_row */
 struct counter_row {

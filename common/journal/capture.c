@@ -245,11 +245,29 @@ static int64_t left_whole(struct capture_writer *writer)
     return count;
 }
 
-int64_t capture_discard(struct capture_writer *writer)
+/* tell_lost: the records of the batch behind the first so many. */
+static void tell_lost(const struct capture_writer *writer, int64_t kept, capture_lost *lost, void *context)
+{
+    for (size_t at = 0; at < writer->batch.length; kept--) {
+        const uint8_t *header = writer->batch.data + at;
+        uint32_t payload_bytes;
+        uint16_t kind;
+        memcpy(&payload_bytes, header, sizeof payload_bytes);
+        memcpy(&kind, header + 32, sizeof kind);
+        if (kept <= 0)
+            lost(context, (enum capture_kind)kind, header + CAPTURE_RECORD_HEADER_BYTES, payload_bytes);
+        at += CAPTURE_RECORD_HEADER_BYTES + payload_bytes;
+    }
+}
+
+int64_t capture_discard(struct capture_writer *writer, capture_lost *lost, void *context)
 {
     pthread_mutex_lock(&writer->mutex);
     uint64_t flushed = atomic_load(&writer->flushed_seq);
-    int64_t count = (int64_t)(atomic_load(&writer->appended_seq) - flushed) - left_whole(writer);
+    int64_t kept = left_whole(writer);
+    int64_t count = (int64_t)(atomic_load(&writer->appended_seq) - flushed) - kept;
+    if (lost)
+        tell_lost(writer, kept, lost, context);
     buffer_clear(&writer->batch);
     writer->batch_last_seq = flushed;
     atomic_store(&writer->appended_seq, flushed);

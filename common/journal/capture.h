@@ -87,8 +87,10 @@ enum status capture_append(struct capture_writer *writer, enum capture_kind kind
 enum status capture_flush(struct capture_writer *writer) MUST_USE;
 
 /* capture_discard: gives up the batch, so that nothing of it is written any more; how many records are lost by it: not those that a
- * failed write left whole in the file and that cannot be taken back, which the file's next reader finds. Thread-safe. */
-int64_t capture_discard(struct capture_writer *writer);
+ * failed write left whole in the file and that cannot be taken back, which the file's next reader finds. `lost` (may be NULL) is told each of
+ * them, and may not call the writer. Thread-safe. */
+typedef void capture_lost(void *context, enum capture_kind kind, const void *payload, size_t bytes);
+int64_t capture_discard(struct capture_writer *writer, capture_lost *lost, void *context);
 
 /* capture_flushed_seq: number of the last record that is readable. Any thread. */
 uint64_t capture_flushed_seq(const struct capture_writer *writer);

@@ -8,17 +8,19 @@
 #include <unistd.h>
 
 /* A heartbeat is built once, as rows of one frame, and goes out twice: on the bus and, once a second, as
- * runtime/status/<instance>.json. */
+ * runtime/status/<instance>.json. Between two files it is brief, so that it does not grow with the symbols' figures. */
 
 struct stage_report {
+    bool is_brief;
     struct buffer rows;
     size_t row_count;
     struct buffer counters_json, gauges_json, sinks_json, streams_json;
     struct json counters, gauges, sinks, streams;
 };
 
-static void report_init(struct stage_report *report)
+static void report_init(struct stage_report *report, bool is_brief)
 {
+    report->is_brief = is_brief;
     buffer_init(&report->rows, 0);
     report->row_count = 0;
     struct {
@@ -47,6 +49,11 @@ static void report_row(struct stage_report *report, const struct message *messag
 {
     row_encode(&report->rows, message, message->field_count, row);
     report->row_count++;
+}
+
+bool stage_report_is_brief(const struct stage_report *report)
+{
+    return report->is_brief;
 }
 
 void stage_report_counter(struct stage_report *report, const char *name, int64_t value)
@@ -143,6 +150,19 @@ static void report_streams(struct stage *stage, struct stage_report *report)
         };
         memcpy(row.stream, input->stream, sizeof row.stream);
         report_stream(report, &row);
+    }
+}
+
+/* report_dropped: rows of a stream that retention took before somebody had them; also of one that has gone to another instance: it was here
+ * that they were lost. */
+static void report_dropped(const struct stage *stage, struct stage_report *report)
+{
+    char name[sizeof((struct counter_row *)0)->name];
+    for (size_t i = 0; stage->outputs && i < stage->symbol_count; i++) {
+        if (!stage->outputs[i].dropped)
+            continue;
+        snprintf(name, sizeof name, "stage_retention_dropped/%.39s", stage->outputs[i].stream);
+        stage_report_counter(report, name, stage->outputs[i].dropped);
     }
 }
 
@@ -299,6 +319,16 @@ static bool news(struct stage *stage)
     return caught_up || progress;
 }
 
+/* tells_all: with the status file, to who asks, and with every other state: so what a process that has drained, or ends, says
+ * last of a stream is how it stands. */
+static bool tells_all(struct stage *stage, bool file_due, const char *state)
+{
+    bool all = file_due || strcmp(state, stage->told_state) != 0;
+    if (all)
+        snprintf(stage->told_state, sizeof stage->told_state, "%s", state);
+    return all;
+}
+
 void stage_beat(struct stage *stage, bool at_once)
 {
     int64_t now_ms = clock_monotonic_ms(&stage->clock);
@@ -313,9 +343,13 @@ void stage_beat(struct stage *stage, bool at_once)
     stage_look_at_itself(stage);
     struct heartbeat_row beat;
     struct stage_report report;
-    report_init(&report);
+    beat_row(stage, &beat); /* first: what is told behind it is of that state, or newer */
+    beat.brief = !tells_all(stage, file_due, beat.state);
+    report_init(&report, beat.brief);
     report_streams(stage, &report);
     report_stage_counters(stage, &report);
+    if (!report.is_brief)
+        report_dropped(stage, &report);
     stage_report_injuries(stage, &report);
     if (stage->journal)
         stage_report_gauge(&report, "stage_journal_fill", stage_journal_fill(stage));
@@ -330,7 +364,6 @@ void stage_beat(struct stage *stage, bool at_once)
     }
     if (stage->sink_count)
         stage_report_counter(&report, "dropped", dropped);
-    beat_row(stage, &beat);
     publish_beat(stage, &beat, &report);
     stage->alert_sent = stage->alert_told;
     if (file_due && !stage->options.replay_count)

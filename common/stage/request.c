@@ -193,9 +193,12 @@ static void command(struct stage *stage, const struct bus_peer_id *peer, const s
                   answer.ok, error.text);
     }
     snprintf(answer.text, sizeof answer.text, "%.511s", error.text);
-    /* Of a status the heartbeat is the answer: who has just connected may not have subscribed yet. */
-    if (asks_status)
+    /* Of a status the heartbeat is the answer: who has just connected may not have subscribed yet, and knows nothing
+     * of the streams. */
+    if (asks_status) {
+        *stage->told_state = 0;
         stage_beat(stage, true);
+    }
     stage_answer(stage, peer, &command_answer_message, &answer, asks_status ? &stage->newest_beat : NULL);
     if (!asks_status)
         stage_beat(stage, true);

@@ -100,12 +100,28 @@ static enum status consumers_read(struct stage *stage, struct reader *in)
     return reader_done(in);
 }
 
+/* dropped_of: of one stream, with what the open transaction drops. */
+static int64_t dropped_of(const struct output *output)
+{
+    return output->dropped + (output->dropped_from ? output->first - output->dropped_from : 0);
+}
+
 static void losses_save(struct stage *stage)
 {
     struct buffer record;
+    uint64_t count = 0;
+    for (size_t i = 0; i < stage->symbol_count; i++)
+        count += dropped_of(&stage->outputs[i]) > 0;
     buffer_init(&record, 0);
     buffer_append_i64(&record, stage->counts.retention_dropped);
     buffer_append_i64(&record, stage->counts.retention_unread);
+    buffer_append_u64(&record, count);
+    for (size_t i = 0; i < stage->symbol_count; i++) {
+        if (dropped_of(&stage->outputs[i]) == 0)
+            continue;
+        buffer_append(&record, stage->outputs[i].stream, STREAM_BYTES);
+        buffer_append_i64(&record, dropped_of(&stage->outputs[i]));
+    }
     journal_put(stage->journal, LOSSES_KEY, record.data, record.length);
     buffer_finish(&record);
 }
@@ -114,6 +130,16 @@ static enum status losses_read(struct stage *stage, struct reader *in)
 {
     stage->counts.retention_dropped = reader_i64(in);
     stage->counts.retention_unread = reader_i64(in);
+    size_t count = reader_count(in, STREAM_BYTES + sizeof(int64_t));
+    for (size_t i = 0; i < count; i++) {
+        char stream[STREAM_BYTES];
+        reader_take(in, stream, sizeof stream);
+        stream[sizeof stream - 1] = 0;
+        size_t output = output_index(stage, stream);
+        int64_t dropped = reader_i64(in);
+        if (output != SIZE_MAX)
+            stage->outputs[output].dropped = dropped;
+    }
     return reader_done(in);
 }
 
@@ -368,7 +394,8 @@ void stage_retention_undone(struct stage *stage)
 void stage_retention_committed(struct stage *stage, bool was_full)
 {
     for (size_t i = 0; i < stage->symbol_count; i++) {
-        const struct output *output = &stage->outputs[i];
+        struct output *output = &stage->outputs[i];
+        output->dropped = dropped_of(output);
         if (output->dropped_from)
             log_event(LOG_ERROR, "data_dropped",
                       "stream=%s from=%lld to=%lld rows=%lld needed_by=%s reason=journal_full",

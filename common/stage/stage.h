@@ -47,6 +47,8 @@ struct stage_input {
 
 /* stage_report: where a service writes its figures, once per heartbeat. */
 struct stage_report;
+/* stage_report_is_brief: this beat tells nothing of single streams (figures named name/service/SYMBOL): once a second is enough. */
+bool stage_report_is_brief(const struct stage_report *report);
 void stage_report_counter(struct stage_report *report, const char *name, int64_t value);
 void stage_report_gauge(struct stage_report *report, const char *name, double value); /* NaN: not measured */
 /* stage_report_library: gauge library_<name>: 4.1.6 as 4001006; NULL: not known. */

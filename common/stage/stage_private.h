@@ -70,6 +70,7 @@ struct output {
     int64_t first; /* oldest row, as the open transaction will leave it; the retention's */
     int64_t
         dropped_from; /* the open transaction drops rows from there to `first` that were needed; 0: none */
+    int64_t dropped;  /* rows that were needed, in all lives; without those of the open transaction */
     char needed_by[INSTANCE_BYTES];
     struct buffer rows;
     struct output_chunk *chunks;
@@ -265,6 +266,7 @@ struct stage {
     int64_t beat_due_ms, status_due_ms, register_due_ms, retention_due_ms, relax_due_ms, age_mark_due_ms;
     int64_t beat_seq, progress;
     bool told_caught_up, told_progress; /* a heartbeat of this life has said so */
+    char told_state[16]; /* of the newest heartbeat that was not brief; "": the next one is not */
     int64_t event_ts_ms;
     int64_t open_files;
     struct buffer scratch, frame_scratch;

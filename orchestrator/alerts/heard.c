@@ -46,19 +46,9 @@ double heard_gauge_sum(const struct run *run, const char *service, const char *n
 void heard_about(const struct run *run, const char *service, bool gauges, const char *prefix,
                  heard_each *each, void *context)
 {
-    size_t length = strlen(prefix);
-    for (size_t i = 0; i < run->process_count; i++) {
-        const struct telemetry *telemetry = &run->processes[i].telemetry;
-        size_t count = telemetry_count(telemetry, gauges ? PART_GAUGES : PART_COUNTERS);
-        for (size_t k = 0; is_of(&run->processes[i], service) && k < count; k++) {
-            const char *name =
-                gauges ? telemetry_gauges(telemetry)[k].name : telemetry_counters(telemetry)[k].name;
-            double value = gauges ? telemetry_gauges(telemetry)[k].value
-                                  : (double)telemetry_counters(telemetry)[k].value;
-            if (strncmp(name, prefix, length) == 0)
-                each(context, name + length, value);
-        }
-    }
+    for (size_t i = 0; i < run->process_count; i++)
+        if (is_of(&run->processes[i], service))
+            telemetry_each(&run->processes[i].telemetry, gauges, prefix, each, context);
 }
 
 int64_t heard_event_ms(const struct run *run)

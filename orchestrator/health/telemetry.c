@@ -29,7 +29,9 @@ size_t telemetry_row_bytes(enum telemetry_part part)
     static const int KINDS[PART_COUNT] = {[PART_STREAMS] = ROW_STREAM_STATUS,
                                           [PART_COUNTERS] = ROW_COUNTER,
                                           [PART_GAUGES] = ROW_GAUGE,
-                                          [PART_SINKS] = ROW_SINK_STATUS};
+                                          [PART_SINKS] = ROW_SINK_STATUS,
+                                          [PART_STREAM_COUNTERS] = ROW_COUNTER,
+                                          [PART_STREAM_GAUGES] = ROW_GAUGE};
     return message_of_kind(KINDS[part])->row_bytes;
 }
 
@@ -45,14 +47,30 @@ static enum telemetry_part part_of(int kind)
     }
 }
 
-static enum status row_append(struct telemetry_rows *rows, const struct row_view *view, struct error *error)
+/* scratch_row: one row of any kind there is a part for. */
+union scratch_row {
+    struct stream_status_row stream;
+    struct counter_row counter;
+    struct gauge_row gauge;
+    struct sink_status_row sink;
+};
+
+/* part_of_row: as part_of, but those of single streams apart. */
+static enum telemetry_part part_of_row(int kind, const union scratch_row *row)
 {
-    const struct message *message = message_of_kind(view->kind);
-    rows->items = memory_grow(rows->items, &rows->capacity, rows->count + 1, message->row_bytes);
-    enum status status =
-        row_decode(view, message, (char *)rows->items + rows->count * message->row_bytes, error);
-    rows->count += status == STATUS_OK;
-    return status;
+    if (kind == ROW_COUNTER && figure_is_of_stream(row->counter.name))
+        return PART_STREAM_COUNTERS;
+    if (kind == ROW_GAUGE && figure_is_of_stream(row->gauge.name))
+        return PART_STREAM_GAUGES;
+    return part_of(kind);
+}
+
+void telemetry_row_add(struct telemetry *telemetry, int kind, const void *row)
+{
+    struct telemetry_rows *rows = &telemetry->parts[part_of_row(kind, row)];
+    size_t bytes = message_of_kind(kind)->row_bytes;
+    rows->items = memory_grow(rows->items, &rows->capacity, rows->count + 1, bytes);
+    memcpy((char *)rows->items + rows->count++ * bytes, row, bytes);
 }
 
 static enum status check_origin(const struct frame *frame, const struct telemetry_expected *expected,
@@ -85,17 +103,25 @@ static enum status beat_of(struct frame *frame, const struct telemetry_expected 
 static enum status rows_check(struct frame frame, struct error *error)
 {
     struct row_view view;
-    union {
-        struct stream_status_row stream;
-        struct counter_row counter;
-        struct gauge_row gauge;
-        struct sink_status_row sink;
-    } scratch;
+    union scratch_row scratch;
     enum status status = STATUS_OK;
     while (status == STATUS_OK && frame_next(&frame, &view))
         if (part_of(view.kind) != PART_COUNT)
             status = row_decode(&view, message_of_kind(view.kind), &scratch, error);
     return status;
+}
+
+static bool is_of_streams(enum telemetry_part part)
+{
+    return part == PART_STREAM_COUNTERS || part == PART_STREAM_GAUGES;
+}
+
+/* rows_forget: what the next beat tells anew: of a brief one not what it leaves out. */
+static void rows_forget(struct telemetry *telemetry, bool is_brief)
+{
+    for (enum telemetry_part part = 0; part < PART_COUNT; part++)
+        if (!is_brief || !is_of_streams(part))
+            telemetry->parts[part].count = 0;
 }
 
 enum status telemetry_read(struct telemetry *telemetry, const struct telemetry_expected *expected,
@@ -114,12 +140,17 @@ enum status telemetry_read(struct telemetry *telemetry, const struct telemetry_e
     telemetry->beat = beat;
     telemetry->seen = true;
     telemetry->received_ms = now_ms;
-    for (size_t i = 0; i < PART_COUNT; i++)
-        telemetry->parts[i].count = 0;
+    rows_forget(telemetry, beat.brief == 1);
     struct row_view view;
-    while (status == STATUS_OK && frame_next(&frame, &view))
-        if (part_of(view.kind) != PART_COUNT)
-            status = row_append(&telemetry->parts[part_of(view.kind)], &view, error);
+    union scratch_row row;
+    while (status == STATUS_OK && frame_next(&frame, &view)) {
+        if (part_of(view.kind) == PART_COUNT)
+            continue;
+        status = row_decode(&view, message_of_kind(view.kind), &row, error);
+        bool is_left_out = beat.brief == 1 && is_of_streams(part_of_row(view.kind, &row));
+        if (status == STATUS_OK && !is_left_out) /* one that is there all the same would be there twice */
+            telemetry_row_add(telemetry, view.kind, &row);
+    }
     return status;
 }
 
@@ -151,6 +182,28 @@ bool telemetry_gauge(const struct telemetry *telemetry, const char *name, double
             return true;
         }
     return false;
+}
+
+/* each_of: of one part: counters or gauges. */
+static void each_of(const struct telemetry_rows *rows, bool gauges, const char *prefix,
+                    telemetry_reader *each, void *context)
+{
+    const struct counter_row *counters = rows->items;
+    const struct gauge_row *levels = rows->items;
+    size_t length = strlen(prefix);
+    for (size_t i = 0; i < rows->count; i++) {
+        const char *name = gauges ? levels[i].name : counters[i].name;
+        if (strncmp(name, prefix, length) == 0)
+            each(context, name + length, gauges ? levels[i].value : (double)counters[i].value);
+    }
+}
+
+void telemetry_each(const struct telemetry *telemetry, bool gauges, const char *prefix,
+                    telemetry_reader *each, void *context)
+{
+    const struct telemetry_rows *parts = telemetry->parts;
+    each_of(&parts[gauges ? PART_GAUGES : PART_COUNTERS], gauges, prefix, each, context);
+    each_of(&parts[gauges ? PART_STREAM_GAUGES : PART_STREAM_COUNTERS], gauges, prefix, each, context);
 }
 
 const struct stream_status_row *telemetry_stream(const struct telemetry *telemetry, const char *stream,
@@ -198,13 +251,27 @@ static void rows_json(struct json *json, const char *key, const struct message *
     json_array_end(json);
 }
 
+static void counters_json(struct json *json, const struct telemetry_rows *rows)
+{
+    const struct counter_row *counters = rows->items;
+    for (size_t i = 0; i < rows->count; i++)
+        json_key_i64(json, counters[i].name, counters[i].value);
+}
+
+static void gauges_json(struct json *json, const struct telemetry_rows *rows)
+{
+    const struct gauge_row *gauges = rows->items;
+    for (size_t i = 0; i < rows->count; i++)
+        json_key_f64(json, gauges[i].name, gauges[i].value);
+}
+
 void telemetry_counts_json(struct json *json, const struct telemetry *telemetry)
 {
     rows_json(json, "sinks", &sink_status_message, &telemetry->parts[PART_SINKS]);
     json_key(json, "counters");
     json_object_begin(json);
-    for (size_t i = 0; i < telemetry_count(telemetry, PART_COUNTERS); i++)
-        json_key_i64(json, telemetry_counters(telemetry)[i].name, telemetry_counters(telemetry)[i].value);
+    counters_json(json, &telemetry->parts[PART_COUNTERS]);
+    counters_json(json, &telemetry->parts[PART_STREAM_COUNTERS]);
     json_object_end(json);
 }
 
@@ -219,7 +286,7 @@ void telemetry_json(struct json *json, const struct telemetry *telemetry)
     telemetry_counts_json(json, telemetry);
     json_key(json, "gauges");
     json_object_begin(json);
-    for (size_t i = 0; i < telemetry_count(telemetry, PART_GAUGES); i++)
-        json_key_f64(json, telemetry_gauges(telemetry)[i].name, telemetry_gauges(telemetry)[i].value);
+    gauges_json(json, &telemetry->parts[PART_GAUGES]);
+    gauges_json(json, &telemetry->parts[PART_STREAM_GAUGES]);
     json_object_end(json);
 }

@@ -1,5 +1,5 @@
 /* telemetry: what the heartbeats of one process said (operations.md §9). A heartbeat replaces all that was
- * known.
+ * known; a brief one all but the figures of single streams.
  *
  * Nothing of a frame is believed that is not of this run, this instance, this generation and this process. */
 #pragma once
@@ -11,7 +11,17 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum telemetry_part { PART_STREAMS, PART_COUNTERS, PART_GAUGES, PART_SINKS, PART_COUNT };
+/* PART_STREAM_COUNTERS, PART_STREAM_GAUGES: those of single streams (figure_is_of_stream), which may be many thousands: who looks for one
+ * of the others does not pass them. */
+enum telemetry_part {
+    PART_STREAMS,
+    PART_COUNTERS,
+    PART_GAUGES,
+    PART_SINKS,
+    PART_STREAM_COUNTERS,
+    PART_STREAM_GAUGES,
+    PART_COUNT
+};
 
 struct telemetry {
     bool seen; /* a heartbeat of the present generation has arrived */
@@ -52,6 +62,8 @@ struct telemetry_expected {
 };
 
 void telemetry_init(struct telemetry *telemetry);
+/* telemetry_row_add: one row of a kind that has a part. */
+void telemetry_row_add(struct telemetry *telemetry, int kind, const void *row);
 /* telemetry_row_bytes: of one row of a part. */
 size_t telemetry_row_bytes(enum telemetry_part part);
 void telemetry_finish(struct telemetry *telemetry);
@@ -79,9 +91,14 @@ bool telemetry_last_word(struct telemetry *telemetry, const char *path,
 /* telemetry_written: rows all its sinks have made durable. */
 int64_t telemetry_written(const struct telemetry *telemetry);
 
-/* telemetry_counter, telemetry_gauge: false when the last heartbeat did not carry it. */
+/* telemetry_counter, telemetry_gauge: false when the last heartbeat did not carry it. Not those of single streams. */
 bool telemetry_counter(const struct telemetry *telemetry, const char *name, int64_t *out_value);
 bool telemetry_gauge(const struct telemetry *telemetry, const char *name, double *out_value);
+/* telemetry_each: every counter, or gauge, whose name begins so; those of a prefix "name/service/" are of single streams. `rest`: of the
+ * name, behind the prefix. */
+typedef void telemetry_reader(void *context, const char *rest, double value);
+void telemetry_each(const struct telemetry *telemetry, bool gauges, const char *prefix,
+                    telemetry_reader *each, void *context);
 const struct stream_status_row *telemetry_stream(const struct telemetry *telemetry, const char *stream,
                                                  bool published);
 

@@ -1,7 +1,6 @@
 #include "telemetry.h"
 
 #include "base/file.h"
-#include "base/memory.h"
 
 #include <string.h>
 #include <yyjson.h>
@@ -29,34 +28,38 @@ static void take_row(const struct message *message, yyjson_val *object, void *ro
         take_field(&message->fields[i], yyjson_obj_get(object, message->fields[i].name), row);
 }
 
-static void *row_add(struct telemetry_rows *rows, const struct message *message)
-{
-    rows->items = memory_grow(rows->items, &rows->capacity, rows->count + 1, message->row_bytes);
-    void *row = (char *)rows->items + rows->count++ * message->row_bytes;
-    message_clear(message, row);
-    return row;
-}
+/* recalled_row: one row of any kind that is read from the file. */
+union recalled_row {
+    struct stream_status_row stream;
+    struct counter_row counter;
+    struct gauge_row gauge;
+    struct sink_status_row sink;
+};
 
 /* take_named: counters and gauges: an object of name and value. */
-static void take_named(struct telemetry_rows *rows, const struct message *message, yyjson_val *object)
+static void take_named(struct telemetry *telemetry, const struct message *message, yyjson_val *object)
 {
     size_t index, count;
     yyjson_val *key, *value;
     yyjson_obj_foreach(object, index, count, key, value)
     {
-        void *row = row_add(rows, message);
-        take_field(&message->fields[0], key, row);
-        take_field(&message->fields[1], value, row);
+        union recalled_row row;
+        message_clear(message, &row);
+        take_field(&message->fields[0], key, &row);
+        take_field(&message->fields[1], value, &row);
+        telemetry_row_add(telemetry, message->kind, &row);
     }
 }
 
-static void take_rows(struct telemetry_rows *rows, const struct message *message, yyjson_val *array)
+static void take_rows(struct telemetry *telemetry, const struct message *message, yyjson_val *array)
 {
     size_t index, count;
     yyjson_val *one;
     yyjson_arr_foreach(array, index, count, one)
     {
-        take_row(message, one, row_add(rows, message));
+        union recalled_row row;
+        take_row(message, one, &row);
+        telemetry_row_add(telemetry, message->kind, &row);
     }
 }
 
@@ -70,9 +73,9 @@ static void take_figures(struct telemetry *telemetry, yyjson_val *root)
 {
     for (size_t i = 0; i < PART_COUNT; i++)
         telemetry->parts[i].count = 0;
-    take_named(&telemetry->parts[PART_COUNTERS], &counter_message, yyjson_obj_get(root, "counters"));
-    take_named(&telemetry->parts[PART_GAUGES], &gauge_message, yyjson_obj_get(root, "gauges"));
-    take_rows(&telemetry->parts[PART_SINKS], &sink_status_message, yyjson_obj_get(root, "sinks"));
+    take_named(telemetry, &counter_message, yyjson_obj_get(root, "counters"));
+    take_named(telemetry, &gauge_message, yyjson_obj_get(root, "gauges"));
+    take_rows(telemetry, &sink_status_message, yyjson_obj_get(root, "sinks"));
 }
 
 static yyjson_doc *status_read(const char *path)
@@ -115,7 +118,7 @@ bool telemetry_last_word(struct telemetry *telemetry, const char *path,
         telemetry->beat = beat;
         telemetry->seen = true;
         take_figures(telemetry, root);
-        take_rows(&telemetry->parts[PART_STREAMS], &stream_status_message, yyjson_obj_get(root, "streams"));
+        take_rows(telemetry, &stream_status_message, yyjson_obj_get(root, "streams"));
     }
     yyjson_doc_free(document);
     return newer;

@@ -107,6 +107,7 @@ static size_t draw_all(struct buffer *out, const struct screen_answers *answers,
     screen_rest(out, answers);
     buffer_append_byte(out, '\n');
     screen_gates(out, answers);
+    screen_symbols(out, answers);
     return hidden;
 }
 

@@ -1,12 +1,15 @@
 #include "screen.h"
 
 #include "base/clock.h"
+#include "base/map.h"
+#include "base/memory.h"
 #include "base/text.h"
 #include "client.h"
 
 #include <locale.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
 #include <unistd.h>
@@ -306,62 +309,147 @@ size_t screen_processes(struct buffer *out, const struct screen_answers *answers
 
 /* --- harvest --- */
 
-/* about: a figure "name/harvest/SYMBOL" of any instance of a service that tells it: NaN: none does. */
-static double about(const struct screen_answers *answers, const char *service, const char *part,
-                    const char *name, const char *symbol)
+/* symbol_figures: figures "name/harvest/SYMBOL", by that name, whichever instance told them. There may be a thousand symbols. */
+struct symbol_figures {
+    struct map index; /* → values */
+    double *values;
+    size_t count, capacity;
+};
+
+/* is_lost_there: what an instance has lost stays its figure when the symbol goes to another one: these add up. */
+static bool is_lost_there(const char *name)
 {
-    char text[160];
-    size_t index, count;
-    yyjson_val *process;
-    double value = NAN;
-    snprintf(text, sizeof text, "%s/harvest/%s", name, symbol);
-    yyjson_arr_foreach(yyjson_obj_get(answers->status, "processes"), index, count, process)
-    {
-        double told = member_number(yyjson_obj_get(process, part), text);
-        if (is_of(process, service) && !isnan(told))
-            value = told;
-    }
-    return value;
+    return strncmp(name, "queue_dropped/", 14) == 0 || strncmp(name, "stage_retention_dropped/", 24) == 0;
 }
 
-/* put_symbol: what harvest knows of one symbol. Reconnects and dropped messages are of sockets, which carry many. */
-static void put_symbol(struct buffer *out, const struct screen_answers *answers, const char *symbol,
+static void take_figure(struct symbol_figures *figures, const char *name, double value)
+{
+    size_t at = map_get(&figures->index, name);
+    if (at != MAP_ABSENT) {
+        figures->values[at] = is_lost_there(name) ? figures->values[at] + value : value;
+        return;
+    }
+    figures->values =
+        memory_grow(figures->values, &figures->capacity, figures->count + 1, sizeof *figures->values);
+    map_put(&figures->index, name, figures->count);
+    figures->values[figures->count++] = value;
+}
+
+static void take_figures(struct symbol_figures *figures, yyjson_val *told)
+{
+    size_t index, count;
+    yyjson_val *name, *value;
+    yyjson_obj_foreach(told, index, count, name, value)
+    {
+        if (strstr(text_of(name), "/harvest/") && yyjson_is_num(value))
+            take_figure(figures, text_of(name), yyjson_get_num(value));
+    }
+}
+
+/* take_all: harvest's own, and what report tells of its streams. */
+static void take_all(struct symbol_figures *figures, const struct screen_answers *answers)
+{
+    size_t index, count;
+    yyjson_val *process;
+    *figures = (struct symbol_figures){0};
+    map_init(&figures->index);
+    yyjson_arr_foreach(yyjson_obj_get(answers->status, "processes"), index, count, process)
+    {
+        if (!is_of(process, "harvest") && !is_of(process, "report"))
+            continue;
+        take_figures(figures, yyjson_obj_get(process, "counters"));
+        take_figures(figures, yyjson_obj_get(process, "gauges"));
+    }
+}
+
+static void symbol_figures_finish(struct symbol_figures *figures)
+{
+    map_finish(&figures->index);
+    free(figures->values);
+}
+
+/* about: NaN: nobody tells it. */
+static double about(const struct symbol_figures *figures, const char *name, const char *symbol)
+{
+    char text[160];
+    snprintf(text, sizeof text, "%s/harvest/%s", name, symbol);
+    size_t at = map_get(&figures->index, text);
+    return at == MAP_ABSENT ? NAN : figures->values[at];
+}
+
+/* both: two figures together; who has lost no row of the journal does not tell the second one. */
+static double both(double first, double second)
+{
+    return isnan(second) ? first : isnan(first) ? second : first + second;
+}
+
+static void put_symbol(struct buffer *out, const struct symbol_figures *figures, const char *symbol,
                        bool timely)
 {
     static const char *const COUNTERS[][2] = {{"gap ids", "trade_gap_ids_total"},
                                               {"book gaps", "book_seq_gap_total"},
                                               {"duplicates", "dedup_hits_total"}};
     buffer_format(out, "  %-12s trades/s", symbol);
-    put(out, about(answers, "report", "gauges", "recv_rate_tps", symbol), 1, 1);
+    put(out, about(figures, "recv_rate_tps", symbol), 1, 1);
     buffer_append_text(out, "  latency ms p50");
-    put(out, timely ? about(answers, "harvest", "gauges", "latency_ms_p50", symbol) : NAN, 1, 0);
+    put(out, timely ? about(figures, "latency_ms_p50", symbol) : NAN, 1, 0);
     buffer_append_text(out, " p99");
-    put(out, timely ? about(answers, "harvest", "gauges", "latency_ms_p99", symbol) : NAN, 1, 0);
+    put(out, timely ? about(figures, "latency_ms_p99", symbol) : NAN, 1, 0);
+    buffer_append_text(out, "  reconnects");
+    put(out, about(figures, "reconnect_count", symbol), 1, 0);
+    buffer_append_text(out, "  dropped");
+    put(out, both(about(figures, "queue_dropped", symbol), about(figures, "stage_retention_dropped", symbol)),
+        1, 0);
     for (size_t i = 0; i < sizeof COUNTERS / sizeof *COUNTERS; i++) {
         buffer_format(out, "  %s", COUNTERS[i][0]);
-        put(out, about(answers, "harvest", "counters", COUNTERS[i][1], symbol), 1, 0);
+        put(out, about(figures, COUNTERS[i][1], symbol), 1, 0);
     }
     buffer_append_byte(out, '\n');
 }
 
-void screen_harvest(struct buffer *out, const struct screen_answers *answers)
+static void put_each_symbol(struct buffer *out, const struct screen_answers *answers)
 {
-    static const char *const COUNTERS[][2] = {{"reconnects", "reconnect_count"},
-                                              {"dropped", "queue_dropped"}};
+    struct symbol_figures figures;
     yyjson_val *symbol;
     size_t index, count;
+    bool timely = is_wall_time(answers->status);
+    take_all(&figures, answers);
+    yyjson_arr_foreach(yyjson_obj_get(answers->status, "symbols"), index, count, symbol)
+        put_symbol(out, &figures, text_of(symbol), timely);
+    symbol_figures_finish(&figures);
+}
+
+/* are_many: so many that what else there is to see would be out of sight behind them. */
+static bool are_many(const struct screen_answers *answers)
+{
+    return yyjson_arr_size(yyjson_obj_get(answers->status, "symbols")) > SYMBOLS_SHOWN;
+}
+
+void screen_harvest(struct buffer *out, const struct screen_answers *answers)
+{
     bool timely = is_wall_time(answers->status);
     buffer_append_text(out, "harvest  latency ms p50");
     put(out, timely ? most_of(answers, "harvest", "latency_ms_p50") : NAN, 1, 0);
     buffer_append_text(out, " p99");
     put(out, timely ? most_of(answers, "harvest", "latency_ms_p99") : NAN, 1, 0);
-    for (size_t i = 0; i < sizeof COUNTERS / sizeof *COUNTERS; i++) {
-        buffer_format(out, "  %s", COUNTERS[i][0]);
-        put(out, sum_of(answers, "harvest", COUNTERS[i][1]), 1, 0);
-    }
+    buffer_append_text(out, "  reconnects");
+    put(out, sum_of(answers, "harvest", "reconnect_count"), 1, 0);
+    buffer_append_text(out, "  dropped");
+    put(out,
+        both(sum_of(answers, "harvest", "queue_dropped"),
+             sum_of(answers, "harvest", "stage_retention_dropped")),
+        1, 0);
     buffer_append_byte(out, '\n');
-    yyjson_arr_foreach(yyjson_obj_get(answers->status, "symbols"), index, count,
-                       symbol) if (index < SYMBOLS_SHOWN) put_symbol(out, answers, text_of(symbol), timely);
+    if (!are_many(answers))
+        put_each_symbol(out, answers);
+}
+
+void screen_symbols(struct buffer *out, const struct screen_answers *answers)
+{
+    if (!are_many(answers))
+        return;
+    buffer_append_text(out, "\nharvest, each symbol\n");
+    put_each_symbol(out, answers);
 }
 
 /* --- report --- */

@@ -15,7 +15,8 @@ struct screen_answers {
     yyjson_val *status, *gates, *summary;
 };
 
-/* The parts of operations.md §17, each ended by a newline. screen_gates: those that have not passed first. */
+/* The parts of operations.md §17, each ended by a newline. screen_gates: those that have not passed first. screen_symbols: harvest's
+ * symbols, where they are too many to stand below its own line. */
 void screen_concluding(struct buffer *out,
                        yyjson_val *status); /* of a `status`: runs before this one that have no verdict yet */
 void screen_head(struct buffer *out, const struct screen_answers *answers);
@@ -29,6 +30,7 @@ void screen_report(struct buffer *out, const struct screen_answers *answers);
 void screen_rest(struct buffer *out,
                  const struct screen_answers *answers); /* export, alerts, faults, canary */
 void screen_gates(struct buffer *out, const struct screen_answers *answers);
+void screen_symbols(struct buffer *out, const struct screen_answers *answers);
 
 /* screen_fit: the text for a terminal of so many columns: longer lines go on, indented, in the next, broken between two fields. A character that
  * takes two columns, or several bytes, stays whole. Of the

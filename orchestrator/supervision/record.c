@@ -8,7 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
-static const char MAGIC[] = "orderflow run 4\n";
+static const char MAGIC[] = "orderflow run 5\n";
 
 /* kept: a member that is written as it stands in memory; the file never leaves this host and this build. */
 struct kept {

@@ -42,7 +42,8 @@ void figures_add(struct figures *figures, const struct features_symbol *engine, 
     char about[NAME_BYTES / 2];
     features_symbol_gauges(engine, &own);
     snprintf(about, sizeof about, "/features/%s", symbol);
-    report_gauges(&own.cvd, about, report);
+    if (!stage_report_is_brief(report))
+        report_gauges(&own.cvd, about, report);
     figures->worst.scale_median = fmax(figures->worst.scale_median, own.cvd.scale_median);
     figures->worst.floor_hit_rate = fmax(figures->worst.floor_hit_rate, own.cvd.floor_hit_rate);
     figures->worst.abs_z_gt2 = fmax(figures->worst.abs_z_gt2, own.cvd.abs_z_gt2);

@@ -396,12 +396,18 @@ const struct venue_instrument *feed_instrument(const struct feed *feed, size_t s
     return venue_instrument(feed->venue, symbol);
 }
 
+/* adds_up: a socket carries many symbols: one re-opening is counted by each of them. */
+static bool adds_up(enum feed_counter counter)
+{
+    return counter != FEED_RECONNECTS;
+}
+
 int64_t feed_count(const struct feed *feed, size_t symbol, enum feed_counter counter)
 {
     if (symbol != FEED_ALL)
         return feed_symbol_count(&feed->symbols[symbol], counter);
     int64_t sum = feed->state.counters[counter];
-    for (size_t i = 0; i < feed->config.symbol_count; i++)
+    for (size_t i = 0; adds_up(counter) && i < feed->config.symbol_count; i++)
         sum += feed_symbol_count(&feed->symbols[i], counter);
     return sum;
 }

@@ -126,7 +126,7 @@ enum feed_counter {
     FEED_AUDIT_DISAGREE_FROM_BUFFER, /* part of disagree */
     FEED_AUDIT_UNCOUNTED,
     FEED_TICKERS_BACKWARD,
-    FEED_RECONNECTS,
+    FEED_RECONNECTS, /* re-openings behind which something may be missing; of a symbol: of the sockets that carry it */
     FEED_PLANNED_RECONNECTS,
     FEED_COUNTER_COUNT,
 };
@@ -216,7 +216,7 @@ const struct book *feed_book(const struct feed *feed, size_t symbol);
 const struct venue_instrument *feed_instrument(const struct feed *feed, size_t symbol);
 
 /* feed_count: a counter over all symbols, FEED_ALL, or of one. What belongs to no symbol counts under
- * FEED_ALL only. */
+ * FEED_ALL only. FEED_RECONNECTS of all is no sum: it counts sockets. */
 #define FEED_ALL SIZE_MAX
 int64_t feed_count(const struct feed *feed, size_t symbol, enum feed_counter counter);
 

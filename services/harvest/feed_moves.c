@@ -62,6 +62,7 @@ static void count_moved(struct feed_symbol *symbol, int64_t messages)
 
 static void reopened(struct feed_symbol *symbol, const struct venue_message *mark)
 {
+    feed_symbol_counts(symbol, FEED_RECONNECTS);
     feed_symbol_message(symbol, mark);
     sync_reopened(&symbol->sync);
 }

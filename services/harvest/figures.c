@@ -13,18 +13,12 @@
 
 enum { NAME_BYTES = 128 }; /* a heartbeat takes 63 of them; ours are shorter */
 
-/* told: of how many symbols. */
-static size_t told(const struct row_figures *figures)
-{
-    return figures->symbol_count < FIGURES_SYMBOLS_TOLD ? figures->symbol_count : FIGURES_SYMBOLS_TOLD;
-}
-
 void row_figures_init(struct row_figures *figures, size_t symbol_count)
 {
     latency_init(&figures->latency);
     figures->symbol_count = symbol_count;
-    figures->of_symbols = memory_allocate(told(figures) * sizeof *figures->of_symbols);
-    for (size_t i = 0; i < told(figures); i++)
+    figures->of_symbols = memory_allocate(symbol_count * sizeof *figures->of_symbols);
+    for (size_t i = 0; i < figures->symbol_count; i++)
         latency_init(&figures->of_symbols[i]);
     figures->rates_tps = memory_allocate(symbol_count * sizeof *figures->rates_tps);
     for (size_t i = 0; i < symbol_count; i++)
@@ -35,7 +29,7 @@ void row_figures_init(struct row_figures *figures, size_t symbol_count)
 void row_figures_finish(struct row_figures *figures)
 {
     latency_finish(&figures->latency);
-    for (size_t i = 0; i < told(figures); i++)
+    for (size_t i = 0; i < figures->symbol_count; i++)
         latency_finish(&figures->of_symbols[i]);
     free(figures->of_symbols);
     free(figures->rates_tps);
@@ -64,10 +58,10 @@ void row_figures_add(struct row_figures *figures, size_t symbol, const char *nam
     silence_add(&figures->silence, symbol, message, row);
     if (message != &trade_message)
         return;
-    if (!trade->backfilled) /* a fetched trade's is the length of the outage */
+    if (!trade->backfilled) { /* a fetched trade's is the length of the outage */
         latency_add(&figures->latency, trade->recv_ts_ms, trade->latency_ms);
-    if (!trade->backfilled && symbol < told(figures))
         latency_add(&figures->of_symbols[symbol], trade->recv_ts_ms, trade->latency_ms);
+    }
     figures->rates_tps[symbol] = trade->recv_rate_tps;
 }
 
@@ -118,11 +112,11 @@ static void report_symbol(const struct stage *stage, const struct feed *feed, si
                           const struct latency *latency, struct stage_report *report)
 {
     static const enum feed_counter COUNTERS[] = {FEED_TRADE_GAP_IDS, FEED_BOOK_SEQ_GAP, FEED_BOOK_RESYNC,
-                                                 FEED_DEDUP_HITS};
+                                                 FEED_DEDUP_HITS, FEED_RECONNECTS};
     static const struct {
         const char *name;
         double q;
-    } QUANTILES[] = {{"latency_ms_p50", 0.5}, {"latency_ms_p99", 0.99}};
+    } QUANTILES[] = {{"latency_ms_p50", 0.5}, {"latency_ms_p90", 0.9}, {"latency_ms_p99", 0.99}};
     char name[NAME_BYTES];
     for (size_t i = 0; i < sizeof COUNTERS / sizeof *COUNTERS; i++) {
         snprintf(name, sizeof name, "%s/harvest/%s", feed_counter_name(COUNTERS[i]),
@@ -135,13 +129,28 @@ static void report_symbol(const struct stage *stage, const struct feed *feed, si
     }
 }
 
+/* report_dropped: where a symbol is ours, or where some of it was lost before it left: over all instances they add up. */
+static void report_dropped(const struct stage *stage, const struct intake *intake, size_t symbol,
+                           struct stage_report *report)
+{
+    char name[NAME_BYTES];
+    int64_t dropped = intake_dropped(intake, symbol);
+    if (!intake->receiver || (!stage_owns(stage, symbol) && !dropped))
+        return;
+    snprintf(name, sizeof name, "%s/harvest/%s", intake_loss_name(INTAKE_QUEUE_DROPPED),
+             stage_symbol(stage, symbol));
+    stage_report_counter(report, name, dropped);
+}
+
 void figures_report(const struct stage *stage, const struct feed *feed, const struct intake *intake,
                     const struct row_figures *rows, struct stage_report *report)
 {
     report_rows(rows, report);
-    for (size_t i = 0; i < told(rows); i++)
+    for (size_t i = 0; !stage_report_is_brief(report) && i < rows->symbol_count; i++) {
         if (stage_owns(stage, i))
             report_symbol(stage, feed, i, &rows->of_symbols[i], report);
+        report_dropped(stage, intake, i, report);
+    }
     for (enum feed_counter counter = 0; counter < FEED_COUNTER_COUNT; counter++)
         stage_report_counter(report, feed_counter_name(counter), feed_count(feed, FEED_ALL, counter));
     if (intake->receiver)

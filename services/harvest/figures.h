@@ -7,14 +7,10 @@
 #include "silence.h"
 #include "stage/stage.h"
 
-enum {
-    FIGURES_SYMBOLS_TOLD = 20
-}; /* figures of a symbol's own are told of so many: a histogram takes memory and time */
-
 /* row_figures: what is told of the rows themselves. */
 struct row_figures {
     struct latency latency;     /* of trades */
-    struct latency *of_symbols; /* the same, of each of the first FIGURES_SYMBOLS_TOLD */
+    struct latency *of_symbols; /* the same, of each */
     double *rates_tps;          /* recv_rate_tps of each symbol's newest trade, NaN: none yet */
     size_t symbol_count;
     struct silence silence;
@@ -27,7 +23,7 @@ void row_figures_elsewhere(struct row_figures *figures, size_t symbol,
 void row_figures_add(struct row_figures *figures, size_t symbol, const char *name,
                      const struct message *message, const void *row);
 
-/* figures_report: what receiver and writer would tell is not reported in a replay, not 0. */
+/* figures_report: those of symbols not in every heartbeat (stage_report_is_brief); what receiver and writer would tell is not reported in a replay, not 0. */
 void figures_report(const struct stage *stage, const struct feed *feed, const struct intake *intake,
                     const struct row_figures *rows, struct stage_report *report);
 

@@ -135,6 +135,7 @@ enum status intake_open(struct intake *intake, struct stage *stage, const struct
     intake->expected = memory_allocate(feed->symbol_count * sizeof *intake->expected);
     intake->leaving = memory_allocate(feed->symbol_count * sizeof *intake->leaving);
     intake->meetings = memory_allocate(feed->symbol_count * sizeof *intake->meetings);
+    intake->dropped_before = memory_allocate(feed->symbol_count * sizeof *intake->dropped_before);
     if (stage_replay_files(stage))
         return open_replay(intake, stage_replay_files(stage), error);
     capture_folder(stage, folder, sizeof folder);
@@ -156,6 +157,7 @@ void intake_close(struct intake *intake)
     free(intake->expected);
     free(intake->leaving);
     free(intake->meetings);
+    free(intake->dropped_before);
     *intake = (struct intake){.stage = intake->stage};
 }
 
@@ -416,11 +418,41 @@ void intake_count_losses(struct intake *intake)
     }
 }
 
+int64_t intake_dropped(const struct intake *intake, size_t symbol)
+{
+    int64_t here = intake->receiver ? receiver_dropped(intake->receiver, symbol) : 0;
+    return intake->dropped_before[symbol] + here;
+}
+
 void intake_halt(struct intake *intake, int64_t until_ms)
 {
     if (intake->receiver)
         receiver_halt(intake->receiver, until_ms);
     intake_count_losses(intake);
+}
+
+/* dropped_save: of the symbols that have lost anything, each behind its number from 1, up to a 0: the receiver goes on counting. */
+static void dropped_save(const struct intake *intake, struct buffer *out)
+{
+    for (size_t i = 0; i < stage_symbol_count(intake->stage); i++) {
+        int64_t dropped = intake_dropped(intake, i);
+        if (!dropped)
+            continue;
+        buffer_append_u64(out, i + 1);
+        buffer_append_i64(out, dropped);
+    }
+    buffer_append_u64(out, 0);
+}
+
+static void dropped_load(struct intake *intake, struct reader *in)
+{
+    for (uint64_t number; !in->failed && (number = reader_u64(in)) != 0;) {
+        int64_t dropped = state_count(in);
+        if (number > stage_symbol_count(intake->stage))
+            in->failed = true;
+        else
+            intake->dropped_before[number - 1] = dropped;
+    }
 }
 
 void intake_save(const struct intake *intake, const struct feed *feed, struct buffer *out)
@@ -432,6 +464,7 @@ void intake_save(const struct intake *intake, const struct feed *feed, struct bu
     buffer_append_u64(out, offset);
     for (size_t i = 0; i < INTAKE_LOSSES; i++)
         buffer_append_i64(out, intake->losses[i]);
+    dropped_save(intake, out);
     decisions_save(&intake->decisions, out);
     feed_save_rest(feed, out);
 }
@@ -450,6 +483,7 @@ enum status intake_load(struct intake *intake, struct feed *feed, struct reader 
     uint64_t seq = reader_u64(in), offset = reader_u64(in);
     for (size_t i = 0; i < INTAKE_LOSSES; i++)
         intake->losses_before[i] = intake->losses[i] = state_count(in);
+    dropped_load(intake, in);
     decisions_load(&intake->decisions, in);
     enum status status = feed_load_rest(feed, in, &error);
     if (status == STATUS_OK && intake->reader)

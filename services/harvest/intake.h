@@ -27,6 +27,7 @@ struct intake {
     uint64_t first_record;                /* number of the first record this life may append */
     int64_t losses_before[INTAKE_LOSSES]; /* of earlier lives */
     int64_t losses[INTAKE_LOSSES];        /* of all, as of the newest intake_count_losses */
+    int64_t *dropped_before;              /* by symbol: messages dropped in earlier lives */
     struct decisions decisions;
 };
 
@@ -73,6 +74,9 @@ enum status intake_command(struct intake *intake, const struct feed *feed, const
 
 /* intake_count_losses: once a turn: they make no row that would have the state saved. */
 void intake_count_losses(struct intake *intake);
+
+/* intake_dropped: messages of a symbol that are in no capture, of all lives of this instance: also of a symbol that has left it since. */
+int64_t intake_dropped(const struct intake *intake, size_t symbol);
 
 /* intake_halt: nothing is received any more; until `until_ms` (monotonic) the disk may take what it has not taken yet. */
 void intake_halt(struct intake *intake, int64_t until_ms);

@@ -6,33 +6,60 @@
 #include <math.h>
 #include <stdbool.h>
 #include <stdlib.h>
-#include <string.h>
 
 enum { MINUTE_MS = 60000 };
 
 void latency_init(struct latency *latency)
 {
-    *latency = (struct latency){.newest_minute = INT64_MIN,
-                                .counts = memory_allocate(LATENCY_BINS * sizeof(int64_t))};
+    *latency = (struct latency){.newest_minute = INT64_MIN};
     for (size_t i = 0; i < LATENCY_WINDOW_MINUTES; i++)
-        latency->minutes[i] = (struct latency_minute){
-            .minute = INT64_MIN, .counts = memory_allocate(LATENCY_BINS * sizeof(uint32_t))};
+        latency->minutes[i].minute = INT64_MIN;
+}
+
+static void counts_clear(struct latency_counts *counts)
+{
+    for (size_t page = 0; page < LATENCY_PAGES; page++)
+        free(counts->pages[page]);
+    *counts = (struct latency_counts){0};
 }
 
 void latency_finish(struct latency *latency)
 {
     for (size_t i = 0; i < LATENCY_WINDOW_MINUTES; i++)
-        free(latency->minutes[i].counts);
-    free(latency->counts);
+        counts_clear(&latency->minutes[i].counts);
+    counts_clear(&latency->all);
+}
+
+static void counts_add(struct latency_counts *counts, size_t bin)
+{
+    uint32_t **page = &counts->pages[bin / LATENCY_PAGE_BINS];
+    if (!*page)
+        *page = memory_allocate(LATENCY_PAGE_BINS * sizeof **page);
+    (*page)[bin % LATENCY_PAGE_BINS]++;
+}
+
+/* page_take_away: a page of a minute from that of all; how many are left on it. */
+static int64_t page_take_away(uint32_t *all, const uint32_t *gone, int64_t *total)
+{
+    int64_t left = 0;
+    for (size_t i = 0; i < LATENCY_PAGE_BINS; i++) {
+        all[i] -= gone[i];
+        *total -= gone[i];
+        left += all[i];
+    }
+    return left;
 }
 
 static void minute_forget(struct latency *latency, struct latency_minute *slot)
 {
-    for (size_t bin = 0; bin < LATENCY_BINS; bin++) {
-        latency->counts[bin] -= slot->counts[bin];
-        latency->total -= slot->counts[bin];
+    for (size_t page = 0; page < LATENCY_PAGES; page++) {
+        uint32_t **all = &latency->all.pages[page];
+        if (!slot->counts.pages[page] || page_take_away(*all, slot->counts.pages[page], &latency->total) > 0)
+            continue;
+        free(*all);
+        *all = NULL;
     }
-    memset(slot->counts, 0, LATENCY_BINS * sizeof *slot->counts);
+    counts_clear(&slot->counts);
     slot->minute = INT64_MIN;
 }
 
@@ -66,18 +93,24 @@ void latency_add(struct latency *latency, int64_t recv_ms, int64_t latency_ms)
     struct latency_minute *slot = &latency->minutes[minute - floor_multiple(minute, LATENCY_WINDOW_MINUTES)];
     size_t bin = (size_t)(limited(latency_ms) + LATENCY_LIMIT_MS);
     slot->minute = minute;
-    slot->counts[bin]++;
-    latency->counts[bin]++;
+    counts_add(&slot->counts, bin);
+    counts_add(&latency->all, bin);
     latency->total++;
 }
 
-/* value_at: the index-th smallest, counted from 0. */
+/* value_at: the index-th smallest, counted from 0; there are more. */
 static double value_at(const struct latency *latency, int64_t index)
 {
-    size_t bin = 0;
-    for (int64_t before = latency->counts[0]; before <= index; before += latency->counts[bin])
-        bin++;
-    return (double)bin - LATENCY_LIMIT_MS;
+    int64_t before = 0;
+    for (size_t page = 0; page < LATENCY_PAGES; page++) {
+        const uint32_t *counts = latency->all.pages[page];
+        for (size_t i = 0; counts && i < LATENCY_PAGE_BINS; i++) {
+            before += counts[i];
+            if (before > index)
+                return (double)(page * LATENCY_PAGE_BINS + i) - LATENCY_LIMIT_MS;
+        }
+    }
+    return NAN;
 }
 
 double latency_quantile(const struct latency *latency, double q)

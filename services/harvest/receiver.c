@@ -246,6 +246,7 @@ enum status receiver_create(const struct receiver_config *config, struct receive
     if (config->is_simulator)
         receiver->config.trade_idle_ms = receiver->config.book_idle_ms = 0;
     receiver->wants = memory_allocate(config->symbol_count * sizeof *receiver->wants);
+    receiver->dropped = memory_allocate(config->symbol_count * sizeof *receiver->dropped);
     streams_init(&receiver->streams);
     buffer_init(&receiver->queue, 0);
     pthread_mutex_init(&receiver->mutex, NULL);
@@ -319,6 +320,7 @@ void receiver_destroy(struct receiver *receiver)
     free(receiver->served_since);
     receiver_orders_drop(receiver);
     free(receiver->wants);
+    free(receiver->dropped);
     streams_finish(&receiver->streams);
     buffer_finish(&receiver->queue);
     pthread_mutex_destroy(&receiver->mutex);
@@ -392,6 +394,11 @@ struct receiver_figures receiver_figures(const struct receiver *receiver)
         .clock_offset_ms = venue_clock_offset_ms(receiver->venue_clock),
         .clock_failures = venue_clock_failures(receiver->venue_clock),
     };
+}
+
+int64_t receiver_dropped(const struct receiver *receiver, size_t symbol)
+{
+    return receiver->dropped[symbol];
 }
 
 bool receiver_endpoint(struct receiver *receiver, size_t index, struct receiver_endpoint *out_endpoint)

@@ -124,6 +124,9 @@ struct receiver_figures {
 };
 struct receiver_figures receiver_figures(const struct receiver *receiver);
 
+/* receiver_dropped: the messages of a symbol among those of queue_dropped. What else was to be recorded is nobody's. */
+int64_t receiver_dropped(const struct receiver *receiver, size_t symbol);
+
 /* receiver_endpoint: the sockets really used, for the source manifest; false behind the last. Times: wall, 0:
  * never. */
 struct receiver_endpoint {

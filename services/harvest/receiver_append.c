@@ -22,11 +22,22 @@ void receiver_add(_Atomic int64_t *figure, int64_t amount)
     atomic_fetch_add_explicit(figure, amount, memory_order_relaxed);
 }
 
+/* note_dropped: a record that the capture will never have; a message is one of its symbol's. The sum comes last: who has seen it sees
+ * the part. */
+static void note_dropped(void *context, enum capture_kind kind, const void *payload, size_t bytes)
+{
+    struct receiver *receiver = context;
+    size_t stream = kind == CAPTURE_MESSAGE ? streams_find(&receiver->streams, payload, bytes) : MAP_ABSENT;
+    if (stream != MAP_ABSENT)
+        receiver_add(&receiver->dropped[receiver->streams.items[stream].symbol], 1);
+    atomic_fetch_add_explicit(&receiver->figures.queue_dropped, 1, memory_order_release);
+}
+
 static void enqueue(struct receiver *receiver, const struct queued *head, const void *payload)
 {
     struct buffer *queue = &receiver->queue;
     if (queue->length + sizeof *head + head->bytes > RECEIVER_QUEUE_BYTES_MAX) {
-        receiver_add(&receiver->figures.queue_dropped, 1);
+        note_dropped(receiver, (enum capture_kind)head->kind, payload, head->bytes);
         return;
     }
     buffer_append(queue, head, sizeof *head);
@@ -91,14 +102,14 @@ void receiver_flush(struct receiver *receiver)
 void receiver_give_up(struct receiver *receiver)
 {
     struct buffer *queue = &receiver->queue;
-    int64_t records = capture_discard(receiver->config.writer);
+    int64_t records = capture_discard(receiver->config.writer, note_dropped, receiver);
     for (size_t at = 0; at < queue->length; records++) {
         struct queued head;
         memcpy(&head, queue->data + at, sizeof head);
+        note_dropped(receiver, (enum capture_kind)head.kind, queue->data + at + sizeof head, head.bytes);
         at += sizeof head + head.bytes;
     }
     buffer_clear(queue);
-    receiver_add(&receiver->figures.queue_dropped, records);
     log_event(LOG_ERROR, "records_dropped", "records=%lld what=\"the disk did not take them before the end\"",
               (long long)records);
 }

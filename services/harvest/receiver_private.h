@@ -141,6 +141,7 @@ struct receiver {
     _Atomic bool shows_pause;
     _Atomic uint64_t consumed_seq;
     _Atomic int64_t endpoint_count;
+    _Atomic int64_t *dropped; /* by symbol: those of queue_dropped that are messages of it */
     struct receiver_atomics {
         _Atomic int64_t messages, message_bytes, queue_dropped, messages_too_large, connections_open,
             openings, planned_reconnects, refused_attempts, substream_timeouts, rest_requests, rest_failures,

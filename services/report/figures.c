@@ -299,6 +299,8 @@ enum status figures_row(struct figures *figures, const char *service, const char
 void instance_counter(struct instance_figures *instance, const char *name, int64_t value)
 {
     size_t at = 0;
+    if (figure_is_of_stream(name))
+        return;
     while (at < instance->counter_count && strcmp(instance->counters[at].name, name) != 0)
         at++;
     if (at == FIGURES_COUNTERS_MAX)

@@ -129,7 +129,8 @@ int64_t figures_counter(const struct figures *figures, const char *service, cons
 /* figures_heard: a row or a heartbeat of the service has come. */
 bool figures_heard(const struct figures *figures, const char *service);
 
-/* instance_counter: sets one counter (also when loading). */
+/* instance_counter: sets one counter (also when loading). Those of single streams, of which there may be thousands, are not kept: no
+ * summary has them. */
 void instance_counter(struct instance_figures *instance, const char *name, int64_t value);
 
 /* instance_sink: known or new (zeroed); NULL: there are too many. */

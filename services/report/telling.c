@@ -62,7 +62,8 @@ static void tell_signals(struct stage_report *report, const struct figures *figu
         total += symbol->signals;
         confirmed += symbol->confirmed_signals;
         strong += symbol->strong_signals;
-        tell_symbol(report, symbol);
+        if (!stage_report_is_brief(report))
+            tell_symbol(report, symbol);
     }
     stage_report_counter(report, "signal_total", total);
     stage_report_counter(report, "signal_confirmed_total", confirmed);

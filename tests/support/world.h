@@ -32,7 +32,7 @@ struct service {
     struct {
         char name[64];
         int64_t value;
-    } counters[32];
+    } counters[64];
     size_t counter_count, connection;
     /* The answer to the newest command: */
     bool answered;

@@ -5,6 +5,7 @@
 #include "proto/control.h"
 #include "proto/cvd.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -135,6 +136,16 @@ static enum status counter_command(void *service, const char *verb, const char *
     return STATUS_OK;
 }
 
+static void counter_report(void *service, struct stage_report *report)
+{
+    struct counter *counter = service;
+    char name[STREAM_BYTES + 8];
+    for (size_t i = 0; !stage_report_is_brief(report) && i < stage_symbol_count(counter->stage); i++) {
+        snprintf(name, sizeof name, "rows/counter/%.32s", stage_symbol(counter->stage, i));
+        stage_report_counter(report, name, counter->counts[i].rows);
+    }
+}
+
 static bool counter_caught_up(void *service)
 {
     return ((struct counter *)service)->over;
@@ -160,5 +171,6 @@ const struct stage_service counter_service = {
     .save = counter_save,
     .load = counter_load,
     .command = counter_command,
+    .report = counter_report,
     .caught_up = counter_caught_up,
 };

@@ -73,6 +73,30 @@ static void test_other_symbols_and_planned_relief_give_no_event(void **state)
     finish(&harness);
 }
 
+static void reopen(struct harness *harness, const char *url)
+{
+    record(harness, CAPTURE_OPENED, url);
+    record(harness, CAPTURE_CLOSED, "1006");
+    harness->conn_id++;
+    record(harness, CAPTURE_OPENED, url);
+    harness->conn_id++;
+}
+
+static void test_each_symbol_counts_the_sockets_that_carry_it_and_all_count_sockets(void **state)
+{
+    (void)state;
+    struct harness harness;
+    begin_live(&harness, VENUE_USDM);
+    reopen(&harness, "ws://h/stream?streams=btcusdt@depth/btcusdt@trade/ethusdt@depth");
+    assert_int_equal(feed_count(harness.feed, 0, FEED_RECONNECTS), 1); /* one socket, two of its streams */
+    assert_int_equal(feed_count(harness.feed, 1, FEED_RECONNECTS), 1); /* though its messages are held back */
+    reopen(&harness, "ws://h/stream?streams=ethusdt@trade");
+    assert_int_equal(feed_count(harness.feed, 0, FEED_RECONNECTS), 1);
+    assert_int_equal(feed_count(harness.feed, 1, FEED_RECONNECTS), 2);
+    assert_int_equal(counted(&harness, FEED_RECONNECTS), 2);
+    finish(&harness);
+}
+
 static void test_a_reconnect_inside_the_held_messages_keeps_its_place(void **state)
 {
     (void)state;
@@ -156,6 +180,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_reopened_socket_gives_one_event_at_the_next_item_of_its_symbols),
         cmocka_unit_test(test_other_symbols_and_planned_relief_give_no_event),
+        cmocka_unit_test(test_each_symbol_counts_the_sockets_that_carry_it_and_all_count_sockets),
         cmocka_unit_test(test_a_reconnect_inside_the_held_messages_keeps_its_place),
         cmocka_unit_test(test_control_inputs_become_rows_in_their_place),
         cmocka_unit_test(test_the_recording_ends_when_its_last_connection_says_so),

@@ -1,4 +1,4 @@
-// What a next owner of a symbol says in its capture: by which move it expects it, and that it does not any more.
+// What a next owner of a symbol says in its capture: by which move it expects it, and that it does not any more. What is saved of losses.
 // links: service_harvest stage market journal net proto base yyjson config bus injury
 #include "receiver_bench.h"
 #include "services/harvest/intake.h"
@@ -81,10 +81,41 @@ static void a_newer_move_of_an_expected_symbol_is_said_once_and_outlives_the_old
     bench_finish(&place.bench);
 }
 
+static enum status load(struct intake *intake, struct feed *feed, const struct buffer *saved)
+{
+    struct reader in;
+    reader_init(&in, saved->data, saved->length);
+    return intake_load(intake, feed, &in);
+}
+
+static void what_each_symbol_has_lost_is_known_to_the_next_life(void **state)
+{
+    (void)state;
+    int64_t before[] = {0, 7}, after[] = {0, 0};
+    struct stage stage = {.symbols = SYMBOLS, .symbol_count = 2, .clock = clock_system()};
+    struct intake intake = {.stage = &stage, .dropped_before = before};
+    struct bench bench;
+    struct buffer saved;
+    bench_begin(&bench);
+    bench_feed(&bench, SYMBOLS, 2, BOOK_SOURCE_DIFF);
+    buffer_init(&saved, 0);
+    intake_save(&intake, bench.feed, &saved);
+    intake.dropped_before = after;
+    bench_feed(&bench, SYMBOLS, 2, BOOK_SOURCE_DIFF);
+    assert_ok(load(&intake, bench.feed, &saved));
+    assert_int_equal(intake_dropped(&intake, 0), 0);
+    assert_int_equal(intake_dropped(&intake, XRP), 7);
+    stage.symbol_count = 1; /* whose state names a symbol that is none */
+    assert_int_equal(load(&intake, bench.feed, &saved), STATUS_MALFORMED);
+    buffer_finish(&saved);
+    bench_finish(&bench);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_newer_move_of_an_expected_symbol_is_said_once_and_outlives_the_older_ones_number),
+        cmocka_unit_test(what_each_symbol_has_lost_is_known_to_the_next_life),
     };
     check_filter();
     return cmocka_run_group_tests(tests, NULL, NULL);

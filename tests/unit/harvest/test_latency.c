@@ -63,11 +63,43 @@ static void what_is_beyond_the_limit_counts_at_it_and_old_minutes_are_forgotten(
     latency_finish(&latency);
 }
 
+static size_t pages(const struct latency *latency)
+{
+    size_t count = 0;
+    for (size_t page = 0; page < LATENCY_PAGES; page++) {
+        count += latency->all.pages[page] != NULL;
+        for (size_t i = 0; i < LATENCY_WINDOW_MINUTES; i++)
+            count += latency->minutes[i].counts.pages[page] != NULL;
+    }
+    return count;
+}
+
+static void memory_is_that_of_the_latencies_there_are(void **unused)
+{
+    (void)unused;
+    struct latency latency;
+    latency_init(&latency);
+    assert_int_equal(pages(&latency), 0);
+    for (int64_t minute = 0; minute < 3 * LATENCY_WINDOW_MINUTES; minute++)
+        for (int64_t value = 20; value < 60; value++)
+            latency_add(&latency, minute * MINUTE, value);
+    assert_int_equal(pages(&latency), LATENCY_WINDOW_MINUTES + 1); /* each minute's and the sum's */
+    for (int64_t value = -LATENCY_LIMIT_MS; value <= LATENCY_LIMIT_MS; value++) /* everything stood still */
+        latency_add(&latency, 40 * MINUTE, value);
+    assert_int_equal(pages(&latency), 2 * LATENCY_PAGES);
+    assert_true(latency_quantile(&latency, 0.5) == 0);
+    latency_add(&latency, 60 * MINUTE, 30);
+    assert_int_equal(pages(&latency), 2);
+    assert_true(latency_quantile(&latency, 0.5) == 30);
+    latency_finish(&latency);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(nothing_is_known_of_nothing),
         cmocka_unit_test(quantiles_are_those_of_the_last_ten_minutes),
+        cmocka_unit_test(memory_is_that_of_the_latencies_there_are),
         cmocka_unit_test(what_is_beyond_the_limit_counts_at_it_and_old_minutes_are_forgotten),
     };
     check_filter();

@@ -101,6 +101,57 @@ static void test_what_the_disk_does_not_take_to_the_end_is_counted_and_not_writt
     bench_finish(&bench);
 }
 
+/* beyond: a message of a stream, or of none, with so many bytes besides. */
+static char *beyond(const char *stream, size_t bytes)
+{
+    struct buffer text;
+    buffer_init(&text, 0);
+    buffer_format(&text, "{\"stream\":\"%s\",\"data\":\"", stream);
+    for (size_t i = 0; i < bytes; i++)
+        buffer_append_byte(&text, 'x');
+    buffer_append_text(&text, "\"}");
+    char *copy = memory_copy_text(buffer_text(&text));
+    buffer_finish(&text);
+    return copy;
+}
+
+/* say_all: each so many times; waits until all have been received. */
+static void say_all(struct bench *bench, const char *const *texts, const int *times, size_t count)
+{
+    int64_t wanted = receiver_figures(bench->receiver).messages;
+    for (size_t i = 0; i < count; i++)
+        for (int k = 0; k < times[i]; k++, wanted++)
+            venue_say(&bench->venue, texts[i]);
+    UNTIL(bench, receiver_figures(bench->receiver).messages == wanted);
+}
+
+static void test_what_is_dropped_is_counted_by_the_symbol_whose_it_was(void **state)
+{
+    (void)state;
+    static const char *const SYMBOLS[] = {"BTCUSDT", "XRPUSDT"};
+    struct bench bench;
+    bench_begin(&bench);
+    bench_feed(&bench, SYMBOLS, 2, BOOK_SOURCE_DIFF);
+    struct receiver_config settings = bench_settings(&bench);
+    settings.symbols = SYMBOLS;
+    settings.symbol_count = 2;
+    bench_go(&bench, &settings);
+    UNTIL(&bench, bench.venue.socket && feed_count(bench.feed, FEED_ALL, FEED_REST_ANSWERS) >= 2);
+    limit_files(1);
+    char *texts[] = {beyond("btcusdt@trade", 10), beyond("xrpusdt@trade", 10),
+                     beyond("btcusdt@depth@0ms", 10), beyond("solusdt@trade", 10)};
+    say_all(&bench, (const char *const *)texts, (const int[]){2, 1, 1, 1}, 4);
+    receiver_halt(bench.receiver, in_ms(300));
+    assert_int_equal(receiver_dropped(bench.receiver, 0), 3);
+    assert_int_equal(receiver_dropped(bench.receiver, 1), 1);
+    int64_t all = receiver_figures(bench.receiver).queue_dropped;
+    assert_true(all >= 5); /* one of nobody, and what else was to be recorded */
+    limit_files(RLIM_INFINITY);
+    for (size_t i = 0; i < 4; i++)
+        free(texts[i]);
+    bench_finish(&bench);
+}
+
 static void test_reading_stops_while_the_stage_is_behind_and_nothing_is_lost(void **state)
 {
     (void)state;
@@ -158,6 +209,7 @@ int main(void)
         cmocka_unit_test(test_the_intake_is_not_over_while_the_disk_refuses_its_last_records),
         cmocka_unit_test(test_what_waits_for_the_disk_at_the_end_is_written_when_it_can_be),
         cmocka_unit_test(test_what_the_disk_does_not_take_to_the_end_is_counted_and_not_written_later),
+        cmocka_unit_test(test_what_is_dropped_is_counted_by_the_symbol_whose_it_was),
         cmocka_unit_test(test_reading_stops_while_the_stage_is_behind_and_nothing_is_lost),
         cmocka_unit_test(test_a_restarted_harvest_closes_what_was_open),
     };

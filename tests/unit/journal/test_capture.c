@@ -451,6 +451,26 @@ static void test_what_cannot_be_taken_back_is_not_written_behind(void **state)
     }
 }
 
+static void keep_lost(void *context, enum capture_kind kind, const void *payload, size_t bytes)
+{
+    assert_int_equal(kind, CAPTURE_MESSAGE);
+    buffer_append(context, payload, bytes);
+}
+
+/* expect_lost: the payloads told as lost are those of the newest so many records, in order. */
+static void expect_lost(const struct buffer *told, uint64_t records, uint64_t lost)
+{
+    char payload[600];
+    size_t at = 0;
+    for (uint64_t number = records - lost; number < records; number++) {
+        size_t bytes = fill_payload(number, payload);
+        assert_true(at + bytes <= told->length);
+        assert_memory_equal(told->data + at, payload, bytes);
+        at += bytes;
+    }
+    assert_int_equal(at, told->length);
+}
+
 /* A batch is given up while the disk neither confirms nor takes back: what the next life finds of it, and what was said to be lost, are
  * all of it, and no record is both. */
 static void test_what_is_given_up_is_lost_or_in_the_file_and_never_both(void **state)
@@ -476,7 +496,11 @@ static void test_what_is_given_up_is_lost_or_in_the_file_and_never_both(void **s
             append_numbered(writer, number);
         disk_fault_begin(folder, CASES[i].first, CASES[i].count, CASES[i].fault, ENOSPC);
         assert_int_equal(capture_flush(writer), STATUS_IO);
-        int64_t lost = capture_discard(writer), found = 0;
+        struct buffer told;
+        buffer_init(&told, 0);
+        int64_t lost = capture_discard(writer, keep_lost, &told), found = 0;
+        expect_lost(&told, RECORDS, (uint64_t)lost);
+        buffer_finish(&told);
         assert_int_equal(capture_appended_seq(writer), capture_flushed_seq(writer));
         capture_writer_close(writer);
         disk_fault_end();

@@ -17,7 +17,7 @@ struct beat {
     size_t count;
 };
 
-static void beat_begin(struct beat *beat, int64_t pid, int64_t seq)
+static void beat_begin_as(struct beat *beat, int64_t pid, int64_t seq, bool is_brief)
 {
     struct heartbeat_row row;
     message_clear(&heartbeat_message, &row);
@@ -28,10 +28,24 @@ static void beat_begin(struct beat *beat, int64_t pid, int64_t seq)
     row.seq = seq;
     row.rss_mb = 10;
     row.open_files = 20;
+    row.brief = is_brief;
     buffer_init(&beat->rows, 0);
     buffer_init(&beat->frame, 0);
     row_encode(&beat->rows, &heartbeat_message, heartbeat_message.field_count, &row);
     beat->count = 1;
+}
+
+static void beat_begin(struct beat *beat, int64_t pid, int64_t seq)
+{
+    beat_begin_as(beat, pid, seq, false);
+}
+
+static void beat_gauge(struct beat *beat, const char *name, double value)
+{
+    struct gauge_row row = {.value = value};
+    snprintf(row.name, sizeof row.name, "%s", name);
+    row_encode(&beat->rows, &gauge_message, gauge_message.field_count, &row);
+    beat->count++;
 }
 
 static void beat_counter(struct beat *beat, const char *name, int64_t value)
@@ -96,6 +110,62 @@ static void a_heartbeat_replaces_what_was_known(void **unused)
     telemetry_finish(&telemetry);
 }
 
+static void put_figure(void *context, const char *rest, double value)
+{
+    buffer_format(context, "%s=%g ", rest, value);
+}
+
+/* of_streams: what is known of counter n and gauge g of single streams. */
+static void of_streams(const struct telemetry *telemetry, const char *wanted)
+{
+    struct buffer text;
+    buffer_init(&text, 0);
+    telemetry_each(telemetry, false, "n/harvest/", put_figure, &text);
+    telemetry_each(telemetry, true, "g/harvest/", put_figure, &text);
+    assert_string_equal(buffer_text(&text), wanted);
+    buffer_finish(&text);
+}
+
+static void a_brief_heartbeat_leaves_the_figures_of_single_streams_as_they_were(void **unused)
+{
+    (void)unused;
+    struct telemetry telemetry;
+    struct beat beat;
+    struct json json;
+    struct buffer text;
+    int64_t value;
+    telemetry_init(&telemetry);
+    beat_begin(&beat, 42, 1);
+    beat_counter(&beat, "n", 3);
+    beat_counter(&beat, "n/harvest/A", 1);
+    beat_counter(&beat, "n/harvest/B", 2);
+    beat_gauge(&beat, "g/harvest/A", 0.5);
+    beat_counter(&beat, "reason/x", 9);
+    assert_ok(beat_take(&beat, &telemetry, "run", 2, 1000));
+    of_streams(&telemetry, "A=1 B=2 A=0.5 ");
+    beat_begin_as(&beat, 42, 2, true);
+    beat_counter(&beat, "n", 4);
+    beat_counter(&beat, "n/harvest/A", 8); /* it should not be there */
+    assert_ok(beat_take(&beat, &telemetry, "run", 2, 1200));
+    of_streams(&telemetry, "A=1 B=2 A=0.5 ");
+    assert_true(telemetry_counter(&telemetry, "n", &value) && value == 4);
+    assert_false(telemetry_counter(&telemetry, "reason/x", &value)); /* of no stream: told by each, or gone */
+    buffer_init(&text, 0);
+    json_init(&json, &text);
+    json_object_begin(&json);
+    telemetry_json(&json, &telemetry);
+    json_object_end(&json);
+    assert_non_null(strstr(buffer_text(&text), "\"counters\":{\"n\":4,\"n/harvest/A\":1,\"n/harvest/B\":2}"));
+    assert_non_null(strstr(buffer_text(&text), "\"gauges\":{\"g/harvest/A\":0.5}"));
+    buffer_finish(&text);
+    beat_begin(&beat, 42, 3); /* A has gone to another instance */
+    beat_counter(&beat, "n", 4);
+    beat_counter(&beat, "n/harvest/B", 2);
+    assert_ok(beat_take(&beat, &telemetry, "run", 2, 1400));
+    of_streams(&telemetry, "B=2 ");
+    telemetry_finish(&telemetry);
+}
+
 static void heartbeats_of_others_change_nothing(void **unused)
 {
     (void)unused;
@@ -116,7 +186,8 @@ static void what_an_instance_wrote_last_is_known_until_it_is_heard(void **unused
 {
     (void)unused;
     static const char TEXT[] =
-        "{\"run_id\": \"run\", \"name\": \"signal\", \"counters\": {\"processed\": 7}, \"gauges\": "
+        "{\"run_id\": \"run\", \"name\": \"signal\", \"counters\": {\"processed\": 7, \"n/harvest/A\": 2}, "
+        "\"gauges\": "
         "{\"ratio\": 0.5, \"unknown\": null}, \"sinks\": [{\"sink\": \"jsonl\", \"written\": 5}]}";
     char path[PATH_BYTES];
     struct telemetry telemetry;
@@ -134,6 +205,7 @@ static void what_an_instance_wrote_last_is_known_until_it_is_heard(void **unused
     assert_int_equal(count, 7);
     assert_true(telemetry_gauge(&telemetry, "ratio", &value));
     assert_float_equal(value, 0.5, 0);
+    of_streams(&telemetry, "A=2 ");
     assert_true(telemetry_gauge(&telemetry, "unknown", &value) && isnan(value));
     assert_int_equal(telemetry_written(&telemetry), 5);
     assert_false(telemetry.seen);
@@ -628,6 +700,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_heartbeat_replaces_what_was_known),
+        cmocka_unit_test(a_brief_heartbeat_leaves_the_figures_of_single_streams_as_they_were),
         cmocka_unit_test(heartbeats_of_others_change_nothing),
         cmocka_unit_test(what_an_instance_wrote_last_is_known_until_it_is_heard),
         cmocka_unit_test(what_it_wrote_last_stands_where_its_last_heartbeat_was_lost),

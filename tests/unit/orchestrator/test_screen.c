@@ -256,26 +256,73 @@ static void alerts_that_are_over_are_counted_and_those_that_are_open_are_shown(v
 static void harvest_is_told_of_each_symbol_whichever_instance_hears_it(void **unused)
 {
     (void)unused;
-    struct buffer out =
-        shown(screen_harvest,
-              "{\"symbols\":[\"A\",\"B\"],\"processes\":["
-              "{\"name\":\"harvest.1\",\"counters\":{\"reconnect_count\":2,\"queue_dropped\":0,\"trade_gap_"
-              "ids_total/harvest/A\":5,"
-              "\"book_seq_gap_total/harvest/A\":1,\"dedup_hits_total/harvest/"
-              "A\":9},\"gauges\":{\"latency_ms_p50\":3,"
-              "\"latency_ms_p99\":8,\"latency_ms_p50/harvest/A\":3,\"latency_ms_p99/harvest/A\":8}},"
-              "{\"name\":\"harvest.2\",\"counters\":{\"reconnect_count\":1,\"queue_dropped\":4,\"trade_gap_"
-              "ids_total/harvest/B\":0},"
-              "\"gauges\":{\"latency_ms_p50\":4,\"latency_ms_p99\":70,\"latency_ms_p50/harvest/"
-              "B\":4,\"latency_ms_p99/harvest/B\":70}},"
-              "{\"name\":\"report\",\"gauges\":{\"recv_rate_tps/harvest/A\":12.5}}]}",
-              "{}");
+    struct buffer out = shown(
+        screen_harvest,
+        "{\"symbols\":[\"A\",\"B\"],\"processes\":["
+        "{\"name\":\"harvest.1\",\"counters\":{\"reconnect_count\":2,\"queue_dropped\":3,"
+        "\"trade_gap_ids_total/harvest/A\":5,\"book_seq_gap_total/harvest/A\":1,"
+        "\"dedup_hits_total/harvest/A\":9,\"reconnect_count/harvest/A\":2,\"queue_dropped/harvest/A\":2,"
+        "\"queue_dropped/harvest/B\":1},"
+        "\"gauges\":{\"latency_ms_p50\":3,\"latency_ms_p99\":8,\"latency_ms_p50/harvest/A\":3,"
+        "\"latency_ms_p99/harvest/A\":8}},"
+        "{\"name\":\"harvest.2\",\"counters\":{\"reconnect_count\":1,\"queue_dropped\":4,"
+        "\"stage_retention_dropped\":6,\"stage_retention_dropped/harvest/B\":6,"
+        "\"trade_gap_ids_total/harvest/B\":0,\"reconnect_count/harvest/B\":0,"
+        "\"queue_dropped/harvest/B\":4},"
+        "\"gauges\":{\"latency_ms_p50\":4,\"latency_ms_p99\":70,\"latency_ms_p50/harvest/B\":4,"
+        "\"latency_ms_p99/harvest/B\":70}},"
+        "{\"name\":\"features\",\"counters\":{\"reconnect_count/harvest/B\":77}},"
+        "{\"name\":\"report\",\"gauges\":{\"recv_rate_tps/harvest/A\":12.5}}]}",
+        "{}");
     const char *text = buffer_text(&out);
-    assert_non_null(strstr(text, "harvest  latency ms p50 4 p99 70  reconnects 3  dropped 4\n"));
-    assert_non_null(
-        strstr(text, "trades/s 12.5  latency ms p50 3 p99 8  gap ids 5  book gaps 1  duplicates 9\n"));
-    assert_non_null(strstr(text, "trades/s -  latency ms p50 4 p99 70  gap ids 0  book gaps -"));
+    assert_non_null(strstr(text, "harvest  latency ms p50 4 p99 70  reconnects 3  dropped 13\n"));
+    assert_non_null(strstr(text,
+                           "A            trades/s 12.5  latency ms p50 3 p99 8  reconnects 2  dropped 2  "
+                           "gap ids 5  book gaps 1  duplicates 9\n"));
+    assert_non_null(strstr(text,
+                           "B            trades/s -  latency ms p50 4 p99 70  reconnects 0  dropped 11  "
+                           "gap ids 0  book gaps -"));
     buffer_finish(&out);
+}
+
+/* with_symbols: a status of so many; what harvest tells of each is its number. */
+static void with_symbols(struct buffer *status, size_t count)
+{
+    buffer_append_text(status, "{\"symbols\":[");
+    for (size_t i = 0; i < count; i++)
+        buffer_format(status, "%s\"S%zu\"", i ? "," : "", i);
+    buffer_append_text(status, "],\"processes\":[{\"name\":\"harvest\",\"counters\":{");
+    for (size_t i = 0; i < count; i++)
+        buffer_format(status, "%s\"reconnect_count/harvest/S%zu\":%zu", i ? "," : "", i, i);
+    buffer_append_text(status, "}}]}");
+}
+
+static void a_thousand_symbols_are_told_of_behind_all_else(void **unused)
+{
+    (void)unused;
+    enum { FEW = 20, MANY = 1000 };
+    struct buffer status, out;
+    buffer_init(&status, 0);
+    with_symbols(&status, FEW);
+    out = shown(screen_harvest, buffer_text(&status), "{}");
+    assert_non_null(strstr(buffer_text(&out), "reconnects 19 "));
+    buffer_finish(&out);
+    out = shown(screen_symbols, buffer_text(&status), "{}");
+    assert_int_equal(out.length, 0);
+    buffer_finish(&out);
+    buffer_clear(&status);
+    with_symbols(&status, MANY);
+    out = shown(screen_harvest, buffer_text(&status), "{}");
+    assert_null(strstr(buffer_text(&out), "S0"));
+    buffer_finish(&out);
+    out = shown(screen_symbols, buffer_text(&status), "{}");
+    for (size_t i = 0; i < MANY; i++) {
+        char line[80];
+        snprintf(line, sizeof line, "  S%-11zu trades/s -  latency ms p50 - p99 -  reconnects %zu  ", i, i);
+        assert_non_null(strstr(buffer_text(&out), line));
+    }
+    buffer_finish(&out);
+    buffer_finish(&status);
 }
 
 static void minutes_are_those_of_the_run_and_a_share_is_not_rounded(void **unused)
@@ -307,6 +354,7 @@ int main(void)
         cmocka_unit_test(ages_are_told_on_the_wall_clock_only),
         cmocka_unit_test(alerts_that_are_over_are_counted_and_those_that_are_open_are_shown),
         cmocka_unit_test(harvest_is_told_of_each_symbol_whichever_instance_hears_it),
+        cmocka_unit_test(a_thousand_symbols_are_told_of_behind_all_else),
         cmocka_unit_test(minutes_are_those_of_the_run_and_a_share_is_not_rounded),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -335,6 +335,23 @@ static bool run_life(const struct fixture *fixture, uint64_t seed, struct random
     return done;
 }
 
+static void counters_of_a_thousand_streams_leave_room_for_all_others(void **state)
+{
+    (void)state;
+    struct figures figures;
+    figures_init(&figures);
+    struct instance_figures *harvest = figures_instance(&figures, "harvest");
+    for (int i = 0; i < 1000; i++) {
+        char name[64];
+        snprintf(name, sizeof name, "dedup_hits_total/harvest/S%dUSDT", i);
+        instance_counter(harvest, name, i);
+    }
+    instance_counter(harvest, "dedup_hits_total", 7);
+    assert_int_equal(figures_counter(&figures, "harvest", "dedup_hits_total"), 7);
+    assert_int_equal(harvest->counter_count, 1);
+    figures_finish(&figures);
+}
+
 static void figures_after_any_number_of_kills_equal_an_undisturbed_life(void **state)
 {
     (void)state;
@@ -394,6 +411,7 @@ int main(void)
         cmocka_unit_test(a_row_given_twice_counts_once),
         cmocka_unit_test(a_row_that_cannot_be_read_is_named_and_passed),
         cmocka_unit_test(counters_are_summed_over_instances_and_null_when_never_heard),
+        cmocka_unit_test(counters_of_a_thousand_streams_leave_room_for_all_others),
         cmocka_unit_test(figures_after_any_number_of_kills_equal_an_undisturbed_life),
         cmocka_unit_test(another_runs_database_is_set_aside_and_the_start_of_the_same_run_kept),
     };

@@ -252,6 +252,58 @@ static void the_first_progress_of_a_life_is_told_at_once(void **state)
     world_end(&world);
 }
 
+/* of_streams: figures of single streams in the newest heartbeat. */
+static size_t of_streams(const struct world *world)
+{
+    const struct service *service = &world->services[COUNTER];
+    size_t count = 0;
+    for (size_t i = 0; i < service->counter_count; i++)
+        count += figure_is_of_stream(service->counters[i].name);
+    return count;
+}
+
+/* the_status_file_has: of each stream, in any heartbeat's file. */
+static void the_status_file_has(const struct world *world, int64_t rows)
+{
+    char path[PATH_BYTES], wanted[64];
+    struct buffer text;
+    path_join(path, world->folder, "runtime/status/counter.json");
+    buffer_init(&text, 0);
+    assert_ok(file_read(path, &text));
+    for (const char *const *symbol = (const char *const[]){"AAA", "BBB", NULL}; *symbol; symbol++) {
+        snprintf(wanted, sizeof wanted, "\"rows/counter/%s\":%lld", *symbol, (long long)rows);
+        if (!strstr(buffer_text(&text), wanted))
+            fail_msg("%s is not in %s", wanted, buffer_text(&text));
+    }
+    buffer_finish(&text);
+}
+
+static void heartbeats_between_two_files_are_brief_and_the_first_of_a_state_is_not(void **state)
+{
+    (void)state;
+    struct world world;
+    begin(&world);
+    ARGUMENTS(&world, COUNTER, "--hold", "100");
+    world_start(&world, COUNTER);
+    const struct heartbeat_row *beat = &world.services[COUNTER].beat;
+    UNTIL(&world, beat->seq && !beat->brief && world_counter(&world, COUNTER, "rows/counter/AAA") == 100);
+    bool was_brief = false;
+    UNTIL_DOING(&world, was_brief && !beat->brief, /* one that tells all comes again by itself */
+                was_brief = was_brief || beat->brief;
+                assert_int_equal(of_streams(&world), beat->brief ? 0 : 2));
+    assert_true(world_tell(&world, COUNTER, "release")->ok);
+    UNTIL(&world, world_ended(&world, COUNTER));
+    assert_true(world_tell(&world, COUNTER, "drain")->ok);
+    UNTIL(&world, strcmp(beat->state, "drained") == 0); /* the first that says so */
+    assert_int_equal(beat->brief, 0);
+    assert_int_equal(world_counter(&world, COUNTER, "rows/counter/AAA"), ROWS);
+    assert_int_equal(world_counter(&world, COUNTER, "rows/counter/BBB"), ROWS);
+    world_signal(&world, COUNTER, SIGTERM);
+    assert_int_equal(world_wait(&world, COUNTER), 0);
+    the_status_file_has(&world, ROWS);
+    world_end(&world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -269,6 +321,7 @@ int main(void)
         cmocka_unit_test(a_consumer_may_come_before_its_producer),
         cmocka_unit_test(a_joiner_asks_and_need_not_wait_for_a_heartbeat_of_its_producer),
         cmocka_unit_test(the_first_progress_of_a_life_is_told_at_once),
+        cmocka_unit_test(heartbeats_between_two_files_are_brief_and_the_first_of_a_state_is_not),
     };
     check_filter();
     return cmocka_run_group_tests(tests, undisturbed, NULL);
