@@ -13,9 +13,7 @@ enum {
     INJURY_TTL_MS_MIN = 20,
     INJURY_TTL_MS_MAX = 600000,
     INJURY_TTL_MS_DEFAULT = 2000,
-    /* So soon behind its end a lease is undone, or has not been kept: a thread that has a processor needs a few ms, and one whose machine has
-     * none for a moment cannot help it. */
-    INJURY_LATE_MS_MAX = 1000,
+    INJURY_LATE_MS_MAX = 100, /* so soon behind its end a lease is undone */
 };
 
 enum injury_kind {
