@@ -11,6 +11,7 @@ import pytest
 import zmq
 
 import control
+from asked import said
 from fakes import PATIENCE_S, ROOT, Run, SERVICES, gated
 
 
@@ -450,7 +451,7 @@ def test_an_orchestrator_that_does_not_answer_is_told_in_time_and_takes_nobody_f
         run.wait_line("go: all ready")
         run.process.send_signal(signal.SIGSTOP)
         for words, verb, limit_ms in ((["status"], "status", 2000), (["--timeout", "0.3", "restart", "nobody"], "restart", 300)):
-            done = run.orchctl(*words)
+            done = said(tmp_path, words)  # with its own patience
             sentence = f"orchctl: {verb}: the orchestrator did not answer within {limit_ms} ms\n"
             assert (done.returncode, done.stdout, done.stderr) == (1, "", sentence), done
         run.process.send_signal(signal.SIGCONT)
