@@ -301,7 +301,7 @@ static void work(struct fake *fake)
         if (fake->upstream[i].last_sequence > fake->rows)
             fake->rows = fake->upstream[i].last_sequence;
     word(fake, "stands_at", &fake->rows);
-    if (word(fake, "crash_after_ms", &value) && now_ms - fake->begun_ms > value)
+    if (word(fake, "crash_after_ms", &value) && now_ms - fake->begun_ms >= value)
         exit(1);
     if (now_ms - fake->beat_ms >= BEAT_MS)
         beat(fake);
