@@ -231,9 +231,15 @@ def test_an_empty_folder_and_a_run_that_was_not_here_are_no_success(finished, tm
 
 # ---- runs that were disturbed ----
 
+def harvest_of(stack):
+    """What the orchestrator knows of harvest; nothing, before it listens. No status file can be written on a full disk."""
+    answer = stack.orchctl("status", "harvest", "--json", check=False).stdout
+    return json.loads(answer)["processes"][0] if answer else {"generation": 0, "counters": {}, "heartbeat": {"seq": 0}}
+
+
 def test_an_unbalanced_ledger_fails_the_run(capture, tmp_path):
     """A row taken out of signals.db behind the last signal, while the run is still judged by what it holds."""
-    stack = harness.Stack(tmp_path, [capture], sink="sqlite", speed=15, sets=HELD, arguments=["--gates", "replay"])
+    stack = harness.Stack(tmp_path, [capture], sink="sqlite", speed=5, sets=HELD, arguments=["--gates", "replay"])
     with stack:
         market = stack.simulator_pid()
         harness.wait_for(lambda: stack.rows_written() > 60, 60, "some signals")
@@ -249,7 +255,7 @@ def test_an_unbalanced_ledger_fails_the_run(capture, tmp_path):
 
 
 def test_killing_every_daemon_leaves_the_same_ledger(capture, finished, tmp_path):
-    stack = harness.Stack(tmp_path, [capture], speed=10)
+    stack = harness.Stack(tmp_path, [capture], speed=5)
     with stack:
         for rows, service in enumerate(SERVICES[1:], 1):
             harness.wait_for(lambda: stack.rows_written() >= 20 * rows, 60, f"{20 * rows} rows")
@@ -259,12 +265,13 @@ def test_killing_every_daemon_leaves_the_same_ledger(capture, finished, tmp_path
 
 
 def test_a_killed_harvest_still_balances_and_names_what_it_missed(capture, tmp_path):
-    stack = harness.Stack(tmp_path, [capture], speed=20, sets=HELD)
+    stack = harness.Stack(tmp_path, [capture], speed=5, sets=HELD)
     with stack:
         market = stack.simulator_pid()
         harness.wait_for(lambda: stack.rows_written() > 60, 60, "rows")
         with harness.market_held(market):
             stack.orchctl("kill", "harvest")
+            harness.wait_for(lambda: harvest_of(stack)["generation"] == 2, 60, "its second life: there is a market for it")
         stack.finish()
     ledger = account(stack, 0)
     assert loss(ledger, "reconnects") >= 1
@@ -312,19 +319,17 @@ def messages_before_the_restart(stack):
 
 def test_a_planned_end_writes_what_waited_for_the_disk(capture, tmp_path):
     """TERM while the disk takes nothing: the fault ends with it, and all the socket gave is in the capture."""
-    stack = harness.Stack(tmp_path / "run", [capture], speed=10)
+    stack = harness.Stack(tmp_path / "run", [capture], speed=3)
 
-    def harvest(counter=None):  # no status file can be written meanwhile
-        answer = stack.orchctl("status", "harvest", "--json", check=False).stdout
-        process = json.loads(answer)["processes"][0] if answer else {"generation": 0, "counters": {}}
-        return process["counters"].get(counter, 0) if counter else process["generation"]
+    def harvest(counter):
+        return harvest_of(stack)["counters"].get(counter, 0)
 
     with stack:
         harness.wait_for(lambda: harvest("socket_messages") > 500, 60, "messages")
         stack.orchctl("fault", "disk_full", "harvest", "--for", "60s", "--force", "--no-wait")
         harness.wait_for(lambda: harvest("receiver_pauses") > 0, 60, "a batch that the disk did not take")
         stack.orchctl("restart", "harvest")
-        harness.wait_for(lambda: harvest() == 2, 60, "the second life")
+        harness.wait_for(lambda: harvest_of(stack)["generation"] == 2, 60, "the second life")
         ledger = json.loads((stack.folder / f"artifacts/run_logs/ledger_{stack.run_id}/harvest.json").read_text())
         stack.finish()
     assert ledger["run"]["socket_messages"] == messages_before_the_restart(stack) > 500
@@ -333,16 +338,20 @@ def test_a_planned_end_writes_what_waited_for_the_disk(capture, tmp_path):
 
 def test_a_planned_end_whose_losses_nothing_would_keep_fails_the_run(capture, tmp_path):
     """TERM while neither capture nor journal can be written, to the end: the next life cannot know what was lost."""
-    stack = harness.Stack(tmp_path / "run", [capture], speed=10)
+    stack = harness.Stack(tmp_path / "run", [capture], speed=3)
 
     def harvest():
-        answer = stack.orchctl("status", "harvest", "--json", check=False).stdout
-        return json.loads(answer)["processes"][0] if answer else {"generation": 0, "counters": {}}
+        return harvest_of(stack)
+
+    def told_by_now():
+        """What harvest has counted by now: of a heartbeat that was not on its way already."""
+        seq = harvest()["heartbeat"]["seq"]
+        return harness.wait_for(lambda: (now := harvest())["heartbeat"]["seq"] > seq + 3 and now["counters"], 60, "heartbeats")
 
     with stack:
         harness.wait_for(lambda: harvest()["counters"].get("socket_messages", 0) > 500, 60, "messages")
         stack.orchctl("fault", "disk_full", "harvest", "--for", "200ms", "--force", check=False)  # from then on SIGXFSZ is only counted
-        before = harvest()["counters"]["receiver_pauses"]
+        before = told_by_now()["receiver_pauses"]
         resource.prlimit(harvest()["pid"], resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))  # no lease: TERM does not end it
         harness.wait_for(lambda: harvest()["counters"].get("receiver_pauses", 0) > before, 60, "a batch that the disk did not take")
         stack.orchctl("restart", "harvest")
