@@ -15,7 +15,8 @@ import stack as harness
 
 RECORDING = "usdm/btcusdt_20240808.gz"
 CUT_LINES = 12000
-HELD = {"health.heartbeat_timeout_ms": 60000}  # a market that is held does not hang
+# A market that is held does not hang, nor does who waits for the machine: what is compared is what nobody but the test has disturbed.
+HELD = {"health.heartbeat_timeout_ms": 60000}
 SERVICES = ["harvest", "archive", "features", "signal", "broker", "report"]
 
 
@@ -26,7 +27,7 @@ def capture(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def finished(capture, tmp_path_factory):
-    stack = harness.Stack(tmp_path_factory.mktemp("finished"), [capture])
+    stack = harness.Stack(tmp_path_factory.mktemp("finished"), [capture], sets=HELD)
     with stack:
         harness.assert_sound(stack, stack.finish())
     return stack
@@ -255,7 +256,7 @@ def test_an_unbalanced_ledger_fails_the_run(capture, tmp_path):
 
 
 def test_killing_every_daemon_leaves_the_same_ledger(capture, finished, tmp_path):
-    stack = harness.Stack(tmp_path, [capture], speed=5)
+    stack = harness.Stack(tmp_path, [capture], speed=5, sets=HELD)
     with stack:
         for rows, service in enumerate(SERVICES[1:], 1):
             harness.wait_for(lambda: stack.rows_written() >= 20 * rows, 60, f"{20 * rows} rows")
@@ -287,7 +288,7 @@ def test_what_never_got_into_the_capture_is_known_after_harvest_was_killed(captu
     large = "x" * (8 * 1024 * 1024 + 1)
     faults = tmp_path / "faults"
     faults.write_text("".join(json.dumps({"after": after, "raw": large}) + "\n" for after in (500, 1000)))
-    stack = harness.Stack(tmp_path / "run", [capture], speed=5, sets={"simulator.inject": faults, "journal.state_interval_ms": 50})
+    stack = harness.Stack(tmp_path / "run", [capture], speed=5, sets={**HELD, "simulator.inject": faults, "journal.state_interval_ms": 50})
 
     def harvest(counter):
         return stack.statuses().get("harvest", {}).get("counters", {}).get(counter, 0)
@@ -319,7 +320,7 @@ def messages_before_the_restart(stack):
 
 def test_a_planned_end_writes_what_waited_for_the_disk(capture, tmp_path):
     """TERM while the disk takes nothing: the fault ends with it, and all the socket gave is in the capture."""
-    stack = harness.Stack(tmp_path / "run", [capture], speed=3)
+    stack = harness.Stack(tmp_path / "run", [capture], speed=3, sets=HELD)
 
     def harvest(counter):
         return harvest_of(stack)["counters"].get(counter, 0)
@@ -338,7 +339,7 @@ def test_a_planned_end_writes_what_waited_for_the_disk(capture, tmp_path):
 
 def test_a_planned_end_whose_losses_nothing_would_keep_fails_the_run(capture, tmp_path):
     """TERM while neither capture nor journal can be written, to the end: the next life cannot know what was lost."""
-    stack = harness.Stack(tmp_path / "run", [capture], speed=3)
+    stack = harness.Stack(tmp_path / "run", [capture], speed=3, sets=HELD)
 
     def harvest():
         return harvest_of(stack)
@@ -369,7 +370,7 @@ def test_a_planned_end_whose_losses_nothing_would_keep_fails_the_run(capture, tm
 
 @pytest.fixture(scope="module")
 def living(tmp_path_factory):
-    stack = harness.Stack(tmp_path_factory.mktemp("living"), run_id="living", speed=5)
+    stack = harness.Stack(tmp_path_factory.mktemp("living"), run_id="living", speed=5, sets=HELD)
     with stack:
         harness.wait_for(lambda: stack.rows_written() > 30, 60, "the first signals")
         yield stack
@@ -387,7 +388,7 @@ def test_a_living_run_balances_but_for_what_is_on_its_way(living):
 
 def test_a_run_whose_orchestrator_died_is_a_living_one(tmp_path):
     """Its daemons work on: what is on its way is outstanding, and nothing is final."""
-    stack = harness.Stack(tmp_path, run_id="orphaned", speed=5)
+    stack = harness.Stack(tmp_path, run_id="orphaned", speed=5, sets=HELD)
     with stack:
         harness.wait_for(lambda: stack.rows_written() > 30, 60, "the first signals")
         stack.process.kill()

@@ -14,7 +14,7 @@ SYMBOL = "BTCUSDT"
 SETS = {"simulator.rate": 20, "simulator.seed": 7, "simulator.start": "1700006400000", "strategy_mode.mode": "force_active", "signal.weak_threshold": 0.2,
         "archive.rotate_s": 10, "run.time_scale": 90, "eval.horizons_s": "5", "eval.primary_horizon_s": 5, "eval.tol_ms": 1000,
         "eval.gate_window_s": 300, "eval.display_window_s": 300, "eval.train_s": 300, "eval.test_s": 60, "canary.hours": 0.02,
-        "canary.p1_timeout_s": 86400}
+        "canary.p1_timeout_s": 86400, "health.heartbeat_timeout_ms": 60000}
 
 
 def programs_held(folder):

@@ -18,7 +18,7 @@ SETS = {"simulator.rate": 30, "simulator.seed": 7, "simulator.start": "170000640
         "eval.display_window_s": 300, "eval.train_s": 300, "eval.test_s": 60, "eval.merge_tol_ms": 300,
         # none of these can be met, so every gate fires
         "canary.auc_min": 0.999, "canary.ece_max": 0.0001, "canary.merge_p99_max_ms": 1, "canary.hours": 0.2,
-        "canary.p1_timeout_s": 86400}
+        "canary.p1_timeout_s": 86400, "health.heartbeat_timeout_ms": 60000}
 EXPORTED = {"fusion_auc_active", "ece", "match_rate", "merge_time_diff_ms_p99", "slice_weight_active", "direction_flips_24h"}
 WANTED = {"slice_weight", "suspend_calibration", "adjust_merge_tol"}
 
