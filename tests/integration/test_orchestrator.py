@@ -259,8 +259,9 @@ def test_faults_of_the_command_line_happen_in_time(programs, tmp_path):
 
 
 def test_a_hang_is_noticed_killed_and_its_evidence_kept(programs, tmp_path):
-    with Run(programs, tmp_path, behave={"broker": "hang_after_ms=500"},
-             sets={"health.heartbeat_timeout_ms": 300}) as run:
+    with Run(programs, tmp_path) as run:
+        run.wait_line("go: all ready")  # one that was never heard is not ready, and that has another limit
+        (tmp_path / "fake" / "broker").write_text("hangs\n")
         run.wait_line("broker hangs")
         (tmp_path / "fake" / "broker").unlink()
         run.wait_line("broker restarted")
