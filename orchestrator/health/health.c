@@ -189,6 +189,16 @@ static void judge_lateness(struct health *health, const struct health_view *view
         fail(health, "late", "summary");
 }
 
+/* judge_heartbeat: what it said last holds until it says otherwise: one that lacks its disk is late more often than others. */
+static void judge_heartbeat(struct health *health, const struct health_view *view)
+{
+    const struct telemetry *telemetry = view->telemetry;
+    if (!telemetry->seen || view->now_ms - telemetry->received_ms > view->heartbeat_timeout_ms)
+        fail(health, "no_heartbeat", "");
+    if (telemetry->seen && strcmp(telemetry->beat.state, "degraded") == 0)
+        fail(health, "degraded", "");
+}
+
 static void judge_process(struct health *health, const struct health_view *view)
 {
     if (!view->up)
@@ -197,11 +207,8 @@ static void judge_process(struct health *health, const struct health_view *view)
         fail(health, "paused", "");
     else if (!view->beats)
         return; /* that it lives is all that is known */
-    else if (!view->telemetry->seen ||
-             view->now_ms - view->telemetry->received_ms > view->heartbeat_timeout_ms)
-        fail(health, "no_heartbeat", "");
-    else if (strcmp(view->telemetry->beat.state, "degraded") == 0)
-        fail(health, "degraded", "");
+    else
+        judge_heartbeat(health, view);
     judge_progress(health, view);
     judge_lateness(health, view);
     if (view->rss_mb >= view->max_rss_mb)

@@ -16,7 +16,8 @@ import stack as harness
 
 RECORDING = "usdm/btcusdt_20240808.gz"
 CUT_LINES = 12000
-HELD = {"health.heartbeat_timeout_ms": 60000}  # a market that is held does not hang
+# A market that is held does not hang, nor does who waits for the machine: what is compared is what nobody but the test has disturbed.
+HELD = {"health.heartbeat_timeout_ms": 60000}
 SERVICES = ["harvest", "archive", "features", "signal", "broker", "report"]
 
 
@@ -27,7 +28,7 @@ def capture(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def finished(capture, tmp_path_factory):
-    stack = harness.Stack(tmp_path_factory.mktemp("finished"), [capture])
+    stack = harness.Stack(tmp_path_factory.mktemp("finished"), [capture], sets=HELD)
     with stack:
         harness.assert_sound(stack, stack.finish())
     return stack
@@ -232,9 +233,15 @@ def test_an_empty_folder_and_a_run_that_was_not_here_are_no_success(finished, tm
 
 # ---- runs that were disturbed ----
 
+def harvest_of(stack):
+    """What the orchestrator knows of harvest; nothing, before it listens. No status file can be written on a full disk."""
+    answer = stack.orchctl("status", "harvest", "--json", check=False).stdout
+    return json.loads(answer)["processes"][0] if answer else {"generation": 0, "counters": {}, "heartbeat": {"seq": 0}}
+
+
 def test_an_unbalanced_ledger_fails_the_run(capture, tmp_path):
     """A row taken out of signals.db behind the last signal, while the run is still judged by what it holds."""
-    stack = harness.Stack(tmp_path, [capture], sink="sqlite", speed=15, sets=HELD, arguments=["--gates", "replay"])
+    stack = harness.Stack(tmp_path, [capture], sink="sqlite", speed=5, sets=HELD, arguments=["--gates", "replay"])
     with stack:
         market = stack.simulator_pid()
         harness.wait_for(lambda: stack.rows_written() > 60, 60, "some signals")
@@ -250,7 +257,7 @@ def test_an_unbalanced_ledger_fails_the_run(capture, tmp_path):
 
 
 def test_killing_every_daemon_leaves_the_same_ledger(capture, finished, tmp_path):
-    stack = harness.Stack(tmp_path, [capture], speed=10)
+    stack = harness.Stack(tmp_path, [capture], speed=5, sets=HELD)
     with stack:
         for rows, service in enumerate(SERVICES[1:], 1):
             harness.wait_for(lambda: stack.rows_written() >= 20 * rows, 60, f"{20 * rows} rows")
@@ -260,12 +267,13 @@ def test_killing_every_daemon_leaves_the_same_ledger(capture, finished, tmp_path
 
 
 def test_a_killed_harvest_still_balances_and_names_what_it_missed(capture, tmp_path):
-    stack = harness.Stack(tmp_path, [capture], speed=20, sets=HELD)
+    stack = harness.Stack(tmp_path, [capture], speed=5, sets=HELD)
     with stack:
         market = stack.simulator_pid()
         harness.wait_for(lambda: stack.rows_written() > 60, 60, "rows")
         with harness.market_held(market):
             stack.orchctl("kill", "harvest")
+            harness.wait_for(lambda: harvest_of(stack)["generation"] == 2, 60, "its second life: there is a market for it")
         stack.finish()
     ledger = account(stack, 0)
     assert loss(ledger, "reconnects") >= 1
@@ -281,7 +289,7 @@ def test_what_never_got_into_the_capture_is_known_after_harvest_was_killed(captu
     large = "x" * (8 * 1024 * 1024 + 1)
     faults = tmp_path / "faults"
     faults.write_text("".join(json.dumps({"after": after, "raw": large}) + "\n" for after in (500, 1000)))
-    stack = harness.Stack(tmp_path / "run", [capture], speed=5, sets={"simulator.inject": faults, "journal.state_interval_ms": 50})
+    stack = harness.Stack(tmp_path / "run", [capture], speed=5, sets={**HELD, "simulator.inject": faults, "journal.state_interval_ms": 50})
 
     def harvest(counter):
         return stack.statuses().get("harvest", {}).get("counters", {}).get(counter, 0)
@@ -313,19 +321,17 @@ def messages_before_the_restart(stack):
 
 def test_a_planned_end_writes_what_waited_for_the_disk(capture, tmp_path):
     """TERM while the disk takes nothing: the fault ends with it, and all the socket gave is in the capture."""
-    stack = harness.Stack(tmp_path / "run", [capture], speed=10)
+    stack = harness.Stack(tmp_path / "run", [capture], speed=3, sets=HELD)
 
-    def harvest(counter=None):  # no status file can be written meanwhile
-        answer = stack.orchctl("status", "harvest", "--json", check=False).stdout
-        process = json.loads(answer)["processes"][0] if answer else {"generation": 0, "counters": {}}
-        return process["counters"].get(counter, 0) if counter else process["generation"]
+    def harvest(counter):
+        return harvest_of(stack)["counters"].get(counter, 0)
 
     with stack:
         harness.wait_for(lambda: harvest("socket_messages") > 500, 60, "messages")
         stack.orchctl("fault", "disk_full", "harvest", "--for", "60s", "--force", "--no-wait")
         harness.wait_for(lambda: harvest("receiver_pauses") > 0, 60, "a batch that the disk did not take")
         stack.orchctl("restart", "harvest")
-        harness.wait_for(lambda: harvest() == 2, 60, "the second life")
+        harness.wait_for(lambda: harvest_of(stack)["generation"] == 2, 60, "the second life")
         ledger = json.loads((stack.folder / f"artifacts/run_logs/ledger_{stack.run_id}/harvest.json").read_text())
         stack.finish()
     assert ledger["run"]["socket_messages"] == messages_before_the_restart(stack) > 500
@@ -334,16 +340,20 @@ def test_a_planned_end_writes_what_waited_for_the_disk(capture, tmp_path):
 
 def test_a_planned_end_whose_losses_nothing_would_keep_fails_the_run(capture, tmp_path):
     """TERM while neither capture nor journal can be written, to the end: the next life cannot know what was lost."""
-    stack = harness.Stack(tmp_path / "run", [capture], speed=10)
+    stack = harness.Stack(tmp_path / "run", [capture], speed=3, sets=HELD)
 
     def harvest():
-        answer = stack.orchctl("status", "harvest", "--json", check=False).stdout
-        return json.loads(answer)["processes"][0] if answer else {"generation": 0, "counters": {}}
+        return harvest_of(stack)
+
+    def told_by_now():
+        """What harvest has counted by now: of a heartbeat that was not on its way already."""
+        seq = harvest()["heartbeat"]["seq"]
+        return harness.wait_for(lambda: (now := harvest())["heartbeat"]["seq"] > seq + 3 and now["counters"], 60, "heartbeats")
 
     with stack:
         harness.wait_for(lambda: harvest()["counters"].get("socket_messages", 0) > 500, 60, "messages")
         stack.orchctl("fault", "disk_full", "harvest", "--for", "200ms", "--force", check=False)  # from then on SIGXFSZ is only counted
-        before = harvest()["counters"]["receiver_pauses"]
+        before = told_by_now()["receiver_pauses"]
         resource.prlimit(harvest()["pid"], resource.RLIMIT_FSIZE, (0, resource.RLIM_INFINITY))  # no lease: TERM does not end it
         harness.wait_for(lambda: harvest()["counters"].get("receiver_pauses", 0) > before, 60, "a batch that the disk did not take")
         stack.orchctl("restart", "harvest")
@@ -389,7 +399,7 @@ def test_what_is_lost_at_the_last_exit_stands_in_the_summaries(capture, tmp_path
 
 @pytest.fixture(scope="module")
 def living(tmp_path_factory):
-    stack = harness.Stack(tmp_path_factory.mktemp("living"), run_id="living", speed=5)
+    stack = harness.Stack(tmp_path_factory.mktemp("living"), run_id="living", speed=5, sets=HELD)
     with stack:
         harness.wait_for(lambda: stack.rows_written() > 30, 60, "the first signals")
         yield stack
@@ -407,7 +417,7 @@ def test_a_living_run_balances_but_for_what_is_on_its_way(living):
 
 def test_a_run_whose_orchestrator_died_is_a_living_one(tmp_path):
     """Its daemons work on: what is on its way is outstanding, and nothing is final."""
-    stack = harness.Stack(tmp_path, run_id="orphaned", speed=5)
+    stack = harness.Stack(tmp_path, run_id="orphaned", speed=5, sets=HELD)
     with stack:
         harness.wait_for(lambda: stack.rows_written() > 30, 60, "the first signals")
         stack.process.kill()

@@ -18,7 +18,8 @@ SETS = {"simulator.rate": 30, "simulator.seed": 7, "simulator.start": "170000640
         "eval.display_window_s": 300, "eval.train_s": 300, "eval.test_s": 60, "eval.merge_tol_ms": 300,
         # none of these can be met, so every gate fires
         "canary.auc_min": 0.999, "canary.ece_max": 0.0001, "canary.merge_p99_max_ms": 1, "canary.hours": 0.2,
-        "canary.p1_timeout_s": 86400}
+        "canary.p1_timeout_s": 86400, "health.heartbeat_timeout_ms": 60000}
+EXPORTED = {"fusion_auc_active", "ece", "match_rate", "merge_time_diff_ms_p99", "slice_weight_active", "direction_flips_24h"}
 WANTED = {"slice_weight", "suspend_calibration", "adjust_merge_tol"}
 
 
@@ -74,7 +75,8 @@ def live(tmp_path_factory):
             run.seen_controls, run.seen_carried = run.controls(), carried
             run.seen_decisions = run.progress()["decisions"]
             run.monitor = run.orchctl("monitor", "--once").stdout
-            run.pushed = stack.wait_for(lambda: gateway.groups().get("tried", {}), 60, "a push")
+            run.pushed = stack.wait_for(lambda: EXPORTED <= (pushed := gateway.groups().get("tried", {})).keys() and pushed, 60,
+                                        f"a push of {EXPORTED}")
             run.orchctl("shutdown")
             run.code = run.finish()
     run.reports = Canary(folder)
@@ -155,8 +157,7 @@ def test_firings_are_incidents_alerts_figures_and_lines(live):
     assert {"canary_auc", "canary_ece", "canary_merge"} <= {alert["rule"] for alert in manifest["alerts"]["triggered"]}
     assert live.code == 3 and live.reports.final()["open_p1"] == len(incidents)
     assert f"FAIL     canary_auc        {SYMBOL}" in live.monitor and "step" in live.monitor
-    exported = {name for name in live.pushed if not name.startswith("push")}
-    assert {"fusion_auc_active", "ece", "match_rate", "merge_time_diff_ms_p99", "slice_weight_active", "direction_flips_24h"} <= exported
+    assert EXPORTED <= live.pushed.keys()
 
 
 def test_the_folder_tells_what_ran(live):

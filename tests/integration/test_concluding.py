@@ -7,7 +7,7 @@ import signal
 import control
 from fakes import Run
 
-ANSWER_MS = 30000
+ANSWER_MS = 60000
 QUESTIONS = 25
 
 
@@ -28,6 +28,11 @@ def ask_everything(ctl):
     ctl.ask("gates", timeout_ms=ANSWER_MS)
     ctl.ask("events", timeout_ms=ANSWER_MS)
     return result
+
+
+def heartbeats(ctl):
+    """{process: number of its newest heartbeat}."""
+    return {name: process["heartbeat"]["seq"] for name, process in ctl.status().items()}
 
 
 def refusal(ctl, verb, **arguments):
@@ -53,7 +58,8 @@ def test_a_run_that_is_being_judged_and_concluded_answers_whoever_asks(programs,
             end = end_of_pipe(run, source)  # read by the gates that are judged before the stop
             before = ask_everything(ctl)
             assert before["phase"] == "reporting"
-            assert all(process["heartbeat_age_ms"] < 5000 for process in ask_everything(ctl)["processes"])  # they are heard, too
+            beats = heartbeats(ctl)
+            run.wait_for(lambda: all(seq > beats[name] for name, seq in heartbeats(ctl).items()), "that they are heard, too")
             os.unlink(source)  # of what comes now nobody needs to be held up
             os.close(end)
 

@@ -401,6 +401,7 @@ def test_clean_refuses_while_somebody_works_there(tmp_path):
         refused = stack.orchctl("evidence", "build", check=False), stack.orchctl("evidence", "build", "--json", check=False)
         assert [done.returncode for done in refused] == [1, 1] and all("still going on" in done.stderr for done in refused)
         assert json.loads(refused[1].stdout)["final"] is False and not (tmp_path / "artifacts/evidence").exists()
+        harness.wait_for(stack.orders, 60, "an order")
         before = stack.orchctl("status", "broker", "--json", check=False).stdout
         drained = stack.orchctl("drain", "broker", "--wait", "60", "--timeout", "60")
         assert "stopped" in drained.stdout, before

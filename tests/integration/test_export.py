@@ -14,8 +14,8 @@ import servers
 import stack as harness
 from fakes import Mortal, Run
 
-# Two minutes of a thin synthetic market in six seconds; a tick each second instead of each minute.
-SETS = {"export.interval_s": 1, "simulator.rate": 20}
+# Two minutes of a thin synthetic market in six seconds; a tick each second instead of each minute. Nobody dies of a busy machine.
+SETS = {"export.interval_s": 1, "simulator.rate": 20, "health.heartbeat_timeout_ms": 60000}
 
 
 def run_to_its_end(folder, sets, environment=None, run_id="test-run", minutes=0.1):
@@ -80,7 +80,9 @@ def test_a_pushgateway_holds_the_last_figures_of_a_run_until_the_next_run_of_the
         (features,) = [process for process in counters if process["name"] == "features"]
         for name in ("cvd_scale_median", "p_abs_z_gt2"):  # each has its own; the name alone is the worst of them
             own = [features["gauges"][f"{name}/features/{symbol}"] for symbol in ("BTCUSDT", "ETHUSDT")]
-            assert features["gauges"][name] == max(own) and len(set(own)) == 2, own
+            assert features["gauges"][name] == max(own), own
+            # Shares of a thousand rows may well be the same for once.
+            assert name == "p_abs_z_gt2" or len(set(own)) == 2, own
         lines = (stack.folder / "artifacts/run_logs/export_test-run.jsonl").read_text().splitlines()
         assert [json.loads(line)["number"] for line in lines] == [*range(len(lines) - 1), -1]
         # A test of the target is no tick of a run and leaves nothing behind; the next run's first export drops this one's group.
@@ -124,8 +126,8 @@ def test_an_influxdb_2_gets_token_bucket_and_lines_and_a_refused_attempt_is_repe
         export = manifest["timeseries_export"]
         assert not influx2.complaints and influx2.checks == 1
         assert_ticks(export)
-        assert export["retry_count"] == 2 and export["ticks"][0] | {"at": ""} == {"at": "", "ok": True, "attempts": 3,
-                                                                                   "http_status": 204}
+        first = next(tick for tick in export["ticks"] if tick["attempts"])  # a second may have passed before it could be tried
+        assert export["retry_count"] == 2 and first | {"at": ""} == {"at": "", "ok": True, "attempts": 3, "http_status": 204}
         assert export["export_count"] == len(influx2.bodies)
         written = [path for path in stack.folder.rglob("*") if path.is_file() and influx2.TOKEN.encode() in path.read_bytes()]
         assert not written and manifest["env_overrides"]["INFLUX_TOKEN"] == "set"

@@ -55,7 +55,7 @@ def test_a_run_that_finds_the_disk_full_does_not_begin_and_says_where(pages, tmp
     with small_disk.mounted(tmp_path / "disk", 1024) as disk:
         disk.fill(pages)
         with harness.Stack(disk.folder, output=tmp_path / "said") as stack:
-            code = stack.finish(30)
+            code = stack.finish()
         assert code in (1, 2) and "make room on its file system" in stack.text(), stack.text()
         assert re.search(r"run\.\w+: |the folder runtime ", stack.text()), "where"
         assert "starting (pid" not in stack.text() and not list(disk.folder.rglob("*.mdb"))
@@ -63,11 +63,12 @@ def test_a_run_that_finds_the_disk_full_does_not_begin_and_says_where(pages, tmp
 
 def test_a_run_whose_disk_fills_up_waits_and_its_rows_are_those_of_an_undisturbed_one(tmp_path):
     capture = harness.cut(harness.needed("usdm/btcusdt_20240808.gz"), 12000, tmp_path)
-    with harness.Stack(tmp_path / "undisturbed", [capture]) as reference:
+    patient = {"health.heartbeat_timeout_ms": 60000}  # nobody dies whom the test does not kill
+    with harness.Stack(tmp_path / "undisturbed", [capture], sets=patient) as reference:
         harness.assert_sound(reference, reference.finish())
     with small_disk.mounted(tmp_path / "disk", 256 * 1024) as disk:
-        stack = harness.Stack(disk.folder, [capture], speed=10, output=tmp_path / "said",
-                              sets={"supervisor.probe_interval_s": 1, "supervisor.max_restarts": 100})
+        stack = harness.Stack(disk.folder, [capture], speed=5, output=tmp_path / "said",
+                              sets={**patient, "supervisor.probe_interval_s": 1, "supervisor.max_restarts": 100})
         with stack:
             market = stack.simulator_pid()
             harness.wait_for(lambda: stack.rows_written() > 0, 60, "the first signals")

@@ -387,11 +387,15 @@ WRONG_COMMANDS = [  # words of orchctl, of its sentence, exit code
 ]
 
 
+def pids(stack):
+    return {process["name"]: process["pid"] for process in stack.status()["processes"]}
+
+
 def test_wrong_requests_get_a_sentence_and_change_nothing(binaries, tmp_path):
     stack = harness.Stack(tmp_path, [harness.needed(RECORDING)], binaries=binaries, speed=4, sets={"limits.max_rss_mb": 4000})
     with stack:
         harness.wait_for(lambda: stack.rows_written() > 10, 120, "the first rows")  # sanitizers are slow
-        before = {name: status["pid"] for name, status in stack.statuses().items()}
+        before = pids(stack)
         with wire.Client(tmp_path / "runtime" / "bus" / "orchestrator.ctl") as client:
             for data, words in ORCHESTRATOR_REQUESTS:
                 client.send(data)
@@ -409,7 +413,7 @@ def test_wrong_requests_get_a_sentence_and_change_nothing(binaries, tmp_path):
             assert sentence in done.stderr and not done.stdout, (words, done)
             assert done.returncode == code if code else done.returncode in (1, 2), (words, done)
         assert phase(stack) == "feeding"
-        assert {name: status["pid"] for name, status in stack.statuses().items()} == before
+        assert pids(stack) == before
         stack.orchctl("shutdown")
         stack.finish(60)
     assert not sanitized.REPORT.search(stack.text())

@@ -11,6 +11,7 @@ import pytest
 import zmq
 
 import control
+from asked import said
 from fakes import PATIENCE_S, ROOT, Run, SERVICES, gated
 
 
@@ -258,8 +259,9 @@ def test_faults_of_the_command_line_happen_in_time(programs, tmp_path):
 
 
 def test_a_hang_is_noticed_killed_and_its_evidence_kept(programs, tmp_path):
-    with Run(programs, tmp_path, behave={"broker": "hang_after_ms=500"},
-             sets={"health.heartbeat_timeout_ms": 300}) as run:
+    with Run(programs, tmp_path) as run:
+        run.wait_line("go: all ready")  # one that was never heard is not ready, and that has another limit
+        (tmp_path / "fake" / "broker").write_text("hangs\n")
         run.wait_line("broker hangs")
         (tmp_path / "fake" / "broker").unlink()
         run.wait_line("broker restarted")
@@ -450,7 +452,7 @@ def test_an_orchestrator_that_does_not_answer_is_told_in_time_and_takes_nobody_f
         run.wait_line("go: all ready")
         run.process.send_signal(signal.SIGSTOP)
         for words, verb, limit_ms in ((["status"], "status", 2000), (["--timeout", "0.3", "restart", "nobody"], "restart", 300)):
-            done = run.orchctl(*words)
+            done = said(tmp_path, words)  # with its own patience
             sentence = f"orchctl: {verb}: the orchestrator did not answer within {limit_ms} ms\n"
             assert (done.returncode, done.stdout, done.stderr) == (1, "", sentence), done
         run.process.send_signal(signal.SIGCONT)

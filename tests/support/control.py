@@ -40,7 +40,7 @@ class Control:
                 return answer
         return None
 
-    def ask(self, verb, timeout_ms=5000, **arguments):
+    def ask(self, verb, timeout_ms=60000, **arguments):
         """The result; an AssertionError when it was refused or did not come."""
         answer = self.receive(self.send(verb, **arguments), timeout_ms)
         assert answer, f"no answer to {verb} within {timeout_ms} ms"

@@ -12,6 +12,8 @@ import signal
 import subprocess
 import time
 
+import patience
+
 ROOT = pathlib.Path(os.environ.get("ORDERFLOW_ROOT", pathlib.Path(__file__).resolve().parents[2]))
 BUILD = pathlib.Path(os.environ.get("ORDERFLOW_BUILD", ROOT / "build" / "dev"))
 FAKE = BUILD / "tests" / "fake_service"
@@ -41,6 +43,8 @@ def gated(programs, folder, name):
 
 class Run:
     """An orchestrator with fake daemons in a folder of its own."""
+
+    process = None
 
     def __init__(self, programs, folder, *arguments, sets=None, behave=None, gates="none", enable=None):
         self.programs, self.folder = programs, folder
@@ -96,8 +100,7 @@ class Run:
             raise AssertionError(f"the run did not end:\n{self.text()[-3000:]}") from None
 
     def orchctl(self, *arguments):
-        return subprocess.run([str(self.programs / "orchctl"), *map(str, arguments)], cwd=self.folder,
-                              capture_output=True, text=True, timeout=60)
+        return patience.said(self.programs / "orchctl", arguments, self.folder, self.process, timeout=120)
 
     def popen(self, *arguments):
         return subprocess.Popen([str(self.programs / "orchctl"), *arguments], cwd=self.folder, stdout=subprocess.PIPE)

@@ -16,6 +16,8 @@ import subprocess
 import threading
 import time
 
+import patience
+
 ROOT = pathlib.Path(os.environ.get("ORDERFLOW_ROOT", pathlib.Path(__file__).resolve().parents[2]))
 BUILD = pathlib.Path(os.environ.get("ORDERFLOW_BUILD", ROOT / "build" / "dev"))
 BIN = BUILD / "bin"
@@ -88,6 +90,8 @@ def market_held(pid):
 class Stack:
     """One run: `with Stack(folder, captures=[...]) as stack: stack.finish()`."""
 
+    process = None
+
     def __init__(self, folder, captures=(), *, run_id="test-run", speed="max", sink="dual", sets=None, arguments=(),
                  enable="harvest,signal,broker,report", environment=None, binaries=None, output=None):
         self.folder = pathlib.Path(folder)
@@ -103,7 +107,6 @@ class Stack:
             self.command += ["--set", f"{key}={value}"]
         self.command += list(arguments)
         self.environment = {**os.environ, **(environment or {})}
-        self.process = None
 
     def __enter__(self):
         self.output = open(self.output_path, "wb")
@@ -139,7 +142,7 @@ class Stack:
             raise AssertionError(f"the run did not end within {seconds} s:\n{self.text()[-4000:]}")
 
     def orchctl(self, *arguments, check=True):
-        done = subprocess.run([str(self.binaries / "orchctl"), *arguments], cwd=self.folder, capture_output=True, text=True)
+        done = patience.said(self.binaries / "orchctl", arguments, self.folder, self.process)
         assert not check or done.returncode == 0, f"orchctl {arguments}: {done.returncode} {done.stdout} {done.stderr}"
         return done
 

@@ -4,7 +4,7 @@
  *
  * Its name is its instance's. How it behaves stands in the file fake/<instance> of the current folder, one
  * word per line, read at every start: no_ready, ready_after_ms=N, exit_code=N (before READY),
- * crash_after_ms=N (after READY, exit 1), ignore_term, hang_after_ms=N, end_after_ms=N (harvest: ends its
+ * crash_after_ms=N (after READY, exit 1), ignore_term, hangs (no heartbeats; read again before each), end_after_ms=N (harvest: ends its
  * streams so long after go), end_late_ms=N (so long after stop_intake), no_drain, refuse_go, stands_at=N (so many rows from its first heartbeat on, never more),
  * deaf (its heartbeats tell no configuration), queue_dropped=N, deadletter_rows=N, stage_plan_version=N, stage_acquired_version=N
  * (counters of its heartbeats; read again before each), event_ms_per_row=N (its rows are so far apart in event time), no_control
@@ -192,8 +192,7 @@ static void beat(struct fake *fake)
     struct frame_header header = {.generation = fake->generation};
     struct buffer rows, *frame = &fake->newest_beat;
     char topic[96];
-    int64_t hang_ms;
-    if (word(fake, "hang_after_ms", &hang_ms) && clock_monotonic_ms(&fake->clock) - fake->begun_ms > hang_ms)
+    if (word_now(fake, "hangs", NULL))
         return;
     fake->beat_ms = clock_monotonic_ms(&fake->clock);
     buffer_init(&rows, 0);
@@ -301,7 +300,7 @@ static void work(struct fake *fake)
         if (fake->upstream[i].last_sequence > fake->rows)
             fake->rows = fake->upstream[i].last_sequence;
     word(fake, "stands_at", &fake->rows);
-    if (word(fake, "crash_after_ms", &value) && now_ms - fake->begun_ms > value)
+    if (word(fake, "crash_after_ms", &value) && now_ms - fake->begun_ms >= value)
         exit(1);
     if (now_ms - fake->beat_ms >= BEAT_MS)
         beat(fake);

@@ -415,6 +415,26 @@ static void each_condition_shows_by_name(void **unused)
     telemetry_finish(&bench.telemetry);
 }
 
+static void one_that_lacks_something_is_degraded_until_it_says_otherwise(void **unused)
+{
+    (void)unused;
+    struct bench bench;
+    bench_init(&bench);
+    assert_int_equal(bench_tick(&bench, 0, 5, 0), HEALTH_HEALTHY);
+    snprintf(bench.telemetry.beat.state, sizeof bench.telemetry.beat.state, "degraded");
+    health_judge(&bench.health, &bench.view, 0, false);
+    assert_string_equal(bench.health.failed, "degraded");
+    bench.view.now_ms = 511; /* late: the disk that it lacks, or a busy machine */
+    health_judge(&bench.health, &bench.view, 0, false);
+    assert_string_equal(bench.health.failed, "no_heartbeat,degraded");
+    assert_int_equal(bench.health.status, HEALTH_DEGRADED);
+    snprintf(bench.telemetry.beat.state, sizeof bench.telemetry.beat.state, "running");
+    health_judge(&bench.health, &bench.view, 0, false);
+    assert_string_equal(bench.health.failed, "no_heartbeat");
+    assert_int_equal(bench.health.status, HEALTH_UNHEALTHY);
+    telemetry_finish(&bench.telemetry);
+}
+
 /* told: what a heartbeat says beside itself. */
 struct told {
     const char *counter;
@@ -708,6 +728,7 @@ int main(void)
         cmocka_unit_test(growth_is_asked_for_over_its_window),
         cmocka_unit_test(in_recorded_runs_and_before_the_feed_opens_existence_is_enough),
         cmocka_unit_test(each_condition_shows_by_name),
+        cmocka_unit_test(one_that_lacks_something_is_degraded_until_it_says_otherwise),
         cmocka_unit_test(harvest_needs_every_symbol_its_sockets_and_its_capture),
         cmocka_unit_test(archive_writes_of_both_kinds_unless_there_is_only_one),
         cmocka_unit_test(signal_turns_its_files_over_where_it_has_any),
