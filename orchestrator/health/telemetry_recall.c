@@ -71,6 +71,9 @@ void telemetry_recall(struct telemetry *telemetry, const char *path, const char 
         take_named(&telemetry->parts[PART_COUNTERS], &counter_message, yyjson_obj_get(root, "counters"));
         take_named(&telemetry->parts[PART_GAUGES], &gauge_message, yyjson_obj_get(root, "gauges"));
         take_rows(&telemetry->parts[PART_SINKS], &sink_status_message, yyjson_obj_get(root, "sinks"));
+        yyjson_val *event_ms = yyjson_obj_get(root, "event_ts_ms");
+        if (yyjson_is_int(event_ms))
+            telemetry->beat.event_ts_ms = yyjson_get_sint(event_ms);
     }
     yyjson_doc_free(document);
     buffer_finish(&text);
