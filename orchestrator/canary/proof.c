@@ -101,11 +101,20 @@ static enum status appear(const struct keeping *keeping, const char *place)
     return error_set(keeping->error, STATUS_IO, "%s cannot be made: %m", place);
 }
 
-enum status proof_keep(const char *artifacts_dir, struct stable_fingerprint *entry, struct error *error)
+void proof_report_folder(const char *artifacts_dir, const char *run_id, const char *newest_run_id,
+                         char out_path[PATH_BYTES])
+{
+    path_join(out_path, artifacts_dir, "runtime/canary_report");
+    if (strcmp(run_id, newest_run_id) != 0)
+        path_join(out_path, artifacts_dir, "runtime/canary_report/%s", run_id);
+}
+
+enum status proof_keep(const char *artifacts_dir, const char *report_folder, struct stable_fingerprint *entry,
+                       struct error *error)
 {
     struct keeping keeping = {.error = error};
     char place[PATH_BYTES], sha256[SHA256_HEX_BYTES] = "";
-    path_join(keeping.from, artifacts_dir, "runtime/canary_report");
+    snprintf(keeping.from, sizeof keeping.from, "%s", report_folder);
     path_join(keeping.making, artifacts_dir, "runtime/stable/.%.*s.new", DIGITS, entry->fingerprint);
     path_join(place, keeping.making, "%s", FINAL_JSON);
     buffer_init(&keeping.sums, 0);

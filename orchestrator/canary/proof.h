@@ -13,9 +13,14 @@
 #include "base/hash.h"
 #include "fingerprints.h"
 
-/* proof_keep: copies the final report and its evidence from the folder of reports; fills in the entry's evidence and evidence_sha256.
+/* proof_report_folder: where the reports of a run lie: those of the newest run of the folder of runs in the folder of reports, where its
+ * evaluations go on with them; those of another one in a folder of its own below it. */
+void proof_report_folder(const char *artifacts_dir, const char *run_id, const char *newest_run_id,
+                         char out_path[PATH_BYTES]);
+
+/* proof_keep: copies the final report and its evidence from where the reports of its run lie; fills in the entry's evidence and evidence_sha256.
  * STATUS_AGAIN: it is being written anew just now. */
-enum status proof_keep(const char *artifacts_dir, struct stable_fingerprint *entry,
+enum status proof_keep(const char *artifacts_dir, const char *report_folder, struct stable_fingerprint *entry,
                        struct error *error) MUST_USE;
 
 /* proof_state: "as marked", "changed", "gone", or "not recorded" (of an earlier version). */

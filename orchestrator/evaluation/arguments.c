@@ -13,7 +13,9 @@ int arguments_usage(FILE *out, int code)
         "canary report.\n\n"
         "  --effective FILE   configuration of the folder (default runtime/effective_config.json)\n"
         "  --run-id ID        a run of this folder (default: the last one)\n"
-        "  --out DIR          where the report goes (default: runtime/canary_report below the artefacts)\n"
+        "  --out DIR          where the report goes (default: runtime/canary_report below the artefacts; of "
+        "a\n"
+        "                     run that is not the last one a folder of its name in that)\n"
         "  --live             go on from where the last evaluation of the run came to, and print nothing\n"
         "  --json             print the final report as JSON\n\n");
     exits_print(out);

@@ -4,7 +4,7 @@
 #include "arguments.h"
 #include "canary_report.h"
 #include "config/recorded.h"
-#include "orchestrator/canary/fingerprints.h"
+#include "orchestrator/canary/proof.h"
 #include "orchestrator/validate/give.h"
 
 #include <orderflow_version.h>
@@ -82,7 +82,8 @@ int main(int argc, char **argv)
         status = run_facts(&input, &report, tag, sizeof tag, &of_run, &error);
     int code = exit_of(status);
     if (status == STATUS_OK) {
-        path_join(folder, config_text(input.config, "run.artifacts_dir"), "runtime/canary_report");
+        proof_report_folder(config_text(input.config, "run.artifacts_dir"), input.run_id,
+                            config_text(input.config, "run.run_id"), folder);
         report.config = of_run ? of_run : input.config;
         report.run_id = input.run_id;
         report.run_tag = tag;

@@ -76,8 +76,8 @@ void telemetry_forget(struct telemetry *telemetry);
 enum status telemetry_read(struct telemetry *telemetry, const struct telemetry_expected *expected,
                            int64_t now_ms, const void *data, size_t bytes, struct error *error) MUST_USE;
 
-/* telemetry_recall: what this orchestrator has not heard itself: the counters, gauges and sinks that an instance wrote into its status
- * file of this run last. Known like those of a generation that has died: nothing has been seen. A file that is not there, of another
+/* telemetry_recall: what this orchestrator has not heard itself: the counters, gauges, sinks and event time that an instance wrote into
+ * its status file of this run last. Known like those of a generation that has died: nothing has been seen. A file that is not there, of another
  * run or no JSON tells nothing. */
 void telemetry_recall(struct telemetry *telemetry, const char *path, const char *run_id,
                       const char *instance);

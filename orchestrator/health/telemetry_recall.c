@@ -92,8 +92,12 @@ void telemetry_recall(struct telemetry *telemetry, const char *path, const char 
 {
     yyjson_doc *document = status_read(path);
     yyjson_val *root = yyjson_doc_get_root(document);
-    if (!telemetry->seen && is_of(root, run_id, instance))
+    if (!telemetry->seen && is_of(root, run_id, instance)) {
         take_figures(telemetry, root);
+        yyjson_val *event_ms = yyjson_obj_get(root, "event_ts_ms");
+        if (yyjson_is_int(event_ms))
+            telemetry->beat.event_ts_ms = yyjson_get_sint(event_ms);
+    }
     yyjson_doc_free(document);
 }
 

@@ -47,7 +47,7 @@ static int start(const struct invocation *invocation)
 
 /* --- report --- */
 
-/* run_named: of `canary report`, whose second word may be it. */
+/* run_named: of `canary report` and `mark-stable`, whose second word may be it. */
 static const char *run_named(const struct invocation *invocation)
 {
     const char *value = invocation_value(invocation, "--run-id");
@@ -231,8 +231,8 @@ static int status_of(const struct invocation *invocation, const struct config *c
 
 /* --- mark-stable --- */
 
-/* entry_make: from the final report, if it says PASS. */
-static bool entry_make(const struct config *config, const char *path, yyjson_val *final_report,
+/* entry_make: from the final report in `folder`, if it says PASS. */
+static bool entry_make(const struct config *config, const char *folder, yyjson_val *final_report,
                        struct stable_fingerprint *out, struct error *error)
 {
     struct clock clock = clock_system();
@@ -240,7 +240,7 @@ static bool entry_make(const struct config *config, const char *path, yyjson_val
     *out = (struct stable_fingerprint){.config_tag = ""};
     if (!document_text(final_report, "config_fingerprint", out->fingerprint, sizeof out->fingerprint) ||
         !document_text(final_report, "verdict", verdict, sizeof verdict)) {
-        error_set(error, STATUS_MALFORMED, "%s is no final report of a canary", path);
+        error_set(error, STATUS_MALFORMED, "%s/T+0_final_report.json is no final report of a canary", folder);
         return false;
     }
     if (strcmp(verdict, "PASS") != 0) {
@@ -257,25 +257,27 @@ static bool entry_make(const struct config *config, const char *path, yyjson_val
     fingerprints_config_path(state_dir, out->fingerprint, out->config_file);
     if (!document_text(final_report, "run_tag", out->run_tag, sizeof out->run_tag))
         out->run_tag[0] = 0;
-    if (proof_keep(config_text(config, "run.artifacts_dir"), out, error) != STATUS_OK)
+    if (proof_keep(config_text(config, "run.artifacts_dir"), folder, out, error) != STATUS_OK)
         return false;
     time_iso_ms(clock_wall_ms(&clock), out->marked_at);
     return true;
 }
 
-static int mark(const struct config *config)
+static int mark(const struct config *config, const char *run_id)
 {
     const char *state_dir = config_text(config, "run.state_dir");
     struct stable_fingerprint entry;
     struct fingerprints fingerprints;
     struct error error = {{0}};
     yyjson_doc *document = NULL;
-    char path[PATH_BYTES];
-    path_join(path, config_text(config, "run.artifacts_dir"), "runtime/canary_report/T+0_final_report.json");
+    char folder[PATH_BYTES], path[PATH_BYTES];
+    proof_report_folder(config_text(config, "run.artifacts_dir"), run_id, config_text(config, "run.run_id"),
+                        folder);
+    path_join(path, folder, "T+0_final_report.json");
     if (document_read(path, &document, &error) != STATUS_OK)
-        return complain(EXIT_NOT_EVEN, "%s",
-                        *error.text ? error.text : "there is no final report of a canary here");
-    bool good = entry_make(config, path, yyjson_doc_get_root(document), &entry, &error);
+        return *error.text ? complain(EXIT_NOT_EVEN, "%s", error.text)
+                           : complain(EXIT_NOT_EVEN, "there is no final report of a canary here: %s", path);
+    bool good = entry_make(config, folder, yyjson_doc_get_root(document), &entry, &error);
     yyjson_doc_free(document);
     if (good && fingerprints_read(state_dir, &fingerprints, &error) == STATUS_OK) {
         fingerprints_mark(&fingerprints, &entry);
@@ -300,14 +302,15 @@ int verb_canary(const struct invocation *invocation)
     if (!marks && !starts && !reports && strcmp(what, "status") != 0)
         return complain(EXIT_WRONG_USE, "canary %s: must be start, status, report, mark-stable or resolve",
                         what);
-    if (invocation->words[1] && (!reports || invocation_value(invocation, "--run-id")))
+    bool names = reports || marks; /* a run */
+    if (invocation->words[1] && (!names || invocation_value(invocation, "--run-id")))
         return complain(EXIT_WRONG_USE, "canary %s: takes no further word (%s)", what, invocation->words[1]);
     if (starts)
         return start(invocation);
-    enum status status = place_run(reports ? run_named(invocation) : NULL, run_id, &config, &error);
+    enum status status = place_run(names ? run_named(invocation) : NULL, run_id, &config, &error);
     if (status != STATUS_OK)
         return complain(exit_of(status), "%s", error.text);
-    int code = reports ? report(invocation) : marks ? mark(config) : status_of(invocation, config);
+    int code = reports ? report(invocation) : marks ? mark(config, run_id) : status_of(invocation, config);
     config_destroy(config);
     return code;
 }

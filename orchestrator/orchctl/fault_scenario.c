@@ -5,6 +5,7 @@
 #include "fault_client.h"
 #include "fault_scenario_read.h"
 #include "orchestrator/faults/fault.h"
+#include "orchestrator/faults/faults.h"
 #include "verb.h"
 
 #include <math.h>
@@ -24,8 +25,9 @@ struct scenario {
     size_t fault_count;
     struct fault_losses before; /* as it was when the scenario began */
     size_t step, failed;
-    bool as_json;
-    struct buffer told; /* the rows as JSON */
+    const char *name;
+    bool as_json, headed; /* the table's head has been printed */
+    struct buffer told;   /* the rows as JSON */
     struct json json;
 };
 
@@ -48,6 +50,15 @@ static void row_json(struct scenario *scenario, bool good, const char *what, con
     json_object_end(json);
 }
 
+/* head_print: with the first row: a scenario that comes to none has no table. */
+static void head_print(struct scenario *scenario)
+{
+    if (!scenario->headed)
+        printf("scenario: %s\n\n| step | %-44s | %-56s | verdict |\n|---|---|---|---|\n", scenario->name,
+               "what", "measured");
+    scenario->headed = true;
+}
+
 static void row(struct scenario *scenario, bool good, const char *what, const char *format, ...)
     PRINTF_LIKE(4, 5);
 
@@ -60,28 +71,27 @@ static void row(struct scenario *scenario, bool good, const char *what, const ch
     va_end(arguments);
     scenario->failed += !good;
     row_json(scenario, good, what, measured);
-    if (!scenario->as_json)
+    if (!scenario->as_json) {
+        head_print(scenario);
         printf("| %4zu | %-44s | %-56s | %s |\n", scenario->step, what, measured, good ? "PASS" : "FAIL");
+    }
     fflush(stdout);
     if (!good)
         complain(EXIT_NOT_EVEN, "%s:%zu:%zu: did not come true: %s: %s", scenario->path, scenario->at.line,
                  scenario->at.column, what, measured);
 }
 
-static void table_begin(struct scenario *scenario, const char *name)
+static void table_begin(struct scenario *scenario)
 {
     buffer_init(&scenario->told, 0);
     json_init(&scenario->json, &scenario->told);
     json_object_begin(&scenario->json);
-    json_key_text(&scenario->json, "scenario", name);
+    json_key_text(&scenario->json, "scenario", scenario->name);
     json_key(&scenario->json, "steps");
     json_array_begin(&scenario->json);
-    if (!scenario->as_json)
-        printf("scenario: %s\n\n| step | %-44s | %-56s | verdict |\n|---|---|---|---|\n", name, "what",
-               "measured");
 }
 
-static void table_end(struct scenario *scenario, const char *name, bool good)
+static void table_end(struct scenario *scenario, bool good)
 {
     json_array_end(&scenario->json);
     json_key_text(&scenario->json, "verdict", good ? "PASS" : "FAIL");
@@ -89,8 +99,60 @@ static void table_end(struct scenario *scenario, const char *name, bool good)
     if (scenario->as_json)
         puts(buffer_text(&scenario->told));
     else
-        printf("\n%s: %s\n", name, good ? "PASS" : "FAIL");
+        printf("%s%s: %s\n", scenario->headed ? "\n" : "", scenario->name, good ? "PASS" : "FAIL");
     buffer_finish(&scenario->told);
+}
+
+/* --- whom it speaks of --- */
+
+/* is_instance: "signal.3" of "signal": there may be such a one when its step is played. */
+static bool is_instance(const char *name, const char *service)
+{
+    size_t length = strlen(service);
+    const char *number = name + length;
+    return strncmp(name, service, length) == 0 && number[0] == '.' && number[1] &&
+           strspn(number + 1, "0123456789") == strlen(number + 1);
+}
+
+/* is_somebody: what the processes of the run can be called, one that has been scaled away or is yet to come too. */
+static bool is_somebody(yyjson_val *processes, const char *name)
+{
+    size_t index, count;
+    yyjson_val *process;
+    bool found = strcmp(name, FAULT_OWN_NAME) == 0;
+    yyjson_arr_foreach(processes, index, count, process)
+    {
+        const char *other = member_text(process, "name");
+        found = found || strcmp(name, other) == 0 || is_instance(name, other) || is_instance(other, name);
+    }
+    return found;
+}
+
+/* named_by: the process that a step speaks of; NULL: none. */
+static const char *named_by(const struct scenario_step *step)
+{
+    bool waits = step->action == SCENARIO_WAIT && step->wait.kind == SCENARIO_WAIT_PROCESS;
+    return step->action == SCENARIO_FAULT ? step->target : waits ? step->wait.subject : NULL;
+}
+
+/* names_check: before the first step. STATUS_INVALID: the run has nobody of a name; scenario->at is where it stands. */
+static enum status names_check(struct scenario *scenario, const struct scenario_file *file)
+{
+    yyjson_doc *reply;
+    enum status status = client_ask(scenario->client, "status", "{}", &reply, &scenario->error);
+    if (status != STATUS_OK)
+        return status;
+    yyjson_val *processes = yyjson_obj_get(yyjson_obj_get(yyjson_doc_get_root(reply), "result"), "processes");
+    for (size_t i = 0; status == STATUS_OK && i < file->step_count; i++) {
+        const char *name = named_by(&file->steps[i]);
+        if (!name || is_somebody(processes, name))
+            continue;
+        scenario->at = file->steps[i].at;
+        status = error_set(&scenario->error, STATUS_INVALID,
+                           "there is no process '%.60s' in this run; `orchctl status` lists them", name);
+    }
+    yyjson_doc_free(reply);
+    return status;
 }
 
 /* --- waiting --- */
@@ -396,10 +458,15 @@ int scenario_run(struct client *client, const char *path, bool as_json)
     enum status status = scenario_read(path, &file, &scenario.error);
     int code = EXIT_WRONG_USE;
     if (status == STATUS_OK) {
-        table_begin(&scenario, file.name);
+        status = names_check(&scenario, &file);
+        code = scenario.at.line ? EXIT_WRONG_USE : EXIT_REFUSED;
+    }
+    if (status == STATUS_OK) {
+        scenario.name = file.name;
+        table_begin(&scenario);
         status = play(&scenario, &file);
         code = status == STATUS_OK && !scenario.failed ? EXIT_FINE : EXIT_NOT_EVEN;
-        table_end(&scenario, file.name, code == EXIT_FINE);
+        table_end(&scenario, code == EXIT_FINE);
     }
     if (status != STATUS_OK && scenario.at.line)
         complain(code, "%s:%zu:%zu: %s", path, scenario.at.line, scenario.at.column, scenario.error.text);

@@ -257,7 +257,7 @@ static const struct verb VERBS[] = {
      {WHO, WHY, {"--drill", NULL, "of a release: also writes canary_report/rollback_drill.json"}},
      verb_rollback},
     {"canary",
-     "start|status|report [RUN]|mark-stable|resolve ID",
+     "start|status|report [RUN]|mark-stable [RUN]|resolve ID",
      1,
      2,
      "a run judged by the canary's gates: begin it, look at it, measure it, mark its configuration stable, "
@@ -269,7 +269,8 @@ static const struct verb VERBS[] = {
       {"--time-scale", "K", "start: divides all wall time; only 1 is evidence"},
       {"--reason", "TEXT", "resolve: why the incident is over; kept with it"},
       {"--who", "NAME", "resolve: who decides (default: the user)"},
-      {"--run-id", "ID", "report: the run that is measured (default: the last one); start: its name"}},
+      {"--run-id", "ID",
+       "report, mark-stable: the run that is meant (default: the last one); start: its name"}},
      verb_canary},
     {"direction",
      "lock|unlock [SYMBOL]",

@@ -215,11 +215,28 @@ static void name_captures(struct building *building)
     }
 }
 
+/* name_inputs: rows that were played, as the source manifest names them. */
+static void name_inputs(struct building *building)
+{
+    yyjson_doc *document = evidence_json(building->live.source_path);
+    yyjson_val *rows = yyjson_obj_get(yyjson_doc_get_root(document), "input_rows"), *input;
+    size_t index, count;
+    yyjson_arr_foreach(yyjson_obj_get(rows, "inputs"), index, count, input)
+    {
+        const char *path = yyjson_get_str(yyjson_obj_get(input, "path"));
+        struct error error = {{0}};
+        if (path)
+            note(building, pack_add(building->pack, path, "input_rows", SCOPE_FILE, &error), &error);
+    }
+    yyjson_doc_free(document);
+}
+
 static void name_data(struct building *building)
 {
     const struct pack *pack = building->pack;
     char folder[PATH_BYTES];
     name_captures(building);
+    name_inputs(building);
     path_join(folder, pack->data_root, "ofi_cvd");
     name_all(building, folder, "data_set", is_part);
     name_all(building, pack->output_dir, "signals_jsonl", is_shard);

@@ -184,14 +184,14 @@ static void check_roles(struct verifying *verifying, yyjson_val *files)
     }
 }
 
-/* capture_named: the index names this file of the run manifest as it was when the run was concluded. */
-static bool capture_named(yyjson_val *files, yyjson_val *raw)
+/* is_named: the index names this file of a manifest as it was when the run was concluded. */
+static bool is_named(yyjson_val *files, const char *role, yyjson_val *raw)
 {
     size_t index, count;
     yyjson_val *entry;
     yyjson_arr_foreach(files, index, count, entry)
     {
-        if (strcmp(role_of(entry), "raw_capture") == 0 &&
+        if (strcmp(role_of(entry), role) == 0 &&
             yyjson_equals(yyjson_obj_get(entry, "path"), yyjson_obj_get(raw, "path")) &&
             yyjson_equals(yyjson_obj_get(entry, "sha256"), yyjson_obj_get(raw, "sha256")))
             return true;
@@ -207,12 +207,36 @@ static void check_captures(struct verifying *verifying, yyjson_val *files, yyjso
     yyjson_arr_foreach(raw_files, index, count, raw)
     {
         const char *path = yyjson_get_str(yyjson_obj_get(raw, "path"));
-        if (!capture_named(files, raw))
+        if (!is_named(files, "raw_capture", raw))
             find(verifying, "%s belongs to the raw capture of the run: index.json does not name it as it was",
                  path ? path : "a file without a path");
     }
     if (!yyjson_arr_size(raw_files) && !plays_rows(verifying))
         find(verifying, "the run manifest names no raw capture");
+}
+
+/* check_inputs: what the source manifest names as the rows that were played is all there, and as it was. */
+static void check_inputs(struct verifying *verifying, yyjson_val *files)
+{
+    struct evidence_places places = {.run_id = verifying->pack->run_id};
+    size_t index, count;
+    yyjson_val *input;
+    evidence_places_pack(&places, verifying->pack->folder);
+    yyjson_doc *document = evidence_json(places.source_path);
+    yyjson_val *rows = yyjson_obj_get(yyjson_doc_get_root(document), "input_rows"),
+               *inputs = yyjson_obj_get(rows, "inputs");
+    yyjson_arr_foreach(inputs, index, count, input)
+    {
+        const char *path = yyjson_get_str(yyjson_obj_get(input, "path"));
+        if (!is_named(files, "input_rows", input))
+            find(verifying, "%s holds rows that were played: index.json does not name it as it was",
+                 path ? path : "a file without a path");
+    }
+    int64_t played = yyjson_get_sint(yyjson_obj_get(rows, "files")); /* 0: nothing was, or nobody told */
+    if (played && (int64_t)yyjson_arr_size(inputs) != played)
+        find(verifying, "the source manifest does not name what was played: %zu of %lld",
+             yyjson_arr_size(inputs), (long long)played);
+    yyjson_doc_free(document);
 }
 
 static void check_files(struct verifying *verifying, yyjson_val *files)
@@ -228,6 +252,7 @@ static void check_files(struct verifying *verifying, yyjson_val *files)
     if (!yyjson_arr_size(files))
         find(verifying, "index.json names no files");
     check_roles(verifying, files);
+    check_inputs(verifying, files);
     yyjson_arr_foreach(files, index, count, entry)
     {
         check_file(verifying, entry);

@@ -92,14 +92,15 @@ static void program_find(char out_path[PATH_BYTES])
         path_join(out_path, own, "../libexec/orderflow/playback");
 }
 
-static enum status ask(const struct config *config, struct listing *listing, struct error *error)
+static enum status ask(const struct config *config, const char *what, struct listing *listing,
+                       struct error *error)
 {
     char program[PATH_BYTES], memory[24], threads[24];
     program_find(program);
     snprintf(memory, sizeof memory, "%lld", (long long)config_i64(config, "archive.duckdb_memory_mb"));
     snprintf(threads, sizeof threads, "%lld", (long long)config_i64(config, "archive.duckdb_threads"));
     const char *const words[] = {program,
-                                 "--list",
+                                 what,
                                  config_text(config, "run.input_dir"),
                                  "--own-root",
                                  config_text(config, "run.data_root"),
@@ -132,19 +133,48 @@ static enum status parse(const struct buffer *text, struct input_rows *rows, str
                               : error_set(error, STATUS_INVALID, "what playback --list says names no symbol");
 }
 
+static void listing_begin(struct listing *listing)
+{
+    *listing = (struct listing){.pipes = {[OUTPUT] = {-1, -1}, [COMPLAINT] = {-1, -1}}};
+    for (size_t i = OUTPUT; i < PIPES; i++)
+        buffer_init(&listing->texts[i], LISTING_BYTES_MAX);
+}
+
+static void listing_finish(struct listing *listing)
+{
+    for (size_t i = OUTPUT; i < PIPES; i++) {
+        close_end(&listing->pipes[i][0]);
+        close_end(&listing->pipes[i][1]);
+        buffer_finish(&listing->texts[i]);
+    }
+}
+
 enum status input_rows_read(const struct config *config, struct input_rows *out_rows, struct error *error)
 {
-    struct listing listing = {.pipes = {[OUTPUT] = {-1, -1}, [COMPLAINT] = {-1, -1}}};
-    for (size_t i = OUTPUT; i < PIPES; i++)
-        buffer_init(&listing.texts[i], LISTING_BYTES_MAX);
-    enum status status = ask(config, &listing, error);
+    struct listing listing;
+    listing_begin(&listing);
+    enum status status = ask(config, "--list", &listing, error);
     if (status == STATUS_OK)
         status = parse(&listing.texts[OUTPUT], out_rows, error);
-    for (size_t i = OUTPUT; i < PIPES; i++) {
-        close_end(&listing.pipes[i][0]);
-        close_end(&listing.pipes[i][1]);
-        buffer_finish(&listing.texts[i]);
-    }
+    listing_finish(&listing);
+    return status;
+}
+
+enum status input_rows_hashes(const struct config *config, struct buffer *out_json, struct error *error)
+{
+    struct listing listing;
+    listing_begin(&listing);
+    struct buffer *text = &listing.texts[OUTPUT];
+    enum status status = ask(config, "--hashes", &listing, error);
+    while (text->length && text->data[text->length - 1] == '\n')
+        text->length--;
+    if (status == STATUS_OK && (text->overflowed || !text->length))
+        status =
+            error_set(error, STATUS_LIMIT, "what playback --hashes says is more than %d bytes, or nothing",
+                      LISTING_BYTES_MAX);
+    if (status == STATUS_OK)
+        buffer_append(out_json, text->data, text->length);
+    listing_finish(&listing);
     return status;
 }
 

@@ -1,7 +1,9 @@
 #include "playback.h"
 
+#include "base/log.h"
 #include "base/text.h"
 #include "config/recorded.h"
+#include "input_rows.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -104,6 +106,22 @@ static int64_t files_of(const struct run *run)
     return most;
 }
 
+/* write_inputs: what the evidence pack names, and its verification looks at again. */
+static void write_inputs(const struct run *run, struct json *json)
+{
+    struct buffer text;
+    struct error error = {{0}};
+    buffer_init(&text, 0);
+    json_key(json, "inputs");
+    if (input_rows_hashes(run->config, &text, &error) == STATUS_OK) {
+        json_raw(json, (const char *)text.data, text.length);
+    } else {
+        json_null(json);
+        log_event(LOG_WARNING, "input_not_hashed", "reason=\"%s\"", error.text);
+    }
+    buffer_finish(&text);
+}
+
 void playback_write(const struct run *run, struct json *json)
 {
     json_key(json, "input_rows");
@@ -119,5 +137,6 @@ void playback_write(const struct run *run, struct json *json)
     key_counter(json, "repeated", counter(run, "rows_repeated"));
     key_counter(json, "rejected", counter(run, "rows_rejected"));
     key_counter(json, "left", counter(run, "rows_left"));
+    write_inputs(run, json);
     json_object_end(json);
 }

@@ -13,6 +13,6 @@ double playback_share(const struct run *run);
 /* playback_first_ms: event time of the first row; 0: not known, or nothing is played. */
 int64_t playback_first_ms(const struct run *run);
 
-/* playback_write: member `input_rows` of the source manifest: {folder, files, rows, played, repeated, rejected, left}; null in any other
- * run. */
+/* playback_write: member `input_rows` of the source manifest: {folder, files, rows, played, repeated, rejected, left, inputs[] {path,
+ * bytes, sha256}}; null in any other run. The files are hashed now; inputs is null when they cannot be. */
 void playback_write(const struct run *run, struct json *json);

@@ -133,12 +133,25 @@ void quality_json(const struct quality *quality, const char *kind, bool final, s
     buffer_append_byte(out, '\n');
 }
 
+/* rounded_text: as people write figures: whole numbers whole, fractions to what is read. */
+static void rounded_text(double value, char text[F64_TEXT_BYTES])
+{
+    bool whole = isnan(value) || value == floor(value), large = fabs(value) >= 1e5;
+    if (whole)
+        f64_text(value, text);
+    else
+        snprintf(text, F64_TEXT_BYTES, "%.*g", large ? 12 : 6, value);
+}
+
 /* figure_text: of a check that does not apply none: it would be read as one that says something. The JSON has it. */
-static const char *figure_text(const struct quality_check *check, char text[F64_TEXT_BYTES])
+static const char *figure_text(const struct quality_check *check, const char *threshold,
+                               char text[F64_TEXT_BYTES])
 {
     if (check->not_apply)
         return "-";
-    f64_text(check->measured, text);
+    rounded_text(check->measured, text);
+    if (check->op && strcmp(text, threshold) == 0)
+        f64_text(check->measured, text); /* it is on one side of the line, and must be read so */
     return isnan(check->measured) ? "not measured" : text;
 }
 
@@ -147,8 +160,8 @@ void quality_print(const struct quality *quality)
     char measured[F64_TEXT_BYTES], threshold[F64_TEXT_BYTES];
     for (size_t i = 0; i < quality->check_count; i++) {
         const struct quality_check *check = &quality->checks[i];
-        f64_text(check->threshold, threshold);
-        printf("%-18s %-15s %20s", check->id, check_verdict(check), figure_text(check, measured));
+        rounded_text(check->threshold, threshold);
+        printf("%-18s %-15s %20s", check->id, check_verdict(check), figure_text(check, threshold, measured));
         if (check->op)
             printf("  must be %s %s", check->op, threshold);
         if (check_reason(check))

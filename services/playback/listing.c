@@ -1,6 +1,8 @@
 #include "listing.h"
 
 #include "base/buffer.h"
+#include "base/file.h"
+#include "base/hash.h"
 #include "base/json.h"
 #include "input.h"
 #include "stage/stage.h"
@@ -14,14 +16,16 @@ struct sums {
     int64_t rows, played, repeated, rejected[ROW_REJECTS];
 };
 
-static bool parse(int argc, char **argv, struct input_config *config)
+/* parse: *out_hashes: only what the files are is asked for, not what they hold. */
+static bool parse(int argc, char **argv, struct input_config *config, bool *out_hashes)
 {
     bool good = argc >= 3 && argc % 2 == 1;
     for (int i = 1; good && i < argc; i += 2) {
         const char *name = argv[i], *value = argv[i + 1];
-        if (strcmp(name, "--list") == 0)
+        if (strcmp(name, "--list") == 0 || strcmp(name, "--hashes") == 0) {
             config->folder = value;
-        else if (strcmp(name, "--own-root") == 0)
+            *out_hashes = strcmp(name, "--hashes") == 0;
+        } else if (strcmp(name, "--own-root") == 0)
             config->own_root = value;
         else if (strcmp(name, "--memory-mb") == 0)
             config->limits.memory_mb = strtoll(value, NULL, 10);
@@ -107,15 +111,54 @@ static enum status list(const struct input_config *config, struct error *error)
     return status;
 }
 
+/* hashing: the files so far. */
+struct hashing {
+    struct json json;
+    struct error *error;
+};
+
+static enum status hash_one(void *context, const char *path)
+{
+    struct hashing *hashing = context;
+    char sha256[SHA256_HEX_BYTES];
+    int64_t bytes = file_bytes(path);
+    enum status status = bytes < 0 ? STATUS_IO : file_sha256(path, sha256);
+    if (status != STATUS_OK)
+        return error_set(hashing->error, STATUS_INVALID, "%s cannot be read: %m", path);
+    json_object_begin(&hashing->json);
+    json_key_text(&hashing->json, "path", path);
+    json_key_i64(&hashing->json, "bytes", bytes);
+    json_key_text(&hashing->json, "sha256", sha256);
+    json_object_end(&hashing->json);
+    return STATUS_OK;
+}
+
+static enum status hash_all(const struct input_config *config, struct error *error)
+{
+    struct buffer text;
+    struct hashing hashing = {.error = error};
+    buffer_init(&text, 0);
+    json_init(&hashing.json, &text);
+    json_array_begin(&hashing.json);
+    enum status status = input_walk(config, hash_one, &hashing, error);
+    json_array_end(&hashing.json);
+    if (status == STATUS_OK)
+        puts(buffer_text(&text));
+    buffer_finish(&text);
+    return status;
+}
+
 int listing_main(int argc, char **argv)
 {
+    bool hashes = false;
     struct input_config config = {.own_root = "", .limits = {.memory_mb = 192, .threads = 2}};
     struct error error = {{0}};
-    if (!parse(argc, argv, &config)) {
-        fprintf(stderr, "usage: playback --list FOLDER [--own-root FOLDER] [--memory-mb N] [--threads N]\n");
+    if (!parse(argc, argv, &config, &hashes)) {
+        fprintf(stderr,
+                "usage: playback --list|--hashes FOLDER [--own-root FOLDER] [--memory-mb N] [--threads N]\n");
         return EXIT_CONFIGURATION;
     }
-    enum status status = list(&config, &error);
+    enum status status = hashes ? hash_all(&config, &error) : list(&config, &error);
     if (status != STATUS_OK)
         fprintf(stderr, "%s\n", error.text);
     return status == STATUS_OK ? EXIT_CLEAN : status == STATUS_IO ? EXIT_INTERNAL : EXIT_CONFIGURATION;

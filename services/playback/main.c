@@ -102,6 +102,6 @@ static const struct stage_service PLAYBACK = {
 
 int main(int argc, char **argv)
 {
-    return argc > 1 && strcmp(argv[1], "--list") == 0 ? listing_main(argc, argv)
-                                                      : stage_main(&PLAYBACK, argc, argv);
+    bool lists = argc > 1 && (strcmp(argv[1], "--list") == 0 || strcmp(argv[1], "--hashes") == 0);
+    return lists ? listing_main(argc, argv) : stage_main(&PLAYBACK, argc, argv);
 }

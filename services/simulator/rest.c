@@ -85,7 +85,7 @@ bool rest_awaits_read(const struct simulator *simulator)
 }
 
 /* is_at: whether the market stands in front of a snapshot of the symbol. At max readers may be behind it still: what was recorded before the
- * snapshot is theirs before the answer is. */
+ * snapshot is theirs before the answer is; one that is done has got all that it gets (resume_given). */
 static bool is_at(struct simulator *simulator, uint16_t symbol)
 {
     const struct tape_entry *snapshot = market_snapshot(&simulator->market);

@@ -70,13 +70,21 @@ static int64_t base_wall_ns(struct simulator *simulator, int64_t now_ns)
     return simulator->base_wall_ns;
 }
 
+/* is_behind: it is to be given something yet. One that is done (closed or cut) gets nothing more than it has been sent, however long it takes to
+ * hang up. */
+static bool is_behind(const struct client *client, uint64_t number)
+{
+    return client->subscribed_count && client->given < number &&
+           !(client->done && client->given == client->cursor);
+}
+
 uint64_t resume_given(struct simulator *simulator)
 {
     uint64_t given = simulator->market.position;
     for (struct client *client = simulator->clients; client; client = client->next) {
         if (server_socket_is_clear(client->socket))
             client->given = client->cursor;
-        if (client->subscribed_count && client->given < given)
+        if (is_behind(client, given))
             given = client->given;
     }
     return given;

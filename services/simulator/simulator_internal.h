@@ -66,7 +66,7 @@ enum status resume_open(struct simulator *simulator, const struct simulator_conf
 void resume_market(struct simulator *simulator, const struct position *position);
 void resume_keep(struct simulator *simulator, int64_t now_ns);
 
-/* resume_given: at max, the first entry that some reader may not have been given. */
+/* resume_given: at max, the first entry that some reader may not have been given, and will be. */
 uint64_t resume_given(struct simulator *simulator);
 
 /* client_…: handlers of the server. */

@@ -277,11 +277,23 @@ def test_a_mistake_in_a_scenario_is_told_with_its_place(hurt_short, tmp_path, te
     assert (alone.returncode, alone.stderr) == (2, done.stderr), "the file is as wrong where nothing runs"
 
 
-def test_a_target_that_the_run_does_not_have_is_a_played_result(hurt_short, tmp_path):
+@pytest.mark.parametrize("step, place", [("fault: drop nobody", "5:12"), ("fault: drop signal.x", "5:12"), ("wait: nobody up within 1s", "5:11")])
+def test_a_process_that_the_run_does_not_have_is_a_mistake_in_the_scenario(hurt_short, tmp_path, step, place):
     path = tmp_path / "scenario.yaml"
-    path.write_text("name: x\nsteps:\n  - fault: drop nobody\n    force: yes\n")
+    path.write_text(SOUND + f"  - {step}\n")
+    for how in ((), ("--json",)):
+        done = hurt_short.orchctl("fault", "run", str(path), *how, check=False)
+        name = step.split()[2 if step.startswith("fault") else 1]
+        assert (done.returncode, done.stdout) == (2, ""), "nothing is begun, a table neither"
+        assert f"{path}:{place}: there is no process '{name}' in this run" in done.stderr, done.stderr
+    assert hurt_short.orchctl("fault", "list").stdout == "this run has had no fault\n", "nothing may be injected"
+
+
+def test_an_instance_that_is_not_there_when_its_step_is_played_is_a_played_result_without_a_table(hurt_short, tmp_path):
+    path = tmp_path / "scenario.yaml"
+    path.write_text("name: x\nsteps:\n  - fault: drop signal.2\n    force: yes\n")
     done = hurt_short.orchctl("fault", "run", str(path), check=False)
-    assert done.returncode == 3 and "nobody" in done.stderr and "x: FAIL" in done.stdout, (done.returncode, done.stderr)
+    assert (done.returncode, done.stdout) == (3, "x: FAIL\n") and f"{path}:3:12: " in done.stderr and "signal.2" in done.stderr, done
 
 
 @pytest.fixture(scope="module")

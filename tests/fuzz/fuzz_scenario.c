@@ -37,7 +37,8 @@ static const char *result_of(const char *verb)
     static const char STATUS[] =
         "{\"processes\":[{\"name\":\"signal\",\"state\":\"running\",\"health\":\"healthy\",\"restart_count\":"
         "1,"
-        "\"counters\":{\"stage_rows_lost\":0}}],\"orchestrator\":{\"state\":\"running\"}}";
+        "\"counters\":{\"stage_rows_lost\":0}},{\"name\":\"features\",\"state\":\"running\"}],"
+        "\"orchestrator\":{\"state\":\"running\"}}";
     if (strcmp(verb, "steady") == 0)
         return STEADY[only_client.answers % 2];
     if (strcmp(verb, "fault_list") == 0)

@@ -202,6 +202,22 @@ def test_a_folder_without_a_canary_proves_nothing(tmp_path):
     assert orchctl(tmp_path, "canary", "sing").returncode == 2
 
 
+def check_a_report_of_an_old_run(canary):
+    """`later` is the newest run: what its evaluations go on with stays as it is, whatever is asked of the run before."""
+    def of_the_newest():
+        return {path.name: path.read_bytes() for path in reports.iterdir() if path.is_file()}
+    reports = canary.folder / "artifacts/runtime/canary_report"
+    before = of_the_newest()
+    assert orchctl(canary.folder, "canary", "mark-stable", "tried").returncode == 3, "there is none of it yet"
+    asked = orchctl(canary.folder, "canary", "report", "tried", "--json")
+    assert asked.returncode == 0 and json.loads(asked.stdout)["run_id"] == "tried", asked.stderr
+    assert of_the_newest() == before
+    assert asked.stdout == (reports / "tried/T+0_final_report.json").read_text()
+    assert orchctl(canary.folder, "canary", "mark-stable").returncode == 3, "the newest run has not passed"
+    marked = orchctl(canary.folder, "canary", "mark-stable", "tried")
+    assert marked.returncode == 0, marked.stderr
+
+
 def test_what_was_marked_stable_keeps_its_evidence_whatever_later_canaries_write(canary):
     def marked():
         return json.loads((canary.folder / "state/fingerprints.json").read_text())["stable"]
@@ -220,6 +236,7 @@ def test_what_was_marked_stable_keeps_its_evidence_whatever_later_canaries_write
     (canary.folder / "later.yaml").write_text(CONFIG.replace("minutes: 16", "minutes: 3").replace("seed: 7", "seed: 8"))
     orchctl(canary.folder, "canary", "start", "--config", "later.yaml", "--symbols", SYMBOL, "--run-tag", "later", "--run-id", "later")
     assert canary.final()["run_id"] == "later", "another canary has written its report"
+    check_a_report_of_an_old_run(canary)
     assert {name: hashlib.sha256((evidence.parent / name).read_bytes()).hexdigest() for name in sums} == sums
     assert json.loads(evidence.read_text())["run_id"] == "tried" and states() == ["as marked"]
     good = evidence.read_bytes()

@@ -1,5 +1,6 @@
 """input_mode preview over rows of kind=features: features plays them, and what is behind it makes the rows of the run that wrote them."""
 import ctypes
+import hashlib
 import json
 import os
 import re
@@ -80,6 +81,8 @@ def test_the_signals_of_a_playback_are_those_of_the_run_that_wrote_the_rows(tmp_
     assert list(manifest["processes"]) == ["features", "signal", "broker", "report"] == manifest["shutdown_order"][::-1]
     assert (source["input_mode"], source["replay_mode"], source["watch_enabled"]) == ("preview", 1, False)
     count = len(run.sqlite_rows()[1])
+    inputs = sorted(source["input_rows"].pop("inputs"), key=lambda file: file["path"])
+    assert inputs == hashes_of(run.rows)
     assert source["input_rows"] == {"folder": str(run.rows), "files": len(features_of(run.rows)), "rows": count, "played": count,
                                     "repeated": 0, "rejected": 0, "left": 0}
     assert source["symbols"] == ["BTCUSDT", "ETHUSDT"] and source["session_start_event_ms"] > 1_600_000_000_000
@@ -92,9 +95,30 @@ def test_the_signals_of_a_playback_are_those_of_the_run_that_wrote_the_rows(tmp_
     assert {"features_played", "signal_decisions"} <= {line["id"] for line in ledger["lines"]} and ledger["verdict"] == "PASS", ledger
     again.orchctl("evidence", "build")
     again.orchctl("evidence", "verify")
+    check_a_changed_input_is_noticed(again, run.rows)
     for verb in (["validate"], ["why", "--all"], ["why", "BTCUSDT", "1"]):
         lacking = again.orchctl(*verb, check=False)
         assert lacking.returncode == 1 and f"played rows that lie in {run.rows} and has no " in lacking.stderr, lacking
+
+
+def hashes_of(folder):
+    return [{"path": str(path), "bytes": path.stat().st_size, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+            for path in features_of(folder)]
+
+
+def check_a_changed_input_is_noticed(again, rows):
+    """Also by a pack that is built when it had changed already."""
+    changed = features_of(rows)[0]
+    whole = changed.read_bytes()
+    try:
+        changed.write_bytes(whole + b" ")
+        told = again.orchctl("evidence", "verify", check=False)
+        assert told.returncode == 3 and f"{changed} is not what the index says" in told.stdout + told.stderr, told
+        again.orchctl("evidence", "build")
+        told = again.orchctl("evidence", "verify", check=False)
+        assert told.returncode == 3 and f"{changed} holds rows that were played" in told.stdout + told.stderr, told
+    finally:
+        changed.write_bytes(whole)
 
 
 def test_parts_of_one_folder_play_with_the_symbols_that_are_chosen(tmp_path, run):

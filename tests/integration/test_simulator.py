@@ -150,6 +150,28 @@ def test_at_max_the_market_stands_until_the_answer_has_been_read(tmp_path):
     assert len(before) == 2 and len(after) == 10 and closing == (1000, "end of recording")
 
 
+def test_an_answer_does_not_wait_for_a_reader_that_has_been_sent_its_close_and_does_not_hang_up(tmp_path):
+    lines = [diff("ABCUSDT", 1, 4, 0), trade("ABCUSDT", 1), trade("ABCUSDT", 2), snapshot(5), diff("ABCUSDT", 5, 10, 4), trade("ABCUSDT", 3)]
+    faults = tmp_path / "faults.jsonl"
+    faults.write_text('{"after": 1, "stream": "abcusdt@aggTrade", "close": 1012}\n')
+    with Simulator("--speed", "max", "--inject", faults, captures=[write_capture(tmp_path, lines)]) as simulator:
+        with socket.create_connection(("127.0.0.1", simulator.port)) as left:
+            left.settimeout(PATIENCE_S)
+            told = upgrade(left, "/stream?streams=abcusdt@aggTrade")
+            while b"\x88\x02\x03\xf4" not in told:  # a close frame, code 1012
+                told += left.recv(4096)
+
+            async def run():
+                async with simulator.connect(["abcusdt@depth"]) as client:
+                    simulator.wait_for(lambda state: state["state"] == "held", "the market is held")
+                    answer = simulator.json("/fapi/v1/depth", symbol="ABCUSDT")
+                    assert simulator.state()["clients"] == 2, "it has not hung up"
+                    return answer, await client.recv()
+
+            answer, behind = asyncio.run(run())
+    assert answer == json.loads(snapshot(5)) and behind == lines[4]
+
+
 def test_at_a_pace_nobody_has_to_say_that_an_answer_has_been_read(tmp_path):
     with Simulator("--speed", "1000", captures=[small_capture(tmp_path)]) as simulator:
         async def run():
@@ -358,6 +380,7 @@ def upgrade(raw, target):
         assert part, head
         head += part
     assert head.startswith(b"HTTP/1.1 101"), head
+    return head.split(b"\r\n\r\n", 1)[1]
     return head.split(b"\r\n\r\n", 1)[1]
 
 

@@ -186,8 +186,8 @@ static void what_an_instance_wrote_last_is_known_until_it_is_heard(void **unused
 {
     (void)unused;
     static const char TEXT[] =
-        "{\"run_id\": \"run\", \"name\": \"signal\", \"counters\": {\"processed\": 7, \"n/harvest/A\": 2}, "
-        "\"gauges\": "
+        "{\"run_id\": \"run\", \"name\": \"signal\", \"event_ts_ms\": 1700000000123, \"counters\": "
+        "{\"processed\": 7, \"n/harvest/A\": 2}, \"gauges\": "
         "{\"ratio\": 0.5, \"unknown\": null}, \"sinks\": [{\"sink\": \"jsonl\", \"written\": 5}]}";
     char path[PATH_BYTES];
     struct telemetry telemetry;
@@ -200,7 +200,9 @@ static void what_an_instance_wrote_last_is_known_until_it_is_heard(void **unused
     telemetry_recall(&telemetry, path, "other", "signal");
     telemetry_recall(&telemetry, path, "run", "broker");
     assert_false(telemetry_counter(&telemetry, "processed", &count));
+    assert_true(telemetry.beat.event_ts_ms == FIELD_NULL_I64);
     telemetry_recall(&telemetry, path, "run", "signal");
+    assert_true(telemetry.beat.event_ts_ms == 1700000000123);
     assert_true(telemetry_counter(&telemetry, "processed", &count));
     assert_int_equal(count, 7);
     assert_true(telemetry_gauge(&telemetry, "ratio", &value));

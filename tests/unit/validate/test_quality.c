@@ -5,9 +5,12 @@
 #include "store/query_session.h"
 #include "tests/support/check.h"
 
+#include <fcntl.h>
 #include <math.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* Two symbols, 180 s from a whole minute on, 20 trades and 10 books a second. */
 enum { START_MS = 1700000040, SECONDS = 180 };
@@ -332,6 +335,43 @@ static void a_damaged_file_is_told_and_passes_nothing(void **unused)
     quality_close(&quality);
 }
 
+/* printed: by quality_print, of one check. */
+static char *printed(double measured, const char *op, double threshold)
+{
+    static struct quality quality;
+    static char text[512];
+    char path[PATH_BYTES];
+    struct buffer out;
+    quality.check_count = 0;
+    quality_add(&quality, "one", measured, op, threshold, 1);
+    path_join(path, folder, "printed");
+    fflush(stdout);
+    int before = dup(STDOUT_FILENO), file = open(path, O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0600);
+    assert_true(before >= 0 && file >= 0 && dup2(file, STDOUT_FILENO) >= 0);
+    quality_print(&quality);
+    fflush(stdout);
+    assert_true(dup2(before, STDOUT_FILENO) >= 0);
+    close(before);
+    close(file);
+    buffer_init(&out, 0);
+    assert_ok(file_read(path, &out));
+    snprintf(text, sizeof text, "%s", buffer_text(&out));
+    buffer_finish(&out);
+    buffer_finish(&quality.checks[0].detail);
+    return text;
+}
+
+static void
+figures_are_printed_as_people_write_them_and_never_on_the_wrong_side_of_the_threshold(void **unused)
+{
+    (void)unused;
+    assert_non_null(strstr(printed(0.1 + 0.2, "<", 1), " 0.3  must be < 1\n"));
+    assert_non_null(strstr(printed(0, "<", 0.1 + 0.7), " 0  must be < 0.8\n"));
+    assert_non_null(strstr(printed(123456789, "=", 123456789), " 123456789  must be = 123456789\n"));
+    assert_non_null(strstr(printed(1.0 / 3, NULL, 0), " 0.333333\n"));
+    assert_non_null(strstr(printed(0.9999999999, ">=", 1), " 0.9999999999  must be >= 1\n"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -347,6 +387,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_file_with_other_columns_or_metadata_fails_the_schema, set_up,
                                         tear_down),
         cmocka_unit_test_setup_teardown(a_damaged_file_is_told_and_passes_nothing, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(
+            figures_are_printed_as_people_write_them_and_never_on_the_wrong_side_of_the_threshold, set_up,
+            tear_down),
     };
     check_filter();
     return cmocka_run_group_tests(tests, NULL, NULL);
