@@ -89,6 +89,8 @@ static void report_rows(const struct row_figures *rows, struct stage_report *rep
 static void report_receiver(const struct intake *intake, struct stage_report *report)
 {
     struct receiver_figures figures = receiver_figures(intake->receiver);
+    int64_t losses[INTAKE_LOSSES];
+    intake_losses_now(intake, losses); /* behind those of each symbol */
     const struct {
         const char *name;
         int64_t value;
@@ -104,7 +106,7 @@ static void report_receiver(const struct intake *intake, struct stage_report *re
     for (size_t i = 0; i < sizeof counters / sizeof counters[0]; i++)
         stage_report_counter(report, counters[i].name, counters[i].value);
     for (enum intake_loss loss = 0; loss < INTAKE_LOSSES; loss++)
-        stage_report_counter(report, intake_loss_name(loss), intake->losses[loss]);
+        stage_report_counter(report, intake_loss_name(loss), losses[loss]);
     stage_report_gauge(report, "clock_offset_ms", figures.clock_offset_ms);
 }
 

@@ -402,20 +402,25 @@ const char *intake_loss_name(enum intake_loss loss)
     return NAMES[loss];
 }
 
-void intake_count_losses(struct intake *intake)
+void intake_losses_now(const struct intake *intake, int64_t out_losses[INTAKE_LOSSES])
 {
-    if (!intake->receiver)
-        return;
-    struct receiver_figures figures = receiver_figures(intake->receiver);
+    struct receiver_figures figures = {.messages = 0};
+    if (intake->receiver)
+        figures = receiver_figures(intake->receiver);
     const int64_t here[] = {[INTAKE_QUEUE_DROPPED] = figures.queue_dropped,
                             [INTAKE_TOO_LARGE] = figures.messages_too_large,
                             [INTAKE_SUBSTREAM_TIMEOUTS] = figures.substream_timeouts};
-    for (size_t i = 0; i < INTAKE_LOSSES; i++) {
-        int64_t now = intake->losses_before[i] + here[i];
-        if (now != intake->losses[i])
-            stage_note_loss(intake->stage);
-        intake->losses[i] = now;
-    }
+    for (size_t i = 0; i < INTAKE_LOSSES; i++)
+        out_losses[i] = intake->losses_before[i] + here[i];
+}
+
+void intake_count_losses(struct intake *intake)
+{
+    int64_t now[INTAKE_LOSSES];
+    intake_losses_now(intake, now);
+    if (memcmp(now, intake->losses, sizeof now) != 0)
+        stage_note_loss(intake->stage);
+    memcpy(intake->losses, now, sizeof now);
 }
 
 int64_t intake_dropped(const struct intake *intake, size_t symbol)
@@ -431,7 +436,7 @@ void intake_halt(struct intake *intake, int64_t until_ms)
     intake_count_losses(intake);
 }
 
-/* dropped_save: of the symbols that have lost anything, each behind its number from 1, up to a 0: the receiver goes on counting. */
+/* dropped_save: of the symbols that have lost anything, each behind its number from 1, up to a 0. */
 static void dropped_save(const struct intake *intake, struct buffer *out)
 {
     for (size_t i = 0; i < stage_symbol_count(intake->stage); i++) {
@@ -442,6 +447,16 @@ static void dropped_save(const struct intake *intake, struct buffer *out)
         buffer_append_i64(out, dropped);
     }
     buffer_append_u64(out, 0);
+}
+
+/* losses_save: the receiver goes on counting meanwhile: the sums come last, so that they are no less than their parts. */
+static void losses_save(const struct intake *intake, struct buffer *out)
+{
+    int64_t losses[INTAKE_LOSSES];
+    dropped_save(intake, out);
+    intake_losses_now(intake, losses);
+    for (size_t i = 0; i < INTAKE_LOSSES; i++)
+        buffer_append_i64(out, losses[i]);
 }
 
 static void dropped_load(struct intake *intake, struct reader *in)
@@ -462,9 +477,7 @@ void intake_save(const struct intake *intake, const struct feed *feed, struct bu
         capture_place(intake->reader, &seq, &offset);
     buffer_append_u64(out, seq);
     buffer_append_u64(out, offset);
-    for (size_t i = 0; i < INTAKE_LOSSES; i++)
-        buffer_append_i64(out, intake->losses[i]);
-    dropped_save(intake, out);
+    losses_save(intake, out);
     decisions_save(&intake->decisions, out);
     feed_save_rest(feed, out);
 }
@@ -481,9 +494,9 @@ enum status intake_load(struct intake *intake, struct feed *feed, struct reader 
 {
     struct error error = {{0}};
     uint64_t seq = reader_u64(in), offset = reader_u64(in);
+    dropped_load(intake, in);
     for (size_t i = 0; i < INTAKE_LOSSES; i++)
         intake->losses_before[i] = intake->losses[i] = state_count(in);
-    dropped_load(intake, in);
     decisions_load(&intake->decisions, in);
     enum status status = feed_load_rest(feed, in, &error);
     if (status == STATUS_OK && intake->reader)

@@ -72,6 +72,9 @@ struct intake_order {
 enum status intake_command(struct intake *intake, const struct feed *feed, const struct intake_order *order,
                            struct error *error) MUST_USE;
 
+/* intake_losses_now: of all lives. Whoever tells their parts, too, reads those first: the receiver goes on counting. */
+void intake_losses_now(const struct intake *intake, int64_t out_losses[INTAKE_LOSSES]);
+
 /* intake_count_losses: once a turn: they make no row that would have the state saved. */
 void intake_count_losses(struct intake *intake);
 

@@ -22,15 +22,16 @@ void receiver_add(_Atomic int64_t *figure, int64_t amount)
     atomic_fetch_add_explicit(figure, amount, memory_order_relaxed);
 }
 
-/* note_dropped: a record that the capture will never have; a message is one of its symbol's. The sum comes last: who has seen it sees
- * the part. */
+/* note_dropped: a record that the capture will never have; a message is one of its symbol's. The sum comes first: who has seen the
+ * part sees it in the sum. */
 static void note_dropped(void *context, enum capture_kind kind, const void *payload, size_t bytes)
 {
     struct receiver *receiver = context;
     size_t stream = kind == CAPTURE_MESSAGE ? streams_find(&receiver->streams, payload, bytes) : MAP_ABSENT;
+    receiver_add(&receiver->figures.queue_dropped, 1);
     if (stream != MAP_ABSENT)
-        receiver_add(&receiver->dropped[receiver->streams.items[stream].symbol], 1);
-    atomic_fetch_add_explicit(&receiver->figures.queue_dropped, 1, memory_order_release);
+        atomic_fetch_add_explicit(&receiver->dropped[receiver->streams.items[stream].symbol], 1,
+                                  memory_order_release);
 }
 
 static void enqueue(struct receiver *receiver, const struct queued *head, const void *payload)

@@ -56,7 +56,8 @@ static void write_gates(struct buffer *out, const struct given *given)
 {
     markdown_array(out, given->gates,
                    TITLES("id", "measured", "unit", "op", "threshold", "source_file", "verdict"),
-                   "Not evaluated: without gates the verdict is UNKNOWN.");
+                   given->overall_verdict ? "The run has none." /* --gates none */
+                                          : "Not evaluated: without gates the verdict is UNKNOWN.");
 }
 
 void summary_given_section(struct buffer *out, enum summary_section section,

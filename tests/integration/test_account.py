@@ -97,6 +97,20 @@ def test_it_is_in_the_manifest_and_its_gate_passes(finished):
     assert any(entry["path"].endswith(path) for entry in manifest["evidence"])
 
 
+@pytest.mark.parametrize("damage", [lambda given: given.unlink(), lambda given: given.write_bytes(given.read_bytes()[:-20])], ids=["gone", "torn"])
+def test_summaries_keep_what_they_say_where_it_is_not_known_what_was_given_at_the_end(copy, damage):
+    """Nothing given would read as if there had been neither gates nor alerts nor faults."""
+    def given():
+        return subprocess.run([str(harness.BIN / "report_again"), "given"], cwd=copy.folder, capture_output=True, text=True, timeout=60)
+    assert given().returncode == 0
+    before = {path: path.read_bytes() for path in (copy.folder / "logs/report").glob("summary_*")}
+    damage(copy.folder / "runtime/summary_given.json")
+    done = given()
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1), done
+    assert len(before) == 4 and {path: path.read_bytes() for path in before} == before
+    assert copy.summary()["overall_verdict"] == "PASS" and copy.summary()["gates"]
+
+
 def test_the_text_says_the_same(finished):
     done = finished.orchctl("account")
     assert f"run {finished.run_id}, finished" in done.stdout

@@ -151,6 +151,7 @@ def test_prometheus_scrapes_all_daemons_and_every_query_names_what_is_there(tmp_
             linted = promtool("check", "metrics", stdin=text)
             assert linted.returncode == 0 and not linted.stdout + linted.stderr, linted.stdout + linted.stderr
             check_labels(samples(text))
+            check_selectors(samples(text), queries)
             for query in queries:
                 prometheus.query(query)  # fails when it is no PromQL
             empty = lambda: [query for query in dashboard_queries() if not prometheus.query(query)]  # noqa: E731
@@ -173,6 +174,13 @@ def check_labels(found):
         for labels in metrics:
             assert {label for label, _ in labels} <= allowed, (name, labels)
     assert found["orderflow_signal_total"] and found["orderflow_clock_offset_seconds"]  # NaN here: not the time of day
+
+
+def check_selectors(found, queries):
+    """What is told of all and of each symbol is asked for as one or the other: of a thousand symbols a panel would draw a thousand lines."""
+    of_both = [name for name, metrics in found.items() if len({"stream" in dict(labels) for labels in metrics}) == 2]
+    assert {"orderflow_book_resync_total", "orderflow_queue_dropped_total", "orderflow_p_abs_z_gt2"} <= set(of_both)
+    assert not [query for query in queries for name in of_both if re.search(rf"\b{name}\b(?!\{{[^}}]*\bstream\b)", query)]
 
 
 def what_happens_to_a_process_shows(stack, port):

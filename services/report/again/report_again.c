@@ -180,23 +180,22 @@ static enum status names_read(const char *store_path, const char *run_id, struct
     return status;
 }
 
-/* take_given: what the orchestrator gave, when there is any. */
-static void take_given(const struct arguments *arguments, struct given *given)
+/* take_given: what the orchestrator gave. STATUS_NOT_FOUND: nothing. */
+static enum status take_given(const struct arguments *arguments, struct given *given, struct error *error)
 {
     const char *path = arguments->given_path;
-    struct error error = {{0}};
     struct buffer text;
     struct json json;
     if (!file_exists(path))
-        return;
+        return error_set(error, STATUS_NOT_FOUND, "%s: is not there; the summaries stay as they are", path);
     buffer_init(&text, 0);
     json_init(&json, &text);
     json_object_begin(&json);
     json_key_text(&json, "file", path);
     json_object_end(&json);
-    if (given_take(given, buffer_text(&text), &error) != STATUS_OK)
-        complain(arguments, &error);
+    enum status status = given_take(given, buffer_text(&text), error);
     buffer_finish(&text);
+    return status;
 }
 
 static int write_summaries(const struct reporter_config *reporter_config, const struct arguments *arguments)
@@ -207,9 +206,11 @@ static int write_summaries(const struct reporter_config *reporter_config, const 
     struct error error = {{0}};
     char path[PATH_BYTES];
     given_init(&given);
-    take_given(arguments, &given);
+    enum status status = take_given(arguments, &given, &error);
+    if (status != STATUS_OK && status != STATUS_NOT_FOUND)
+        complain(arguments, &error);
     struct reporter_job job = {.now_ms = clock_wall_ms(&clock), .final = true, .given = &given};
-    enum status status = reporter_write(reporter, &job, &error);
+    status = reporter_write(reporter, &job, &error);
     reporter_destroy(reporter);
     given_finish(&given);
     if (status != STATUS_OK)
@@ -248,15 +249,16 @@ static enum status replace_side(const struct reporter_config *config, const char
     return summary_given_replace(json_path, markdown_path, counts, given, config->sync, error);
 }
 
-/* replace_given: the parts of the summaries that only the end of the run decides. */
+/* replace_given: the parts of the summaries that only the end of the run decides. Where it is not known what was given they stay: nothing
+ * given would read as if there had been neither gates nor alerts nor faults. */
 static int replace_given(const struct reporter_config *config, const struct arguments *arguments)
 {
     struct given given;
     struct summary_counts counts;
     struct error error = {{0}};
     given_init(&given);
-    take_given(arguments, &given);
-    bool known = counts_read(config, &given, &counts, &error) == STATUS_OK;
+    bool known = take_given(arguments, &given, &error) == STATUS_OK &&
+                 counts_read(config, &given, &counts, &error) == STATUS_OK;
     int code = known ? EXIT_FINE : complain(arguments, &error);
     for (size_t i = 0; known && SINK_KIND_NAMES[i]; i++) {
         bool has = strcmp(config->sink, "dual") == 0 || strcmp(config->sink, SINK_KIND_NAMES[i]) == 0;

@@ -111,11 +111,48 @@ static void what_each_symbol_has_lost_is_known_to_the_next_life(void **state)
     bench_finish(&bench);
 }
 
+/* limit_files: no file may grow beyond so many bytes: a full disk. */
+static void limit_files(rlim_t bytes)
+{
+    const struct rlimit limit = {bytes, RLIM_INFINITY};
+    signal(SIGXFSZ, SIG_IGN);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+/* The receiver counts while the state is saved: a symbol may not have lost more than all together, or it would have for ever. */
+static void what_is_saved_of_all_symbols_is_no_less_than_of_each(void **state)
+{
+    (void)state;
+    static const char TRADE[] = "{\"stream\":\"btcusdt@trade\",\"data\":{}}";
+    int64_t before[] = {0, 0};
+    struct place place;
+    struct buffer saved;
+    begin(&place);
+    buffer_init(&saved, 0);
+    place.intake.dropped_before = before;
+    UNTIL(&place.bench, place.bench.venue.socket);
+    limit_files(1);
+    int64_t wanted = receiver_figures(place.bench.receiver).messages + 2;
+    venue_say(&place.bench.venue, TRADE);
+    venue_say(&place.bench.venue, TRADE);
+    UNTIL(&place.bench, receiver_figures(place.bench.receiver).messages >= wanted);
+    receiver_halt(place.bench.receiver, 0);
+    limit_files(RLIM_INFINITY);
+    intake_save(&place.intake, place.bench.feed, &saved); /* no turn has counted them yet */
+    place.intake.receiver = NULL;                         /* the next life */
+    assert_ok(load(&place.intake, place.bench.feed, &saved));
+    assert_int_equal(intake_dropped(&place.intake, 0), 2);
+    assert_true(place.intake.losses[INTAKE_QUEUE_DROPPED] >= 2);
+    buffer_finish(&saved);
+    bench_finish(&place.bench);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_newer_move_of_an_expected_symbol_is_said_once_and_outlives_the_older_ones_number),
         cmocka_unit_test(what_each_symbol_has_lost_is_known_to_the_next_life),
+        cmocka_unit_test(what_is_saved_of_all_symbols_is_no_less_than_of_each),
     };
     check_filter();
     return cmocka_run_group_tests(tests, NULL, NULL);

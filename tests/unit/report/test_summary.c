@@ -657,6 +657,28 @@ static void what_is_known_at_the_end_takes_its_place_and_nothing_else_changes(vo
     setting_close(&setting);
 }
 
+static void gates_of_section(const char *given_text, const char *expected)
+{
+    struct given given;
+    struct error error;
+    struct buffer text;
+    given_init(&given);
+    buffer_init(&text, 0);
+    assert_ok(given_take(&given, given_text, &error));
+    summary_given_section(&text, SECTION_GATES, &(struct summary_counts){.dropped = 0}, &given);
+    assert_string_equal(buffer_text(&text), expected);
+    buffer_finish(&text);
+    given_finish(&given);
+}
+
+/* Of a run with `--gates none` the verdict is known. */
+static void a_run_without_gates_is_not_one_whose_gates_are_unknown(void **state)
+{
+    (void)state;
+    gates_of_section("{}", "\n## Gates\n\nNot evaluated: without gates the verdict is UNKNOWN.\n");
+    gates_of_section("{\"gates\":[],\"overall_verdict\":\"PASS\"}", "\n## Gates\n\nThe run has none.\n");
+}
+
 static void what_is_no_summary_is_left_as_it_is_and_so_is_the_other_file(void **state)
 {
     (void)state;
@@ -729,6 +751,7 @@ int main(void)
         cmocka_unit_test(a_name_taken_by_another_run_gets_a_number),
         cmocka_unit_test(what_the_orchestrator_gives_is_in_json_and_markdown),
         cmocka_unit_test(what_is_known_at_the_end_takes_its_place_and_nothing_else_changes),
+        cmocka_unit_test(a_run_without_gates_is_not_one_whose_gates_are_unknown),
         cmocka_unit_test(what_is_no_summary_is_left_as_it_is_and_so_is_the_other_file),
         cmocka_unit_test(malformed_arguments_change_nothing),
     };
