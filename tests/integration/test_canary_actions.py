@@ -255,7 +255,7 @@ def test_an_incident_that_a_person_closes_leads_nowhere_and_says_who_closed_it_a
         run.finish()
         for words, sentence in ((("resolve",), "which incident?"), (("resolve", "incident-000002"), "--reason TEXT says why"),
                                 (("resolve", "incident-000002", "--reason", ""), "--reason TEXT says why"),
-                                (("mark-stable", "incident-000002"), "takes no further word")):
+                                (("status", "incident-000002"), "takes no further word")):
             wrong = run.orchctl("canary", *words)
             assert wrong.returncode == 2 and sentence in wrong.stderr, (words, wrong.stderr)
         late = run.orchctl("canary", "resolve", "incident-000002", "--reason", "seen the day after")  # nobody runs here any more
