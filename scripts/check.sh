@@ -27,6 +27,7 @@ check_tidy() {
     files="$(check_files "${1:-}" | grep '\.c$' | grep -v '^tests/' || true)"
     [ -n "$files" ] || { say "tidy: no C file changed"; return 0; }
     [ -f build/clang/compile_commands.json ] || cmake --preset clang >/dev/null
+    cmake --build --preset clang --target orderflow_version >/dev/null # a header that the build writes
     say "tidy: $(wc -w <<<"$files") files"
     printf '%s\n' $files | xargs -P "$(nproc)" -n 4 clang-tidy -quiet -p build/clang 2>build/tidy.err || {
         warn "tidy: see above"

@@ -124,6 +124,7 @@ static bool follows(const struct capture_moves *moves, const struct capture_move
 {
     for (size_t i = 0; i < moves->count; i++) {
         const struct capture_move *other = &moves->items[i];
+        // NOLINTNEXTLINE: there are items where there is a count
         if (other->leaves && !other->is_given && other->source != move->source &&
             other->version < move->version && strcmp(other->symbol, move->symbol) == 0)
             return true;

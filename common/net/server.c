@@ -159,7 +159,7 @@ static int socket_opened(struct server *server, struct lws *connection, struct s
     *socket = (struct server_socket){.server = server, .connection = connection};
     buffer_init(&socket->received, SERVER_MESSAGE_BYTES_MAX);
     session->socket = socket;
-    server->socket_count++;
+    server->socket_count++; // NOLINT: whoever opens a socket has a server
     int bytes = server->send_buffer_bytes;
     if (bytes && setsockopt(lws_get_socket_fd(connection), SOL_SOCKET, SO_SNDBUF, &bytes, sizeof bytes) != 0)
         log_event(LOG_WARNING, "send_buffer", "bytes=%d", bytes);
@@ -218,6 +218,7 @@ static int upgrade_asked(struct server *server, struct lws *connection, const ch
     if (strcmp(kind, "websocket") != 0)
         return 0;
     struct server_target *target = target_create(connection);
+    // NOLINTNEXTLINE: whoever asks for an upgrade has a server
     unsigned status = server->handlers.accept ? server->handlers.accept(server->context, target) : 404;
     target_destroy(target);
     if (status == 101)
@@ -274,7 +275,7 @@ static void describe_loop(struct server *server, const struct server_config *con
         .callback = session_event,
         .per_session_data_size = sizeof(struct session),
         .rx_buffer_size = 4096,
-        .tx_packet_size = 2 * SERVER_BLOCK_BYTES,
+        .tx_packet_size = (size_t)2 * SERVER_BLOCK_BYTES,
     };
     server->idle_table[0] = 1000;
     server->idle_policy = (lws_retry_bo_t){

@@ -286,7 +286,7 @@ static enum status acquire_finish(struct stage *stage, size_t symbol, const stru
     }
     log_event(LOG_INFO, "acquired", "symbol=%s version=%lld sequence=%lld rows=%lld pause_ms=%.1f",
               stage->symbols[symbol], (long long)package->version, (long long)package->last,
-              (long long)(package->last - package->first + 1),
+              (long long)package->last - package->first + 1,
               (double)(clock_wall_ns(&stage->clock) - package->stopped_ns) / 1e6);
     arriving->active = arriving->complete = arriving->taken = false;
     buffer_finish(&arriving->package);

@@ -383,8 +383,8 @@ void stage_package_asked(struct stage *stage, const struct bus_peer_id *peer,
     if (symbol != SIZE_MAX)
         stage_package_stream(stage, symbol, stream);
     struct leaving *leaving = symbol != SIZE_MAX ? &stage->hand_overs[symbol].leaving : NULL;
-    bool is_here =
-        strcmp(stream, request->stream) == 0 && (leaving->step != LEAVING_NOT || stage_owns(stage, symbol));
+    bool is_here = leaving && strcmp(stream, request->stream) == 0 &&
+                   (leaving->step != LEAVING_NOT || stage_owns(stage, symbol));
     if (!is_here || is_for_another(leaving, request)) {
         memcpy(answer.stream, request->stream, sizeof answer.stream);
         snprintf(answer.error, sizeof answer.error, "%.60s is not being handed over from here%s",

@@ -108,8 +108,9 @@ static void choose_files(struct row_stream *stream)
         rows += (size_t)span->rows;
         last_ms = span->last_ts_ms > last_ms ? span->last_ts_ms : last_ms;
     }
-    if (rows >= 2 * wanted)
-        slice(batch, begin_ms, last_ms - first_ms, rows / wanted);
+    size_t batches = wanted ? rows / wanted : 0;
+    if (batches >= 2)
+        slice(batch, begin_ms, last_ms - first_ms, batches);
 }
 
 /* --- reading a batch --- */

@@ -208,7 +208,7 @@ static void rate_take(void *context, const struct query_cell *cells, size_t coun
         memset(series->rates + capacity, 0, (place + 1 - capacity) * sizeof *series->rates);
         series->rates_count = place + 1;
     }
-    series->rates[place] =
+    series->rates[place] = // NOLINT: there are rates where there is a count
         (struct rates){(int64_t)cells[1].number, (int64_t)cells[2].number, (int64_t)cells[3].number};
 }
 

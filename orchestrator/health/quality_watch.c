@@ -29,10 +29,11 @@ static void begin(struct run *run, int64_t now_ms)
     char from[24], to[24];
     int64_t event_ms = run_fed_event_ms(run);
     run->quality.due_ms = now_ms + interval_ms(run);
-    if (event_ms <= run->quality.first_event_ms + 2 * MINUTE_MS) /* also when nobody tells one at present */
+    if (event_ms <=
+        run->quality.first_event_ms + 2 * (int64_t)MINUTE_MS) /* also when nobody tells one at present */
         return;
     snprintf(from, sizeof from, "%lld", (long long)run->quality.first_event_ms);
-    snprintf(to, sizeof to, "%lld", (long long)(event_ms - 2 * MINUTE_MS));
+    snprintf(to, sizeof to, "%lld", (long long)(event_ms - 2 * (int64_t)MINUTE_MS));
     const char *words[] = {
         "validate", "--effective", RUN_EFFECTIVE_PATH, "--run-id", run->run_id, "--from", from, "--to",
         to,         NULL};

@@ -95,7 +95,7 @@ static int pipe_high(int out_pair[2], int flags)
 
 int child_start(const struct child_order *order, pid_t *out_pid, int *out_ready_descriptor)
 {
-    int ready[2], failure[2], reason = pipe_high(ready, O_NONBLOCK);
+    int ready[2] = {-1, -1}, failure[2] = {-1, -1}, reason = pipe_high(ready, O_NONBLOCK);
     if (reason)
         return reason;
     reason = pipe_high(failure, 0);

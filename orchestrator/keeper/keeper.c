@@ -280,7 +280,7 @@ static int complain(const char *slot, const char *what)
 /* take_descriptors: what we were born with must not be our child's. */
 static int take_descriptors(struct keeper *keeper, const char *slot)
 {
-    struct sockaddr_un address;
+    struct sockaddr_un address = {0};
     socklen_t bytes = sizeof address;
     for (int i = 0; i < KEEPER_DESCRIPTORS; i++)
         if (fcntl(KEEPER_DESCRIPTOR_FIRST + i, F_SETFD, FD_CLOEXEC) != 0)

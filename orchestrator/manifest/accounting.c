@@ -37,16 +37,18 @@ static int spawn(const char *const *arguments, const char *log_path, int lock, p
     return spawn_program(arguments, environment, &files, code, 0, out_pid);
 }
 
-/* start: `words` are the program's name and its arguments, NULL-terminated; its name becomes its path. */
+/* start: `words` are the program's name and its arguments, NULL-terminated. */
 static enum status start(const struct run *run, const char **words, pid_t *out_pid, struct error *error)
 {
     char program[PATH_BYTES], log_path[PATH_BYTES];
     path_join(program, run->program_folder, "%s", words[0]);
     path_join(log_path, config_text(run->config, "run.logs_dir"), "%s/%s_stderr.log", words[0], run->run_id);
-    words[0] = program;
     if (folder_make_for(log_path) != STATUS_OK)
         return error_set(error, STATUS_IO, "%s: its folder cannot be made: %m", log_path);
+    const char *name = words[0];
+    words[0] = program;
     int code = spawn(words, log_path, *run->behind ? run->lock.descriptor : -1, out_pid);
+    words[0] = name;
     return code ? error_set(error, STATUS_IO, "%s cannot be started: %s", program, strerror(code))
                 : STATUS_OK;
 }

@@ -658,7 +658,7 @@ static void put_wrapped(struct buffer *out, const char *line, size_t length, siz
         blanks = blanks < length ? blanks : length;
         line += blanks;
         length -= blanks;
-        indent = columns > INDENT * 4 ? INDENT : 0;
+        indent = columns > (size_t)INDENT * 4 ? INDENT : 0;
     } while (length);
 }
 
