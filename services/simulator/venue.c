@@ -72,8 +72,9 @@ static void describe_symbol(struct venue *venue, uint16_t index)
             name[i] = (char)(symbol->name[i] >= 'A' && symbol->name[i] <= 'Z' ? symbol->name[i] + 32
                                                                               : symbol->name[i]);
         name[length] = '@';
-        strcpy(name + length + 1, SYNTHETIC_STREAMS[kind]);
-        venue->stream_of[index * STREAM_KINDS + kind] = catalogue_add_stream(catalogue, span_of(name));
+        snprintf(name + length + 1, sizeof name - length - 1, "%s", SYNTHETIC_STREAMS[kind]);
+        venue->stream_of[(size_t)index * STREAM_KINDS + kind] =
+            catalogue_add_stream(catalogue, span_of(name));
     }
 }
 

@@ -99,7 +99,7 @@ static void parity_print(const struct parity *parity, bool as_json)
                "%lld: %s\n",
                (long long)parity->jsonl.total, (long long)parity->sqlite.total, (long long)parity->only_jsonl,
                (long long)parity->only_sqlite, (long long)parity->content_mismatch,
-               (long long)parity->duplicates_jsonl, (long long)(parity->bad_jsonl + parity->bad_sqlite),
+               (long long)parity->duplicates_jsonl, (long long)parity->bad_jsonl + parity->bad_sqlite,
                VERDICT_NAMES[parity->verdict]);
         return;
     }
